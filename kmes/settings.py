@@ -1,0 +1,289 @@
+"""All settings, read from environment variables (documented in README, "Configuration").
+
+Defaults make an embedded development instance below ``var/``; a production installation sets
+DATABASE_URL, KMES_REDIS_URL, KMES_ALLOWED_HOSTS and the HSM's module and PIN file.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sqlite3
+from pathlib import Path
+
+import environ
+from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+
+env = environ.Env()
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+KMES_STATE_DIR = Path(env.str("KMES_STATE_DIR", str(BASE_DIR / "var"))).resolve()
+# Which of our processes this is. The device layer and the secret store ask it: web, beat and
+# reports may open neither the HSM nor a stored cloud secret.
+KMES_PROCESS = env.str("KMES_PROCESS", "manage")
+KMES_INSECURE_HTTP = env.bool("KMES_INSECURE_HTTP", False)
+
+
+def _secret_key() -> str:
+    """Read the signing key from its file; an embedded instance makes one on first use."""
+    path = Path(env.str("KMES_SECRET_KEY_FILE", str(KMES_STATE_DIR / "secret_key")))
+    if not path.exists():
+        if "KMES_SECRET_KEY_FILE" in os.environ:
+            message = f"KMES_SECRET_KEY_FILE names {path}, which does not exist."
+            raise ImproperlyConfigured(message)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # Written aside and linked, so that two processes starting at once agree on one key.
+        draft = path.with_name(f".{path.name}.{os.getpid()}")
+        draft.touch(mode=0o600)
+        draft.write_text(secrets.token_urlsafe(64))
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    return path.read_text().strip()
+
+
+SECRET_KEY = _secret_key()
+DEBUG = env.bool("KMES_DEBUG", False)
+ALLOWED_HOSTS = env.list("KMES_ALLOWED_HOSTS", default=["127.0.0.1", "localhost"])
+CSRF_TRUSTED_ORIGINS = env.list("KMES_TRUSTED_ORIGINS", default=[])
+# NULL scheme proxies: only where the installation says that its proxy sets the header.
+if env.bool("KMES_BEHIND_TLS_PROXY", False):
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django_htmx",
+    "django_tables2",
+    "django_filters",
+    "django_rq",
+    "axes",
+    "csp",
+    "kmes.ui",
+    "logging_reports",
+    "kmes.accounts",
+    "hsm",
+    "cloudcreds",
+    "keygroups",
+    "jobs",
+    "kmes.dashboard",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "kmes.ui.middleware.ConsoleMiddleware",
+    "axes.middleware.AxesMiddleware",
+]
+
+ROOT_URLCONF = "kmes.urls"
+WSGI_APPLICATION = "kmes.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "kmes.ui.context.console",
+            ],
+            "builtins": ["kmes.ui.templatetags.kmes_ui"],
+        },
+    },
+]
+
+
+def _sqlite_journal_mode() -> str:
+    """Choose WAL only where SQLite has no WAL-reset bug (sqlite.org/wal.html#walresetbug).
+
+    Versions before 3.51.3 can lose commits, save the patched 3.50.7+ and 3.44.6+.
+    """
+    version = sqlite3.sqlite_version_info
+    patched = version >= (3, 51, 3) or (3, 50, 7) <= version < (3, 51) or (3, 44, 6) <= version < (3, 45)
+    return "WAL" if patched else "DELETE"
+
+
+DATABASES = {"default": env.db("DATABASE_URL", default=f"sqlite:///{KMES_STATE_DIR / 'db.sqlite3'}")}
+if password_file := env.str("KMES_DATABASE_PASSWORD_FILE", ""):
+    DATABASES["default"]["PASSWORD"] = Path(password_file).read_text().strip()
+if "sqlite3" in DATABASES["default"]["ENGINE"]:
+    # IMMEDIATE takes the write lock at BEGIN: a read-then-write transaction then waits for its
+    # turn instead of failing at once. FULL: a lost intent row would be a doubled key version.
+    DATABASES["default"]["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": (
+            f"PRAGMA journal_mode={_sqlite_journal_mode()};PRAGMA synchronous=FULL;"
+            "PRAGMA journal_size_limit=67108864;"
+        ),
+    }
+else:
+    DATABASES["default"]["CONN_MAX_AGE"] = env.int("KMES_DATABASE_CONN_MAX_AGE", 60)
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+ATOMIC_REQUESTS = False
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- Sign-in -------------------------------------------------------------------------------
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "accounts:login"
+LOGIN_REDIRECT_URL = "dashboard:home"
+LOGOUT_REDIRECT_URL = "accounts:login"
+# Locked by user and address together, so that a stranger can't lock an administrator out.
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = 0.25
+AXES_RESET_ON_SUCCESS = True
+AXES_LOCKOUT_CALLABLE = "kmes.accounts.views.locked_out"
+AXES_VERBOSE = False
+
+# --- Browser-side safety -------------------------------------------------------------------
+SESSION_COOKIE_AGE = 8 * 3600
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_SECURE = not KMES_INSECURE_HTTP
+SESSION_COOKIE_NAME = "kmes_session" if KMES_INSECURE_HTTP else "__Host-kmes_session"
+CSRF_COOKIE_SECURE = not KMES_INSECURE_HTTP
+CSRF_COOKIE_NAME = "kmes_csrf" if KMES_INSECURE_HTTP else "__Host-kmes_csrf"
+CSRF_COOKIE_SAMESITE = "Strict"
+SECURE_SSL_REDIRECT = not KMES_INSECURE_HTTP
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
+SECURE_HSTS_SECONDS = 0 if KMES_INSECURE_HTTP else 31_536_000
+SECURE_HSTS_INCLUDE_SUBDOMAINS = not KMES_INSECURE_HTTP
+SECURE_HSTS_PRELOAD = not KMES_INSECURE_HTTP
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+    },
+}
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1_048_576
+
+# --- Pages ---------------------------------------------------------------------------------
+LANGUAGE_CODE = "en-us"
+USE_I18N = True
+TIME_ZONE = "UTC"
+USE_TZ = True
+STATIC_URL = "static/"
+STATIC_ROOT = Path(env.str("KMES_STATIC_ROOT", str(KMES_STATE_DIR / "static")))
+STATICFILES_DIRS = [BASE_DIR / "kmes" / "static"]
+if (BASE_DIR / "node_modules" / "bootstrap" / "dist").is_dir():
+    STATICFILES_DIRS.append(("bootstrap", BASE_DIR / "node_modules" / "bootstrap" / "dist"))
+WHITENOISE_USE_FINDERS = True
+# Long-lived caching needs hashed names, which only `collectstatic` makes; the image does so.
+WHITENOISE_MAX_AGE = 300
+DJANGO_TABLES2_TEMPLATE = "ui/table.html"
+
+# --- Redis, Celery, RQ ---------------------------------------------------------------------
+KMES_REDIS_URL = env.str("KMES_REDIS_URL", f"redis://127.0.0.1:{env.int('KMES_REDIS_PORT', 6390)}/0")
+KMES_SCAN_SECONDS = env.int("KMES_SCAN_SECONDS", 15)
+CELERY_BROKER_URL = KMES_REDIS_URL
+CELERY_RESULT_BACKEND = None
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_DEFAULT_QUEUE = "cloud"
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_ACKS_LATE = False
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_TASK_TIME_LIMIT = None
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 60
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_MAX_TASKS_PER_CHILD = 500
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# Without time-outs a frozen Redis hangs the page that sends a hint; socket_timeout must stay
+# above the 1 s poll of the worker.
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": 600,
+    "socket_timeout": 5,
+    "socket_connect_timeout": 3,
+    "health_check_interval": 30,
+    "retry_on_timeout": True,
+}
+CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_step": 0.2}
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULE = {
+    "scan-jobs": {"task": "jobs.tasks.scan_jobs", "schedule": KMES_SCAN_SECONDS},
+    "scan-rotations": {"task": "jobs.tasks.scan_rotations", "schedule": env.int("KMES_ROTATION_SCAN_SECONDS", 60)},
+    "sweep-keks": {"task": "jobs.tasks.sweep_keks", "schedule": env.int("KMES_KEK_SWEEP_SECONDS", 3600)},
+}
+RQ_QUEUES = {"reports": {"URL": KMES_REDIS_URL, "DEFAULT_TIMEOUT": 3600, "SOCKET_TIMEOUT": 5}}
+
+# --- Jobs ----------------------------------------------------------------------------------
+KMES_LEASE_SECONDS = env.int("KMES_LEASE_SECONDS", 60)
+KMES_HEARTBEAT_SECONDS = env.int("KMES_HEARTBEAT_SECONDS", 15)
+KMES_UNKNOWN_QUARANTINE_SECONDS = env.int("KMES_UNKNOWN_QUARANTINE_SECONDS", 120)
+KMES_MAX_ATTEMPTS = env.int("KMES_MAX_ATTEMPTS", 20)
+KMES_KEK_LIFETIME_SECONDS = env.int("KMES_KEK_LIFETIME_SECONDS", 7200)
+
+# --- Device --------------------------------------------------------------------------------
+KMES_HSM_MODULE = env.str("KMES_HSM_MODULE", "")
+KMES_HSM_TOKEN_LABEL = env.str("KMES_HSM_TOKEN_LABEL", "KMES")
+KMES_HSM_PIN_FILE = Path(env.str("KMES_HSM_PIN_FILE", str(KMES_STATE_DIR / "hsm" / "pin")))
+KMES_SOFTHSM_CONF = Path(env.str("KMES_SOFTHSM_CONF", str(KMES_STATE_DIR / "hsm" / "softhsm2.conf")))
+# Tests that run inside a rolled-back transaction set it; nothing else may.
+KMES_ALLOW_DEVICE_IN_TRANSACTION = False
+
+# --- Azure ---------------------------------------------------------------------------------
+KMES_ALLOW_CUSTOM_ENDPOINTS = env.bool("KMES_ALLOW_CUSTOM_ENDPOINTS", False)
+KMES_CUSTOM_CA_FILE = env.str("KMES_CUSTOM_CA_FILE", "")
+KMES_CUSTOM_HOSTS = env.list("KMES_CUSTOM_HOSTS", default=["127.0.0.1", "localhost"])
+KMES_STAND_IN_URL = env.str("KMES_STAND_IN_URL", "")
+
+# --- Reports and logs ----------------------------------------------------------------------
+KMES_EXPORT_DIR = Path(env.str("KMES_EXPORT_DIR", str(KMES_STATE_DIR / "exports")))
+KMES_EXPORT_KEEP_DAYS = env.int("KMES_EXPORT_KEEP_DAYS", 7)
+DEFAULT_EXCEPTION_REPORTER_FILTER = "django.views.debug.SafeExceptionReporterFilter"
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "root": {"handlers": ["stderr"], "level": env.str("KMES_LOG_LEVEL", "INFO")},
+    "loggers": {
+        # These print headers, bodies or tokens at DEBUG, and a line per request at INFO.
+        "azure": {"level": "WARNING"},
+        "msal": {"level": "WARNING"},
+        "urllib3": {"level": "WARNING"},
+        "axes": {"level": "WARNING"},
+    },
+}
+SILENCED_SYSTEM_CHECKS: list[str] = []

@@ -1,0 +1,15 @@
+"""URL wiring: each app owns its own paths."""
+
+from __future__ import annotations
+
+from django.urls import include, path
+
+urlpatterns = [
+    path("", include("kmes.dashboard.urls")),
+    path("", include("kmes.accounts.urls")),
+    path("cloud-credentials/", include("cloudcreds.urls")),
+    path("keys/", include("keygroups.urls")),
+    path("jobs/", include("jobs.urls")),
+    path("logs/", include("logging_reports.urls")),
+    path("administration/", include("hsm.urls")),
+]
