@@ -1,0 +1,27 @@
+"""App configuration of the log: keeps the database's own guards in place after each migration."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+from django.db import connections
+from django.db.models.signals import post_migrate
+from django.utils.translation import gettext_lazy as _
+
+
+class LoggingReportsConfig(AppConfig):
+    """The log and its pages."""
+
+    name = "logging_reports"
+    verbose_name = _("Logging and Reporting")
+
+    def ready(self) -> None:
+        """Reinstall the triggers after migrations: SQLite drops them whenever it rebuilds a table."""
+        post_migrate.connect(_guard_tables, sender=self, dispatch_uid="logging_reports.triggers")
+
+
+def _guard_tables(*, using: str, **_kwargs: object) -> None:
+    from logging_reports import triggers  # noqa: PLC0415 - not before the app registry is ready
+
+    connection = connections[using]
+    if triggers.TABLE in connection.introspection.table_names():
+        triggers.install(connection)

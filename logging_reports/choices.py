@@ -1,0 +1,48 @@
+"""Closed vocabularies of the log: services, categories, severities. The codes are stored and hashed."""
+
+from __future__ import annotations
+
+from django.db.models import TextChoices
+from django.utils.translation import gettext_lazy as _
+
+
+class Service(TextChoices):
+    """One log, with a hash chain of its own; the entries of the dropdown in System Logs."""
+
+    AZURE = "azure", _("Azure Service")
+    AUDIT = "audit", _("Audit")
+    DEVICE = "device", _("Device")
+
+
+class Severity(TextChoices):
+    """How much attention a row wants."""
+
+    INFO = "info", _("Info")
+    WARNING = "warning", _("Warning")
+    ERROR = "error", _("Error")
+
+
+class Category(TextChoices):
+    """What a row is about; each service uses its own part (``events.CATEGORIES``)."""
+
+    AUTHENTICATION = "authentication", _("Authentication")
+    VAULT = "vault", _("Vault")
+    KEK = "kek", _("KEK")
+    KEY_WRAP = "key-wrap", _("Key wrap")
+    IMPORT = "import", _("Import")
+    VERIFICATION = "verification", _("Verification")
+    VERSION_STATE = "version-state", _("Version state")
+    ROTATION = "rotation", _("Rotation")
+    DELETION = "deletion", _("Deletion")
+    RECOVERY = "recovery", _("Recovery")
+    PURGE = "purge", _("Purge")
+    THROTTLING = "throttling", _("Throttling")
+    PERMISSION = "permission", _("Permission")
+    CONNECTIVITY = "connectivity", _("Connectivity")
+    DRIFT = "drift", _("Drift")
+    ACCESS = "access", _("Access")
+    CONFIGURATION = "configuration", _("Configuration")
+    KEYS = "keys", _("Keys")
+    JOBS = "jobs", _("Jobs")
+    EXPORT = "export", _("Export")
+    DEVICE = "device", _("Device")

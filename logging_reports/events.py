@@ -1,0 +1,136 @@
+"""The one registry of event names: what may be logged, where it shows, how grave it is by default.
+
+A new event is one line here. Names are stored for good: never rename one that has been released.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from django.utils.translation import gettext_lazy as _
+
+from logging_reports.choices import Category, Service, Severity
+
+if TYPE_CHECKING:
+    from django.utils.functional import _StrPromise
+
+
+@dataclass(frozen=True)
+class Event:
+    """A kind of row: its log, its category, its usual severity and its text for people."""
+
+    name: str
+    service: Service
+    category: Category
+    severity: Severity
+    label: str | _StrPromise
+
+
+class UnknownEventError(LookupError):
+    """An event name nobody registered: a slip in our own code, never a user's fault."""
+
+
+EVENTS: dict[str, Event] = {}
+_INFO, _WARNING, _ERROR = Severity.INFO, Severity.WARNING, Severity.ERROR
+
+
+def find_event(name: str) -> Event:
+    """Return the registered event.
+
+    Raises:
+        UnknownEventError: nobody registered this name.
+    """
+    try:
+        return EVENTS[name]
+    except KeyError:
+        message = f"{name!r} is not registered in logging_reports/events.py"
+        raise UnknownEventError(message) from None
+
+
+def _register(service: Service, *rows: tuple[str, Category, Severity, str | _StrPromise]) -> None:
+    for name, category, severity, label in rows:
+        if name in EVENTS:
+            message = f"event {name!r} is registered twice"
+            raise ValueError(message)
+        EVENTS[name] = Event(name, service, category, severity, label)
+
+
+_register(
+    Service.AZURE,
+    ("azure.token_obtained", Category.AUTHENTICATION, _INFO, _("Token obtained")),
+    ("azure.token_failed", Category.AUTHENTICATION, _ERROR, _("Token refused")),
+    ("azure.vault_looked_up", Category.VAULT, _INFO, _("Vault looked up")),
+    ("azure.vaults_listed", Category.VAULT, _INFO, _("Vaults listed")),
+    ("azure.kek_created", Category.KEK, _INFO, _("KEK created")),
+    ("azure.kek_public_read", Category.KEK, _INFO, _("KEK public key read")),
+    ("azure.kek_deleted", Category.KEK, _INFO, _("KEK deleted")),
+    ("azure.kek_purged", Category.KEK, _INFO, _("KEK purged")),
+    ("azure.kek_purge_not_needed", Category.KEK, _INFO, _("KEK purge not needed")),
+    ("azure.key_wrapped", Category.KEY_WRAP, _INFO, _("Key wrapped")),
+    ("azure.key_imported", Category.IMPORT, _INFO, _("Key imported")),
+    ("azure.intent", Category.IMPORT, _INFO, _("Change about to be sent")),
+    ("azure.import_verified", Category.VERIFICATION, _INFO, _("Import verified")),
+    ("azure.duplicate_version", Category.VERIFICATION, _WARNING, _("Duplicate version found")),
+    ("azure.version_updated", Category.VERSION_STATE, _INFO, _("Version updated")),
+    ("azure.key_read", Category.VERSION_STATE, _INFO, _("Key read")),
+    ("azure.versions_listed", Category.VERSION_STATE, _INFO, _("Versions listed")),
+    ("azure.rotation_due", Category.ROTATION, _INFO, _("Rotation due")),
+    ("azure.rotation_done", Category.ROTATION, _INFO, _("Rotation done")),
+    ("azure.rotation_failed", Category.ROTATION, _ERROR, _("Rotation failed")),
+    ("azure.key_deleted", Category.DELETION, _INFO, _("Key deleted")),
+    ("azure.deleted_key_read", Category.DELETION, _INFO, _("Deleted key read")),
+    ("azure.key_recovered", Category.RECOVERY, _INFO, _("Key recovered")),
+    ("azure.key_purged", Category.PURGE, _INFO, _("Key purged")),
+    ("azure.throttled", Category.THROTTLING, _WARNING, _("Throttled")),
+    ("azure.permission_missing", Category.PERMISSION, _ERROR, _("Permission missing")),
+    ("azure.probe", Category.PERMISSION, _INFO, _("Permission probed")),
+    ("azure.unreachable", Category.CONNECTIVITY, _ERROR, _("Azure unreachable")),
+    ("azure.call_failed", Category.CONNECTIVITY, _ERROR, _("Call failed")),
+    ("azure.drift_found", Category.DRIFT, _WARNING, _("Drift found")),
+)
+
+_register(
+    Service.AUDIT,
+    ("access.login", Category.ACCESS, _INFO, _("Signed in")),
+    ("access.login_failed", Category.ACCESS, _WARNING, _("Sign-in failed")),
+    ("access.logout", Category.ACCESS, _INFO, _("Signed out")),
+    ("access.refused", Category.ACCESS, _WARNING, _("Access refused")),
+    ("user.created", Category.ACCESS, _INFO, _("User created")),
+    ("user.updated", Category.ACCESS, _INFO, _("User updated")),
+    ("configuration.changed", Category.CONFIGURATION, _INFO, _("Configuration changed")),
+    ("credential.created", Category.CONFIGURATION, _INFO, _("Cloud credential created")),
+    ("credential.updated", Category.CONFIGURATION, _INFO, _("Cloud credential updated")),
+    ("credential.deleted", Category.CONFIGURATION, _WARNING, _("Cloud credential deleted")),
+    ("credential.secret_changed", Category.CONFIGURATION, _INFO, _("Client secret changed")),
+    ("group.created", Category.KEYS, _INFO, _("Key group created")),
+    ("group.updated", Category.KEYS, _INFO, _("Key group updated")),
+    ("group.deleted", Category.KEYS, _WARNING, _("Key group deleted")),
+    ("key.created", Category.KEYS, _INFO, _("Key created")),
+    ("key.destroyed", Category.KEYS, _WARNING, _("Key destroyed")),
+    ("job.requested", Category.JOBS, _INFO, _("Job requested")),
+    ("job.started", Category.JOBS, _INFO, _("Job started")),
+    ("job.finished", Category.JOBS, _INFO, _("Job finished")),
+    ("job.failed", Category.JOBS, _ERROR, _("Job failed")),
+    ("job.cancel_requested", Category.JOBS, _INFO, _("Job cancellation requested")),
+    ("job.cancelled", Category.JOBS, _WARNING, _("Job cancelled")),
+    ("job.retried", Category.JOBS, _INFO, _("Job retried")),
+    ("log.exported", Category.EXPORT, _INFO, _("Log exported")),
+)
+
+_register(
+    Service.DEVICE,
+    ("device.registered", Category.DEVICE, _INFO, _("Device registered")),
+    ("device.designated", Category.DEVICE, _INFO, _("Device designated")),
+    ("device.self_test", Category.DEVICE, _INFO, _("Device self-test")),
+    ("device.unavailable", Category.DEVICE, _ERROR, _("Device unavailable")),
+    ("device.returned", Category.DEVICE, _INFO, _("Device returned")),
+    ("device.replaced", Category.DEVICE, _ERROR, _("Device replaced")),
+    ("device.key_generated", Category.DEVICE, _INFO, _("Key generated in the device")),
+    ("device.secret_opened", Category.DEVICE, _INFO, _("Sealed secret opened")),
+)
+
+# In the order in which the registry first names them, which is the order of a push.
+CATEGORIES: dict[Service, tuple[Category, ...]] = {
+    service: tuple(dict.fromkeys(e.category for e in EVENTS.values() if e.service == service)) for service in Service
+}

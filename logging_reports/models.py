@@ -1,0 +1,110 @@
+"""Rows of the append-only log. Written only by ``services``; no foreign keys upward.
+
+A row keeps plain ids and frozen labels, because the log outlives what it speaks of.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from logging_reports.choices import Category, Service, Severity
+
+
+class ImmutableLogError(TypeError):
+    """Something tried to change or delete a written row: a slip in our own code."""
+
+
+class LogEntryQuerySet(models.QuerySet["LogEntry"]):
+    """A queryset that reads; the triggers of the database refuse the rest a second time."""
+
+    def update(self, **kwargs: Any) -> NoReturn:
+        """Refuse: a written row never changes."""
+        raise ImmutableLogError("log rows can't be changed")
+
+    def delete(self) -> NoReturn:
+        """Refuse: a written row never goes."""
+        raise ImmutableLogError("log rows can't be deleted")
+
+
+class LogEntry(models.Model):
+    """One event in one of the logs, linked to its predecessor by hash (``chain``)."""
+
+    service = models.CharField(_("service"), max_length=16, choices=Service.choices)
+    sequence = models.BigIntegerField(_("sequence"))
+    at = models.DateTimeField(_("time"))
+    category = models.CharField(_("category"), max_length=32, choices=Category.choices)
+    severity = models.CharField(_("severity"), max_length=16, choices=Severity.choices)
+    event = models.CharField(_("event"), max_length=64)
+
+    actor_name = models.CharField(_("actor"), max_length=255, blank=True)
+    actor_trigger = models.CharField(_("trigger"), max_length=16, blank=True)
+    actor_user_id = models.BigIntegerField(_("user id"), null=True)
+
+    credential_id = models.CharField(_("credential id"), max_length=64, blank=True)
+    credential = models.CharField(_("credential"), max_length=255, blank=True)
+    vault = models.CharField(_("vault"), max_length=255, blank=True)
+    group_id = models.CharField(_("key group id"), max_length=64, blank=True)
+    group = models.CharField(_("key group"), max_length=255, blank=True)
+    key_id = models.CharField(_("key id"), max_length=64, blank=True)
+    key = models.CharField(_("key"), max_length=255, blank=True)
+    version = models.CharField(_("version"), max_length=64, blank=True)
+
+    job_id = models.UUIDField(_("job id"), null=True)
+    job_code = models.CharField(_("job"), max_length=16, blank=True)
+    azure_request_id = models.CharField(_("Azure request id"), max_length=128, blank=True)
+    http_status = models.IntegerField(_("HTTP status"), null=True)
+    duration_ms = models.BigIntegerField(_("duration (ms)"), null=True)
+    message = models.TextField(_("message"), blank=True)
+    data = models.JSONField(_("data"), default=dict, blank=True)
+    truncated = models.BooleanField(_("truncated"), default=False)
+
+    previous_hash = models.CharField(_("previous hash"), max_length=64)
+    hash = models.CharField(_("hash"), max_length=64)
+
+    objects = LogEntryQuerySet.as_manager()
+
+    class Meta:
+        """Every filter of the page has an index that ends in the order of the page."""
+
+        constraints = [models.UniqueConstraint(fields=["service", "sequence"], name="log_entry_position")]
+        indexes = [
+            models.Index(fields=["service", "at"], name="log_entry_time"),
+            models.Index(fields=["service", "category", "sequence"], name="log_entry_category"),
+            models.Index(fields=["service", "severity", "sequence"], name="log_entry_severity"),
+            models.Index(fields=["service", "actor_name", "sequence"], name="log_entry_actor"),
+            models.Index(fields=["job_code", "sequence"], name="log_entry_job", condition=~models.Q(job_code="")),
+            models.Index(fields=["key_id", "sequence"], name="log_entry_key", condition=~models.Q(key_id="")),
+            models.Index(fields=["group_id", "sequence"], name="log_entry_group", condition=~models.Q(group_id="")),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.service} {self.sequence} {self.event}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Insert; refuse to save a row a second time.
+
+        Raises:
+            ImmutableLogError: the row is already written.
+        """
+        if not self._state.adding:
+            raise ImmutableLogError("log rows can't be changed")
+        kwargs["force_insert"] = True
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refuse: a written row never goes."""
+        raise ImmutableLogError("log rows can't be deleted")
+
+
+class LogHead(models.Model):
+    """Where each chain ends. Its row is the lock that puts writers in one line."""
+
+    service = models.CharField(_("service"), max_length=16, primary_key=True, choices=Service.choices)
+    sequence = models.BigIntegerField(_("sequence"), default=0)
+    hash = models.CharField(_("hash"), max_length=64)
+
+    def __str__(self) -> str:
+        return f"{self.service} {self.sequence}"

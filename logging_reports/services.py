@@ -1,0 +1,196 @@
+"""Writes the log: one row or one batch, chained, in the caller's transaction.
+
+If a row can't be written these functions raise, so the action it speaks of doesn't happen.
+Call them last in a transaction: the head of the chain stays locked until the commit.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from django.db import DatabaseError, transaction
+from django.utils import translation
+
+from kmes.core import clock
+from kmes.core.errors import KmesError
+from logging_reports.chain import GENESIS, hash_entry
+from logging_reports.choices import Category, Service, Severity
+from logging_reports.events import Event, find_event
+from logging_reports.models import LogEntry, LogHead
+from logging_reports.redaction import Cleaner
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from kmes.core.actor import Actor
+
+
+class LogWriteError(KmesError):
+    """The log can't be written; whatever was to be logged must not happen."""
+
+    code = "log"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a row speaks of: plain ids and labels as they were at that moment."""
+
+    credential_id: str = ""
+    credential: str = ""
+    vault: str = ""
+    group_id: str = ""
+    group: str = ""
+    key_id: str = ""
+    key: str = ""
+    version: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draft:
+    """A row before it has a place in the chain; the fields are those of ``record``."""
+
+    event: str
+    actor: Actor
+    message: str = ""
+    severity: Severity | None = None
+    subject: Subject | None = None
+    job_id: UUID | None = None
+    job_code: str = ""
+    azure_request_id: str = ""
+    http_status: int | None = None
+    duration_ms: int | None = None
+    data: dict[str, Any] | None = None
+    category: Category | None = None
+    kind: Event = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Look the event up at once, so that a slip shows where it was made."""
+        object.__setattr__(self, "kind", find_event(self.event))
+
+
+def record(  # noqa: PLR0913 - the columns of a row
+    event: str,
+    *,
+    actor: Actor,
+    message: str = "",
+    severity: Severity | None = None,
+    subject: Subject | None = None,
+    job_id: UUID | None = None,
+    job_code: str = "",
+    azure_request_id: str = "",
+    http_status: int | None = None,
+    duration_ms: int | None = None,
+    data: dict[str, Any] | None = None,
+    category: Category | None = None,
+) -> LogEntry:
+    """Append one row to the log its event belongs to and return it.
+
+    Without a message the event's label stands in. ``category`` overrides the event's own, for
+    events that speak of any call (``azure.call_failed``, ``azure.intent``). Secrets are
+    masked and long texts cut. ``duration_ms`` is in milliseconds.
+
+    Raises:
+        UnknownEventError: the event isn't registered.
+        LogWriteError: the database refused the row.
+    """
+    draft = Draft(
+        event=event,
+        actor=actor,
+        message=message,
+        severity=severity,
+        subject=subject,
+        job_id=job_id,
+        job_code=job_code,
+        azure_request_id=azure_request_id,
+        http_status=http_status,
+        duration_ms=duration_ms,
+        data=data,
+        category=category,
+    )
+    return record_many([draft])[0]
+
+
+def record_many(drafts: Sequence[Draft]) -> list[LogEntry]:
+    """Append several rows under one lock per log, in the order given; return them so.
+
+    Raises:
+        LogWriteError: the database refused a row; then none is written.
+    """
+    entries = [_build(draft) for draft in drafts]
+    by_service: dict[str, list[LogEntry]] = defaultdict(list)
+    for entry in entries:
+        by_service[entry.service].append(entry)
+    try:
+        with transaction.atomic():
+            # Heads are locked in one order by everybody, so that two batches can't dead-lock.
+            for service in sorted(by_service):
+                _append(Service(service), by_service[service])
+    except DatabaseError as error:
+        raise LogWriteError(
+            "The log can't be written, so nothing was done.",
+            "Check the database and try again.",
+            retryable=True,
+        ) from error
+    return entries
+
+
+def _append(service: Service, entries: list[LogEntry]) -> None:
+    head = _lock_head(service)
+    at = clock.now()
+    for entry in entries:
+        head.sequence += 1
+        entry.sequence, entry.at, entry.previous_hash = head.sequence, at, head.hash
+        entry.hash = head.hash = hash_entry(entry)
+    LogEntry.objects.bulk_create(entries)
+    head.save(force_update=True, update_fields=["sequence", "hash"])
+
+
+def _lock_head(service: Service) -> LogHead:
+    # SQLite has no row locks and ignores select_for_update: BEGIN IMMEDIATE serialises there.
+    heads = LogHead.objects.select_for_update()
+    head = heads.filter(service=service).first()
+    if head is None:
+        LogHead.objects.get_or_create(service=service, defaults={"sequence": 0, "hash": GENESIS})
+        head = heads.get(service=service)
+    return head
+
+
+def _build(draft: Draft) -> LogEntry:
+    """Make the row of a draft, cleaned; its place in the chain comes later."""
+    clean, kind = Cleaner(), draft.kind
+    subject = {
+        name: clean.label(value, limit=_limit(name)) for name, value in asdict(draft.subject or Subject()).items()
+    }
+    entry = LogEntry(
+        service=kind.service.value,
+        category=(draft.category or kind.category).value,
+        severity=(draft.severity or kind.severity).value,
+        event=kind.name,
+        actor_name=clean.label(draft.actor.name, limit=_limit("actor_name")),
+        actor_trigger=draft.actor.trigger.value,
+        actor_user_id=draft.actor.user_id,
+        job_id=draft.job_id,
+        job_code=clean.label(draft.job_code, limit=_limit("job_code")),
+        azure_request_id=clean.label(draft.azure_request_id, limit=_limit("azure_request_id")),
+        http_status=draft.http_status,
+        duration_ms=draft.duration_ms,
+        message=clean.text(draft.message or _label(kind)),
+        data=clean.data(draft.data),
+        **subject,
+    )
+    entry.truncated = clean.truncated
+    return entry
+
+
+def _limit(field_name: str) -> int:
+    return LogEntry._meta.get_field(field_name).max_length or 0
+
+
+def _label(kind: Event) -> str:
+    # The log is kept in one language whatever the reader's or writer's.
+    with translation.override(None):
+        return str(kind.label)

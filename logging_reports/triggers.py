@@ -1,0 +1,98 @@
+"""The database's own refusal to change the log: triggers on SQLite and PostgreSQL.
+
+Called by the migration, after each migration run (SQLite drops triggers when it rebuilds a
+table), and by the check of ``verify_log``. Only the test harness may call ``remove``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from django.db.backends.base.base import BaseDatabaseWrapper
+
+TABLE = "logging_reports_logentry"
+HEAD = "logging_reports_loghead"
+
+# REPLACE deletes the old row without firing a delete trigger (sqlite.org/lang_conflict.html),
+# so an insert over an existing position is refused as well. The head may only move forward.
+_SQLITE: dict[str, str] = {
+    "kmes_log_no_update": f"BEFORE UPDATE ON {TABLE} BEGIN SELECT RAISE(ABORT, 'log rows can not be changed'); END",
+    "kmes_log_no_delete": f"BEFORE DELETE ON {TABLE} BEGIN SELECT RAISE(ABORT, 'log rows can not be deleted'); END",
+    "kmes_log_no_replace": (
+        f"BEFORE INSERT ON {TABLE} WHEN EXISTS (SELECT 1 FROM {TABLE} WHERE id = NEW.id"
+        " OR (service = NEW.service AND sequence = NEW.sequence))"
+        " BEGIN SELECT RAISE(ABORT, 'log rows can not be replaced'); END"
+    ),
+    "kmes_head_no_delete": f"BEFORE DELETE ON {HEAD} BEGIN SELECT RAISE(ABORT, 'log heads can not be deleted'); END",
+    "kmes_head_forward": (
+        f"BEFORE UPDATE ON {HEAD} WHEN NEW.sequence <= OLD.sequence OR NEW.service <> OLD.service"
+        " BEGIN SELECT RAISE(ABORT, 'log heads only move forward'); END"
+    ),
+}
+
+_POSTGRES: dict[str, tuple[str, str]] = {
+    "kmes_log_immutable": (TABLE, "BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} FOR EACH STATEMENT"),
+    "kmes_head_immutable": (HEAD, "BEFORE DELETE OR TRUNCATE ON {table} FOR EACH STATEMENT"),
+    "kmes_head_forward": (
+        HEAD,
+        "BEFORE UPDATE ON {table} FOR EACH ROW WHEN (NEW.sequence <= OLD.sequence OR NEW.service <> OLD.service)",
+    ),
+}
+_POSTGRES_FUNCTION = """
+CREATE OR REPLACE FUNCTION kmes_log_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION '% on % is refused: the log is append-only', TG_OP, TG_TABLE_NAME;
+END $$
+"""
+
+
+def install(connection: BaseDatabaseWrapper) -> None:
+    """Create the triggers that are missing; safe to call again."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            for name, body in _SQLITE.items():
+                cursor.execute(f"CREATE TRIGGER IF NOT EXISTS {name} {body}")
+            return
+        if connection.vendor != "postgresql":
+            return
+        present = find_installed(connection)
+        cursor.execute(_POSTGRES_FUNCTION)
+        for name, (table, when) in _POSTGRES.items():
+            if name not in present:
+                cursor.execute(f"CREATE TRIGGER {name} {when.format(table=table)} EXECUTE FUNCTION kmes_log_refuse()")
+                # ALWAYS: session_replication_role = replica must not switch it off.
+                cursor.execute(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name}")
+
+
+def remove(connection: BaseDatabaseWrapper) -> None:
+    """Drop the triggers: for undoing the migration and for emptying a test database."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            for name in _SQLITE:
+                cursor.execute(f"DROP TRIGGER IF EXISTS {name}")
+        elif connection.vendor == "postgresql":
+            for name, (table, _when) in _POSTGRES.items():
+                cursor.execute(f"DROP TRIGGER IF EXISTS {name} ON {table}")
+
+
+def find_installed(connection: BaseDatabaseWrapper) -> set[str]:
+    """Return the names of our triggers that exist and are switched on."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            cursor.execute(
+                "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name IN (%s, %s)", [TABLE, HEAD]
+            )
+        else:
+            cursor.execute(
+                "SELECT tgname FROM pg_trigger WHERE tgrelid IN (%s::regclass, %s::regclass)"
+                " AND NOT tgisinternal AND tgenabled = 'A'",
+                [TABLE, HEAD],
+            )
+        return {row[0] for row in cursor.fetchall()}
+
+
+def find_missing(connection: BaseDatabaseWrapper) -> list[str]:
+    """Return the names of our triggers that should exist on this database and don't."""
+    wanted = {"sqlite": set(_SQLITE), "postgresql": set(_POSTGRES)}.get(connection.vendor, set())
+    return sorted(wanted - find_installed(connection)) if wanted else []
