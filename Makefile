@@ -1,0 +1,44 @@
+# Thin on purpose: each target calls a command that also works by itself.
+SHELL := /bin/bash
+PYTHON := .venv/bin/python
+SETUP := python3 kmes/supervision/setup.py
+.DEFAULT_GOAL := help
+.PHONY: help run test demo bench lint fmt types lock clean
+
+help: ## Say what can be made here
+	@echo "usage: make <target>"
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  \1|\2/' | column -t -s '|' 2>/dev/null \
+		|| grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST)
+
+# exec: the supervisor is then make's own child, and gets its SIGTERM and Ctrl-C.
+run: ## Set up and start the whole console on this machine (Ctrl-C stops it)
+	@$(SETUP) && exec $(PYTHON) -m kmes.supervision run
+
+test: ## Run every check and test, as CI does
+	@$(SETUP) --tests && exec $(PYTHON) -m kmes.supervision.checks all
+
+demo: ## Show the main job end to end on a temporary instance
+	@$(SETUP) && exec $(PYTHON) -m kmes.supervision.demo
+
+bench: ## Measure pushes and memory, one JSON line each
+	@$(SETUP) && exec $(PYTHON) -m kmes.supervision.bench
+
+lint: ## Run the linters, without changing a file
+	@$(SETUP) --tests && exec $(PYTHON) -m kmes.supervision.checks lint
+
+types: ## Check the types
+	@$(SETUP) --tests && exec $(PYTHON) -m kmes.supervision.checks types
+
+fmt: ## Format the code and put right what the linter can
+	@$(SETUP) --tests && $(PYTHON) -m ruff check --fix-only --quiet . ; $(PYTHON) -m ruff format .
+
+LOCK := .venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -q
+lock: ## Compile the pinned requirements from pyproject.toml
+	@$(SETUP) --tests
+	$(LOCK) pyproject.toml -o requirements/base.txt
+	$(LOCK) pyproject.toml --group dev -c requirements/base.txt -o requirements/dev.txt
+	$(LOCK) requirements/node.in -o requirements/node.txt
+
+clean: ## Remove what can be made again (never var/, the state)
+	rm -rf .venv node_modules staticfiles .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -not -path './node_modules/*' -prune -exec rm -rf {} +

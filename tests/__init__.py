@@ -1,0 +1,1 @@
+"""Tests, one folder per package; `make test` runs them all."""

@@ -1,0 +1,126 @@
+"""Prepares every test run: an own state folder and environment per process, real services on
+demand, no socket beyond loopback.
+
+The environment is set in ``pytest_configure`` and not in pyproject, because pytest-django would
+otherwise read the settings before the folder exists, and each xdist worker needs its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import os
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import services
+
+_cleanup = contextlib.ExitStack()
+REFUSED = "Tests speak to this machine only; this was an attempt to reach {}."
+
+
+def _set_environment(state: Path) -> None:
+    """Say in environment variables what kmes.settings reads."""
+    redis_port, stand_in_port = services.free_port(), services.free_port(3)
+    stand_in = state / "azure_emulator"
+    for name in [name for name in os.environ if name.startswith("KMES_") and name != "KMES_TEST_DATABASE"]:
+        if name != "KMES_TEST_POSTGRES_URL":
+            del os.environ[name]
+    os.environ.update(
+        DJANGO_SETTINGS_MODULE="kmes.settings",
+        KMES_STATE_DIR=str(state),
+        KMES_INSECURE_HTTP="1",
+        KMES_PROCESS="worker",
+        KMES_REDIS_URL=f"redis://127.0.0.1:{redis_port}/0",
+        KMES_ALLOW_CUSTOM_ENDPOINTS="1",
+        KMES_CUSTOM_CA_FILE=str(stand_in / "ca.pem"),
+        KMES_STAND_IN_URL=f"https://127.0.0.1:{stand_in_port}",
+        KMES_ALLOWED_HOSTS="127.0.0.1,localhost,testserver",
+        KMES_LOG_LEVEL="WARNING",
+        SOFTHSM2_CONF=str(state / "hsm" / "softhsm2.conf"),
+    )
+    os.environ.pop("DATABASE_URL", None)
+    if url := os.environ.get("KMES_TEST_POSTGRES_URL"):
+        os.environ["DATABASE_URL"] = url
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give this process its own folder and environment, then let pytest-django read the settings."""
+    if "kmes.settings" in sys.modules and not hasattr(config, "workerinput"):
+        message = "Unset DJANGO_SETTINGS_MODULE: tests/conftest.py sets it once the test environment stands."
+        raise pytest.UsageError(message)
+    folder = Path(tempfile.mkdtemp(prefix="kmes-test-"))
+    _cleanup.callback(shutil.rmtree, folder, ignore_errors=True)
+    is_worker = hasattr(config, "workerinput")
+    if os.environ.get("KMES_TEST_DATABASE") == "postgres" and not is_worker:
+        os.environ["KMES_TEST_POSTGRES_URL"] = _cleanup.enter_context(services.running_postgres(folder / "postgres"))
+    if is_worker or config.getoption("dist", "no") == "no":
+        _set_environment(folder / "state")
+        _guard_sockets()
+
+
+def pytest_unconfigure() -> None:
+    """Stop what this process started and remove its folder."""
+    _cleanup.close()
+
+
+# --- Sockets --------------------------------------------------------------------------------
+def _is_local(host: str) -> bool:
+    if host in {"", "localhost"}:
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _guard_sockets() -> None:
+    """Refuse connections and look-ups beyond loopback, so that no test depends on a network."""
+    connect, lookup = socket.socket.connect, socket.getaddrinfo
+
+    def local_connect(self: socket.socket, address: Any) -> None:
+        if self.family in (socket.AF_INET, socket.AF_INET6) and not _is_local(address[0]):
+            raise ConnectionRefusedError(REFUSED.format(address))
+        connect(self, address)
+
+    def local_lookup(host: Any, *arguments: Any, **named: Any) -> Any:
+        name = host.decode() if isinstance(host, bytes) else host
+        # Names below .invalid never exist (RFC 6761), so looking one up reaches nobody.
+        if name is not None and not _is_local(name):
+            raise socket.gaierror(socket.EAI_NONAME, REFUSED.format(name))
+        return lookup(host, *arguments, **named)
+
+    socket.socket.connect = local_connect  # type: ignore[method-assign]
+    socket.getaddrinfo = local_lookup
+
+
+# --- Services -------------------------------------------------------------------------------
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[str]:
+    """Run the Redis that KMES_REDIS_URL names; yields the URL."""
+    url = os.environ["KMES_REDIS_URL"]
+    port = int(url.rsplit(":", 1)[1].partition("/")[0])
+    with services.running_redis(Path(os.environ["KMES_STATE_DIR"]) / "redis", port):
+        yield url
+
+
+@pytest.fixture(scope="session")
+def running_stand_in() -> Iterator[services.StandIn]:
+    """Run the stand-in that KMES_STAND_IN_URL names, once per test process."""
+    port = int(os.environ["KMES_STAND_IN_URL"].rsplit(":", 1)[1])
+    with services.running_stand_in(Path(os.environ["KMES_CUSTOM_CA_FILE"]).parent, port) as stand_in:
+        yield stand_in
+
+
+@pytest.fixture
+def azure_stand_in(running_stand_in: services.StandIn) -> services.StandIn:
+    """Give the stand-in as new: only its seeded vaults, no keys, no faults."""
+    running_stand_in.reset()
+    return running_stand_in

@@ -1,0 +1,202 @@
+"""Starts the real services that tests speak to, each on a free loopback port, each stopped after.
+
+Owns processes and temporary folders; must not import Django or anything of ours, because it runs
+before the settings are read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+START_SECONDS = 30.0
+
+
+class ServiceError(Exception):
+    """A service for the tests did not start; the text holds its last words."""
+
+
+def free_port(count: int = 1) -> int:
+    """Return the first of ``count`` neighbouring ports that nobody listens on."""
+    for _ in range(200):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            first: int = probe.getsockname()[1]
+        if first + count > 65_000:
+            continue
+        with contextlib.ExitStack() as stack:
+            try:
+                for port in range(first, first + count):
+                    stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return first
+    message = f"no {count} neighbouring free ports"
+    raise ServiceError(message)
+
+
+def wait_until(answers: Callable[[], bool], process: subprocess.Popen[bytes], log: Path) -> None:
+    """Poll until the service answers.
+
+    Raises ServiceError with the end of its log when it ends or stays silent.
+    """
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            break
+        if answers():
+            return
+        time.sleep(0.02)
+    process.kill()
+    raise ServiceError(log.read_text(errors="replace")[-2000:] or "no word from the service")
+
+
+def stop(process: subprocess.Popen[bytes], *, sent: signal.Signals = signal.SIGTERM, seconds: float = 20) -> None:
+    """End one process that we started, gently first."""
+    if process.poll() is None:
+        process.send_signal(sent)
+        try:
+            process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+    process.wait()
+
+
+def listens(port: int) -> bool:
+    """Say whether something accepts connections on this loopback port."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@contextlib.contextmanager
+def running_redis(folder: Path, port: int) -> Iterator[str]:
+    """Run a Redis that keeps nothing; yields its URL."""
+    folder.mkdir(parents=True, exist_ok=True)
+    log = folder / "redis.log"
+    command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+    with log.open("wb") as output:
+        process = subprocess.Popen([*command, "--dir", str(folder)], stdout=output, stderr=output)
+    try:
+        wait_until(lambda: listens(port), process, log)
+        yield f"redis://127.0.0.1:{port}/0"
+    finally:
+        stop(process)
+
+
+# --- PostgreSQL -----------------------------------------------------------------------------
+def _postgres_program(name: str) -> str:
+    found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
+    path = str(found[-1]) if found else shutil.which(name)
+    if not path:
+        message = f"{name} is missing: install package postgresql"
+        raise ServiceError(message)
+    return path
+
+
+@contextlib.contextmanager
+def running_postgres(folder: Path) -> Iterator[str]:
+    """Run a throw-away PostgreSQL; yields its DATABASE_URL.
+
+    It refuses to run as root, so root hands the folder to the user ``postgres``.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    # Its folders must be reachable for another user; pytest makes them for the owner only.
+    identity: dict[str, Any] = {}
+    if os.geteuid() == 0:
+        shutil.chown(folder, "postgres", "postgres")
+        for parent in (folder, *folder.parents):
+            if parent.stat().st_uid == 0 and parent != Path("/") and not parent.stat().st_mode & 0o001:
+                parent.chmod(parent.stat().st_mode | 0o011)
+        identity = {"user": "postgres", "group": "postgres", "extra_groups": []}
+    data, log, port = folder / "data", folder / "postgres.log", free_port()
+    log.touch()
+    start = [_postgres_program("initdb"), "-D", str(data), "-U", "kmes", "--auth=trust", "-E", "UTF8", "--no-sync"]
+    subprocess.run([*start, "--locale=C.UTF-8"], check=True, capture_output=True, cwd=folder, **identity)
+    command = [_postgres_program("postgres"), "-D", str(data), "-p", str(port), "-h", "127.0.0.1", "-k", str(folder)]
+    # A test database is thrown away: durability would only make it slow.
+    for option in ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=60"):
+        command += ["-c", option]
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output, cwd=folder, **identity)
+    try:
+        ready = [_postgres_program("pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)]
+        wait_until(lambda: subprocess.run(ready, check=False).returncode == 0, process, log)
+        yield f"postgres://kmes@127.0.0.1:{port}/postgres"
+    finally:
+        stop(process, sent=signal.SIGINT)
+
+
+# --- The stand-in for Azure -----------------------------------------------------------------
+@dataclass
+class StandIn:
+    """A running stand-in: where it is, whose certificate to trust, and its control paths."""
+
+    port: int
+    state_dir: Path
+
+    @property
+    def url(self) -> str:
+        """Token endpoint, ARM and the vault kv-premium."""
+        return f"https://127.0.0.1:{self.port}"
+
+    @property
+    def ca_file(self) -> Path:
+        """The certificate authority that it made for itself."""
+        return self.state_dir / "ca.pem"
+
+    def vault_url(self, name: str) -> str:
+        """Give the address of one of the three seeded vaults."""
+        return f"https://127.0.0.1:{self.port + ['kv-premium', 'kv-protected', 'kv-standard'].index(name)}"
+
+    def control(self, method: str, path: str, body: object = None) -> Any:
+        """Speak to a control path, such as ``POST /_emulator/faults``; returns the JSON answer."""
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, data, {"Content-Type": "application/json"}, method=method)
+        context = ssl.create_default_context(cafile=str(self.ca_file))
+        with urllib.request.urlopen(request, timeout=10, context=context) as answer:
+            text = answer.read()
+        return json.loads(text) if text else None
+
+    def reset(self) -> None:
+        """Forget all keys, faults and requests."""
+        self.control("POST", "/_emulator/reset")
+
+    def answers(self) -> bool:
+        """Say whether it is up."""
+        try:
+            self.control("GET", "/_emulator/requests")
+        except (OSError, urllib.error.URLError):
+            return False
+        return True
+
+
+@contextlib.contextmanager
+def running_stand_in(state_dir: Path, port: int, *options: str) -> Iterator[StandIn]:
+    """Run the stand-in on ``port`` and the two ports above it."""
+    state_dir.mkdir(parents=True, exist_ok=True)
+    log = state_dir / "stand_in.log"
+    stand_in = StandIn(port, state_dir)
+    command = [sys.executable, "-m", "azure_emulator", "--port", str(port), "--state-dir", str(state_dir), *options]
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output, cwd=ROOT)
+    try:
+        wait_until(stand_in.answers, process, log)
+        yield stand_in
+    finally:
+        stop(process)
