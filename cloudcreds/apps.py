@@ -1,0 +1,15 @@
+"""App configuration of cloudcreds."""
+
+from django.apps import AppConfig
+
+
+class CloudcredsConfig(AppConfig):
+    """Registers the menu actions of credentials."""
+
+    name = "cloudcreds"
+
+    def ready(self) -> None:
+        """Register menus and navigation."""
+        from cloudcreds import actions  # noqa: PLC0415 - models must be loaded first
+
+        actions.register_all()

@@ -1,0 +1,89 @@
+"""Rows of cloud credentials and key vaults. A stored secret is sealed and opens only in the device."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models.functions import Lower
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
+
+from cloudcreds.choices import CloudName, Service, VaultTier
+from kmes.core.ids import new_uuid
+
+
+class CloudCredential(models.Model):
+    """An Azure app registration: tenant, client, and its secret sealed under the MFK."""
+
+    id = models.UUIDField(primary_key=True, default=new_uuid, editable=False)
+    name = models.CharField(_("Name"), max_length=128)
+    service = models.CharField(_("Service"), max_length=16, choices=Service, default=Service.AZURE)
+    cloud = models.CharField(_("Cloud"), max_length=16, choices=CloudName, default=CloudName.PUBLIC)
+    tenant_id = models.CharField(_("Tenant ID"), max_length=64)
+    client_id = models.CharField(_("Client ID"), max_length=64)
+    sealed_secret = models.BinaryField(editable=False)
+    secret_set_at = models.DateTimeField()
+    secret_expires_on = models.DateField(_("Secret expires on"), null=True, blank=True)
+    authority_url = models.CharField(_("Authority URL"), max_length=255, blank=True)
+    arm_url = models.CharField(_("Resource Manager URL"), max_length=255, blank=True)
+    # What the last connection test found: list of {name, ok, text, remedy, duration_ms}.
+    last_test = models.JSONField(default=list, blank=True)
+    last_test_ok = models.BooleanField(null=True)
+    last_tested_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+    lock_version = models.PositiveIntegerField(default=1)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(
+                Lower("name"),
+                name="credential_name_unique",
+                violation_error_message=_("A cloud credential of this name exists already."),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        """Return the credential's page."""
+        return reverse("cloudcreds:detail", args=[self.pk])
+
+    @property
+    def secret_context(self) -> bytes:
+        """Return the associated data the secret is sealed with: a sealed secret fits only its own row."""
+        return f"cloudcreds.CloudCredential:{self.pk}:client_secret".encode()
+
+
+class KeyVault(models.Model):
+    """A vault as last seen through a credential. What a push needs to know is asked again each time."""
+
+    id = models.UUIDField(primary_key=True, default=new_uuid, editable=False)
+    credential = models.ForeignKey(CloudCredential, on_delete=models.PROTECT, related_name="vaults")
+    name = models.CharField(max_length=64)
+    url = models.CharField(max_length=255)
+    tier = models.CharField(max_length=16, choices=VaultTier, default=VaultTier.UNKNOWN)
+    recovery_level = models.CharField(max_length=64, blank=True)
+    recoverable_days = models.PositiveSmallIntegerField(null=True)
+    seen_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint("credential", Lower("url"), name="vault_url_unique_per_credential")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def has_soft_delete(self) -> bool | None:
+        """Return whether deleted keys can be recovered; None while nobody asked the vault."""
+        if not self.recovery_level:
+            return None
+        return self.recovery_level.startswith(("Recoverable", "CustomizedRecoverable"))
+
+    @property
+    def is_purge_protected(self) -> bool | None:
+        """Return whether nobody may purge before the retention ends; None while unknown."""
+        soft_delete = self.has_soft_delete
+        return None if soft_delete is None else soft_delete and "Purgeable" not in self.recovery_level

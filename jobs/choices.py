@@ -1,0 +1,88 @@
+"""Choices of jobs, steps, intents and KEKs: stored value, label, colour; and what a kind is called."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class JobKind(models.TextChoices):
+    """What a job does. Labels are the console's job titles (KMES.md, "What happens")."""
+
+    CREATE = "create", _("Create HSM Protected key(s)")
+    SYNCHRONIZE = "synchronize", _("Synchronize HSM Protected key(s)")
+    ROTATE = "rotate", _("Rotate HSM Protected key(s)")
+    SET_ENABLED = "set_enabled", _("Enable or disable HSM Protected key(s)")
+    CLOUD_DELETE = "cloud_delete", _("Delete HSM Protected key(s)")
+    CLOUD_RECOVER = "cloud_recover", _("Recover HSM Protected key(s)")
+    CLOUD_PURGE = "cloud_purge", _("Purge HSM Protected key(s)")
+    DESTROY = "destroy", _("Destroy HSM Protected key(s)")
+    CHECK_DRIFT = "check_drift", _("Check cloud drift")
+    TEST_CONNECTION = "test_connection", _("Test Connection")
+    LIST_VAULTS = "list_vaults", _("List Key Vaults")
+    SELF_TEST = "self_test", _("Device self-test")
+
+
+class JobState(models.TextChoices):
+    """Where a job stands (DESIGN, section 4)."""
+
+    QUEUED = "queued", _("Queued")
+    RUNNING = "running", _("Running")
+    SUCCEEDED = "succeeded", _("Succeeded")
+    PARTLY_FAILED = "partly_failed", _("Partly failed")
+    FAILED = "failed", _("Failed")
+    CANCELLED = "cancelled", _("Cancelled")
+
+
+FINAL_STATES = frozenset({JobState.SUCCEEDED, JobState.PARTLY_FAILED, JobState.FAILED, JobState.CANCELLED})
+
+
+class TargetState(models.TextChoices):
+    """Where one key of a job stands."""
+
+    PENDING = "pending", _("Pending")
+    DONE = "done", _("Done")
+    FAILED = "failed", _("Failed")
+    SKIPPED = "skipped", _("Skipped")
+
+
+class StepState(models.TextChoices):
+    """Where one step of a job stands."""
+
+    RUNNING = "running", _("Running")
+    DONE = "done", _("Done")
+    FAILED = "failed", _("Failed")
+    SKIPPED = "skipped", _("Not needed")
+
+
+class IntentState(models.TextChoices):
+    """What is known of a mutating call that was announced before it was made."""
+
+    PENDING = "pending", _("Under way")
+    OK = "ok", _("Done")
+    REFUSED = "refused", _("Refused")
+    UNKNOWN = "unknown", _("Outcome unknown")
+    ADOPTED = "adopted", _("Found done")
+    VOID = "void", _("Never arrived")
+
+
+class KekState(models.TextChoices):
+    """Where an ephemeral key-encryption key stands."""
+
+    PLANNED = "planned", _("Planned")
+    LIVE = "live", _("In the vault")
+    DELETED = "deleted", _("Deleted")
+    GONE = "gone", _("Gone")
+
+
+STATE_COLOURS: dict[str, str] = {
+    "queued": "neutral",
+    "running": "info",
+    "succeeded": "good",
+    "partly_failed": "warning",
+    "failed": "bad",
+    "cancelled": "neutral",
+    "pending": "neutral",
+    "done": "good",
+    "skipped": "neutral",
+}

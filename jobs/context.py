@@ -1,0 +1,224 @@
+"""What a runner works with: its job, the claim, steps, messages, the log, and the way to Azure.
+
+Every write goes through ``write()``: one transaction that commits only while the claim holds and
+that carries the log rows of the calls made since the last one. No transaction is ever open while
+the device or Azure is asked.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import cached_property
+
+from cloudcreds.access import open_access
+from cloudcreds.azure.gateway import KeyVaultGateway, open_gateway
+from cloudcreds.azure.patience import Patience
+from cloudcreds.azure.recorder import LogRecorder
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from cloudcreds.models import KeyVault
+from jobs import lifecycle
+from jobs.choices import JobState, StepState, TargetState
+from jobs.models import Job, JobMessage, JobStep, JobTarget
+from jobs.services import subject_of
+from keygroups.models import Key
+from kmes.core.actor import Actor, Trigger
+from kmes.core.clock import now
+from kmes.core.errors import KmesError
+from logging_reports.choices import Severity
+from logging_reports.services import Draft, Subject, record_many
+
+
+class Cancelled(KmesError):
+    """The user asked to stop, and this is a safe point."""
+
+    code = "cancelled"
+
+
+class WaitUntil(KmesError):
+    """The job goes back into the queue for a while; ``what`` says what it waits for."""
+
+    code = "waiting"
+
+    def __init__(self, what: str, *, seconds: float, counts_as_failure: bool = False) -> None:
+        super().__init__(what, retryable=True)
+        self.seconds = max(0.0, seconds)
+        self.counts_as_failure = counts_as_failure
+
+
+class JobRun:
+    """One run of one job under one claim."""
+
+    def __init__(self, job: Job, held: lifecycle.Claim) -> None:
+        self.job = job
+        self.held = held
+        self.actor = Actor(job.actor_name, Trigger(job.trigger), job.requested_by_id)
+        self._rows: list[Draft] = []
+        self._gateways: dict[object, KeyVaultGateway] = {}
+        self._ordinal = job.steps.count()
+        # Whether stopping on request is still safe and useful; cleaning up switches it off.
+        self.may_cancel = True
+
+    # --- writing ---------------------------------------------------------------------------
+    @contextmanager
+    def write(self) -> Iterator[None]:
+        """Open the one kind of transaction a runner writes in.
+
+        Raises:
+            LeaseLost: another worker has the job; nothing is written.
+
+        """
+        with lifecycle.fenced(self.held):
+            yield
+            # Last, so that the head of the log's chain is locked as briefly as possible.
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._rows:
+            record_many(self._rows)
+            # Emptied only when the transaction stands, else the rows would be lost with it.
+            transaction.on_commit(self._rows.clear)
+
+    def log(
+        self,
+        event: str,
+        message: str = "",
+        *,
+        key: Key | None = None,
+        version: str = "",
+        vault: str = "",
+        severity: Severity | None = None,
+    ) -> None:
+        """Queue a log row about this job for the next write."""
+        subject = subject_of(self.job, key, version)
+        if vault:
+            subject = Subject(**{**subject.__dict__, "vault": vault})
+        self._rows.append(
+            Draft(
+                event=event,
+                actor=self.actor,
+                message=message,
+                subject=subject,
+                severity=severity,
+                job_id=self.job.pk,
+                job_code=self.job.code,
+            )
+        )
+
+    def log_call(self, draft: Draft) -> None:
+        """Queue the row of a call to Azure for the next write."""
+        self._rows.append(draft)
+
+    def say(self, text: str, severity: Severity = Severity.INFO) -> None:
+        """Add a line to the job's log. Call it inside ``write()``."""
+        JobMessage.objects.create(job=self.job, at=now(), severity=severity, text=text)
+
+    # --- steps -----------------------------------------------------------------------------
+    def begin(self, name: str, detail: str = "") -> None:
+        """Show a step as running; one done before a crash keeps its row. Call inside ``write()``."""
+        self._ordinal += 1
+        step, made = JobStep.objects.get_or_create(
+            job=self.job,
+            name=name,
+            subject="",
+            defaults={"ordinal": self._ordinal, "started_at": now(), "detail": detail},
+        )
+        if not made:
+            self._ordinal -= 1
+            JobStep.objects.filter(pk=step.pk).update(state=StepState.RUNNING, finished_at=None, detail=detail)
+
+    def end(self, name: str, detail: str = "", state: StepState = StepState.DONE) -> None:
+        """Show a step as over. Call inside ``write()``."""
+        JobStep.objects.filter(job=self.job, name=name).update(state=state, finished_at=now(), detail=detail[:2000])
+
+    @contextmanager
+    def step(self, name: str, detail: str = "") -> Iterator[None]:
+        """Run the body as one visible step, at whose start the job may be cancelled."""
+        self.checkpoint()
+        with self.write():
+            self.begin(name, detail)
+        yield
+        with self.write():
+            self.end(name, detail)
+
+    def fail_running_steps(self, why: str) -> None:
+        """Show the steps that were under way as failed. Call inside ``write()``."""
+        JobStep.objects.filter(job=self.job, state=StepState.RUNNING).update(
+            state=StepState.FAILED, finished_at=now(), detail=why[:2000]
+        )
+
+    # --- targets ---------------------------------------------------------------------------
+    def pending_targets(self) -> list[JobTarget]:
+        """Return the targets still to be worked on, in order."""
+        return list(self.job.targets.filter(state=TargetState.PENDING).select_related("key"))
+
+    def settle(self, target: JobTarget, state: TargetState, detail: str = "") -> None:
+        """Record how one key went. Call inside ``write()``."""
+        JobTarget.objects.filter(pk=target.pk).update(state=state, detail=detail)
+        target.state = state
+
+    # --- stopping --------------------------------------------------------------------------
+    def checkpoint(self) -> None:
+        """Stop here if somebody asked to.
+
+        Raises:
+            Cancelled: the user asked to cancel the job.
+
+        """
+        if not self.may_cancel:
+            return
+        asked = Job.objects.filter(pk=self.job.pk).values_list("cancel_requested_at", "cancel_requested_by").get()
+        if asked[0] is not None:
+            self.may_cancel = False
+            raise Cancelled(_("Cancelled by %(name)s.") % {"name": asked[1]})
+
+    def is_stopping(self) -> bool:
+        """Return whether waiting for Azure should end now (cancel asked, or the lease lost)."""
+        fresh = Job.objects.filter(pk=self.job.pk, fence=self.held.fence, state=JobState.RUNNING)
+        asked = fresh.values_list("cancel_requested_at", flat=True).first()
+        return not fresh.exists() or (self.may_cancel and asked is not None)
+
+    # --- Azure -----------------------------------------------------------------------------
+    def _on_wait(self, seconds: float, reason: str) -> None:
+        with self.write():
+            self.say(_("Waiting %(seconds)d s: %(reason)s") % {"seconds": round(seconds), "reason": reason})
+
+    @cached_property
+    def recorder(self) -> LogRecorder:
+        """Return the recorder whose rows go out with this run's writes."""
+        return LogRecorder(
+            actor=self.actor,
+            subject=subject_of(self.job),
+            job_id=self.job.pk,
+            job_code=self.job.code,
+            sink=self.log_call,
+        )
+
+    def gateway(self, vault: KeyVault | None) -> KeyVaultGateway:
+        """Open the way to a vault with the job's credential; its secret is opened in the device.
+
+        Raises:
+            DeviceError: the device can't open the secret.
+
+        """
+        slot = vault.pk if vault else None
+        if slot not in self._gateways:
+            credential = vault.credential if vault else self.job.credential
+            if credential is None:
+                raise KmesError(_("The job's cloud credential no longer exists."), _("Choose another credential."))
+            self._gateways[slot] = open_gateway(
+                open_access(credential),
+                vault.url if vault else "",
+                recorder=self.recorder,
+                patience=Patience(should_stop=self.is_stopping, on_wait=self._on_wait, sleep=time.sleep),
+            )
+        return self._gateways[slot]
+
+
+def quarantine_left(sent_at: object, seconds: int) -> float:
+    """Return for how many seconds a call sent at that moment may still take effect."""
+    return (sent_at + timedelta(seconds=seconds) - now()).total_seconds()  # type: ignore[operator]

@@ -1,0 +1,83 @@
+"""The ledger of mutating calls: announced before, resolved after, never repeated blindly.
+
+Azure has no idempotency token: an import whose answer got lost may have made a version, or may
+still make one. An intent that is pending from an earlier run, or unknown, therefore bars a
+repeat until the quarantine is over (RELIABILITY.md, 4.3; docs/decisions/0003).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from cloudcreds.azure.errors import AzureError
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+from jobs.choices import IntentState
+from jobs.context import JobRun, WaitUntil, quarantine_left
+from jobs.models import Intent
+from keygroups.models import Key
+from kmes.core.clock import now
+
+OPEN_STATES = (IntentState.PENDING, IntentState.UNKNOWN)
+
+
+def announce(run: JobRun, operation: str, *, key: Key | None = None) -> Intent:
+    """Write down a call that is about to be made. Call inside ``run.write()``."""
+    return Intent.objects.create(
+        job=run.job,
+        fence=run.held.fence,
+        operation=operation,
+        azure_lock=run.job.azure_lock,
+        key=key,
+        thumbprint=key.thumbprint if key else "",
+        sent_at=now(),
+    )
+
+
+def resolve(intent: Intent, state: IntentState, *, kid: str = "") -> None:
+    """Write down what became of a call. Call inside ``run.write()``."""
+    Intent.objects.filter(pk=intent.pk).update(state=state, resolved_at=now(), kid=kid)
+    intent.state, intent.kid = state, kid
+
+
+@contextmanager
+def announced(run: JobRun, intent: Intent) -> Iterator[None]:
+    """Resolve an intent when its call fails: refused when it had no effect, else unknown.
+
+    Raises:
+        WaitUntil: the outcome is unknown; the job looks again after the quarantine.
+
+    """
+    try:
+        yield
+    except AzureError as error:
+        with run.write():
+            resolve(intent, IntentState.UNKNOWN if error.effect_unknown else IntentState.REFUSED)
+        if error.effect_unknown:
+            raise WaitUntil(
+                _("the outcome of a call to Azure is unknown (%(why)s); looking again before anything is repeated")
+                % {"why": error.what},
+                seconds=quarantine_left(intent.sent_at, settings.KMES_UNKNOWN_QUARANTINE_SECONDS),
+            ) from error
+        raise
+
+
+def open_intents(run: JobRun) -> list[Intent]:
+    """Return the unresolved calls on the job's Azure key, of this job or any other, oldest first."""
+    return list(Intent.objects.filter(azure_lock=run.job.azure_lock, state__in=OPEN_STATES).select_related("key"))
+
+
+def wait_for_quarantine(intents: list[Intent]) -> None:
+    """Return when no unresolved call can take effect any more.
+
+    Raises:
+        WaitUntil: one still can; until then nothing may be imported into that name.
+
+    """
+    left = max(
+        (quarantine_left(intent.sent_at, settings.KMES_UNKNOWN_QUARANTINE_SECONDS) for intent in intents), default=0.0
+    )
+    if left > 0:
+        raise WaitUntil(_("an earlier call to Azure whose outcome is unknown may still take effect"), seconds=left)

@@ -1,0 +1,209 @@
+"""Ephemeral key-encryption keys: one per job and vault, on a ledger from before their birth.
+
+A KEK that is left behind is useless (it expires after two hours) and is found by the sweep.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+
+from cloudcreds.access import open_access
+from cloudcreds.azure.errors import AzureError, AzureErrorKind
+from cloudcreds.azure.gateway import KeyVaultGateway, open_gateway
+from cloudcreds.azure.patience import Patience
+from cloudcreds.azure.recorder import LogRecorder
+from cloudcreds.azure.types import KekPublicKey
+from django.conf import settings
+from django.db.models import Q
+from django.utils.translation import gettext as _
+
+from cloudcreds.choices import VaultTier
+from cloudcreds.models import KeyVault
+from jobs.choices import FINAL_STATES, KekState
+from jobs.context import JobRun, WaitUntil
+from jobs.models import EphemeralKek
+from kmes.core.actor import SYSTEM
+from kmes.core.clock import now
+from kmes.core.errors import KmesError
+from logging_reports.services import Subject, record
+
+logger = logging.getLogger(__name__)
+
+KEK_PREFIX = "kmes-kek-"
+# A KEK nearer to its expiry than this is not used for further keys.
+EXPIRY_MARGIN = timedelta(minutes=10)
+# How long to wait for news of a KEK whose creation has an unknown outcome.
+UNKNOWN_KEK_SECONDS = 10
+MAX_SWEEPS = 200
+
+
+def obtain_kek(run: JobRun, vault: KeyVault, bits: int) -> tuple[EphemeralKek, KekPublicKey]:
+    """Return the job's KEK in the vault, made if need be, with its public key.
+
+    After a crash the ledger's KEK is looked for first, so that a job leaves one at the most.
+
+    Raises:
+        AzureError: the vault refused (no Premium tier, no permission…).
+        WaitUntil: whether the KEK was made is unknown.
+
+    """
+    gateway = run.gateway(vault)
+    for row in EphemeralKek.objects.filter(job=run.job, vault=vault, modulus_bits=bits).exclude(
+        state__in=[KekState.DELETED, KekState.GONE]
+    ):
+        if row.expires_at < now() + EXPIRY_MARGIN:
+            discard_kek(gateway, row)
+            continue
+        public = gateway.read_kek(row.name)
+        if public is not None:
+            _mark(row, KekState.LIVE, kid=public.kid)
+            return row, public
+        if row.state == KekState.PLANNED:
+            return row, _create(run, gateway, row)
+        _mark(row, KekState.GONE, note="vanished from the vault")
+    with run.write():
+        row = _plan(run, vault, bits)
+    return row, _create(run, gateway, row)
+
+
+def _plan(run: JobRun, vault: KeyVault, bits: int) -> EphemeralKek:
+    number = EphemeralKek.objects.filter(job=run.job, vault=vault).count()
+    suffix = f"-{number + 1}" if number else ""
+    return EphemeralKek.objects.create(
+        job=run.job,
+        vault=vault,
+        name=f"{KEK_PREFIX}{run.job.code.lower()}{suffix}",
+        modulus_bits=bits,
+        expires_at=now() + timedelta(seconds=settings.KMES_KEK_LIFETIME_SECONDS),
+    )
+
+
+def _create(run: JobRun, gateway: KeyVaultGateway, row: EphemeralKek) -> KekPublicKey:
+    try:
+        public = gateway.create_kek(
+            row.name, row.modulus_bits, expires_on=row.expires_at, tags={"kmes-job": run.job.code, "kmes-app": "kmes"}
+        )
+    except AzureError as error:
+        if error.effect_unknown:
+            raise WaitUntil(
+                _("whether the ephemeral key was made is unknown (%(why)s)") % {"why": error.what},
+                seconds=UNKNOWN_KEK_SECONDS,
+                counts_as_failure=True,
+            ) from error
+        raise
+    KeyVault.objects.filter(pk=row.vault_id).update(
+        tier=VaultTier.PREMIUM,
+        recovery_level=public.recovery_level,
+        recoverable_days=public.recoverable_days,
+        seen_at=now(),
+    )
+    with run.write():
+        _mark(row, KekState.LIVE, kid=public.kid)
+        run.log("azure.kek_public_read", _("Public key of %(kid)s read") % {"kid": public.kid}, version=public.version)
+    return public
+
+
+def _mark(row: EphemeralKek, state: KekState, *, kid: str = "", note: str = "") -> None:
+    row.state, row.kid, row.note = state, kid or row.kid, note
+    row.save(update_fields=["state", "kid", "note"])
+
+
+def discard_kek(gateway: KeyVaultGateway, row: EphemeralKek) -> str:
+    """Delete a KEK, and purge it where the vault allows. Return what is left to be done ("" for nothing).
+
+    Never raises for what Azure answers: the ledger keeps the row, and the sweep tries again.
+    """
+    try:
+        if row.state in {KekState.PLANNED, KekState.LIVE}:
+            _delete(gateway, row)
+        if row.state == KekState.DELETED:
+            _purge(gateway, row)
+    except AzureError as error:
+        if error.kind == AzureErrorKind.BEING_DELETED:
+            note = _("deleted; it will be purged when Azure has finished deleting it")
+        else:
+            note = str(error)
+        row.note = note
+        row.save(update_fields=["note"])
+        return f"{row.name}: {note}"
+    return ""
+
+
+def _delete(gateway: KeyVaultGateway, row: EphemeralKek) -> None:
+    try:
+        deleted = gateway.delete_key(row.name)
+    except AzureError as error:
+        if error.kind not in {AzureErrorKind.NOT_FOUND, AzureErrorKind.SOFT_DELETED, AzureErrorKind.BEING_DELETED}:
+            raise
+        # Gone already: by an earlier try whose answer got lost, or never made.
+        _mark(row, KekState.DELETED)
+        return
+    _mark(row, KekState.DELETED if deleted.recovery_id else KekState.GONE)
+
+
+def _purge(gateway: KeyVaultGateway, row: EphemeralKek) -> None:
+    vault = KeyVault.objects.get(pk=row.vault_id)
+    if vault.is_purge_protected:
+        record(
+            "azure.kek_purge_not_needed",
+            actor=SYSTEM,
+            message=_("%(kek)s stays deleted until the retention period ends: the vault has purge protection")
+            % {"kek": row.name},
+            subject=Subject(credential=vault.credential.name, vault=vault.name),
+            job_id=row.job_id,
+            job_code=row.job.code,
+        )
+        _mark(row, KekState.GONE, note="left to Azure: purge protection")
+        return
+    try:
+        gateway.purge_key(row.name)
+    except AzureError as error:
+        if error.kind == AzureErrorKind.NOT_FOUND:
+            pass
+        elif error.kind == AzureErrorKind.PURGE_PROTECTED:
+            _mark(row, KekState.GONE, note="left to Azure: purge protection")
+            return
+        else:
+            raise
+    _mark(row, KekState.GONE)
+
+
+def sweep() -> int:
+    """Discard every KEK whose job has ended or that outlived its time. Return how many are left over.
+
+    Runs in a cloud worker; one vault out of reach doesn't hold up the others.
+    """
+    stale = now() - timedelta(seconds=settings.KMES_KEK_LIFETIME_SECONDS)
+    rows = (
+        EphemeralKek.objects.exclude(state=KekState.GONE)
+        .filter(Q(job__state__in=FINAL_STATES) | Q(created_at__lt=stale), sweep_attempts__lt=MAX_SWEEPS)
+        .select_related("vault__credential", "job")
+    )
+    left = 0
+    for row in rows:
+        try:
+            gateway = open_gateway(
+                open_access(row.vault.credential),
+                row.vault.url,
+                recorder=LogRecorder(
+                    actor=SYSTEM,
+                    subject=Subject(
+                        credential_id=str(row.vault.credential_id),
+                        credential=row.vault.credential.name,
+                        vault=row.vault.name,
+                    ),
+                    job_id=row.job_id,
+                    job_code=row.job.code,
+                ),
+                patience=Patience(budget_seconds=0),
+            )
+            remains = discard_kek(gateway, row)
+        except KmesError as error:
+            remains = str(error)
+        if remains:
+            left += 1
+            row.sweep_attempts += 1
+            row.save(update_fields=["sweep_attempts"])
+            logger.warning("an ephemeral key is left over: %s", remains)
+    return left

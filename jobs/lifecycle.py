@@ -1,0 +1,198 @@
+"""The only writer of a job's state: claim, renew, release, finish, cancel.
+
+A claim is one conditional UPDATE that takes a lease and a fencing number; every later write of
+that run carries the number, so that a worker that was thought dead can change nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.conf import settings
+from django.db import IntegrityError, connection, transaction
+from django.db.models import F, Q
+
+from jobs.choices import FINAL_STATES, JobState
+from jobs.models import Job
+from kmes.core.clock import now
+from kmes.core.errors import KmesError
+
+
+class LeaseLost(KmesError):
+    """Another worker took the job over; this one must stop and write nothing more."""
+
+    code = "lease_lost"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The right to work on a job: its id and the fencing number of this run."""
+
+    job_id: UUID
+    fence: int
+    owner: str
+
+
+def _lease_end() -> datetime:
+    return now() + timedelta(seconds=settings.KMES_LEASE_SECONDS)
+
+
+def claim(job_id: UUID, *, owner: str) -> Claim | None:
+    """Take a job that is due, or whose worker's lease ran out. None: somebody else has it.
+
+    One job at most runs per Azure key (a database constraint); a job that finds its key held
+    waits, without counting a try.
+    """
+    moment = now()
+    claimable = Q(state=JobState.QUEUED, run_after__lte=moment) | Q(state=JobState.RUNNING, lease_until__lt=moment)
+    try:
+        with transaction.atomic():
+            won = Job.objects.filter(claimable, pk=job_id).update(
+                state=JobState.RUNNING,
+                fence=F("fence") + 1,
+                lease_owner=owner,
+                lease_until=_lease_end(),
+                waiting_for="",
+            )
+    except IntegrityError:
+        Job.objects.filter(pk=job_id, state=JobState.QUEUED).update(waiting_for="another job on the same Azure key")
+        return None
+    if not won:
+        return None
+    Job.objects.filter(pk=job_id, started_at__isnull=True).update(started_at=moment)
+    return Claim(job_id, Job.objects.values_list("fence", flat=True).get(pk=job_id), owner)
+
+
+def _held(held: Claim) -> Q:
+    return Q(pk=held.job_id, fence=held.fence, state=JobState.RUNNING)
+
+
+def renew(held: Claim) -> None:
+    """Prolong the lease.
+
+    Raises:
+        LeaseLost: the job was taken over or ended.
+
+    """
+    if not Job.objects.filter(_held(held)).update(lease_until=_lease_end()):
+        raise LeaseLost("The job was taken over by another worker.")
+
+
+@contextmanager
+def fenced(held: Claim) -> Iterator[None]:
+    """Open a transaction that commits only while the claim holds; it renews the lease too.
+
+    The UPDATE comes first: it locks the row, so a take-over waits for this commit.
+
+    Raises:
+        LeaseLost: the job was taken over or ended; nothing is written.
+
+    """
+    with transaction.atomic():
+        renew(held)
+        yield
+
+
+@contextmanager
+def heartbeat(held: Claim) -> Iterator[None]:
+    """Renew the lease from a thread of its own while the body runs.
+
+    A renewal that fails is not reported here: the next fenced write finds out and stops.
+    """
+    done = threading.Event()
+
+    def beat() -> None:
+        try:
+            while not done.wait(settings.KMES_HEARTBEAT_SECONDS):
+                renew(held)
+        except KmesError:
+            return
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=beat, name=f"lease-{held.job_id}", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def finish(held: Claim, state: JobState, *, error: KmesError | None = None) -> None:
+    """End a job.
+
+    Raises:
+        LeaseLost: another worker has it now.
+
+    """
+    if state not in FINAL_STATES:
+        message = f"{state} does not end a job"
+        raise ValueError(message)
+    ended = Job.objects.filter(_held(held)).update(
+        state=state,
+        finished_at=now(),
+        lease_owner="",
+        lease_until=None,
+        waiting_for="",
+        error_what=error.what if error else "",
+        error_remedy=error.remedy if error else "",
+        error_code=error.code if error else "",
+    )
+    if not ended:
+        raise LeaseLost("The job was taken over by another worker.")
+
+
+def release(held: Claim, *, run_after: datetime, waiting_for: str, count_failure: bool = False) -> None:
+    """Put a running job back into the queue until ``run_after``, saying what it waits for.
+
+    Raises:
+        LeaseLost: another worker has it now.
+
+    """
+    released = Job.objects.filter(_held(held)).update(
+        state=JobState.QUEUED,
+        lease_owner="",
+        lease_until=None,
+        run_after=run_after,
+        waiting_for=waiting_for[:200],
+        failures=F("failures") + (1 if count_failure else 0),
+    )
+    if not released:
+        raise LeaseLost("The job was taken over by another worker.")
+
+
+def next_in_line(job: Job) -> UUID | None:
+    """Return the oldest queued job that waits for the Azure key this one held."""
+    if not job.azure_lock:
+        return None
+    waiting = Job.objects.filter(azure_lock=job.azure_lock, state=JobState.QUEUED, run_after__lte=now())
+    return waiting.order_by("run_after").values_list("pk", flat=True).first()
+
+
+def cancel_queued(job: Job, *, by: str) -> bool:
+    """Cancel a job that no worker has begun. Return whether it was so."""
+    moment = now()
+    return bool(
+        Job.objects.filter(pk=job.pk, state=JobState.QUEUED, started_at__isnull=True).update(
+            state=JobState.CANCELLED, cancel_requested_at=moment, cancel_requested_by=by, finished_at=moment
+        )
+    )
+
+
+def ask_to_cancel(job: Job, *, by: str) -> bool:
+    """Ask the worker to stop at the next safe point. Return whether the job was still open.
+
+    A job that waits in the queue is made due at once, so that it cleans up without delay.
+    """
+    moment = now()
+    asked = Job.objects.filter(pk=job.pk, state__in=[JobState.QUEUED, JobState.RUNNING]).update(
+        cancel_requested_at=moment, cancel_requested_by=by
+    )
+    Job.objects.filter(pk=job.pk, state=JobState.QUEUED).update(run_after=moment)
+    return bool(asked)

@@ -1,0 +1,195 @@
+"""Rows of jobs and of what they announce before they act. State changes only in ``jobs.lifecycle``."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.urls import reverse
+
+from cloudcreds.models import CloudCredential, KeyVault
+from jobs.choices import IntentState, JobKind, JobState, KekState, StepState, TargetState
+from keygroups.models import Key, KeyGroup
+from kmes.core.ids import new_job_code, new_uuid
+from logging_reports.choices import Severity
+
+
+class Job(models.Model):
+    """One piece of work; the truth about it. A broker message is only a hint to look here."""
+
+    id = models.UUIDField(primary_key=True, default=new_uuid, editable=False)
+    code = models.CharField(max_length=12, unique=True, default=new_job_code, editable=False)
+    kind = models.CharField(max_length=24, choices=JobKind)
+    state = models.CharField(max_length=16, choices=JobState, default=JobState.QUEUED)
+    group = models.ForeignKey(KeyGroup, null=True, on_delete=models.SET_NULL, related_name="jobs")
+    credential = models.ForeignKey(CloudCredential, null=True, on_delete=models.SET_NULL, related_name="jobs")
+    # What the row spoke of, frozen: the job outlives the group.
+    subject = models.CharField(max_length=160, blank=True)
+    actor_name = models.CharField(max_length=150)
+    trigger = models.CharField(max_length=16)
+    requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL)
+    # Ids and plain options only; never key material or secrets.
+    params = models.JSONField(default=dict)
+    # Held while running: one running job per Azure key (or "" for jobs that touch none).
+    azure_lock = models.CharField(max_length=420, blank=True)
+    # A second request with the same key gets the first one's job. NULL, because several jobs may have none.
+    idempotency_key = models.CharField(max_length=128, null=True, unique=True)  # noqa: DJ001
+    device_serial = models.CharField(max_length=64, blank=True)
+    retry_of = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="retries")
+    fence = models.PositiveIntegerField(default=0)
+    # Tries that ended in a passing failure; claims after a crash or a wait don't count.
+    failures = models.PositiveIntegerField(default=0)
+    lease_owner = models.CharField(max_length=128, blank=True)
+    lease_until = models.DateTimeField(null=True)
+    run_after = models.DateTimeField()
+    waiting_for = models.CharField(max_length=200, blank=True)
+    cancel_requested_at = models.DateTimeField(null=True)
+    cancel_requested_by = models.CharField(max_length=150, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True, db_index=True)
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    error_what = models.TextField(blank=True)
+    error_remedy = models.TextField(blank=True)
+    error_code = models.CharField(max_length=64, blank=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+        indexes = [
+            models.Index(fields=["run_after"], name="job_queued", condition=Q(state="queued")),
+            models.Index(fields=["lease_until"], name="job_running", condition=Q(state="running")),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["azure_lock"],
+                condition=Q(state="running") & ~Q(azure_lock=""),
+                name="one_running_job_per_azure_key",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"job-{self.code}"
+
+    def get_absolute_url(self) -> str:
+        """Return the job's page."""
+        return reverse("jobs:detail", args=[self.code])
+
+    @property
+    def title(self) -> str:
+        """Return the console's title of the job."""
+        return str(JobKind(self.kind).label)
+
+
+class JobTarget(models.Model):
+    """One key a job works on, and how it went."""
+
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="targets")
+    key = models.ForeignKey(Key, on_delete=models.PROTECT, related_name="job_targets")
+    ordinal = models.PositiveIntegerField()
+    state = models.CharField(max_length=16, choices=TargetState, default=TargetState.PENDING)
+    detail = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["ordinal"]
+        constraints = [models.UniqueConstraint(fields=["job", "key"], name="key_once_per_job")]
+
+    def __str__(self) -> str:
+        return f"{self.job} {self.key}"
+
+
+class JobStep(models.Model):
+    """One visible step of a job; a step done again after a crash keeps its row."""
+
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="steps")
+    name = models.CharField(max_length=48)
+    # The key's name where a step is done once per key, else "".
+    subject = models.CharField(max_length=160, blank=True)
+    ordinal = models.PositiveIntegerField()
+    state = models.CharField(max_length=16, choices=StepState, default=StepState.RUNNING)
+    detail = models.TextField(blank=True)
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["ordinal"]
+        constraints = [models.UniqueConstraint(fields=["job", "name", "subject"], name="step_once_per_job")]
+
+    def __str__(self) -> str:
+        return f"{self.job} {self.name}"
+
+
+class JobMessage(models.Model):
+    """One line of a job's log, as the console shows it."""
+
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="messages")
+    at = models.DateTimeField()
+    severity = models.CharField(max_length=16, choices=Severity, default=Severity.INFO)
+    text = models.TextField()
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class Intent(models.Model):
+    """A mutating Azure call announced before it is made; pending or unknown ones bar a blind repeat."""
+
+    id = models.UUIDField(primary_key=True, default=new_uuid, editable=False)
+    job = models.ForeignKey(Job, on_delete=models.PROTECT, related_name="intents")
+    fence = models.PositiveIntegerField()
+    operation = models.CharField(max_length=24)
+    azure_lock = models.CharField(max_length=420, db_index=True)
+    key = models.ForeignKey(Key, null=True, on_delete=models.PROTECT, related_name="intents")
+    thumbprint = models.CharField(max_length=64, blank=True)
+    state = models.CharField(max_length=16, choices=IntentState, default=IntentState.PENDING)
+    sent_at = models.DateTimeField()
+    resolved_at = models.DateTimeField(null=True)
+    kid = models.CharField(max_length=512, blank=True)
+
+    class Meta:
+        ordering = ["sent_at"]
+
+    def __str__(self) -> str:
+        return f"{self.operation} {self.azure_lock}"
+
+
+class EphemeralKek(models.Model):
+    """The ledger of KEKs: written before the vault makes one, closed when the vault has it no more."""
+
+    id = models.UUIDField(primary_key=True, default=new_uuid, editable=False)
+    job = models.ForeignKey(Job, on_delete=models.PROTECT, related_name="keks")
+    vault = models.ForeignKey(KeyVault, on_delete=models.PROTECT, related_name="+")
+    name = models.CharField(max_length=127)
+    kid = models.CharField(max_length=512, blank=True)
+    modulus_bits = models.PositiveIntegerField()
+    state = models.CharField(max_length=16, choices=KekState, default=KekState.PLANNED)
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+    note = models.TextField(blank=True)
+    sweep_attempts = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        ordering = ["created_at"]
+        constraints = [models.UniqueConstraint(fields=["vault", "name"], name="kek_name_once_per_vault")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class RotationSlot(models.Model):
+    """One due moment of one group; its uniqueness makes a second beat harmless."""
+
+    group = models.ForeignKey(KeyGroup, on_delete=models.CASCADE, related_name="rotation_slots")
+    due_at = models.DateTimeField()
+    job = models.ForeignKey(Job, null=True, on_delete=models.SET_NULL, related_name="rotation_slots")
+    # "" for the slot that was served; else why it was passed over ("missed").
+    skipped = models.CharField(max_length=32, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-due_at"]
+        constraints = [models.UniqueConstraint(fields=["group", "due_at"], name="rotation_once_per_due_time")]
+
+    def __str__(self) -> str:
+        return f"{self.group} {self.due_at}"

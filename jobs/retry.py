@@ -1,0 +1,97 @@
+"""Retry: a new job, linked to one that failed, for what that one left undone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.utils.translation import gettext as _
+
+from cloudcreds.models import KeyVault
+from jobs import services
+from jobs.choices import JobKind, JobState, TargetState
+from jobs.models import Job
+from keygroups.models import CloudVersion, Key, KeyGroup
+from kmes.core.actor import Actor
+from kmes.core.errors import ConflictError
+
+RETRYABLE_STATES = frozenset({JobState.FAILED, JobState.PARTLY_FAILED, JobState.CANCELLED})
+
+
+def request_retry(*, job: Job, actor: Actor, idempotency_key: str = "") -> Job:
+    """Make the job that does what ``job`` left undone; what it did is not done again.
+
+    Raises:
+        ConflictError: the job is not over, or what it was about no longer exists or can't be retried.
+
+    """
+    if job.state not in RETRYABLE_STATES:
+        raise ConflictError(_("Only a failed or cancelled job can be retried."), _("Reload the page."))
+    return _RETRIES[JobKind(job.kind)](job, actor, idempotency_key)
+
+
+def _undone(job: Job) -> list[Key]:
+    undone = job.targets.exclude(state=TargetState.DONE).select_related("key__group__vault")
+    return [target.key for target in undone]
+
+
+def _group(job: Job) -> KeyGroup:
+    if job.group is None:
+        raise ConflictError(_("The key group no longer exists."))
+    return job.group
+
+
+def _synchronize(job: Job, actor: Actor, key: str) -> Job:
+    return services.request_synchronize(keys=_undone(job), actor=actor, idempotency_key=key, retry_of=job)
+
+
+def _destroy(job: Job, actor: Actor, key: str) -> Job:
+    return services.request_destroy(keys=_undone(job), actor=actor, idempotency_key=key, retry_of=job)
+
+
+def _create(job: Job, actor: Actor, key: str) -> Job:
+    group = _group(job)
+    names = [name for name in job.params["names"] if not group.keys.filter(name__iexact=name).exists()]
+    return services.request_create_keys(group=group, names=names, actor=actor, idempotency_key=key, retry_of=job)
+
+
+def _set_enabled(job: Job, actor: Actor, key: str) -> Job:
+    version = CloudVersion.objects.get(pk=job.params["version_id"])
+    return services.request_set_enabled(
+        version=version, enabled=job.params["enabled"], actor=actor, idempotency_key=key, retry_of=job
+    )
+
+
+def _connection(job: Job, actor: Actor, key: str) -> Job:
+    if job.credential is None:
+        raise ConflictError(_("The cloud credential no longer exists."))
+    if job.kind == JobKind.LIST_VAULTS:
+        return services.request_vault_list(credential=job.credential, actor=actor, idempotency_key=key, retry_of=job)
+    vault = KeyVault.objects.filter(pk=job.params.get("vault_id") or None).first()
+    return services.request_connection_test(
+        credential=job.credential, vault=vault, actor=actor, idempotency_key=key, retry_of=job
+    )
+
+
+def _self_test(job: Job, actor: Actor, key: str) -> Job:
+    return services.request_self_test(actor=actor, idempotency_key=key, retry_of=job)
+
+
+def _on_group(request: Callable[..., Job]) -> Callable[[Job, Actor, str], Job]:
+    """Retry a kind of job whose request takes the group and nothing else."""
+    return lambda job, actor, key: request(group=_group(job), actor=actor, idempotency_key=key, retry_of=job)
+
+
+_RETRIES: dict[JobKind, Callable[[Job, Actor, str], Job]] = {
+    JobKind.CREATE: _create,
+    JobKind.SYNCHRONIZE: _synchronize,
+    JobKind.ROTATE: _on_group(services.request_rotation),
+    JobKind.SET_ENABLED: _set_enabled,
+    JobKind.CLOUD_DELETE: _on_group(services.request_cloud_delete),
+    JobKind.CLOUD_RECOVER: _on_group(services.request_cloud_recover),
+    JobKind.CLOUD_PURGE: _on_group(services.request_cloud_purge),
+    JobKind.DESTROY: _destroy,
+    JobKind.CHECK_DRIFT: _on_group(services.request_check_drift),
+    JobKind.TEST_CONNECTION: _connection,
+    JobKind.LIST_VAULTS: _connection,
+    JobKind.SELF_TEST: _self_test,
+}

@@ -1,0 +1,166 @@
+"""Delete, recover and purge a whole Azure key. Azure knows no deletion of one version.
+
+All three are addressed by name, so a late or repeated call could meet a key made meanwhile under
+the same name. Each run therefore looks first and compares with the versions that were known when
+the job was asked for; if the vault differs, it stops and says so. Finding the wanted state is
+success.
+"""
+
+from __future__ import annotations
+
+import time
+
+from cloudcreds.azure.errors import AzureError, AzureErrorKind
+from cloudcreds.azure.gateway import KeyVaultGateway
+from cloudcreds.azure.types import DeletedKey
+from django.utils.translation import gettext as _
+
+from jobs.choices import IntentState
+from jobs.context import JobRun, WaitUntil
+from jobs.intents import announce, announced, open_intents, resolve, wait_for_quarantine
+from keygroups import lifecycle as key_lifecycle
+from keygroups.models import KeyGroup
+from kmes.core.clock import now
+from kmes.core.errors import ConflictError
+
+# Azure shows a deleted or recovered key only after half a minute or more (AZURE.md 5.4).
+SETTLE_SECONDS = 10
+
+
+def _prepare(run: JobRun) -> tuple[KeyGroup, KeyVaultGateway]:
+    if run.job.group_id is None:
+        raise ConflictError(_("The key group no longer exists."))
+    group = KeyGroup.objects.select_related("vault__credential").get(pk=run.job.group_id)
+    gateway = run.gateway(group.vault)
+    gateway.get_token()
+    return group, gateway
+
+
+def _check_precondition(run: JobRun, group: KeyGroup, found: set[str]) -> None:
+    """Stop when the vault holds a version that was not known when the job was asked for."""
+    strangers = sorted(found - set(run.job.params["versions"]))
+    if strangers:
+        raise ConflictError(
+            _("The vault holds %(count)d version(s) of “%(key)s” that this console did not know of: %(versions)s.")
+            % {"count": len(strangers), "key": group.azure_name, "versions": ", ".join(strangers[:5])},
+            _("Run Cloud > Check Drift, look at them, and ask again."),
+        )
+
+
+def _settle_intents(run: JobRun, *, reached: bool) -> None:
+    """Resolve earlier calls of unknown outcome by what the vault shows now."""
+    intents = open_intents(run)
+    if not intents:
+        return
+    if not reached:
+        wait_for_quarantine(intents)
+    with run.write():
+        for intent in intents:
+            resolve(intent, IntentState.ADOPTED if reached else IntentState.VOID)
+
+
+def run_delete(run: JobRun) -> None:
+    """Delete the Azure key with all its versions; keys here are not touched."""
+    with run.step("preflight"):
+        group, gateway = _prepare(run)
+        versions = gateway.list_versions(group.azure_name)
+        _check_precondition(run, group, {version.version for version in versions})
+        deleted = None if versions else gateway.get_deleted(group.azure_name)
+        _settle_intents(run, reached=not versions)
+    with run.step("delete_key"):
+        if versions:
+            with run.write():
+                intent = announce(run, "delete")
+            with announced(run, intent):
+                deleted = gateway.delete_key(group.azure_name)
+            with run.write():
+                resolve(intent, IntentState.OK)
+    with run.step("record"), run.write():
+        recoverable = deleted is not None and deleted.recovery_id
+        key_lifecycle.record_deleted(
+            group=group,
+            deleted_at=(deleted.deleted_on if deleted else None) or now(),
+            scheduled_purge_at=deleted.scheduled_purge_on if deleted and recoverable else None,
+        )
+        run.say(_("Deleted %(key)s in the vault with all its versions") % {"key": group.azure_name})
+        if deleted and recoverable:
+            run.say(_("It can be recovered until %(date)s") % {"date": f"{deleted.scheduled_purge_on:%Y-%m-%d}"})
+        run.say(_("Keys here were not touched"))
+
+
+def _deleted_or_wait(gateway: KeyVaultGateway, group: KeyGroup) -> DeletedKey | None:
+    """Return the deleted key; None when the vault has neither it nor a live one."""
+    deleted = gateway.get_deleted(group.azure_name)
+    if deleted is not None:
+        return deleted
+    if group.deleted_in_cloud_at and (now() - group.deleted_in_cloud_at).total_seconds() < 2 * 60:
+        raise WaitUntil(_("Azure is still deleting the key"), seconds=SETTLE_SECONDS)
+    return None
+
+
+def run_recover(run: JobRun) -> None:
+    """Recover the deleted Azure key; it comes back with all its versions."""
+    with run.step("preflight"):
+        group, gateway = _prepare(run)
+        live = gateway.list_versions(group.azure_name)
+        _settle_intents(run, reached=bool(live))
+        if not live and _deleted_or_wait(gateway, group) is None:
+            with run.write():
+                key_lifecycle.record_purged(group=group)
+            raise ConflictError(
+                _("The vault has no deleted key “%(key)s” any more: it was purged.") % {"key": group.azure_name},
+                _("Synchronize the keys again."),
+            )
+    with run.step("recover_key"):
+        if not live:
+            _call(run, "recover", lambda: gateway.recover_key(group.azure_name))
+            _await_live(gateway, group)
+    with run.step("record"), run.write():
+        key_lifecycle.record_recovered(group=group)
+        run.say(_("Recovered %(key)s with all its versions") % {"key": group.azure_name})
+
+
+def _await_live(gateway: KeyVaultGateway, group: KeyGroup) -> None:
+    """Wait a moment for the recovered key to show; a longer wait goes through the queue."""
+    for pause in (0, 1, 2):
+        time.sleep(pause)
+        if gateway.list_versions(group.azure_name):
+            return
+    raise WaitUntil(_("Azure is still recovering the key"), seconds=SETTLE_SECONDS)
+
+
+def _call(run: JobRun, operation: str, act: object) -> None:
+    """Make one announced call; what Azure is still busy with is asked again later."""
+    with run.write():
+        intent = announce(run, operation)
+    try:
+        with announced(run, intent):
+            act()  # type: ignore[operator]
+    except AzureError as error:
+        if error.kind == AzureErrorKind.BEING_DELETED:
+            raise WaitUntil(_("Azure is still deleting the key"), seconds=SETTLE_SECONDS) from error
+        if error.kind != AzureErrorKind.NOT_FOUND:
+            raise
+    with run.write():
+        resolve(intent, IntentState.OK)
+
+
+def run_purge(run: JobRun) -> None:
+    """Purge the deleted Azure key: all versions are gone for good; keys here are not touched."""
+    with run.step("preflight"):
+        group, gateway = _prepare(run)
+        if gateway.list_versions(group.azure_name):
+            raise ConflictError(
+                _("The vault holds a live key “%(key)s”; only a deleted one can be purged.")
+                % {"key": group.azure_name},
+                _("Run Cloud > Check Drift: somebody recovered or made it outside this console."),
+            )
+        deleted = _deleted_or_wait(gateway, group)
+        _settle_intents(run, reached=deleted is None)
+    with run.step("purge_key"):
+        if deleted is not None:
+            _call(run, "purge", lambda: gateway.purge_key(group.azure_name))
+    with run.step("record"), run.write():
+        key_lifecycle.record_purged(group=group)
+        run.say(_("Purged %(key)s: the vault holds nothing of it any more") % {"key": group.azure_name})
+        run.say(_("Keys here were not touched and can be synchronized again"))

@@ -1,0 +1,124 @@
+"""What beat sets off: finding work nobody has, and rotations that fell due.
+
+Each scan may run any number of times, in any number of places: what guards against doubles is a
+conditional UPDATE or a unique row, never the scheduler.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+from datetime import datetime
+from uuid import UUID
+
+import redis
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import Q
+from django.utils.translation import gettext as _
+from hsm.device import get_device
+from hsm.services import note_seen
+from keygroups.rotation import due_slots, next_due
+
+from jobs.choices import JobState
+from jobs.models import Job, RotationSlot
+from jobs.services import request_rotation
+from keygroups import lifecycle as key_lifecycle
+from keygroups.models import KeyGroup
+from kmes.core.actor import SCHEDULE
+from kmes.core.clock import now
+from kmes.core.errors import DeviceError, KmesError
+from logging_reports.services import Subject, record
+
+logger = logging.getLogger(__name__)
+
+SCAN_LIMIT = 200
+HEARTBEAT_SECONDS = 60
+
+
+def jobs_to_poke() -> list[UUID]:
+    """Return the jobs that are due, or whose worker's lease ran out, oldest first."""
+    moment = now()
+    due = Q(state=JobState.QUEUED, run_after__lte=moment) | Q(state=JobState.RUNNING, lease_until__lt=moment)
+    return list(Job.objects.filter(due).order_by("run_after").values_list("pk", flat=True)[:SCAN_LIMIT])
+
+
+def beat_heart() -> None:
+    """Leave word in Redis that a worker is alive and whether its device answers."""
+    device = "ok"
+    try:
+        here = get_device()
+        here.check_health()
+        note_seen(serial=here.identity().serial)
+    except DeviceError as error:
+        device = error.code
+    word = json.dumps({"at": now().isoformat(), "device": device})
+    try:
+        client = redis.Redis.from_url(settings.KMES_REDIS_URL, socket_timeout=2, socket_connect_timeout=2)
+        client.set(f"kmes:heartbeat:worker:{socket.gethostname()}", word, ex=HEARTBEAT_SECONDS)
+        client.set("kmes:heartbeat:beat", word, ex=HEARTBEAT_SECONDS)
+    except redis.RedisError:
+        logger.warning("the heartbeat could not be left in Redis")
+
+
+def scan_rotations() -> list[UUID]:
+    """Ask for every rotation that fell due; after an idle time once, not once per missed period.
+
+    Returns the ids of the jobs made.
+    """
+    made = []
+    due = KeyGroup.objects.filter(rotate=True, next_due_at__lte=now()).select_related("vault__credential")
+    for group in due.order_by("next_due_at")[:SCAN_LIMIT]:
+        job_id = _serve(group)
+        if job_id is not None:
+            made.append(job_id)
+    return made
+
+
+def _serve(group: KeyGroup) -> UUID | None:
+    """Make the job of a group's newest due moment; older ones are recorded as missed."""
+    seen, moment = group.next_due_at, now()
+    if seen is None:
+        return None
+    anchor = group.rotation_anchor_at or seen
+    newest = max(due_slots(anchor, group.rotate_every, group.rotate_unit, seen, moment), default=seen)
+    following = next_due(anchor, group.rotate_every, group.rotate_unit, after=moment)
+    try:
+        with transaction.atomic():
+            if not key_lifecycle.advance_schedule(group=group, seen_due_at=seen, new_due_at=following):
+                return None
+            if newest != seen:
+                RotationSlot.objects.create(group=group, due_at=seen, skipped="missed")
+            slot = RotationSlot.objects.create(group=group, due_at=newest)
+    except IntegrityError:
+        # Another scan made the slot; the schedule was moved on by it.
+        key_lifecycle.advance_schedule(group=group, seen_due_at=seen, new_due_at=following)
+        return None
+    return _request(group, slot, newest)
+
+
+def _request(group: KeyGroup, slot: RotationSlot, due_at: datetime) -> UUID | None:
+    subject = Subject(
+        credential=group.credential.name, vault=group.vault.name, group_id=str(group.pk), group=group.name
+    )
+    try:
+        with transaction.atomic():
+            job = request_rotation(
+                group=group, actor=SCHEDULE, idempotency_key=f"rotate:{group.pk}:{due_at.isoformat()}"
+            )
+            RotationSlot.objects.filter(pk=slot.pk).update(job=job)
+            record(
+                "azure.rotation_due",
+                actor=SCHEDULE,
+                message=_("Rotation of %(group)s was due at %(due)s")
+                % {"group": group, "due": f"{due_at:%Y-%m-%d %H:%M:%S}"},
+                subject=subject,
+                job_id=job.pk,
+                job_code=job.code,
+            )
+    except KmesError as error:
+        RotationSlot.objects.filter(pk=slot.pk).update(skipped="refused")
+        record("azure.rotation_failed", actor=SCHEDULE, message=str(error), subject=subject)
+        return None
+    return job.pk

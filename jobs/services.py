@@ -1,0 +1,422 @@
+"""Asking for work: each function checks the right, makes the Job, logs it, and sends the hint.
+
+All in one transaction; the hint goes out after the commit, and may get lost, because the scan
+finds the row (``jobs.scans``). Nothing here touches the device or Azure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from hsm.services import designated_device
+from keygroups.rotation import rotated_key_name
+from kmes.accounts.rights import Right, check
+
+from cloudcreds.models import CloudCredential, KeyVault
+from jobs import lifecycle
+from jobs.choices import FINAL_STATES, JobKind
+from jobs.models import Job, JobTarget
+from keygroups import lifecycle as key_lifecycle
+from keygroups.choices import GroupCloudState, KeyState
+from keygroups.models import CloudVersion, Key, KeyGroup
+from kmes.core.actor import Actor
+from kmes.core.clock import now
+from kmes.core.errors import ConflictError, InputError
+from logging_reports.services import Subject, record
+
+MAX_KEY_NAME = 160
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a new job is about."""
+
+    kind: JobKind
+    subject: str
+    group: KeyGroup | None = None
+    credential: CloudCredential | None = None
+    keys: Sequence[Key] = ()
+    params: dict[str, Any] = field(default_factory=dict)
+    # Jobs that change an Azure key hold it while they run; others hold nothing.
+    azure_lock: str = ""
+    retry_of: Job | None = None
+
+
+def send_hint(job: Job) -> None:
+    """Tell the workers after commit that a job is due."""
+    from jobs.tasks import run_job  # noqa: PLC0415 - tasks import the runners, which import this module
+
+    run_job.hint_on_commit(job.pk)
+
+
+def _open(request: Request, *, actor: Actor, idempotency_key: str, before: Callable[[], None] | None = None) -> Job:
+    """Create the job row with its targets and log row, or return the one made before with the same key.
+
+    ``before`` moves the rows the job is about; it runs in the same transaction and may refuse.
+    """
+    if idempotency_key:
+        existing = Job.objects.filter(idempotency_key=idempotency_key).first()
+        if existing is not None:
+            return existing
+    try:
+        with transaction.atomic():
+            job = Job.objects.create(
+                kind=request.kind,
+                group=request.group,
+                credential=request.credential or (request.group.credential if request.group else None),
+                subject=request.subject[:160],
+                actor_name=actor.name,
+                trigger=actor.trigger,
+                requested_by_id=actor.user_id,
+                params=request.params,
+                azure_lock=request.azure_lock,
+                idempotency_key=idempotency_key or None,
+                retry_of=request.retry_of,
+                run_after=now(),
+            )
+            if before is not None:
+                before()
+            JobTarget.objects.bulk_create(
+                JobTarget(job=job, key=key, ordinal=ordinal) for ordinal, key in enumerate(request.keys, 1)
+            )
+            record(
+                "job.retried" if request.retry_of else "job.requested",
+                actor=actor,
+                message=_("%(title)s: %(subject)s") % {"title": job.title, "subject": request.subject},
+                subject=subject_of(job),
+                job_id=job.pk,
+                job_code=job.code,
+            )
+            send_hint(job)
+            return job
+    except IntegrityError:
+        # Two requests with one key at the same moment: the second gets the first one's job.
+        existing = Job.objects.filter(idempotency_key=idempotency_key).first() if idempotency_key else None
+        if existing is None:
+            raise
+        return existing
+
+
+def subject_of(job: Job, key: Key | None = None, version: str = "") -> Subject:
+    """Return the plain labels a log row about this job carries."""
+    group = job.group
+    return Subject(
+        credential_id=str(job.credential_id or ""),
+        credential=job.credential.name if job.credential else "",
+        vault=group.vault.name if group else "",
+        group_id=str(job.group_id or ""),
+        group=group.name if group else "",
+        key_id=str(key.pk) if key else "",
+        key=key.name if key else "",
+        version=version,
+    )
+
+
+def _require_device() -> None:
+    """Refuse work that needs the HSM while no device is designated (KMES.md, "Push")."""
+    designated_device()
+
+
+def request_create_keys(
+    *, group: KeyGroup, names: list[str], actor: Actor, idempotency_key: str = "", retry_of: Job | None = None
+) -> Job:
+    """Ask for new keys in the HSM.
+
+    Raises:
+        InputError: a name is empty, too long, or taken in the group (field "name").
+
+    """
+    check(actor, Right.KEY_CREATE)
+    _require_device()
+    clean = [name.strip() for name in names]
+    for name in clean:
+        if not name:
+            raise InputError(_("The key needs a name."), _("Type any name."), field="name")
+        if len(name) > MAX_KEY_NAME or not name.isprintable():
+            raise InputError(
+                _("A key name has at most %(max)d characters, all printable.") % {"max": MAX_KEY_NAME},
+                _("Shorten the name or remove line breaks."),
+                field="name",
+            )
+        if group.keys.filter(name__iexact=name).exists():
+            raise InputError(
+                _("The group has a key “%(name)s” already.") % {"name": name}, _("Choose another name."), field="name"
+            )
+    if len({name.lower() for name in clean}) != len(clean):
+        raise InputError(_("Each name can be given once only."), field="name")
+    request = Request(JobKind.CREATE, ", ".join(clean), group=group, params={"names": clean}, retry_of=retry_of)
+    return _open(request, actor=actor, idempotency_key=idempotency_key)
+
+
+def request_synchronize(
+    *, keys: Sequence[Key], actor: Actor, idempotency_key: str = "", retry_of: Job | None = None
+) -> Job:
+    """Ask for keys of one group to be pushed to its vault.
+
+    Raises:
+        ConflictError: a key is destroyed, in the vault already, or being pushed by another job.
+
+    """
+    check(actor, Right.KEY_PUSH)
+    _require_device()
+    if not keys:
+        raise ConflictError(_("There is no key to synchronize."), _("Create a key in the group first."))
+    group = keys[0].group
+    if any(key.group_id != group.pk for key in keys):
+        raise InputError(_("The keys belong to different key groups."), _("Synchronize one key group at a time."))
+    _refuse_deleted_group(group)
+    ordered = sorted(keys, key=lambda key: (key.created_at, key.name))
+    subject = ordered[0].name if len(ordered) == 1 else ngettext("%d key", "%d keys", len(ordered)) % len(ordered)
+
+    def begin() -> None:
+        for key in ordered:
+            key_lifecycle.begin_push(key=key)
+
+    request = Request(
+        JobKind.SYNCHRONIZE, subject, group=group, keys=ordered, azure_lock=group.azure_lock, retry_of=retry_of
+    )
+    return _open(request, actor=actor, idempotency_key=idempotency_key, before=begin)
+
+
+def keys_to_synchronize(group: KeyGroup) -> list[Key]:
+    """Return the group's present keys that the vault does not hold, oldest first."""
+    return list(
+        group.keys.filter(state=KeyState.PRESENT)
+        .exclude(cloud_versions__state__in=[*key_lifecycle.LIVE_STATES, "pushing", "soft_deleted"])
+        .order_by("created_at", "name")
+    )
+
+
+def _refuse_deleted_group(group: KeyGroup) -> None:
+    if group.cloud_state == GroupCloudState.SOFT_DELETED:
+        raise ConflictError(
+            _("The Azure key “%(key)s” is deleted but recoverable, so its name can't be used.")
+            % {"key": group.azure_name},
+            _("Recover it (Cloud > Recover) or purge it (Cloud > Purge) first."),
+        )
+
+
+def request_rotation(*, group: KeyGroup, actor: Actor, idempotency_key: str = "", retry_of: Job | None = None) -> Job:
+    """Ask for a new key in the HSM that is pushed and becomes the group's active version."""
+    check(actor, Right.KEY_ROTATE)
+    if actor.user_id is not None:
+        _require_device()
+    _refuse_deleted_group(group)
+    busy = Job.objects.filter(group=group, kind=JobKind.ROTATE).exclude(state__in=FINAL_STATES).first()
+    if busy is not None and (not idempotency_key or busy.idempotency_key != idempotency_key):
+        raise ConflictError(
+            _("Job %(job)s is rotating this key group already.") % {"job": busy}, _("Wait until it has ended.")
+        )
+    params: dict[str, Any] = {}
+    if retry_of is not None:
+        # The failed try may have made its key: the retry pushes that one.
+        params = {"name": retry_of.params.get("name"), "resume_key": retry_of.params.get("resume_key")}
+        made = retry_of.targets.filter(key__state=KeyState.PRESENT).select_related("key").first()
+        if made is not None:
+            params = {"name": made.key.name, "resume_key": str(made.key_id)}
+    if not params.get("name"):
+        taken = set(group.keys.values_list("name", flat=True))
+        params["name"] = rotated_key_name(group.name, now(), taken)
+    request = Request(
+        JobKind.ROTATE, group.name, group=group, params=params, azure_lock=group.azure_lock, retry_of=retry_of
+    )
+    return _open(request, actor=actor, idempotency_key=idempotency_key)
+
+
+def request_set_enabled(
+    *, version: CloudVersion, enabled: bool, actor: Actor, idempotency_key: str = "", retry_of: Job | None = None
+) -> Job:
+    """Ask for one version in the vault to be enabled or disabled."""
+    check(actor, Right.KEY_DISABLE)
+    if version.state not in key_lifecycle.LIVE_STATES:
+        raise ConflictError(
+            _("The vault holds no live version of key “%(key)s”.") % {"key": version.key.name},
+            _("Synchronize the key first."),
+        )
+    request = Request(
+        JobKind.SET_ENABLED,
+        version.key.name,
+        group=version.group,
+        keys=[version.key],
+        params={"version_id": str(version.pk), "enabled": enabled},
+        azure_lock=version.group.azure_lock,
+        retry_of=retry_of,
+    )
+    return _open(request, actor=actor, idempotency_key=idempotency_key)
+
+
+def _known_versions(group: KeyGroup) -> list[str]:
+    """Return the Azure version ids last known, sorted: what a deletion may take with it."""
+    states = [*key_lifecycle.LIVE_STATES, "soft_deleted"]
+    return sorted(group.cloud_versions.filter(state__in=states).values_list("azure_version", flat=True))
+
+
+def _request_on_azure_key(
+    kind: JobKind,
+    group: KeyGroup,
+    right: Right,
+    wanted: GroupCloudState,
+    *,
+    actor: Actor,
+    idempotency_key: str,
+    retry_of: Job | None,
+) -> Job:
+    """Ask for a job on the whole Azure key, with what is known of it now as frozen precondition."""
+    check(actor, right)
+    group.refresh_from_db(fields=["cloud_state"])
+    if group.cloud_state != wanted:
+        raise ConflictError(
+            _("The Azure key “%(key)s” is: %(state)s.")
+            % {"key": group.azure_name, "state": group.get_cloud_state_display()},
+            _("This action needs it to be: %(wanted)s.") % {"wanted": wanted.label},
+        )
+    request = Request(
+        kind,
+        group.azure_name,
+        group=group,
+        params={"versions": _known_versions(group)},
+        azure_lock=group.azure_lock,
+        retry_of=retry_of,
+    )
+    return _open(request, actor=actor, idempotency_key=idempotency_key)
+
+
+def request_cloud_delete(
+    *, group: KeyGroup, actor: Actor, idempotency_key: str = "", retry_of: Job | None = None
+) -> Job:
+    """Ask for the whole Azure key to be deleted; keys here stay."""
+    return _request_on_azure_key(
+        JobKind.CLOUD_DELETE,
+        group,
+        Right.CLOUD_DELETE,
+        GroupCloudState.LIVE,
+        actor=actor,
+        idempotency_key=idempotency_key,
+        retry_of=retry_of,
+    )
+
+
+def request_cloud_recover(
+    *, group: KeyGroup, actor: Actor, idempotency_key: str = "", retry_of: Job | None = None
+) -> Job:
+    """Ask for a deleted Azure key to be recovered."""
+    return _request_on_azure_key(
+        JobKind.CLOUD_RECOVER,
+        group,
+        Right.CLOUD_DELETE,
+        GroupCloudState.SOFT_DELETED,
+        actor=actor,
+        idempotency_key=idempotency_key,
+        retry_of=retry_of,
+    )
+
+
+def request_cloud_purge(
+    *, group: KeyGroup, actor: Actor, idempotency_key: str = "", retry_of: Job | None = None
+) -> Job:
+    """Ask for a deleted Azure key to be purged; that can't be undone."""
+    if group.vault.is_purge_protected:
+        raise ConflictError(
+            _("The vault “%(vault)s” has purge protection.") % {"vault": group.vault.name},
+            _("Azure purges the key by itself when the retention period ends; until then it can be recovered."),
+        )
+    return _request_on_azure_key(
+        JobKind.CLOUD_PURGE,
+        group,
+        Right.CLOUD_PURGE,
+        GroupCloudState.SOFT_DELETED,
+        actor=actor,
+        idempotency_key=idempotency_key,
+        retry_of=retry_of,
+    )
+
+
+def request_destroy(
+    *, keys: Sequence[Key], actor: Actor, idempotency_key: str = "", retry_of: Job | None = None
+) -> Job:
+    """Ask for key material here to be destroyed; what stands in the vault stays."""
+    check(actor, Right.KEY_DESTROY)
+    for key in keys:
+        if key.state != KeyState.PRESENT:
+            raise ConflictError(_("Key “%(key)s” was destroyed already.") % {"key": key.name})
+    if not keys:
+        raise ConflictError(_("There is no key to destroy."))
+    subject = keys[0].name if len(keys) == 1 else ngettext("%d key", "%d keys", len(keys)) % len(keys)
+    request = Request(JobKind.DESTROY, subject, group=keys[0].group, keys=keys, retry_of=retry_of)
+    return _open(request, actor=actor, idempotency_key=idempotency_key)
+
+
+def request_check_drift(
+    *, group: KeyGroup, actor: Actor, idempotency_key: str = "", retry_of: Job | None = None
+) -> Job:
+    """Ask for what the vault holds to be compared with what is known here."""
+    check(actor, Right.KEY_PUSH)
+    request = Request(JobKind.CHECK_DRIFT, group.name, group=group, azure_lock=group.azure_lock, retry_of=retry_of)
+    return _open(request, actor=actor, idempotency_key=idempotency_key)
+
+
+def request_connection_test(
+    *,
+    credential: CloudCredential,
+    vault: KeyVault | None = None,
+    actor: Actor,
+    idempotency_key: str = "",
+    retry_of: Job | None = None,
+) -> Job:
+    """Ask for a credential to be tried: token, Resource Manager, and each permission on a vault."""
+    check(actor, Right.CREDENTIAL_MANAGE)
+    subject = f"{credential.name} → {vault.name}" if vault else credential.name
+    request = Request(
+        JobKind.TEST_CONNECTION,
+        subject,
+        credential=credential,
+        params={"vault_id": str(vault.pk) if vault else ""},
+        retry_of=retry_of,
+    )
+    return _open(request, actor=actor, idempotency_key=idempotency_key)
+
+
+def request_vault_list(
+    *, credential: CloudCredential, actor: Actor, idempotency_key: str = "", retry_of: Job | None = None
+) -> Job:
+    """Ask Azure Resource Manager which vaults the credential can see."""
+    check(actor, Right.CREDENTIAL_MANAGE)
+    request = Request(JobKind.LIST_VAULTS, credential.name, credential=credential, retry_of=retry_of)
+    return _open(request, actor=actor, idempotency_key=idempotency_key)
+
+
+def request_self_test(*, actor: Actor, idempotency_key: str = "", retry_of: Job | None = None) -> Job:
+    """Ask for the device's self-test to be run by a worker."""
+    check(actor, Right.DEVICE_MANAGE)
+    return _open(
+        Request(JobKind.SELF_TEST, _("device"), retry_of=retry_of), actor=actor, idempotency_key=idempotency_key
+    )
+
+
+def request_cancel(*, job: Job, actor: Actor) -> Job:
+    """Cancel a job: at once if it has not begun, else at the next safe point."""
+    check(actor, Right.JOB_CANCEL)
+    with transaction.atomic():
+        event = "job.cancelled" if lifecycle.cancel_queued(job, by=actor.name) else "job.cancel_requested"
+        if event == "job.cancelled":
+            for target in job.targets.select_related("key"):
+                key_lifecycle.fail_push(key=target.key)
+        elif not lifecycle.ask_to_cancel(job, by=actor.name):
+            raise ConflictError(_("The job has ended already."), _("Reload the page."))
+        record(
+            event,
+            actor=actor,
+            message=_("%(title)s: %(subject)s") % {"title": job.title, "subject": job.subject},
+            subject=subject_of(job),
+            job_id=job.pk,
+            job_code=job.code,
+        )
+        if event == "job.cancel_requested":
+            send_hint(job)
+    job.refresh_from_db()
+    return job

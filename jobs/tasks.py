@@ -1,0 +1,61 @@
+"""Celery's side of jobs: tasks that take an id at most, and do nothing themselves."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from functools import partial
+from uuid import UUID
+
+from celery import Task, shared_task
+from django.db import transaction
+from kombu.exceptions import OperationalError
+
+from jobs import execution, keks, scans
+
+logger = logging.getLogger(__name__)
+
+
+class HintTask(Task):  # type: ignore[type-arg]
+    """A task whose message may get lost: sending it never fails the sender."""
+
+    def hint(self, job_id: UUID) -> None:
+        """Send the hint now; a broker that is down is logged, the scan will find the row."""
+        try:
+            self.delay(str(job_id))
+        except (OperationalError, OSError):
+            logger.warning("the broker is out of reach; the scan will find job %s", job_id)
+
+    def hint_on_commit(self, job_id: UUID) -> None:
+        """Send the hint when the transaction that made or freed the job has committed."""
+        transaction.on_commit(partial(self.hint, job_id), robust=True)
+
+
+@shared_task(base=HintTask, ignore_result=True)
+def run_job(job_id: str) -> None:
+    """Run one job, if it is due and nobody has it."""
+    owner = f"{socket.gethostname()}:{os.getpid()}"
+    waiting = execution.execute(UUID(job_id), owner=owner)
+    if waiting is not None:
+        run_job.hint(waiting)
+
+
+@shared_task(ignore_result=True)
+def scan_jobs() -> None:
+    """Send hints for jobs that are due and whose hint got lost or was early."""
+    scans.beat_heart()
+    for job_id in scans.jobs_to_poke():
+        run_job.hint(job_id)
+
+
+@shared_task(ignore_result=True)
+def scan_rotations() -> None:
+    """Make the jobs of rotations that fell due; each sends its own hint."""
+    scans.scan_rotations()
+
+
+@shared_task(ignore_result=True)
+def sweep_keks() -> None:
+    """Discard ephemeral keys that were left behind."""
+    keks.sweep()

@@ -1,0 +1,15 @@
+"""App configuration of keygroups."""
+
+from django.apps import AppConfig
+
+
+class KeygroupsConfig(AppConfig):
+    """Registers menu actions and navigation of groups and keys."""
+
+    name = "keygroups"
+
+    def ready(self) -> None:
+        """Register menus and navigation."""
+        from keygroups import actions  # noqa: PLC0415 - models must be loaded first
+
+        actions.register_all()

@@ -1,0 +1,85 @@
+"""Choices of groups, keys and cloud versions: stored value, label, colour of the badge."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+from hsm.types import KeySpec
+
+
+class KeyType(models.TextChoices):
+    """The console's two asymmetric key types."""
+
+    RSA = "RSA", "RSA"
+    ECC = "ECC", "ECC"
+
+
+class KeyUsage(models.TextChoices):
+    """What a pushed key may do in the vault (KMES.md, "Key Usage")."""
+
+    SIGN = "sign", _("Sign and verify")
+    ENCRYPT = "encrypt", _("Encrypt and decrypt")
+    WRAP = "wrap", _("Wrap and unwrap")
+
+
+AZURE_OPERATIONS: dict[str, tuple[str, ...]] = {
+    KeyUsage.SIGN: ("sign", "verify"),
+    KeyUsage.ENCRYPT: ("encrypt", "decrypt"),
+    KeyUsage.WRAP: ("wrapKey", "unwrapKey"),
+}
+
+SPEC_CHOICES = [(spec.value, spec.value) for spec in KeySpec]
+
+
+class PeriodUnit(models.TextChoices):
+    """Units of rotation and validity periods."""
+
+    DAYS = "days", _("days")
+    WEEKS = "weeks", _("weeks")
+    MONTHS = "months", _("months")
+
+
+class KeyState(models.TextChoices):
+    """A key here."""
+
+    PRESENT = "present", _("Present")
+    DESTROYED = "destroyed", _("Destroyed")
+
+
+class GroupCloudState(models.TextChoices):
+    """The group's Azure key as a whole (Azure deletes whole keys only)."""
+
+    ABSENT = "absent", _("Not in the vault")
+    LIVE = "live", _("In the vault")
+    SOFT_DELETED = "soft_deleted", _("Deleted, recoverable")
+    PURGED = "purged", _("Purged")
+
+
+class VersionState(models.TextChoices):
+    """A key's version in the vault (DESIGN, section 4)."""
+
+    PUSHING = "pushing", _("Synchronizing")
+    ACTIVE = "active", _("Active")
+    SUPERSEDED = "superseded", _("Superseded")
+    DISABLED = "disabled", _("Disabled")
+    SOFT_DELETED = "soft_deleted", _("Deleted, recoverable")
+    PURGED = "purged", _("Purged")
+    MISSING = "missing", _("Missing in the vault")
+    FAILED = "failed", _("Failed")
+
+
+# Badge colours by meaning: good, info, warning, bad, neutral.
+STATE_COLOURS: dict[str, str] = {
+    "present": "good",
+    "destroyed": "neutral",
+    "absent": "neutral",
+    "live": "good",
+    "pushing": "info",
+    "active": "good",
+    "superseded": "neutral",
+    "disabled": "warning",
+    "soft_deleted": "warning",
+    "purged": "neutral",
+    "missing": "bad",
+    "failed": "bad",
+}

@@ -1,0 +1,251 @@
+"""The only writer of the state of groups, keys and cloud versions.
+
+Each move is a conditional UPDATE: it says which states it may start from, and a move that finds
+another state changes nothing and raises ``ConflictError``. Runs inside the caller's transaction.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
+
+from keygroups.choices import GroupCloudState, KeyState, VersionState
+from keygroups.models import CloudVersion, Key, KeyGroup
+from keygroups.rotation import next_due
+from kmes.core.clock import now
+from kmes.core.errors import ConflictError
+
+# Where a version may go from where. Purged, missing and failed versions end; the key may then
+# be pushed anew, which makes a new row.
+VERSION_MOVES: dict[str, frozenset[str]] = {
+    VersionState.PUSHING: frozenset({VersionState.ACTIVE, VersionState.DISABLED, VersionState.FAILED}),
+    VersionState.ACTIVE: frozenset(
+        {
+            VersionState.SUPERSEDED,
+            VersionState.DISABLED,
+            VersionState.SOFT_DELETED,
+            VersionState.PURGED,
+            VersionState.MISSING,
+        }
+    ),
+    VersionState.SUPERSEDED: frozenset(
+        {
+            VersionState.ACTIVE,
+            VersionState.DISABLED,
+            VersionState.SOFT_DELETED,
+            VersionState.PURGED,
+            VersionState.MISSING,
+        }
+    ),
+    VersionState.DISABLED: frozenset(
+        {
+            VersionState.ACTIVE,
+            VersionState.SUPERSEDED,
+            VersionState.SOFT_DELETED,
+            VersionState.PURGED,
+            VersionState.MISSING,
+        }
+    ),
+    VersionState.SOFT_DELETED: frozenset(
+        {
+            VersionState.ACTIVE,
+            VersionState.SUPERSEDED,
+            VersionState.DISABLED,
+            VersionState.PURGED,
+            VersionState.MISSING,
+        }
+    ),
+    VersionState.MISSING: frozenset(
+        {VersionState.ACTIVE, VersionState.SUPERSEDED, VersionState.DISABLED, VersionState.PURGED}
+    ),
+    VersionState.PURGED: frozenset(),
+    VersionState.FAILED: frozenset(),
+}
+
+# States in which the vault holds the version live.
+LIVE_STATES = (VersionState.ACTIVE, VersionState.SUPERSEDED, VersionState.DISABLED)
+
+
+def _sources(target: str) -> list[str]:
+    """Return the states from which a version may move to ``target``."""
+    return [source for source, targets in VERSION_MOVES.items() if target in targets]
+
+
+def _move(version: CloudVersion, target: str, **values: object) -> None:
+    """Move one version, or raise ConflictError when it is not where the move may start."""
+    allowed = _sources(target)
+    if not CloudVersion.objects.filter(pk=version.pk, state__in=allowed).update(
+        state=target, updated_at=now(), **values
+    ):
+        version.refresh_from_db(fields=["state"])
+        raise ConflictError(
+            _("The version of key “%(key)s” is %(state)s and can't become %(target)s.")
+            % {
+                "key": version.key.name,
+                "state": version.get_state_display(),
+                "target": VersionState(target).label,
+            },
+            _("Reload the page and look at its state."),
+        )
+    version.state = target
+    for name, value in values.items():
+        setattr(version, name, value)
+
+
+def begin_push(*, key: Key) -> CloudVersion:
+    """Mark a key as being pushed to its group's vault.
+
+    Raises:
+        ConflictError: the key is destroyed, or is in the vault or on its way already.
+
+    """
+    group = key.group
+    if not Key.objects.filter(pk=key.pk, state=KeyState.PRESENT).exists():
+        raise ConflictError(
+            _("Key “%(key)s” was destroyed and can't be synchronized.") % {"key": key.name},
+            _("Create a new key in the group."),
+        )
+    try:
+        with transaction.atomic():
+            return CloudVersion.objects.create(
+                key=key,
+                group=group,
+                vault=group.vault,
+                azure_name=group.azure_name,
+                state=VersionState.PUSHING,
+                enabled=group.enabled_on_push,
+            )
+    except IntegrityError:
+        living = key.cloud_versions.exclude(
+            state__in=[VersionState.PURGED, VersionState.FAILED, VersionState.MISSING]
+        ).first()
+        state = living.get_state_display() if living else ""
+        raise ConflictError(
+            _("Key “%(key)s” is synchronized already, or on its way (%(state)s).") % {"key": key.name, "state": state},
+            _("See the key's properties for its version and its last job."),
+        ) from None
+
+
+def record_pushed(*, version: CloudVersion, azure_version: str, kid: str, pushed_at: datetime, enabled: bool) -> None:
+    """Record that the vault holds the version and that it is the newest one: it becomes active.
+
+    The group's former active version becomes superseded in the same transaction.
+    """
+    with transaction.atomic():
+        CloudVersion.objects.filter(group=version.group, state=VersionState.ACTIVE).exclude(pk=version.pk).update(
+            state=VersionState.SUPERSEDED, updated_at=now()
+        )
+        target = VersionState.ACTIVE if enabled else VersionState.DISABLED
+        _move(version, target, azure_version=azure_version, kid=kid, pushed_at=pushed_at, enabled=enabled)
+        KeyGroup.objects.filter(pk=version.group_id).update(
+            cloud_state=GroupCloudState.LIVE, deleted_in_cloud_at=None, scheduled_purge_at=None, updated_at=now()
+        )
+
+
+def fail_push(*, key: Key) -> None:
+    """Give up the push of a key: its pushing version, if any, becomes failed."""
+    CloudVersion.objects.filter(key=key, state=VersionState.PUSHING).update(state=VersionState.FAILED, updated_at=now())
+
+
+def record_enabled(*, version: CloudVersion, enabled: bool) -> None:
+    """Record a version as enabled or disabled in the vault.
+
+    An enabled version becomes active when it is the group's newest pushed one, else superseded
+    (Azure's current version is the newest created, AZURE.md section 6).
+    """
+    if not enabled:
+        _move(version, VersionState.DISABLED, enabled=False)
+        return
+    newest = (
+        CloudVersion.objects.filter(group=version.group, state__in=LIVE_STATES, pushed_at__isnull=False)
+        .order_by("-pushed_at")
+        .first()
+    )
+    target = VersionState.ACTIVE if newest is None or newest.pk == version.pk else VersionState.SUPERSEDED
+    _move(version, target, enabled=True)
+
+
+def record_deleted(*, group: KeyGroup, deleted_at: datetime, scheduled_purge_at: datetime | None) -> None:
+    """Record that the whole Azure key was deleted; without a purge date it is gone for good."""
+    recoverable = scheduled_purge_at is not None
+    with transaction.atomic():
+        CloudVersion.objects.filter(group=group, state__in=LIVE_STATES).update(
+            state=VersionState.SOFT_DELETED if recoverable else VersionState.PURGED, updated_at=now()
+        )
+        KeyGroup.objects.filter(pk=group.pk).update(
+            cloud_state=GroupCloudState.SOFT_DELETED if recoverable else GroupCloudState.PURGED,
+            deleted_in_cloud_at=deleted_at,
+            scheduled_purge_at=scheduled_purge_at,
+            updated_at=now(),
+        )
+
+
+def record_recovered(*, group: KeyGroup) -> None:
+    """Record that the deleted Azure key is live again, with the versions as they were."""
+    with transaction.atomic():
+        KeyGroup.objects.filter(pk=group.pk).update(
+            cloud_state=GroupCloudState.LIVE, deleted_in_cloud_at=None, scheduled_purge_at=None, updated_at=now()
+        )
+        deleted = CloudVersion.objects.filter(group=group, state=VersionState.SOFT_DELETED)
+        deleted.filter(enabled=False).update(state=VersionState.DISABLED, updated_at=now())
+        newest = deleted.filter(enabled=True).order_by("-pushed_at").first()
+        deleted.filter(enabled=True).update(state=VersionState.SUPERSEDED, updated_at=now())
+        if newest is not None:
+            CloudVersion.objects.filter(pk=newest.pk).update(state=VersionState.ACTIVE, updated_at=now())
+
+
+def record_purged(*, group: KeyGroup) -> None:
+    """Record that the vault holds nothing of the group's Azure key any more."""
+    with transaction.atomic():
+        CloudVersion.objects.filter(group=group, state__in=[*LIVE_STATES, VersionState.SOFT_DELETED]).update(
+            state=VersionState.PURGED, updated_at=now()
+        )
+        KeyGroup.objects.filter(pk=group.pk).update(
+            cloud_state=GroupCloudState.PURGED, scheduled_purge_at=None, updated_at=now()
+        )
+
+
+def record_missing(*, version: CloudVersion) -> None:
+    """Record that the vault does not hold a version it should hold (drift)."""
+    _move(version, VersionState.MISSING)
+
+
+def destroy_key(*, key: Key) -> None:
+    """Erase a key's wrapped private half here. What stands in the vault is not touched.
+
+    Raises:
+        ConflictError: the key is destroyed already, or is just being synchronized.
+
+    """
+    if CloudVersion.objects.filter(key=key, state=VersionState.PUSHING).exists():
+        raise ConflictError(
+            _("Key “%(key)s” is just being synchronized.") % {"key": key.name},
+            _("Wait until its job has ended, or cancel the job."),
+        )
+    if not Key.objects.filter(pk=key.pk, state=KeyState.PRESENT).update(
+        state=KeyState.DESTROYED, wrapped_private=b"", destroyed_at=now()
+    ):
+        raise ConflictError(_("Key “%(key)s” was destroyed already.") % {"key": key.name})
+
+
+def schedule_rotation(*, group: KeyGroup, anchor_at: datetime) -> None:
+    """Set the schedule's anchor and the next due moment from the group's policy."""
+    due = next_due(anchor_at, group.rotate_every, group.rotate_unit, after=anchor_at) if group.rotate else None
+    KeyGroup.objects.filter(pk=group.pk).update(rotation_anchor_at=anchor_at, next_due_at=due, updated_at=now())
+    group.rotation_anchor_at, group.next_due_at = anchor_at, due
+
+
+def advance_schedule(*, group: KeyGroup, seen_due_at: datetime, new_due_at: datetime) -> bool:
+    """Move the next due moment on, if it is still the one that was seen. Return whether it was."""
+    return bool(
+        KeyGroup.objects.filter(pk=group.pk, rotate=True, next_due_at=seen_due_at).update(
+            next_due_at=new_due_at, updated_at=now()
+        )
+    )
+
+
+def record_rotated(*, group: KeyGroup, at: datetime) -> None:
+    """Record a rotation that succeeded; a failed one leaves the date as it was."""
+    KeyGroup.objects.filter(pk=group.pk).update(last_rotated_at=at, updated_at=now())

@@ -1,0 +1,171 @@
+"""Rows of key groups, keys and cloud versions. State fields change only in ``keygroups.lifecycle``."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Lower
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
+from hsm.types import KeySpec
+
+from cloudcreds.models import CloudCredential, KeyVault
+from keygroups.choices import (
+    AZURE_OPERATIONS,
+    SPEC_CHOICES,
+    GroupCloudState,
+    KeyState,
+    KeyUsage,
+    PeriodUnit,
+    VersionState,
+)
+from kmes.core.ids import new_uuid
+
+
+class KeyGroup(models.Model):
+    """A container of keys and the template for them; one group is one key in Azure."""
+
+    id = models.UUIDField(primary_key=True, default=new_uuid, editable=False)
+    name = models.CharField(_("Name"), max_length=128)
+    key_spec = models.CharField(_("Key Length"), max_length=16, choices=SPEC_CHOICES)
+    usage = models.JSONField(_("Key Usage"), default=list)
+    credential = models.ForeignKey(
+        CloudCredential, on_delete=models.PROTECT, related_name="groups", verbose_name=_("Credential")
+    )
+    vault = models.ForeignKey(KeyVault, on_delete=models.PROTECT, related_name="groups", verbose_name=_("Key Vault"))
+    azure_name = models.CharField(_("Azure key name"), max_length=127)
+    enabled_on_push = models.BooleanField(_("Enabled on push"), default=True)
+    rotate = models.BooleanField(_("Rotate Key"), default=True)
+    rotate_every = models.PositiveIntegerField(_("Rotate Every"), default=90)
+    rotate_unit = models.CharField(max_length=8, choices=PeriodUnit, default=PeriodUnit.DAYS)
+    valid_for = models.PositiveIntegerField(_("Keep key valid for"), null=True, blank=True)
+    valid_unit = models.CharField(max_length=8, choices=PeriodUnit, default=PeriodUnit.DAYS)
+    # The schedule's anchor: due moments are anchor + n periods, so months don't drift.
+    rotation_anchor_at = models.DateTimeField(null=True)
+    next_due_at = models.DateTimeField(null=True, db_index=True)
+    last_rotated_at = models.DateTimeField(null=True)
+    notes = models.TextField(_("Notes"), blank=True)
+    owner = models.CharField(_("Owner"), max_length=128, blank=True)
+    tags = models.JSONField(_("Tags"), default=dict, blank=True)
+    cloud_state = models.CharField(max_length=16, choices=GroupCloudState, default=GroupCloudState.ABSENT)
+    deleted_in_cloud_at = models.DateTimeField(null=True)
+    scheduled_purge_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+    lock_version = models.PositiveIntegerField(default=1)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(
+                Lower("name"),
+                name="group_name_unique",
+                violation_error_message=_("A key group of this name exists already."),
+            ),
+            # Azure compares key names without case; two groups must not fight over one key.
+            models.UniqueConstraint(
+                "vault",
+                Lower("azure_name"),
+                name="group_azure_key_unique",
+                violation_error_message=_("Another key group uses this Azure key name in the same vault."),
+            ),
+            models.CheckConstraint(condition=Q(rotate_every__gte=1), name="group_rotate_every_positive"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        """Return the group's place in the Keys view."""
+        return f"{reverse('keygroups:keys')}?group={self.pk}"
+
+    @property
+    def spec(self) -> KeySpec:
+        """Return the key type and size new keys get."""
+        return KeySpec(self.key_spec)
+
+    @property
+    def azure_operations(self) -> list[str]:
+        """Return the ``key_ops`` a pushed version is imported with, in Azure's words."""
+        return [operation for usage in KeyUsage.values if usage in self.usage for operation in AZURE_OPERATIONS[usage]]
+
+    @property
+    def azure_lock(self) -> str:
+        """Return what one running cloud job at most may hold: the vault's URL and the key's name."""
+        return f"{self.vault.url.rstrip('/')}/{self.azure_name}".lower()
+
+
+class Key(models.Model):
+    """One piece of key material made in the HSM; its private half is wrapped under the PMK."""
+
+    id = models.UUIDField(primary_key=True, default=new_uuid, editable=False)
+    group = models.ForeignKey(KeyGroup, on_delete=models.PROTECT, related_name="keys")
+    name = models.CharField(_("Name"), max_length=160)
+    key_spec = models.CharField(_("Type"), max_length=16, choices=SPEC_CHOICES)
+    state = models.CharField(max_length=16, choices=KeyState, default=KeyState.PRESENT)
+    public_spki = models.BinaryField()
+    # Emptied when the key is destroyed.
+    wrapped_private = models.BinaryField(editable=False)
+    # SHA-256 over the DER SubjectPublicKeyInfo, hex; also the value of the vault's kmes-spki tag.
+    thumbprint = models.CharField(max_length=64, db_index=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    created_by = models.CharField(max_length=150)
+    destroyed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-created_at", "name"]
+        constraints = [
+            models.UniqueConstraint(
+                "group",
+                Lower("name"),
+                name="key_name_unique_in_group",
+                violation_error_message=_("A key of this name exists already in this group."),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        """Return the key's properties page."""
+        return reverse("keygroups:key_detail", args=[self.pk])
+
+    @property
+    def spec(self) -> KeySpec:
+        """Return the key's type and size."""
+        return KeySpec(self.key_spec)
+
+
+class CloudVersion(models.Model):
+    """A key as a version of an Azure key: where it was pushed and what became of it."""
+
+    id = models.UUIDField(primary_key=True, default=new_uuid, editable=False)
+    key = models.ForeignKey(Key, on_delete=models.PROTECT, related_name="cloud_versions")
+    group = models.ForeignKey(KeyGroup, on_delete=models.PROTECT, related_name="cloud_versions")
+    vault = models.ForeignKey(KeyVault, on_delete=models.PROTECT, related_name="+")
+    azure_name = models.CharField(max_length=127)
+    azure_version = models.CharField(max_length=64, blank=True)
+    kid = models.CharField(max_length=512, blank=True)
+    state = models.CharField(max_length=16, choices=VersionState, default=VersionState.PUSHING)
+    enabled = models.BooleanField(default=True)
+    pushed_at = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField(null=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["-pushed_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["key", "vault"],
+                condition=~Q(state__in=["purged", "failed", "missing"]),
+                name="one_living_version_per_key_and_vault",
+            ),
+            models.UniqueConstraint(
+                fields=["group"],
+                condition=Q(state="active"),
+                name="one_active_version_per_group",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.azure_name}/{self.azure_version or '-'}"
