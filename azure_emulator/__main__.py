@@ -1,0 +1,24 @@
+"""The command line entry: reads options, starts the listeners, turns failures into one sentence.
+
+Must not hold any behaviour of the service itself.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from azure_emulator.options import UsageError, parse_options
+from azure_emulator.server import StartupError, serve
+
+
+def main(arguments: list[str] | None = None) -> int:
+    try:
+        serve(parse_options(sys.argv[1:] if arguments is None else arguments))
+    except (StartupError, UsageError) as error:
+        print(f"azure_emulator: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

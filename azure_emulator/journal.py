@@ -1,0 +1,46 @@
+"""The list of requests the stand-in was asked, for tests to look at.
+
+Owns the record of method, path, vault, status and time. Must never hold a body, a
+header or a token.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+KEPT = 20_000
+
+
+@dataclass(frozen=True)
+class Entry:
+    number: int
+    time: float
+    part: str
+    vault: str | None
+    method: str
+    path: str
+    query: str
+    status: int | None
+    duration_ms: float
+    client: str | None
+    request_id: str | None
+    fault: str | None
+    reset: str | None
+
+
+class Journal:
+    def __init__(self) -> None:
+        self._entries: deque[Entry] = deque(maxlen=KEPT)
+        self._count = 0
+
+    def add(self, **values: Any) -> None:
+        self._count += 1
+        self._entries.append(Entry(number=self._count, **values))
+
+    def clear(self) -> None:
+        self._entries.clear()
+
+    def listing(self) -> list[dict[str, Any]]:
+        return [dict(vars(entry)) for entry in self._entries]

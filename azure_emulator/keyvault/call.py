@@ -1,0 +1,52 @@
+"""One authorised request on its way through the data plane.
+
+Owns reading the body and the few values each operation needs. Must not act.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from azure_emulator.keyvault import errors
+from azure_emulator.keyvault.model import Shape
+from azure_emulator.keyvault.vault import Vault
+
+if TYPE_CHECKING:
+    from azure_emulator.world import World
+
+
+@dataclass
+class Call:
+    world: World
+    vault: Vault
+    base: str
+    api_version: str
+    query: dict[str, str]
+    raw_body: bytes
+    name: str = ""
+    version: str = ""
+    operation: str = ""
+    empty_page: bool = False
+
+    @property
+    def shape(self) -> Shape:
+        return self.vault.shape(self.base)
+
+    def body(self) -> dict[str, Any]:
+        try:
+            parsed = json.loads(self.raw_body)
+        except ValueError as error:
+            raise errors.bad_parameter("The request body is not valid JSON.") from error
+        if not isinstance(parsed, dict):
+            raise errors.bad_parameter("The request body must be a JSON object.")
+        return parsed
+
+    def peek(self) -> dict[str, Any]:
+        """The body where it can be read, else nothing: for checks that come before validation."""
+        try:
+            parsed = json.loads(self.raw_body)
+        except ValueError:
+            return {}
+        return parsed if isinstance(parsed, dict) else {}

@@ -1,0 +1,204 @@
+"""Operations with a private key: encrypt, decrypt, sign, verify, wrap, unwrap.
+
+Owns algorithms and the rules of use (enabled, validity, key_ops). Must not return
+private parts.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_dss_signature, encode_dss_signature
+
+from azure_emulator.keyvault import errors
+from azure_emulator.keyvault.call import Call
+from azure_emulator.keyvault.errors import ServiceError
+from azure_emulator.keyvault.material import b64url, unb64url
+from azure_emulator.keyvault.model import KeyVersion
+
+# The names in the path, and the names in key_ops.
+OPERATIONS = {
+    "encrypt": "encrypt",
+    "decrypt": "decrypt",
+    "sign": "sign",
+    "verify": "verify",
+    "wrapkey": "wrapKey",
+    "unwrapkey": "unwrapKey",
+}
+# Outside nbf and exp these stay allowed, so that old data can be read.
+ALLOWED_OUTSIDE_VALIDITY = {"decrypt", "unwrapkey", "verify", "release"}
+
+HASHES: dict[str, type[hashes.HashAlgorithm]] = {"256": hashes.SHA256, "384": hashes.SHA384, "512": hashes.SHA512}
+EC_ALGORITHMS = {
+    "ES256": ("P-256", "256"),
+    "ES384": ("P-384", "384"),
+    "ES512": ("P-521", "512"),
+    "ES256K": ("P-256K", "256"),
+}
+RSA_SIGNATURES = {f"{family}{size}" for family in ("RS", "PS") for size in HASHES}
+RSA_ENCRYPTION = ("RSA1_5", "RSA-OAEP", "RSA-OAEP-256")
+
+
+@dataclass(frozen=True)
+class Work:
+    """One validated request."""
+
+    private: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
+    algorithm: str
+    value: bytes
+    body: dict[str, Any]
+
+
+def check_use(version: KeyVersion, operation: str) -> None:
+    word = OPERATIONS.get(operation, operation)
+    if not version.enabled:
+        raise errors.forbidden(f"Operation {word} is not allowed on a disabled key.", "KeyDisabled")
+    now = time.time()
+    if operation not in ALLOWED_OUTSIDE_VALIDITY:
+        if version.nbf is not None and now < version.nbf:
+            raise errors.forbidden(f"Operation {word} is not allowed on a key that is not yet valid.", "KeyNotYetValid")
+        if version.exp is not None and now >= version.exp:
+            raise errors.forbidden(f"Operation {word} is not allowed on an expired key.", "KeyExpired")
+    if word not in version.key_ops:
+        raise errors.forbidden(f"Operation {word} is not permitted on this key.")
+
+
+def unsupported(algorithm: Any, version: KeyVersion) -> ServiceError:
+    return errors.bad_parameter(f"Algorithm {algorithm} is not supported by key type {version.kty}.")
+
+
+def read_binary(body: dict[str, Any], name: str) -> bytes:
+    try:
+        value = unb64url(body.get(name))
+    except ValueError as error:
+        raise errors.bad_parameter(f"The property '{name}' must be base64url.") from error
+    if not value:
+        raise errors.bad_parameter(f"The property '{name}' must not be empty.")
+    return value
+
+
+def oaep_or_v15(algorithm: str) -> padding.AsymmetricPadding:
+    if algorithm == "RSA1_5":
+        return padding.PKCS1v15()
+    kind = hashes.SHA1() if algorithm == "RSA-OAEP" else hashes.SHA256()
+    return padding.OAEP(mgf=padding.MGF1(kind), algorithm=kind, label=None)
+
+
+def encipher(work: Work) -> dict[str, Any]:
+    assert isinstance(work.private, rsa.RSAPrivateKey)
+    try:
+        return {"value": b64url(work.private.public_key().encrypt(work.value, oaep_or_v15(work.algorithm)))}
+    except ValueError as error:
+        raise errors.bad_parameter("The value is too long for this key and algorithm.") from error
+
+
+def decipher(work: Work) -> dict[str, Any]:
+    assert isinstance(work.private, rsa.RSAPrivateKey)
+    try:
+        return {"value": b64url(work.private.decrypt(work.value, oaep_or_v15(work.algorithm)))}
+    except ValueError as error:
+        raise errors.bad_parameter("The value could not be decrypted with this key and algorithm.") from error
+
+
+def digest_of(work: Work, name: str) -> tuple[bytes, hashes.HashAlgorithm]:
+    size = EC_ALGORITHMS[work.algorithm][1] if work.algorithm in EC_ALGORITHMS else work.algorithm[2:]
+    kind = HASHES[size]()
+    digest = read_binary(work.body, name)
+    if len(digest) != kind.digest_size:
+        raise errors.bad_parameter(
+            f"Invalid length of '{name}': {len(digest)} bytes. Algorithm {work.algorithm} needs {kind.digest_size}."
+        )
+    return digest, kind
+
+
+def rsa_scheme(algorithm: str, kind: hashes.HashAlgorithm) -> padding.AsymmetricPadding:
+    if algorithm.startswith("RS"):
+        return padding.PKCS1v15()
+    return padding.PSS(mgf=padding.MGF1(kind), salt_length=kind.digest_size)
+
+
+def sign(work: Work) -> dict[str, Any]:
+    digest, kind = digest_of(work, "value")
+    if isinstance(work.private, rsa.RSAPrivateKey):
+        return {"value": b64url(work.private.sign(digest, rsa_scheme(work.algorithm, kind), Prehashed(kind)))}
+    # JSON Web Algorithms want r and s side by side in full length (RFC 7518 section 3.4), not DER.
+    r, s = decode_dss_signature(work.private.sign(digest, ec.ECDSA(Prehashed(kind))))
+    half = (work.private.key_size + 7) // 8
+    return {"value": b64url(r.to_bytes(half, "big") + s.to_bytes(half, "big"))}
+
+
+def verify(work: Work) -> dict[str, Any]:
+    digest, kind = digest_of(work, "digest")
+    try:
+        if isinstance(work.private, rsa.RSAPrivateKey):
+            scheme = rsa_scheme(work.algorithm, kind)
+            work.private.public_key().verify(work.value, digest, scheme, Prehashed(kind))
+            return {"value": True}
+        half = (work.private.key_size + 7) // 8
+        if len(work.value) != 2 * half:
+            return {"value": False}
+        r, s = (int.from_bytes(part, "big") for part in (work.value[:half], work.value[half:]))
+        work.private.public_key().verify(encode_dss_signature(r, s), digest, ec.ECDSA(Prehashed(kind)))
+    except InvalidSignature:
+        return {"value": False}
+    return {"value": True}
+
+
+ACTIONS = {
+    "encrypt": encipher,
+    "wrapkey": encipher,
+    "decrypt": decipher,
+    "unwrapkey": decipher,
+    "sign": sign,
+    "verify": verify,
+}
+
+
+def check_algorithm(algorithm: Any, version: KeyVersion, operation: str) -> str:
+    if not isinstance(algorithm, str):
+        raise errors.bad_parameter("The property 'alg' must be a text.")
+    if operation in ("sign", "verify"):
+        fits = (
+            algorithm in RSA_SIGNATURES
+            if version.kty.startswith("RSA")
+            else EC_ALGORITHMS.get(algorithm, ("",))[0] == version.curve
+        )
+    else:
+        fits = version.kty.startswith("RSA") and algorithm in RSA_ENCRYPTION
+    if not fits:
+        raise unsupported(algorithm, version)
+    return algorithm
+
+
+async def perform(call: Call) -> dict[str, Any]:
+    body = call.body()
+    if not isinstance(body.get("alg"), str):
+        raise errors.bad_parameter("The property 'alg' must be a text.")
+    value = read_binary(body, "value")
+    record, version = call.vault.live_version(call.name, call.version)
+    check_use(version, call.operation)
+    algorithm = check_algorithm(body["alg"], version, call.operation)
+    result = ACTIONS[call.operation](Work(version.private, algorithm, value, body))
+    return {"kid": call.shape.key_id(record, version)} | result
+
+
+async def release(call: Call) -> dict[str, Any]:
+    """Secure key release needs an attestation no stand-in can check, so it is always refused."""
+    version = call.vault.live_version(call.name, call.version)[1]
+    if not version.exportable:
+        raise errors.forbidden("Operation release is not permitted on this key.")
+    raise errors.bad_parameter("The target environment assertion is not valid.")
+
+
+async def attestation(call: Call) -> dict[str, Any]:
+    call.vault.live_version(call.name, call.version)
+    raise errors.bad_parameter("Key attestation is only available in a managed HSM.")
+
+
+async def random_bytes(call: Call) -> dict[str, Any]:
+    raise errors.bad_parameter("Random bytes are only available from a managed HSM.")

@@ -1,0 +1,72 @@
+"""Who may do what to keys, and the two ways of refusing.
+
+Owns the 403 texts of access policies, role assignments and the firewall. Must not
+authenticate anybody.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from azure_emulator.arm import vault_resource_id
+from azure_emulator.identity.clients import Client
+from azure_emulator.keyvault.errors import ServiceError, forbidden
+from azure_emulator.options import VaultProfile
+
+# Words of an access policy whose data action is not just keys/WORD/action.
+DATA_ACTIONS = {
+    "get": "keys/read",
+    "list": "keys/read",
+    "delete": "keys/delete",
+    "wrapkey": "keys/wrap/action",
+    "unwrapkey": "keys/unwrap/action",
+    "getrotationpolicy": "keyrotationpolicies/read",
+    "setrotationpolicy": "keyrotationpolicies/write",
+}
+
+
+def caller_text(claims: dict[str, Any]) -> str:
+    return f"appid={claims.get('appid')};oid={claims.get('oid')};numgroups=0;iss={claims.get('iss')}"
+
+
+def check_firewall(profile: VaultProfile, claims: dict[str, Any], address: str) -> None:
+    if profile.firewall:
+        raise forbidden(
+            "Client address is not authorized and caller is not a trusted service.\r\n"
+            f"Client address: {address}\r\nCaller: {caller_text(claims)}\r\n"
+            f"Vault: {profile.name};location={profile.location}",
+            "ForbiddenByFirewall",
+        )
+
+
+def check_permission(client: Client, permission: str, profile: VaultProfile, claims: dict[str, Any], name: str) -> None:
+    if permission in client.permissions:
+        return
+    raise by_role(permission, profile, claims, name) if profile.rbac else by_policy(permission, profile, claims)
+
+
+def by_policy(permission: str, profile: VaultProfile, claims: dict[str, Any]) -> ServiceError:
+    return forbidden(
+        f"The user, group or application '{caller_text(claims)}' does not have keys {permission} permission on key vault "
+        f"'{profile.name};location={profile.location}'. For help resolving this issue, please see "
+        "https://go.microsoft.com/fwlink/?linkid=2125287",
+        "AccessDenied",
+    )
+
+
+def by_role(permission: str, profile: VaultProfile, claims: dict[str, Any], name: str) -> ServiceError:
+    action = DATA_ACTIONS.get(permission, f"keys/{permission}/action")
+    resource = vault_resource_id(profile).lower() + (f"/keys/{name}" if name else "")
+    caller = f"appid={claims.get('appid')};oid={claims.get('oid')};iss={claims.get('iss')}"
+    lines = (
+        "Caller is not authorized to perform action on resource.",
+        "If role assignments, deny assignments or role definitions were changed recently, please observe propagation time.",
+        f"Caller: {caller}",
+        f"Action: 'Microsoft.KeyVault/vaults/{action}'",
+        f"Resource: '{resource}'",
+        "Assignment: (not found)",
+        "DenyAssignmentId: null",
+        "DecisionReason: null",
+        f"Vault: {profile.name};location={profile.location}",
+    )
+    return forbidden("\r\n".join(lines), "ForbiddenByRbac")

@@ -1,0 +1,62 @@
+"""A few RSA keys made ahead of time, off the event loop.
+
+Owns the background thread: making a 4096-bit key takes up to seconds and must neither
+block other requests nor slow the creation of a key exchange key. Must not hold keys
+once they are handed out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import threading
+from collections import deque
+
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+from azure_emulator.keyvault.material import CURVES, RSA_SIZES
+
+DEFAULT_EXPONENT = 65537
+
+
+class KeyPool:
+    def __init__(self, size: int) -> None:
+        self._size = max(0, size)
+        self._ready: dict[int, deque[rsa.RSAPrivateKey]] = {bits: deque() for bits in RSA_SIZES}
+        self._wanted = threading.Event()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._fill, name="key-pool", daemon=True)
+
+    def start(self) -> None:
+        if self._size:
+            self._wanted.set()
+            self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping = True
+        self._wanted.set()
+
+    def _fill(self) -> None:
+        with contextlib.suppress(OSError, AttributeError):
+            # Lowers this thread only: requests in flight go first.
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
+        while not self._stopping:
+            missing = [bits for bits in RSA_SIZES if len(self._ready[bits]) < self._size]
+            if not missing:
+                self._wanted.wait()
+                self._wanted.clear()
+                continue
+            bits = min(missing, key=lambda size: (len(self._ready[size]), size))
+            self._ready[bits].append(rsa.generate_private_key(DEFAULT_EXPONENT, bits))
+
+    async def rsa(self, bits: int, exponent: int = DEFAULT_EXPONENT) -> rsa.RSAPrivateKey:
+        if exponent == DEFAULT_EXPONENT:
+            with contextlib.suppress(IndexError):
+                key = self._ready[bits].popleft()
+                self._wanted.set()
+                return key
+        return await asyncio.to_thread(rsa.generate_private_key, exponent, bits)
+
+    async def ec(self, curve: str) -> ec.EllipticCurvePrivateKey:
+        return ec.generate_private_key(CURVES[curve]())

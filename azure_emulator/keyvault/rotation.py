@@ -1,0 +1,109 @@
+"""Rotation policies: validation, the default one, and the expiry they give.
+
+Owns the policy's form (ISO 8601 durations of years, months, weeks and days). Nothing
+rotates by itself here: time-driven rotation would make tests depend on a clock.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Any
+
+from azure_emulator.keyvault import errors
+from azure_emulator.keyvault.call import Call
+
+DURATION = re.compile(r"^P(?=\d)(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?$")
+SECONDS_PER_DAY = 86_400
+MIN_EXPIRY_DAYS = 28
+MIN_TRIGGER_DAYS = 7
+ACTIONS = {"rotate": "Rotate", "notify": "Notify"}
+TRIGGERS = ("timeAfterCreate", "timeBeforeExpiry")
+DEFAULT_NOTIFY = {"trigger": {"timeBeforeExpiry": "P30D"}, "action": {"type": "Notify"}}
+
+
+def duration_days(text: Any, what: str) -> int:
+    found = DURATION.match(text) if isinstance(text, str) else None
+    if found is None:
+        raise errors.bad_parameter(f"The property '{what}' must be an ISO 8601 duration such as P90D.")
+    years, months, weeks, days = (int(part or 0) for part in found.groups())
+    return years * 365 + months * 30 + weeks * 7 + days
+
+
+def expiry_after(policy: dict[str, Any] | None, now: int) -> int | None:
+    text = (policy or {}).get("attributes", {}).get("expiryTime")
+    return now + duration_days(text, "expiryTime") * SECONDS_PER_DAY if text else None
+
+
+def read_action(entry: Any, expiry_days: int | None) -> dict[str, Any]:
+    trigger = entry.get("trigger") if isinstance(entry, dict) else None
+    action = entry.get("action") if isinstance(entry, dict) else None
+    if not isinstance(trigger, dict) or not isinstance(action, dict):
+        raise errors.bad_parameter("Each lifetime action needs a trigger and an action.")
+    kind = ACTIONS.get(str(action.get("type")).lower())
+    if kind is None:
+        raise errors.bad_parameter(
+            f"Invalid lifetime action type: {action.get('type')}. Supported values are Rotate, Notify"
+        )
+    given = {name: trigger[name] for name in TRIGGERS if trigger.get(name) is not None}
+    if len(given) != 1:
+        raise errors.bad_parameter("A trigger needs exactly one of timeAfterCreate and timeBeforeExpiry.")
+    name, text = next(iter(given.items()))
+    days = duration_days(text, name)
+    if kind == "Notify" and name != "timeBeforeExpiry":
+        raise errors.bad_parameter("A Notify action can only use timeBeforeExpiry.")
+    if kind == "Rotate" and days < MIN_TRIGGER_DAYS:
+        raise errors.bad_parameter(
+            f"A Rotate action must be at least {MIN_TRIGGER_DAYS} days after creation or before expiry."
+        )
+    if kind == "Rotate" and name == "timeBeforeExpiry" and expiry_days is None:
+        raise errors.bad_parameter("A Rotate action with timeBeforeExpiry needs an expiryTime.")
+    if expiry_days is not None and days >= expiry_days:
+        raise errors.bad_parameter(f"The trigger {text} does not fit within the expiryTime.")
+    return {"trigger": {name: text}, "action": {"type": kind}}
+
+
+def read_policy(body: dict[str, Any]) -> tuple[list[dict[str, Any]], str | None]:
+    described = body.get("attributes") or {}
+    actions = body.get("lifetimeActions")
+    if not isinstance(described, dict) or not isinstance(actions if actions is not None else [], list):
+        raise errors.bad_parameter("The rotation policy is malformed.")
+    expiry = described.get("expiryTime") or None
+    expiry_days = duration_days(expiry, "expiryTime") if expiry is not None else None
+    if expiry_days is not None and expiry_days < MIN_EXPIRY_DAYS:
+        raise errors.bad_parameter(f"The property 'expiryTime' must be at least {MIN_EXPIRY_DAYS} days.")
+    chosen = [read_action(entry, expiry_days) for entry in actions or []]
+    kinds = [entry["action"]["type"] for entry in chosen]
+    if len(set(kinds)) != len(kinds):
+        raise errors.bad_parameter("Each lifetime action type can appear once.")
+    if "Notify" not in kinds:
+        # The service adds its default notification.
+        chosen.append({"trigger": dict(DEFAULT_NOTIFY["trigger"]), "action": dict(DEFAULT_NOTIFY["action"])})
+    return chosen, expiry
+
+
+async def get_policy(call: Call) -> dict[str, Any]:
+    record = call.vault.live(call.name)
+    identifier = {"id": f"{call.base}/keys/{record.name}/rotationpolicy"}
+    if record.policy:
+        return identifier | record.policy
+    created = record.current().created
+    shown = {"expiryTime": None, "created": created, "updated": created}
+    return identifier | {"lifetimeActions": [DEFAULT_NOTIFY], "attributes": shown}
+
+
+async def put_policy(call: Call) -> dict[str, Any]:
+    actions, expiry = read_policy(call.body())
+    call.vault.check_settled(call.name)
+    record = call.vault.live(call.name)
+    rotates = any(entry["action"]["type"] == "Rotate" for entry in actions)
+    if rotates and record.current().origin == "imported" and not call.world.settings.allow_rotate_imported:
+        raise errors.bad_parameter("A key whose material was imported can't have a Rotate action; use Notify.")
+    now = int(time.time())
+    created = (record.policy or {}).get("attributes", {}).get("created", now)
+    record.policy = {
+        "lifetimeActions": actions,
+        "attributes": {"expiryTime": expiry, "created": created, "updated": now},
+    }
+    call.vault.save(record)
+    return await get_policy(call)

@@ -1,0 +1,112 @@
+"""From method and path to one operation.
+
+Owns the table of the data plane's paths, with their odd forms: a trailing slash, an
+empty version, any letter case in fixed words. Must not authorise or act.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from azure_emulator.keyvault import backup, crypto, errors, read, rotation, trash, write
+from azure_emulator.keyvault.call import Call
+
+Handler = Callable[[Call], Awaitable[dict[str, Any] | None]]
+
+
+@dataclass(frozen=True)
+class Operation:
+    permission: str
+    handler: Handler
+    creates: bool = False
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a path points at; ``name`` is None where no key is named."""
+
+    word: str = ""
+    name: str | None = None
+    version: str = ""
+
+
+@dataclass(frozen=True)
+class Route:
+    operation: Operation
+    target: Target
+
+
+Table = dict[str, Operation]
+
+LIST: Table = {"GET": Operation("list", read.list_keys)}
+LIST_DELETED: Table = {"GET": Operation("list", read.list_deleted)}
+KEY: Table = {
+    "GET": Operation("get", read.get),
+    "PUT": Operation("import", write.import_key, creates=True),
+    "PATCH": Operation("update", write.update),
+    "DELETE": Operation("delete", trash.delete),
+}
+VERSION: Table = {"GET": Operation("get", read.get), "PATCH": Operation("update", write.update)}
+ACTIONS: dict[str, Table] = {
+    "create": {"POST": Operation("create", write.create, creates=True)},
+    "backup": {"POST": Operation("backup", backup.backup)},
+    "rotate": {"POST": Operation("rotate", write.rotate, creates=True)},
+    "versions": {"GET": Operation("list", read.list_versions)},
+    "rotationpolicy": {
+        "GET": Operation("getrotationpolicy", rotation.get_policy),
+        "PUT": Operation("setrotationpolicy", rotation.put_policy),
+    },
+}
+VERSION_ACTIONS: dict[str, Table] = {
+    **{word: {"POST": Operation(word, crypto.perform)} for word in crypto.OPERATIONS},
+    "release": {"POST": Operation("release", crypto.release)},
+    "attestation": {"GET": Operation("get", crypto.attestation)},
+}
+DELETED: Table = {"GET": Operation("get", read.get_deleted), "DELETE": Operation("purge", trash.purge)}
+RECOVER: Table = {"POST": Operation("recover", trash.recover)}
+RESTORE: Table = {"POST": Operation("restore", backup.restore)}
+RANDOM: Table = {"POST": Operation("get", crypto.random_bytes)}
+
+
+def find_table(segments: list[str], method: str) -> tuple[Table, Target] | None:
+    words = [segment.lower() for segment in segments]
+    match words:
+        case ["keys"]:
+            return LIST, Target()
+        case ["rng"]:
+            return RANDOM, Target()
+        case ["keys", "restore"] if method == "POST":
+            return RESTORE, Target()
+        case ["keys", _]:
+            return KEY, Target(name=segments[1])
+        case ["keys", _, word] if word in ACTIONS:
+            return ACTIONS[word], Target(word=word, name=segments[1])
+        case ["keys", _, word] if word in VERSION_ACTIONS:
+            return VERSION_ACTIONS[word], Target(word=word, name=segments[1])
+        case ["keys", _, _]:
+            return VERSION, Target(name=segments[1], version=segments[2])
+        case ["keys", _, _, word] if word in VERSION_ACTIONS:
+            return VERSION_ACTIONS[word], Target(word=word, name=segments[1], version=segments[2])
+        case ["deletedkeys"]:
+            return LIST_DELETED, Target()
+        case ["deletedkeys", _]:
+            return DELETED, Target(name=segments[1])
+        case ["deletedkeys", _, "recover"]:
+            return RECOVER, Target(name=segments[1])
+    return None
+
+
+def resolve(method: str, segments: list[str]) -> Route:
+    method = "GET" if method == "HEAD" else method
+    found = find_table(segments, method)
+    if found is None:
+        raise errors.not_found(f"The resource /{'/'.join(segments)} does not exist.")
+    table, target = found
+    operation = table.get(method)
+    if operation is None:
+        allowed = ", ".join(table)
+        message = f"Method {method} is not allowed here. Allowed: {allowed}"
+        raise errors.ServiceError(405, "MethodNotAllowed", message, headers={"allow": allowed})
+    return Route(operation, target)

@@ -1,0 +1,26 @@
+"""Operations of soft delete: delete, recover, purge.
+
+Owns the answers; the state machine itself is the vault's. Must not touch versions.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from azure_emulator.keyvault.call import Call
+
+
+async def delete(call: Call) -> dict[str, Any]:
+    record = call.vault.delete(call.name)
+    bundle = call.shape.bundle(record, record.current())
+    # Without soft delete the key is gone at once; the missing recoveryId tells the client.
+    return call.shape.deletion(record) | bundle if record.deleted_at is not None else bundle
+
+
+async def recover(call: Call) -> dict[str, Any]:
+    record = call.vault.recover(call.name)
+    return call.shape.bundle(record, record.current())
+
+
+async def purge(call: Call) -> None:
+    call.vault.purge(call.name)

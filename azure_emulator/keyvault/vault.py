@@ -1,0 +1,173 @@
+"""One vault: its keys, the soft-delete state machine and its files.
+
+Owns which state a key name is in and every move between states. Must not parse
+requests or shape answers.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from pathlib import Path
+
+from azure_emulator import storage
+from azure_emulator.keyvault import errors
+from azure_emulator.keyvault.model import KeyRecord, KeyVersion, Shape
+from azure_emulator.options import Settings, VaultProfile
+
+SECONDS_PER_DAY = 86_400
+DEFAULT_RETENTION = 90
+
+
+class Vault:
+    def __init__(self, profile: VaultProfile, settings: Settings, directory: Path) -> None:
+        self.profile = profile
+        self.settings = settings
+        self.keys: dict[str, KeyRecord] = {}
+        self.recent_creates: dict[bool, deque[float]] = {True: deque(), False: deque()}
+        self._directory = directory
+        self._purging: dict[str, float] = {}
+        self._load()
+
+    def _load(self) -> None:
+        for path in sorted(self._directory.glob("*.json")):
+            try:
+                record = KeyRecord.from_json(storage.read_json(path))
+            except (TypeError, KeyError, AttributeError) as error:
+                raise storage.BrokenState(f"The state file {path} has lost its form; remove it.") from error
+            self.keys[record.name.lower()] = record
+
+    def _file(self, record: KeyRecord) -> Path:
+        return self._directory / f"{record.name.lower()}.json"
+
+    def save(self, record: KeyRecord) -> None:
+        self.keys[record.name.lower()] = record
+        storage.write_json(self._file(record), record.to_json())
+
+    def _forget(self, record: KeyRecord) -> None:
+        self.keys.pop(record.name.lower(), None)
+        self._file(record).unlink(missing_ok=True)
+
+    def wipe(self) -> None:
+        for record in list(self.keys.values()):
+            self._forget(record)
+        self._purging.clear()
+        for recent in self.recent_creates.values():
+            recent.clear()
+
+    @property
+    def soft_delete(self) -> bool:
+        return self.profile.retention_days > 0
+
+    @property
+    def recovery_level(self) -> str:
+        if not self.soft_delete:
+            return "Purgeable"
+        word = "Recoverable" if self.profile.retention_days == DEFAULT_RETENTION else "CustomizedRecoverable"
+        return word if self.profile.purge_protection else f"{word}+Purgeable"
+
+    def shape(self, base: str) -> Shape:
+        return Shape(base, self.recovery_level, self.profile.retention_days)
+
+    def _settle(self, which: str) -> float:
+        own = getattr(self.profile, f"{which}_settle")
+        return float(own if own is not None else getattr(self.settings, f"{which}_settle"))
+
+    def _record(self, name: str) -> KeyRecord | None:
+        """The record in whatever state; a deletion whose retention has ended is gone."""
+        record = self.keys.get(name.lower())
+        if record is not None and record.purge_at is not None and record.purge_at <= time.time():
+            self._forget(record)
+            return None
+        return record
+
+    def live_records(self) -> list[KeyRecord]:
+        now = time.time()
+        found = [record for record in self.keys.values() if record.deleted_at is None and record.settles_at <= now]
+        return sorted(found, key=lambda record: record.name.lower())
+
+    def deleted_records(self) -> list[KeyRecord]:
+        now = time.time()
+        found = [
+            record
+            for record in list(self.keys.values())
+            if self._record(record.name) is record and record.deleted_at is not None and record.settles_at <= now
+        ]
+        return sorted(found, key=lambda record: record.name.lower())
+
+    def live(self, name: str, version: str = "") -> KeyRecord:
+        record = self._record(name)
+        if record is None or record.deleted_at is not None or record.settles_at > time.time():
+            raise errors.key_not_found(f"{name}/{version}" if version else name)
+        return record
+
+    def live_version(self, name: str, version: str) -> tuple[KeyRecord, KeyVersion]:
+        record = self.live(name, version)
+        if not version:
+            return record, record.current()
+        found = record.versions.get(version.lower())
+        if found is None:
+            raise errors.key_not_found(f"{name}/{version}")
+        return record, found
+
+    def deleted(self, name: str) -> KeyRecord:
+        record = self._record(name)
+        if record is None or record.deleted_at is None or record.settles_at > time.time():
+            raise errors.deleted_key_not_found(name)
+        return record
+
+    def check_writable(self, name: str) -> KeyRecord | None:
+        """The live record a new version may join, None for a free name; 409 for anything between."""
+        record = self._record(name)
+        if record is None:
+            if self._purging.get(name.lower(), 0.0) > time.time():
+                raise errors.being_deleted()
+            self._purging.pop(name.lower(), None)
+            return None
+        settling = record.settles_at > time.time()
+        if record.deleted_at is not None:
+            raise errors.being_deleted() if settling else errors.deleted_but_recoverable(record.name)
+        if settling:
+            raise errors.being_recovered()
+        return record
+
+    def check_settled(self, name: str) -> None:
+        """A write to an existing key while its recovery settles is a conflict, not a 404."""
+        record = self._record(name)
+        if record is not None and record.deleted_at is None and record.settles_at > time.time():
+            raise errors.being_recovered()
+
+    def delete(self, name: str) -> KeyRecord:
+        self.check_settled(name)
+        record = self.live(name)
+        if not self.soft_delete:
+            self._forget(record)
+            return record
+        now = time.time()
+        record.deleted_at = int(now)
+        record.purge_at = record.deleted_at + self.profile.retention_days * SECONDS_PER_DAY
+        record.settles_at = now + self._settle("delete")
+        self.save(record)
+        return record
+
+    def _settled_deleted(self, name: str) -> KeyRecord:
+        record = self._record(name)
+        if record is not None and record.deleted_at is not None and record.settles_at > time.time():
+            raise errors.being_deleted()
+        return self.deleted(name)
+
+    def recover(self, name: str) -> KeyRecord:
+        record = self._settled_deleted(name)
+        record.deleted_at = record.purge_at = None
+        record.settles_at = time.time() + self._settle("recover")
+        self.save(record)
+        return record
+
+    def purge(self, name: str) -> None:
+        record = self._settled_deleted(name)
+        if self.profile.purge_protection:
+            raise errors.purge_protected(self.profile.name, self.profile.location)
+        self._forget(record)
+        settle = self._settle("purge")
+        if settle:
+            self._purging[name.lower()] = time.time() + settle

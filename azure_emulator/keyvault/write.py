@@ -1,0 +1,258 @@
+"""Operations that make or change key versions: create, import, update, rotate.
+
+Owns the order body first, state second (400 before 404 and 409). Must not open
+transfer blobs itself; that judgement is ``byok``'s alone.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from azure_emulator.keyvault import attributes, byok, errors, rotation
+from azure_emulator.keyvault.attributes import Attributes
+from azure_emulator.keyvault.call import Call
+from azure_emulator.keyvault.errors import ServiceError
+from azure_emulator.keyvault.material import (
+    CURVES,
+    RSA_SIZES,
+    BadMaterial,
+    PrivateKey,
+    check_private,
+    ec_from_jwk,
+    public_members,
+    rsa_from_jwk,
+    to_pem,
+)
+from azure_emulator.keyvault.model import KeyRecord, KeyVersion, make_version
+
+PRIVATE_MEMBERS = ("d", "p", "q", "dp", "dq", "qi", "k")
+EXPONENTS = (3, 65537)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """All a request says about a version besides its material, validated."""
+
+    kty: str
+    key_ops: list[str]
+    attributes: Attributes
+    tags: dict[str, str]
+    release_policy: dict[str, Any] | None
+
+
+def read_wish(body: Mapping[str, Any], key: Mapping[str, Any], call: Call, *, hsm_flag: bool, imported: bool) -> Wish:
+    kty = attributes.read_key_type(key.get("kty"), hsm_flag=hsm_flag, sku=call.vault.profile.sku)
+    key_ops = attributes.read_operations(key.get("key_ops"), kty, may_import=not imported)
+    found = attributes.read_attributes(body)
+    policy = attributes.read_release_policy(body)
+    attributes.check_exportable(bool(found.exportable), policy, kty)
+    return Wish(
+        kty=kty,
+        key_ops=attributes.default_operations(kty) if key_ops is None else key_ops,
+        attributes=found,
+        tags=attributes.read_tags(body) or {},
+        release_policy=policy,
+    )
+
+
+def store_version(call: Call, wish: Wish, private: PrivateKey, origin: str) -> dict[str, Any]:
+    """Join the new version to its name; nothing is inherited from earlier versions."""
+    record = call.vault.check_writable(call.name) or KeyRecord(name=call.name)
+    version = make_version(uuid.uuid4().hex, wish.kty, private, to_pem(private), int(time.time()), origin)
+    version.key_ops = wish.key_ops
+    version.enabled = wish.attributes.enabled is not False
+    version.nbf, version.exp = wish.attributes.nbf, wish.attributes.exp
+    version.exportable = bool(wish.attributes.exportable)
+    version.tags, version.release_policy = wish.tags, wish.release_policy
+    record.add(version)
+    call.vault.save(record)
+    return call.shape.bundle(record, version)
+
+
+def read_size(body: Mapping[str, Any]) -> tuple[int, int]:
+    size, exponent = body.get("key_size"), body.get("public_exponent")
+    size = RSA_SIZES[0] if size is None else size
+    exponent = 65537 if exponent is None else exponent
+    if isinstance(size, bool) or size not in RSA_SIZES:
+        raise errors.bad_parameter(f"Invalid key_size value: {size}. Supported values are 2048, 3072, 4096")
+    if isinstance(exponent, bool) or exponent not in EXPONENTS:
+        raise errors.bad_parameter(f"Invalid public_exponent value: {exponent}")
+    return int(size), int(exponent)
+
+
+def read_curve(body: Mapping[str, Any]) -> str:
+    curve = body.get("crv")
+    curve = "P-256" if curve is None else curve
+    if not isinstance(curve, str) or curve not in CURVES:
+        raise errors.bad_parameter(f"Invalid crv value: {curve}. Supported values are {', '.join(CURVES)}")
+    return curve
+
+
+async def create(call: Call) -> dict[str, Any]:
+    body = call.body()
+    wish = read_wish(body, body, call, hsm_flag=False, imported=False)
+    if wish.kty.startswith("RSA"):
+        size, exponent = read_size(body)
+        call.vault.check_writable(call.name)
+        private: PrivateKey = await call.world.pool.rsa(size, exponent)
+    else:
+        curve = read_curve(body)
+        call.vault.check_writable(call.name)
+        private = await call.world.pool.ec(curve)
+    # The state is looked at again inside: making the key has let other requests run.
+    return store_version(call, wish, private, "generated")
+
+
+async def import_key(call: Call) -> dict[str, Any]:
+    body = call.body()
+    key = body.get("key")
+    if not isinstance(key, dict):
+        raise errors.bad_parameter('The property "key" must be a valid JsonWebKey object')
+    hsm_flag = attributes.read_flag(body, "Hsm") or attributes.read_flag(body, "hsm") or False
+    wish = read_wish(body, key, call, hsm_flag=hsm_flag, imported=True)
+    if key.get("key_hsm") is not None:
+        if any(key.get(member) is not None for member in PRIVATE_MEMBERS):
+            raise errors.bad_parameter('The property "key" can\'t hold both key_hsm and private members')
+        private = byok.open_blob(key["key_hsm"], lambda kid: find_kek(call, kid), time.time())
+    else:
+        private = load_plain(key, wish.kty)
+    check_fit(private, wish.kty, key.get("crv"))
+    return store_version(call, wish, private, "imported")
+
+
+def load_plain(key: Mapping[str, Any], kty: str) -> PrivateKey:
+    """A private key sent in the clear; the service refuses that for EC keys meant for the HSM."""
+    if kty == "EC-HSM":
+        raise errors.bad_parameter('The property "key" must be a valid JsonWebKey object')
+    try:
+        return check_private(rsa_from_jwk(key) if kty.startswith("RSA") else ec_from_jwk(key))
+    except (ValueError, OverflowError, BadMaterial) as error:
+        if kty.startswith("RSA"):
+            raise errors.bad_parameter("RSA key is not valid - cannot instantiate crypto service") from error
+        raise errors.bad_parameter('The property "key" must be a valid JsonWebKey object') from error
+
+
+def check_fit(private: PrivateKey, kty: str, crv: Any) -> None:
+    """The material must be what the request says it is."""
+    is_rsa = isinstance(private, rsa.RSAPrivateKey)
+    if is_rsa != kty.startswith("RSA"):
+        raise errors.bad_parameter(f"The private key does not match the key type {kty}")
+    if is_rsa:
+        if crv is not None:
+            raise errors.bad_parameter("An RSA key can't have a crv")
+        return
+    actual = public_members(private)["crv"]
+    if crv is None:
+        raise errors.bad_parameter("The property crv is needed for an EC key")
+    if crv != actual:
+        raise errors.bad_parameter(f"The private key is on curve {actual}, not {crv}")
+
+
+def find_kek(call: Call, kid: str) -> KeyVersion:
+    """The live key version a blob's ``kid`` names; it must be one of this very vault."""
+    parts = urlsplit(kid)
+    if parts.scheme.lower() != "https" or parts.netloc.lower() not in own_addresses(call):
+        raise byok.refuse("header.kid does not name a key of this vault")
+    segments = parts.path.split("/")
+    if parts.query or parts.fragment or len(segments) != 4 or segments[1].lower() != "keys" or not all(segments[2:]):
+        raise byok.refuse("header.kid must be the full id of a key exchange key with its version")
+    try:
+        return call.vault.live_version(segments[2], segments[3])[1]
+    except ServiceError as error:
+        raise byok.refuse("header.kid names a key exchange key or version that does not exist") from error
+
+
+def own_addresses(call: Call) -> set[str]:
+    """Every host and port by which this vault can be reached, with and without the default port."""
+    profile = call.vault.profile
+    names = {call.base.removeprefix("https://").lower()}
+    names |= {f"localhost:{profile.port}", f"127.0.0.1:{profile.port}", f"{profile.name.lower()}.vault.azure.net"}
+    return names | {f"{name}:443" for name in names if ":" not in name} | {name.removesuffix(":443") for name in names}
+
+
+async def update(call: Call) -> dict[str, Any]:
+    body = call.body()
+    found = attributes.read_attributes(body)
+    tags = attributes.read_tags(body)
+    policy = attributes.read_release_policy(body)
+    call.vault.check_settled(call.name)
+    record, version = call.vault.live_version(call.name, call.version)
+    key_ops = attributes.read_operations(body.get("key_ops"), version.kty, may_import=version.origin == "generated")
+    attributes.check_window(
+        found.nbf if found.nbf is not None else version.nbf, found.exp if found.exp is not None else version.exp
+    )
+    if found.exportable is not None and found.exportable != version.exportable:
+        raise errors.bad_parameter("The attribute 'exportable' can't be changed after a version is made.")
+    if policy is not None:
+        change_release_policy(version, policy)
+    apply_update(version, found, key_ops, tags)
+    call.vault.save(record)
+    return call.shape.bundle(record, version)
+
+
+def change_release_policy(version: KeyVersion, policy: dict[str, Any]) -> None:
+    attributes.check_exportable(version.exportable, policy, version.kty)
+    if version.release_policy and version.release_policy["immutable"]:
+        raise errors.bad_parameter("The release policy is immutable and can't be changed.")
+    version.release_policy = policy
+
+
+def apply_update(
+    version: KeyVersion, found: Attributes, key_ops: list[str] | None, tags: dict[str, str] | None
+) -> None:
+    """Absent members stay untouched; tags are replaced as a whole."""
+    if found.enabled is not None:
+        version.enabled = found.enabled
+    if found.nbf is not None:
+        version.nbf = found.nbf
+    if found.exp is not None:
+        version.exp = found.exp
+    if key_ops is not None:
+        version.key_ops = key_ops
+    if tags is not None:
+        version.tags = tags
+    version.updated = int(time.time())
+
+
+async def rotate(call: Call) -> dict[str, Any]:
+    """New material made in the vault; key_ops, attributes and tags come from the version before."""
+    call.vault.check_settled(call.name)
+    previous = call.vault.live(call.name).current()
+    if previous.origin == "imported" and not call.world.settings.allow_rotate_imported:
+        raise errors.bad_parameter(
+            "A key whose material was imported can't be rotated by the service; import a new version."
+        )
+    if isinstance(previous.private, rsa.RSAPrivateKey):
+        exponent = previous.private.public_key().public_numbers().e
+        private: PrivateKey = await call.world.pool.rsa(previous.private.key_size, exponent)
+    else:
+        private = await call.world.pool.ec(previous.curve or "P-256")
+    record = call.vault.live(call.name)
+    expiry = rotation.expiry_after(record.policy, int(time.time()))
+    wish = Wish(
+        kty=previous.kty,
+        key_ops=list(previous.key_ops),
+        attributes=Attributes(previous.enabled, previous.nbf, expiry or previous.exp, previous.exportable),
+        tags=dict(previous.tags),
+        release_policy=previous.release_policy,
+    )
+    return store_version(call, wish, private, "generated")
+
+
+def creates_hsm_key(call: Call) -> bool:
+    """Which row of the creation limit a request counts against; looked at before validation."""
+    body = call.peek()
+    key = body.get("key") if isinstance(body.get("key"), dict) else body
+    if body.get("Hsm") is True or str((key or {}).get("kty", "")).endswith("-HSM"):
+        return True
+    if call.operation == "rotate":
+        record = call.vault.keys.get(call.name.lower())
+        return record is not None and record.current().is_hsm
+    return False
