@@ -7,6 +7,8 @@ from django.db import connections
 from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
 
+from logging_reports import triggers
+
 
 class LoggingReportsConfig(AppConfig):
     """The log and its pages."""
@@ -20,8 +22,6 @@ class LoggingReportsConfig(AppConfig):
 
 
 def _guard_tables(*, using: str, **_kwargs: object) -> None:
-    from logging_reports import triggers  # noqa: PLC0415 - not before the app registry is ready
-
     connection = connections[using]
     if triggers.TABLE in connection.introspection.table_names():
         triggers.install(connection)

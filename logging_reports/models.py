@@ -20,7 +20,7 @@ class ImmutableLogError(TypeError):
 class LogEntryQuerySet(models.QuerySet["LogEntry"]):
     """A queryset that reads; the triggers of the database refuse the rest a second time."""
 
-    def update(self, **kwargs: Any) -> NoReturn:
+    def update(self, **_values: Any) -> NoReturn:
         """Refuse: a written row never changes."""
         raise ImmutableLogError("log rows can't be changed")
 
@@ -94,7 +94,7 @@ class LogEntry(models.Model):
         kwargs["force_insert"] = True
         super().save(*args, **kwargs)
 
-    def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
+    def delete(self, *_args: Any, **_kwargs: Any) -> NoReturn:
         """Refuse: a written row never goes."""
         raise ImmutableLogError("log rows can't be deleted")
 

@@ -24,7 +24,6 @@ from logging_reports.redaction import Cleaner
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
     from kmes.core.actor import Actor
 
@@ -187,7 +186,7 @@ def _build(draft: Draft) -> LogEntry:
 
 
 def _limit(field_name: str) -> int:
-    return LogEntry._meta.get_field(field_name).max_length or 0
+    return int(getattr(LogEntry, field_name).field.max_length)
 
 
 def _label(kind: Event) -> str:

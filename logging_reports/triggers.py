@@ -20,7 +20,7 @@ _SQLITE: dict[str, str] = {
     "kmes_log_no_update": f"BEFORE UPDATE ON {TABLE} BEGIN SELECT RAISE(ABORT, 'log rows can not be changed'); END",
     "kmes_log_no_delete": f"BEFORE DELETE ON {TABLE} BEGIN SELECT RAISE(ABORT, 'log rows can not be deleted'); END",
     "kmes_log_no_replace": (
-        f"BEFORE INSERT ON {TABLE} WHEN EXISTS (SELECT 1 FROM {TABLE} WHERE id = NEW.id"
+        f"BEFORE INSERT ON {TABLE} WHEN EXISTS (SELECT 1 FROM {TABLE} WHERE id = NEW.id"  # noqa: S608 - our constants
         " OR (service = NEW.service AND sequence = NEW.sequence))"
         " BEGIN SELECT RAISE(ABORT, 'log rows can not be replaced'); END"
     ),

@@ -1,0 +1,160 @@
+"""The filter form of System Logs: reads the query string, names the active filters, builds links."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from kmes.core import clock
+from logging_reports.choices import Category, Service, Severity
+from logging_reports.events import CATEGORIES
+from logging_reports.selectors import LogFilter
+
+if TYPE_CHECKING:
+    from django.http import QueryDict
+
+PRESETS: dict[str, timedelta] = {
+    "1h": timedelta(hours=1),
+    "24h": timedelta(days=1),
+    "7d": timedelta(days=7),
+    "30d": timedelta(days=30),
+}
+_PRESET_CHOICES = [
+    ("", _("Any time")),
+    ("1h", _("Last hour")),
+    ("24h", _("Last 24 hours")),
+    ("7d", _("Last 7 days")),
+    ("30d", _("Last 30 days")),
+]
+_TIME_ERROR = _("Use a UTC date and time such as 2026-11-23 14:05, or a date alone.")
+
+
+@dataclass(frozen=True)
+class Chip:
+    """One active filter, with the query string that takes it away."""
+
+    name: str
+    label: str
+    value: str
+    without: str
+
+
+class MomentField(forms.DateTimeField):
+    """A UTC date and time; a date alone means that whole day."""
+
+    def __init__(self, *, label: Any, is_end: bool = False) -> None:
+        self.is_end = is_end
+        super().__init__(
+            label=label,
+            required=False,
+            widget=forms.TextInput(attrs={"placeholder": "YYYY-MM-DD HH:MM", "inputmode": "numeric", "size": 16}),
+            error_messages={"invalid": _TIME_ERROR},
+        )
+
+    def to_python(self, value: Any) -> datetime | None:
+        """Return the moment; the end of a range given as a date includes that day."""
+        text = str(value or "").strip()
+        try:
+            moment = super().to_python(text)
+            is_date = moment is not None and len(text) <= len("YYYY-MM-DD")
+            return moment + timedelta(days=1) if moment and is_date and self.is_end else moment
+        except (OverflowError, ValueError) as error:
+            raise forms.ValidationError(_TIME_ERROR, code="invalid") from error
+
+
+class LogFilterForm(forms.Form):
+    """All filters of the page. Names are the query string's, so links stay readable."""
+
+    service = forms.ChoiceField(label=_("Log"), choices=Service.choices, required=False)
+    q = forms.CharField(
+        label=_("Text"), required=False, max_length=200, widget=forms.TextInput(attrs={"type": "search"})
+    )
+    category = forms.ChoiceField(label=_("Category"), required=False)
+    severity = forms.ChoiceField(label=_("Severity"), choices=[("", _("Any")), *Severity.choices], required=False)
+    range = forms.ChoiceField(label=_("Time"), choices=_PRESET_CHOICES, required=False)
+    since = MomentField(label=_("From (UTC)"))
+    until = MomentField(label=_("To (UTC)"), is_end=True)
+    group = forms.CharField(label=_("Key group"), required=False, max_length=255)
+    key = forms.CharField(label=_("Key"), required=False, max_length=255)
+    job = forms.CharField(label=_("Job"), required=False, max_length=36)
+    actor = forms.CharField(label=_("Actor"), required=False, max_length=255)
+
+    def __init__(self, data: QueryDict) -> None:
+        values = data.copy()
+        asked = values.get("service", "")
+        self.service = Service(asked) if asked in Service.values else Service.AZURE
+        values["service"] = self.service.value
+        # A category of another log is what remains after changing the log: it means "any".
+        if values.get("category") in set(Category.values) - set(CATEGORIES[self.service]):
+            values["category"] = ""
+        super().__init__(values, auto_id="filter-%s")
+        categories = [(category.value, category.label) for category in CATEGORIES[self.service]]
+        self.fields["category"].choices = [("", _("Any")), *categories]  # type: ignore[attr-defined]
+        for name, field in self.fields.items():
+            is_select = isinstance(field.widget, forms.Select)
+            field.widget.attrs["class"] = "form-select form-select-sm" if is_select else "form-control form-control-sm"
+            field.widget.attrs["aria-describedby"] = f"filter-{name}-error"
+            if self.errors.get(name):
+                field.widget.attrs["class"] += " is-invalid"
+                field.widget.attrs["aria-invalid"] = "true"
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse a range that ends before it begins, at the field that says so."""
+        cleaned: dict[str, Any] = super().clean() or {}
+        since, until = cleaned.get("since"), cleaned.get("until")
+        if since and until and until <= since:
+            self.add_error("until", _("The end lies before the beginning."))
+        return cleaned
+
+    def to_filter(self) -> LogFilter:
+        """Return what the valid form asks for."""
+        chosen = self.cleaned_data
+        starts = [chosen["since"]] if chosen["since"] else []
+        if chosen["range"]:
+            starts.append(clock.now() - PRESETS[chosen["range"]])
+        return LogFilter(
+            service=self.service.value,
+            category=chosen["category"],
+            severity=chosen["severity"],
+            since=max(starts, default=None),
+            until=chosen["until"],
+            text=chosen["q"],
+            group=chosen["group"],
+            job=chosen["job"],
+            key=chosen["key"],
+            actor=chosen["actor"],
+        )
+
+    @property
+    def service_code(self) -> str:
+        """The chosen log, also when the rest of the form can't be used."""
+        return self.service.value
+
+    def in_use(self) -> list[tuple[str, str]]:
+        """Return the filters that hold a value, as they would be sent again."""
+        return [(name, self.data[name]) for name in self.fields if self.data.get(name)]
+
+    def kept_across_logs(self) -> list[tuple[str, str]]:
+        """Return the filters that go along to another log: each log has categories of its own."""
+        return [(name, value) for name, value in self.in_use() if name not in {"service", "category"}]
+
+    def chips(self) -> list[Chip]:
+        """Return the active filters; a choice shows its label, anything else its value."""
+        found = []
+        for name, field in self.fields.items():
+            value = self.data.get(name, "").strip()
+            if name == "service" or not value:
+                continue
+            choices = {str(code): str(label) for code, label in getattr(field, "choices", [])}
+            found.append(Chip(name, str(field.label), choices.get(value, value), self.query(**{name: ""})))
+        return found
+
+    def query(self, **changes: str | int) -> str:
+        """Return the query string of this filter with changes; an empty value takes one away."""
+        values = {**dict(self.in_use()), **changes}
+        return urlencode({name: value for name, value in values.items() if value != ""})

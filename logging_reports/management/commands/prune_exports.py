@@ -1,0 +1,34 @@
+"""``manage.py prune_exports``: deletes export files older than ``KMES_EXPORT_KEEP_DAYS``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from kmes.core.errors import KmesError
+from logging_reports.exports import prune_files
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+
+
+class Command(BaseCommand):
+    """Prune the export folder; meant for a nightly timer, harmless at any time."""
+
+    help = "Delete export files older than KMES_EXPORT_KEEP_DAYS days."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declare the options."""
+        parser.add_argument("--keep-days", type=int, default=settings.KMES_EXPORT_KEEP_DAYS)
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        """Prune and say how many files went."""
+        if options["keep_days"] < 0:
+            raise CommandError("--keep-days must not be negative.")
+        try:
+            pruned = prune_files(keep_days=options["keep_days"])
+        except KmesError as error:
+            raise CommandError(str(error)) from error
+        self.stdout.write(f"Deleted {pruned} export file(s).")

@@ -1,0 +1,27 @@
+"""Makes stored text safe to look at: in pages, in CSV files, on a terminal. Knows no database."""
+
+from __future__ import annotations
+
+import re
+
+# C0 and C1 controls, line and paragraph separators, bidi marks, embeddings, isolates, and the
+# invisible zero-width characters: all can forge or hide what a reader sees (ASVS 5.0, 16.4.1).
+_HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+# What starts a formula in a spreadsheet (ASVS 5.0, 1.2.10; OWASP CSV injection), with the
+# full-width forms that some programs fold to ASCII.
+_FORMULA = "=+-@\t\r\n\0\uff1d\uff0b\uff0d\uff20"
+
+
+def visible(text: str) -> str:
+    r"""Return the text with control and direction characters written out as ``\uXXXX``."""
+    return _HIDDEN.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+def csv_cell(text: str) -> str:
+    """Return a text cell that no spreadsheet takes for a formula.
+
+    The guard is an apostrophe; a TAB in its place has itself been an attack (CVE-2021-41270).
+    Leading blanks don't hide a formula, since some programs drop them.
+    """
+    shown = visible(text)
+    return f"'{shown}" if shown.lstrip()[:1] in tuple(_FORMULA) else shown

@@ -1,0 +1,185 @@
+"""Reads of the log: filtered rows, pages by keyset, capped counts, neighbours. Writes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from django.db.models import Q
+
+from logging_reports.chain import GENESIS, hash_entry
+from logging_reports.choices import Service
+from logging_reports.models import LogEntry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from logging_reports.models import LogEntryQuerySet
+
+COUNT_CAP = 10_000
+PAGE_SIZE = 50
+BATCH_SIZE = 2_000
+
+# What the text filter looks into; labels and identifiers as well as the message.
+_TEXT_FIELDS = (
+    "message",
+    "event",
+    "credential",
+    "vault",
+    "group",
+    "key",
+    "version",
+    "job_code",
+    "azure_request_id",
+)
+
+_PLAIN_LOOKUPS = {
+    "category": "category",
+    "severity": "severity",
+    "since": "at__gte",
+    "until": "at__lt",
+    "actor": "actor_name__iexact",
+}
+
+
+@dataclass(frozen=True)
+class LogFilter:
+    """Which rows of one log are wanted; empty means any, several mean all of them.
+
+    ``since`` is inclusive, ``until`` exclusive. ``group`` and ``key`` are a UUID or a name,
+    ``job`` a UUID or a code.
+    """
+
+    service: str = Service.AZURE
+    category: str = ""
+    severity: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+    text: str = ""
+    group: str = ""
+    job: str = ""
+    key: str = ""
+    actor: str = ""
+
+    def describe(self) -> dict[str, str]:
+        """Return the filters in use as plain text, for the row that records an export."""
+        chosen = ((field.name, getattr(self, field.name)) for field in fields(self))
+        return {
+            name: value.isoformat() if hasattr(value, "isoformat") else str(value) for name, value in chosen if value
+        }
+
+
+@dataclass(frozen=True)
+class LogPage:
+    """Rows newest first; ``newer`` and ``older`` are the sequences to page on from, or None."""
+
+    rows: list[LogEntry]
+    newer: int | None
+    older: int | None
+
+
+def list_entries(wanted: LogFilter) -> LogEntryQuerySet:
+    """Return the rows the filter asks for, unordered."""
+    rows = LogEntry.objects.filter(service=wanted.service)
+    for name, lookup in _PLAIN_LOOKUPS.items():
+        if value := getattr(wanted, name):
+            rows = rows.filter(**{lookup: value})
+    if wanted.group:
+        rows = rows.filter(_named("group", wanted.group))
+    if wanted.key:
+        rows = rows.filter(_named("key", wanted.key))
+    if wanted.job:
+        job_id = _uuid(wanted.job)
+        rows = rows.filter(job_id=job_id) if job_id else rows.filter(job_code=wanted.job.upper())
+    if wanted.text:
+        anywhere = Q()
+        for name in _TEXT_FIELDS:
+            anywhere |= Q(**{f"{name}__icontains": wanted.text})
+        rows = rows.filter(anywhere)
+    return rows
+
+
+def find_page(
+    rows: LogEntryQuerySet, *, before: int | None = None, after: int | None = None, size: int = PAGE_SIZE
+) -> LogPage:
+    """Return one page, newest first: the newest rows, those older than ``before`` or newer than ``after``.
+
+    Keyset paging: a page costs the same however deep it lies, and rows that arrive meanwhile
+    shift nothing.
+    """
+    if after is not None:
+        found = list(rows.filter(sequence__gt=after).order_by("sequence")[: size + 1])
+        more, found = len(found) > size, found[:size][::-1]
+        older = found[-1].sequence if found else after + 1
+        return LogPage(found, newer=found[0].sequence if more else None, older=older)
+    if before is not None:
+        rows = rows.filter(sequence__lt=before)
+    found = list(rows.order_by("-sequence")[: size + 1])
+    more, found = len(found) > size, found[:size]
+    newer = None if before is None else (found[0].sequence if found else before - 1)
+    return LogPage(found, newer=newer, older=found[-1].sequence if more else None)
+
+
+def count_capped(rows: LogEntryQuerySet) -> int:
+    """Count the rows, but no further than ``COUNT_CAP`` + 1: more than that reads as "10,000+"."""
+    return rows.order_by()[: COUNT_CAP + 1].count()
+
+
+def iterate_newest_first(rows: LogEntryQuerySet, *, up_to: int) -> Iterator[LogEntry]:
+    """Yield the rows from sequence ``up_to`` down, in keyset batches.
+
+    Batches, because one long read would hold back PostgreSQL's vacuum and SQLite's writers.
+    """
+    before = up_to + 1
+    while batch := list(rows.filter(sequence__lt=before).order_by("-sequence")[:BATCH_SIZE]):
+        yield from batch
+        before = batch[-1].sequence
+
+
+def newest_sequence(service: str) -> int:
+    """Return the sequence of the newest row of a log, 0 when it is empty."""
+    newest = LogEntry.objects.filter(service=service).order_by("-sequence").values_list("sequence", flat=True).first()
+    return newest or 0
+
+
+@dataclass(frozen=True)
+class Neighbourhood:
+    """A row with those before and after it, and whether the three hold together."""
+
+    entry: LogEntry
+    previous: LogEntry | None
+    next: LogEntry | None
+    is_intact: bool
+
+
+def find_neighbourhood(service: str, sequence: int) -> Neighbourhood:
+    """Return a row with its neighbours and check the links between them.
+
+    Raises:
+        LogEntry.DoesNotExist: there is no such row.
+    """
+    near = LogEntry.objects.filter(service=service, sequence__range=(sequence - 1, sequence + 1))
+    around = {entry.sequence: entry for entry in near}
+    if sequence not in around:
+        raise LogEntry.DoesNotExist
+    entry, previous, following = around[sequence], around.get(sequence - 1), around.get(sequence + 1)
+    linked_back = entry.previous_hash == (previous.hash if previous else GENESIS) and (previous or sequence == 1)
+    linked_on = following is None or following.previous_hash == entry.hash
+    return Neighbourhood(
+        entry, previous, following, bool(linked_back and linked_on and hash_entry(entry) == entry.hash)
+    )
+
+
+def _named(name: str, value: str) -> Q:
+    """Match a group or key by its id where the value is one (indexed), else by its name."""
+    known = _uuid(value)
+    return Q(**{f"{name}_id": str(known)}) if known else Q(**{f"{name}__iexact": value})
+
+
+def _uuid(value: str) -> UUID | None:
+    try:
+        return UUID(value)
+    except ValueError:
+        return None

@@ -1,0 +1,51 @@
+"""Template filters of the log pages: exact times, visible control characters, readable data."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from django import template
+
+from kmes.core.clock import stamp
+from logging_reports import rendering
+from logging_reports.choices import Severity
+from logging_reports.events import EVENTS
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+register = template.Library()
+
+_BADGES = {Severity.INFO: "info", Severity.WARNING: "warning", Severity.ERROR: "bad"}
+
+
+@register.filter
+def visible(text: object) -> str:
+    r"""Write control and direction characters as ``\uXXXX``."""
+    return rendering.visible(str(text))
+
+
+@register.filter
+def exact_time(moment: datetime) -> str:
+    """Show a time as the console's logs do, in UTC."""
+    return stamp(moment)
+
+
+@register.filter
+def event_label(name: str) -> str:
+    """Show an event's text; a name this version doesn't know shows itself."""
+    return str(EVENTS[name].label) if name in EVENTS else name
+
+
+@register.filter
+def severity_tone(severity: str) -> str:
+    """Return the meaning (``info``, ``warning``, ``bad``) that colours a severity's badge."""
+    return _BADGES.get(Severity(severity), "info") if severity in Severity.values else "info"
+
+
+@register.filter
+def pretty_json(data: object) -> str:
+    """Show structured data on lines of its own, with hidden characters written out."""
+    lines = json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False).split("\n")
+    return "\n".join(rendering.visible(line) for line in lines)

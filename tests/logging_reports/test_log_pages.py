@@ -1,0 +1,256 @@
+"""System Logs pages: filters, paging, details, empty states, rights; with and without htmx."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+import time_machine
+from django.contrib.auth import get_user_model
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from kmes.core.actor import SYSTEM, Actor, Trigger
+from logging_reports.choices import Severity
+from logging_reports.models import LogEntry
+from logging_reports.selectors import PAGE_SIZE, LogFilter, count_capped, find_page, list_entries
+from logging_reports.services import Draft, Subject, record, record_many
+
+pytestmark = pytest.mark.django_db
+URL = "/logs/"
+
+
+@pytest.fixture
+def auditor(client):
+    user = get_user_model().objects.create_user("audra", password="x", role="auditor")
+    client.force_login(user)
+    return client
+
+
+def write(count: int, event: str = "azure.probe", **fields) -> list[LogEntry]:
+    return record_many([Draft(event=event, actor=SYSTEM, message=f"m{n:04}", **fields) for n in range(count)])
+
+
+def shown(response) -> list[str]:
+    return re.findall(r"m\d{4}", response.content.decode())
+
+
+def test_the_log_is_kept_from_strangers(client):
+    assert client.get(URL).status_code == 302
+    assert client.get(URL + "export.csv").status_code == 302
+
+
+def test_rows_show_newest_first_with_exact_times(auditor):
+    with time_machine.travel(datetime(2026, 11, 23, 14, 5, 9, tzinfo=UTC), tick=False):
+        write(3)
+    response = auditor.get(URL)
+    assert shown(response) == ["m0002", "m0001", "m0000"]
+    assert "2026-11-23 14:05:09" in response.content.decode()
+    assert [label for label in ("Azure Service", "Audit", "Device") if label in response.content.decode()]
+
+
+def test_each_log_shows_its_own_rows(auditor):
+    record("access.login", actor=SYSTEM, message="signed-in-row")
+    assert "signed-in-row" not in auditor.get(URL).content.decode()
+    assert "signed-in-row" in auditor.get(URL, {"service": "audit"}).content.decode()
+    assert auditor.get(URL, {"service": "nonsense"}).status_code == 200
+
+
+def test_older_and_newer_links_walk_all_rows_once(auditor):
+    write(PAGE_SIZE * 2 + 7)
+    seen, url = [], URL
+    while url:
+        body = auditor.get(url).content.decode()
+        seen += re.findall(r"m\d{4}", body)
+        older = re.search(r'rel="next" href="([^"]+)"', body)
+        back = re.search(r'rel="prev" href="([^"]+)"', body)
+        url = older[1].replace("&amp;", "&") if older else ""
+    assert seen == [f"m{n:04}" for n in reversed(range(PAGE_SIZE * 2 + 7))]
+    assert back
+    assert len(shown(auditor.get(back[1].replace("&amp;", "&")))) == PAGE_SIZE
+
+
+def test_paging_back_and_forth_gives_the_same_page():
+    write(25)
+    rows = list_entries(LogFilter())
+    first = find_page(rows, size=10)
+    second = find_page(rows, before=first.older, size=10)
+    third = find_page(rows, before=second.older, size=10)
+    assert (first.newer, third.older) == (None, None)
+    assert [row.pk for row in find_page(rows, after=third.newer, size=10).rows] == [row.pk for row in second.rows]
+    assert [row.pk for row in find_page(rows, after=second.newer, size=10).rows] == [row.pk for row in first.rows]
+    assert find_page(rows, after=second.newer, size=10).newer is None
+    assert find_page(rows, before=1, size=10).rows == []
+    assert find_page(rows, after=25, size=10).rows == []
+
+
+FILTERS = [
+    {"category": "import"},
+    {"severity": "error"},
+    {"q": "NEEDLE"},
+    {"q": "req-77"},
+    {"group": "tde"},
+    {"group": str(UUID(int=3))},
+    {"key": "tde-1"},
+    {"key": str(UUID(int=4))},
+    {"job": "7f3kq2"},
+    {"job": str(UUID(int=5))},
+    {"actor": "Ann"},
+    {"since": "2026-11-23 12:00", "until": "2026-11-23T13:00"},
+    {"since": "2026-11-23", "until": "2026-11-23"},
+    {"category": "import", "severity": "error", "q": "needle", "group": "tde", "range": ""},
+]
+
+
+@pytest.mark.parametrize("query", FILTERS, ids=str)
+def test_each_filter_finds_exactly_its_row(auditor, query):
+    with time_machine.travel(datetime(2026, 11, 22, 23, 59, 59, tzinfo=UTC), tick=False):
+        write(1)
+    with time_machine.travel(datetime(2026, 11, 23, 12, 30, tzinfo=UTC), tick=False):
+        record(
+            "azure.key_imported",
+            actor=Actor("ann", Trigger.USER, 1),
+            severity=Severity.ERROR,
+            message="m7777 needle",
+            subject=Subject(group_id=str(UUID(int=3)), group="tde", key_id=str(UUID(int=4)), key="tde-1"),
+            job_id=UUID(int=5),
+            job_code="7F3KQ2",
+            azure_request_id="req-77",
+        )
+    with time_machine.travel(datetime(2026, 11, 24, tzinfo=UTC), tick=False):
+        write(1)
+    assert shown(auditor.get(URL, query)) == ["m7777"]
+
+
+def test_a_preset_takes_recent_rows_only(auditor):
+    with time_machine.travel(datetime(2026, 11, 23, 12, tzinfo=UTC), tick=False) as clock:
+        write(1)
+        clock.shift(timedelta(minutes=61))
+        record("azure.probe", actor=SYSTEM, message="m8888")
+        assert shown(auditor.get(URL, {"range": "1h"})) == ["m8888"]
+        assert len(shown(auditor.get(URL, {"range": "24h"}))) == 2
+
+
+BAD = [
+    ({"since": "yesterday"}, "since", "Use a UTC date and time"),
+    ({"until": "2026-13-45"}, "until", "Use a UTC date and time"),
+    ({"until": "9999-12-31"}, "until", "Use a UTC date and time"),
+    ({"since": "2026-11-23", "until": "2026-11-01"}, "until", "lies before"),
+    ({"severity": "dire"}, "severity", "valid choice"),
+    ({"category": "cats"}, "category", "valid choice"),
+    ({"range": "1y"}, "range", "valid choice"),
+    ({"q": "a\0b"}, "q", "Null"),
+]
+
+
+@pytest.mark.parametrize(("query", "field", "text"), BAD, ids=str)
+def test_a_filter_that_can_not_be_used_says_so_at_its_field(auditor, query, field, text):
+    write(1)
+    for headers in ({}, {"HX-Request": "true", "HX-Target": "log-results"}):
+        body = auditor.get(URL, query, headers=headers).content.decode()
+        error = re.search(rf'id="filter-{field}-error"[^>]*>([^<]*)<', body)
+        assert error
+        assert text in error[1]
+        assert shown(auditor.get(URL, query)) == []
+    assert auditor.get(URL + "export.csv", query).status_code == 400
+
+
+@pytest.mark.parametrize("position", ["x", "-1", "9" * 30, "9223372036854775807", "\u0661", ""])
+def test_odd_page_positions_do_no_harm(auditor, position):
+    write(1)
+    assert auditor.get(URL, {"before": position}).status_code == 200
+    assert auditor.get(URL, {"after": position}).status_code == 200
+
+
+def test_a_fragment_holds_the_rows_and_no_page_around_them(auditor):
+    write(1)
+    response = auditor.get(URL, headers={"HX-Request": "true", "HX-Target": "log-results"})
+    body = response.content.decode()
+    assert shown(response) == ["m0000"]
+    assert "<html" not in body
+    assert 'id="log-results"' in body
+    assert "HX-Target" in response["Vary"]
+
+
+def test_chips_name_the_filters_and_take_them_away(auditor):
+    write(2)
+    body = auditor.get(URL, {"q": "m0001", "severity": "info", "before": "9"}).content.decode()
+    assert "Text: m0001" in re.sub(r"\s+", " ", body)
+    assert "Severity: Info" in re.sub(r"\s+", " ", body)
+    assert 'href="/logs/?service=azure&amp;severity=info"' in body
+    assert 'href="/logs/?service=azure&amp;q=m0001"' in body
+
+
+def test_another_log_keeps_the_filters_but_the_category(auditor):
+    body = auditor.get(URL, {"service": "audit", "category": "kek", "q": "find"}).content.decode()
+    assert "valid choice" not in body
+    assert '<input type="hidden" name="q" value="find">' in body
+
+
+def test_the_empty_states_differ(auditor):
+    assert "Nothing is logged here yet." in auditor.get(URL).content.decode()
+    write(1)
+    assert "No rows match this filter." in auditor.get(URL, {"q": "absent"}).content.decode()
+
+
+def test_hostile_text_is_shown_and_does_nothing(auditor):
+    row = record("azure.probe", actor=SYSTEM, message="<script>x\r\n\x1b[31m\u202e", data={"<b>": "\u2028\x07"})
+    for url in (URL, reverse("logs:detail", args=["azure", row.sequence])):
+        body = auditor.get(url).content.decode()
+        assert "&lt;script&gt;x\\u000d\\u000a\\u001b[31m\\u202e" in body
+        assert not re.search("[\x1b\u202e\u2028\x07]", body)
+
+
+def test_details_show_the_row_its_neighbours_and_the_chain_mark(auditor):
+    write(3, job_code="7F3KQ2", subject=Subject(key_id="k1", key="tde-1"), data={"size": 2048})
+    body = auditor.get(reverse("logs:detail", args=["azure", 2])).content.decode()
+    assert "m0001" in body
+    assert "Chain verified" in body
+    assert "/logs/azure/1/" in body
+    assert "/logs/azure/3/" in body
+    assert "job=7F3KQ2" in body
+    assert "key=k1" in body
+    assert "2048" in body
+    assert auditor.get(reverse("logs:detail", args=["azure", 4])).status_code == 404
+    assert auditor.get("/logs/azure/99999999999999999999999/").status_code == 404
+    assert auditor.get("/logs/nonsense/1/").status_code == 404
+
+
+@pytest.mark.parametrize("changed", [1, 2, 3])
+def test_details_say_when_the_chain_is_broken_at_the_row_or_beside_it(auditor, unguarded_log, changed):
+    write(3)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE logging_reports_logentry SET hash = %s, previous_hash = %s WHERE sequence = %s",
+            ["1" * 64, "2" * 64, changed],
+        )
+    assert "Chain broken" in auditor.get(reverse("logs:detail", args=["azure", 2])).content.decode()
+
+
+def test_a_page_costs_few_queries_however_many_rows(auditor):
+    write(PAGE_SIZE + 5)
+    with CaptureQueriesContext(
+        connection,
+    ) as few:
+        auditor.get(URL)
+    write(400)
+    with CaptureQueriesContext(connection) as many:
+        auditor.get(URL, {"before": 300})
+    assert len(many) <= len(few)
+
+
+def test_counting_stops_at_its_cap(monkeypatch):
+    monkeypatch.setattr("logging_reports.selectors.COUNT_CAP", 10)
+    write(15)
+    assert count_capped(list_entries(LogFilter())) == 11
+
+
+def test_templates_hold_no_inline_script_or_style(auditor):
+    write(1)
+    for url in (URL, reverse("logs:detail", args=["azure", 1]), reverse("logs:exports")):
+        body = auditor.get(url).content.decode()
+        main = body[body.index("<main") :]
+        assert not re.search(r"<script|<style|\sstyle=|\son\w+=|hx-on|js:", main)
