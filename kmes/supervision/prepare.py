@@ -1,0 +1,55 @@
+"""Brings database, device and first administrators up to date; run before the other processes start.
+
+Idempotent. Its stdout is for the person who starts the console and is kept in no log, because
+the first administrators' passwords stand there once; stderr gets one sentence when it fails.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from pathlib import Path
+
+import django
+from django.conf import settings
+from django.core.management import call_command
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+
+
+def migrate_where_needed() -> None:
+    """Apply migrations that the database lacks; quick when there are none."""
+    executor = MigrationExecutor(connection)
+    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        call_command("migrate", interactive=False, verbosity=0)
+
+
+def main() -> int:
+    """Do the steps in order; the first that fails ends it."""
+    step = "reading the settings"
+    try:
+        django.setup()
+        step = "bringing the database up to date"
+        migrate_where_needed()
+        step = "initialising the device"
+        call_command("hsm_init")
+        step = "creating the first administrators"
+        call_command("create_admins")
+    except Exception as error:  # noqa: BLE001 - whatever it is, the person gets one sentence
+        _keep_traceback()
+        text = " ".join(str(error).split()) or type(error).__name__
+        print(f"{step[0].upper()}{step[1:]} failed: {text}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _keep_traceback() -> None:
+    """Keep the details for who looks for them."""
+    if settings.configured:
+        path = Path(settings.KMES_STATE_DIR) / "log" / "prepare.log"
+        with path.open("a") as log:
+            traceback.print_exc(file=log)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,157 @@
+"""What runs: each process's command, the environment it gets, and how long it may take to stop.
+
+A process gets only what it needs (docs/threat-model.md): where the HSM's PIN lies is said to the
+worker alone, and the stand-in learns nothing of the product.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from kmes.supervision.instance import ROOT, Instance
+
+# Every child carries it, so that a later start recognises what an earlier one left behind.
+MARK = "KMES_INSTANCE"
+# Named to processes that must not open the PIN; opening it fails like any missing file.
+NO_PIN_FILE = "/nonexistent/the-pin-is-for-the-worker"
+_BASIC = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR")
+_NETWORK = ("HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE")
+_DEVICE = ("KMES_HSM_MODULE", "KMES_HSM_PIN_FILE", "KMES_HSM_TOKEN_LABEL", "KMES_SOFTHSM_CONF", "SOFTHSM2_CONF")
+_FIRST_START = ("KMES_ADMIN_PASSWORD",)
+
+
+@dataclass(frozen=True)
+class ProcessSpec:
+    """One process: its name, command, environment, and the seconds it may take to stop."""
+
+    name: str
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    stop_seconds: float = 10.0
+
+
+def _pick(environment: Mapping[str, str], names: tuple[str, ...]) -> dict[str, str]:
+    return {name: environment[name] for name in names if name in environment}
+
+
+def _development_defaults(instance: Instance) -> dict[str, str]:
+    """Return what an installation on one machine sets unless told otherwise."""
+    defaults = {
+        "KMES_DEBUG": "0",
+        "KMES_ALLOWED_HOSTS": "127.0.0.1,localhost",
+        # Cookies without Secure: plain http, and on the loopback address only.
+        "KMES_INSECURE_HTTP": "1",
+        "KMES_REDIS_PORT": str(instance.redis_port),
+    }
+    if instance.stand_in_url:
+        defaults["KMES_ALLOW_CUSTOM_ENDPOINTS"] = "1"
+        defaults["KMES_CUSTOM_CA_FILE"] = str(instance.path("azure_emulator", "ca.pem"))
+        defaults["KMES_STAND_IN_URL"] = instance.stand_in_url
+    return defaults
+
+
+def product_environment(instance: Instance, process: str, *, device: bool = False) -> dict[str, str]:
+    """Return the environment of one of the product's own processes.
+
+    ``device`` adds what the HSM needs; the first administrators' password goes to "manage" alone.
+    """
+    given = instance.environment
+    kept = {name: value for name, value in given.items() if name.startswith("KMES_") or name == "DATABASE_URL"}
+    for name in (*_DEVICE, *_FIRST_START):
+        kept.pop(name, None)
+    result = {**_pick(given, _BASIC), **_development_defaults(instance), **kept}
+    if device:
+        result |= _pick(given, _DEVICE)
+    else:
+        result["KMES_HSM_PIN_FILE"] = NO_PIN_FILE
+    if process in {"worker", "manage"}:
+        result |= _pick(given, _NETWORK)
+    if process == "manage":
+        result |= _pick(given, _FIRST_START)
+    result |= {
+        "KMES_PROCESS": process,
+        "KMES_STATE_DIR": str(instance.state_dir),
+        "DJANGO_SETTINGS_MODULE": "kmes.settings",
+        "PYTHONUNBUFFERED": "1",
+        MARK: str(instance.state_dir),
+    }
+    return result
+
+
+def write_redis_configuration(instance: Instance) -> None:
+    """Write Redis' own configuration file below the state folder.
+
+    Append-only and never evicting: a hint lost costs a delay of one scan, but cheap to keep.
+    """
+    lines = [
+        "bind 127.0.0.1",
+        f"port {instance.redis_port}",
+        f'dir "{instance.path("redis")}"',
+        "daemonize no",
+        "appendonly yes",
+        "appendfsync everysec",
+        'save ""',
+        "maxmemory-policy noeviction",
+        "loglevel notice",
+    ]
+    path = instance.path("redis", "redis.conf")
+    path.write_text("\n".join(lines) + "\n")
+    path.chmod(0o600)
+
+
+def _web_command(instance: Instance) -> tuple[str, ...]:
+    # --preload: Django is loaded once for both workers, which halves the time to the first page;
+    # the web process holds no device and no connection that a fork could spoil.
+    options = "--preload --worker-class gthread --workers 2 --threads 4 --timeout 60 --graceful-timeout 10"
+    return (
+        *(sys.executable, "-m", "gunicorn", "kmes.wsgi", "--bind", f"127.0.0.1:{instance.web_port}"),
+        *options.split(),
+        *("--no-control-socket", "--log-level", "warning"),
+    )
+
+
+def _worker_command(instance: Instance) -> tuple[str, ...]:
+    count = instance.environment.get("KMES_WORKER_CONCURRENCY", "2")
+    options = "worker -Q cloud --pool prefork --without-gossip --without-mingle --loglevel warning"
+    return (sys.executable, "-m", "celery", "-A", "kmes.celery", *options.split(), "-c", count)
+
+
+def process_specs(instance: Instance) -> list[ProcessSpec]:
+    """Return the processes of this installation, in the order of their start."""
+    python, given = sys.executable, instance.environment
+    mark = {MARK: str(instance.state_dir), "PYTHONUNBUFFERED": "1"}
+    stand_in = {name: value for name, value in given.items() if name.startswith("AZURE_EMULATOR_")}
+    stand_in_command = (python, "-m", "azure_emulator", "--port", str(instance.stand_in_port))
+    schedule = str(instance.path("beat", "schedule"))
+    beat_command = (python, "-m", "celery", "-A", "kmes.celery", "beat", "-s", schedule, "--loglevel", "warning")
+    specs = [
+        ProcessSpec(
+            "redis",
+            ("redis-server", str(instance.path("redis", "redis.conf"))),
+            {**_pick(given, _BASIC), **mark},
+        ),
+        ProcessSpec(
+            "emulator",
+            (*stand_in_command, "--state-dir", str(instance.path("azure_emulator"))),
+            {**_pick(given, _BASIC), **stand_in, **mark},
+        ),
+        ProcessSpec("web", _web_command(instance), product_environment(instance, "web"), 15),
+        ProcessSpec("worker", _worker_command(instance), product_environment(instance, "worker", device=True), 90),
+        # An empty pid file: ours is var/run/beat.pid, and Celery's own would stay behind a kill -9.
+        ProcessSpec("beat", (*beat_command, "--pidfile="), product_environment(instance, "beat")),
+        ProcessSpec(
+            "reports",
+            (python, str(ROOT / "manage.py"), "rqworker", "reports", "--verbosity", "0"),
+            product_environment(instance, "reports"),
+            20,
+        ),
+    ]
+    return [spec for spec in specs if spec.name not in instance.without]
+
+
+def prepare_spec(instance: Instance) -> ProcessSpec:
+    """Return the one-time process that brings database and device up to date before the others start."""
+    command = (sys.executable, "-m", "kmes.supervision.prepare")
+    return ProcessSpec("prepare", command, product_environment(instance, "manage", device=True))

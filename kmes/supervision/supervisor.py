@@ -1,0 +1,224 @@
+"""Starts the processes of one installation in order, keeps them running, stops them in order.
+
+One thread, one loop: each turn reads what the processes say, reaps and restarts the ended ones.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import selectors
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+from kmes.supervision import readiness
+from kmes.supervision.child import Child
+from kmes.supervision.instance import ROOT, Instance, StartError
+from kmes.supervision.leftovers import end_leftovers
+from kmes.supervision.output import show
+from kmes.supervision.processes import prepare_spec, process_specs, write_redis_configuration
+
+TURN_SECONDS = 0.1
+# Who asks for work stops first, who is asked stops last.
+STOP_ORDER = (("beat", "web", "reports"), ("worker",), ("emulator",), ("redis",))
+FAILURES_AT_START = 3
+START_SECONDS = 90.0
+READY_SECONDS = 45.0
+SAME_SIGNAL_SECONDS = 2.0
+
+
+def migrations_fingerprint() -> str:
+    """Tell one set of migrations from another, so that a start without news need not wait for the check."""
+    digest = hashlib.sha256()
+    for path in sorted(ROOT.glob("*/migrations/*.py")) + sorted(ROOT.glob("kmes/*/migrations/*.py")):
+        digest.update(path.read_bytes())
+    digest.update((ROOT / "requirements" / "base.txt").read_bytes())
+    return digest.hexdigest()
+
+
+class Supervisor:
+    """All processes of one installation."""
+
+    def __init__(self, instance: Instance) -> None:
+        self.instance = instance
+        self.children: dict[str, Child] = {}
+        self.signals = 0
+        self._first_signal_at = 0.0
+        self.notes = ""
+
+    def run(self) -> int:
+        """Run until told to stop; returns the exit code.
+
+        Raises StartError before anything was started when something is missing.
+        """
+        self.instance.make_folders()
+        lock = self.instance.lock()
+        with lock:
+            if ended := end_leftovers(self.instance.state_dir):
+                show(f"Ended {ended} processes that an earlier supervisor left behind.")
+            self.instance.check_programs()
+            self.instance.check_ports()
+            for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                signal.signal(name, self._on_signal)
+            try:
+                self._start_all()
+                while not self.signals:
+                    self.turn()
+            finally:
+                self._stop_all()
+        return 0
+
+    # --- The loop ---------------------------------------------------------------------------
+    def turn(self) -> None:
+        """Read what was said, then look after each process; waits at most TURN_SECONDS."""
+        with selectors.DefaultSelector() as selector:
+            for child in self.children.values():
+                if child.output_fd is not None:
+                    selector.register(child.output_fd, selectors.EVENT_READ, child)
+            # Without a pipe to watch this is a sleep.
+            for key, _events in selector.select(TURN_SECONDS):
+                key.data.read_output()
+        for child in self.children.values():
+            child.turn()
+
+    def _turn_until(self, condition: Callable[[], bool], seconds: float) -> bool:
+        """Run turns until the condition holds, a signal comes, or the time is over."""
+        deadline = time.monotonic() + seconds
+        while not self.signals and time.monotonic() < deadline:
+            if condition():
+                return True
+            self.turn()
+        return False
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        now = time.monotonic()
+        if not self.signals:
+            self._first_signal_at = now
+        elif now - self._first_signal_at < SAME_SIGNAL_SECONDS:
+            # make passes on the SIGTERM that its process group got too: one wish, said twice.
+            return
+        self.signals += 1
+
+    # --- Start ------------------------------------------------------------------------------
+    def _start(self, *names: str) -> None:
+        for spec in process_specs(self.instance):
+            if spec.name in names and spec.name not in self.children:
+                child = Child(spec, self.instance.state_dir)
+                self.children[spec.name] = child
+                child.start()
+
+    def _start_all(self) -> None:
+        write_redis_configuration(self.instance)
+        show(f"Starting the console; its state lies in {self.instance.state_dir}.")
+        self._start("redis", "emulator")
+        stamp, fingerprint = self.instance.path("run", "prepared"), migrations_fingerprint()
+        if self._is_prepared(stamp, fingerprint):
+            # Nothing new for the database, so the pages need not wait for the rest of it.
+            self._start("web")
+        self._prepare()
+        if self.signals:
+            return
+        stamp.write_text(fingerprint)
+        self._start("web")
+        self._await_web()
+        self._start("worker", "beat", "reports")
+        self._await_parts()
+
+    def _is_prepared(self, stamp: Path, fingerprint: str) -> bool:
+        embedded = "DATABASE_URL" not in self.instance.environment and self.instance.path("db.sqlite3").exists()
+        return embedded and stamp.exists() and stamp.read_text() == fingerprint
+
+    def _prepare(self) -> None:
+        """Run the one-time preparation beside Redis and the stand-in.
+
+        Raises StartError with its sentence when it fails.
+        """
+        spec = prepare_spec(self.instance)
+        process = subprocess.Popen(
+            spec.command,
+            env=dict(spec.environment),
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        done = self._turn_until(lambda: process.poll() is not None or self._hopeless() is not None, START_SECONDS)
+        if hopeless := self._hopeless():
+            process.kill()
+            raise StartError(hopeless)
+        if self.signals or not done:
+            process.kill()
+        self.notes, errors = process.communicate()
+        if self.signals:
+            return
+        if not done:
+            message = f"The preparation did not end within {START_SECONDS:.0f} s."
+            raise StartError(message)
+        if process.returncode:
+            lines = errors.strip().splitlines()
+            message = lines[-1] if lines else f"The preparation ended with code {process.returncode}."
+            raise StartError(message)
+
+    def _hopeless(self) -> str | None:
+        """Return a sentence when a process failed again and again at the start."""
+        for name, child in self.children.items():
+            if child.failures >= FAILURES_AT_START:
+                path = self.instance.path("log", f"{name}.log")
+                return f"The process {name} does not start: {child.log.last_line or 'no words'} (more in {path})."
+        return None
+
+    def _await_web(self) -> None:
+        if "web" not in self.children:
+            return
+        port = self.instance.web_port
+        done = self._turn_until(lambda: readiness.answers(port) or self._hopeless() is not None, START_SECONDS)
+        if hopeless := self._hopeless():
+            raise StartError(hopeless)
+        if done:
+            show(f"The first page is there: {self.instance.url}")
+        elif not self.signals:
+            show(f"The console gives no answer at {self.instance.url} yet; see {self.instance.path('log', 'web.log')}.")
+
+    def _await_parts(self) -> None:
+        """Wait until database, Redis, worker and device serve, then say what a first user needs."""
+        if "web" in self.children:
+            port = self.instance.web_port
+            if not self._turn_until(lambda: readiness.failing_parts(port) == [], READY_SECONDS) and not self.signals:
+                parts = readiness.failing_parts(port)
+                show(f"Not ready yet: {', '.join(parts or ['no answer'])}. See {self.instance.path('log')}.")
+        if self.signals:
+            return
+        show("")
+        show(f"  Console        {self.instance.url}")
+        for line in self.notes.strip().splitlines():
+            show(f"  {line}")
+        if self.instance.stand_in_url:
+            show(f'  Azure stand-in {self.instance.stand_in_url}  (README, "The five-minute tour")')
+        show(f"  Logs           {self.instance.path('log')}")
+        show("  Ctrl-C stops everything; the state stays.")
+        show("")
+
+    # --- Stop -------------------------------------------------------------------------------
+    def _stop_all(self) -> None:
+        """Stop group by group; another signal while stopping ends all by force."""
+        if self.signals:
+            show("Stopping.")
+        asked = self.signals
+        for names in STOP_ORDER:
+            group = [self.children[name] for name in names if name in self.children]
+            for child in group:
+                child.ask_to_stop()
+            while not all(child.is_gone for child in group):
+                if self.signals > max(asked, 1):
+                    for child in self.children.values():
+                        child.ask_to_stop()
+                        child.kill()
+                self.turn()
+        for child in self.children.values():
+            child.close()
+        if asked:
+            show("Stopped.")
