@@ -41,15 +41,15 @@ def reset_connection(transport: asyncio.BaseTransport) -> None:
 class ResettableProtocol(H11Protocol):
     """uvicorn's protocol that also hands the application a way to reset its connection."""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        inner: ASGIApp = self.app  # type: ignore[assignment]
+        inner: ASGIApp = self.app
 
         async def with_abort(scope: Scope, receive: Receive, send: Send) -> None:
             scope.setdefault("extensions", {})[ABORT_EXTENSION] = lambda: reset_connection(transport)
             await inner(scope, receive, send)
 
-        self.app = with_abort  # type: ignore[assignment]
+        self.app = with_abort
 
 
 class QuietServer(uvicorn.Server):

@@ -12,8 +12,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
@@ -81,7 +83,7 @@ def from_pem(pem: str) -> PrivateKey:
 
 
 def check_rsa(private: rsa.RSAPrivateKey) -> None:
-    """The numbers must belong together; cheap arithmetic in place of primality tests."""
+    """The numbers must belong together and work; much cheaper than testing both primes."""
     numbers = private.private_numbers()
     p, q, d = numbers.p, numbers.q, numbers.d
     n, e = numbers.public_numbers.n, numbers.public_numbers.e
@@ -96,12 +98,16 @@ def check_rsa(private: rsa.RSAPrivateKey) -> None:
         and numbers.dmp1 == d % (p - 1)
         and numbers.dmq1 == d % (q - 1)
         and (numbers.iqmp * q) % p == 1
-        # Fermat to base 2: enough to notice a factor that is no prime.
-        and pow(2, p - 1, p) == 1
-        and pow(2, q - 1, q) == 1
     )
     if not consistent:
         raise BadMaterial("The RSA private key's numbers do not belong together.")
+    probe = hashes.SHA256()
+    try:
+        # A factor that is no prime passes the arithmetic above, but signs wrongly.
+        signature = private.sign(bytes(probe.digest_size), padding.PKCS1v15(), Prehashed(probe))
+        private.public_key().verify(signature, bytes(probe.digest_size), padding.PKCS1v15(), Prehashed(probe))
+    except (ValueError, InvalidSignature) as error:
+        raise BadMaterial("The RSA private key's numbers do not belong together.") from error
 
 
 def check_private(private: Any) -> PrivateKey:

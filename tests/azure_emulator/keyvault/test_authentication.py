@@ -1,0 +1,74 @@
+"""The gate: challenge first, then the token itself."""
+
+from __future__ import annotations
+
+import pytest
+from azure.core.exceptions import ClientAuthenticationError
+
+from tests.azure_emulator.harness import TENANT, Emulator
+
+
+@pytest.mark.parametrize("path", ["/keys", "/keys/bad_name", "/nonsense", "/", "/keys/k/create", "/deletedkeys/x/y/z"])
+def test_the_challenge_comes_before_any_other_check(emulator: Emulator, path: str):
+    answer = emulator.web.post(emulator.url() + path)
+    assert answer.status_code == 401
+    assert answer.headers["WWW-Authenticate"] == (
+        f'Bearer authorization="{emulator.url()}/{TENANT}", resource="https://vault.azure.net"'
+    )
+    assert answer.json()["error"]["code"] == "Unauthorized"
+    assert "AKV10000" in answer.json()["error"]["message"]
+
+
+def test_the_challenge_names_the_host_the_client_used(emulator: Emulator):
+    by_name = emulator.web.get(f"{emulator.url('kv-standard', 'localhost')}/keys").headers["WWW-Authenticate"]
+    assert f'"https://localhost:{emulator.port}/{TENANT}"' in by_name
+    mapped = emulator.web.get(f"{emulator.url()}/keys", headers={"Host": "kv-standard.vault.azure.net"})
+    assert f'"https://login.microsoftonline.com/{TENANT}"' in mapped.headers["WWW-Authenticate"]
+
+
+def test_a_token_for_another_audience_is_refused(emulator: Emulator):
+    token = emulator.token("https://management.azure.com/.default")
+    answer = emulator.raw("GET", "/keys", headers={"Authorization": f"Bearer {token}"})
+    assert answer.status_code == 401
+    assert "AKV10022" in answer.json()["error"]["message"]
+
+
+def test_a_token_of_another_tenant_is_refused_with_both_issuers(emulator: Emulator):
+    other = "44444444-4444-4444-4444-444444444444"
+    emulator.control("POST", "clients", {"client_id": "foreign", "secret": "s", "tenant_id": other})
+    token = emulator.token(tenant=other, client_id="foreign", client_secret="s")
+    message = emulator.raw("GET", "/keys", headers={"Authorization": f"Bearer {token}"}).json()["error"]["message"]
+    assert "AKV10032" in message
+    assert f"https://sts.windows.net/{TENANT}/" in message
+    assert f"https://sts.windows.net/{other}/" in message
+
+
+def test_an_expired_token_is_refused(emulator: Emulator):
+    emulator.control("POST", "settings", {"token_lifetime": 0})
+    assert emulator.raw("GET", "/keys").status_code == 401
+
+
+@pytest.mark.parametrize("token", ["x", "a.b.c", "Basic abc", ""])
+def test_a_malformed_token_is_refused(emulator: Emulator, token: str):
+    assert emulator.raw("GET", "/keys", headers={"Authorization": f"Bearer {token}"}).status_code == 401
+
+
+def test_a_tampered_token_is_refused(emulator: Emulator):
+    header, body, signature = emulator.token().split(".")
+    spoiled = signature[:-8] + ("A" * 8 if signature[-8:] != "A" * 8 else "B" * 8)
+    answer = emulator.raw("GET", "/keys", headers={"Authorization": f"Bearer {header}.{body}.{spoiled}"})
+    assert "AKV10046" in answer.json()["error"]["message"]
+
+
+def test_the_sdk_checks_the_resource_unless_told_otherwise(emulator: Emulator):
+    with pytest.raises(ValueError, match="does not match"):
+        from azure.keyvault.keys import KeyClient
+
+        with KeyClient(emulator.url(), emulator.credential(), connection_verify=emulator.ca) as strict:
+            strict.get_key("k")
+
+
+def test_the_sdk_reports_a_refused_token_as_authentication_error(emulator: Emulator):
+    emulator.fault(method="GET", path="/keys/k", status=401, count=-1)
+    with pytest.raises(ClientAuthenticationError):
+        emulator.keys().get_key("k")
