@@ -30,7 +30,7 @@ from logging_reports.selectors import iterate_newest_first, list_entries, newest
 from logging_reports.services import record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from kmes.core.actor import Actor
     from logging_reports.models import LogEntry
@@ -199,7 +199,7 @@ def _cells(entry: LogEntry) -> list[str]:
 
 
 def _cell(name: str, value: object) -> str:
-    if value is None:
+    if value is None or value == "":
         return ""
     if isinstance(value, datetime):
         return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
@@ -210,7 +210,7 @@ def _cell(name: str, value: object) -> str:
     return csv_cell(canonical_json(value) if isinstance(value, dict | list) else str(value))
 
 
-def _csv_lines(rows: list[list[str]] | list[tuple[str, ...]]) -> bytes:
+def _csv_lines(rows: Iterable[Sequence[str]]) -> bytes:
     buffer = io.StringIO()
     csv.writer(buffer, lineterminator="\r\n").writerows(rows)
     # Nothing we store holds a lone surrogate; a row tampered into one must not stop an export.

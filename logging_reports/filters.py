@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from django import forms
+from django.urls import reverse_lazy
 from django.utils.translation import gettext_lazy as _
 
 from kmes.core import clock
@@ -32,6 +33,16 @@ _PRESET_CHOICES = [
     ("30d", _("Last 30 days")),
 ]
 _TIME_ERROR = _("Use a UTC date and time such as 2026-11-23 14:05, or a date alone.")
+# Searching while typing replaces the address instead of adding to the history.
+_AS_TYPED = {
+    "hx-get": reverse_lazy("logs:list"),
+    "hx-trigger": "input changed delay:300ms, search",
+    "hx-target": "#log-results",
+    "hx-swap": "outerHTML",
+    "hx-include": "closest form",
+    "hx-sync": "closest form:replace",
+    "hx-replace-url": "true",
+}
 
 
 @dataclass(frozen=True)
@@ -72,7 +83,7 @@ class LogFilterForm(forms.Form):
 
     service = forms.ChoiceField(label=_("Log"), choices=Service.choices, required=False)
     q = forms.CharField(
-        label=_("Text"), required=False, max_length=200, widget=forms.TextInput(attrs={"type": "search"})
+        label=_("Text"), required=False, max_length=200, widget=forms.TextInput(attrs={"type": "search", **_AS_TYPED})
     )
     category = forms.ChoiceField(label=_("Category"), required=False)
     severity = forms.ChoiceField(label=_("Severity"), choices=[("", _("Any")), *Severity.choices], required=False)
@@ -87,13 +98,13 @@ class LogFilterForm(forms.Form):
     def __init__(self, data: QueryDict) -> None:
         values = data.copy()
         asked = values.get("service", "")
-        self.service = Service(asked) if asked in Service.values else Service.AZURE
-        values["service"] = self.service.value
+        self.log = Service(asked) if asked in Service.values else Service.AZURE
+        values["service"] = self.log.value
         # A category of another log is what remains after changing the log: it means "any".
-        if values.get("category") in set(Category.values) - set(CATEGORIES[self.service]):
+        if values.get("category") in set(Category.values) - set(CATEGORIES[self.log]):
             values["category"] = ""
         super().__init__(values, auto_id="filter-%s")
-        categories = [(category.value, category.label) for category in CATEGORIES[self.service]]
+        categories = [(category.value, category.label) for category in CATEGORIES[self.log]]
         self.fields["category"].choices = [("", _("Any")), *categories]  # type: ignore[attr-defined]
         for name, field in self.fields.items():
             is_select = isinstance(field.widget, forms.Select)
@@ -118,7 +129,7 @@ class LogFilterForm(forms.Form):
         if chosen["range"]:
             starts.append(clock.now() - PRESETS[chosen["range"]])
         return LogFilter(
-            service=self.service.value,
+            service=self.log.value,
             category=chosen["category"],
             severity=chosen["severity"],
             since=max(starts, default=None),
@@ -133,7 +144,7 @@ class LogFilterForm(forms.Form):
     @property
     def service_code(self) -> str:
         """The chosen log, also when the rest of the form can't be used."""
-        return self.service.value
+        return self.log.value
 
     def in_use(self) -> list[tuple[str, str]]:
         """Return the filters that hold a value, as they would be sent again."""

@@ -75,9 +75,11 @@ class LogEntry(models.Model):
             models.Index(fields=["service", "category", "sequence"], name="log_entry_category"),
             models.Index(fields=["service", "severity", "sequence"], name="log_entry_severity"),
             models.Index(fields=["service", "actor_name", "sequence"], name="log_entry_actor"),
-            models.Index(fields=["job_code", "sequence"], name="log_entry_job", condition=~models.Q(job_code="")),
-            models.Index(fields=["key_id", "sequence"], name="log_entry_key", condition=~models.Q(key_id="")),
-            models.Index(fields=["group_id", "sequence"], name="log_entry_group", condition=~models.Q(group_id="")),
+            # Not partial: SQLite can't match a partial index to a query with parameters.
+            models.Index(fields=["service", "job_code", "sequence"], name="log_entry_job"),
+            models.Index(fields=["service", "job_id", "sequence"], name="log_entry_job_id"),
+            models.Index(fields=["service", "key_id", "sequence"], name="log_entry_key"),
+            models.Index(fields=["service", "group_id", "sequence"], name="log_entry_group"),
         ]
 
     def __str__(self) -> str:

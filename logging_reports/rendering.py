@@ -9,7 +9,7 @@ import re
 _HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 # What starts a formula in a spreadsheet (ASVS 5.0, 1.2.10; OWASP CSV injection), with the
 # full-width forms that some programs fold to ASCII.
-_FORMULA = "=+-@\t\r\n\0\uff1d\uff0b\uff0d\uff20"
+_FORMULA = tuple("=+-@\t\r\n\0\uff1d\uff0b\uff0d\uff20")
 
 
 def visible(text: str) -> str:
@@ -23,5 +23,7 @@ def csv_cell(text: str) -> str:
     The guard is an apostrophe; a TAB in its place has itself been an attack (CVE-2021-41270).
     Leading blanks don't hide a formula, since some programs drop them.
     """
+    if text.isalnum():
+        return text  # Most cells; isalnum() is false for the empty text and for every character we guard against.
     shown = visible(text)
-    return f"'{shown}" if shown.lstrip()[:1] in tuple(_FORMULA) else shown
+    return f"'{shown}" if shown.lstrip().startswith(_FORMULA) else shown
