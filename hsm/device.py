@@ -1,0 +1,192 @@
+"""The device as everybody above sees it: generate, wrap, open a secret, prove health.
+
+One per process, opened on first use. Web, beat and report processes are refused.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from django.conf import settings
+from django.db import connection
+from pkcs11 import Mechanism
+
+from hsm import byok, keys, major_keys, self_test
+from hsm.sealing import unseal
+from hsm.session import TokenSession, find_module
+from hsm.types import DeviceIdentity, GeneratedKey, KeySpec, MajorKey, SelfTestResult
+from kmes.core.errors import DeviceError
+from kmes.core.secret_types import SecretText
+
+T = TypeVar("T")
+
+# Processes that have no business with the device (DESIGN, section 2).
+SHUT_OUT = frozenset({"web", "beat", "reports"})
+
+
+@dataclass
+class _Ready:
+    """What is known of the token in one generation of the session."""
+
+    generation: int
+    keys: major_keys.MajorKeys
+    kwp_is_exact: bool
+
+
+class Device:
+    """A token with our major keys. Every method may raise DeviceError."""
+
+    def __init__(self, *, module: str, label: str, pin_file: Path, softhsm_conf: Path) -> None:
+        self._session = TokenSession(module=module, label=label, pin_file=pin_file, softhsm_conf=softhsm_conf)
+        self._ready: _Ready | None = None
+        self._sentinel_hash = ""
+
+    def _run(self, operation: Callable[[Any, _Ready], T]) -> T:
+        """Run an operation with the major keys at hand; never inside a database transaction."""
+        if connection.in_atomic_block and not settings.KMES_ALLOW_DEVICE_IN_TRANSACTION:
+            message = "the device must not be asked while a database transaction is open"
+            raise AssertionError(message)
+        return self._session.run(lambda session: operation(session, self._prepare(session)))
+
+    def _prepare(self, session: Any) -> _Ready:
+        if self._ready is None or self._ready.generation != self._session.generation:
+            found = major_keys.find_major_keys(session)
+            self._check_same_token(found.sentinel_hash)
+            self._ready = _Ready(self._session.generation, found, byok.kwp_is_exact(session))
+        return self._ready
+
+    def _check_same_token(self, sentinel_hash: str) -> None:
+        if self._sentinel_hash and sentinel_hash != self._sentinel_hash:
+            raise DeviceError(
+                "The token was replaced: its sentinel key is not the one seen before.",
+                "Connect the former token, or restart the workers if the change is wanted and its PMK is the same.",
+                code="device_replaced",
+            )
+        self._sentinel_hash = sentinel_hash
+
+    @property
+    def is_software(self) -> bool:
+        """Return whether the token is SoftHSM, whose keys are in this process's memory anyway."""
+        token = self._session.token()
+        return "SoftHSM" in f"{token.manufacturer_id} {token.model}"
+
+    def initialise(self) -> list[str]:
+        """Make the major keys that the token lacks. Return their names."""
+        return self._session.run(major_keys.create_missing)
+
+    def generate(self, spec: KeySpec) -> GeneratedKey:
+        """Make a key; its private half comes back wrapped under the PMK."""
+        return self._run(lambda session, ready: keys.generate(session, ready.keys.pmk, spec))
+
+    def wrap_for_kek(
+        self, *, wrapped_private: bytes, public_spki: bytes, spec: KeySpec, kek_modulus: int, kek_exponent: int
+    ) -> bytes:
+        """Return the BYOK ciphertext of a key under a KEK.
+
+        Raises:
+            DeviceError: the wrapped key does not fit its public half (``wrapped_key_mismatch``), or the
+                device's wrap is not exact and can't be repaired (``not_conformant``).
+
+        """
+        software = self.is_software
+
+        def operation(session: Any, ready: _Ready) -> bytes:
+            with keys.unwrapped(session, ready.keys.pmk, spec, wrapped_private, public_spki) as private:
+                return byok.wrap(
+                    session,
+                    private,
+                    modulus=kek_modulus,
+                    exponent=kek_exponent,
+                    exact=ready.kwp_is_exact,
+                    software=software,
+                )
+
+        return self._run(operation)
+
+    def open_secret(self, sealed: bytes, *, aad: bytes) -> SecretText:
+        """Open a sealed secret of the row and field that ``aad`` names."""
+
+        def operation(session: Any, ready: _Ready) -> SecretText:  # noqa: ARG001 - one signature for all
+            def decrypt(wrapped: bytes) -> bytes:
+                mechanism = {"mechanism": Mechanism.RSA_PKCS_OAEP, "mechanism_param": byok.OAEP_SHA1}
+                return bytes(ready.keys.mfk_private.decrypt(wrapped, **mechanism))
+
+            return unseal(sealed, aad=aad, decrypt=decrypt)
+
+        return self._run(operation)
+
+    def major_keys(self) -> list[MajorKey]:
+        """Return the major keys with their check values."""
+        return self._run(lambda _session, ready: major_keys.check_values(ready.keys))
+
+    def mfk_public_spki(self) -> bytes:
+        """Return the MFK's public half, with which the web process seals."""
+        return self._run(lambda _session, ready: ready.keys.mfk_public_spki)
+
+    def identity(self) -> DeviceIdentity:
+        """Return which token this is."""
+        sentinel_hash = self._run(lambda _session, ready: ready.keys.sentinel_hash)
+        token = self._session.token()
+        serial = token.serial.decode() if isinstance(token.serial, bytes) else str(token.serial)
+        mechanisms = sorted(str(getattr(one, "name", one)) for one in token.slot.get_mechanisms())
+        return DeviceIdentity(
+            serial=serial.strip(),
+            label=str(token.label),
+            manufacturer=str(token.manufacturer_id),
+            model=str(token.model),
+            firmware=".".join(str(part) for part in token.firmware_version),
+            sentinel_hash=sentinel_hash,
+            mechanisms=tuple(mechanisms),
+        )
+
+    def self_test(self) -> list[SelfTestResult]:
+        """Run the self-test now."""
+        software = self.is_software
+        return self._run(lambda session, ready: self_test.run_tests(session, ready.keys, software=software))
+
+    def check_health(self) -> None:
+        """Let the sentinel sign: a listing would answer from a cache after the token is gone."""
+
+        def operation(_session: Any, ready: _Ready) -> None:
+            try:
+                self_test.sign_and_verify(ready.keys)
+            except ValueError as error:
+                raise DeviceError("The device's sentinel signs wrongly.", code="device_failed") from error
+
+        self._run(operation)
+
+
+_devices: dict[int, Device] = {}
+
+
+def get_device() -> Device:
+    """Return this process's device.
+
+    Raises:
+        DeviceError: this kind of process may not use the device (``not_allowed``), or there is no
+            PKCS#11 library.
+
+    """
+    if settings.KMES_PROCESS in SHUT_OUT:
+        raise DeviceError(
+            f"The {settings.KMES_PROCESS} process may not use the device.",
+            "Ask for a job: a cloud worker will do it.",
+            code="not_allowed",
+        )
+    device = _devices.get(os.getpid())
+    if device is None:
+        # Whatever a parent process had is void after a fork; the session notices by the pid.
+        inherited = next(iter(_devices.values()), None)
+        _devices.clear()
+        device = inherited or Device(
+            module=find_module(settings.KMES_HSM_MODULE),
+            label=settings.KMES_HSM_TOKEN_LABEL,
+            pin_file=settings.KMES_HSM_PIN_FILE,
+            softhsm_conf=settings.KMES_SOFTHSM_CONF,
+        )
+        _devices[os.getpid()] = device
+    return device

@@ -1,0 +1,86 @@
+"""The development device: sets up a SoftHSM token below the state folder.
+
+It makes the token and its PIN file; all else goes through ``hsm.device`` as with any device.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import secrets
+from pathlib import Path
+
+from hsm.session import find_module, load_library
+from kmes.core.errors import DeviceError
+
+LABEL = "KMES"
+CKU_SO, CKU_USER = 0, 1
+CKF_SERIAL_RW = 0x2 | 0x4
+
+
+def create_token(state_dir: Path, *, module: str = "", label: str = LABEL) -> Path:
+    """Make a SoftHSM token with a random PIN, if it is not there yet. Return the PIN file.
+
+    The PIN goes from memory to the library and to the file; it never stands in a command line.
+
+    Raises:
+        DeviceError: the folder can't be written, or the library refuses.
+
+    """
+    folder = state_dir / "hsm"
+    pin_file, conf = folder / "pin", folder / "softhsm2.conf"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (folder / "tokens").mkdir(mode=0o700, exist_ok=True)
+        conf.write_text(f"directories.tokendir = {folder / 'tokens'}\nobjectstore.backend = file\nlog.level = ERROR\n")
+    except OSError as error:
+        raise DeviceError(
+            f"The folder {folder} can't be written: {error.strerror}.",
+            "Check its owner and mode, or set KMES_STATE_DIR to another folder.",
+            code="state_dir",
+        ) from error
+    os.environ["SOFTHSM2_CONF"] = str(conf)
+    if pin_file.exists():
+        return pin_file
+    pin = secrets.token_hex(16)
+    # Written first: a token whose PIN nobody has is worse than a PIN without a token.
+    descriptor = os.open(pin_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(pin)
+    try:
+        _init_token(find_module(module), label, pin)
+    except DeviceError:
+        pin_file.unlink()
+        raise
+    return pin_file
+
+
+def _init_token(module: str, label: str, pin: str) -> None:
+    """Call C_InitToken and C_InitPIN (PKCS#11 2.40, 5.5), which the binding does not offer."""
+    library = load_library(module)
+    slots = [slot.slot_id for slot in library.get_slots() if not slot.get_token().flags & 0x400]
+    if not slots:
+        raise DeviceError("The software token offers no free slot.", "Remove unused tokens.", code="token_missing")
+    raw = ctypes.CDLL(module)
+    so_pin, user_pin = secrets.token_hex(16).encode(), pin.encode()
+    session = ctypes.c_ulong()
+    calls = (
+        lambda: raw.C_InitToken(ctypes.c_ulong(slots[0]), so_pin, ctypes.c_ulong(len(so_pin)), label.ljust(32).encode()),
+        lambda: raw.C_OpenSession(ctypes.c_ulong(slots[0]), ctypes.c_ulong(CKF_SERIAL_RW), None, None, ctypes.byref(session)),
+        lambda: raw.C_Login(session, ctypes.c_ulong(CKU_SO), so_pin, ctypes.c_ulong(len(so_pin))),
+        lambda: raw.C_InitPIN(session, user_pin, ctypes.c_ulong(len(user_pin))),
+        lambda: raw.C_Logout(session),
+        lambda: raw.C_CloseSession(session),
+    )
+    for number, call in enumerate(calls):
+        answer = call()
+        if answer != 0:
+            raise DeviceError(
+                f"The software token could not be made (step {number}, PKCS#11 answer 0x{answer:x}).",
+                "Check that its folder can be written.",
+                code="token_missing",
+            )
+    # SoftHSM gives an initialised token a new slot id, which only a fresh start shows.
+    import pkcs11  # noqa: PLC0415 - only to forget the library again
+
+    pkcs11.unload(module)

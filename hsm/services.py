@@ -1,0 +1,102 @@
+"""Writes about devices: register, designate, note what a worker saw."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from hsm.models import HsmDevice
+from hsm.types import DeviceIdentity, MajorKey, SelfTestResult
+from kmes.accounts.rights import Right, check
+from kmes.core.actor import Actor
+from kmes.core.clock import now
+from kmes.core.errors import DeviceError
+from logging_reports.choices import Severity
+from logging_reports.services import record
+
+
+def designated_device() -> HsmDevice:
+    """Return the device that may push.
+
+    Raises:
+        DeviceError: none is designated (code ``not_designated``).
+
+    """
+    device = HsmDevice.objects.filter(is_designated=True).first()
+    if device is None:
+        raise DeviceError(
+            _("No device is designated to push key material."),
+            _("Designate one in Administration > Configuration > HSM Protected Key Options."),
+            code="not_designated",
+        )
+    return device
+
+
+def register_device(
+    *, identity: DeviceIdentity, keys: list[MajorKey], mfk_public_spki: bytes, actor: Actor
+) -> HsmDevice:
+    """Record a token, or what changed about it; the first one becomes the designated one."""
+    values = {key.name: key.check_value for key in keys}
+    with transaction.atomic():
+        device, made = HsmDevice.objects.update_or_create(
+            serial=identity.serial,
+            defaults={
+                "label": identity.label,
+                "manufacturer": identity.manufacturer,
+                "model": identity.model,
+                "firmware": identity.firmware,
+                "mfk_public_spki": mfk_public_spki,
+                "mfk_kcv": values["MFK"],
+                "pmk_kcv": values["PMK"],
+                "sentinel_hash": identity.sentinel_hash,
+                "mechanisms": list(identity.mechanisms),
+                "last_seen_at": now(),
+            },
+        )
+        if made:
+            record("device.registered", actor=actor, message=_("Device %(device)s registered") % {"device": device})
+        if not HsmDevice.objects.filter(is_designated=True).exists():
+            _designate(device, actor)
+    return device
+
+
+def designate(*, device: HsmDevice, actor: Actor) -> HsmDevice:
+    """Make a device the one that may push; the former one no longer may."""
+    check(actor, Right.DEVICE_MANAGE)
+    with transaction.atomic():
+        _designate(device, actor)
+    return device
+
+
+def _designate(device: HsmDevice, actor: Actor) -> None:
+    HsmDevice.objects.filter(is_designated=True).exclude(pk=device.pk).update(is_designated=False)
+    HsmDevice.objects.filter(pk=device.pk).update(is_designated=True)
+    device.is_designated = True
+    record(
+        "device.designated", actor=actor, message=_("Device %(device)s may push key material") % {"device": device}
+    )
+
+
+def record_self_test(*, serial: str, results: list[SelfTestResult], actor: Actor) -> None:
+    """Keep the results of a self-test on the device's row and in the Device log."""
+    passed = all(result.ok for result in results)
+    with transaction.atomic():
+        HsmDevice.objects.filter(serial=serial).update(
+            self_test=[asdict(result) for result in results], self_test_at=now(), last_seen_at=now()
+        )
+        record(
+            "device.self_test",
+            actor=actor,
+            severity=Severity.INFO if passed else Severity.ERROR,
+            message=_("Self-test of %(serial)s passed") % {"serial": serial}
+            if passed
+            else _("Self-test of %(serial)s failed") % {"serial": serial},
+            data={"results": [asdict(result) for result in results]},
+        )
+
+
+def note_seen(*, serial: str) -> None:
+    """Note that a worker just used the device."""
+    HsmDevice.objects.filter(serial=serial).update(last_seen_at=now())

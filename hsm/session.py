@@ -1,0 +1,240 @@
+"""The one way to the PKCS#11 library: loading, login, locking, recovery after a fault.
+
+Facts it is built on (measured with SoftHSM 2.6.1 and python-pkcs11 0.10.1):
+
+* The binding initialises without locking and releases the GIL, so threads crash the library: it is
+  re-initialised with ``CKF_OS_LOCKING_OK``, and one lock per process serialises every operation.
+* A login belongs to the whole token and process; closing the session that logged in logs all
+  others out. So one keeper session is opened with the PIN and never closed.
+* The library doesn't survive a fork: it is loaded lazily, and anew when the process id changed.
+* A wrong PIN may lock a real device, so it is never tried twice: the circuit stays open until the
+  PIN file changes.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pkcs11
+from pkcs11 import exceptions as p11
+from pkcs11.constants import TokenFlag
+
+from hsm.pin import read_pin
+from kmes.core.errors import DeviceError
+
+T = TypeVar("T")
+
+CKF_OS_LOCKING_OK = 0x2
+SOFTHSM_PATHS = (
+    "/usr/lib/softhsm/libsofthsm2.so",
+    "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so",
+    "/usr/lib/aarch64-linux-gnu/softhsm/libsofthsm2.so",
+    "/usr/lib64/softhsm/libsofthsm2.so",
+    "/usr/local/lib/softhsm/libsofthsm2.so",
+)
+# What a removed, replaced or restarted device answers; worth one reload and one more try.
+PASSING = (
+    p11.DeviceError,
+    p11.DeviceRemoved,
+    p11.GeneralError,
+    p11.SessionHandleInvalid,
+    p11.SessionClosed,
+    p11.ObjectHandleInvalid,
+    p11.TokenNotPresent,
+    p11.UserNotLoggedIn,
+    p11.NoSuchToken,
+)
+PIN_REFUSED = (p11.PinIncorrect, p11.PinLocked, p11.PinInvalid, p11.PinLenRange, p11.PinExpired)
+
+
+class _InitArgs(ctypes.Structure):
+    """CK_C_INITIALIZE_ARGS of PKCS#11 2.40, section 5.4."""
+
+    _fields_ = (
+        ("create_mutex", ctypes.c_void_p),
+        ("destroy_mutex", ctypes.c_void_p),
+        ("lock_mutex", ctypes.c_void_p),
+        ("unlock_mutex", ctypes.c_void_p),
+        ("flags", ctypes.c_ulong),
+        ("reserved", ctypes.c_void_p),
+    )
+
+
+def find_module(configured: str) -> str:
+    """Return the path of the PKCS#11 library: the configured one, else SoftHSM where distributions put it.
+
+    Raises:
+        DeviceError: there is none (code ``device_missing``).
+
+    """
+    for path in [configured] if configured else SOFTHSM_PATHS:
+        if Path(path).exists():
+            return path
+    raise DeviceError(
+        f"The PKCS#11 library {configured or 'of SoftHSM'} does not exist.",
+        "Install the package softhsm2, or set KMES_HSM_MODULE to your device's library.",
+        code="device_missing",
+    )
+
+
+def load_library(module: str) -> Any:
+    """Load a PKCS#11 library so that it may be called from several threads."""
+    try:
+        library = pkcs11.lib(module)
+    except (p11.PKCS11Error, RuntimeError, OSError) as error:
+        raise DeviceError(
+            f"The PKCS#11 library {module} could not be loaded ({type(error).__name__}).",
+            "Check KMES_HSM_MODULE and the device's own configuration file.",
+            code="device_missing",
+        ) from error
+    raw = ctypes.CDLL(module)
+    raw.C_Finalize(None)
+    raw.C_Initialize(ctypes.byref(_InitArgs(flags=CKF_OS_LOCKING_OK)))
+    return library
+
+
+class TokenSession:
+    """A logged-in token, reached by one caller at a time."""
+
+    def __init__(self, *, module: str, label: str, pin_file: Path, softhsm_conf: Path) -> None:
+        self.module = module
+        self.label = label
+        self._pin_file = pin_file
+        self._softhsm_conf = softhsm_conf
+        self._lock = threading.RLock()
+        self._pid = 0
+        self._library: Any = None
+        self._keeper: Any = None
+        self._work: Any = None
+        # Changes whenever objects have to be looked up anew.
+        self.generation = 0
+        self._refused_pin_at: int | None = None
+
+    # --- connecting ------------------------------------------------------------------------
+    def _connect(self) -> Any:
+        if self._pid != os.getpid():
+            # After a fork everything inherited is void, the lock's state too.
+            self._lock = threading.RLock()
+            self._forget()
+        if self._work is None:
+            self._open()
+        return self._work
+
+    def _forget(self) -> None:
+        if self._library is not None:
+            pkcs11.unload(self.module)
+        self._library = self._keeper = self._work = None
+        self._pid = os.getpid()
+        self.generation += 1
+
+    def _open(self) -> None:
+        self._check_circuit()
+        if self._softhsm_conf.exists():
+            os.environ["SOFTHSM2_CONF"] = str(self._softhsm_conf)
+        pin = read_pin(self._pin_file)
+        self._library = load_library(self.module)
+        token = self.find_token(self._library)
+        try:
+            self._keeper = token.open(rw=True, user_pin=pin.reveal())
+            self._work = token.open(rw=True)
+        except PIN_REFUSED as error:
+            self._refused_pin_at = self._pin_file.stat().st_mtime_ns
+            self._forget()
+            raise DeviceError(
+                f"The device refused the PIN of token “{self.label}” ({type(error).__name__}).",
+                f"Put the right PIN into {self._pin_file}. It will not be tried again before the file changes.",
+                code="pin_wrong",
+            ) from None
+
+    def _check_circuit(self) -> None:
+        if self._refused_pin_at is None:
+            return
+        if self._pin_file.exists() and self._pin_file.stat().st_mtime_ns != self._refused_pin_at:
+            self._refused_pin_at = None
+            return
+        raise DeviceError(
+            f"The device refused the PIN of token “{self.label}”, so it is not tried again.",
+            f"Put the right PIN into {self._pin_file}.",
+            code="pin_wrong",
+        )
+
+    def find_token(self, library: Any) -> Any:
+        """Return the one token with our label.
+
+        Raises:
+            DeviceError: there is none, or more than one (code ``token_missing``).
+
+        """
+        tokens = [
+            slot.get_token()
+            for slot in library.get_slots(token_present=True)
+            if slot.get_token().flags & TokenFlag.TOKEN_INITIALIZED and slot.get_token().label == self.label
+        ]
+        if len(tokens) == 1:
+            return tokens[0]
+        found = "is not there" if not tokens else f"is there {len(tokens)} times"
+        raise DeviceError(
+            f"The token “{self.label}” {found}.",
+            "Connect the device, or run manage.py hsm_init to make a development token.",
+            code="token_missing",
+            retryable=not tokens,
+        )
+
+    # --- using -----------------------------------------------------------------------------
+    @contextmanager
+    def _serialised(self) -> Iterator[Any]:
+        if self._pid != os.getpid():
+            self._connect()
+        with self._lock:
+            yield self._connect()
+
+    def run(self, operation: Callable[[Any], T]) -> T:
+        """Run an operation on the work session; after a passing fault reload once and repeat it once.
+
+        The operation must be harmless to repeat. Keys are session objects, so all of ours are.
+
+        Raises:
+            DeviceError: the device can't serve; the text holds no PKCS#11 detail.
+
+        """
+        try:
+            with self._serialised() as session:
+                return operation(session)
+        except PASSING:
+            pass
+        except p11.PKCS11Error as error:
+            raise self._failure(error) from error
+        try:
+            with self._lock:
+                self._forget()
+                return operation(self._connect())
+        except p11.PKCS11Error as error:
+            # The next call starts from scratch.
+            with self._lock:
+                self._forget()
+            raise self._failure(error) from error
+
+    def token(self) -> Any:
+        """Return the token's description, read anew."""
+        with self._serialised():
+            return self._keeper.token
+
+    def library(self) -> Any:
+        """Return the loaded library."""
+        with self._serialised():
+            return self._library
+
+    @staticmethod
+    def _failure(error: Exception) -> DeviceError:
+        return DeviceError(
+            f"The device failed ({type(error).__name__}).",
+            "Check that it is connected and powered; Administration > Device shows its state.",
+            code="device_failed",
+            retryable=isinstance(error, PASSING),
+        )

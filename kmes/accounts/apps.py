@@ -1,0 +1,16 @@
+"""App configuration of accounts."""
+
+from django.apps import AppConfig
+
+
+class AccountsConfig(AppConfig):
+    """Users and sign-in; connects the log to Django's sign-in signals."""
+
+    name = "kmes.accounts"
+    label = "accounts"
+
+    def ready(self) -> None:
+        """Log every sign-in and sign-out."""
+        from kmes.accounts import sign_in_log  # noqa: PLC0415 - models must be loaded first
+
+        sign_in_log.connect()

@@ -1,0 +1,19 @@
+"""Signing in and out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth.views import LoginView, LogoutView
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+login = LoginView.as_view(template_name="accounts/login.html", redirect_authenticated_user=True)
+logout = LogoutView.as_view()
+
+
+def locked_out(
+    request: HttpRequest, *args: Any, **kwargs: Any  # noqa: ARG001 - the signature django-axes calls
+) -> HttpResponse:
+    """Say that sign-in is locked for a while after too many failures."""
+    return render(request, "accounts/locked.html", status=429)
