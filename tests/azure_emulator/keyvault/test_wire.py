@@ -1,0 +1,105 @@
+"""What other clients see on the wire: paths, versions, headers, error forms."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.azure_emulator.harness import API, Emulator
+
+
+@pytest.fixture
+def kid(emulator: Emulator) -> str:
+    return str(emulator.raw("POST", "/keys/k/create", json={"kty": "RSA"}).json()["key"]["kid"])
+
+
+@pytest.mark.parametrize("path", ["/keys/k", "/keys/k/", "/KEYS/K/", "/keys/k//"])
+def test_trailing_slashes_and_letter_case_do_not_matter(emulator: Emulator, kid: str, path: str):
+    assert emulator.raw("GET", path).json()["key"]["kid"] == kid
+
+
+@pytest.mark.parametrize("path", ["/keys/k//sign", "/keys/k/sign", "/keys/k//SIGN"])
+def test_an_empty_version_signs_with_the_current_one(emulator: Emulator, kid: str, path: str):
+    body = {"alg": "RS256", "value": "A" * 43}
+    assert emulator.raw("POST", path, json=body).json()["kid"] == kid
+
+
+@pytest.mark.parametrize(
+    "version", ["2016-10-01", "7.0", "7.4", "7.6", "7.6-preview.2", "7.5-preview.1", "2025-07-01", "2026-04-01-preview"]
+)
+def test_known_and_preview_versions_are_taken(emulator: Emulator, version: str):
+    assert emulator.raw("GET", f"/keys?api-version={version}").status_code == 200
+
+
+@pytest.mark.parametrize("query", ["?", "?api-version=", "?api-version=8.0", "?api-version=1.0", "?api-version=x"])
+def test_a_missing_or_unknown_version_is_400(emulator: Emulator, query: str):
+    answer = emulator.raw("GET", f"/keys{query}")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "BadParameter")
+
+
+def test_a_percent_encoded_parameter_name_is_read(emulator: Emulator):
+    assert emulator.raw("GET", f"/keys?api%2Dversion={API}").status_code == 200
+
+
+def test_answers_carry_the_services_headers(emulator: Emulator, kid: str):
+    answer = emulator.raw("GET", "/keys/k", headers={"x-ms-client-request-id": "mine"})
+    found = answer.headers
+    assert found["content-type"] == "application/json; charset=utf-8"
+    assert found["x-ms-client-request-id"] == "mine"
+    assert len(found["x-ms-request-id"]) == 36
+    assert (found["cache-control"], found["pragma"], found["expires"]) == ("no-cache", "no-cache", "-1")
+    assert found["x-ms-keyvault-region"] == "westeurope"
+    assert "x-ms-keyvault-network-info" in found
+    assert "x-ms-keyvault-service-version" in found
+    assert "strict-transport-security" in found
+    assert found["x-content-type-options"] == "nosniff"
+    refused = emulator.raw("GET", "/keys/none")
+    assert "x-ms-request-id" in refused.headers
+    assert set(refused.json()) == {"error"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("GET", "/nonsense", 404), ("GET", "/keys/a/b/c/d", 404), ("POST", "/keys", 405), ("GET", "/keys/k/create", 405),
+     ("DELETE", "/keys/k/" + "0" * 32, 405), ("PUT", "/deletedkeys/k", 405), ("POST", "/rng", 400)],
+)  # fmt: skip
+def test_what_does_not_exist_is_a_json_error(emulator: Emulator, method: str, path: str, status: int):
+    answer = emulator.raw(method, path)
+    assert answer.status_code == status
+    assert answer.json()["error"]["code"]
+    assert ("allow" in answer.headers) == (status == 405)
+
+
+def test_head_answers_like_get_without_a_body(emulator: Emulator, kid: str):
+    answer = emulator.raw("HEAD", "/keys/k")
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert int(answer.headers["content-length"]) > 0
+
+
+def test_the_id_is_built_from_the_address_the_client_used(emulator: Emulator, kid: str):
+    headers = {"Host": "kv-premium.vault.azure.net"}
+    mapped = emulator.raw("GET", "/keys/k", headers=headers).json()["key"]["kid"]
+    assert mapped == f"https://kv-premium.vault.azure.net/keys/k/{kid.rsplit('/', 1)[1]}"
+    elsewhere = emulator.raw("GET", "/keys/k", vault="kv-standard", headers=headers)
+    assert elsewhere.json()["key"]["kid"] == mapped
+
+
+def test_an_unknown_vault_host_and_a_malformed_host_are_errors(emulator: Emulator):
+    assert emulator.raw("GET", "/keys", headers={"Host": "kv-none.vault.azure.net"}).status_code == 404
+    assert emulator.raw("GET", "/keys", headers={"Host": "a b"}).status_code == 400
+
+
+def test_a_body_that_is_no_json_is_400(emulator: Emulator):
+    answer = emulator.raw("POST", "/keys/k/create", data=b"{", headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "BadParameter")
+
+
+def test_the_firewall_refuses_with_the_callers_address(emulator: Emulator):
+    emulator.control("POST", "vaults/kv-premium", {"firewall": True})
+    error = emulator.raw("GET", "/keys").json()["error"]
+    assert error["innererror"]["code"] == "ForbiddenByFirewall"
+    assert "Client address: 127.0.0.1" in error["message"]
+
+
+def test_private_parts_never_leave(emulator: Emulator, kid: str):
+    shown = emulator.raw("GET", "/keys/k").json()["key"]
+    assert set(shown) == {"kid", "kty", "key_ops", "n", "e"}
