@@ -12,6 +12,7 @@ from azure_emulator.server import StartupError, serve
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Run until asked to stop; 2 means it could not start."""
     try:
         serve(parse_options(sys.argv[1:] if arguments is None else arguments))
     except (StartupError, UsageError) as error:

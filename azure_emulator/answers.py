@@ -15,9 +15,11 @@ JSON_TYPE = "application/json; charset=utf-8"
 
 
 def json_response(payload: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """An answer with a JSON body."""
     content = json.dumps(payload, separators=(",", ":")).encode()
     return Response(content, status, dict(headers or {}), media_type=JSON_TYPE)
 
 
 def empty_response(status: int, headers: Mapping[str, str] | None = None) -> Response:
+    """An answer without a body, such as the 204 of a purge."""
     return Response(None, status, dict(headers or {}))

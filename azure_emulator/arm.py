@@ -28,6 +28,8 @@ API_VERSION = re.compile(r"^20\d\d-\d\d-\d\d(-preview)?$")
 
 
 class ArmError(Exception):
+    """One refused control-plane request."""
+
     def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
         self.status, self.code, self.message, self.headers = status, code, message, headers or {}
@@ -65,6 +67,7 @@ class ResourceManager:
         self._world = world
 
     def answer(self, visit: Visit) -> Response:
+        """Answer one request, refusals included, with ARM's headers."""
         common = {
             "cache-control": "no-cache",
             "pragma": "no-cache",
@@ -288,5 +291,6 @@ class ResourceManager:
 
 
 def vault_resource_id(profile: VaultProfile) -> str:
+    """The vault's full resource id."""
     group = f"/subscriptions/{SEED_SUBSCRIPTION}/resourceGroups/{profile.resource_group}"
     return f"{group}/providers/{PROVIDER}/vaults/{profile.name}"

@@ -22,6 +22,8 @@ Answer = tuple[int, Any]
 
 
 class Control:
+    """The control API over one world."""
+
     def __init__(self, world: World) -> None:
         self._world = world
         self._routes: dict[tuple[str, str], Callable[[Any], Answer]] = {
@@ -40,6 +42,7 @@ class Control:
         }
 
     def answer(self, method: str, segments: list[str], body: bytes) -> Response:
+        """Answer one control request; mistakes are 400 with a sentence."""
         try:
             status, payload = self._route(method, segments, json.loads(body) if body.strip() else {})
         except (faults.BadFault, BadClient, BadChange) as error:

@@ -46,6 +46,8 @@ class ConnectionResetWanted(Exception):
 
 @dataclass
 class Fault:
+    """One ordered fault and how often it has struck."""
+
     id: str
     method: str = "*"
     path: str = "*"
@@ -66,6 +68,7 @@ class Fault:
     hits: int = 0
 
     def fits(self, method: str, path: str, vault: str | None, part: str) -> bool:
+        """Whether this request is meant; counting is the book's business."""
         methods = {word.strip().upper() for word in self.method.split(",")}
         if "*" not in methods and method.upper() not in methods:
             return False
@@ -81,6 +84,7 @@ class Fault:
         return fnmatch.fnmatchcase(path.lower(), self.path.lower())
 
     def answer(self, challenge: str | None) -> Response:
+        """The answer given in place of the real one."""
         status = self.status or 500
         code, message = DEFAULT_BODIES.get(status, ("Fault", "An ordered fault."))
         headers: dict[str, str] = {}
@@ -97,6 +101,7 @@ class Fault:
 
 
 def number(body: dict[str, Any], name: str, kind: type[int] | type[float]) -> None:
+    """Convert one member to a number in place."""
     value = body.get(name)
     if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float))):
         raise BadFault(f"'{name}' must be a number.")
@@ -134,6 +139,7 @@ class FaultBook:
         self.faults: list[Fault] = []
 
     def take(self, method: str, path: str, vault: str | None, part: str) -> Fault | None:
+        """Find the fault for this request and use it up by one."""
         for fault in self.faults:
             if fault.count == 0 or not fault.fits(method, path, vault, part):
                 continue

@@ -15,6 +15,8 @@ KEPT = 20_000
 
 @dataclass(frozen=True)
 class Entry:
+    """One request and what came of it; status is None after a reset."""
+
     number: int
     time: float
     part: str
@@ -31,16 +33,21 @@ class Entry:
 
 
 class Journal:
+    """The newest requests, up to a limit."""
+
     def __init__(self) -> None:
         self._entries: deque[Entry] = deque(maxlen=KEPT)
         self._count = 0
 
     def add(self, **values: Any) -> None:
+        """Record one request."""
         self._count += 1
         self._entries.append(Entry(number=self._count, **values))
 
     def clear(self) -> None:
+        """Forget all requests."""
         self._entries.clear()
 
     def listing(self) -> list[dict[str, Any]]:
+        """All requests, oldest first, ready for JSON."""
         return [dict(vars(entry)) for entry in self._entries]

@@ -83,6 +83,7 @@ def seeded_vaults(port: int) -> list[VaultProfile]:
 
 
 def truth(text: str) -> bool:
+    """Read a yes-or-no word."""
     lowered = text.strip().lower()
     if lowered in {"1", "true", "yes", "on"}:
         return True
@@ -92,6 +93,7 @@ def truth(text: str) -> bool:
 
 
 def check_profile(profile: VaultProfile) -> VaultProfile:
+    """Refuse a vault that Azure could not have."""
     if not VAULT_NAME.match(profile.name):
         raise UsageError(f"'{profile.name}' is not a valid vault name.")
     if profile.sku not in {"premium", "standard"}:
@@ -138,6 +140,7 @@ def apply_vault_option(text: str, vaults: dict[str, VaultProfile], next_port: in
 
 
 def build_parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
+    """The command line, with defaults from the environment."""
     parser = argparse.ArgumentParser(prog="python -m azure_emulator", description=(__doc__ or "").splitlines()[0])
     add = parser.add_argument
     add("--host", default=environment.get("AZURE_EMULATOR_HOST", "127.0.0.1"), help="address to listen on")
@@ -168,6 +171,7 @@ def build_parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
 
 
 def parse_options(arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> Options:
+    """Read command line and environment."""
     given = build_parser(os.environ if environment is None else environment).parse_args(list(arguments))
     vaults = {profile.name.lower(): check_profile(profile) for profile in seeded_vaults(given.port)}
     for text in given.vault:

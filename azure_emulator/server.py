@@ -42,6 +42,7 @@ class ResettableProtocol(H11Protocol):
     """uvicorn's protocol that also hands the application a way to reset its connection."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Wrap the application for this connection."""
         super().connection_made(transport)
         inner: ASGIApp = self.app
 
@@ -57,16 +58,19 @@ class QuietServer(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
+        """Stop on SIGTERM and SIGINT, and leave it at that."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
         yield
 
     def stop(self) -> None:
+        """End after the requests in flight."""
         self.should_exit = True
 
 
 def bind(host: str, port: int) -> socket.socket:
+    """One listening socket, or a sentence why not."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # asyncio turns Nagle's algorithm off only on sockets that say they are TCP.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -87,6 +91,7 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def bind_all(options: Options) -> list[socket.socket]:
+    """A listening socket per vault: all or none."""
     listeners: list[socket.socket] = []
     try:
         for profile in options.vaults:
@@ -99,6 +104,7 @@ def bind_all(options: Options) -> list[socket.socket]:
 
 
 async def run(world: World, files: tls.TlsFiles, listeners: list[socket.socket]) -> None:
+    """Serve until a signal asks to stop."""
     config: Any = uvicorn.Config(
         App(world),
         http=ResettableProtocol,

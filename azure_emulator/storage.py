@@ -18,11 +18,13 @@ class BrokenState(Exception):
 
 
 def private_directory(path: Path) -> Path:
+    """A directory only the owner can enter."""
     path.mkdir(parents=True, exist_ok=True, mode=0o700)
     return path
 
 
 def write_bytes(path: Path, content: bytes, mode: int = 0o600) -> None:
+    """Replace a file in one step."""
     temporary = path.with_name(f".{path.name}.new")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     with os.fdopen(descriptor, "wb") as stream:
@@ -31,10 +33,12 @@ def write_bytes(path: Path, content: bytes, mode: int = 0o600) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
+    """Replace a JSON file in one step."""
     write_bytes(path, json.dumps(value, separators=(",", ":")).encode())
 
 
 def read_json(path: Path) -> Any:
+    """Read a JSON file, or say which one is broken."""
     try:
         return json.loads(path.read_bytes())
     except ValueError as error:

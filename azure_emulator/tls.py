@@ -32,16 +32,20 @@ SERVED_NAMES = (
 
 @dataclass(frozen=True)
 class TlsFiles:
+    """Where the TLS files are."""
+
     ca: Path
     certificate: Path
     key: Path
 
 
 def subject(common_name: str) -> x509.Name:
+    """A name with nothing but a common name."""
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
 
 
 def general_name(text: str) -> x509.GeneralName:
+    """A host name or an address, as certificates tell them apart."""
     try:
         return x509.IPAddress(ipaddress.ip_address(text))
     except ValueError:
@@ -49,6 +53,7 @@ def general_name(text: str) -> x509.GeneralName:
 
 
 def key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
+    """What a certificate's key may be used for."""
     return x509.KeyUsage(
         digital_signature=not signs_certificates,
         content_commitment=False,
@@ -65,6 +70,7 @@ def key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
 def builder(
     name: x509.Name, issuer: x509.Name, public: ec.EllipticCurvePublicKey, days: int
 ) -> x509.CertificateBuilder:
+    """The parts common to both certificates."""
     now = dt.datetime.now(dt.UTC)
     return (
         x509.CertificateBuilder()
@@ -78,6 +84,7 @@ def builder(
 
 
 def make_authority(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
+    """A certificate that signs others."""
     # Python 3.13 verifies with VERIFY_X509_STRICT: basic constraints and key usage must be
     # critical, and both key identifiers present (RFC 5280 4.2.1).
     name = subject("azure_emulator local CA")
@@ -98,6 +105,7 @@ def make_server(
     authority_key: ec.EllipticCurvePrivateKey,
     names: list[str],
 ) -> x509.Certificate:
+    """The certificate of all listeners."""
     identifier = authority.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     return (
         builder(subject("azure_emulator"), authority.subject, key.public_key(), days=397)
@@ -112,12 +120,14 @@ def make_server(
 
 
 def pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    """The stored form of a TLS key."""
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
 
 
 def load_or_make_authority(directory: Path) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+    """The kept authority, or a new one when there is none or it has expired."""
     certificate_path, key_path = directory / "ca.pem", directory / "ca-key.pem"
     if certificate_path.exists() and key_path.exists():
         try:

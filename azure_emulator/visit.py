@@ -48,6 +48,7 @@ def read_host(scope: Scope, headers: dict[str, str]) -> tuple[str, str] | None:
 
 
 async def read_visit(scope: Scope, receive: Receive) -> Visit | None:
+    """Read one request; None when its host header is malformed."""
     request = Request(scope, receive)
     headers = dict(request.headers.items())
     place = read_host(scope, headers)

@@ -28,6 +28,8 @@ class BadChange(Exception):
 
 
 class World:
+    """The whole state of one running stand-in."""
+
     def __init__(self, options: Options) -> None:
         self.options = options
         self.settings = deepcopy(options.settings)
@@ -75,11 +77,13 @@ class World:
         self.vaults[profile.name.lower()] = Vault(profile, self.settings, directory)
 
     def change_client(self, body: Any) -> Client:
+        """Make or change a client and keep that."""
         client = upsert(self.clients, body)
         self._save_changes()
         return client
 
     def change_vault(self, name: str, body: Any) -> VaultProfile:
+        """Change a vault and keep that."""
         vault = self.vaults.get(name.lower())
         if vault is None:
             raise BadChange(f"There is no vault '{name}'.")
@@ -98,6 +102,7 @@ class World:
         return vault.profile
 
     def change_settings(self, body: Any) -> None:
+        """Change settings until the next start or reset."""
         changes = checked_changes(body, type(self.settings), set())
         if not 1 <= changes.get("page_size", 1) <= 25:
             raise BadChange("'page_size' is 1 to 25.")
@@ -137,6 +142,7 @@ def checked_changes(body: Any, kind: type, fixed: set[str]) -> dict[str, Any]:
 
 
 def converted(name: str, value: Any, kind: str) -> Any:
+    """One member in the type its field wants."""
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if value is None:
         return None

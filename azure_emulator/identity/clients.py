@@ -28,6 +28,8 @@ class BadClient(Exception):
 
 @dataclass
 class Client:
+    """One application; its permissions hold in every vault."""
+
     client_id: str
     secret: str = SEED_SECRET
     tenant_id: str = SEED_TENANT
@@ -41,14 +43,17 @@ class Client:
         return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{self.tenant_id}/{self.client_id}"))
 
     def to_json(self) -> dict[str, Any]:
+        """The stored form, secret included."""
         return asdict(self)
 
 
 def seeded_clients() -> dict[str, Client]:
+    """The one client that always exists."""
     return {SEED_CLIENT: Client(client_id=SEED_CLIENT)}
 
 
 def read_permissions(value: Any) -> list[str]:
+    """Check permission words; "all" stands for every one."""
     if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
         raise BadClient("'permissions' is a list of words.")
     words = [word.lower() for word in value]

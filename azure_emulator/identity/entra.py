@@ -28,11 +28,14 @@ ANY_TENANT = {"common", "organizations"}
 
 
 class AuthorityError(Exception):
+    """One refusal with its AADSTS number."""
+
     def __init__(self, status: int, error: str, number: int, text: str) -> None:
         super().__init__(text)
         self.status, self.error, self.number, self.text = status, error, number, text
 
     def response(self, correlation: str) -> Response:
+        """The error document clients take the AADSTS text from."""
         stamp = dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M:%SZ")
         trace = str(uuid.uuid4())
         description = (
@@ -58,6 +61,7 @@ class Authority:
         self._signer = signer
 
     def answer(self, visit: Visit, lifetime: int) -> Response:
+        """Answer one request to the authority, refusals included."""
         correlation = visit.headers.get("client-request-id") or str(uuid.uuid4())
         try:
             return self._route(visit, lifetime)

@@ -36,14 +36,17 @@ class TokenRefused(Exception):
 
 
 def encode(raw: bytes) -> str:
+    """Base64url without padding."""
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
 def decode(text: str) -> bytes:
+    """The reverse of encode."""
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
 def uint(value: int) -> str:
+    """A number as JSON Web Keys write it."""
     return encode(value.to_bytes((value.bit_length() + 7) // 8, "big"))
 
 
@@ -72,11 +75,13 @@ class TokenSigner:
         self._header = encode(json.dumps({"typ": "JWT", "alg": "RS256", "kid": self.key_id}).encode())
 
     def jwks(self, issuer: str) -> dict[str, Any]:
+        """The public key for others to verify tokens with."""
         numbers = self._public.public_numbers()
         key = {"kty": "RSA", "use": "sig", "alg": "RS256", "kid": self.key_id, "x5t": self.key_id}
         return {"keys": [{**key, "n": uint(numbers.n), "e": uint(numbers.e), "issuer": issuer}]}
 
     def issue(self, client: Client, audience: str, lifetime: int) -> str:
+        """A signed access token for one audience."""
         now = int(time.time())
         claims = {
             "aud": audience,

@@ -32,6 +32,7 @@ class Attributes:
 
 
 def read_flag(values: Mapping[str, Any], name: str) -> bool | None:
+    """A member that is true, false or absent."""
     value = values.get(name)
     if value is not None and not isinstance(value, bool):
         raise errors.bad_parameter(f"The attribute '{name}' must be true or false.")
@@ -39,6 +40,7 @@ def read_flag(values: Mapping[str, Any], name: str) -> bool | None:
 
 
 def read_time(values: Mapping[str, Any], name: str) -> int | None:
+    """A member that is a Unix time in seconds or absent."""
     value = values.get(name)
     if value is None:
         return None
@@ -48,6 +50,7 @@ def read_time(values: Mapping[str, Any], name: str) -> int | None:
 
 
 def read_attributes(body: Mapping[str, Any]) -> Attributes:
+    """The request's attributes, checked; unknown and read-only members are passed over."""
     values = body.get("attributes")
     if values is None:
         return Attributes()
@@ -64,11 +67,13 @@ def read_attributes(body: Mapping[str, Any]) -> Attributes:
 
 
 def check_window(nbf: int | None, exp: int | None) -> None:
+    """A key must become valid before it expires."""
     if nbf is not None and exp is not None and nbf >= exp:
         raise errors.bad_parameter("The attribute 'exp' must be later than 'nbf'.")
 
 
 def read_tags(body: Mapping[str, Any]) -> dict[str, str] | None:
+    """The request's tags, checked; None when absent."""
     tags = body.get("tags")
     if tags is None:
         return None
@@ -82,6 +87,7 @@ def read_tags(body: Mapping[str, Any]) -> dict[str, str] | None:
 
 
 def default_operations(kty: str) -> list[str]:
+    """What a key may do when the request doesn't say."""
     return list(RSA_OPERATIONS if kty.startswith("RSA") else EC_OPERATIONS)
 
 
@@ -113,6 +119,7 @@ def read_key_type(value: Any, *, hsm_flag: bool, sku: str) -> str:
 
 
 def read_release_policy(body: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The request's release policy in the form answers show it."""
     policy = body.get("release_policy")
     if policy is None:
         return None

@@ -24,6 +24,7 @@ PURPOSE = b"azure_emulator key backup"
 
 
 async def backup(call: Call) -> dict[str, Any]:
+    """Seal the key with all its versions."""
     record = call.vault.live(call.name)
     if len(record.versions) > MAX_VERSIONS:
         raise errors.bad_parameter(f"A key with more than {MAX_VERSIONS} versions can't be backed up.")
@@ -33,6 +34,7 @@ async def backup(call: Call) -> dict[str, Any]:
 
 
 def open_backup(call: Call) -> KeyRecord:
+    """Unseal a backup made here; anything else is 400."""
     try:
         raw = unb64url(call.body().get("value"))
         plain = AESGCM(call.world.backup_key).decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], PURPOSE)
@@ -42,6 +44,7 @@ def open_backup(call: Call) -> KeyRecord:
 
 
 async def restore(call: Call) -> dict[str, Any]:
+    """Bring a backed-up key back under its own name."""
     record = open_backup(call)
     if call.vault.profile.sku == "standard" and any(version.is_hsm for version in record.versions.values()):
         raise errors.bad_parameter("Hardware key operation not allowed on standard vault")

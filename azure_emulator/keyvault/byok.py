@@ -37,11 +37,14 @@ FindKek = Callable[[str], KeyVersion]
 
 @dataclass(frozen=True)
 class TransferBlob:
+    """What a well-formed blob says, before any cryptography."""
+
     kid: str
     ciphertext: bytes
 
 
 def refuse(reason: str) -> ServiceError:
+    """The one form of all refusals here."""
     return errors.bad_parameter(f"The key transfer blob is not valid: {reason}.")
 
 
@@ -60,12 +63,14 @@ def decode_member(text: Any) -> bytes:
 
 
 def no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Build a JSON object; two members of one name could be read in two ways."""
     if len({name for name, _ in pairs}) != len(pairs):
         raise ValueError("a member appears twice")
     return dict(pairs)
 
 
 def parse_blob(text: Any) -> TransferBlob:
+    """Check the blob's JSON form and its constants."""
     raw = decode_member(text)
     try:
         blob = json.loads(raw.decode("utf-8"), object_pairs_hook=no_duplicates)
@@ -135,6 +140,7 @@ def unwrap(kek: rsa.RSAPrivateKey, ciphertext: bytes) -> bytes:
 
 
 def load_target(plain: bytes) -> PrivateKey:
+    """Read the unwrapped private key, taking nothing but PKCS#8."""
     try:
         kind = der.check_private_key_info(plain)
     except der.TrailingBytes as error:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 @dataclass
 class Call:
+    """The request's values, checked as far as the gate can."""
+
     world: World
     vault: Vault
     base: str
@@ -32,9 +34,11 @@ class Call:
 
     @property
     def shape(self) -> Shape:
+        """How answers to this caller look."""
         return self.vault.shape(self.base)
 
     def body(self) -> dict[str, Any]:
+        """The request's JSON object, or 400."""
         try:
             parsed = json.loads(self.raw_body)
         except ValueError as error:

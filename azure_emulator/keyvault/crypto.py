@@ -55,6 +55,7 @@ class Work:
 
 
 def check_use(version: KeyVersion, operation: str) -> None:
+    """Refuse a version that is disabled, out of time or not made for this."""
     word = OPERATIONS.get(operation, operation)
     if not version.enabled:
         raise errors.forbidden(f"Operation {word} is not allowed on a disabled key.", "KeyDisabled")
@@ -69,10 +70,12 @@ def check_use(version: KeyVersion, operation: str) -> None:
 
 
 def unsupported(algorithm: Any, version: KeyVersion) -> ServiceError:
+    """The refusal of an algorithm that doesn't fit the key."""
     return errors.bad_parameter(f"Algorithm {algorithm} is not supported by key type {version.kty}.")
 
 
 def read_binary(body: dict[str, Any], name: str) -> bytes:
+    """A base64url member that must not be empty."""
     try:
         value = unb64url(body.get(name))
     except ValueError as error:
@@ -83,6 +86,7 @@ def read_binary(body: dict[str, Any], name: str) -> bytes:
 
 
 def oaep_or_v15(algorithm: str) -> padding.AsymmetricPadding:
+    """The padding an encryption algorithm stands for."""
     if algorithm == "RSA1_5":
         return padding.PKCS1v15()
     kind = hashes.SHA1() if algorithm == "RSA-OAEP" else hashes.SHA256()
@@ -90,6 +94,7 @@ def oaep_or_v15(algorithm: str) -> padding.AsymmetricPadding:
 
 
 def encipher(work: Work) -> dict[str, Any]:
+    """Encrypt or wrap with the public half."""
     assert isinstance(work.private, rsa.RSAPrivateKey)
     try:
         return {"value": b64url(work.private.public_key().encrypt(work.value, oaep_or_v15(work.algorithm)))}
@@ -98,6 +103,7 @@ def encipher(work: Work) -> dict[str, Any]:
 
 
 def decipher(work: Work) -> dict[str, Any]:
+    """Decrypt or unwrap with the private half."""
     assert isinstance(work.private, rsa.RSAPrivateKey)
     try:
         return {"value": b64url(work.private.decrypt(work.value, oaep_or_v15(work.algorithm)))}
@@ -106,6 +112,7 @@ def decipher(work: Work) -> dict[str, Any]:
 
 
 def digest_of(work: Work, name: str) -> tuple[bytes, hashes.HashAlgorithm]:
+    """The digest in the request and its hash; lengths must agree."""
     size = EC_ALGORITHMS[work.algorithm][1] if work.algorithm in EC_ALGORITHMS else work.algorithm[2:]
     kind = HASHES[size]()
     digest = read_binary(work.body, name)
@@ -117,12 +124,14 @@ def digest_of(work: Work, name: str) -> tuple[bytes, hashes.HashAlgorithm]:
 
 
 def rsa_scheme(algorithm: str, kind: hashes.HashAlgorithm) -> padding.AsymmetricPadding:
+    """PKCS#1 v1.5 for RS*, PSS for PS*."""
     if algorithm.startswith("RS"):
         return padding.PKCS1v15()
     return padding.PSS(mgf=padding.MGF1(kind), salt_length=kind.digest_size)
 
 
 def sign(work: Work) -> dict[str, Any]:
+    """Sign a digest."""
     digest, kind = digest_of(work, "value")
     if isinstance(work.private, rsa.RSAPrivateKey):
         return {"value": b64url(work.private.sign(digest, rsa_scheme(work.algorithm, kind), Prehashed(kind)))}
@@ -133,6 +142,7 @@ def sign(work: Work) -> dict[str, Any]:
 
 
 def verify(work: Work) -> dict[str, Any]:
+    """Verify a signature over a digest; a wrong one is an answer, not an error."""
     digest, kind = digest_of(work, "digest")
     try:
         if isinstance(work.private, rsa.RSAPrivateKey):
@@ -160,6 +170,7 @@ ACTIONS = {
 
 
 def check_algorithm(algorithm: Any, version: KeyVersion, operation: str) -> str:
+    """The algorithm must exist and fit the key and the operation."""
     if not isinstance(algorithm, str):
         raise errors.bad_parameter("The property 'alg' must be a text.")
     if operation in ("sign", "verify"):
@@ -176,6 +187,7 @@ def check_algorithm(algorithm: Any, version: KeyVersion, operation: str) -> str:
 
 
 async def perform(call: Call) -> dict[str, Any]:
+    """Any of the six operations with a key."""
     body = call.body()
     if not isinstance(body.get("alg"), str):
         raise errors.bad_parameter("The property 'alg' must be a text.")
@@ -196,9 +208,11 @@ async def release(call: Call) -> dict[str, Any]:
 
 
 async def attestation(call: Call) -> dict[str, Any]:
+    """Refused: only a managed HSM attests keys."""
     call.vault.live_version(call.name, call.version)
     raise errors.bad_parameter("Key attestation is only available in a managed HSM.")
 
 
 async def random_bytes(call: Call) -> dict[str, Any]:
+    """Refused: only a managed HSM hands out random bytes."""
     raise errors.bad_parameter("Random bytes are only available from a managed HSM.")

@@ -25,6 +25,8 @@ class TrailingBytes(DerError):
 
 @dataclass(frozen=True)
 class Element:
+    """One element and what follows it."""
+
     tag: int
     content: bytes
     rest: bytes
@@ -50,6 +52,7 @@ def read(raw: bytes) -> Element:
 
 
 def expect(raw: bytes, tag: int, what: str) -> Element:
+    """One element that must have this tag."""
     element = read(raw)
     if element.tag != tag:
         raise DerError(f"{what} is missing")

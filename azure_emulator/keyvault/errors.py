@@ -19,6 +19,7 @@ class ServiceError(Exception):
         self.headers = dict(headers or {})
 
     def envelope(self) -> dict[str, object]:
+        """The error document of the service."""
         error: dict[str, object] = {"code": self.code, "message": self.message}
         if self.inner:
             error["innererror"] = {"code": self.inner}
@@ -26,18 +27,22 @@ class ServiceError(Exception):
 
 
 def bad_parameter(message: str, inner: str | None = None) -> ServiceError:
+    """400: the request itself is wrong."""
     return ServiceError(400, "BadParameter", message, inner)
 
 
 def unauthorized(message: str, challenge: str) -> ServiceError:
+    """401 with the challenge that tells where to get a token."""
     return ServiceError(401, "Unauthorized", message, headers={"www-authenticate": challenge})
 
 
 def forbidden(message: str, inner: str | None = None) -> ServiceError:
+    """403: not allowed to this caller, or in this state."""
     return ServiceError(403, "Forbidden", message, inner)
 
 
 def key_not_found(shown: str) -> ServiceError:
+    """404 for a key or version that isn't live."""
     return ServiceError(
         404,
         "KeyNotFound",
@@ -48,18 +53,22 @@ def key_not_found(shown: str) -> ServiceError:
 
 
 def deleted_key_not_found(name: str) -> ServiceError:
+    """404 for a name that isn't in the deleted state."""
     return ServiceError(404, "KeyNotFound", f"Deleted Key not found: {name}")
 
 
 def not_found(message: str) -> ServiceError:
+    """404 for a path that doesn't exist."""
     return ServiceError(404, "NotFound", message)
 
 
 def conflict(message: str, inner: str | None = None) -> ServiceError:
+    """409: the key's state doesn't allow it."""
     return ServiceError(409, "Conflict", message, inner)
 
 
 def deleted_but_recoverable(name: str) -> ServiceError:
+    """409: the name belongs to a soft-deleted key."""
     return conflict(
         f"Key {name} is currently in a deleted but recoverable state, and its name cannot be reused; in this state, the "
         "key can only be recovered or purged.",
@@ -68,14 +77,17 @@ def deleted_but_recoverable(name: str) -> ServiceError:
 
 
 def being_deleted() -> ServiceError:
+    """409: a deletion or purge has not settled."""
     return conflict("Key is currently being deleted.", "ObjectIsBeingDeleted")
 
 
 def being_recovered() -> ServiceError:
+    """409: a recovery has not settled."""
     return conflict("Key is currently being recovered.", "ObjectIsBeingRecovered")
 
 
 def throttled() -> ServiceError:
+    """429: too many keys made."""
     # No Retry-After: captures of the real service show none.
     return ServiceError(
         429,
@@ -85,6 +97,7 @@ def throttled() -> ServiceError:
 
 
 def purge_protected(vault: str, location: str) -> ServiceError:
+    """403: nobody may purge in this vault."""
     return forbidden(
         'Operation "purge" is not allowed because purge protection is enabled for this vault. Key Vault service will '
         f"automatically purge it after the retention period has passed.\r\nVault: {vault};location={location}"

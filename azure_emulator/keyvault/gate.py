@@ -34,10 +34,13 @@ SERVICE_VERSION = "1.9.2500.1"
 
 
 class Gate:
+    """The door of all vaults of one world."""
+
     def __init__(self, world: World) -> None:
         self._world = world
 
     async def answer(self, visit: Visit, vault: Vault, challenge: str) -> Response:
+        """Answer one request to a vault, refusals included, with the service's headers."""
         headers = common_headers(visit, vault)
         try:
             claims = self._authenticate(visit, challenge)
@@ -111,6 +114,7 @@ class Gate:
 
 
 def check_api_version(query: dict[str, str]) -> str:
+    """The api-version, which every request must name."""
     given = next((value for name, value in query.items() if name.lower() == "api-version"), "")
     if not given:
         raise errors.bad_parameter("The request is missing the api-version query parameter.")
@@ -122,6 +126,7 @@ def check_api_version(query: dict[str, str]) -> str:
 
 
 def common_headers(visit: Visit, vault: Vault) -> dict[str, str]:
+    """The headers every answer of a vault carries."""
     headers = {
         "cache-control": "no-cache",
         "pragma": "no-cache",

@@ -35,6 +35,7 @@ class BadMaterial(Exception):
 
 
 def b64url(raw: bytes) -> str:
+    """Base64url without padding."""
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
@@ -52,14 +53,17 @@ def unb64url(text: Any) -> bytes:
 
 
 def uint_text(value: int, length: int | None = None) -> str:
+    """A number as JSON Web Keys write it, in full length where one is given."""
     return b64url(value.to_bytes(length or (value.bit_length() + 7) // 8, "big"))
 
 
 def curve_name(private: ec.EllipticCurvePrivateKey) -> str | None:
+    """The JSON Web Key name of the key's curve; None for a curve vaults don't take."""
     return CURVE_NAMES.get(private.curve.name)
 
 
 def public_members(private: PrivateKey) -> dict[str, str]:
+    """The public half as JSON Web Key members."""
     if isinstance(private, rsa.RSAPrivateKey):
         numbers = private.public_key().public_numbers()
         return {"n": uint_text(numbers.n), "e": uint_text(numbers.e)}
@@ -69,12 +73,14 @@ def public_members(private: PrivateKey) -> dict[str, str]:
 
 
 def to_pem(private: PrivateKey) -> str:
+    """The stored form of a private key."""
     return private.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     ).decode()
 
 
 def from_pem(pem: str) -> PrivateKey:
+    """Read a private key from its stored form."""
     # Our own file, checked when the key came in: the costly primality tests are left out.
     loaded = serialization.load_pem_private_key(pem.encode(), None, unsafe_skip_rsa_key_validation=True)
     if not isinstance(loaded, (rsa.RSAPrivateKey, ec.EllipticCurvePrivateKey)):
@@ -128,6 +134,7 @@ def check_private(private: Any) -> PrivateKey:
 
 
 def rsa_from_jwk(jwk: Mapping[str, Any]) -> rsa.RSAPrivateKey:
+    """A private RSA key from all its members; ValueError when one is missing."""
     values = {
         name: int.from_bytes(unb64url(jwk.get(name)), "big") for name in ("n", "e", "d", "p", "q", "dp", "dq", "qi")
     }
@@ -140,6 +147,7 @@ def rsa_from_jwk(jwk: Mapping[str, Any]) -> rsa.RSAPrivateKey:
 
 
 def ec_from_jwk(jwk: Mapping[str, Any]) -> ec.EllipticCurvePrivateKey:
+    """A private EC key from all its members; ValueError when one is missing."""
     curve = CURVES.get(str(jwk.get("crv")))
     if curve is None:
         raise ValueError("unknown curve")

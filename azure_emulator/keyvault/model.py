@@ -39,10 +39,12 @@ class KeyVersion:
 
     @property
     def is_hsm(self) -> bool:
+        """Whether it counts as kept in the HSM."""
         return self.kty.endswith(HSM_SUFFIX)
 
     @property
     def curve(self) -> str | None:
+        """The curve of an EC key."""
         return self.public.get("crv")
 
     @property
@@ -53,6 +55,7 @@ class KeyVersion:
         return self._private
 
     def to_json(self) -> dict[str, Any]:
+        """The stored form, private key included."""
         return {name: value for name, value in vars(self).items() if name != "_private"}
 
 
@@ -73,21 +76,25 @@ class KeyRecord:
         return max(self.versions.values(), key=lambda version: version.sequence)
 
     def add(self, version: KeyVersion) -> None:
+        """Make this the newest version."""
         self.last_sequence += 1
         version.sequence = self.last_sequence
         self.versions[version.version] = version
 
     def to_json(self) -> dict[str, Any]:
+        """The stored form of the key with all versions."""
         # Without dataclasses.asdict, whose deep copies cost more than the rest of an import.
         return vars(self) | {"versions": {name: version.to_json() for name, version in self.versions.items()}}
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> KeyRecord:
+        """Read the stored form back."""
         versions = {name: KeyVersion(**values) for name, values in stored["versions"].items()}
         return cls(**{**stored, "versions": versions})
 
 
 def make_version(identifier: str, kty: str, private: PrivateKey, pem: str, now: int, origin: str) -> KeyVersion:
+    """A version with this material and nothing else decided."""
     made = KeyVersion(
         version=identifier,
         sequence=0,
@@ -112,10 +119,12 @@ class Shape:
     recoverable_days: int
 
     def key_id(self, record: KeyRecord, version: KeyVersion | None = None) -> str:
+        """The key's id, with the version where one is given."""
         tail = f"/{version.version}" if version else ""
         return f"{self.base}/keys/{record.name}{tail}"
 
     def attributes(self, version: KeyVersion) -> dict[str, Any]:
+        """The attributes of one version as answers show them."""
         shown: dict[str, Any] = {"enabled": version.enabled}
         if version.nbf is not None:
             shown["nbf"] = version.nbf
@@ -131,6 +140,7 @@ class Shape:
         }
 
     def bundle(self, record: KeyRecord, version: KeyVersion) -> dict[str, Any]:
+        """The full description of one version: KeyBundle."""
         key = {"kid": self.key_id(record, version), "kty": version.kty, "key_ops": list(version.key_ops)}
         shown: dict[str, Any] = {"key": key | version.public, "attributes": self.attributes(version)}
         if version.tags:
@@ -140,6 +150,7 @@ class Shape:
         return shown
 
     def item(self, record: KeyRecord, version: KeyVersion, *, with_version: bool) -> dict[str, Any]:
+        """The short description used in listings: KeyItem."""
         shown: dict[str, Any] = {
             "kid": self.key_id(record, version if with_version else None),
             "attributes": self.attributes(version),
@@ -149,6 +160,7 @@ class Shape:
         return shown
 
     def deletion(self, record: KeyRecord) -> dict[str, Any]:
+        """What a deleted key adds in front of its description."""
         return {
             "recoveryId": f"{self.base}/deletedkeys/{record.name}",
             "deletedDate": record.deleted_at,

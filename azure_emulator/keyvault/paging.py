@@ -33,6 +33,7 @@ def page_size(call: Call) -> int:
 
 
 def start_after(call: Call) -> str:
+    """The last entry the client has seen."""
     token = call.query.get("$skiptoken")
     if token is None:
         return ""
@@ -43,6 +44,7 @@ def start_after(call: Call) -> str:
 
 
 def next_link(call: Call, path: str, marker: str) -> str:
+    """The address of the page after ``marker``."""
     # Real links spell the port even when it is the default one.
     base = call.base if re.search(r":[0-9]+$", call.base) else f"{call.base}:443"
     query = {"api-version": call.api_version, "$skiptoken": b64url(json.dumps({"NextMarker": marker}).encode())}

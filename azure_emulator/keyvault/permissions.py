@@ -26,10 +26,12 @@ DATA_ACTIONS = {
 
 
 def caller_text(claims: dict[str, Any]) -> str:
+    """The caller as refusals name it."""
     return f"appid={claims.get('appid')};oid={claims.get('oid')};numgroups=0;iss={claims.get('iss')}"
 
 
 def check_firewall(profile: VaultProfile, claims: dict[str, Any], address: str) -> None:
+    """Refuse everybody while the vault's firewall is up."""
     if profile.firewall:
         raise forbidden(
             "Client address is not authorized and caller is not a trusted service.\r\n"
@@ -40,12 +42,14 @@ def check_firewall(profile: VaultProfile, claims: dict[str, Any], address: str) 
 
 
 def check_permission(client: Client, permission: str, profile: VaultProfile, claims: dict[str, Any], name: str) -> None:
+    """Refuse a client without the permission, in the vault's own words."""
     if permission in client.permissions:
         return
     raise by_role(permission, profile, claims, name) if profile.rbac else by_policy(permission, profile, claims)
 
 
 def by_policy(permission: str, profile: VaultProfile, claims: dict[str, Any]) -> ServiceError:
+    """The refusal of a vault with access policies."""
     return forbidden(
         f"The user, group or application '{caller_text(claims)}' does not have keys {permission} permission on key vault "
         f"'{profile.name};location={profile.location}'. For help resolving this issue, please see "
@@ -55,6 +59,7 @@ def by_policy(permission: str, profile: VaultProfile, claims: dict[str, Any]) ->
 
 
 def by_role(permission: str, profile: VaultProfile, claims: dict[str, Any], name: str) -> ServiceError:
+    """The refusal of a vault with role assignments."""
     action = DATA_ACTIONS.get(permission, f"keys/{permission}/action")
     resource = vault_resource_id(profile).lower() + (f"/keys/{name}" if name else "")
     caller = f"appid={claims.get('appid')};oid={claims.get('oid')};iss={claims.get('iss')}"

@@ -21,6 +21,8 @@ DEFAULT_EXPONENT = 65537
 
 
 class KeyPool:
+    """Ready keys per size and the thread that makes them."""
+
     def __init__(self, size: int) -> None:
         self._size = max(0, size)
         self._ready: dict[int, deque[rsa.RSAPrivateKey]] = {bits: deque() for bits in RSA_SIZES}
@@ -29,11 +31,13 @@ class KeyPool:
         self._thread = threading.Thread(target=self._fill, name="key-pool", daemon=True)
 
     def start(self) -> None:
+        """Begin making keys; called once requests are served."""
         if self._size:
             self._wanted.set()
             self._thread.start()
 
     def stop(self) -> None:
+        """Let the thread end after the key it is at."""
         self._stopping = True
         self._wanted.set()
 
@@ -51,6 +55,7 @@ class KeyPool:
             self._ready[bits].append(rsa.generate_private_key(DEFAULT_EXPONENT, bits))
 
     async def rsa(self, bits: int, exponent: int = DEFAULT_EXPONENT) -> rsa.RSAPrivateKey:
+        """A fresh RSA key: a ready one, else one made in a thread."""
         if exponent == DEFAULT_EXPONENT:
             with contextlib.suppress(IndexError):
                 key = self._ready[bits].popleft()
@@ -59,4 +64,5 @@ class KeyPool:
         return await asyncio.to_thread(rsa.generate_private_key, exponent, bits)
 
     async def ec(self, curve: str) -> ec.EllipticCurvePrivateKey:
+        """A fresh EC key; these are quick to make."""
         return ec.generate_private_key(CURVES[curve]())

@@ -12,11 +12,13 @@ from azure_emulator.keyvault.paging import page
 
 
 async def get(call: Call) -> dict[str, Any]:
+    """One version, the current one when none is named; disabled ones too."""
     record, version = call.vault.live_version(call.name, call.version)
     return call.shape.bundle(record, version)
 
 
 async def list_keys(call: Call) -> dict[str, Any]:
+    """All live keys by name."""
     records = {record.name.lower(): record for record in call.vault.live_records()}
 
     def shown(name: str) -> dict[str, Any]:
@@ -37,6 +39,7 @@ async def list_versions(call: Call) -> dict[str, Any]:
 
 
 async def list_deleted(call: Call) -> dict[str, Any]:
+    """All deleted keys by name."""
     records = {record.name.lower(): record for record in call.vault.deleted_records()}
 
     def shown(name: str) -> dict[str, Any]:
@@ -47,5 +50,6 @@ async def list_deleted(call: Call) -> dict[str, Any]:
 
 
 async def get_deleted(call: Call) -> dict[str, Any]:
+    """One deleted key."""
     record = call.vault.deleted(call.name)
     return call.shape.deletion(record) | call.shape.bundle(record, record.current())

@@ -23,6 +23,7 @@ DEFAULT_NOTIFY = {"trigger": {"timeBeforeExpiry": "P30D"}, "action": {"type": "N
 
 
 def duration_days(text: Any, what: str) -> int:
+    """An ISO 8601 duration in days, months counted as 30 and years as 365."""
     found = DURATION.match(text) if isinstance(text, str) else None
     if found is None:
         raise errors.bad_parameter(f"The property '{what}' must be an ISO 8601 duration such as P90D.")
@@ -31,11 +32,13 @@ def duration_days(text: Any, what: str) -> int:
 
 
 def expiry_after(policy: dict[str, Any] | None, now: int) -> int | None:
+    """When a version made now expires under the policy."""
     text = (policy or {}).get("attributes", {}).get("expiryTime")
     return now + duration_days(text, "expiryTime") * SECONDS_PER_DAY if text else None
 
 
 def read_action(entry: Any, expiry_days: int | None) -> dict[str, Any]:
+    """One lifetime action, checked."""
     trigger = entry.get("trigger") if isinstance(entry, dict) else None
     action = entry.get("action") if isinstance(entry, dict) else None
     if not isinstance(trigger, dict) or not isinstance(action, dict):
@@ -64,6 +67,7 @@ def read_action(entry: Any, expiry_days: int | None) -> dict[str, Any]:
 
 
 def read_policy(body: dict[str, Any]) -> tuple[list[dict[str, Any]], str | None]:
+    """The actions and the expiry time of a policy, checked."""
     described = body.get("attributes") or {}
     actions = body.get("lifetimeActions")
     if not isinstance(described, dict) or not isinstance(actions if actions is not None else [], list):
@@ -83,6 +87,7 @@ def read_policy(body: dict[str, Any]) -> tuple[list[dict[str, Any]], str | None]
 
 
 async def get_policy(call: Call) -> dict[str, Any]:
+    """The key's policy, or the default one."""
     record = call.vault.live(call.name)
     identifier = {"id": f"{call.base}/keys/{record.name}/rotationpolicy"}
     if record.policy:
@@ -93,6 +98,7 @@ async def get_policy(call: Call) -> dict[str, Any]:
 
 
 async def put_policy(call: Call) -> dict[str, Any]:
+    """Replace the key's policy."""
     actions, expiry = read_policy(call.body())
     call.vault.check_settled(call.name)
     record = call.vault.live(call.name)

@@ -18,6 +18,8 @@ Handler = Callable[[Call], Awaitable[dict[str, Any] | None]]
 
 @dataclass(frozen=True)
 class Operation:
+    """What a method does at a path, and the permission it needs."""
+
     permission: str
     handler: Handler
     creates: bool = False
@@ -34,6 +36,8 @@ class Target:
 
 @dataclass(frozen=True)
 class Route:
+    """One operation and what it is aimed at."""
+
     operation: Operation
     target: Target
 
@@ -71,6 +75,7 @@ RANDOM: Table = {"POST": Operation("get", crypto.random_bytes)}
 
 
 def find_table(segments: list[str], method: str) -> tuple[Table, Target] | None:
+    """The operations a path offers, by method."""
     words = [segment.lower() for segment in segments]
     match words:
         case ["keys"]:
@@ -99,6 +104,7 @@ def find_table(segments: list[str], method: str) -> tuple[Table, Target] | None:
 
 
 def resolve(method: str, segments: list[str]) -> Route:
+    """The operation for this request; 404 and 405 when there is none."""
     method = "GET" if method == "HEAD" else method
     found = find_table(segments, method)
     if found is None:

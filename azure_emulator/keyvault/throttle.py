@@ -15,6 +15,7 @@ LIMITS = {True: 10, False: 20}
 
 
 def count_creation(vault: Vault, *, is_hsm: bool) -> None:
+    """Count one key made, or refuse it."""
     wanted = vault.profile.throttle if vault.profile.throttle is not None else vault.settings.throttle
     if not wanted:
         return

@@ -11,6 +11,7 @@ from azure_emulator.keyvault.call import Call
 
 
 async def delete(call: Call) -> dict[str, Any]:
+    """Delete the whole key with all its versions."""
     record = call.vault.delete(call.name)
     bundle = call.shape.bundle(record, record.current())
     # Without soft delete the key is gone at once; the missing recoveryId tells the client.
@@ -18,9 +19,11 @@ async def delete(call: Call) -> dict[str, Any]:
 
 
 async def recover(call: Call) -> dict[str, Any]:
+    """Bring a deleted key back."""
     record = call.vault.recover(call.name)
     return call.shape.bundle(record, record.current())
 
 
 async def purge(call: Call) -> None:
+    """Destroy a deleted key for good."""
     call.vault.purge(call.name)

@@ -20,6 +20,8 @@ DEFAULT_RETENTION = 90
 
 
 class Vault:
+    """The keys of one vault, in memory and on disk."""
+
     def __init__(self, profile: VaultProfile, settings: Settings, directory: Path) -> None:
         self.profile = profile
         self.settings = settings
@@ -41,6 +43,7 @@ class Vault:
         return self._directory / f"{record.name.lower()}.json"
 
     def save(self, record: KeyRecord) -> None:
+        """Keep a record, in memory and on disk."""
         self.keys[record.name.lower()] = record
         storage.write_json(self._file(record), record.to_json())
 
@@ -49,6 +52,7 @@ class Vault:
         self._file(record).unlink(missing_ok=True)
 
     def wipe(self) -> None:
+        """Drop all keys, whatever protects them."""
         for record in list(self.keys.values()):
             self._forget(record)
         self._purging.clear()
@@ -57,16 +61,19 @@ class Vault:
 
     @property
     def soft_delete(self) -> bool:
+        """Whether deleted keys can come back."""
         return self.profile.retention_days > 0
 
     @property
     def recovery_level(self) -> str:
+        """The word by which clients learn the vault's protection."""
         if not self.soft_delete:
             return "Purgeable"
         word = "Recoverable" if self.profile.retention_days == DEFAULT_RETENTION else "CustomizedRecoverable"
         return word if self.profile.purge_protection else f"{word}+Purgeable"
 
     def shape(self, base: str) -> Shape:
+        """How answers look to a client that used this address."""
         return Shape(base, self.recovery_level, self.profile.retention_days)
 
     def _settle(self, which: str) -> float:
@@ -82,11 +89,13 @@ class Vault:
         return record
 
     def live_records(self) -> list[KeyRecord]:
+        """All live keys, sorted by name."""
         now = time.time()
         found = [record for record in self.keys.values() if record.deleted_at is None and record.settles_at <= now]
         return sorted(found, key=lambda record: record.name.lower())
 
     def deleted_records(self) -> list[KeyRecord]:
+        """All deleted keys whose deletion has settled, sorted by name."""
         now = time.time()
         found = [
             record
@@ -96,12 +105,14 @@ class Vault:
         return sorted(found, key=lambda record: record.name.lower())
 
     def live(self, name: str, version: str = "") -> KeyRecord:
+        """The live key of this name, or 404."""
         record = self._record(name)
         if record is None or record.deleted_at is not None or record.settles_at > time.time():
             raise errors.key_not_found(f"{name}/{version}" if version else name)
         return record
 
     def live_version(self, name: str, version: str) -> tuple[KeyRecord, KeyVersion]:
+        """One version of a live key, the current one when none is named."""
         record = self.live(name, version)
         if not version:
             return record, record.current()
@@ -111,6 +122,7 @@ class Vault:
         return record, found
 
     def deleted(self, name: str) -> KeyRecord:
+        """The deleted key of this name, or 404."""
         record = self._record(name)
         if record is None or record.deleted_at is None or record.settles_at > time.time():
             raise errors.deleted_key_not_found(name)
@@ -138,6 +150,7 @@ class Vault:
             raise errors.being_recovered()
 
     def delete(self, name: str) -> KeyRecord:
+        """Move a live key to the deleted state, or drop it where soft delete is off."""
         self.check_settled(name)
         record = self.live(name)
         if not self.soft_delete:
@@ -157,6 +170,7 @@ class Vault:
         return self.deleted(name)
 
     def recover(self, name: str) -> KeyRecord:
+        """Move a deleted key back to the live state."""
         record = self._settled_deleted(name)
         record.deleted_at = record.purge_at = None
         record.settles_at = time.time() + self._settle("recover")
@@ -164,6 +178,7 @@ class Vault:
         return record
 
     def purge(self, name: str) -> None:
+        """Drop a deleted key, unless the vault protects it."""
         record = self._settled_deleted(name)
         if self.profile.purge_protection:
             raise errors.purge_protected(self.profile.name, self.profile.location)

@@ -48,6 +48,7 @@ class Wish:
 
 
 def read_wish(body: Mapping[str, Any], key: Mapping[str, Any], call: Call, *, hsm_flag: bool, imported: bool) -> Wish:
+    """Check all a request says besides the material."""
     kty = attributes.read_key_type(key.get("kty"), hsm_flag=hsm_flag, sku=call.vault.profile.sku)
     key_ops = attributes.read_operations(key.get("key_ops"), kty, may_import=not imported)
     found = attributes.read_attributes(body)
@@ -77,6 +78,7 @@ def store_version(call: Call, wish: Wish, private: PrivateKey, origin: str) -> d
 
 
 def read_size(body: Mapping[str, Any]) -> tuple[int, int]:
+    """Size and public exponent of a new RSA key."""
     size, exponent = body.get("key_size"), body.get("public_exponent")
     size = RSA_SIZES[0] if size is None else size
     exponent = 65537 if exponent is None else exponent
@@ -88,6 +90,7 @@ def read_size(body: Mapping[str, Any]) -> tuple[int, int]:
 
 
 def read_curve(body: Mapping[str, Any]) -> str:
+    """The curve of a new EC key."""
     curve = body.get("crv")
     curve = "P-256" if curve is None else curve
     if not isinstance(curve, str) or curve not in CURVES:
@@ -96,6 +99,7 @@ def read_curve(body: Mapping[str, Any]) -> str:
 
 
 async def create(call: Call) -> dict[str, Any]:
+    """Make a key in the vault."""
     body = call.body()
     wish = read_wish(body, body, call, hsm_flag=False, imported=False)
     if wish.kty.startswith("RSA"):
@@ -111,6 +115,7 @@ async def create(call: Call) -> dict[str, Any]:
 
 
 async def import_key(call: Call) -> dict[str, Any]:
+    """Take a key from outside: by transfer blob, or in the clear."""
     body = call.body()
     key = body.get("key")
     if not isinstance(key, dict):
@@ -178,6 +183,7 @@ def own_addresses(call: Call) -> set[str]:
 
 
 async def update(call: Call) -> dict[str, Any]:
+    """Change what is said about one version; its material stays."""
     body = call.body()
     found = attributes.read_attributes(body)
     tags = attributes.read_tags(body)
@@ -198,6 +204,7 @@ async def update(call: Call) -> dict[str, Any]:
 
 
 def change_release_policy(version: KeyVersion, policy: dict[str, Any]) -> None:
+    """Replace the release policy of an exportable key."""
     attributes.check_exportable(version.exportable, policy, version.kty)
     if version.release_policy and version.release_policy["immutable"]:
         raise errors.bad_parameter("The release policy is immutable and can't be changed.")
