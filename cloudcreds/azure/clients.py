@@ -1,0 +1,139 @@
+"""Builds the SDK's clients: one profile to read, one to change, and one for Resource Manager.
+
+* read: the SDK's own retries, no redirects.
+* mutate: ``retry_total=0``, because a repeated PUT doubles versions; no redirects, because an answer
+  from elsewhere could claim a success.
+
+Clients are kept per process and credential, so that connections and tokens serve many jobs. A
+changed secret makes another slot; a fork starts empty.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+from azure.core.pipeline.transport import RequestsTransport
+from azure.identity import ClientSecretCredential
+from azure.keyvault.keys import KeyClient
+from azure.mgmt.keyvault import KeyVaultManagementClient
+from django.conf import settings
+
+from cloudcreds.azure.types import Cloud, CredentialAccess
+
+CONNECT_SECONDS = 5
+READ_SECONDS = 30
+MAX_SLOTS = 64
+
+_lock = threading.Lock()
+_slots: dict[tuple[Any, ...], Any] = {}
+_pid = 0
+
+
+@dataclass(frozen=True)
+class KeyClients:
+    """The two clients of one vault."""
+
+    read: KeyClient
+    mutate: KeyClient
+
+
+def forget_clients() -> None:
+    """Drop every kept client, connection, token and challenge."""
+    from azure.keyvault.keys._shared import http_challenge_cache  # noqa: PLC0415 - the SDK offers no public name
+
+    with _lock:
+        _slots.clear()
+    http_challenge_cache.clear()
+
+
+def _keep(key: tuple[Any, ...], make: Any) -> Any:
+    global _pid  # noqa: PLW0603 - the one process-wide slot table
+    with _lock:
+        if _pid != os.getpid():
+            _slots.clear()
+            _pid = os.getpid()
+        if key not in _slots:
+            if len(_slots) >= MAX_SLOTS:
+                _slots.pop(next(iter(_slots)))
+            _slots[key] = make()
+        return _slots[key]
+
+
+def _identity(access: CredentialAccess) -> tuple[Any, ...]:
+    # A hash stands for the secret, so that no clear text lies in a table.
+    mark = hashlib.sha256(access.secret.reveal().encode()).hexdigest()
+    return (access.cloud, access.tenant_id, access.client_id, access.authority_url, access.arm_url, mark)
+
+
+def _network(access: CredentialAccess) -> dict[str, Any]:
+    """Return what every client gets: time-outs, no logged bodies, and the custom CA where it applies."""
+    options: dict[str, Any] = {
+        "connection_timeout": CONNECT_SECONDS,
+        "read_timeout": READ_SECONDS,
+        "logging_enable": False,
+        "permit_redirects": False,
+    }
+    if access.cloud == Cloud.CUSTOM and settings.KMES_CUSTOM_CA_FILE:
+        options["connection_verify"] = settings.KMES_CUSTOM_CA_FILE
+    return options
+
+
+def open_token_credential(access: CredentialAccess) -> ClientSecretCredential:
+    """Return the SDK credential; it keeps tokens in memory and renews them."""
+
+    def make() -> ClientSecretCredential:
+        options = _network(access)
+        if access.cloud == Cloud.CUSTOM:
+            options["disable_instance_discovery"] = True
+        return ClientSecretCredential(
+            access.tenant_id,
+            access.client_id,
+            access.secret.reveal(),
+            authority=access.endpoints.authority,
+            retry_total=1,
+            **options,
+        )
+
+    return _keep(("token", *_identity(access)), make)
+
+
+def open_key_clients(access: CredentialAccess, vault_url: str) -> KeyClients:
+    """Return the clients of one vault."""
+
+    def make() -> KeyClients:
+        credential = open_token_credential(access)
+        options = _network(access)
+        if access.cloud == Cloud.CUSTOM:
+            # A custom host can't match the challenge's resource; Azure's own always must.
+            options["verify_challenge_resource"] = False
+        # One transport for both: they take turns within a job, and one TLS connection is enough.
+        transport = RequestsTransport(**_transport_options(options))
+        return KeyClients(
+            read=KeyClient(vault_url, credential, transport=transport, retry_total=3, **options),
+            mutate=KeyClient(vault_url, credential, transport=transport, retry_total=0, **options),
+        )
+
+    return _keep(("keys", vault_url, *_identity(access)), make)
+
+
+def _transport_options(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: options[name] for name in ("connection_timeout", "read_timeout", "connection_verify") if name in options}
+
+
+def open_arm_client(access: CredentialAccess, subscription_id: str) -> KeyVaultManagementClient:
+    """Return the Resource Manager client of one subscription."""
+
+    def make() -> KeyVaultManagementClient:
+        return KeyVaultManagementClient(
+            open_token_credential(access),
+            subscription_id,
+            base_url=access.endpoints.arm,
+            credential_scopes=[access.endpoints.arm_scope],
+            **_network(access),
+        )
+
+    return _keep(("arm", subscription_id, *_identity(access)), make)

@@ -1,0 +1,91 @@
+"""Turns the SDK's objects into ours."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from azure.keyvault.keys import DeletedKey as SdkDeletedKey
+from azure.keyvault.keys import KeyProperties, KeyVaultKey
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+from cloudcreds.azure.types import DeletedKey, KekPublicKey, VaultKey, VersionInfo
+
+CURVES: dict[str, ec.EllipticCurve] = {
+    "P-256": ec.SECP256R1(),
+    "P-384": ec.SECP384R1(),
+    "P-521": ec.SECP521R1(),
+    "P-256K": ec.SECP256K1(),
+}
+
+
+def _public_spki(jwk: Any) -> bytes:
+    """Return the public half of a JSON web key (RFC 7518, 6.2 and 6.3) as SubjectPublicKeyInfo."""
+    public: rsa.RSAPublicKey | ec.EllipticCurvePublicKey
+    if jwk.n:
+        public = rsa.RSAPublicNumbers(e=int.from_bytes(jwk.e), n=int.from_bytes(jwk.n)).public_key()
+    elif jwk.x:
+        numbers = ec.EllipticCurvePublicNumbers(int.from_bytes(jwk.x), int.from_bytes(jwk.y), CURVES[str(jwk.crv)])
+        public = numbers.public_key()
+    else:
+        return b""
+    return public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
+def _text(value: Any) -> str:
+    """Return an SDK enum or string as a plain string."""
+    return str(getattr(value, "value", value) or "")
+
+
+def key(sdk: KeyVaultKey) -> VaultKey:
+    """Convert a key bundle."""
+    properties = sdk.properties
+    return VaultKey(
+        kid=sdk.id,
+        name=sdk.name,
+        version=properties.version or "",
+        kty=_text(sdk.key_type),
+        public_spki=_public_spki(sdk.key),
+        enabled=bool(properties.enabled),
+        created_on=properties.created_on,
+        expires_on=properties.expires_on,
+        recovery_level=_text(properties.recovery_level),
+        recoverable_days=properties.recoverable_days,
+        key_ops=tuple(_text(operation) for operation in sdk.key_operations or ()),
+        tags=dict(properties.tags or {}),
+    )
+
+
+def kek(sdk: KeyVaultKey) -> KekPublicKey:
+    """Convert the bundle of a key-encryption key."""
+    return KekPublicKey(
+        kid=sdk.id,
+        name=sdk.name,
+        version=sdk.properties.version or "",
+        modulus=int.from_bytes(sdk.key.n),
+        exponent=int.from_bytes(sdk.key.e),
+        recovery_level=_text(sdk.properties.recovery_level),
+        recoverable_days=sdk.properties.recoverable_days,
+    )
+
+
+def version(properties: KeyProperties) -> VersionInfo:
+    """Convert one row of a version listing."""
+    return VersionInfo(
+        kid=properties.id,
+        version=properties.version or "",
+        enabled=bool(properties.enabled),
+        created_on=properties.created_on,
+        expires_on=properties.expires_on,
+        tags=dict(properties.tags or {}),
+    )
+
+
+def deleted(sdk: SdkDeletedKey) -> DeletedKey:
+    """Convert a deleted key."""
+    return DeletedKey(
+        name=sdk.name,
+        recovery_id=sdk.recovery_id or "",
+        deleted_on=sdk.deleted_date,
+        scheduled_purge_on=sdk.scheduled_purge_date,
+    )

@@ -1,0 +1,96 @@
+"""Which addresses we speak to: an allow-list, because a typed URL would get our token.
+
+Azure's own vaults are named, and their URL is built here. Custom endpoints exist only where whoever
+runs the installation allowed them.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+
+from cloudcreds.azure.types import ENDPOINTS, Cloud
+from kmes.core.errors import InputError
+
+# 3 to 24 letters, digits and hyphens, first a letter, no double hyphen (AZURE.md, 2.5).
+VAULT_NAME = re.compile(r"(?=.{3,24}$)[a-zA-Z](?!.*--)[a-zA-Z0-9-]*[a-zA-Z0-9]")
+
+
+def check_vault_url(text: str, *, cloud: Cloud, custom_allowed: bool, custom_hosts: list[str]) -> str:
+    """Return the vault's URL for a typed name or URL.
+
+    Raises:
+        InputError: it is no vault of the credential's cloud (field ``vault``).
+
+    """
+    text = text.strip()
+    if cloud == Cloud.CUSTOM:
+        return check_custom_url(text, field="vault", custom_allowed=custom_allowed, custom_hosts=custom_hosts)
+    suffix = ENDPOINTS[cloud].vault_suffix
+    name = text
+    if "/" in text or "." in text or ":" in text:
+        match = re.fullmatch(rf"https://([a-zA-Z0-9-]+)\.{re.escape(suffix)}/?", text)
+        if match is None:
+            raise InputError(
+                f"This is no vault of the credential's cloud: its addresses look like https://NAME.{suffix}.",
+                "Type the vault's name, or its URL without port, path or user.",
+                field="vault",
+            )
+        name = match.group(1)
+    if not VAULT_NAME.fullmatch(name):
+        raise InputError(
+            "A vault's name has 3 to 24 letters, digits and single hyphens, and begins with a letter.",
+            "Copy it from the vault's overview page in Azure.",
+            field="vault",
+        )
+    return f"https://{name.lower()}.{suffix}"
+
+
+def check_custom_url(text: str, *, field: str, custom_allowed: bool, custom_hosts: list[str]) -> str:
+    """Return a custom endpoint's URL, as scheme, host and port.
+
+    Raises:
+        InputError: custom endpoints are off, or this one isn't allowed.
+
+    """
+    if not custom_allowed:
+        raise InputError(
+            "This installation does not allow custom endpoints.",
+            "Choose one of Azure's clouds, or ask whoever runs the console to set KMES_ALLOW_CUSTOM_ENDPOINTS.",
+            field=field,
+        )
+    problem = InputError(
+        f"A custom endpoint looks like https://HOST:PORT; allowed hosts: {', '.join(custom_hosts)}.",
+        "Type it without path, user name or query.",
+        field=field,
+    )
+    if not re.fullmatch(r"https://[a-zA-Z0-9.-]+(:[0-9]{1,5})?/?", text):
+        raise problem
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise problem from None
+    if (parts.hostname or "") not in custom_hosts or port == 0:
+        raise problem
+    return f"https://{parts.hostname}:{port}" if port else f"https://{parts.hostname}"
+
+
+def vault_name(url: str) -> str:
+    """Return the name to show for a vault's URL."""
+    parts = urlsplit(url)
+    host = parts.hostname or url
+    if re.fullmatch(r"[0-9.]+|localhost", host):
+        return f"{host}:{parts.port}" if parts.port else host
+    return host.partition(".")[0]
+
+
+def same_host(kid: str, vault_url: str) -> bool:
+    """Return whether an answer's key id names the vault that was asked."""
+    answered, asked = urlsplit(kid), urlsplit(vault_url)
+    ports = {None: 443}
+    return (answered.scheme, answered.hostname, ports.get(answered.port, answered.port)) == (
+        asked.scheme,
+        asked.hostname,
+        ports.get(asked.port, asked.port),
+    )

@@ -1,0 +1,314 @@
+"""The one mapping from the SDK's errors to ours: kind, text with a remedy, and what is known of the effect.
+
+Facts: AZURE.md 2.6 (Key Vault) and 3.5 (Entra). Texts never carry a token, secret or request body.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import Any
+
+from azure.core.exceptions import (
+    AzureError as SdkError,
+)
+from azure.core.exceptions import (
+    ClientAuthenticationError,
+    HttpResponseError,
+    ServiceRequestError,
+    TooManyRedirectsError,
+)
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+
+from kmes.core.errors import KmesError
+
+
+class AzureErrorKind(StrEnum):
+    """What went wrong."""
+
+    AUTHENTICATION = "authentication"
+    WRONG_TENANT = "wrong_tenant"
+    WRONG_CLIENT = "wrong_client"
+    WRONG_SECRET = "wrong_secret"  # noqa: S105 - a kind of error
+    EXPIRED_SECRET = "expired_secret"  # noqa: S105 - a kind of error
+    PERMISSION = "permission"
+    FIREWALL = "firewall"
+    NOT_FOUND = "not_found"
+    SOFT_DELETED = "soft_deleted"
+    BEING_DELETED = "being_deleted"
+    CONFLICT = "conflict"
+    THROTTLED = "throttled"
+    STANDARD_VAULT = "standard_vault"
+    PURGE_PROTECTED = "purge_protected"
+    KEY_DISABLED = "key_disabled"
+    REFUSED_INPUT = "refused_input"
+    UNREACHABLE = "unreachable"
+    UNKNOWN_OUTCOME = "unknown_outcome"
+    SERVER_ERROR = "server_error"
+    REDIRECT_REFUSED = "redirect_refused"
+
+
+RETRYABLE = frozenset({AzureErrorKind.THROTTLED, AzureErrorKind.UNREACHABLE, AzureErrorKind.SERVER_ERROR})
+
+
+class AzureError(KmesError):
+    """Azure refused or could not be reached.
+
+    Attributes:
+        kind: what went wrong.
+        effect_unknown: whether a changing call may have taken effect all the same.
+        permission: the missing key permission, for kind ``permission``.
+        request_id: Azure's id of the request, for a support case.
+        http_status: the status, None when no answer came.
+        retry_after: seconds Azure asked to wait, None when it did not say.
+
+    """
+
+    def __init__(
+        self,
+        kind: AzureErrorKind,
+        what: str,
+        remedy: str = "",
+        *,
+        permission: str = "",
+        request_id: str = "",
+        http_status: int | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(what, remedy, retryable=kind in RETRYABLE, code=f"azure.{kind}")
+        self.kind = kind
+        self.effect_unknown = kind == AzureErrorKind.UNKNOWN_OUTCOME
+        self.permission = permission
+        self.request_id = request_id
+        self.http_status = http_status
+        self.retry_after = retry_after
+
+
+_SECRET_HELP = "Type the current client secret in the cloud credential, or make a new one in Entra."  # noqa: S105
+_AADSTS = {
+    "7000215": (AzureErrorKind.WRONG_SECRET, "Entra refused the client secret", _SECRET_HELP),
+    "7000222": (AzureErrorKind.EXPIRED_SECRET, "The client secret has expired", _SECRET_HELP),
+    "700016": (
+        AzureErrorKind.WRONG_CLIENT,
+        "The tenant knows no application with this client id",
+        "Check Client ID and Tenant ID in the cloud credential.",
+    ),
+    "90002": (
+        AzureErrorKind.WRONG_TENANT,
+        "Entra knows no tenant with this id",
+        "Check Tenant ID and Cloud in the cloud credential.",
+    ),
+    "900023": (AzureErrorKind.WRONG_TENANT, "The tenant id is malformed", "Check Tenant ID in the cloud credential."),
+}
+_ACTIONS = {"read": "get/list", "update": "update", "create": "create", "import": "import", "delete": "delete"}
+
+
+def translate(error: SdkError, *, mutating: bool, permission: str = "", subject: str = "") -> AzureError:
+    """Turn an SDK error into ours.
+
+    Args:
+        error: what the SDK raised.
+        mutating: whether the call changes the vault; then a lost answer means an unknown outcome.
+        permission: the key permission the call needs, named when Azure doesn't.
+        subject: the key or vault the call was about.
+
+    """
+    if isinstance(error, ClientAuthenticationError):
+        return _authentication(error)
+    if isinstance(error, TooManyRedirectsError):
+        return _redirect()
+    if isinstance(error, HttpResponseError):
+        return _answer(error, mutating=mutating, permission=permission, subject=subject)
+    if isinstance(error, ServiceRequestError) and _never_sent(error):
+        return AzureError(
+            AzureErrorKind.UNREACHABLE,
+            f"{subject or 'Azure'} can't be reached: {_network_reason(error)}.",
+            "Check name, network and firewall: the login, management and vault addresses need port 443.",
+        )
+    if mutating:
+        return AzureError(
+            AzureErrorKind.UNKNOWN_OUTCOME,
+            f"The connection to {subject or 'Azure'} broke before its answer came.",
+            "Nothing is repeated before the vault has been looked at.",
+        )
+    return AzureError(
+        AzureErrorKind.UNREACHABLE,
+        f"The connection to {subject or 'Azure'} broke.",
+        "Check the network between the worker and Azure.",
+    )
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """Return the error and what is wrapped in it, however the layers wrapped it."""
+    found: list[BaseException] = []
+    queue: list[Any] = [error]
+    while queue:
+        one = queue.pop()
+        if not isinstance(one, BaseException) or one in found:
+            continue
+        found.append(one)
+        queue += [getattr(one, "inner_exception", None), getattr(one, "reason", None), one.__cause__, *one.args]
+    return found
+
+
+def _never_sent(error: BaseException) -> bool:
+    """Return whether the request can't have reached the service: no connection was made, or no trust."""
+    names = (NewConnectionError, ConnectTimeoutError, NameResolutionError)
+    return any(isinstance(one, names) or "CertificateVerif" in type(one).__name__ for one in _causes(error)) or (
+        "CERTIFICATE_VERIFY_FAILED" in str(error)
+    )
+
+
+def _network_reason(error: BaseException) -> str:
+    text = str(error)
+    for sign, words in (
+        ("CERTIFICATE_VERIFY_FAILED", "its certificate is not trusted"),
+        ("refused", "the connection was refused"),
+        ("resolve", "its name is not known"),
+        ("resolution", "its name is not known"),
+        ("timed out", "it did not answer in time"),
+    ):
+        if sign in text:
+            return words
+    return "no connection could be made"
+
+
+def _redirect() -> AzureError:
+    return AzureError(
+        AzureErrorKind.REDIRECT_REFUSED,
+        "The answer pointed to another address, which is never followed.",
+        "Check the vault's URL, and whether a proxy stands in between.",
+    )
+
+
+def _authentication(error: ClientAuthenticationError) -> AzureError:
+    text = str(error.message or error)
+    codes = re.findall(r"AADSTS(\d+)", text)
+    for code in codes:
+        if code in _AADSTS:
+            kind, what, remedy = _AADSTS[code]
+            return AzureError(kind, f"{what} (AADSTS{code}).", remedy, http_status=error.status_code)
+    # MSAL hides the tenant's error behind its own (AZURE.md, 3.5).
+    if "authority configuration" in text:
+        kind, what, remedy = _AADSTS["90002"]
+        return AzureError(kind, f"{what}, or the login address can't be reached.", remedy)
+    vault_code = re.search(r"AKV\d+", text)
+    detail = f"AADSTS{codes[0]}" if codes else vault_code.group() if vault_code else "no code given"
+    return AzureError(
+        AzureErrorKind.AUTHENTICATION,
+        f"Azure did not accept the sign-in ({detail}).",
+        "Check Tenant ID, Client ID and Client Secret of the cloud credential, and that the vault is in this tenant.",
+        http_status=error.status_code,
+        request_id=_request_id(error),
+    )
+
+
+def _request_id(error: HttpResponseError) -> str:
+    headers = getattr(error.response, "headers", None) or {}
+    return str(headers.get("x-ms-request-id", ""))
+
+
+def _retry_after(error: HttpResponseError) -> float | None:
+    headers = getattr(error.response, "headers", None) or {}
+    try:
+        return float(headers["Retry-After"])
+    except (KeyError, ValueError):
+        return None
+
+
+def _answer(error: HttpResponseError, *, mutating: bool, permission: str, subject: str) -> AzureError:
+    status = error.status_code or 0
+    code, inner, text = _codes(error)
+    kind, what, remedy = _classify(status, code, inner, text, mutating=mutating, permission=permission, subject=subject)
+    return AzureError(
+        kind,
+        what,
+        remedy,
+        permission=permission if kind == AzureErrorKind.PERMISSION else "",
+        request_id=_request_id(error),
+        http_status=status or None,
+        retry_after=_retry_after(error),
+    )
+
+
+def _codes(error: HttpResponseError) -> tuple[str, str, str]:
+    body = error.error
+    inner = getattr(body, "innererror", None) or {}
+    inner_code = inner.get("code", "") if isinstance(inner, dict) else ""
+    return str(getattr(body, "code", "") or ""), str(inner_code or ""), str(getattr(body, "message", "") or "")
+
+
+def _classify(  # noqa: PLR0911 - one return per kind of answer
+    status: int, code: str, inner: str, text: str, *, mutating: bool, permission: str, subject: str
+) -> tuple[AzureErrorKind, str, str]:
+    """Return kind, what, remedy of an answer with an error status."""
+    name = f"“{subject}”" if subject else "the key"
+    if status in {301, 302, 303, 307, 308}:
+        redirect = _redirect()
+        return redirect.kind, redirect.what, redirect.remedy
+    if status == 429:  # noqa: PLR2004 - HTTP
+        return AzureErrorKind.THROTTLED, "The vault throttles: too many requests.", "It is tried again after a pause."
+    if status >= 500:  # noqa: PLR2004 - HTTP
+        kind = AzureErrorKind.UNKNOWN_OUTCOME if mutating else AzureErrorKind.SERVER_ERROR
+        return kind, f"Azure answered with an error of its own (HTTP {status}).", "It is looked at again later."
+    if status == 403:  # noqa: PLR2004 - HTTP
+        return _forbidden(inner, text, permission, name)
+    if status == 404:  # noqa: PLR2004 - HTTP
+        return AzureErrorKind.NOT_FOUND, f"The vault has no key {name}.", "Run Cloud > Check Drift."
+    if status == 409:  # noqa: PLR2004 - HTTP
+        return _conflict(inner, name)
+    if "standard vault" in text or "KeyTypeNotSupported" in inner:
+        return (
+            AzureErrorKind.STANDARD_VAULT,
+            "The vault is of the Standard tier, which holds no HSM keys.",
+            "Choose a vault of the Premium tier.",
+        )
+    short = " ".join(text.split())[:300]
+    return (
+        AzureErrorKind.REFUSED_INPUT,
+        f"Azure refused the request about {name}: {code or status} {short}".rstrip() + ("" if short else "."),
+        "Check the key group's Azure properties.",
+    )
+
+
+def _forbidden(inner: str, text: str, permission: str, name: str) -> tuple[AzureErrorKind, str, str]:
+    if inner in {"ForbiddenByFirewall", "ForbiddenByConnection"} or "not authorized and caller is not" in text:
+        return (
+            AzureErrorKind.FIREWALL,
+            "The vault's firewall does not let this console in.",
+            "Allow the console's address or subnet in the vault's Networking settings.",
+        )
+    if "purge protection" in text:
+        return (
+            AzureErrorKind.PURGE_PROTECTED,
+            "The vault has purge protection: nobody can purge before the retention period ends.",
+            "Azure purges by itself then; until then the key can be recovered.",
+        )
+    if inner == "KeyDisabled" or "disabled key" in text:
+        return AzureErrorKind.KEY_DISABLED, f"The version of {name} is disabled.", "Enable it first."
+    named = re.search(r"does not have keys (\w+) permission", text)
+    action = re.search(r"vaults/keys/(\w+)", text)
+    word = (named and named.group(1)) or permission or (action and _ACTIONS.get(action.group(1), action.group(1))) or ""
+    word = str(word).capitalize()
+    return (
+        AzureErrorKind.PERMISSION,
+        f"The app registration lacks the key permission {word} on the vault.",
+        f"Grant it {word} in the vault's access policy, or the role Key Vault Crypto Officer; "
+        "a new grant can take some minutes.",
+    )
+
+
+def _conflict(inner: str, name: str) -> tuple[AzureErrorKind, str, str]:
+    if inner == "ObjectIsDeletedButRecoverable":
+        return (
+            AzureErrorKind.SOFT_DELETED,
+            f"The Azure key {name} is deleted but recoverable, so its name can't be used.",
+            "Recover it (Cloud > Recover) or purge it (Cloud > Purge) first.",
+        )
+    if inner in {"ObjectIsBeingDeleted", "ObjectIsBeingRecovered"}:
+        return (
+            AzureErrorKind.BEING_DELETED,
+            f"Azure is still busy with deleting or recovering {name}.",
+            "Try again in a minute.",
+        )
+    return AzureErrorKind.CONFLICT, f"The vault reports a conflict about {name}.", "Look at the key in the vault."

@@ -1,0 +1,381 @@
+"""The way to one vault: what the console needs of Azure Key Vault, in our own types.
+
+Each method is one call (or one listing), leaves one Azure Service row, raises ``AzureError`` only, and
+refuses to run while a database transaction is open.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Protocol, TypeVar
+
+from azure.core.exceptions import AzureError as SdkError
+from azure.keyvault.keys import JsonWebKey
+from django.conf import settings
+from django.db import connection
+
+from cloudcreds.azure import arm, clients, convert
+from cloudcreds.azure.endpoints import same_host, vault_name
+from cloudcreds.azure.errors import AzureError, AzureErrorKind, translate
+from cloudcreds.azure.patience import Patience
+from cloudcreds.azure.recorder import FAILURE_EVENTS, CallRecord, Recorder
+from cloudcreds.azure.types import (
+    CredentialAccess,
+    DeletedKey,
+    KekPublicKey,
+    ProbeResult,
+    VaultInfo,
+    VaultKey,
+    VersionInfo,
+)
+from hsm.types import KeySpec
+from logging_reports.choices import Severity
+
+T = TypeVar("T")
+
+
+class KeyVaultGateway(Protocol):
+    """What jobs need of a vault."""
+
+    def get_token(self) -> None: ...  # noqa: D102 - the methods are described on AzureGateway
+    def create_kek(  # noqa: D102
+        self, name: str, bits: int, *, expires_on: datetime, tags: dict[str, str]
+    ) -> KekPublicKey: ...
+    def read_kek(self, name: str) -> KekPublicKey | None: ...  # noqa: D102
+    def import_byok(  # noqa: D102
+        self,
+        name: str,
+        *,
+        spec: KeySpec,
+        blob: bytes,
+        key_ops: list[str],
+        enabled: bool,
+        expires_on: datetime | None,
+        tags: dict[str, str],
+    ) -> VaultKey: ...
+    def get_key(self, name: str, version: str = "") -> VaultKey | None: ...  # noqa: D102
+    def list_versions(self, name: str) -> list[VersionInfo]: ...  # noqa: D102
+    def update_version(self, name: str, version: str, *, enabled: bool) -> VaultKey: ...  # noqa: D102
+    def delete_key(self, name: str) -> DeletedKey: ...  # noqa: D102
+    def get_deleted(self, name: str) -> DeletedKey | None: ...  # noqa: D102
+    def recover_key(self, name: str) -> None: ...  # noqa: D102
+    def purge_key(self, name: str) -> None: ...  # noqa: D102
+    def list_vaults(self) -> list[VaultInfo]: ...  # noqa: D102
+    def probe_permissions(self, prefix: str) -> list[ProbeResult]: ...  # noqa: D102
+
+
+class AzureGateway:
+    """The real one."""
+
+    def __init__(
+        self, access: CredentialAccess, vault_url: str, *, recorder: Recorder, patience: Patience | None = None
+    ) -> None:
+        self._access = access
+        self._url = vault_url
+        self._vault = vault_name(vault_url) if vault_url else ""
+        self._recorder = recorder
+        self._patience = patience or Patience()
+
+    # --- one call --------------------------------------------------------------------------
+    @property
+    def _clients(self) -> clients.KeyClients:
+        return clients.open_key_clients(self._access, self._url)
+
+    def call(
+        self,
+        event: str,
+        operation: Callable[[Callable[[Any], None]], T],
+        *,
+        permission: str,
+        key: str = "",
+        mutating: bool = False,
+        message: Callable[[T], str] = lambda _answer: "",
+    ) -> T:
+        """Make one call, with our back-off, and leave its row.
+
+        ``operation`` gets the hook that the SDK calls with the raw answer, for its status and request id.
+        """
+        if connection.in_atomic_block and not settings.KMES_ALLOW_DEVICE_IN_TRANSACTION:
+            text = "Azure must not be asked while a database transaction is open"
+            raise AssertionError(text)
+        return self._patience.call(
+            lambda: self._once(event, operation, permission=permission, key=key, mutating=mutating, message=message)
+        )
+
+    def _once(
+        self,
+        event: str,
+        operation: Callable[[Callable[[Any], None]], T],
+        *,
+        permission: str,
+        key: str,
+        mutating: bool,
+        message: Callable[[T], str],
+    ) -> T:
+        seen: dict[str, Any] = {}
+
+        def hook(response: Any) -> None:
+            seen["status"] = response.http_response.status_code
+            seen["request_id"] = response.http_response.headers.get("x-ms-request-id", "")
+
+        begun = time.monotonic()
+        try:
+            answer = operation(hook)
+            self._check_host(answer)
+        except SdkError as error:
+            ours = translate(error, mutating=mutating, permission=permission, subject=key or self._vault)
+            self._note_failure(ours, event, key, begun)
+            raise ours from None
+        self._recorder.call(
+            CallRecord(
+                event=event,
+                message=message(answer) or "",
+                vault=self._vault,
+                key_name=key,
+                version=getattr(answer, "version", "") or "",
+                request_id=seen.get("request_id", ""),
+                http_status=seen.get("status"),
+                duration_ms=_since(begun),
+            )
+        )
+        return answer
+
+    def _check_host(self, answer: Any) -> None:
+        """Refuse an answer whose key id names another host: it would be about another vault's key."""
+        kid = getattr(answer, "kid", "")
+        if kid and not same_host(kid, self._url):
+            raise AzureError(
+                AzureErrorKind.REDIRECT_REFUSED,
+                f"The answer is about a key of another vault ({kid}).",
+                "Check the vault's URL, and whether a proxy stands in between.",
+            )
+
+    def _note_failure(self, error: AzureError, event: str, key: str, begun: float) -> None:
+        # A look that finds nothing is an answer, not a failure.
+        expected = error.kind == AzureErrorKind.NOT_FOUND and event in {"azure.key_read", "azure.deleted_key_read"}
+        self._recorder.call(
+            CallRecord(
+                event=event if expected else FAILURE_EVENTS.get(error.kind, "azure.call_failed"),
+                message=f"{event.partition('.')[2]}: {error}",
+                severity=Severity.INFO if expected else None,
+                vault=self._vault,
+                key_name=key,
+                request_id=error.request_id,
+                http_status=error.http_status,
+                duration_ms=_since(begun),
+            )
+        )
+
+    # --- signing in ------------------------------------------------------------------------
+    def get_token(self) -> None:
+        """Obtain a token for the vault, or find one kept that is still good."""
+        credential = clients.open_token_credential(self._access)
+        scope = self._access.endpoints.vault_scope
+        self.call(
+            "azure.token_obtained",
+            lambda _hook: credential.get_token(scope),
+            permission="",
+            message=lambda _token: f"Token obtained for client {self._access.client_id}",
+        )
+
+    # --- keys ------------------------------------------------------------------------------
+    def create_kek(self, name: str, bits: int, *, expires_on: datetime, tags: dict[str, str]) -> KekPublicKey:
+        """Make an RSA-HSM key that may import only (BYOK specification, step 1)."""
+        return self.call(
+            "azure.kek_created",
+            lambda hook: convert.kek(
+                self._clients.mutate.create_rsa_key(
+                    name,
+                    size=bits,
+                    hardware_protected=True,
+                    key_operations=["import"],
+                    expires_on=expires_on,
+                    tags=tags,
+                    raw_response_hook=hook,
+                )
+            ),
+            permission="create",
+            key=name,
+            mutating=True,
+            message=lambda kek: f"Ephemeral key {kek.name} created ({bits} bits)",
+        )
+
+    def read_kek(self, name: str) -> KekPublicKey | None:
+        """Return a KEK that exists; None when there is none."""
+        return self._or_none(
+            lambda: self.call(
+                "azure.kek_public_read",
+                lambda hook: convert.kek(self._clients.read.get_key(name, raw_response_hook=hook)),
+                permission="get",
+                key=name,
+            )
+        )
+
+    def import_byok(
+        self,
+        name: str,
+        *,
+        spec: KeySpec,
+        blob: bytes,
+        key_ops: list[str],
+        enabled: bool,
+        expires_on: datetime | None,
+        tags: dict[str, str],
+    ) -> VaultKey:
+        """Import a wrapped key as a new version. An unknown outcome is never repeated here."""
+        key = JsonWebKey(kty=spec.azure_kty, key_ops=key_ops, t=blob, **({"crv": spec.curve} if spec.curve else {}))
+        options = {"expires_on": expires_on} if expires_on else {}
+        return self.call(
+            "azure.key_imported",
+            lambda hook: convert.key(
+                self._clients.mutate.import_key(
+                    name, key, hardware_protected=True, enabled=enabled, tags=tags, raw_response_hook=hook, **options
+                )
+            ),
+            permission="import",
+            key=name,
+            mutating=True,
+            message=lambda made: f"Version {made.version} of {name} imported",
+        )
+
+    def get_key(self, name: str, version: str = "") -> VaultKey | None:
+        """Return a version, or the current one; None when there is none."""
+        return self._or_none(
+            lambda: self.call(
+                "azure.key_read",
+                lambda hook: convert.key(self._clients.read.get_key(name, version or None, raw_response_hook=hook)),
+                permission="get",
+                key=name,
+            )
+        )
+
+    def list_versions(self, name: str) -> list[VersionInfo]:
+        """Return all versions by time of creation; [] when the key doesn't exist.
+
+        Azure's times have whole seconds, so versions of one second stand in no certain order.
+        """
+        found = self._or_none(
+            lambda: self.call(
+                "azure.versions_listed",
+                lambda _hook: [
+                    convert.version(item) for item in self._clients.read.list_properties_of_key_versions(name)
+                ],
+                permission="list",
+                key=name,
+                message=lambda rows: f"{len(rows)} version(s) of {name} listed",
+            )
+        )
+        return sorted(found or [], key=lambda row: row.created_on.timestamp() if row.created_on else 0.0)
+
+    def update_version(self, name: str, version: str, *, enabled: bool) -> VaultKey:
+        """Enable or disable a version. Doing so twice changes nothing, so it is safe to repeat."""
+        return self.call(
+            "azure.version_updated",
+            lambda hook: convert.key(
+                self._clients.read.update_key_properties(name, version, enabled=enabled, raw_response_hook=hook)
+            ),
+            permission="update",
+            key=name,
+            message=lambda made: f"Version {made.version} of {name} {'enabled' if enabled else 'disabled'}",
+        )
+
+    def delete_key(self, name: str) -> DeletedKey:
+        """Delete the whole key. Doesn't wait until Azure shows it as deleted."""
+        event = "azure.kek_deleted" if name.startswith(("kmes-kek-", "kmes-probe")) else "azure.key_deleted"
+
+        def operation(hook: Callable[[Any], None]) -> DeletedKey:
+            poller = self._clients.mutate.begin_delete_key(name, raw_response_hook=hook, _polling_interval=0)
+            return convert.deleted(poller.result())
+
+        return self.call(
+            event, operation, permission="delete", key=name, mutating=True, message=lambda _gone: f"{name} deleted"
+        )
+
+    def get_deleted(self, name: str) -> DeletedKey | None:
+        """Return a key that is deleted but recoverable; None when there is none."""
+        return self._or_none(
+            lambda: self.call(
+                "azure.deleted_key_read",
+                lambda hook: convert.deleted(self._clients.read.get_deleted_key(name, raw_response_hook=hook)),
+                permission="get",
+                key=name,
+            )
+        )
+
+    def recover_key(self, name: str) -> None:
+        """Ask Azure to recover a deleted key. Doesn't wait until it shows."""
+        self.call(
+            "azure.key_recovered",
+            lambda hook: self._clients.mutate.begin_recover_deleted_key(name, raw_response_hook=hook).result(),
+            permission="recover",
+            key=name,
+            mutating=True,
+            message=lambda _key: f"{name} recovered",
+        )
+
+    def purge_key(self, name: str) -> None:
+        """Purge a deleted key for good."""
+        event = "azure.kek_purged" if name.startswith(("kmes-kek-", "kmes-probe")) else "azure.key_purged"
+        self.call(
+            event,
+            lambda hook: self._clients.mutate.purge_deleted_key(name, raw_response_hook=hook),
+            permission="purge",
+            key=name,
+            mutating=True,
+            message=lambda _none: f"{name} purged",
+        )
+
+    def list_key_names(self, prefix: str) -> list[str]:
+        """Return the names of live keys that begin with ``prefix``."""
+        return self.call(
+            "azure.key_read",
+            lambda _hook: [
+                item.name for item in self._clients.read.list_properties_of_keys() if item.name.startswith(prefix)
+            ],
+            permission="list",
+            message=lambda names: f"{len(names)} key(s) named {prefix}* listed",
+        )
+
+    # --- more than one call ----------------------------------------------------------------
+    def list_vaults(self) -> list[VaultInfo]:
+        """Return the vaults that Resource Manager shows to the credential, over all subscriptions."""
+        return self.call(
+            "azure.vaults_listed",
+            lambda _hook: arm.list_vaults(self._access),
+            permission="",
+            message=lambda rows: f"{len(rows)} vault(s) listed",
+        )
+
+    def probe_permissions(self, prefix: str) -> list[ProbeResult]:
+        """Try the token, Resource Manager, and each permission on the vault with harmless calls."""
+        from cloudcreds.azure.probe import probe  # noqa: PLC0415 - probe uses this class
+
+        return probe(self, prefix, has_vault=bool(self._url))
+
+    def import_nonsense(self, name: str) -> None:
+        """Import a blob that can't be one: refused as input when allowed, as forbidden when not."""
+        self.import_byok(
+            name, spec=KeySpec.RSA_2048, blob=b"{}", key_ops=["sign"], enabled=False, expires_on=None, tags={}
+        )
+
+    @staticmethod
+    def _or_none(look: Callable[[], T]) -> T | None:
+        try:
+            return look()
+        except AzureError as error:
+            if error.kind == AzureErrorKind.NOT_FOUND:
+                return None
+            raise
+
+
+def _since(begun: float) -> int:
+    return round((time.monotonic() - begun) * 1000)
+
+
+def open_gateway(
+    access: CredentialAccess, vault_url: str, *, recorder: Recorder, patience: Patience | None = None
+) -> AzureGateway:
+    """Return the gateway to a vault; with an empty URL only Resource Manager can be asked."""
+    return AzureGateway(access, vault_url, recorder=recorder, patience=patience)
