@@ -1,0 +1,78 @@
+"""Reads of credentials for lists, pages and the dashboard. Never loads a sealed secret."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from django.db.models import Q, QuerySet
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from cloudcreds.models import CloudCredential
+from kmes.core.clock import now
+
+EXPIRY_WARNING_DAYS = 30
+
+
+class Attention:
+    """Names of the list's filter ``?show=``: what a credential may want from its owner."""
+
+    ALL = ""
+    EXPIRING = "expiring"
+    FAILING = "failing"
+    UNTESTED = "untested"
+    UNSEEN_VAULTS = "unseen"
+
+
+ATTENTION_LABELS = {
+    Attention.ALL: gettext_lazy("All"),
+    Attention.EXPIRING: gettext_lazy("Secret expires soon"),
+    Attention.FAILING: gettext_lazy("Test failed"),
+    Attention.UNTESTED: gettext_lazy("Never tested"),
+    Attention.UNSEEN_VAULTS: gettext_lazy("Vaults never reached"),
+}
+
+
+@dataclass(frozen=True)
+class Expiry:
+    """How near a secret's end is: a word for the badge's colour, and a text."""
+
+    colour: str
+    text: str
+
+
+def expiring() -> Q:
+    """Return the condition for a secret that has expired or will within thirty days."""
+    return Q(secret_expires_on__lte=now().date() + timedelta(days=EXPIRY_WARNING_DAYS))
+
+
+def list_credentials(*, show: str = "", search: str = "") -> QuerySet[CloudCredential]:
+    """Return the credentials by name, without their sealed secrets, with their groups."""
+    found = CloudCredential.objects.defer("sealed_secret").prefetch_related("groups")
+    conditions = {
+        Attention.EXPIRING: expiring(),
+        Attention.FAILING: Q(last_test_ok=False),
+        Attention.UNTESTED: Q(last_tested_at__isnull=True),
+        Attention.UNSEEN_VAULTS: Q(vaults__isnull=False, vaults__seen_at__isnull=True),
+    }
+    if show in conditions:
+        found = found.filter(conditions[show])
+    if search:
+        found = found.filter(
+            Q(name__icontains=search) | Q(tenant_id__icontains=search) | Q(client_id__icontains=search)
+        )
+    return found.distinct()
+
+
+def describe_expiry(expires_on: date | None) -> Expiry:
+    """Return how long a secret still lasts, in words, and how grave that is."""
+    if expires_on is None:
+        return Expiry("neutral", _("not recorded"))
+    days = (expires_on - now().date()).days
+    if days < 0:
+        return Expiry("bad", _("expired on %(date)s") % {"date": expires_on.isoformat()})
+    if days == 0:
+        return Expiry("bad", _("expires today"))
+    left = ngettext("expires in %(count)d day", "expires in %(count)d days", days) % {"count": days}
+    return Expiry("warning" if days <= EXPIRY_WARNING_DAYS else "good", left)

@@ -1,0 +1,243 @@
+"""Writes of cloud credentials and vaults. A secret is sealed here as it arrives; nothing here can open one.
+
+Each function checks the right, writes in one transaction with its log row, and raises KmesError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import F, ProtectedError
+from django.utils.translation import gettext as _
+
+from cloudcreds.models import CloudCredential
+from cloudcreds.values import CredentialChangedError, CredentialValues, differences, readable
+from hsm.sealing import seal
+from hsm.services import designated_device
+from kmes.accounts.rights import Right, check
+from kmes.core.actor import Actor
+from kmes.core.clock import now
+from kmes.core.errors import ConflictError, InputError
+from kmes.core.secret_types import SecretText
+from logging_reports.services import Subject, record
+
+# Where the secret is sent: whoever changes one of these must know the secret, so that a stored
+# one can't be redirected to another place.
+_DESTINATION_FIELDS = frozenset({"cloud", "authority_url", "arm_url"})
+
+
+def subject_of(credential: CloudCredential, *, vault: str = "") -> Subject:
+    """Return the plain labels a log row about this credential carries."""
+    return Subject(credential_id=str(credential.pk), credential=credential.name, vault=vault)
+
+
+def create_credential(*, values: CredentialValues, actor: Actor) -> CloudCredential:
+    """Store a new credential with its secret sealed for the designated device.
+
+    Raises:
+        PermissionRefused: the actor may not manage credentials.
+        InputError: a value can't be used; ``field`` names it.
+        DeviceError: no device is designated, so nothing can be sealed.
+    """
+    check(actor, Right.CREDENTIAL_MANAGE)
+    values = values.cleaned()
+    if values.secret is None:
+        raise InputError(_("The client secret is missing."), _("Paste the secret's Value."), field="secret")
+    # The row's id is part of what the seal is bound to, so it exists before the row.
+    credential = CloudCredential(**values.plain(), secret_set_at=now())
+    credential.sealed_secret = _sealed(credential, values.secret)
+    _refuse_taken_name(values.name)
+    try:
+        with transaction.atomic():
+            credential.save(force_insert=True)
+            record(
+                "credential.created",
+                actor=actor,
+                message=_("Cloud credential %(name)s created") % {"name": credential.name},
+                subject=subject_of(credential),
+                data=readable(values.plain()),
+            )
+    except IntegrityError as error:
+        raise _name_taken() from error
+    return credential
+
+
+def update_credential(
+    *, credential: CloudCredential, values: CredentialValues, lock_version: int, actor: Actor
+) -> CloudCredential:
+    """Change a credential that is still as its editor saw it (``lock_version``); return the new row.
+
+    A changed identity or secret makes the last connection test void.
+
+    Raises:
+        PermissionRefused: the actor may not manage credentials.
+        InputError: a value can't be used; ``field`` names it.
+        CredentialChangedError: somebody else saved it meanwhile; nothing is overwritten.
+        DeviceError: a new secret came and no device is designated.
+    """
+    check(actor, Right.CREDENTIAL_MANAGE)
+    values = values.cleaned()
+    current = _current(credential)
+    if current.lock_version != lock_version:
+        raise CredentialChangedError(current, differences(current, values))
+    changed = {name: value for name, value in values.plain().items() if getattr(current, name) != value}
+    if not changed and values.secret is None:
+        return current
+    _check_changes(current, values, changed)
+    writes: dict[str, Any] = dict(changed)
+    if values.secret is not None:
+        writes |= {"sealed_secret": _sealed(current, values.secret), "secret_set_at": now()}
+    if values.secret is not None or changed.keys() - {"name", "secret_expires_on"}:
+        writes |= {"last_test": [], "last_test_ok": None, "last_tested_at": None}
+    try:
+        with transaction.atomic():
+            _write(current, writes, lock_version, values)
+            if "cloud" in changed:
+                current.vaults.all().delete()
+            _record_update(current, values, changed, actor)
+    except ProtectedError as error:
+        raise InputError(
+            _("The cloud can't change: records still refer to key vaults of the present one."),
+            _("Add another credential for the other cloud."),
+            field="cloud",
+        ) from error
+    except IntegrityError as error:
+        raise _name_taken() from error
+    current.refresh_from_db()
+    return current
+
+
+def delete_credential(*, credential: CloudCredential, actor: Actor) -> None:
+    """Delete a credential with its sealed secret and its list of vaults. Nothing in Azure is touched.
+
+    Raises:
+        PermissionRefused: the actor may not manage credentials.
+        ConflictError: key groups, unfinished jobs or the records of pushed versions need it.
+    """
+    check(actor, Right.CREDENTIAL_MANAGE)
+    if reason := refusal_to_delete(credential):
+        raise ConflictError(reason, _("Give these key groups another credential, or delete them first."))
+    subject = subject_of(credential)
+    try:
+        with transaction.atomic():
+            credential.vaults.all().delete()
+            deleted, _rows = CloudCredential.objects.filter(pk=credential.pk).delete()
+            if not deleted:
+                raise ConflictError(_("The credential was deleted already."))
+            record(
+                "credential.deleted",
+                actor=actor,
+                message=_("Cloud credential %(name)s deleted") % {"name": subject.credential},
+                subject=subject,
+            )
+    except ProtectedError as error:
+        raise ConflictError(
+            _("“%(name)s” can't be deleted: records still refer to its key vaults (%(records)s).")
+            % {"name": credential.name, "records": _names(error.protected_objects)},
+            _("They are kept as evidence of what was pushed. Rename the credential if it is out of use."),
+        ) from error
+
+
+def refusal_to_delete(credential: CloudCredential) -> str:
+    """Return why the credential can't be deleted, naming the key groups that use it; "" when it can."""
+    # ``all()`` so that a list of credentials can fetch the groups of all of them at once.
+    groups = [group.name for group in credential.groups.all()]
+    if not groups:
+        return ""
+    return _("“%(name)s” is used by the key groups: %(groups)s.") % {
+        "name": credential.name,
+        "groups": _names(groups),
+    }
+
+
+def _sealed(credential: CloudCredential, secret: SecretText) -> bytes:
+    """Seal a secret so that only the designated device opens it, and only for this row."""
+    device = designated_device()
+    return seal(secret, aad=credential.secret_context, mfk_public_spki=bytes(device.mfk_public_spki))
+
+
+def _current(credential: CloudCredential) -> CloudCredential:
+    try:
+        return CloudCredential.objects.get(pk=credential.pk)
+    except CloudCredential.DoesNotExist:
+        raise ConflictError(_("“%(name)s” was deleted meanwhile.") % {"name": credential.name}) from None
+
+
+def _check_changes(current: CloudCredential, values: CredentialValues, changed: dict[str, Any]) -> None:
+    """Refuse changes that would break what depends on the credential."""
+    if "name" in changed:
+        _refuse_taken_name(values.name, except_for=current)
+    if changed.keys() & _DESTINATION_FIELDS and values.secret is None:
+        raise InputError(
+            _("The client secret is needed again, because the place it is sent to changes."),
+            _("Paste the secret's Value."),
+            field="secret",
+        )
+    if "cloud" in changed and (groups := list(current.groups.order_by("name").values_list("name", flat=True))):
+        raise InputError(
+            _("The cloud can't change while key groups push through this credential: %(groups)s.")
+            % {"groups": _names(groups)},
+            _("Add another credential for the other cloud."),
+            field="cloud",
+        )
+
+
+def _write(current: CloudCredential, writes: dict[str, Any], lock_version: int, values: CredentialValues) -> None:
+    """Write if nobody else did since ``lock_version``; the condition stands in the UPDATE itself."""
+    won = CloudCredential.objects.filter(pk=current.pk, lock_version=lock_version).update(
+        **writes, updated_at=now(), lock_version=F("lock_version") + 1
+    )
+    if not won:
+        stored = _current(current)
+        raise CredentialChangedError(stored, differences(stored, values))
+
+
+def _record_update(
+    before: CloudCredential, values: CredentialValues, changed: dict[str, Any], actor: Actor
+) -> None:
+    """Log the change of plain values and that of the secret as two events; the secret never shows."""
+    subject = replace(subject_of(before), credential=values.name)
+    if changed:
+        old = readable({name: getattr(before, name) for name in changed})
+        new = readable(changed)
+        record(
+            "credential.updated",
+            actor=actor,
+            message=_("Cloud credential %(name)s updated") % {"name": values.name},
+            subject=subject,
+            data={"changed": {name: [old[name], new[name]] for name in changed}},
+        )
+    if values.secret is not None:
+        record(
+            "credential.secret_changed",
+            actor=actor,
+            message=_("Client secret of cloud credential %(name)s changed") % {"name": values.name},
+            subject=subject,
+        )
+
+
+def _refuse_taken_name(name: str, *, except_for: CloudCredential | None = None) -> None:
+    others = CloudCredential.objects.filter(name__iexact=name)
+    if except_for is not None:
+        others = others.exclude(pk=except_for.pk)
+    if others.exists():
+        raise _name_taken()
+
+
+def _name_taken() -> InputError:
+    return InputError(
+        _("A cloud credential of this name exists already."),
+        _("Choose another name; upper and lower case make no difference."),
+        field="name",
+    )
+
+
+def _names(objects: Iterable[object], *, limit: int = 10) -> str:
+    """Return the names in one line; beyond ten, how many more there are."""
+    names = [str(each) for each in objects]
+    more = len(names) - limit
+    text = ", ".join(names[:limit])
+    return text if more <= 0 else _("%(names)s and %(count)d more") % {"names": text, "count": more}

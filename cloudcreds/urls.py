@@ -1,0 +1,18 @@
+"""Paths of Cloud Credentials."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from cloudcreds import views
+
+app_name = "cloudcreds"
+urlpatterns = [
+    path("", views.list_credentials, name="list"),
+    path("add/", views.add_credential, name="add"),
+    path("<uuid:credential_id>/", views.show_credential, name="detail"),
+    path("<uuid:credential_id>/actions/", views.show_actions, name="actions"),
+    path("<uuid:credential_id>/edit/", views.edit_credential, name="edit"),
+    path("<uuid:credential_id>/test/", views.test_credential, name="test"),
+    path("<uuid:credential_id>/delete/", views.delete_credential, name="delete"),
+]

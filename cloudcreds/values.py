@@ -1,0 +1,107 @@
+"""What a person typed for a credential, and how it differs from what is stored. Writes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from cloudcreds import fields
+from cloudcreds.choices import CloudName, Service
+from cloudcreds.models import CloudCredential
+from kmes.core.errors import ConflictError, InputError
+from kmes.core.secret_types import SecretText
+
+# What is compared, logged and shown when two people edit one credential; never the secret.
+PLAIN_FIELDS = ("name", "service", "cloud", "tenant_id", "client_id", "secret_expires_on", "authority_url", "arm_url")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CredentialValues:
+    """What a person typed. ``secret`` None leaves the stored one as it is."""
+
+    name: str
+    tenant_id: str
+    client_id: str
+    secret: SecretText | None = None
+    service: str = Service.AZURE
+    cloud: str = CloudName.PUBLIC
+    secret_expires_on: date | None = None
+    authority_url: str = ""
+    arm_url: str = ""
+
+    def cleaned(self) -> CredentialValues:
+        """Return the values as they may be stored.
+
+        Raises:
+            InputError: a value can't be used; ``field`` names it.
+        """
+        if self.cloud not in CloudName.values:
+            raise InputError(_("There is no such cloud."), _("Choose one from the list."), field="cloud")
+        if self.service not in Service.values:
+            raise InputError(_("There is no such service."), _("Choose one from the list."), field="service")
+        custom = self.cloud == CloudName.CUSTOM
+        return replace(
+            self,
+            name=fields.clean_name(self.name),
+            tenant_id=fields.clean_tenant_id(self.tenant_id),
+            client_id=fields.clean_client_id(self.client_id),
+            secret=fields.clean_secret(self.secret.reveal(), cloud=self.cloud) if self.secret is not None else None,
+            # Azure's own clouds have fixed endpoints; a left-over custom one must not linger.
+            authority_url=fields.clean_endpoint(self.authority_url, field="authority_url") if custom else "",
+            arm_url=fields.clean_endpoint(self.arm_url, field="arm_url") if custom else "",
+        )
+
+    def plain(self) -> dict[str, Any]:
+        """Return everything but the secret."""
+        return {name: getattr(self, name) for name in PLAIN_FIELDS}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One field that two people see differently."""
+
+    label: str
+    stored: str
+    yours: str
+
+
+class CredentialChangedError(ConflictError):
+    """Somebody else saved the credential meanwhile. ``differences`` says what; nothing was overwritten."""
+
+    def __init__(self, current: CloudCredential, differences: list[Difference]) -> None:
+        super().__init__(
+            _("“%(name)s” was changed by somebody else while you were editing it.") % {"name": current.name},
+            _("Compare the values below; nothing of yours was saved."),
+        )
+        self.current = current
+        self.differences = differences
+
+
+def differences(current: CloudCredential, values: CredentialValues) -> list[Difference]:
+    """Return the fields in which the stored row and the typed values differ, in the form's order."""
+    yours = values.plain()
+    return [
+        Difference(
+            label=str(CloudCredential._meta.get_field(name).verbose_name),
+            stored=_display(name, getattr(current, name)),
+            yours=_display(name, yours[name]),
+        )
+        for name in PLAIN_FIELDS
+        if getattr(current, name) != yours[name]
+    ]
+
+
+def _display(name: str, value: Any) -> str:
+    if name == "cloud":
+        return str(CloudName(value).label)
+    if name == "service":
+        return str(Service(value).label)
+    return str(value) if value not in (None, "") else "-"
+
+
+def readable(values: dict[str, Any]) -> dict[str, str]:
+    """Return plain values as text, fit for a log row."""
+    return {name: "" if value is None else str(value) for name, value in values.items()}

@@ -1,0 +1,85 @@
+"""Makes what the credential tests work with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+TENANT = "11111111-1111-1111-1111-111111111111"
+CLIENT = "22222222-2222-2222-2222-222222222222"
+OTHER = "99999999-9999-9999-9999-999999999999"
+SECRET = "Qx8~known.secret-of-the-tests_01"
+
+
+def make_device(mfk, *, serial="T1"):
+    """A designated device row."""
+    from cryptography.hazmat.primitives import serialization
+
+    from hsm.models import HsmDevice
+    from kmes.core.clock import now
+
+    return HsmDevice.objects.create(
+        serial=serial,
+        label="KMES",
+        manufacturer="tests",
+        model="tests",
+        firmware="1",
+        mfk_public_spki=mfk.public_key().public_bytes(
+            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+        ),
+        mfk_kcv="000000",
+        pmk_kcv="000000",
+        sentinel_hash="0" * 64,
+        is_designated=True,
+        last_seen_at=now(),
+    )
+
+
+def values(*, secret: str | None = None, **changes: Any):
+    """What a person typed for an ordinary Azure credential."""
+    from cloudcreds.values import CredentialValues
+    from kmes.core.secret_types import SecretText
+
+    typed = {"name": "Contoso", "tenant_id": TENANT, "client_id": CLIENT, **changes}
+    return CredentialValues(**typed, secret=SecretText(secret) if secret is not None else None)
+
+
+def typed(**changes: Any) -> dict[str, Any]:
+    """The same as form fields."""
+    return {
+        "name": "Contoso",
+        "service": "azure",
+        "cloud": "public",
+        "tenant_id": TENANT,
+        "client_id": CLIENT,
+        "secret": SECRET,
+        "secret_expires_on": "",
+        "authority_url": "",
+        "arm_url": "",
+        **changes,
+    }
+
+
+def make_group(credential, name="payments", *, url="https://kv-one.vault.azure.net"):
+    """A key group that pushes through the credential."""
+    from cloudcreds.models import KeyVault
+    from keygroups.models import KeyGroup
+
+    vault, _made = KeyVault.objects.get_or_create(credential=credential, url=url, defaults={"name": "kv-one"})
+    return KeyGroup.objects.create(
+        name=name, key_spec="RSA-2048", usage=["sign"], credential=credential, vault=vault, azure_name=name
+    )
+
+
+def open_sealed(credential, mfk) -> str:
+    """Open the stored secret as the device would."""
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import padding
+
+    from hsm.sealing import unseal
+
+    oaep = padding.OAEP(padding.MGF1(hashes.SHA1()), hashes.SHA1(), None)
+    return unseal(
+        bytes(credential.sealed_secret),
+        aad=credential.secret_context,
+        decrypt=lambda wrapped: mfk.decrypt(wrapped, oaep),
+    ).reveal()
