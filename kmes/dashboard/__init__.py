@@ -1,0 +1,1 @@
+"""Home page, health and metrics. Reads every layer below it; writes nothing."""

@@ -1,0 +1,229 @@
+"""Turns counts into the home page's tiles and first steps: words, gravity, and where each leads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from hsm.models import HsmDevice
+from kmes.dashboard import selectors
+from kmes.dashboard.heartbeats import Pulse
+from kmes.dashboard.selectors import CredentialCounts, RotationCounts, VersionCounts
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One thing that wants attention; ``colour`` is one of the four meanings of a badge."""
+
+    name: str
+    count: int
+    text: str
+    colour: str
+    url: str
+
+
+@dataclass(frozen=True)
+class FirstStep:
+    """One of the steps from an empty console to the first pushed key."""
+
+    title: str
+    text: str
+    url: str
+    is_done: bool
+
+
+@dataclass(frozen=True)
+class Overview:
+    """All the home page shows."""
+
+    tiles: list[Tile]
+    first_steps: list[FirstStep]
+    is_started: bool
+    pulse: Pulse
+    device: HsmDevice | None
+
+
+def build_overview(pulse: Pulse) -> Overview:
+    """Count everything once and say what wants attention, gravest first."""
+    credentials, rotations, versions = (
+        selectors.count_credentials(),
+        selectors.count_rotations(),
+        selectors.count_versions(),
+    )
+    device = selectors.find_designated_device()
+    tiles = [
+        *_process_tiles(pulse, device),
+        *_work_tiles(rotations),
+        *_credential_tiles(credentials),
+        *_version_tiles(versions),
+    ]
+    order = {"bad": 0, "warning": 1, "info": 2}
+    shown = sorted((tile for tile in tiles if tile.count), key=lambda tile: order[tile.colour])
+    steps = _first_steps(credentials, rotations, versions)
+    return Overview(shown, steps, all(step.is_done for step in steps), pulse, device)
+
+
+def _process_tiles(pulse: Pulse, device: HsmDevice | None) -> list[Tile]:
+    device_url = reverse("hsm:device")
+    if device is None:
+        text = _("No device is designated: keys can be neither made nor synchronized")
+        return [*_pulse_tiles(pulse), Tile("device", 1, text, "bad", reverse("hsm:configuration"))]
+    problem = ""
+    if pulse.device not in {"ok", "unknown"}:
+        problem = _("The device does not serve (%(code)s)") % {"code": pulse.device}
+    elif pulse.device == "unknown" and selectors.is_silent(device.last_seen_at):
+        problem = _("The device was not seen for some minutes")
+    return [*_pulse_tiles(pulse), Tile("device", int(bool(problem)), problem, "bad", device_url)]
+
+
+def _pulse_tiles(pulse: Pulse) -> list[Tile]:
+    jobs_url = reverse("jobs:list")
+    if not pulse.redis_up:
+        text = _("Redis does not answer: jobs wait until it is back, and nothing is lost")
+        return [Tile("redis", 1, text, "bad", jobs_url)]
+    return [
+        Tile(
+            "worker",
+            int(not pulse.workers),
+            _("No cloud worker has reported in the last minute: jobs wait"),
+            "bad",
+            jobs_url,
+        ),
+        # Without a worker nobody executes beat's scans, so beat's silence then says nothing.
+        Tile(
+            "beat",
+            int(bool(pulse.workers) and not pulse.beat_alive),
+            _("The scheduler is silent: rotations wait"),
+            "warning",
+            jobs_url,
+        ),
+    ]
+
+
+def _work_tiles(rotations: RotationCounts) -> list[Tile]:
+    failed, keks = selectors.count_failed_jobs(), selectors.keks_left_over().count()
+    return [
+        Tile(
+            "failed-jobs",
+            failed,
+            ngettext("job failed in the last 7 days", "jobs failed in the last 7 days", failed),
+            "bad",
+            f"{reverse('jobs:list')}?state=failed",
+        ),
+        Tile(
+            "late-rotations",
+            rotations.late,
+            ngettext("rotation is late", "rotations are late", rotations.late),
+            "bad",
+            f"{reverse('keygroups:keys')}?show=late",
+        ),
+        Tile(
+            "due-rotations",
+            rotations.soon,
+            ngettext("rotation falls due within 7 days", "rotations fall due within 7 days", rotations.soon),
+            "info",
+            f"{reverse('keygroups:keys')}?show=due",
+        ),
+        Tile(
+            "keks",
+            keks,
+            ngettext(
+                "ephemeral KEK may be left over in a vault", "ephemeral KEKs may be left over in a vault", keks
+            ),
+            "warning",
+            f"{reverse('logs:list')}?service=azure&category=kek",
+        ),
+    ]
+
+
+def _credential_tiles(counts: CredentialCounts) -> list[Tile]:
+    credentials_url = reverse("cloudcreds:list")
+    return [
+        Tile(
+            "expiring-secrets",
+            counts.expiring,
+            ngettext(
+                "client secret expires within 30 days", "client secrets expire within 30 days", counts.expiring
+            ),
+            "warning",
+            f"{credentials_url}?show=expiring",
+        ),
+        Tile(
+            "failing-credentials",
+            counts.failing,
+            ngettext("connection test failed", "connection tests failed", counts.failing),
+            "bad",
+            f"{credentials_url}?show=failing",
+        ),
+        Tile(
+            "untested-credentials",
+            counts.untested,
+            ngettext("credential was never tested", "credentials were never tested", counts.untested),
+            "info",
+            f"{credentials_url}?show=untested",
+        ),
+        Tile(
+            "unseen-vaults",
+            counts.vaults_unseen,
+            ngettext("vault was never reached", "vaults were never reached", counts.vaults_unseen),
+            "info",
+            f"{credentials_url}?show=unseen",
+        ),
+    ]
+
+
+def _version_tiles(counts: VersionCounts) -> list[Tile]:
+    keys_url = reverse("keygroups:keys")
+    return [
+        Tile(
+            "expiring-versions",
+            counts.expiring,
+            ngettext(
+                "active version expires within 30 days", "active versions expire within 30 days", counts.expiring
+            ),
+            "warning",
+            f"{keys_url}?show=expiring",
+        ),
+        Tile(
+            "missing-versions",
+            counts.missing,
+            ngettext("version is missing in its vault", "versions are missing in their vaults", counts.missing),
+            "bad",
+            f"{keys_url}?show=missing",
+        ),
+    ]
+
+
+def _first_steps(
+    credentials: CredentialCounts, rotations: RotationCounts, versions: VersionCounts
+) -> list[FirstStep]:
+    keys_url = reverse("keygroups:keys")
+    return [
+        FirstStep(
+            _("Add a cloud credential"),
+            _("The app registration this console pushes through: tenant, client and its secret."),
+            reverse("cloudcreds:add"),
+            credentials.credentials > 0,
+        ),
+        FirstStep(
+            _("Make a key group"),
+            _("A group is one Azure key: it says which type, which vault and how often to rotate."),
+            reverse("keygroups:group_add"),
+            rotations.groups > 0,
+        ),
+        FirstStep(
+            _("Create a key"),
+            _("Right-click the group > Create > Random. The key is made in the HSM."),
+            keys_url,
+            versions.pushed > 0 or selectors.has_keys(),
+        ),
+        FirstStep(
+            _("Synchronize it"),
+            _("Right-click the key > Cloud > Synchronize. It becomes a version in the vault."),
+            keys_url,
+            versions.pushed > 0,
+        ),
+    ]

@@ -1,0 +1,83 @@
+"""What worker and beat last said of themselves, read from Redis with short time-outs. Writes nothing.
+
+Workers write ``kmes:heartbeat:worker:<host>`` (JSON: ``at``, ``device`` = "ok" or an error code)
+and ``kmes:heartbeat:beat``, each with an expiry, so that a key that exists is a process that lives.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+
+import redis
+from django.conf import settings
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+WORKER_PREFIX = "kmes:heartbeat:worker:"
+BEAT_KEY = "kmes:heartbeat:beat"
+TIMEOUT_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class WorkerPulse:
+    """One worker's last sign of life. ``device`` is "ok" or the device's error code."""
+
+    host: str
+    at: datetime | None
+    device: str
+
+
+@dataclass(frozen=True)
+class Pulse:
+    """All signs of life at one moment; without Redis nothing is known of anybody."""
+
+    redis_up: bool
+    beat_alive: bool = False
+    workers: tuple[WorkerPulse, ...] = ()
+
+    @property
+    def device(self) -> str:
+        """Return "ok" when a living worker has the device, else an error code, "unknown" without a worker."""
+        states = [worker.device for worker in self.workers]
+        if "ok" in states:
+            return "ok"
+        return states[0] if states else "unknown"
+
+
+def read_pulse() -> Pulse:
+    """Ask Redis for all heartbeats; takes about a second at most when Redis hangs."""
+    # One try only: a probe that retries reports late, and the prober retries anyway.
+    client = redis.Redis.from_url(
+        settings.KMES_REDIS_URL,
+        socket_timeout=TIMEOUT_SECONDS,
+        socket_connect_timeout=TIMEOUT_SECONDS,
+        retry=Retry(NoBackoff(), 0),
+        decode_responses=True,
+    )
+    try:
+        client.ping()
+        keys = sorted(client.scan_iter(match=f"{WORKER_PREFIX}*", count=1000))
+        values = client.mget([BEAT_KEY, *keys])
+    except (redis.RedisError, OSError, UnicodeDecodeError):
+        return Pulse(redis_up=False)
+    finally:
+        client.close()
+    workers = tuple(
+        _worker(key.removeprefix(WORKER_PREFIX), value)
+        for key, value in zip(keys, values[1:], strict=True)
+        if value is not None
+    )
+    return Pulse(redis_up=True, beat_alive=values[0] is not None, workers=workers)
+
+
+def _worker(host: str, value: str) -> WorkerPulse:
+    """Read one heartbeat; an unreadable one is a living worker of whose device nothing is known."""
+    try:
+        content = json.loads(value)
+        at = datetime.fromisoformat(str(content["at"]))
+        device = str(content["device"])
+    except (ValueError, KeyError, TypeError):
+        return WorkerPulse(host=host, at=None, device="unknown")
+    return WorkerPulse(host=host, at=at, device=device)

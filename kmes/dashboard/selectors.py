@@ -1,0 +1,134 @@
+"""What the home page counts: jobs, rotations, expiries, left-overs, first steps. Reads only.
+
+Each function is one query, so that the page's cost stays the same however much there is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
+
+from cloudcreds.models import CloudCredential
+from cloudcreds.selectors import expiring
+from hsm.models import HsmDevice
+from jobs.choices import FINAL_STATES, JobState, KekState
+from jobs.models import EphemeralKek, Job, RotationSlot
+from keygroups.choices import VersionState
+from keygroups.models import CloudVersion, Key, KeyGroup
+from kmes.core.clock import now
+
+FAILED_JOBS_DAYS = 7
+DUE_DAYS = 7
+EXPIRY_DAYS = 30
+RECENT_JOBS = 8
+# The scan looks once a minute and a rotation takes seconds; what is still open after this is late.
+LATE_AFTER = timedelta(minutes=15)
+
+
+@dataclass(frozen=True)
+class RotationCounts:
+    """How many groups there are, and how their rotations stand."""
+
+    groups: int
+    late: int
+    soon: int
+
+
+@dataclass(frozen=True)
+class CredentialCounts:
+    """How many credentials there are, and which of them want attention."""
+
+    credentials: int
+    expiring: int
+    failing: int
+    untested: int
+    vaults_unseen: int
+
+
+@dataclass(frozen=True)
+class VersionCounts:
+    """How many versions were ever pushed, and how many live ones expire soon."""
+
+    pushed: int
+    expiring: int
+    missing: int
+
+
+def recent_jobs(limit: int = RECENT_JOBS) -> list[Job]:
+    """Return the newest jobs of everybody."""
+    return list(Job.objects.all()[:limit])
+
+
+def count_failed_jobs() -> int:
+    """Count the jobs of the last seven days that failed, wholly or in part."""
+    return Job.objects.filter(
+        state__in=[JobState.FAILED, JobState.PARTLY_FAILED],
+        finished_at__gte=now() - timedelta(days=FAILED_JOBS_DAYS),
+        # A failure that was retried is the new job's business.
+        retries__isnull=True,
+    ).count()
+
+
+def keks_left_over() -> QuerySet[EphemeralKek]:
+    """Return the KEKs that may still stand in a vault although their job has ended."""
+    return EphemeralKek.objects.filter(state__in=[KekState.PLANNED, KekState.LIVE], job__state__in=FINAL_STATES)
+
+
+def count_rotations() -> RotationCounts:
+    """Count late rotations and those that fall due within seven days.
+
+    Late: the scan passed the due moment over, or a due moment was served and no rotation has
+    succeeded since (``last_rotated_at`` is set on success only).
+    """
+    moment = now()
+    unserved = RotationSlot.objects.filter(group=OuterRef("pk"), due_at__lte=moment - LATE_AFTER).filter(
+        Q(group__last_rotated_at__isnull=True) | Q(group__last_rotated_at__lt=F("due_at"))
+    )
+    late = Q(rotate=True) & (Q(next_due_at__lt=moment - LATE_AFTER) | Q(has_unserved=True))
+    soon = Q(rotate=True, next_due_at__gte=moment, next_due_at__lte=moment + timedelta(days=DUE_DAYS))
+    counts = KeyGroup.objects.annotate(has_unserved=Exists(unserved)).aggregate(
+        groups=Count("pk"), late=Count("pk", filter=late), soon=Count("pk", filter=soon)
+    )
+    return RotationCounts(**counts)
+
+
+def count_credentials() -> CredentialCounts:
+    """Count credentials whose secret expires, whose test failed, or that nobody has tested."""
+    unseen = Q(vaults__isnull=False, vaults__seen_at__isnull=True)
+    counts = CloudCredential.objects.aggregate(
+        credentials=Count("pk", distinct=True),
+        expiring=Count("pk", filter=expiring(), distinct=True),
+        failing=Count("pk", filter=Q(last_test_ok=False), distinct=True),
+        untested=Count("pk", filter=Q(last_tested_at__isnull=True), distinct=True),
+        vaults_unseen=Count("vaults", filter=unseen, distinct=True),
+    )
+    return CredentialCounts(**counts)
+
+
+def count_versions() -> VersionCounts:
+    """Count versions pushed, those of them that expire within thirty days, and those found missing."""
+    until = now() + timedelta(days=EXPIRY_DAYS)
+    counts = CloudVersion.objects.aggregate(
+        pushed=Count("pk", filter=~Q(azure_version="")),
+        # A superseded version is meant to run out.
+        expiring=Count("pk", filter=Q(state=VersionState.ACTIVE, expires_at__lte=until)),
+        missing=Count("pk", filter=Q(state=VersionState.MISSING)),
+    )
+    return VersionCounts(**counts)
+
+
+def has_keys() -> bool:
+    """Return whether any key was ever made here."""
+    return Key.objects.exists()
+
+
+def find_designated_device() -> HsmDevice | None:
+    """Return the designated device's row, or None."""
+    return HsmDevice.objects.filter(is_designated=True).first()
+
+
+def is_silent(seen_at: datetime | None, *, after: timedelta = timedelta(minutes=5)) -> bool:
+    """Return whether a device was not seen for longer than ``after``."""
+    return seen_at is None or seen_at < now() - after

@@ -1,0 +1,21 @@
+"""The home page: what needs attention, the first steps, and what happened lately."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from kmes.accounts.rights import Right, right_required
+from kmes.dashboard.attention import build_overview
+from kmes.dashboard.heartbeats import read_pulse
+from kmes.dashboard.selectors import recent_jobs
+
+
+@require_safe
+@right_required(Right.CONSOLE_READ)
+def home(request: HttpRequest) -> HttpResponse:
+    """Show the dashboard; htmx asks for its content alone to keep it fresh."""
+    context = {"overview": build_overview(read_pulse()), "jobs": recent_jobs()}
+    is_fragment = request.htmx and not request.htmx.boosted  # type: ignore[attr-defined]
+    return render(request, "dashboard/_overview.html" if is_fragment else "dashboard/home.html", context)

@@ -1,0 +1,173 @@
+"""What /healthz, /readyz and /metrics tell, with Redis up and down; real Redis, no stand-ins of ours."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import redis
+
+from tests import services as test_services
+from tests.cloudcreds.conftest import device_row, mfk, people
+
+__all__ = ["device_row", "mfk", "people"]
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def heart(redis_server):
+    """A client of the real Redis, emptied of heartbeats before and after."""
+    client = redis.Redis.from_url(redis_server)
+
+    def clear() -> None:
+        for key in client.scan_iter("kmes:heartbeat:*"):
+            client.delete(key)
+
+    clear()
+    yield client
+    clear()
+    client.close()
+
+
+@pytest.fixture
+def no_redis(settings):
+    """An address where no Redis listens."""
+    settings.KMES_REDIS_URL = f"redis://127.0.0.1:{test_services.free_port()}/0"
+
+
+def beat(heart, *, device="ok", host="one") -> None:
+    from kmes.core.clock import now
+
+    word = json.dumps({"at": now().isoformat(), "device": device})
+    heart.set(f"kmes:heartbeat:worker:{host}", word, ex=60)
+    heart.set("kmes:heartbeat:beat", word, ex=60)
+
+
+def test_healthz_answers_while_everything_else_is_down(client, no_redis) -> None:
+    answer = client.get("/healthz")
+    assert (answer.status_code, answer.content) == (200, b"ok\n")
+
+
+def test_healthz_asks_the_database_nothing(client, django_assert_num_queries) -> None:
+    with django_assert_num_queries(0):
+        assert client.head("/healthz").status_code == 200
+
+
+def test_ready_when_database_redis_worker_and_device_serve(client, heart) -> None:
+    beat(heart)
+    answer = client.get("/readyz")
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "ready": True,
+        "checks": {"database": "ok", "redis": "ok", "worker": "ok", "device": "ok", "beat": "ok"},
+        "workers": 1,
+    }
+    assert "no-cache" in answer["Cache-Control"]
+
+
+def test_not_ready_when_redis_is_down_and_nothing_is_claimed_about_the_rest(client, no_redis) -> None:
+    answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json()["checks"] == {
+        "database": "ok",
+        "redis": "unreachable",
+        "worker": "unknown",
+        "device": "unknown",
+        "beat": "unknown",
+    }
+    assert "127.0.0.1" not in answer.content.decode()
+
+
+def test_not_ready_without_a_worker(client, heart) -> None:
+    answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json()["checks"]["worker"] == "silent"
+
+
+def test_not_ready_when_no_worker_has_its_device(client, heart) -> None:
+    beat(heart, device="replaced")
+    answer = client.get("/readyz")
+    assert (answer.status_code, answer.json()["checks"]["device"]) == (503, "replaced")
+    beat(heart, device="ok", host="two")
+    assert client.get("/readyz").status_code == 200
+
+
+@pytest.mark.parametrize("word", ["", "not json", "[]", "{}", '{"at": "x", "device": "ok"}', '"\ud83d"'])
+def test_an_unreadable_heartbeat_is_a_worker_without_a_known_device(client, heart, word: str) -> None:
+    heart.set("kmes:heartbeat:worker:odd", word.encode("utf-8", "surrogatepass"), ex=60)
+    answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json()["checks"]["device"] == "unknown"
+
+
+def test_not_ready_when_the_database_is_gone(client, heart, monkeypatch) -> None:
+    from django.db import OperationalError, connection
+
+    beat(heart)
+
+    def refuse(*_arguments: object, **_named: object) -> None:
+        raise OperationalError("password=hunter2 host=db")
+
+    monkeypatch.setattr(connection, "cursor", refuse)
+    answer = client.get("/readyz")
+    assert (answer.status_code, answer.json()["checks"]["database"]) == (503, "unreachable")
+    assert "hunter2" not in answer.content.decode()
+
+
+def test_metrics_count_jobs_rows_and_rotations(client, heart, device_row) -> None:
+    from jobs.models import Job
+    from kmes.core.actor import SYSTEM
+    from kmes.core.clock import now
+    from logging_reports.services import record
+
+    beat(heart)
+    Job.objects.create(kind="self_test", actor_name="a", trigger="user", run_after=now())
+    record("azure.key_imported", actor=SYSTEM)
+    record("azure.call_failed", actor=SYSTEM)
+    lines = client.get("/metrics").content.decode().splitlines()
+    assert 'kmes_jobs{kind="self_test",state="queued"} 1.0' in lines
+    assert 'kmes_azure_log_rows_last_hour{severity="error"} 1.0' in lines
+    assert 'kmes_azure_log_rows_last_hour{severity="warning"} 0.0' in lines
+    assert 'kmes_log_sequence{service="azure"} 2.0' in lines
+    assert "kmes_rotations_late 0.0" in lines
+    assert 'kmes_up{part="device"} 1.0' in lines
+
+
+def test_metrics_tell_that_redis_is_down(client, no_redis) -> None:
+    assert 'kmes_up{part="redis"} 0.0' in client.get("/metrics").content.decode()
+
+
+@pytest.mark.parametrize(
+    "asked_from",
+    [
+        {"REMOTE_ADDR": "192.0.2.7"},
+        {"REMOTE_ADDR": ""},
+        {"REMOTE_ADDR": "127.0.0.1", "HTTP_X_FORWARDED_FOR": "192.0.2.7"},
+        {"REMOTE_ADDR": "127.0.0.1", "HTTP_FORWARDED": "for=192.0.2.7"},
+        {"REMOTE_ADDR": "192.0.2.7", "HTTP_AUTHORIZATION": "Bearer "},
+        {"REMOTE_ADDR": "192.0.2.7", "HTTP_AUTHORIZATION": "Bearer wrong"},
+        {"REMOTE_ADDR": "192.0.2.7", "HTTP_AUTHORIZATION": "Bearer \u00fc"},
+    ],
+)
+def test_metrics_are_not_for_strangers(client, heart, tmp_path, monkeypatch, asked_from) -> None:
+    assert client.get("/metrics", **asked_from).status_code == 403
+    token = tmp_path / "token"
+    token.write_text("right-token\n")
+    monkeypatch.setenv("KMES_METRICS_TOKEN_FILE", str(token))
+    assert client.get("/metrics", **asked_from).status_code == 403
+    token.write_text("\n")
+    assert client.get("/metrics", **asked_from).status_code == 403
+
+
+def test_metrics_are_for_who_has_the_token(client, heart, tmp_path, monkeypatch) -> None:
+    token = tmp_path / "token"
+    token.write_text("right-token\n")
+    monkeypatch.setenv("KMES_METRICS_TOKEN_FILE", str(token))
+    answer = client.get("/metrics", REMOTE_ADDR="192.0.2.7", HTTP_AUTHORIZATION="Bearer right-token")
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
+def test_probes_are_read_only(client, path: str) -> None:
+    assert client.post(path).status_code == 405
