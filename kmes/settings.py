@@ -132,10 +132,11 @@ if "sqlite3" in DATABASES["default"]["ENGINE"]:
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
         "init_command": (
-            f"PRAGMA journal_mode={_sqlite_journal_mode()};PRAGMA synchronous=FULL;"
-            "PRAGMA journal_size_limit=67108864;"
+            f"PRAGMA journal_mode={_sqlite_journal_mode()};PRAGMA synchronous=FULL;PRAGMA journal_size_limit=67108864;"
         ),
     }
+    # Tests use a file as well: worker processes and lease threads must see the same rows.
+    DATABASES["default"]["TEST"] = {"NAME": str(KMES_STATE_DIR / "test.sqlite3")}
 else:
     DATABASES["default"]["CONN_MAX_AGE"] = env.int("KMES_DATABASE_CONN_MAX_AGE", 60)
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True

@@ -71,7 +71,7 @@ class Draft:
         object.__setattr__(self, "kind", find_event(self.event))
 
 
-def record(  # noqa: PLR0913 - the columns of a row
+def record(
     event: str,
     *,
     actor: Actor,

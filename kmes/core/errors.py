@@ -16,6 +16,7 @@ class KmesError(Exception):
         remedy: one sentence, what to do about it (may be empty).
         retryable: whether the same call may succeed later without anybody changing anything.
         code: a short stable word for tests, filters and metrics.
+
     """
 
     code = "error"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 import django
@@ -24,21 +25,25 @@ def migrate_where_needed() -> None:
         call_command("migrate", interactive=False, verbosity=0)
 
 
-def main() -> int:
-    """Do the steps in order; the first that fails ends it."""
-    step = "reading the settings"
+STEPS: dict[str, tuple[str, Callable[[], object]]] = {
+    "database": ("Bringing the database up to date", migrate_where_needed),
+    "device": ("Initialising the device", lambda: call_command("hsm_init")),
+    "admins": ("Creating the first administrators", lambda: call_command("create_admins")),
+}
+
+
+def main(names: list[str]) -> int:
+    """Do the named steps, or all, in order; the first that fails ends it."""
+    label = "Reading the settings"
     try:
         django.setup()
-        step = "bringing the database up to date"
-        migrate_where_needed()
-        step = "initialising the device"
-        call_command("hsm_init")
-        step = "creating the first administrators"
-        call_command("create_admins")
+        for name in names or STEPS:
+            label, action = STEPS[name]
+            action()
     except Exception as error:  # noqa: BLE001 - whatever it is, the person gets one sentence
         _keep_traceback()
         text = " ".join(str(error).split()) or type(error).__name__
-        print(f"{step[0].upper()}{step[1:]} failed: {text}", file=sys.stderr)
+        print(f"{label} failed: {text}", file=sys.stderr)
         return 1
     return 0
 
@@ -46,10 +51,12 @@ def main() -> int:
 def _keep_traceback() -> None:
     """Keep the details for who looks for them."""
     if settings.configured:
-        path = Path(settings.KMES_STATE_DIR) / "log" / "prepare.log"
-        with path.open("a") as log:
-            traceback.print_exc(file=log)
+        folder = Path(settings.KMES_STATE_DIR) / "log"
+        # A container has no log folder; there the sentence must do.
+        if folder.is_dir():
+            with (folder / "prepare.log").open("a") as log:
+                traceback.print_exc(file=log)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

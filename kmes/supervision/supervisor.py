@@ -125,6 +125,7 @@ class Supervisor:
         self._start("web")
         self._await_web()
         self._start("worker", "beat", "reports")
+        self._show_welcome()
         self._await_parts()
 
     def _is_prepared(self, stamp: Path, fingerprint: str) -> bool:
@@ -178,29 +179,33 @@ class Supervisor:
         done = self._turn_until(lambda: readiness.answers(port) or self._hopeless() is not None, START_SECONDS)
         if hopeless := self._hopeless():
             raise StartError(hopeless)
-        if done:
-            show(f"The first page is there: {self.instance.url}")
-        elif not self.signals:
+        if not done and not self.signals:
             show(f"The console gives no answer at {self.instance.url} yet; see {self.instance.path('log', 'web.log')}.")
 
-    def _await_parts(self) -> None:
-        """Wait until database, Redis, worker and device serve, then say what a first user needs."""
-        if "web" in self.children:
-            port = self.instance.web_port
-            if not self._turn_until(lambda: readiness.failing_parts(port) == [], READY_SECONDS) and not self.signals:
-                parts = readiness.failing_parts(port)
-                show(f"Not ready yet: {', '.join(parts or ['no answer'])}. See {self.instance.path('log')}.")
+    def _show_welcome(self) -> None:
+        """Say where the console is and who may sign in first."""
         if self.signals:
             return
         show("")
-        show(f"  Console        {self.instance.url}")
+        show(f"  Console         {self.instance.url}")
         for line in self.notes.strip().splitlines():
             show(f"  {line}")
         if self.instance.stand_in_url:
-            show(f'  Azure stand-in {self.instance.stand_in_url}  (README, "The five-minute tour")')
-        show(f"  Logs           {self.instance.path('log')}")
+            show(f"  Azure stand-in  {self.instance.stand_in_url} (see the README's tour)")
+        show(f"  Logs            {self.instance.path('log')}")
         show("  Ctrl-C stops everything; the state stays.")
         show("")
+
+    def _await_parts(self) -> None:
+        """Wait until database, Redis, worker and device serve; the console is usable meanwhile."""
+        if "web" not in self.children:
+            return
+        port = self.instance.web_port
+        if self._turn_until(lambda: readiness.failing_parts(port) == [], READY_SECONDS):
+            show("All parts are ready.")
+        elif not self.signals:
+            parts = readiness.failing_parts(port)
+            show(f"Not ready yet: {', '.join(parts or ['no answer'])}. See {self.instance.path('log')}.")
 
     # --- Stop -------------------------------------------------------------------------------
     def _stop_all(self) -> None:

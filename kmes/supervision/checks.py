@@ -1,0 +1,114 @@
+"""What `make test` does: every check and test of the project, one after the other.
+
+A failing check does not hide the next; the last lines say which failed. Must run the same on a
+developer's machine and in CI.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+TYPED = ("hsm", "cloudcreds", "keygroups", "jobs", "logging_reports", "kmes", "azure_emulator")
+# Where two databases could differ: conditional updates, constraints, triggers, transactions.
+DATA_TESTS = ("tests/keygroups", "tests/jobs", "tests/logging_reports", "tests/cloudcreds")
+BROWSER_TESTS = "tests/browser"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One command, and what it needs in its environment beyond ours."""
+
+    name: str
+    command: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def _tool(name: str, *arguments: str) -> tuple[str, ...]:
+    return (str(Path(sys.executable).parent / name), *arguments)
+
+
+def _manage(*arguments: str) -> tuple[str, ...]:
+    return (sys.executable, "-W", "error::DeprecationWarning:kmes", "manage.py", *arguments)
+
+
+def lint_checks(state: Path) -> list[Check]:
+    """Return the checks that run no code of a test."""
+    templates = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("templates/**/*.html"))
+    settings = {"KMES_STATE_DIR": str(state), "KMES_INSECURE_HTTP": "0", "KMES_PROCESS": "manage"}
+    production = {**settings, "KMES_PROCESS": "web", "KMES_ALLOWED_HOSTS": "console.example"}
+    return [
+        Check("ruff check", _tool("ruff", "check", "--quiet", ".")),
+        Check("ruff format", _tool("ruff", "format", "--check", "--quiet", ".")),
+        Check("layers", _tool("lint-imports", "--no-cache")),
+        Check("templates", _tool("djade", "--check", "--target-version", "5.2", *templates)),
+        Check("migrations", _manage("makemigrations", "--check", "--dry-run"), settings),
+        Check("deployment", _manage("check", "--deploy", "--fail-level", "WARNING"), production),
+    ]
+
+
+def type_checks(state: Path) -> list[Check]:
+    """Return the type check; its Django plugin reads the settings."""
+    return [Check("types", _tool("mypy", *TYPED), {"KMES_STATE_DIR": str(state)})]
+
+
+def test_checks() -> list[Check]:
+    """Return the test runs: everything on SQLite, data behaviour on PostgreSQL, pages in a browser."""
+    pytest = _tool("pytest", "-q")
+    data = [folder for folder in DATA_TESTS if (ROOT / folder).is_dir()]
+    return [
+        Check("tests (SQLite)", (*pytest, "-n", "2", "--ignore", BROWSER_TESTS, "tests")),
+        Check("tests (PostgreSQL)", (*pytest, "-n", "2", *data), {"KMES_TEST_DATABASE": "postgres"}),
+        Check("tests (browser)", (*pytest, BROWSER_TESTS)),
+    ]
+
+
+def run(checks: list[Check]) -> int:
+    """Run the checks in order and say at the end what failed; returns the exit code."""
+    failed = []
+    for check in checks:
+        started = time.monotonic()
+        print(f"--- {check.name}", flush=True)
+        done = subprocess.run(
+            check.command,
+            cwd=ROOT,
+            env={**os.environ, **check.environment},
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+        if done.returncode:
+            failed.append(check.name)
+        print(
+            f"--- {check.name}: {'FAILED' if done.returncode else 'ok'}, {time.monotonic() - started:.1f} s", flush=True
+        )
+    print(f"failed: {', '.join(failed)}" if failed else f"all {len(checks)} checks passed", flush=True)
+    return 1 if failed else 0
+
+
+def main() -> int:
+    """Run the group of checks named on the command line."""
+    parser = argparse.ArgumentParser(description="Run the project's checks.")
+    parser.add_argument("group", choices=("all", "lint", "types", "tests"))
+    group = parser.parse_args().group
+    with tempfile.TemporaryDirectory(prefix="kmes-checks-") as folder:
+        state = Path(folder)
+        chosen = []
+        if group in {"all", "lint"}:
+            chosen += lint_checks(state)
+        if group in {"all", "types"}:
+            chosen += type_checks(state)
+        if group in {"all", "tests"}:
+            chosen += test_checks()
+        return run(chosen)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
