@@ -1,0 +1,69 @@
+"""Makes the rows the job tests work with, through the services a page would call."""
+
+from __future__ import annotations
+
+from cloudcreds.models import CloudCredential, KeyVault
+from hsm.sealing import seal
+from hsm.services import designated_device
+from jobs import execution, services
+from jobs.models import Job
+from keygroups import lifecycle
+from keygroups.models import Key, KeyGroup
+from kmes.core.clock import now
+from kmes.core.ids import new_uuid
+from kmes.core.secret_types import SecretText
+
+TENANT = "11111111-1111-1111-1111-111111111111"
+CLIENT = "22222222-2222-2222-2222-222222222222"
+
+
+def make_credential(url, *, actor, name="Contoso", secret="emulator-secret", tenant=TENANT, client=CLIENT):
+    """A credential row whose secret is sealed as the web process does it."""
+    credential = CloudCredential(
+        id=new_uuid(),
+        name=name,
+        cloud="custom",
+        tenant_id=tenant,
+        client_id=client,
+        authority_url=url,
+        arm_url=url,
+        secret_set_at=now(),
+    )
+    credential.sealed_secret = seal(
+        SecretText(secret),
+        aad=credential.secret_context,
+        mfk_public_spki=bytes(designated_device().mfk_public_spki),
+    )
+    credential.save()
+    return credential
+
+
+def make_group(credential, vault_url, *, name, spec="P-256", usage=("sign",), **values):
+    """A key group with its vault."""
+    vault, _ = KeyVault.objects.get_or_create(
+        credential=credential, url=vault_url.rstrip("/"), defaults={"name": "kv"}
+    )
+    group = KeyGroup.objects.create(
+        name=name, key_spec=spec, usage=list(usage), credential=credential, vault=vault, azure_name=name, **values
+    )
+    lifecycle.schedule_rotation(group=group, anchor_at=now())
+    return group
+
+
+def work(job: Job) -> Job:
+    """Run a job as a worker does, to where it stops by itself."""
+    execution.execute(job.pk, owner="test-worker")
+    job.refresh_from_db()
+    return job
+
+
+def make_keys(group, *names, actor) -> list[Key]:
+    """Make keys by a create job."""
+    job = work(services.request_create_keys(group=group, names=list(names), actor=actor))
+    assert job.state == "succeeded", job.error_what
+    return list(group.keys.filter(name__in=names).order_by("created_at"))
+
+
+def messages(job) -> list[str]:
+    """The lines of a job's log."""
+    return list(job.messages.values_list("text", flat=True))

@@ -1,0 +1,93 @@
+"""Claims, leases and fences: one worker at a time, and none that was thought dead may write."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def job(db):
+    from jobs.models import Job
+    from kmes.core.clock import now
+
+    return Job.objects.create(kind="self_test", actor_name="ada", trigger="user", run_after=now())
+
+
+def test_only_one_of_two_workers_gets_a_job(job):
+    from jobs import lifecycle
+
+    assert lifecycle.claim(job.pk, owner="a") is not None
+    assert lifecycle.claim(job.pk, owner="b") is None
+
+
+def test_a_job_whose_lease_ran_out_goes_to_the_next_worker_and_the_old_one_may_not_write(job):
+    from jobs import lifecycle
+    from jobs.models import Job
+    from kmes.core.clock import now
+
+    old = lifecycle.claim(job.pk, owner="a")
+    Job.objects.filter(pk=job.pk).update(lease_until=now() - timedelta(seconds=1))
+    new = lifecycle.claim(job.pk, owner="b")
+    assert new.fence == old.fence + 1
+    with pytest.raises(lifecycle.LeaseLost):
+        lifecycle.renew(old)
+    with pytest.raises(lifecycle.LeaseLost):
+        lifecycle.finish(old, "succeeded")
+    lifecycle.finish(new, "succeeded")
+    assert Job.objects.get(pk=job.pk).state == "succeeded"
+
+
+def test_a_fenced_write_of_a_stale_worker_is_rolled_back(job):
+    from jobs import lifecycle
+    from jobs.models import Job, JobMessage
+    from kmes.core.clock import now
+
+    old = lifecycle.claim(job.pk, owner="a")
+    Job.objects.filter(pk=job.pk).update(fence=9)
+    with pytest.raises(lifecycle.LeaseLost), lifecycle.fenced(old):
+        JobMessage.objects.create(job=job, at=now(), text="never")
+    assert not job.messages.exists()
+
+
+def test_two_jobs_on_one_azure_key_do_not_run_at_once(job):
+    from jobs import lifecycle
+    from jobs.models import Job
+    from kmes.core.clock import now
+
+    Job.objects.filter(pk=job.pk).update(azure_lock="https://v/k")
+    other = Job.objects.create(
+        kind="self_test", actor_name="ada", trigger="user", run_after=now(), azure_lock="https://v/k"
+    )
+    held = lifecycle.claim(job.pk, owner="a")
+    assert lifecycle.claim(other.pk, owner="b") is None
+    other.refresh_from_db()
+    assert (other.state, other.waiting_for) == ("queued", "another job on the same Azure key")
+    lifecycle.finish(held, "succeeded")
+    job.refresh_from_db()
+    assert lifecycle.next_in_line(job) == other.pk
+    assert lifecycle.claim(other.pk, owner="b") is not None
+
+
+def test_a_job_is_not_claimed_before_its_time(job):
+    from jobs import lifecycle
+    from jobs.models import Job
+    from kmes.core.clock import now
+
+    Job.objects.filter(pk=job.pk).update(run_after=now() + timedelta(minutes=1))
+    assert lifecycle.claim(job.pk, owner="a") is None
+
+
+def test_the_scan_finds_what_nobody_claimed_and_what_nobody_finishes(job):
+    from jobs import lifecycle, scans
+    from jobs.models import Job
+    from kmes.core.clock import now
+
+    assert scans.jobs_to_poke() == [job.pk]
+    lifecycle.claim(job.pk, owner="a")
+    assert scans.jobs_to_poke() == []
+    Job.objects.filter(pk=job.pk).update(lease_until=now() - timedelta(seconds=1))
+    assert scans.jobs_to_poke() == [job.pk]
