@@ -6,7 +6,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from kmes.accounts.rights import Right, right_required
+from kmes.accounts.rights import Right
+from kmes.ui.access import right_required
 from kmes.dashboard.attention import build_overview
 from kmes.dashboard.heartbeats import read_pulse
 from kmes.dashboard.selectors import recent_jobs

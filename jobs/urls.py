@@ -1,0 +1,6 @@
+"""Paths of Jobs."""
+
+from __future__ import annotations
+
+app_name = "jobs"
+urlpatterns: list = []

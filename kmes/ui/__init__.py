@@ -1,0 +1,1 @@
+"""The console's shell: access, menus, navigation, tables, template tags. Knows no object of the business."""

@@ -1,0 +1,51 @@
+"""Who may call a view: signed in, and with the right. The page that refuses names what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import resolve_url
+from django.utils.translation import gettext as _
+from django_htmx.http import HttpResponseClientRedirect
+
+from kmes.core.errors import PermissionRefused
+
+View = Callable[..., HttpResponseBase]
+
+
+def right_required(right: str) -> Callable[[View], View]:
+    """Let only signed-in users with ``right`` call the view.
+
+    Strangers are led to the sign-in page and back; a user without the right gets the 403 page,
+    which ``ConsoleMiddleware`` makes of the PermissionRefused raised here.
+    """
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            user: Any = request.user
+            if not user.is_authenticated:
+                return _lead_to_sign_in(request)
+            if not user.has_right(right):
+                raise PermissionRefused(
+                    _("%(name)s lacks the right “%(right)s”.") % {"name": user.get_username(), "right": right},
+                    _("Ask an administrator for a role that has it."),
+                )
+            return view(request, *args, **kwargs)
+
+        return guarded
+
+    return decorate
+
+
+def _lead_to_sign_in(request: HttpRequest) -> HttpResponse:
+    """Redirect the whole page, also where htmx asked for a piece of it."""
+    if request.headers.get("HX-Request") == "true":
+        page = request.headers.get("HX-Current-URL", "/")
+        path = "/" + page.split("://", 1)[-1].partition("/")[2]
+        return HttpResponseClientRedirect(f"{resolve_url('accounts:login')}?next={path}")
+    return redirect_to_login(request.get_full_path())

@@ -1,0 +1,112 @@
+"""The one list of what can be done with an object. Menus, ⋮ buttons and toolbars all read it.
+
+Each app registers its actions when it is loaded; nothing here knows what an object is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from django.utils.functional import Promise
+
+Target = Literal["key", "group", "groups", "credential", "credentials", "job", "version"]
+Method = Literal["link", "dialog", "copy"]
+
+
+def _never(_obj: Any) -> str:
+    return ""
+
+
+def _always(_obj: Any) -> bool:
+    return True
+
+
+@dataclass(frozen=True, kw_only=True)
+class MenuAction:
+    """One entry of an object's menu.
+
+    ``url`` gives the address of the page that does or confirms it; with ``method`` "copy" it gives
+    the text to copy. ``disabled_reason`` says why it can't be done now ("" when it can); such an
+    entry stays in the menu. ``shown`` leaves an entry out where it makes no sense at all.
+    """
+
+    name: str
+    target: Target
+    label: str | Promise
+    url: Callable[[Any], str]
+    submenu: str | Promise = ""
+    right: str = ""
+    method: Method = "link"
+    danger: bool = False
+    disabled_reason: Callable[[Any], str] = _never
+    shown: Callable[[Any], bool] = _always
+    order: int = 100
+
+
+@dataclass(frozen=True)
+class MenuItem:
+    """An action ready to be shown for one object."""
+
+    name: str
+    label: str
+    url: str
+    method: Method
+    danger: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class MenuGroup:
+    """Items that stand together: a submenu when it has a label, else plain entries."""
+
+    label: str
+    items: list[MenuItem] = field(default_factory=list)
+
+
+_registry: dict[tuple[str, str], MenuAction] = {}
+
+
+def register(*actions: MenuAction) -> None:
+    """Add actions; the same target and name again replaces the entry (apps may be loaded twice)."""
+    for action in actions:
+        _registry[action.target, action.name] = action
+
+
+def actions_of(target: Target) -> list[MenuAction]:
+    """Return the target's actions in the order of the menu; destructive ones last."""
+    return sorted(
+        (action for action in _registry.values() if action.target == target),
+        key=lambda action: (action.danger and not action.submenu, action.order),
+    )
+
+
+def menu_for(target: Target, obj: Any, user: Any) -> list[MenuGroup]:
+    """Return the menu of ``obj`` for ``user``: what the user may never do is left out."""
+    groups: dict[str, MenuGroup] = {}
+    for action in actions_of(target):
+        if (action.right and not user.has_right(action.right)) or not action.shown(obj):
+            continue
+        label = str(action.submenu)
+        # Destructive entries without a submenu stand apart, after a separator.
+        group = groups.setdefault(label or ("-" if action.danger else ""), MenuGroup(label))
+        group.items.append(_to_item(action, obj))
+    return list(groups.values())
+
+
+def flat_menu(groups: Iterable[MenuGroup]) -> list[tuple[str, MenuItem]]:
+    """Return all items with the label of their submenu, for toolbars and pages without script."""
+    return [(group.label, item) for group in groups for item in group.items]
+
+
+def _to_item(action: MenuAction, obj: Any) -> MenuItem:
+    reason = str(action.disabled_reason(obj))
+    return MenuItem(
+        name=action.name,
+        label=str(action.label),
+        url="" if reason else action.url(obj),
+        method=action.method,
+        danger=action.danger,
+        reason=reason,
+    )

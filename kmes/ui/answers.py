@@ -1,0 +1,24 @@
+"""How a view ends: go to a page, from a plain form as from a dialog."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django_htmx.http import HttpResponseClientRedirect
+
+
+def asks_for_fragment(request: HttpRequest) -> bool:
+    """Return whether htmx asked for a piece of a page (a dialog, a table) instead of a page."""
+    return request.headers.get("HX-Request") == "true" and request.headers.get("HX-Boosted") != "true"
+
+
+def go_to(request: HttpRequest, url: str) -> HttpResponse:
+    """Lead the browser to ``url``; from a dialog the whole page goes there."""
+    if asks_for_fragment(request):
+        return HttpResponseClientRedirect(url)
+    return redirect(url)
+
+
+def render_form(request: HttpRequest, template: str, context: dict[str, object], *, refused: bool) -> HttpResponse:
+    """Render a form, with 422 when what was sent could not be used."""
+    return render(request, template, context, status=422 if refused else 200)

@@ -1,0 +1,61 @@
+"""What every answer of the console has in common: refusals as pages, and pages that no cache keeps."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from http import HTTPStatus
+
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import render
+from django.utils.cache import patch_vary_headers
+
+from kmes.core.errors import ConflictError, InputError, KmesError, PermissionRefused
+
+logger = logging.getLogger(__name__)
+PERMISSIONS_POLICY = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
+
+
+class ConsoleMiddleware:
+    """Turns our errors into pages and marks signed-in pages as not to be stored."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Pass the request on and complete the headers of the answer."""
+        response = self.get_response(request)
+        # Pages and fragments share an address; a cache must not mix them up.
+        patch_vary_headers(response, ["HX-Request"])
+        response.headers.setdefault("Permissions-Policy", PERMISSIONS_POLICY)
+        user = getattr(request, "user", None)
+        if user is not None and user.is_authenticated:
+            response.headers.setdefault("Cache-Control", "no-store")
+        return response
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """Answer one of our errors with its own words; leave all others to Django."""
+        if not isinstance(exception, KmesError):
+            return None
+        status = status_of(exception)
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            logger.warning("%s %s: %s", request.method, request.path, exception.code)
+        return render_refusal(request, exception, status)
+
+
+def status_of(error: KmesError) -> HTTPStatus:
+    """Return the HTTP status that tells the same as the error."""
+    if isinstance(error, PermissionRefused):
+        return HTTPStatus.FORBIDDEN
+    if isinstance(error, InputError):
+        return HTTPStatus.BAD_REQUEST
+    if isinstance(error, ConflictError):
+        return HTTPStatus.CONFLICT
+    return HTTPStatus.SERVICE_UNAVAILABLE
+
+
+def render_refusal(request: HttpRequest, error: KmesError, status: HTTPStatus) -> HttpResponse:
+    """Render what happened and what to do, as a page or as the piece that htmx asked for."""
+    fragment = request.headers.get("HX-Request") == "true" and request.headers.get("HX-Boosted") != "true"
+    template = "ui/_refusal.html" if fragment else "ui/refusal.html"
+    return render(request, template, {"error": error, "status": int(status)}, status=int(status))

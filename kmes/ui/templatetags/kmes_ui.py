@@ -1,0 +1,102 @@
+"""Template tags of the shell: icons, badges, times, fields, menus. A builtin of all templates."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django import template
+from django.contrib.humanize.templatetags.humanize import naturaltime
+from django.db.models import Model
+from django.forms import BoundField
+from django.template.context import Context
+from django.templatetags.static import static
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.timezone import localtime
+
+from kmes.ui.actions import flat_menu, menu_for
+
+register = template.Library()
+_BADGE_ICONS = {"good": "good", "warning": "warning", "bad": "bad", "info": "info", "neutral": "neutral"}
+_CUT_KEPT = 8
+
+
+@register.simple_tag
+def icon(name: str) -> SafeString:
+    """Draw an icon of the sprite; it says nothing to a screen reader, the word beside it does."""
+    return format_html(
+        '<svg class="icon" aria-hidden="true" focusable="false"><use href="{}#{}"></use></svg>',
+        static("kmes/icons.svg"),
+        name,
+    )
+
+
+@register.simple_tag
+def badge(label: object, colour: str = "neutral") -> SafeString:
+    """Show a state: word, icon, and one of the five colours."""
+    return format_html(
+        '<span class="badge badge-{}">{} {}</span>', colour, icon(f"state-{_BADGE_ICONS.get(colour, 'neutral')}"), label
+    )
+
+
+@register.simple_tag
+def when(moment: datetime | None, empty: str = "–") -> SafeString:
+    """Show a time as people say it, with the exact UTC time in the title."""
+    if moment is None:
+        return format_html("{}", empty)
+    exact = f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+    return format_html('<time datetime="{}" title="{}">{}</time>', moment.isoformat(), exact, naturaltime(moment))
+
+
+@register.simple_tag
+def exactly(moment: datetime | None, empty: str = "–") -> SafeString:
+    """Show a time to the second in UTC, as logs do."""
+    if moment is None:
+        return format_html("{}", empty)
+    return format_html(
+        '<time class="font-monospace text-nowrap" datetime="{}">{}</time>',
+        moment.isoformat(),
+        f"{localtime(moment):%Y-%m-%d %H:%M:%S}",
+    )
+
+
+@register.simple_tag
+def cut(text: str, length: int = 20) -> SafeString:
+    """Show a long identifier cut in the middle, whole in the title."""
+    if len(text) <= length:
+        return format_html('<span class="font-monospace">{}</span>', text)
+    return format_html(
+        '<span class="font-monospace" title="{}">{}…{}</span>', text, text[:_CUT_KEPT], text[-_CUT_KEPT:]
+    )
+
+
+@register.inclusion_tag("ui/_copy.html")
+def copyable(text: str, label: str) -> dict[str, Any]:
+    """Show a text with a button that copies it; ``label`` names what is copied."""
+    return {"text": text, "label": label}
+
+
+@register.inclusion_tag("ui/_field.html")
+def field(bound: BoundField, width: str = "") -> dict[str, Any]:
+    """Show a form field: label, control, help, errors, all tied together for screen readers."""
+    widget = bound.field.widget
+    kind = getattr(widget, "input_type", "")
+    css = {"checkbox": "form-check-input", "select": "form-select"}.get(kind, "form-control")
+    if bound.errors:
+        css += " is-invalid"
+    several = kind in {"checkbox", "radio"} and hasattr(widget, "option_template_name")
+    control = bound if several else bound.as_widget(attrs={"class": css})
+    return {"field": bound, "control": control, "kind": kind, "several": several, "width": width}
+
+
+@register.inclusion_tag("ui/_menu_button.html")
+def menu_button(url: str, name: object) -> dict[str, Any]:
+    """Show the ⋮ button that opens an object's menu; ``url`` is the page of its actions."""
+    return {"url": url, "name": name}
+
+
+@register.inclusion_tag("ui/_toolbar.html", takes_context=True)
+def toolbar(context: Context, target: Any, obj: Model | None = None) -> dict[str, Any]:
+    """Show an object's actions as buttons, from the list its menu comes from."""
+    return {"items": flat_menu(menu_for(target, obj, context["request"].user))}
