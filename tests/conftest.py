@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import django
 import pytest
 
 from tests import services
@@ -64,6 +65,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if is_worker or config.getoption("dist", "no") == "no":
         _set_environment(folder / "state")
         _guard_sockets()
+        # pytest-django sets Django up only where somebody has read the settings before it looks.
+        django.setup()
 
 
 def pytest_unconfigure() -> None:

@@ -28,7 +28,7 @@ CONNECT_SECONDS = 5
 READ_SECONDS = 30
 MAX_SLOTS = 64
 
-_lock = threading.Lock()
+_lock = threading.RLock()
 _slots: dict[tuple[Any, ...], Any] = {}
 _pid = 0
 
