@@ -25,7 +25,7 @@ def _public_spki(jwk: Any) -> bytes:
     if jwk.n:
         public = rsa.RSAPublicNumbers(e=int.from_bytes(jwk.e), n=int.from_bytes(jwk.n)).public_key()
     elif jwk.x:
-        numbers = ec.EllipticCurvePublicNumbers(int.from_bytes(jwk.x), int.from_bytes(jwk.y), CURVES[str(jwk.crv)])
+        numbers = ec.EllipticCurvePublicNumbers(int.from_bytes(jwk.x), int.from_bytes(jwk.y), CURVES[_text(jwk.crv)])
         public = numbers.public_key()
     else:
         return b""
