@@ -1,2 +1,4 @@
 """Stub."""
+
+
 def register_all() -> None: ...

@@ -13,18 +13,18 @@ from contextlib import contextmanager
 from datetime import timedelta
 from functools import cached_property
 
+from django.db import transaction
+from django.utils.translation import gettext as _
+
 from cloudcreds.access import open_access
 from cloudcreds.azure.gateway import KeyVaultGateway, open_gateway
 from cloudcreds.azure.patience import Patience
 from cloudcreds.azure.recorder import LogRecorder
-from django.db import transaction
-from django.utils.translation import gettext as _
-
 from cloudcreds.models import KeyVault
 from jobs import lifecycle
 from jobs.choices import JobState, StepState, TargetState
 from jobs.models import Job, JobMessage, JobStep, JobTarget
-from jobs.services import subject_of
+from jobs.opening import subject_of
 from keygroups.models import Key
 from kmes.core.actor import Actor, Trigger
 from kmes.core.clock import now

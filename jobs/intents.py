@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from cloudcreds.azure.errors import AzureError
 from django.conf import settings
 from django.utils.translation import gettext as _
 
+from cloudcreds.azure.errors import AzureError
 from jobs.choices import IntentState
 from jobs.context import JobRun, WaitUntil, quarantine_left
 from jobs.models import Intent

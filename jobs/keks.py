@@ -8,16 +8,16 @@ from __future__ import annotations
 import logging
 from datetime import timedelta
 
+from django.conf import settings
+from django.db.models import Q
+from django.utils.translation import gettext as _
+
 from cloudcreds.access import open_access
 from cloudcreds.azure.errors import AzureError, AzureErrorKind
 from cloudcreds.azure.gateway import KeyVaultGateway, open_gateway
 from cloudcreds.azure.patience import Patience
 from cloudcreds.azure.recorder import LogRecorder
 from cloudcreds.azure.types import KekPublicKey
-from django.conf import settings
-from django.db.models import Q
-from django.utils.translation import gettext as _
-
 from cloudcreds.choices import VaultTier
 from cloudcreds.models import KeyVault
 from jobs.choices import FINAL_STATES, KekState

@@ -66,7 +66,8 @@ def _connection(job: Job, actor: Actor, key: str) -> Job:
         raise ConflictError(_("The cloud credential no longer exists."))
     if job.kind == JobKind.LIST_VAULTS:
         return services.request_vault_list(credential=job.credential, actor=actor, idempotency_key=key, retry_of=job)
-    vault = KeyVault.objects.filter(pk=job.params.get("vault_id") or None).first()
+    vault_id = job.params.get("vault_id")
+    vault = KeyVault.objects.filter(pk=vault_id).first() if vault_id else None
     return services.request_connection_test(
         credential=job.credential, vault=vault, actor=actor, idempotency_key=key, retry_of=job
     )

@@ -17,15 +17,15 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils.translation import gettext as _
+
 from hsm.device import get_device
 from hsm.services import note_seen
-from keygroups.rotation import due_slots, next_due
-
 from jobs.choices import JobState
 from jobs.models import Job, RotationSlot
 from jobs.services import request_rotation
 from keygroups import lifecycle as key_lifecycle
 from keygroups.models import KeyGroup
+from keygroups.rotation import due_slots, next_due
 from kmes.core.actor import SCHEDULE
 from kmes.core.clock import now
 from kmes.core.errors import DeviceError, KmesError

@@ -1,120 +1,34 @@
-"""Asking for work: each function checks the right, makes the Job, logs it, and sends the hint.
+"""Asking for work: each function checks the right and what can be known now, and opens the job.
 
-All in one transaction; the hint goes out after the commit, and may get lost, because the scan
-finds the row (``jobs.scans``). Nothing here touches the device or Azure.
+Nothing here touches the device or Azure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
-from hsm.services import designated_device
-from keygroups.rotation import rotated_key_name
-from kmes.accounts.rights import Right, check
 
 from cloudcreds.models import CloudCredential, KeyVault
+from hsm.services import designated_device
 from jobs import lifecycle
 from jobs.choices import FINAL_STATES, JobKind
-from jobs.models import Job, JobTarget
+from jobs.models import Job
+from jobs.opening import Request, open_job, send_hint, subject_of
 from keygroups import lifecycle as key_lifecycle
 from keygroups.choices import GroupCloudState, KeyState
 from keygroups.models import CloudVersion, Key, KeyGroup
+from keygroups.rotation import rotated_key_name
+from kmes.accounts.rights import Right, check
 from kmes.core.actor import Actor
 from kmes.core.clock import now
 from kmes.core.errors import ConflictError, InputError
-from logging_reports.services import Subject, record
+from logging_reports.services import record
 
 MAX_KEY_NAME = 160
-
-
-@dataclass(frozen=True)
-class Request:
-    """What a new job is about."""
-
-    kind: JobKind
-    subject: str
-    group: KeyGroup | None = None
-    credential: CloudCredential | None = None
-    keys: Sequence[Key] = ()
-    params: dict[str, Any] = field(default_factory=dict)
-    # Jobs that change an Azure key hold it while they run; others hold nothing.
-    azure_lock: str = ""
-    retry_of: Job | None = None
-
-
-def send_hint(job: Job) -> None:
-    """Tell the workers after commit that a job is due."""
-    from jobs.tasks import run_job  # noqa: PLC0415 - tasks import the runners, which import this module
-
-    run_job.hint_on_commit(job.pk)
-
-
-def _open(request: Request, *, actor: Actor, idempotency_key: str, before: Callable[[], None] | None = None) -> Job:
-    """Create the job row with its targets and log row, or return the one made before with the same key.
-
-    ``before`` moves the rows the job is about; it runs in the same transaction and may refuse.
-    """
-    if idempotency_key:
-        existing = Job.objects.filter(idempotency_key=idempotency_key).first()
-        if existing is not None:
-            return existing
-    try:
-        with transaction.atomic():
-            job = Job.objects.create(
-                kind=request.kind,
-                group=request.group,
-                credential=request.credential or (request.group.credential if request.group else None),
-                subject=request.subject[:160],
-                actor_name=actor.name,
-                trigger=actor.trigger,
-                requested_by_id=actor.user_id,
-                params=request.params,
-                azure_lock=request.azure_lock,
-                idempotency_key=idempotency_key or None,
-                retry_of=request.retry_of,
-                run_after=now(),
-            )
-            if before is not None:
-                before()
-            JobTarget.objects.bulk_create(
-                JobTarget(job=job, key=key, ordinal=ordinal) for ordinal, key in enumerate(request.keys, 1)
-            )
-            record(
-                "job.retried" if request.retry_of else "job.requested",
-                actor=actor,
-                message=_("%(title)s: %(subject)s") % {"title": job.title, "subject": request.subject},
-                subject=subject_of(job),
-                job_id=job.pk,
-                job_code=job.code,
-            )
-            send_hint(job)
-            return job
-    except IntegrityError:
-        # Two requests with one key at the same moment: the second gets the first one's job.
-        existing = Job.objects.filter(idempotency_key=idempotency_key).first() if idempotency_key else None
-        if existing is None:
-            raise
-        return existing
-
-
-def subject_of(job: Job, key: Key | None = None, version: str = "") -> Subject:
-    """Return the plain labels a log row about this job carries."""
-    group = job.group
-    return Subject(
-        credential_id=str(job.credential_id or ""),
-        credential=job.credential.name if job.credential else "",
-        vault=group.vault.name if group else "",
-        group_id=str(job.group_id or ""),
-        group=group.name if group else "",
-        key_id=str(key.pk) if key else "",
-        key=key.name if key else "",
-        version=version,
-    )
 
 
 def _require_device() -> None:
@@ -150,7 +64,7 @@ def request_create_keys(
     if len({name.lower() for name in clean}) != len(clean):
         raise InputError(_("Each name can be given once only."), field="name")
     request = Request(JobKind.CREATE, ", ".join(clean), group=group, params={"names": clean}, retry_of=retry_of)
-    return _open(request, actor=actor, idempotency_key=idempotency_key)
+    return open_job(request, actor=actor, idempotency_key=idempotency_key)
 
 
 def request_synchronize(
@@ -180,7 +94,7 @@ def request_synchronize(
     request = Request(
         JobKind.SYNCHRONIZE, subject, group=group, keys=ordered, azure_lock=group.azure_lock, retry_of=retry_of
     )
-    return _open(request, actor=actor, idempotency_key=idempotency_key, before=begin)
+    return open_job(request, actor=actor, idempotency_key=idempotency_key, before=begin)
 
 
 def keys_to_synchronize(group: KeyGroup) -> list[Key]:
@@ -220,12 +134,12 @@ def request_rotation(*, group: KeyGroup, actor: Actor, idempotency_key: str = ""
         if made is not None:
             params = {"name": made.key.name, "resume_key": str(made.key_id)}
     if not params.get("name"):
-        taken = set(group.keys.values_list("name", flat=True))
+        taken = {name.casefold() for name in group.keys.values_list("name", flat=True)}
         params["name"] = rotated_key_name(group.name, now(), taken)
     request = Request(
         JobKind.ROTATE, group.name, group=group, params=params, azure_lock=group.azure_lock, retry_of=retry_of
     )
-    return _open(request, actor=actor, idempotency_key=idempotency_key)
+    return open_job(request, actor=actor, idempotency_key=idempotency_key)
 
 
 def request_set_enabled(
@@ -247,7 +161,7 @@ def request_set_enabled(
         azure_lock=version.group.azure_lock,
         retry_of=retry_of,
     )
-    return _open(request, actor=actor, idempotency_key=idempotency_key)
+    return open_job(request, actor=actor, idempotency_key=idempotency_key)
 
 
 def _known_versions(group: KeyGroup) -> list[str]:
@@ -283,7 +197,7 @@ def _request_on_azure_key(
         azure_lock=group.azure_lock,
         retry_of=retry_of,
     )
-    return _open(request, actor=actor, idempotency_key=idempotency_key)
+    return open_job(request, actor=actor, idempotency_key=idempotency_key)
 
 
 def request_cloud_delete(
@@ -348,7 +262,7 @@ def request_destroy(
         raise ConflictError(_("There is no key to destroy."))
     subject = keys[0].name if len(keys) == 1 else ngettext("%d key", "%d keys", len(keys)) % len(keys)
     request = Request(JobKind.DESTROY, subject, group=keys[0].group, keys=keys, retry_of=retry_of)
-    return _open(request, actor=actor, idempotency_key=idempotency_key)
+    return open_job(request, actor=actor, idempotency_key=idempotency_key)
 
 
 def request_check_drift(
@@ -357,7 +271,7 @@ def request_check_drift(
     """Ask for what the vault holds to be compared with what is known here."""
     check(actor, Right.KEY_PUSH)
     request = Request(JobKind.CHECK_DRIFT, group.name, group=group, azure_lock=group.azure_lock, retry_of=retry_of)
-    return _open(request, actor=actor, idempotency_key=idempotency_key)
+    return open_job(request, actor=actor, idempotency_key=idempotency_key)
 
 
 def request_connection_test(
@@ -378,7 +292,7 @@ def request_connection_test(
         params={"vault_id": str(vault.pk) if vault else ""},
         retry_of=retry_of,
     )
-    return _open(request, actor=actor, idempotency_key=idempotency_key)
+    return open_job(request, actor=actor, idempotency_key=idempotency_key)
 
 
 def request_vault_list(
@@ -387,13 +301,13 @@ def request_vault_list(
     """Ask Azure Resource Manager which vaults the credential can see."""
     check(actor, Right.CREDENTIAL_MANAGE)
     request = Request(JobKind.LIST_VAULTS, credential.name, credential=credential, retry_of=retry_of)
-    return _open(request, actor=actor, idempotency_key=idempotency_key)
+    return open_job(request, actor=actor, idempotency_key=idempotency_key)
 
 
 def request_self_test(*, actor: Actor, idempotency_key: str = "", retry_of: Job | None = None) -> Job:
     """Ask for the device's self-test to be run by a worker."""
     check(actor, Right.DEVICE_MANAGE)
-    return _open(
+    return open_job(
         Request(JobKind.SELF_TEST, _("device"), retry_of=retry_of), actor=actor, idempotency_key=idempotency_key
     )
 

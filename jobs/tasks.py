@@ -17,7 +17,7 @@ from jobs import execution, keks, scans
 logger = logging.getLogger(__name__)
 
 
-class HintTask(Task):  # type: ignore[type-arg]
+class HintTask(Task):  # type: ignore[misc]
     """A task whose message may get lost: sending it never fails the sender."""
 
     def hint(self, job_id: UUID) -> None:
@@ -32,7 +32,7 @@ class HintTask(Task):  # type: ignore[type-arg]
         transaction.on_commit(partial(self.hint, job_id), robust=True)
 
 
-@shared_task(base=HintTask, ignore_result=True)
+@shared_task(base=HintTask, ignore_result=True)  # type: ignore[untyped-decorator]
 def run_job(job_id: str) -> None:
     """Run one job, if it is due and nobody has it."""
     owner = f"{socket.gethostname()}:{os.getpid()}"
@@ -41,7 +41,7 @@ def run_job(job_id: str) -> None:
         run_job.hint(waiting)
 
 
-@shared_task(ignore_result=True)
+@shared_task(ignore_result=True)  # type: ignore[untyped-decorator]
 def scan_jobs() -> None:
     """Send hints for jobs that are due and whose hint got lost or was early."""
     scans.beat_heart()
@@ -49,13 +49,13 @@ def scan_jobs() -> None:
         run_job.hint(job_id)
 
 
-@shared_task(ignore_result=True)
+@shared_task(ignore_result=True)  # type: ignore[untyped-decorator]
 def scan_rotations() -> None:
     """Make the jobs of rotations that fell due; each sends its own hint."""
     scans.scan_rotations()
 
 
-@shared_task(ignore_result=True)
+@shared_task(ignore_result=True)  # type: ignore[untyped-decorator]
 def sweep_keks() -> None:
     """Discard ephemeral keys that were left behind."""
     keks.sweep()

@@ -7,9 +7,9 @@ from django.db.models import Q
 from django.db.models.functions import Lower
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
-from hsm.types import KeySpec
 
 from cloudcreds.models import CloudCredential, KeyVault
+from hsm.types import KeySpec
 from keygroups.choices import (
     AZURE_OPERATIONS,
     SPEC_CHOICES,

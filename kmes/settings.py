@@ -207,7 +207,7 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "static/"
 STATIC_ROOT = Path(env.str("KMES_STATIC_ROOT", str(KMES_STATE_DIR / "static")))
-STATICFILES_DIRS = [BASE_DIR / "kmes" / "static"]
+STATICFILES_DIRS: list[Path | tuple[str, Path]] = [BASE_DIR / "kmes" / "static"]
 if (BASE_DIR / "node_modules" / "bootstrap" / "dist").is_dir():
     STATICFILES_DIRS.append(("bootstrap", BASE_DIR / "node_modules" / "bootstrap" / "dist"))
 WHITENOISE_USE_FINDERS = True

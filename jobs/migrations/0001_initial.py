@@ -7,175 +7,360 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('cloudcreds', '0001_initial'),
-        ('keygroups', '0001_initial'),
+        ("cloudcreds", "0001_initial"),
+        ("keygroups", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Job',
+            name="Job",
             fields=[
-                ('id', models.UUIDField(default=kmes.core.ids.new_uuid, editable=False, primary_key=True, serialize=False)),
-                ('code', models.CharField(default=kmes.core.ids.new_job_code, editable=False, max_length=12, unique=True)),
-                ('kind', models.CharField(choices=[('create', 'Create HSM Protected key(s)'), ('synchronize', 'Synchronize HSM Protected key(s)'), ('rotate', 'Rotate HSM Protected key(s)'), ('set_enabled', 'Enable or disable HSM Protected key(s)'), ('cloud_delete', 'Delete HSM Protected key(s)'), ('cloud_recover', 'Recover HSM Protected key(s)'), ('cloud_purge', 'Purge HSM Protected key(s)'), ('destroy', 'Destroy HSM Protected key(s)'), ('check_drift', 'Check cloud drift'), ('test_connection', 'Test Connection'), ('list_vaults', 'List Key Vaults'), ('self_test', 'Device self-test')], max_length=24)),
-                ('state', models.CharField(choices=[('queued', 'Queued'), ('running', 'Running'), ('succeeded', 'Succeeded'), ('partly_failed', 'Partly failed'), ('failed', 'Failed'), ('cancelled', 'Cancelled')], default='queued', max_length=16)),
-                ('subject', models.CharField(blank=True, max_length=160)),
-                ('actor_name', models.CharField(max_length=150)),
-                ('trigger', models.CharField(max_length=16)),
-                ('params', models.JSONField(default=dict)),
-                ('azure_lock', models.CharField(blank=True, max_length=420)),
-                ('idempotency_key', models.CharField(max_length=128, null=True, unique=True)),
-                ('device_serial', models.CharField(blank=True, max_length=64)),
-                ('fence', models.PositiveIntegerField(default=0)),
-                ('failures', models.PositiveIntegerField(default=0)),
-                ('lease_owner', models.CharField(blank=True, max_length=128)),
-                ('lease_until', models.DateTimeField(null=True)),
-                ('run_after', models.DateTimeField()),
-                ('waiting_for', models.CharField(blank=True, max_length=200)),
-                ('cancel_requested_at', models.DateTimeField(null=True)),
-                ('cancel_requested_by', models.CharField(blank=True, max_length=150)),
-                ('created_at', models.DateTimeField(auto_now_add=True, db_index=True)),
-                ('started_at', models.DateTimeField(null=True)),
-                ('finished_at', models.DateTimeField(null=True)),
-                ('error_what', models.TextField(blank=True)),
-                ('error_remedy', models.TextField(blank=True)),
-                ('error_code', models.CharField(blank=True, max_length=64)),
-                ('credential', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='jobs', to='cloudcreds.cloudcredential')),
-                ('group', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='jobs', to='keygroups.keygroup')),
-                ('requested_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, to=settings.AUTH_USER_MODEL)),
-                ('retry_of', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='retries', to='jobs.job')),
+                (
+                    "id",
+                    models.UUIDField(default=kmes.core.ids.new_uuid, editable=False, primary_key=True, serialize=False),
+                ),
+                (
+                    "code",
+                    models.CharField(default=kmes.core.ids.new_job_code, editable=False, max_length=12, unique=True),
+                ),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("create", "Create HSM Protected key(s)"),
+                            ("synchronize", "Synchronize HSM Protected key(s)"),
+                            ("rotate", "Rotate HSM Protected key(s)"),
+                            ("set_enabled", "Enable or disable HSM Protected key(s)"),
+                            ("cloud_delete", "Delete HSM Protected key(s)"),
+                            ("cloud_recover", "Recover HSM Protected key(s)"),
+                            ("cloud_purge", "Purge HSM Protected key(s)"),
+                            ("destroy", "Destroy HSM Protected key(s)"),
+                            ("check_drift", "Check cloud drift"),
+                            ("test_connection", "Test Connection"),
+                            ("list_vaults", "List Key Vaults"),
+                            ("self_test", "Device self-test"),
+                        ],
+                        max_length=24,
+                    ),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("queued", "Queued"),
+                            ("running", "Running"),
+                            ("succeeded", "Succeeded"),
+                            ("partly_failed", "Partly failed"),
+                            ("failed", "Failed"),
+                            ("cancelled", "Cancelled"),
+                        ],
+                        default="queued",
+                        max_length=16,
+                    ),
+                ),
+                ("subject", models.CharField(blank=True, max_length=160)),
+                ("actor_name", models.CharField(max_length=150)),
+                ("trigger", models.CharField(max_length=16)),
+                ("params", models.JSONField(default=dict)),
+                ("azure_lock", models.CharField(blank=True, max_length=420)),
+                ("idempotency_key", models.CharField(max_length=128, null=True, unique=True)),
+                ("device_serial", models.CharField(blank=True, max_length=64)),
+                ("fence", models.PositiveIntegerField(default=0)),
+                ("failures", models.PositiveIntegerField(default=0)),
+                ("lease_owner", models.CharField(blank=True, max_length=128)),
+                ("lease_until", models.DateTimeField(null=True)),
+                ("run_after", models.DateTimeField()),
+                ("waiting_for", models.CharField(blank=True, max_length=200)),
+                ("cancel_requested_at", models.DateTimeField(null=True)),
+                ("cancel_requested_by", models.CharField(blank=True, max_length=150)),
+                ("created_at", models.DateTimeField(auto_now_add=True, db_index=True)),
+                ("started_at", models.DateTimeField(null=True)),
+                ("finished_at", models.DateTimeField(null=True)),
+                ("error_what", models.TextField(blank=True)),
+                ("error_remedy", models.TextField(blank=True)),
+                ("error_code", models.CharField(blank=True, max_length=64)),
+                (
+                    "credential",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="jobs",
+                        to="cloudcreds.cloudcredential",
+                    ),
+                ),
+                (
+                    "group",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="jobs",
+                        to="keygroups.keygroup",
+                    ),
+                ),
+                (
+                    "requested_by",
+                    models.ForeignKey(
+                        null=True, on_delete=django.db.models.deletion.SET_NULL, to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+                (
+                    "retry_of",
+                    models.ForeignKey(
+                        null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="retries", to="jobs.job"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-created_at'],
+                "ordering": ["-created_at"],
             },
         ),
         migrations.CreateModel(
-            name='Intent',
+            name="Intent",
             fields=[
-                ('id', models.UUIDField(default=kmes.core.ids.new_uuid, editable=False, primary_key=True, serialize=False)),
-                ('fence', models.PositiveIntegerField()),
-                ('operation', models.CharField(max_length=24)),
-                ('azure_lock', models.CharField(db_index=True, max_length=420)),
-                ('thumbprint', models.CharField(blank=True, max_length=64)),
-                ('state', models.CharField(choices=[('pending', 'Under way'), ('ok', 'Done'), ('refused', 'Refused'), ('unknown', 'Outcome unknown'), ('adopted', 'Found done'), ('void', 'Never arrived')], default='pending', max_length=16)),
-                ('sent_at', models.DateTimeField()),
-                ('resolved_at', models.DateTimeField(null=True)),
-                ('kid', models.CharField(blank=True, max_length=512)),
-                ('key', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='intents', to='keygroups.key')),
-                ('job', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='intents', to='jobs.job')),
+                (
+                    "id",
+                    models.UUIDField(default=kmes.core.ids.new_uuid, editable=False, primary_key=True, serialize=False),
+                ),
+                ("fence", models.PositiveIntegerField()),
+                ("operation", models.CharField(max_length=24)),
+                ("azure_lock", models.CharField(db_index=True, max_length=420)),
+                ("thumbprint", models.CharField(blank=True, max_length=64)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("pending", "Under way"),
+                            ("ok", "Done"),
+                            ("refused", "Refused"),
+                            ("unknown", "Outcome unknown"),
+                            ("adopted", "Found done"),
+                            ("void", "Never arrived"),
+                        ],
+                        default="pending",
+                        max_length=16,
+                    ),
+                ),
+                ("sent_at", models.DateTimeField()),
+                ("resolved_at", models.DateTimeField(null=True)),
+                ("kid", models.CharField(blank=True, max_length=512)),
+                (
+                    "key",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="intents",
+                        to="keygroups.key",
+                    ),
+                ),
+                (
+                    "job",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="intents", to="jobs.job"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['sent_at'],
+                "ordering": ["sent_at"],
             },
         ),
         migrations.CreateModel(
-            name='EphemeralKek',
+            name="EphemeralKek",
             fields=[
-                ('id', models.UUIDField(default=kmes.core.ids.new_uuid, editable=False, primary_key=True, serialize=False)),
-                ('name', models.CharField(max_length=127)),
-                ('kid', models.CharField(blank=True, max_length=512)),
-                ('modulus_bits', models.PositiveIntegerField()),
-                ('state', models.CharField(choices=[('planned', 'Planned'), ('live', 'In the vault'), ('deleted', 'Deleted'), ('gone', 'Gone')], default='planned', max_length=16)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('expires_at', models.DateTimeField()),
-                ('note', models.TextField(blank=True)),
-                ('sweep_attempts', models.PositiveIntegerField(default=0)),
-                ('vault', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='cloudcreds.keyvault')),
-                ('job', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='keks', to='jobs.job')),
+                (
+                    "id",
+                    models.UUIDField(default=kmes.core.ids.new_uuid, editable=False, primary_key=True, serialize=False),
+                ),
+                ("name", models.CharField(max_length=127)),
+                ("kid", models.CharField(blank=True, max_length=512)),
+                ("modulus_bits", models.PositiveIntegerField()),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("planned", "Planned"),
+                            ("live", "In the vault"),
+                            ("deleted", "Deleted"),
+                            ("gone", "Gone"),
+                        ],
+                        default="planned",
+                        max_length=16,
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("expires_at", models.DateTimeField()),
+                ("note", models.TextField(blank=True)),
+                ("sweep_attempts", models.PositiveIntegerField(default=0)),
+                (
+                    "vault",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="cloudcreds.keyvault"
+                    ),
+                ),
+                (
+                    "job",
+                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="keks", to="jobs.job"),
+                ),
             ],
             options={
-                'ordering': ['created_at'],
+                "ordering": ["created_at"],
             },
         ),
         migrations.CreateModel(
-            name='JobMessage',
+            name="JobMessage",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('at', models.DateTimeField()),
-                ('severity', models.CharField(choices=[('info', 'Info'), ('warning', 'Warning'), ('error', 'Error')], default='info', max_length=16)),
-                ('text', models.TextField()),
-                ('job', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='messages', to='jobs.job')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("at", models.DateTimeField()),
+                (
+                    "severity",
+                    models.CharField(
+                        choices=[("info", "Info"), ("warning", "Warning"), ("error", "Error")],
+                        default="info",
+                        max_length=16,
+                    ),
+                ),
+                ("text", models.TextField()),
+                (
+                    "job",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="messages", to="jobs.job"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['id'],
+                "ordering": ["id"],
             },
         ),
         migrations.CreateModel(
-            name='JobStep',
+            name="JobStep",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=48)),
-                ('subject', models.CharField(blank=True, max_length=160)),
-                ('ordinal', models.PositiveIntegerField()),
-                ('state', models.CharField(choices=[('running', 'Running'), ('done', 'Done'), ('failed', 'Failed'), ('skipped', 'Not needed')], default='running', max_length=16)),
-                ('detail', models.TextField(blank=True)),
-                ('started_at', models.DateTimeField()),
-                ('finished_at', models.DateTimeField(null=True)),
-                ('job', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='steps', to='jobs.job')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=48)),
+                ("subject", models.CharField(blank=True, max_length=160)),
+                ("ordinal", models.PositiveIntegerField()),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("running", "Running"),
+                            ("done", "Done"),
+                            ("failed", "Failed"),
+                            ("skipped", "Not needed"),
+                        ],
+                        default="running",
+                        max_length=16,
+                    ),
+                ),
+                ("detail", models.TextField(blank=True)),
+                ("started_at", models.DateTimeField()),
+                ("finished_at", models.DateTimeField(null=True)),
+                (
+                    "job",
+                    models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="steps", to="jobs.job"),
+                ),
             ],
             options={
-                'ordering': ['ordinal'],
+                "ordering": ["ordinal"],
             },
         ),
         migrations.CreateModel(
-            name='JobTarget',
+            name="JobTarget",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('ordinal', models.PositiveIntegerField()),
-                ('state', models.CharField(choices=[('pending', 'Pending'), ('done', 'Done'), ('failed', 'Failed'), ('skipped', 'Skipped')], default='pending', max_length=16)),
-                ('detail', models.TextField(blank=True)),
-                ('job', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='targets', to='jobs.job')),
-                ('key', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='job_targets', to='keygroups.key')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("ordinal", models.PositiveIntegerField()),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("pending", "Pending"),
+                            ("done", "Done"),
+                            ("failed", "Failed"),
+                            ("skipped", "Skipped"),
+                        ],
+                        default="pending",
+                        max_length=16,
+                    ),
+                ),
+                ("detail", models.TextField(blank=True)),
+                (
+                    "job",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="targets", to="jobs.job"
+                    ),
+                ),
+                (
+                    "key",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="job_targets", to="keygroups.key"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['ordinal'],
+                "ordering": ["ordinal"],
             },
         ),
         migrations.CreateModel(
-            name='RotationSlot',
+            name="RotationSlot",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('due_at', models.DateTimeField()),
-                ('skipped', models.CharField(blank=True, max_length=32)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('group', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='rotation_slots', to='keygroups.keygroup')),
-                ('job', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='rotation_slots', to='jobs.job')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("due_at", models.DateTimeField()),
+                ("skipped", models.CharField(blank=True, max_length=32)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "group",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="rotation_slots",
+                        to="keygroups.keygroup",
+                    ),
+                ),
+                (
+                    "job",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="rotation_slots",
+                        to="jobs.job",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-due_at'],
+                "ordering": ["-due_at"],
             },
         ),
         migrations.AddIndex(
-            model_name='job',
-            index=models.Index(condition=models.Q(('state', 'queued')), fields=['run_after'], name='job_queued'),
+            model_name="job",
+            index=models.Index(condition=models.Q(("state", "queued")), fields=["run_after"], name="job_queued"),
         ),
         migrations.AddIndex(
-            model_name='job',
-            index=models.Index(condition=models.Q(('state', 'running')), fields=['lease_until'], name='job_running'),
+            model_name="job",
+            index=models.Index(condition=models.Q(("state", "running")), fields=["lease_until"], name="job_running"),
         ),
         migrations.AddConstraint(
-            model_name='job',
-            constraint=models.UniqueConstraint(condition=models.Q(('state', 'running'), models.Q(('azure_lock', ''), _negated=True)), fields=('azure_lock',), name='one_running_job_per_azure_key'),
+            model_name="job",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("state", "running"), models.Q(("azure_lock", ""), _negated=True)),
+                fields=("azure_lock",),
+                name="one_running_job_per_azure_key",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='ephemeralkek',
-            constraint=models.UniqueConstraint(fields=('vault', 'name'), name='kek_name_once_per_vault'),
+            model_name="ephemeralkek",
+            constraint=models.UniqueConstraint(fields=("vault", "name"), name="kek_name_once_per_vault"),
         ),
         migrations.AddConstraint(
-            model_name='jobstep',
-            constraint=models.UniqueConstraint(fields=('job', 'name', 'subject'), name='step_once_per_job'),
+            model_name="jobstep",
+            constraint=models.UniqueConstraint(fields=("job", "name", "subject"), name="step_once_per_job"),
         ),
         migrations.AddConstraint(
-            model_name='jobtarget',
-            constraint=models.UniqueConstraint(fields=('job', 'key'), name='key_once_per_job'),
+            model_name="jobtarget",
+            constraint=models.UniqueConstraint(fields=("job", "key"), name="key_once_per_job"),
         ),
         migrations.AddConstraint(
-            model_name='rotationslot',
-            constraint=models.UniqueConstraint(fields=('group', 'due_at'), name='rotation_once_per_due_time'),
+            model_name="rotationslot",
+            constraint=models.UniqueConstraint(fields=("group", "due_at"), name="rotation_once_per_due_time"),
         ),
     ]

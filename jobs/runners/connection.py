@@ -28,7 +28,8 @@ def run_test_connection(run: JobRun) -> None:
 
     """
     credential = _credential(run)
-    vault = KeyVault.objects.filter(pk=run.job.params.get("vault_id") or None).first()
+    vault_id = run.job.params.get("vault_id")
+    vault = KeyVault.objects.filter(pk=vault_id).first() if vault_id else None
     with run.step("probe"):
         results = run.gateway(vault).probe_permissions("kmes-probe")
     failed = [result for result in results if result.ok is False]

@@ -9,8 +9,8 @@ import hashlib
 
 from django.db import IntegrityError
 from django.utils.translation import gettext as _
-from hsm.device import get_device
 
+from hsm.device import get_device
 from jobs.choices import TargetState
 from jobs.context import JobRun
 from jobs.models import JobTarget

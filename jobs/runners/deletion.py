@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import time
 
+from django.utils.translation import gettext as _
+
 from cloudcreds.azure.errors import AzureError, AzureErrorKind
 from cloudcreds.azure.gateway import KeyVaultGateway
 from cloudcreds.azure.types import DeletedKey
-from django.utils.translation import gettext as _
-
 from jobs.choices import IntentState
 from jobs.context import JobRun, WaitUntil
 from jobs.intents import announce, announced, open_intents, resolve, wait_for_quarantine

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from cloudcreds.azure.types import VersionInfo
 from django.utils.translation import gettext as _
 
+from cloudcreds.azure.types import VersionInfo
 from jobs.context import JobRun
 from keygroups import lifecycle as key_lifecycle
 from keygroups.models import CloudVersion, KeyGroup

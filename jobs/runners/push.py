@@ -15,15 +15,14 @@ again); after 5 or 6 a KEK; after 7 nothing. Each run begins with 1 again.
 
 from __future__ import annotations
 
+from django.utils.translation import gettext as _
+
 from cloudcreds.azure.byok import build_transfer_blob
 from cloudcreds.azure.errors import AzureError, AzureErrorKind
 from cloudcreds.azure.gateway import KeyVaultGateway
 from cloudcreds.azure.types import KekPublicKey, VaultKey, VersionInfo
-from django.utils.translation import gettext as _
 from hsm.device import get_device
 from hsm.services import designated_device
-from keygroups.rotation import expiry
-
 from jobs.choices import IntentState, KekState, StepState, TargetState
 from jobs.context import JobRun, WaitUntil
 from jobs.intents import announce, announced, open_intents, resolve, wait_for_quarantine
@@ -34,6 +33,7 @@ from jobs.wording import WORDING
 from keygroups import lifecycle as key_lifecycle
 from keygroups.choices import VersionState
 from keygroups.models import CloudVersion, Key, KeyGroup
+from keygroups.rotation import expiry
 from kmes.core.clock import now
 from kmes.core.errors import ConflictError, DeviceError, KmesError
 from logging_reports.choices import Severity

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from django.utils.translation import gettext as _
+
 from hsm.device import get_device
 from hsm.services import record_self_test
-
 from jobs.context import JobRun
 from kmes.core.errors import DeviceError
 from logging_reports.choices import Severity

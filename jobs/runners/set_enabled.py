@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from cloudcreds.azure.errors import AzureError, AzureErrorKind
 from django.utils.translation import gettext as _
 
+from cloudcreds.azure.errors import AzureError, AzureErrorKind
 from jobs.choices import TargetState
 from jobs.context import JobRun
 from keygroups import lifecycle as key_lifecycle

@@ -72,7 +72,9 @@ def check(actor: Actor, right: Right) -> None:
     """
     if actor.trigger in {Trigger.SCHEDULE, Trigger.SYSTEM} and actor.user_id is None:
         return
-    user = get_user_model().objects.filter(pk=actor.user_id, is_active=True).first()
+    user = None
+    if actor.user_id is not None:
+        user = get_user_model().objects.filter(pk=actor.user_id, is_active=True).first()
     if user is None or right not in ROLE_RIGHTS.get(user.role, frozenset()):
         raise PermissionRefused(
             _("%(name)s lacks the right “%(right)s”.") % {"name": actor.name, "right": right},

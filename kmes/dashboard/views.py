@@ -7,10 +7,10 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from kmes.accounts.rights import Right
-from kmes.ui.access import right_required
 from kmes.dashboard.attention import build_overview
 from kmes.dashboard.heartbeats import read_pulse
 from kmes.dashboard.selectors import recent_jobs
+from kmes.ui.access import right_required
 
 
 @require_safe
