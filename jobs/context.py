@@ -22,15 +22,19 @@ from cloudcreds.azure.patience import Patience
 from cloudcreds.azure.recorder import LogRecorder
 from cloudcreds.models import KeyVault
 from jobs import lifecycle
-from jobs.choices import JobState, StepState, TargetState
+from jobs.choices import JobKind, JobState, StepState, TargetState
 from jobs.models import Job, JobMessage, JobStep, JobTarget
 from jobs.opening import subject_of
 from keygroups.models import Key
+from kmes.core import failpoints
 from kmes.core.actor import Actor, Trigger
 from kmes.core.clock import now
 from kmes.core.errors import KmesError
 from logging_reports.choices import Severity
 from logging_reports.services import Draft, Subject, record_many
+
+# Both kinds push in the same way, so their moments bear the same names.
+_FAILPOINT_AREAS: dict[str, str] = {JobKind.SYNCHRONIZE: "push", JobKind.ROTATE: "push"}
 
 
 class Cancelled(KmesError):
@@ -141,9 +145,15 @@ class JobRun:
         self.checkpoint()
         with self.write():
             self.begin(name, detail)
+        self.reach(f"before_{name}")
         yield
+        self.reach(f"after_{name}")
         with self.write():
             self.end(name, detail)
+
+    def reach(self, moment: str) -> None:
+        """Name a moment between two effects, for the fault tests."""
+        failpoints.reach(f"{_FAILPOINT_AREAS.get(self.job.kind, self.job.kind)}.{moment}")
 
     def fail_running_steps(self, why: str) -> None:
         """Show the steps that were under way as failed. Call inside ``write()``."""

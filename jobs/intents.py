@@ -50,8 +50,10 @@ def announced(run: JobRun, intent: Intent) -> Iterator[None]:
         WaitUntil: the outcome is unknown; the job looks again after the quarantine.
 
     """
+    run.reach(f"before_{intent.operation}")
     try:
         yield
+        run.reach(f"after_{intent.operation}")
     except AzureError as error:
         with run.write():
             resolve(intent, IntentState.UNKNOWN if error.effect_unknown else IntentState.REFUSED)

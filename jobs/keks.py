@@ -23,6 +23,7 @@ from cloudcreds.models import KeyVault
 from jobs.choices import FINAL_STATES, KekState
 from jobs.context import JobRun, WaitUntil
 from jobs.models import EphemeralKek
+from kmes.core import failpoints
 from kmes.core.actor import SYSTEM
 from kmes.core.clock import now
 from kmes.core.errors import KmesError
@@ -80,10 +81,12 @@ def _plan(run: JobRun, vault: KeyVault, bits: int) -> EphemeralKek:
 
 
 def _create(run: JobRun, gateway: KeyVaultGateway, row: EphemeralKek) -> KekPublicKey:
+    failpoints.reach("kek.before_create")
     try:
         public = gateway.create_kek(
             row.name, row.modulus_bits, expires_on=row.expires_at, tags={"kmes-job": run.job.code, "kmes-app": "kmes"}
         )
+        failpoints.reach("kek.after_create")
     except AzureError as error:
         if error.effect_unknown:
             raise WaitUntil(
@@ -131,8 +134,10 @@ def discard_kek(gateway: KeyVaultGateway, row: EphemeralKek) -> str:
 
 
 def _delete(gateway: KeyVaultGateway, row: EphemeralKek) -> None:
+    failpoints.reach("kek.before_delete")
     try:
         deleted = gateway.delete_key(row.name)
+        failpoints.reach("kek.after_delete")
     except AzureError as error:
         if error.kind not in {AzureErrorKind.NOT_FOUND, AzureErrorKind.SOFT_DELETED, AzureErrorKind.BEING_DELETED}:
             raise
@@ -156,8 +161,10 @@ def _purge(gateway: KeyVaultGateway, row: EphemeralKek) -> None:
         )
         _mark(row, KekState.GONE, note="left to Azure: purge protection")
         return
+    failpoints.reach("kek.before_purge")
     try:
         gateway.purge_key(row.name)
+        failpoints.reach("kek.after_purge")
     except AzureError as error:
         if error.kind == AzureErrorKind.NOT_FOUND:
             pass

@@ -85,17 +85,18 @@ def _serve(group: KeyGroup) -> UUID | None:
     newest = max(due_slots(anchor, group.rotate_every, group.rotate_unit, seen, moment), default=seen)
     following = next_due(anchor, group.rotate_every, group.rotate_unit, after=moment)
     try:
+        # One transaction: a crash must not leave a due moment that is taken and has no job.
         with transaction.atomic():
             if not key_lifecycle.advance_schedule(group=group, seen_due_at=seen, new_due_at=following):
                 return None
             if newest != seen:
                 RotationSlot.objects.create(group=group, due_at=seen, skipped="missed")
             slot = RotationSlot.objects.create(group=group, due_at=newest)
+            return _request(group, slot, newest)
     except IntegrityError:
         # Another scan made the slot; the schedule was moved on by it.
         key_lifecycle.advance_schedule(group=group, seen_due_at=seen, new_due_at=following)
         return None
-    return _request(group, slot, newest)
 
 
 def _request(group: KeyGroup, slot: RotationSlot, due_at: datetime) -> UUID | None:
