@@ -2,5 +2,19 @@
 
 from __future__ import annotations
 
+from django.urls import path
+
+from jobs import change_views, views
+
 app_name = "jobs"
-urlpatterns: list = []
+urlpatterns = [
+    path("", views.show_jobs, name="list"),
+    path("drawer/", views.show_drawer, name="drawer"),
+    path("start/<slug:kind>/", change_views.start_job, name="start"),
+    path("<slug:code>/", views.show_job, name="detail"),
+    path("<slug:code>/live/", views.show_live, name="live"),
+    path("<slug:code>/log.txt", views.download_log, name="log"),
+    path("<slug:code>/actions/", views.show_actions, name="actions"),
+    path("<slug:code>/cancel/", change_views.cancel_job, name="cancel"),
+    path("<slug:code>/retry/", change_views.retry_job, name="retry"),
+]

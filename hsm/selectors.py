@@ -1,0 +1,45 @@
+"""Reads of registered devices. Says nothing of the device itself: only a worker can ask it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.utils.translation import gettext as _
+
+from hsm.models import HsmDevice
+
+
+@dataclass(frozen=True)
+class MajorKeyRow:
+    """One major key as the page shows it."""
+
+    name: str
+    title: str
+    purpose: str
+    check_value: str
+
+
+def list_devices() -> list[HsmDevice]:
+    """Return the registered devices, the designated one first."""
+    return list(HsmDevice.objects.defer("mfk_public_spki").order_by("-is_designated", "label", "serial"))
+
+
+def find_device(device_id: UUID) -> HsmDevice | None:
+    """Return one device."""
+    return HsmDevice.objects.defer("mfk_public_spki").filter(pk=device_id).first()
+
+
+def major_keys_of(device: HsmDevice) -> list[MajorKeyRow]:
+    """Return the major keys with their check values, by which two devices are compared."""
+    return [
+        MajorKeyRow(
+            "PMK", _("Platform Master Key"), _("AES-256; wraps all private keys kept on this server"), device.pmk_kcv
+        ),
+        MajorKeyRow("MFK", _("Master File Key"), _("RSA; seals cloud secrets as they are typed"), device.mfk_kcv),
+    ]
+
+
+def shares_pmk(device: HsmDevice, other: HsmDevice) -> bool:
+    """Return whether keys wrapped on one device open on the other."""
+    return device.pmk_kcv == other.pmk_kcv and device.mfk_kcv == other.mfk_kcv

@@ -1,0 +1,196 @@
+"""Reads of jobs for lists, pages, the drawer and menus. Writes nothing."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Case, Count, IntegerField, OuterRef, Q, QuerySet, Subquery, Value, When
+from django.db.models.functions import Coalesce
+
+from jobs.choices import JobState, StepState
+from jobs.models import Job, JobMessage, JobStep
+from logging_reports.choices import Service, Severity
+from logging_reports.models import LogEntry
+
+DRAWER_SIZE = 20
+# How many of a long log's last lines the page shows unless asked for all, and how many one update adds.
+LOG_TAIL = 1000
+LOG_UPDATE = 500
+COUNT_CAP = 10_000
+FAILED_STATES = (JobState.FAILED, JobState.PARTLY_FAILED)
+OPEN_STATES = (JobState.QUEUED, JobState.RUNNING)
+
+
+@dataclass(frozen=True)
+class JobFilter:
+    """Which jobs are wanted; empty means any. ``since`` is inclusive, ``until`` exclusive."""
+
+    tab: str = "all"
+    user_id: int | None = None
+    kind: str = ""
+    state: str = ""
+    group: UUID | None = None
+    key: UUID | None = None
+    text: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """One numbered line of a job's log."""
+
+    number: int
+    message: JobMessage
+
+
+@dataclass(frozen=True)
+class JobView:
+    """All a job's page shows; ``digest`` changes when any of it does."""
+
+    job: Job
+    steps: list[JobStep]
+    targets: list[Any]
+    retries: list[Job]
+    line_count: int
+    why: LogEntry | None
+    digest: str
+    lines: list[LogLine] = field(default_factory=list)
+
+    @property
+    def steps_done(self) -> int:
+        """Return how many steps are over and well."""
+        return sum(step.state in (StepState.DONE, StepState.SKIPPED) for step in self.steps)
+
+    @property
+    def running_step(self) -> JobStep | None:
+        """Return the step under way."""
+        return next((step for step in self.steps if step.state == StepState.RUNNING), None)
+
+    @property
+    def failed_step(self) -> JobStep | None:
+        """Return the step that failed."""
+        return next((step for step in self.steps if step.state == StepState.FAILED), None)
+
+    @property
+    def first_line(self) -> int:
+        """Return the number of the first line shown."""
+        return self.lines[0].number if self.lines else 1
+
+
+def _count_steps(**conditions: Any) -> Coalesce:
+    steps = JobStep.objects.filter(job=OuterRef("pk"), **conditions).order_by().values("job")
+    counted = steps.annotate(number=Count("pk")).values("number")
+    return Coalesce(Subquery(counted, output_field=IntegerField()), 0)
+
+
+def _jobs_with_steps() -> QuerySet[Job]:
+    running = JobStep.objects.filter(job=OuterRef("pk"), state=StepState.RUNNING).order_by("-ordinal")
+    return Job.objects.annotate(
+        steps_begun=_count_steps(),
+        steps_done=_count_steps(state__in=[StepState.DONE, StepState.SKIPPED]),
+        step_now=Subquery(running.values("name")[:1]),
+    )
+
+
+def list_jobs(wanted: JobFilter) -> QuerySet[Job]:
+    """Return the jobs the filter asks for, newest first, each with its counts of steps."""
+    jobs = _jobs_with_steps().filter(_in_tab(wanted.tab, wanted.user_id))
+    if wanted.kind:
+        jobs = jobs.filter(kind=wanted.kind)
+    if wanted.state:
+        jobs = jobs.filter(state=wanted.state)
+    if wanted.group:
+        jobs = jobs.filter(group_id=wanted.group)
+    if wanted.key:
+        jobs = jobs.filter(pk__in=Job.objects.filter(targets__key_id=wanted.key).values("pk"))
+    if wanted.since:
+        jobs = jobs.filter(created_at__gte=wanted.since)
+    if wanted.until:
+        jobs = jobs.filter(created_at__lt=wanted.until)
+    if wanted.text:
+        text = wanted.text.removeprefix("job-")
+        jobs = jobs.filter(
+            Q(code__icontains=text)
+            | Q(subject__icontains=wanted.text)
+            | Q(actor_name__icontains=wanted.text)
+            | Q(error_what__icontains=wanted.text)
+            | Q(group__name__icontains=wanted.text)
+        )
+    return jobs.order_by("-created_at", "-pk")
+
+
+def _in_tab(tab: str, user_id: int | None) -> Q:
+    tabs = {
+        "running": Q(state__in=OPEN_STATES),
+        "failed": Q(state__in=FAILED_STATES),
+        "mine": Q(requested_by_id=user_id),
+    }
+    return tabs.get(tab, Q())
+
+
+def recent_jobs() -> list[Job]:
+    """Return the drawer's jobs of everybody: open ones first, then the newest."""
+    is_open = Case(When(state__in=OPEN_STATES, then=Value(0)), default=Value(1), output_field=IntegerField())
+    return list(_jobs_with_steps().order_by(is_open, "-created_at")[:DRAWER_SIZE])
+
+
+def digest_of(rows: list[Job], count: int) -> str:
+    """Return a short word that changes when what a list shows of these jobs, or their number, does."""
+    seen = f"{count}|" + "|".join(
+        f"{job.pk}{job.state}{_counts(job)}{job.waiting_for}{job.finished_at}" for job in rows
+    )
+    return _short(seen)
+
+
+def _counts(job: Job) -> str:
+    return f"{getattr(job, 'steps_begun', '')}/{getattr(job, 'steps_done', '')}"
+
+
+def _short(text: str) -> str:
+    return hashlib.blake2s(text.encode(), digest_size=8).hexdigest()
+
+
+def find_job(code: str) -> Job | None:
+    """Return the job of this code (``7F3KQ2`` or ``job-7F3KQ2``, in any case), with what its page names."""
+    related = ("group__vault", "group__credential", "credential", "retry_of", "requested_by")
+    found = Job.objects.select_related(*related).filter(code=code.upper().removeprefix("JOB-"))
+    return found.defer("credential__sealed_secret", "group__credential__sealed_secret").first()
+
+
+def view_job(job: Job) -> JobView:
+    """Return all the page shows of a job but its log lines."""
+    steps = list(job.steps.all())
+    targets = list(
+        job.targets.select_related("key").defer("key__wrapped_private", "key__public_spki").order_by("ordinal")
+    )
+    retries = list(job.retries.order_by("created_at"))
+    line_count = job.messages.count()
+    parts = [job.state, job.waiting_for, str(job.cancel_requested_at), str(line_count), str(len(retries))]
+    parts += [f"{step.pk}{step.state}{step.detail}{step.finished_at}" for step in steps]
+    parts += [f"{target.pk}{target.state}{target.detail}" for target in targets]
+    why = find_reason(job) if job.state in FAILED_STATES else None
+    return JobView(job, steps, targets, retries, line_count, why, _short("|".join(parts)))
+
+
+def log_lines(job: Job, *, after: int, limit: int | None = None) -> list[LogLine]:
+    """Return the job's log lines past line ``after``, with their numbers from 1 on."""
+    stop = None if limit is None else after + limit
+    return [
+        LogLine(number, message) for number, message in enumerate(job.messages.order_by("pk")[after:stop], after + 1)
+    ]
+
+
+def find_reason(job: Job) -> LogEntry | None:
+    """Return the last call to Azure that failed in this job: what Azure itself said."""
+    rows = LogEntry.objects.filter(service=Service.AZURE, job_id=job.pk)
+    return rows.filter(Q(http_status__gte=400) | Q(severity=Severity.ERROR)).order_by("-sequence").first()
+
+
+def count_running() -> int:
+    """Return how many jobs are queued or running."""
+    return Job.objects.filter(state__in=OPEN_STATES).count()

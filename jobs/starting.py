@@ -1,0 +1,207 @@
+"""Which page starts which kind of job: what it asks for, who may, what it shows, what it calls.
+
+One table (``STARTERS``) instead of a view per kind. The services check everything again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import QueryDict
+from django.urls import reverse
+
+from cloudcreds.models import CloudCredential, KeyVault
+from jobs import plans, services
+from jobs.choices import JobKind
+from jobs.forms import AskedForm, NamesForm, StartForm, TypedNameForm
+from jobs.models import Job
+from jobs.plans import Plan
+from keygroups.models import CloudVersion, Key, KeyGroup
+from kmes.accounts.rights import Right
+from kmes.core.actor import Actor
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the address asks a job about."""
+
+    group: KeyGroup | None = None
+    keys: tuple[Key, ...] = ()
+    version: CloudVersion | None = None
+    enabled: bool | None = None
+    credential: CloudCredential | None = None
+    vault: KeyVault | None = None
+
+
+@dataclass(frozen=True)
+class Starter:
+    """How one kind of job is confirmed and started."""
+
+    right: Right
+    # Which of the address's parts must be there; one of them is enough.
+    needs: tuple[str, ...]
+    plan: Callable[[Asked], Plan]
+    start: Callable[[Asked, Any, dict[str, Any]], Job]
+
+
+def read_asked(kind: JobKind, data: QueryDict) -> Asked | None:
+    """Return what the address names, or None when a part is missing or doesn't exist."""
+    form = AskedForm(data)
+    if not form.is_valid():
+        return None
+    found = form.cleaned_data
+    keys = tuple(sorted(found["key"], key=lambda key: (key.created_at, key.name)))
+    asked = Asked(found["group"], keys, found["version"], found["enabled"], found["credential"], found["vault"])
+    needs = STARTERS[kind].needs
+    if needs and not any(getattr(asked, need) for need in needs):
+        return None
+    if kind == JobKind.SET_ENABLED and asked.enabled is None:
+        return None
+    if asked.vault is not None and asked.credential is not None and asked.vault.credential_id != asked.credential.pk:
+        return None
+    return asked
+
+
+def make_form(kind: JobKind, plan: Plan, data: QueryDict | None, *, several: bool = False) -> StartForm:
+    """Return the form of a kind's confirmation: names, a typed name, or the bare button."""
+    if kind == JobKind.CREATE:
+        return NamesForm(data, several=several)
+    if plan.typed:
+        return TypedNameForm(data, expected=plan.typed)
+    return StartForm(data)
+
+
+def idempotency_key_of(form: StartForm, actor: Actor) -> str:
+    """Return the key that makes a doubled submit one job; the user is part of it, "" when the form has none."""
+    token = form.cleaned_data.get("idempotency_key")
+    return f"{actor.user_id}:{token}" if token else ""
+
+
+def earlier_job(key: str) -> Job | None:
+    """Return the job that was started with this key before."""
+    return Job.objects.filter(idempotency_key=key).first() if key else None
+
+
+def start(kind: JobKind, asked: Asked, form: StartForm, *, actor: Actor) -> Job:
+    """Start the job, or return the one this form started before.
+
+    Raises:
+        KmesError: the service refused; nothing was done.
+
+    """
+    key = idempotency_key_of(form, actor)
+    return earlier_job(key) or STARTERS[kind].start(asked, form, {"actor": actor, "idempotency_key": key})
+
+
+# --- The table -------------------------------------------------------------------------------
+def _group(asked: Asked) -> KeyGroup:
+    assert asked.group is not None  # read_asked has seen to it
+    return asked.group
+
+
+def _credential(asked: Asked) -> CloudCredential:
+    assert asked.credential is not None
+    return asked.credential
+
+
+def _version(asked: Asked) -> CloudVersion:
+    assert asked.version is not None
+    return asked.version
+
+
+def _keys_to_push(asked: Asked) -> list[Key]:
+    return list(asked.keys) if asked.keys else services.keys_to_synchronize(_group(asked))
+
+
+def _plan_synchronize(asked: Asked) -> Plan:
+    keys = _keys_to_push(asked)
+    group = asked.keys[0].group if asked.keys else _group(asked)
+    return plans.plan_synchronize(group, keys, whole_group=not asked.keys)
+
+
+def _start_create(asked: Asked, form: Any, given: dict[str, Any]) -> Job:
+    return services.request_create_keys(group=_group(asked), names=form.names(), **given)
+
+
+def _on_group(request: Callable[..., Job]) -> Callable[[Asked, Any, dict[str, Any]], Job]:
+    """Start a kind of job that takes the group and nothing else."""
+    return lambda asked, _form, given: request(group=_group(asked), **given)
+
+
+STARTERS: dict[JobKind, Starter] = {
+    JobKind.CREATE: Starter(
+        Right.KEY_CREATE, ("group",), lambda asked: plans.plan_create(_group(asked)), _start_create
+    ),
+    JobKind.SYNCHRONIZE: Starter(
+        Right.KEY_PUSH,
+        ("keys", "group"),
+        _plan_synchronize,
+        lambda asked, _form, given: services.request_synchronize(keys=_keys_to_push(asked), **given),
+    ),
+    JobKind.ROTATE: Starter(
+        Right.KEY_ROTATE,
+        ("group",),
+        lambda asked: plans.plan_rotate(_group(asked)),
+        _on_group(services.request_rotation),
+    ),
+    JobKind.SET_ENABLED: Starter(
+        Right.KEY_DISABLE,
+        ("version",),
+        lambda asked: plans.plan_set_enabled(_version(asked), enabled=bool(asked.enabled)),
+        lambda asked, _form, given: services.request_set_enabled(
+            version=_version(asked), enabled=bool(asked.enabled), **given
+        ),
+    ),
+    JobKind.CLOUD_DELETE: Starter(
+        Right.CLOUD_DELETE,
+        ("group",),
+        lambda asked: plans.plan_delete(_group(asked)),
+        _on_group(services.request_cloud_delete),
+    ),
+    JobKind.CLOUD_RECOVER: Starter(
+        Right.CLOUD_DELETE,
+        ("group",),
+        lambda asked: plans.plan_recover(_group(asked)),
+        _on_group(services.request_cloud_recover),
+    ),
+    JobKind.CLOUD_PURGE: Starter(
+        Right.CLOUD_PURGE,
+        ("group",),
+        lambda asked: plans.plan_purge(_group(asked)),
+        _on_group(services.request_cloud_purge),
+    ),
+    JobKind.DESTROY: Starter(
+        Right.KEY_DESTROY,
+        ("keys",),
+        lambda asked: plans.plan_destroy(asked.keys),
+        lambda asked, _form, given: services.request_destroy(keys=list(asked.keys), **given),
+    ),
+    JobKind.CHECK_DRIFT: Starter(
+        Right.KEY_PUSH,
+        ("group",),
+        lambda asked: plans.plan_drift(_group(asked)),
+        _on_group(services.request_check_drift),
+    ),
+    JobKind.TEST_CONNECTION: Starter(
+        Right.CREDENTIAL_MANAGE,
+        ("credential",),
+        lambda asked: plans.plan_connection_test(_credential(asked), asked.vault),
+        lambda asked, _form, given: services.request_connection_test(
+            credential=_credential(asked), vault=asked.vault, **given
+        ),
+    ),
+    JobKind.LIST_VAULTS: Starter(
+        Right.CREDENTIAL_MANAGE,
+        ("credential",),
+        lambda asked: plans.plan_vault_list(_credential(asked)),
+        lambda asked, _form, given: services.request_vault_list(credential=_credential(asked), **given),
+    ),
+    JobKind.SELF_TEST: Starter(
+        Right.DEVICE_MANAGE,
+        (),
+        lambda _asked: plans.plan_self_test(reverse("hsm:device")),
+        lambda _asked, _form, given: services.request_self_test(**given),
+    ),
+}
