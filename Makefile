@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PYTHON := .venv/bin/python
 SETUP := python3 kmes/supervision/setup.py
 .DEFAULT_GOAL := help
-.PHONY: help run test demo bench lint fmt types lock clean
+.PHONY: help run test demo bench faults lint fmt types lock clean
 
 help: ## Say what can be made here
 	@echo "usage: make <target>"
@@ -22,6 +22,9 @@ demo: ## Show the main job end to end on a temporary instance
 
 bench: ## Measure pushes and memory, one JSON line each
 	@$(SETUP) && exec $(PYTHON) -m kmes.supervision.bench
+
+faults: ## Run the whole fault matrix and print it as a table
+	@$(SETUP) --tests && exec $(PYTHON) -m tests.faults
 
 lint: ## Run the linters, without changing a file
 	@$(SETUP) --tests && exec $(PYTHON) -m kmes.supervision.checks lint

@@ -33,7 +33,11 @@ TRIES_FOR_USERS = 3
 
 def execute(job_id: UUID, *, owner: str) -> UUID | None:
     """Run a job if it can be claimed. Return the job that waited for the Azure key it held, if any."""
-    held = lifecycle.claim(job_id, owner=owner)
+    try:
+        held = lifecycle.claim(job_id, owner=owner)
+    except DatabaseError:
+        logger.exception("job %s can't be claimed now: the database failed", job_id)
+        return None
     if held is None:
         return None
     job = Job.objects.select_related("group__vault__credential", "credential").get(pk=job_id)
@@ -64,13 +68,14 @@ def _run(run: JobRun) -> None:
     except KmesError as error:
         _fail_or_retry(run, error)
     except Exception:
+        # Like a crash: the next run begins with a look at what this one left behind.
         logger.exception("%s met an unexpected error", run.job)
-        _end(
+        _fail_or_retry(
             run,
-            JobState.FAILED,
             KmesError(
                 _("An unexpected error stopped the job."),
                 _("Retry it; if it happens again, give the job's number to whoever runs this console."),
+                retryable=True,
                 code="unexpected",
             ),
         )

@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from cloudcreds.azure.errors import AzureError
 from jobs.choices import IntentState
 from jobs.context import JobRun, WaitUntil, quarantine_left
+from jobs.lifecycle import LeaseLost
 from jobs.models import Intent
 from keygroups.models import Key
 from kmes.core.clock import now
@@ -48,9 +49,14 @@ def announced(run: JobRun, intent: Intent) -> Iterator[None]:
 
     Raises:
         WaitUntil: the outcome is unknown; the job looks again after the quarantine.
+        LeaseLost: too much time has passed since the announcement to make the call still.
 
     """
     run.reach(f"before_{intent.operation}")
+    if (now() - intent.sent_at).total_seconds() > settings.KMES_LEASE_SECONDS / 2:
+        # This process stood still since it announced the call. Others may have taken the job over and
+        # waited the quarantine out; only a call made at once keeps what the announcement promises.
+        raise LeaseLost(_("The worker stood still for too long and stops."))
     try:
         yield
         run.reach(f"after_{intent.operation}")

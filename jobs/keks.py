@@ -22,7 +22,7 @@ from cloudcreds.choices import VaultTier
 from cloudcreds.models import KeyVault
 from jobs.choices import FINAL_STATES, KekState
 from jobs.context import JobRun, WaitUntil
-from jobs.models import EphemeralKek
+from jobs.models import EphemeralKek, Job
 from kmes.core import failpoints
 from kmes.core.actor import SYSTEM
 from kmes.core.clock import now
@@ -37,6 +37,8 @@ EXPIRY_MARGIN = timedelta(minutes=10)
 # How long to wait for news of a KEK whose creation has an unknown outcome.
 UNKNOWN_KEK_SECONDS = 10
 MAX_SWEEPS = 200
+# How far back a key that was discarded is still looked for: far longer than a request may be under way.
+LATE_SECONDS = 6 * 3600
 
 
 def obtain_kek(run: JobRun, vault: KeyVault, bits: int) -> tuple[EphemeralKek, KekPublicKey]:
@@ -181,6 +183,7 @@ def sweep() -> int:
 
     Runs in a cloud worker; one vault out of reach doesn't hold up the others.
     """
+    _reopen_late_arrivals()
     stale = now() - timedelta(seconds=settings.KMES_KEK_LIFETIME_SECONDS)
     rows = (
         EphemeralKek.objects.exclude(state=KekState.GONE)
@@ -190,22 +193,7 @@ def sweep() -> int:
     left = 0
     for row in rows:
         try:
-            gateway = open_gateway(
-                open_access(row.vault.credential),
-                row.vault.url,
-                recorder=LogRecorder(
-                    actor=SYSTEM,
-                    subject=Subject(
-                        credential_id=str(row.vault.credential_id),
-                        credential=row.vault.credential.name,
-                        vault=row.vault.name,
-                    ),
-                    job_id=row.job_id,
-                    job_code=row.job.code,
-                ),
-                patience=Patience(budget_seconds=0),
-            )
-            remains = discard_kek(gateway, row)
+            remains = discard_kek(_open_for_sweep(row.vault, row.job), row)
         except KmesError as error:
             remains = str(error)
         if remains:
@@ -214,3 +202,34 @@ def sweep() -> int:
             row.save(update_fields=["sweep_attempts"])
             logger.warning("an ephemeral key is left over: %s", remains)
     return left
+
+
+def _reopen_late_arrivals() -> None:
+    """Find KEKs that the ledger calls gone and a vault holds all the same.
+
+    A request that timed out may make its key minutes later, when the job has long cleaned up. Only
+    names of our own ledger are taken: other installations may use the same vault.
+    """
+    recent = now() - timedelta(seconds=LATE_SECONDS)
+    closed = EphemeralKek.objects.filter(state=KekState.GONE, created_at__gte=recent, job__state__in=FINAL_STATES)
+    for vault in KeyVault.objects.filter(pk__in=closed.values("vault")).select_related("credential"):
+        names = list(closed.filter(vault=vault).values_list("name", flat=True))
+        try:
+            standing = _open_for_sweep(vault).list_key_names(KEK_PREFIX)
+        except KmesError as error:
+            logger.warning("%s can't be searched for ephemeral keys: %s", vault, error)
+            continue
+        closed.filter(vault=vault, name__in=set(names) & set(standing)).update(
+            state=KekState.LIVE, note="arrived after it was discarded"
+        )
+
+
+def _open_for_sweep(vault: KeyVault, job: Job | None = None) -> KeyVaultGateway:
+    """Open the way to a vault for the system's own work, without patience: the next sweep comes."""
+    subject = Subject(credential_id=str(vault.credential_id), credential=vault.credential.name, vault=vault.name)
+    recorder = LogRecorder(
+        actor=SYSTEM, subject=subject, job_id=job.pk if job else None, job_code=job.code if job else ""
+    )
+    return open_gateway(
+        open_access(vault.credential), vault.url, recorder=recorder, patience=Patience(budget_seconds=0)
+    )

@@ -31,6 +31,11 @@ def request_retry(*, job: Job, actor: Actor, idempotency_key: str = "") -> Job:
 
 def _undone(job: Job) -> list[Key]:
     undone = job.targets.exclude(state=TargetState.DONE).select_related("key__group__vault")
+    if not undone and job.targets.exists():
+        raise ConflictError(
+            _("Each key of the job was done; what failed came after."),
+            _("Read the job's error; there is nothing left to retry."),
+        )
     return [target.key for target in undone]
 
 

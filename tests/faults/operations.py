@@ -1,0 +1,179 @@
+"""The operations of the matrix: how each is set up and asked for, its moments, and its calls to Azure.
+
+``moments`` and ``calls`` are complete: ``test_operations`` runs each operation and compares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+NAME = "payments"
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation.
+
+    Attributes:
+        prepare: brings the world to where the operation makes sense and asks for it; returns the job.
+        moments: the failpoints passed, in order of first passing.
+        calls: the calls to Azure as (label, method, path pattern).
+
+    """
+
+    name: str
+    prepare: Callable[[object], object]
+    moments: tuple[str, ...]
+    calls: tuple[tuple[str, str, str], ...] = ()
+
+
+PREFLIGHT = ("push.before_preflight", "push.after_preflight")
+PUSH = (
+    *PREFLIGHT,
+    "push.before_create_kek",
+    "kek.before_create",
+    "kek.after_create",
+    "push.after_create_kek",
+    "push.before_wrap_key",
+    "push.after_wrap_key",
+    "push.before_import",
+    "push.after_import",
+    "kek.before_delete",
+    "kek.after_delete",
+    "kek.before_purge",
+    "kek.after_purge",
+)
+TOKEN = ("token", "POST", "*/oauth2/v2.0/token")
+VERSIONS = ("list_versions", "GET", f"/keys/{NAME}/versions")
+CURRENT = ("read_current", "GET", f"/keys/{NAME}")
+DELETED = ("read_deleted", "GET", f"/deletedkeys/{NAME}")
+AUTHORITY = ("read_authority", "GET", "*/v2.0/.well-known/openid-configuration")
+LIVE_DELETE = ("delete_key", "DELETE", f"/keys/{NAME}")
+PUSH_CALLS = (
+    AUTHORITY,
+    TOKEN,
+    VERSIONS,
+    DELETED,
+    ("create_kek", "POST", "/keys/kmes-kek-*/create"),
+    ("import_key", "PUT", f"/keys/{NAME}"),
+    CURRENT,
+    ("delete_kek", "DELETE", "/keys/kmes-kek-*"),
+    ("await_kek", "GET", "/deletedkeys/kmes-kek-*"),
+    ("purge_kek", "DELETE", "/deletedkeys/kmes-kek-*"),
+)
+
+
+def _create(world):
+    from jobs import services
+
+    return services.request_create_keys(group=world.group, names=["one"], actor=world.actor)
+
+
+def _push(count):
+    def prepare(world):
+        from jobs import services
+
+        keys = world.make_keys(*[f"key-{number}" for number in range(count)])
+        return services.request_synchronize(keys=keys, actor=world.actor)
+
+    return prepare
+
+
+def _rotate_forced(world):
+    from jobs import services
+
+    return services.request_rotation(group=world.group, actor=world.actor)
+
+
+def _rotate_due(world):
+    from jobs import scans
+    from jobs.models import Job
+    from keygroups.models import KeyGroup
+    from kmes.core.clock import now
+
+    due = now() - timedelta(minutes=5)
+    KeyGroup.objects.filter(pk=world.group.pk).update(
+        rotation_anchor_at=due - timedelta(days=90), next_due_at=due, rotate=True
+    )
+    (job_id,) = scans.scan_rotations()
+    return Job.objects.get(pk=job_id)
+
+
+def _disable(world):
+    from jobs import services
+
+    key = world.push_one()
+    return services.request_set_enabled(version=key.cloud_versions.get(), enabled=False, actor=world.actor)
+
+
+def _delete(world):
+    from jobs import services
+
+    world.push_one()
+    return services.request_cloud_delete(group=world.group, actor=world.actor)
+
+
+def _recover(world):
+    from jobs import services
+
+    world.run(_delete(world))
+    return services.request_cloud_recover(group=world.group, actor=world.actor)
+
+
+def _purge(world):
+    from jobs import services
+
+    world.run(_delete(world))
+    return services.request_cloud_purge(group=world.group, actor=world.actor)
+
+
+def _destroy(world):
+    from jobs import services
+
+    return services.request_destroy(keys=[world.push_one()], actor=world.actor)
+
+
+def _on_azure_key(area, verb):
+    """The moments of a job on the whole Azure key."""
+    steps = ("preflight", f"{verb}_key", "record")
+    moments = [f"{area}.{when}_{step}" for step in steps for when in ("before", "after")]
+    moments[3:3] = [f"{area}.before_{verb}", f"{area}.after_{verb}"]
+    return tuple(moments)
+
+
+OPERATIONS = {
+    operation.name: operation
+    for operation in (
+        Operation("create", _create, ("create.before_generate_key", "create.after_generate_key")),
+        Operation("push one", _push(1), PUSH, PUSH_CALLS),
+        Operation("push three", _push(3), PUSH, PUSH_CALLS),
+        Operation(
+            "rotate forced", _rotate_forced, ("push.before_generate_key", "push.after_generate_key", *PUSH), PUSH_CALLS
+        ),
+        Operation(
+            "rotate due", _rotate_due, ("push.before_generate_key", "push.after_generate_key", *PUSH), PUSH_CALLS
+        ),
+        Operation(
+            "disable",
+            _disable,
+            ("set_enabled.before_disable_version", "set_enabled.after_disable_version"),
+            (("disable_version", "PATCH", f"/keys/{NAME}/*"),),
+        ),
+        Operation("delete", _delete, _on_azure_key("cloud_delete", "delete"), (VERSIONS, LIVE_DELETE)),
+        Operation(
+            "recover",
+            _recover,
+            _on_azure_key("cloud_recover", "recover"),
+            (VERSIONS, DELETED, ("recover_key", "POST", f"/deletedkeys/{NAME}/recover")),
+        ),
+        Operation(
+            "purge",
+            _purge,
+            _on_azure_key("cloud_purge", "purge"),
+            (VERSIONS, DELETED, ("purge_key", "DELETE", f"/deletedkeys/{NAME}")),
+        ),
+        Operation("destroy", _destroy, ("destroy.before_destroy_key", "destroy.after_destroy_key")),
+    )
+}

@@ -1,0 +1,156 @@
+"""A small installation under fault: one group in one vault, a job, and the way to rest."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+
+from tests.faults.operations import NAME
+
+ROOT = Path(__file__).resolve().parents[2]
+QUARANTINE_SECONDS = 2
+ROUNDS = 60
+
+
+class World:
+    """What a case acts on. ``actor`` is an administrator."""
+
+    def __init__(self, group, actor, vault, stand_in):
+        self.group, self.actor, self.vault, self.stand_in = group, actor, vault, stand_in
+        # Until then a request that the client has given up may still take effect.
+        self.landing_until = 0.0
+
+    # --- asking ------------------------------------------------------------------------------
+    def make_keys(self, *names):
+        """Make keys in the device."""
+        from jobs import services
+
+        self.run(services.request_create_keys(group=self.group, names=list(names), actor=self.actor))
+        return list(self.group.keys.filter(name__in=names).order_by("created_at"))
+
+    def push_one(self):
+        """Bring one key into the vault, without faults."""
+        from jobs import services
+
+        (key,) = self.make_keys("first")
+        self.run(services.request_synchronize(keys=[key], actor=self.actor))
+        return key
+
+    def run(self, job):
+        """Run a job that must succeed at once."""
+        self.work(job)
+        assert job.state == "succeeded", (job.error_what, job.error_remedy)
+
+    # --- working -----------------------------------------------------------------------------
+    def work(self, job, owner="worker"):
+        """Give the job to a worker in this process, once."""
+        from jobs import execution
+
+        execution.execute(job.pk, owner=owner)
+        job.refresh_from_db()
+        self.group.refresh_from_db()
+
+    def work_elsewhere(self, job, failpoints, *, timeout=60):
+        """Give the job to a worker process with failpoints; returns its exit code."""
+        process = self.start_worker(job, failpoints)
+        try:
+            return process.wait(timeout)
+        finally:
+            process.kill()
+            process.wait()
+
+    def start_worker(self, job, failpoints):
+        """Start a worker process on the job."""
+        from django.db import connection
+
+        values = connection.settings_dict
+        url = f"sqlite:///{values['NAME']}"
+        if connection.vendor == "postgresql":
+            url = f"postgres://{values['USER']}@{values['HOST']}:{values['PORT']}/{values['NAME']}"
+        environment = {
+            **os.environ,
+            "DATABASE_URL": url,
+            "DJANGO_SETTINGS_MODULE": "tests.faults.settings",
+            "KMES_FAILPOINTS": failpoints,
+            "KMES_UNKNOWN_QUARANTINE_SECONDS": str(QUARANTINE_SECONDS),
+        }
+        command = [sys.executable, "-m", "tests.faults.worker", str(job.pk)]
+        return subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+
+    def rest(self, job):
+        """Let the scans find and finish the job, as beat does; no message is ever delivered.
+
+        What a worker that died holds and what waits for a moment is moved on, so that hours pass in
+        seconds; a quarantine is waited out in real time.
+        """
+        from jobs import keks, scans
+        from jobs.choices import FINAL_STATES
+        from jobs.models import Intent, Job
+        from kmes.core.clock import now
+
+        for _round in range(ROUNDS):
+            job.refresh_from_db()
+            if job.state in FINAL_STATES:
+                break
+            open_calls = Intent.objects.filter(state__in=["pending", "unknown"]).order_by("-sent_at").first()
+            if open_calls is not None:
+                ends = open_calls.sent_at + timedelta(seconds=QUARANTINE_SECONDS + 0.1)
+                time.sleep(max(0.0, (ends - now()).total_seconds()))
+            past = now() - timedelta(seconds=1)
+            Job.objects.filter(pk=job.pk, state="queued").update(run_after=past)
+            Job.objects.filter(pk=job.pk, state="running").update(lease_until=past)
+            for job_id in scans.jobs_to_poke():
+                self.work(Job.objects.get(pk=job_id))
+        job.refresh_from_db()
+        self.group.refresh_from_db()
+        time.sleep(max(0.0, self.landing_until - time.monotonic()))
+        keks.sweep()
+
+    def retry(self, job):
+        """Ask for a failed job again, as a user does, and let it come to rest."""
+        from jobs.retry import request_retry
+
+        again = request_retry(job=job, actor=self.actor)
+        self.rest(again)
+        return again
+
+    # --- disturbing --------------------------------------------------------------------------
+    def fault(self, **fault):
+        """Order a fault of the stand-in."""
+        self.stand_in.control("POST", "/_emulator/faults", fault)
+
+    def calm(self):
+        """End all faults of the stand-in."""
+        self.stand_in.control("DELETE", "/_emulator/faults")
+
+    def push_of_somebody_else(self):
+        """Import a key that is not ours under the group's name."""
+        from azure.keyvault.keys import JsonWebKey
+        from cryptography.hazmat.primitives.asymmetric import ec
+
+        numbers = ec.generate_private_key(ec.SECP256R1()).private_numbers()
+        public = numbers.public_numbers
+        jwk = JsonWebKey(
+            kty="EC",
+            crv="P-256",
+            x=public.x.to_bytes(32),
+            y=public.y.to_bytes(32),
+            d=numbers.private_value.to_bytes(32),
+            key_ops=["sign", "verify"],
+        )
+        return self.vault.client.import_key(NAME, jwk, hardware_protected=True).properties.version
+
+    def soft_delete_of_somebody_else(self):
+        """Make and delete a key under the group's name, so that the name is taken by a deleted key."""
+        self.vault.client.create_ec_key(NAME, hardware_protected=True)
+        self.vault.client.begin_delete_key(NAME).wait()
+
+
+SIGKILL = -signal.SIGKILL
