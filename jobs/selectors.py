@@ -99,7 +99,7 @@ def _jobs_with_steps() -> QuerySet[Job]:
 
 def list_jobs(wanted: JobFilter) -> QuerySet[Job]:
     """Return the jobs the filter asks for, newest first, each with its counts of steps."""
-    jobs = _jobs_with_steps().filter(_in_tab(wanted.tab, wanted.user_id))
+    jobs = _jobs_with_steps().select_related("group").filter(_in_tab(wanted.tab, wanted.user_id))
     if wanted.kind:
         jobs = jobs.filter(kind=wanted.kind)
     if wanted.state:

@@ -26,8 +26,9 @@ TRIGGER_LABELS = {
 EMPTY = "—"
 
 
-def _actions_url(job: Job) -> str:
-    return reverse("jobs:actions", args=[job.code])
+def _actions_url(record: Job) -> str:
+    # The table passes it by this name.
+    return reverse("jobs:actions", args=[record.code])
 
 
 class JobTable(ConsoleTable):

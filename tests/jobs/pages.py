@@ -1,0 +1,108 @@
+"""A pytest plugin for the page tests of jobs and the device: people, rows, and what a page holds.
+
+The rows are made without the device or Azure, because the pages touch neither.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.contrib.auth import get_user_model
+
+from cloudcreds.models import CloudCredential, KeyVault
+from jobs.models import Job, JobMessage, JobStep
+from keygroups.models import Key, KeyGroup
+from kmes.core.actor import SYSTEM
+from kmes.core.clock import now
+from logging_reports.services import record
+
+FRAGMENT = {"HTTP_HX_REQUEST": "true"}
+ROLES = ("admin", "custodian", "operator", "auditor")
+
+
+@pytest.fixture(autouse=True)
+def static_root(settings):
+    """The folder of collected static files, whose absence is a warning to WhiteNoise."""
+    Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)
+
+
+@pytest.fixture
+def people():
+    """One user of each role."""
+    make = get_user_model().objects.create_user
+    return {role: make(f"the-{role}", password="x", role=role) for role in ROLES}
+
+
+@pytest.fixture
+def pages(client, people):
+    """The pages as an administrator sees them."""
+    client.force_login(people["admin"])
+    return client
+
+
+@pytest.fixture
+def group(db):
+    """A key group; nothing here asks the device or Azure."""
+    credential = CloudCredential.objects.create(
+        name="Contoso", tenant_id="t", client_id="c", sealed_secret=b"sealed", secret_set_at=now()
+    )
+    vault = KeyVault.objects.create(credential=credential, name="kv", url="https://kv.invalid", tier="premium")
+    return KeyGroup.objects.create(
+        name="payments", key_spec="P-256", credential=credential, vault=vault, azure_name="payments"
+    )
+
+
+def make_key(group, name="pay-1", **values):
+    return Key.objects.create(
+        group=group, name=name, key_spec="P-256", public_spki=b"p", wrapped_private=b"w", created_by="ada", **values
+    )
+
+
+def make_job(group=None, *, kind="synchronize", state="running", actor="ada", **values):
+    values.setdefault("subject", "pay-1")
+    values.setdefault("run_after", now())
+    return Job.objects.create(
+        kind=kind,
+        state=state,
+        group=group,
+        credential=group.credential if group else None,
+        actor_name=actor,
+        trigger="user",
+        **values,
+    )
+
+
+def make_failed(group, **values):
+    job = make_job(
+        group,
+        state="failed",
+        started_at=now() - timedelta(seconds=3),
+        finished_at=now(),
+        error_what="The vault refused the import.",
+        error_remedy="Give the app registration the permission Import.",
+        error_code="permission",
+        **values,
+    )
+    JobStep.objects.create(job=job, name="preflight", ordinal=1, state="done", started_at=now(), finished_at=now())
+    JobStep.objects.create(job=job, name="import_key", ordinal=2, state="failed", started_at=now(), detail="refused")
+    record(
+        "azure.permission_missing",
+        actor=SYSTEM,
+        message="The key permission Import is missing",
+        job_id=job.pk,
+        job_code=job.code,
+        http_status=403,
+        azure_request_id="5f3c-request",
+    )
+    return job
+
+
+def say(job, *texts):
+    for text in texts:
+        JobMessage.objects.create(job=job, at=now(), text=text)
+
+
+def body(response) -> str:
+    return response.content.decode()

@@ -1,0 +1,419 @@
+"""Pages that start jobs: what they say beforehand, who may, one job per form, refusals; and the menus that lead there."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from hsm.models import HsmDevice
+from jobs import obstacles
+from jobs.actions import register_all
+from jobs.choices import JobKind
+from jobs.models import Job, JobTarget
+from jobs.starting import STARTERS
+from keygroups.models import CloudVersion, Key, KeyGroup
+from kmes.accounts.rights import ROLE_RIGHTS
+from kmes.core.clock import now
+from kmes.ui.actions import flat_menu, menu_for
+from tests.jobs.pages import (
+    FRAGMENT,
+    ROLES,
+    body,
+    group,
+    make_job,
+    make_key,
+    pages,
+    people,
+    static_root,
+)
+
+__all__ = ["group", "pages", "people", "static_root"]
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def device(db):
+    """A designated device's row; no page asks the device."""
+    return HsmDevice.objects.create(
+        serial="S1", label="KMES", mfk_public_spki=b"x", pmk_kcv="AAAAAA", mfk_kcv="BBBBBB", is_designated=True
+    )
+
+
+def push(key, *, state="active", enabled=True, version="v1"):
+    KeyGroup.objects.filter(pk=key.group_id).update(cloud_state="soft_deleted" if state == "soft_deleted" else "live")
+    return CloudVersion.objects.create(
+        key=key,
+        group=key.group,
+        vault=key.group.vault,
+        azure_name=key.group.azure_name,
+        azure_version=version,
+        state=state,
+        enabled=enabled,
+        pushed_at=now(),
+    )
+
+
+def form_key(response) -> str:
+    return re.search(r'name="idempotency_key" value="([^"]+)"', body(response))[1]
+
+
+def addresses(group, key, version):
+    """Each kind's page, about rows that exist."""
+    on_group = f"group={group.pk}"
+    return {
+        "create": on_group,
+        "synchronize": f"key={key.pk}",
+        "rotate": on_group,
+        "set_enabled": f"version={version.pk}&enabled=0",
+        "cloud_delete": on_group,
+        "cloud_recover": on_group,
+        "cloud_purge": on_group,
+        "destroy": f"key={key.pk}",
+        "check_drift": on_group,
+        "test_connection": f"credential={group.credential_id}&vault={group.vault_id}",
+        "list_vaults": f"credential={group.credential_id}",
+        "self_test": "",
+    }
+
+
+# --- Every kind ------------------------------------------------------------------------------
+def test_every_kind_can_be_started_from_a_page():
+    assert set(STARTERS) == set(JobKind)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_each_kind_asks_for_its_own_right(client, people, group, device, role):
+    version = push(make_key(group))
+    client.force_login(people[role])
+    for kind, query in addresses(group, version.key, version).items():
+        wanted = 200 if STARTERS[JobKind(kind)].right in ROLE_RIGHTS[role] else 403
+        assert client.get(f"/jobs/start/{kind}/?{query}").status_code == wanted, kind
+        if wanted == 403:
+            assert client.post(f"/jobs/start/{kind}/?{query}").status_code == 403
+    assert not Job.objects.exists()
+
+
+def test_each_page_is_a_dialog_for_htmx_and_stays_cheap(pages, group, device):
+    version = push(make_key(group))
+    for kind, query in addresses(group, version.key, version).items():
+        with CaptureQueriesContext(connection) as queries:
+            piece = body(pages.get(f"/jobs/start/{kind}/?{query}", **FRAGMENT))
+        assert "<html" not in piece
+        assert 'id="dialog-title"' in piece
+        assert len(queries) <= 12, kind
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "nonsense/",
+        "create/",
+        "create/?group=not-a-uuid",
+        f"rotate/?group={uuid.uuid4()}",
+        f"synchronize/?key={uuid.uuid4()}",
+        "synchronize/",
+        "set_enabled/?enabled=0",
+        "test_connection/",
+    ],
+)
+def test_what_does_not_exist_is_not_found(pages, path):
+    assert pages.get(f"/jobs/start/{path}").status_code == 404
+
+
+def test_a_vault_of_another_credential_is_not_found(pages, group):
+    other = group.credential
+    other.pk, other.name = uuid.uuid4(), "Other"
+    other.save(force_insert=True)
+    assert pages.get(f"/jobs/start/test_connection/?credential={other.pk}&vault={group.vault_id}").status_code == 404
+
+
+def test_starting_without_the_form_s_token_is_refused(client, people, group):
+    strict = client.__class__(enforce_csrf_checks=True)
+    strict.force_login(people["admin"])
+    assert strict.post(f"/jobs/start/check_drift/?group={group.pk}").status_code == 403
+    assert not Job.objects.exists()
+
+
+# --- Create ----------------------------------------------------------------------------------
+def test_a_name_makes_a_job_and_leads_to_it(pages, group, device):
+    page = pages.get(f"/jobs/start/create/?group={group.pk}")
+    sent = {"name": " pay-2 ", "idempotency_key": form_key(page)}
+    answer = pages.post(f"/jobs/start/create/?group={group.pk}", sent)
+    job = Job.objects.get()
+    assert answer["Location"] == f"/jobs/{job.code}/"
+    assert (job.kind, job.params) == ("create", {"names": ["pay-2"]})
+
+
+def test_several_names_make_one_job(pages, group, device):
+    page = body(pages.get(f"/jobs/start/create/?group={group.pk}&several=1"))
+    assert "<textarea" in page
+    pages.post(f"/jobs/start/create/?group={group.pk}&several=1", {"name": "a\r\n\r\nb\r\n"})
+    assert Job.objects.get().params == {"names": ["a", "b"]}
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("", "needs a name"),
+        ("   ", "needs a name"),
+        ("PAY-1", "already"),
+        ("x" * 161, "at most 160"),
+        ("a\x07b", "printable"),
+    ],
+)
+def test_a_bad_name_is_refused_at_its_field(pages, group, device, name, words):
+    make_key(group, "pay-1")
+    answer = pages.post(f"/jobs/start/create/?group={group.pk}", {"name": name}, **FRAGMENT)
+    assert answer.status_code == 422
+    assert words in body(answer)
+    assert "is-invalid" in body(answer)
+    assert not Job.objects.exists()
+
+
+def test_without_a_designated_device_nothing_is_begun(pages, group):
+    answer = pages.post(f"/jobs/start/create/?group={group.pk}", {"name": "pay-2"}, **FRAGMENT)
+    assert answer.status_code == 422
+    assert "No device is designated" in body(answer)
+    assert "HSM Protected Key Options" in body(answer)
+    assert "Nothing was done." in body(answer)
+    assert not Job.objects.exists()
+
+
+# --- Synchronize, rotate ---------------------------------------------------------------------
+def test_a_push_says_what_will_happen(pages, group, device):
+    make_key(group, "pay-1"), make_key(group, "pay-2")
+    group.vault.recovery_level, group.vault.recoverable_days = "Recoverable+Purgeable", 90
+    group.vault.save()
+    page = body(pages.get(f"/jobs/start/synchronize/?group={group.pk}"))
+    for words in (
+        "Contoso",
+        "kv (Premium)",
+        "RSA 3072",
+        "pay-1, pay-2",
+        "90 days",
+        "can be purged",
+        "Synchronize 2 keys",
+    ):
+        assert words in page
+
+
+def test_a_standard_vault_is_warned_of_before_the_push(pages, group, device):
+    group.vault.tier = "standard"
+    group.vault.save()
+    key = make_key(group)
+    assert "Standard tier" in body(pages.get(f"/jobs/start/synchronize/?key={key.pk}"))
+
+
+def test_the_same_form_sent_twice_starts_one_job(pages, group, device):
+    key = make_key(group)
+    url = f"/jobs/start/synchronize/?key={key.pk}"
+    sent = {"idempotency_key": form_key(pages.get(url))}
+    first, second = pages.post(url, sent), pages.post(url, sent, **FRAGMENT)
+    job = Job.objects.get()
+    assert first["Location"] == second["HX-Redirect"] == f"/jobs/{job.code}/"
+    assert [target.key for target in job.targets.all()] == [key]
+
+
+def test_two_forms_for_one_key_start_one_job_and_say_why(pages, group, device):
+    key = make_key(group)
+    url = f"/jobs/start/synchronize/?key={key.pk}"
+    forms = [form_key(pages.get(url)), form_key(pages.get(url))]
+    assert forms[0] != forms[1]
+    pages.post(url, {"idempotency_key": forms[0]})
+    answer = pages.post(url, {"idempotency_key": forms[1]}, **FRAGMENT)
+    assert answer.status_code == 422
+    assert Job.objects.count() == 1
+
+
+def test_a_form_s_key_names_only_its_own_users_job(client, people, group, device):
+    key = make_key(group)
+    url, sent = f"/jobs/start/synchronize/?key={key.pk}", {"idempotency_key": str(uuid.uuid4())}
+    client.force_login(people["admin"])
+    client.post(url, sent)
+    client.force_login(people["operator"])
+    assert client.post(url, sent).status_code == 422
+    assert Job.objects.count() == 1
+
+
+def test_keys_of_two_groups_are_refused(pages, group, device):
+    other = KeyGroup.objects.create(
+        name="other", key_spec="P-256", credential=group.credential, vault=group.vault, azure_name="other"
+    )
+    query = f"key={make_key(group).pk}&key={make_key(other).pk}"
+    answer = pages.post(f"/jobs/start/synchronize/?{query}")
+    assert answer.status_code == 422
+    assert "different key groups" in body(answer)
+
+
+def test_a_group_whose_keys_are_all_pushed_offers_no_button(pages, group, device):
+    push(make_key(group))
+    page = body(pages.get(f"/jobs/start/synchronize/?group={group.pk}"))
+    assert "All keys are synchronized already" in page
+    assert 'type="submit" class="btn btn-primary" data-busy' not in page
+
+
+def test_a_forced_rotation_starts_one_job(pages, group, device):
+    url = f"/jobs/start/rotate/?group={group.pk}"
+    assert "named after the group" in body(pages.get(url))
+    assert pages.post(url).status_code == 302
+    assert pages.post(url).status_code == 422
+    assert Job.objects.get().kind == "rotate"
+
+
+# --- Enable, delete, purge, destroy ----------------------------------------------------------
+def test_a_version_is_disabled_by_its_page(pages, group):
+    version = push(make_key(group))
+    url = f"/jobs/start/set_enabled/?version={version.pk}&enabled=0"
+    assert "refuses every use" in body(pages.get(url))
+    pages.post(url)
+    assert Job.objects.get().params == {"version_id": str(version.pk), "enabled": False}
+    assert pages.get(f"/jobs/start/set_enabled/?version={version.pk}&enabled=2").status_code == 404
+
+
+def test_a_cloud_delete_shows_what_survives_and_until_when(pages, group):
+    push(make_key(group))
+    group.vault.recovery_level, group.vault.recoverable_days = "Recoverable+Purgeable", 30
+    group.vault.save()
+    page = body(pages.get(f"/jobs/start/cloud_delete/?group={group.pk}"))
+    assert f"recoverable until {now() + timedelta(days=30):%Y-%m-%d}" in page
+    assert "1 version in the vault" in page
+    assert "can be synchronized again" in page
+    assert pages.post(f"/jobs/start/cloud_delete/?group={group.pk}").status_code == 302
+    assert Job.objects.get().params == {"versions": ["v1"]}
+
+
+def test_a_delete_that_can_not_be_says_so_and_does_nothing(pages, group):
+    page = body(pages.get(f"/jobs/start/cloud_delete/?group={group.pk}"))
+    assert "The vault holds no key of this group" in page
+    assert pages.post(f"/jobs/start/cloud_delete/?group={group.pk}").status_code == 422
+    assert not Job.objects.exists()
+
+
+@pytest.mark.parametrize("typed", ["", "Payments", "payments ", "x"])
+def test_a_purge_wants_the_name_typed(pages, group, typed):
+    push(make_key(group), state="soft_deleted")
+    url = f"/jobs/start/cloud_purge/?group={group.pk}"
+    answer = pages.post(url, {"typed": typed})
+    assert (answer.status_code == 302) == (typed.strip() == "payments")
+    if answer.status_code != 302:
+        assert answer.status_code == 422
+        assert "exactly as it is shown" in body(answer)
+        assert not Job.objects.exists()
+
+
+def test_destroying_wants_the_name_and_says_that_the_vault_keeps_its_version(pages, group):
+    key = make_key(group)
+    push(key)
+    url = f"/jobs/start/destroy/?key={key.pk}"
+    page = body(pages.get(url))
+    assert "the vault is not touched" in page
+    assert "1 version in the vault" in page
+    assert pages.post(url, {"typed": "wrong"}).status_code == 422
+    assert not Job.objects.exists()
+    assert pages.post(url, {"typed": "pay-1"}).status_code == 302
+    assert Job.objects.get().kind == "destroy"
+
+
+def test_several_keys_are_destroyed_by_typing_the_groups_name(pages, group):
+    query = "&".join(f"key={make_key(group, name).pk}" for name in ("a", "b"))
+    assert "Type “payments” to confirm" in body(pages.get(f"/jobs/start/destroy/?{query}"))
+    pages.post(f"/jobs/start/destroy/?{query}", {"typed": "payments"})
+    assert JobTarget.objects.count() == 2
+
+
+def test_the_device_and_credentials_are_tried_by_jobs(pages, group, device):
+    pages.post(f"/jobs/start/test_connection/?credential={group.credential_id}&vault={group.vault_id}")
+    pages.post(f"/jobs/start/list_vaults/?credential={group.credential_id}")
+    pages.post("/jobs/start/self_test/")
+    assert set(Job.objects.values_list("kind", flat=True)) == {"test_connection", "list_vaults", "self_test"}
+
+
+# --- Menus -----------------------------------------------------------------------------------
+def menu(target, obj, user) -> dict[str, str]:
+    """The menu as label → reason ("" when it can be done), in order."""
+    return {
+        f"{submenu} > {item.label}" if submenu else item.label: item.reason
+        for submenu, item in flat_menu(menu_for(target, obj, user))
+        if "/jobs/start/" in item.url or item.reason
+    }
+
+
+@pytest.fixture(autouse=True)
+def registered():
+    """The menus, whatever other tests registered."""
+    register_all()
+
+
+def test_a_groups_menu_has_the_console_s_items_in_order(people, group):
+    found = [label for label in menu("group", group, people["admin"]) if label.startswith(("Create", "Cloud"))]
+    assert found == [
+        "Create > Random",
+        "Cloud > Synchronize All",
+        "Cloud > Force Rotation",
+        "Cloud > Delete",
+        "Cloud > Recover",
+        "Cloud > Purge",
+        "Cloud > Check Drift",
+    ]
+
+
+def test_a_menu_leaves_out_what_the_role_may_never_do(people, group):
+    assert "Cloud > Purge" not in menu("group", group, people["custodian"])
+    assert not [label for label in menu("group", group, people["auditor"]) if label.startswith("Cloud")]
+
+
+def test_a_groups_menu_gives_reasons(people, group):
+    found = menu("group", group, people["admin"])
+    assert found["Create > Random"] == found["Cloud > Force Rotation"] == ""
+    assert found["Cloud > Synchronize All"] == "The group has no key yet"
+    assert found["Cloud > Delete"] == "The vault holds no key of this group"
+    assert found["Cloud > Recover"] == "Not deleted in the vault"
+
+
+def test_another_job_on_the_group_is_named_as_reason(people, group):
+    push(make_key(group))
+    group.refresh_from_db()
+    job = make_job(group, azure_lock=group.azure_lock)
+    assert menu("group", group, people["admin"])["Cloud > Delete"] == f"Another job is running ({job})"
+
+
+def test_purge_protection_is_named_as_reason(people, group):
+    push(make_key(group), state="soft_deleted")
+    group.refresh_from_db()
+    group.vault.recovery_level = "Recoverable"
+    assert menu("group", group, people["admin"])["Cloud > Purge"] == "The vault has purge protection"
+
+
+def test_a_keys_menu_follows_its_state(people, group):
+    fresh, pushed, gone = make_key(group, "a"), make_key(group, "b"), make_key(group, "c", state="destroyed")
+    push(pushed)
+    user = people["admin"]
+    assert menu("key", fresh, user)["Cloud > Synchronize"] == ""
+    assert menu("key", fresh, user)["Cloud > Disable"] == "Nothing was synchronized yet"
+    assert menu("key", pushed, user)["Cloud > Synchronize"] == "Synchronized already (Active)"
+    assert menu("key", pushed, user)["Cloud > Disable"] == ""
+    assert menu("key", pushed, user)["Cloud > Enable"] == "Enabled already"
+    assert menu("key", gone, user)["Cloud > Synchronize"] == "The key was destroyed here"
+    assert menu("key", gone, user)["Delete (local)"] == "The key was destroyed already"
+
+
+def test_a_key_of_a_deleted_azure_key_says_so(people, group):
+    key = make_key(group)
+    push(key, state="soft_deleted")
+    assert "recover or purge it first" in menu("key", key, people["admin"])["Cloud > Synchronize"]
+
+
+def test_what_bars_a_menus_actions_costs_two_queries(group, django_assert_max_num_queries):
+    version = push(make_key(group))
+    key, fresh = Key.objects.get(pk=version.key_id), KeyGroup.objects.get(pk=group.pk)
+    with django_assert_max_num_queries(2):
+        for bars in ("synchronize_all", "rotate", "delete", "recover", "purge", "check_drift"):
+            getattr(obstacles, f"to_{bars}")(fresh)
+    with django_assert_max_num_queries(2):
+        for bars in ("synchronize", "enable", "disable", "destroy"):
+            getattr(obstacles, f"to_{bars}")(key)
