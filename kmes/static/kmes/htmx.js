@@ -1,0 +1,45 @@
+// All that knows htmx: its event names stand in this file only.
+
+const banner = () => document.getElementById("connection");
+
+function isPoll(event) {
+  return /\bevery\b/.test(event.detail.elt.getAttribute("hx-trigger") || "");
+}
+
+// Polls rest while nobody looks; the first one after the return brings all news at once.
+document.addEventListener("htmx:beforeRequest", (event) => {
+  if (isPoll(event) && document.hidden) event.preventDefault();
+});
+
+for (const name of ["htmx:sendError", "htmx:timeout"]) {
+  document.addEventListener(name, () => { if (banner()) banner().hidden = false; });
+}
+
+document.addEventListener("htmx:afterRequest", (event) => {
+  const status = event.detail.xhr ? event.detail.xhr.status : 0;
+  if (!banner() || !status) return;
+  banner().hidden = status !== 502 && status !== 503 && status !== 504;
+});
+
+// A failed poll must not put an error page into the place of a table: the old content stays.
+document.addEventListener("htmx:beforeSwap", (event) => {
+  if (isPoll(event) && event.detail.xhr.status >= 400) event.detail.shouldSwap = false;
+});
+
+// What was focused keeps the focus when its table is replaced.
+let focused = null;
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const active = document.activeElement;
+  const row = active && active.closest("[id]");
+  focused = row && event.detail.target && event.detail.target.contains(active) ? row.id : null;
+});
+document.addEventListener("htmx:afterSettle", () => {
+  if (focused && document.activeElement === document.body) document.getElementById(focused)?.focus();
+  focused = null;
+  document.dispatchEvent(new CustomEvent("console:changed"));
+});
+
+// Puts the answer of a GET into an element; returns a promise.
+export function load(url, target) {
+  return window.htmx.ajax("GET", url, { target, swap: "innerHTML" });
+}

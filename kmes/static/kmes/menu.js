@@ -1,0 +1,201 @@
+// Context menus by right-click, Shift+F10 or Menu key, and the ⋮ button (WAI-ARIA menu pattern).
+// The server renders the entries when a menu is first asked for; this file opens, moves and closes.
+import { openDialog } from "./dialog.js";
+
+let layer = null;
+let opener = null;
+let typed = "";
+let typedAt = 0;
+
+async function fetchMenu(url) {
+  const answer = await fetch(url, { headers: { "HX-Request": "true" }, credentials: "same-origin" });
+  if (!answer.ok) return null;
+  const box = document.createElement("div");
+  box.innerHTML = await answer.text();
+  return box.querySelector("[role=menu]");
+}
+
+function place(menu, x, y) {
+  menu.showPopover();
+  const { width, height } = menu.getBoundingClientRect();
+  menu.style.left = `${Math.max(4, Math.min(x, innerWidth - width - 4))}px`;
+  menu.style.top = `${Math.max(4, Math.min(y, innerHeight - height - 4))}px`;
+}
+
+function itemsOf(menu) {
+  return [...menu.querySelectorAll("[role=menuitem]")].filter((item) => item.closest("[role=menu]") === menu);
+}
+
+async function openMenu(url, at, from) {
+  closeMenus(false);
+  const menu = await fetchMenu(url);
+  if (!menu) {
+    location.href = url;
+    return;
+  }
+  opener = from;
+  opener?.setAttribute("aria-expanded", "true");
+  layer = menu;
+  document.body.append(menu);
+  place(menu, at.x, at.y);
+  itemsOf(menu)[0]?.focus();
+}
+
+export function closeMenus(giveFocusBack = true) {
+  if (!layer) return;
+  for (const menu of document.querySelectorAll("[role=menu]:popover-open")) menu.hidePopover();
+  layer.remove();
+  layer = null;
+  opener?.setAttribute("aria-expanded", "false");
+  if (giveFocusBack && opener && document.contains(opener)) opener.focus();
+  opener = null;
+}
+
+function openSubmenu(item) {
+  const menu = item.nextElementSibling;
+  const box = item.getBoundingClientRect();
+  closeSubmenus(item.closest("[role=menu]"));
+  item.setAttribute("aria-expanded", "true");
+  menu.showPopover();
+  const { width, height } = menu.getBoundingClientRect();
+  const right = box.right - 4 + width <= innerWidth;
+  menu.style.left = `${right ? box.right - 4 : Math.max(4, box.left - width + 4)}px`;
+  menu.style.top = `${Math.max(4, Math.min(box.top - 4, innerHeight - height - 4))}px`;
+  itemsOf(menu)[0]?.focus();
+}
+
+function closeSubmenus(menu) {
+  for (const item of itemsOf(menu)) {
+    if (item.getAttribute("aria-expanded") !== "true") continue;
+    item.setAttribute("aria-expanded", "false");
+    item.nextElementSibling.hidePopover();
+  }
+}
+
+function activate(item, event) {
+  if (item.getAttribute("aria-disabled") === "true") {
+    event.preventDefault();
+    return;
+  }
+  if (item.hasAttribute("aria-haspopup")) {
+    event.preventDefault();
+    openSubmenu(item);
+    return;
+  }
+  if (item.matches("a[data-dialog]") && !event.ctrlKey && !event.metaKey) {
+    event.preventDefault();
+    event.stopPropagation();
+    const back = opener;
+    const url = item.href;
+    closeMenus(false);
+    openDialog(url, back);
+    return;
+  }
+  // Links and copy buttons do their own work; the menu goes when that has begun.
+  setTimeout(() => closeMenus(item.hasAttribute("data-copy")), 0);
+}
+
+function step(menu, by) {
+  const items = itemsOf(menu);
+  const now = items.indexOf(document.activeElement);
+  items[(now + by + items.length) % items.length]?.focus();
+}
+
+function typeAhead(menu, letter) {
+  const now = performance.now();
+  typed = now - typedAt > 700 ? letter : typed + letter;
+  typedAt = now;
+  const items = itemsOf(menu);
+  const start = items.indexOf(document.activeElement) + (typed.length === 1 ? 1 : 0);
+  const order = [...items.slice(start), ...items.slice(0, start)];
+  order.find((item) => item.textContent.trim().toLowerCase().startsWith(typed))?.focus();
+}
+
+function onMenuKey(event) {
+  const menu = event.target.closest("[role=menu]");
+  const item = event.target.closest("[role=menuitem]");
+  const inSubmenu = menu !== layer;
+  switch (event.key) {
+    case "ArrowDown": step(menu, 1); break;
+    case "ArrowUp": step(menu, -1); break;
+    case "Home": itemsOf(menu)[0]?.focus(); break;
+    case "End": itemsOf(menu).at(-1)?.focus(); break;
+    case "ArrowRight": if (item?.hasAttribute("aria-haspopup")) openSubmenu(item); break;
+    case "ArrowLeft":
+    case "Escape":
+      if (inSubmenu) {
+        const parent = menu.previousElementSibling;
+        closeSubmenus(parent.closest("[role=menu]"));
+        parent.focus();
+      } else if (event.key === "Escape") closeMenus();
+      break;
+    case "Tab": closeMenus(); return;
+    case " ":
+    case "Enter": item?.click(); break;
+    default:
+      if (event.key.length !== 1 || event.ctrlKey || event.metaKey || event.altKey) return;
+      typeAhead(menu, event.key.toLowerCase());
+  }
+  event.preventDefault();
+  event.stopPropagation();
+}
+
+function leaveToBrowser(event) {
+  if (event.button === 2 && event.shiftKey) return true;
+  if (event.target.closest("input, textarea, select, [contenteditable]")) return true;
+  if (event.ctrlKey && event.target.closest("a")) return true;
+  const selection = getSelection();
+  return !selection.isCollapsed && selection.containsNode(event.target, true);
+}
+
+document.addEventListener("contextmenu", (event) => {
+  const owner = event.target.closest("[data-menu]");
+  if (!owner || layer?.contains(event.target) || leaveToBrowser(event)) return;
+  event.preventDefault();
+  const byKey = event.button !== 2 || (event.clientX === 0 && event.clientY === 0);
+  const focused = document.activeElement === document.body ? owner : document.activeElement;
+  const box = (byKey ? focused : owner).getBoundingClientRect();
+  const at = byKey ? { x: box.left + 16, y: box.bottom } : { x: event.clientX, y: event.clientY };
+  owner.dispatchEvent(new CustomEvent("console:menu", { bubbles: true }));
+  openMenu(owner.dataset.menu, at, byKey ? focused : owner.querySelector("[data-menu-button]") || owner);
+});
+
+document.addEventListener("click", (event) => {
+  if (event.button !== 0) return;
+  const item = event.target.closest("[role=menuitem]");
+  if (item && layer?.contains(item)) {
+    activate(item, event);
+    return;
+  }
+  const button = event.target.closest("[data-menu-button]");
+  if (button && !event.ctrlKey && !event.metaKey) {
+    event.preventDefault();
+    const box = button.getBoundingClientRect();
+    if (opener === button) closeMenus();
+    else openMenu(button.href, { x: box.left, y: box.bottom + 2 }, button);
+    return;
+  }
+}, true);
+
+document.addEventListener("keydown", (event) => {
+  if (event.target.closest("[role=menu]")) onMenuKey(event);
+  else if (event.target.matches("[data-menu-button]") && [" ", "ArrowDown"].includes(event.key)) {
+    event.preventDefault();
+    event.target.click();
+  }
+}, true);
+document.addEventListener("pointerdown", (event) => {
+  if (layer && !layer.contains(event.target) && !event.target.closest("[data-menu-button]")) closeMenus(false);
+});
+addEventListener("resize", () => closeMenus(false));
+
+function dress() {
+  // Without script the button is a link to a page of actions; with it, it opens a menu.
+  for (const button of document.querySelectorAll("[data-menu-button]:not([role])")) {
+    button.setAttribute("role", "button");
+    button.setAttribute("aria-haspopup", "menu");
+    button.setAttribute("aria-expanded", "false");
+  }
+}
+dress();
+document.addEventListener("console:changed", dress);
