@@ -1,2 +1,83 @@
-"""Stub."""
-def register_all() -> None: ...
+"""What can be done with groups and keys here. What needs a job registers itself on the same menus."""
+
+from __future__ import annotations
+
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from keygroups.models import Key, KeyGroup
+from keygroups.selectors import version_shown
+from keygroups.services import refusal_to_delete
+from kmes.accounts.rights import Right
+from kmes.ui.actions import MenuAction, register
+
+
+def key_identifier(key: Key) -> str:
+    """Return the URL by which Azure knows the key's version; "" while the vault has none."""
+    version = version_shown(key)
+    return version.kid if version else ""
+
+
+def _reason_without_identifier(key: Key) -> str:
+    return "" if key_identifier(key) else _("Not synchronized yet, so Azure has no identifier for it.")
+
+
+def _edit_url(group: KeyGroup) -> str:
+    return reverse("keygroups:group_edit", args=[group.pk])
+
+
+def _delete_url(group: KeyGroup) -> str:
+    return reverse("keygroups:group_delete", args=[group.pk])
+
+
+def register_all() -> None:
+    """Register the menus of the list's background, of groups and of keys."""
+    register(
+        MenuAction(
+            name="add",
+            target="groups",
+            submenu="Add",
+            label=gettext_lazy("Key Group"),
+            url=lambda _groups: reverse("keygroups:group_add"),
+            right=Right.GROUP_MANAGE,
+            method="dialog",
+            order=10,
+        ),
+        MenuAction(
+            name="edit",
+            target="group",
+            label=gettext_lazy("Edit"),
+            url=_edit_url,
+            right=Right.GROUP_MANAGE,
+            method="dialog",
+            order=20,
+        ),
+        MenuAction(
+            name="delete",
+            target="group",
+            label=gettext_lazy("Delete (local)"),
+            url=_delete_url,
+            right=Right.GROUP_MANAGE,
+            method="dialog",
+            danger=True,
+            disabled_reason=refusal_to_delete,
+            order=90,
+        ),
+        MenuAction(
+            name="copy_identifier",
+            target="key",
+            label=gettext_lazy("Copy key identifier"),
+            url=key_identifier,
+            method="copy",
+            disabled_reason=_reason_without_identifier,
+            order=70,
+        ),
+        MenuAction(
+            name="properties",
+            target="key",
+            label=gettext_lazy("Properties"),
+            url=lambda key: key.get_absolute_url(),
+            order=80,
+        ),
+    )

@@ -1,6 +1,22 @@
-"""Paths of the Keys view."""
+"""Paths of the Keys view, mounted below ``/keys/``."""
 
 from __future__ import annotations
 
+from django.urls import path
+
+from keygroups import change_views, views
+
 app_name = "keygroups"
-urlpatterns: list = []
+urlpatterns = [
+    path("", views.show_keys, name="keys"),
+    path("actions/", views.show_groups_actions, name="groups_actions"),
+    path("groups/add/", change_views.add_group, name="group_add"),
+    path("groups/preview/", change_views.preview_group, name="preview"),
+    path("groups/<uuid:group_id>/", views.show_group, name="group_detail"),
+    path("groups/<uuid:group_id>/edit/", change_views.edit_group, name="group_edit"),
+    path("groups/<uuid:group_id>/delete/", change_views.delete_group, name="group_delete"),
+    path("groups/<uuid:group_id>/actions/", views.show_group_actions, name="group_actions"),
+    path("<uuid:key_id>/", views.show_key, name="key_detail"),
+    path("<uuid:key_id>/actions/", views.show_key_actions, name="key_actions"),
+    path("<uuid:key_id>/public/", views.download_public, name="key_public"),
+]

@@ -1,0 +1,126 @@
+"""Pages that change key groups: the Key Group dialog in its two steps, its live preview, and deletion."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST
+
+from cloudcreds.models import CloudCredential
+from keygroups.filters import read_uuid
+from keygroups.forms import GroupForm, StorageForm
+from keygroups.models import KeyGroup
+from keygroups.policy import describe, policy_of
+from keygroups.preview import preview
+from keygroups.selectors import find_group
+from keygroups.services import create_group, refusal_to_delete, update_group
+from keygroups.services import delete_group as remove_group
+from keygroups.values import GroupChangedError
+from kmes.accounts.rights import Right
+from kmes.core.actor import Actor
+from kmes.core.clock import now
+from kmes.core.errors import KmesError
+from kmes.ui.access import right_required
+from kmes.ui.answers import go_to, render_form
+
+
+def _group_or_404(group_id: UUID) -> KeyGroup:
+    group = find_group(group_id)
+    if group is None:
+        raise Http404(_("There is no such key group."))
+    return group
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@right_required(Right.GROUP_MANAGE)
+def add_group(request: HttpRequest) -> HttpResponse:
+    """Ask for kind and storage, then for the group; make it."""
+    if request.method != "POST" and not StorageForm(request.GET).is_valid():
+        return render(request, "keygroups/group_storage.html", {"form": StorageForm()})
+    form = GroupForm(request.POST if request.method == "POST" else None, initial=_first_choices(request))
+    if request.method == "POST" and form.is_valid():
+        try:
+            group = create_group(values=form.values(), actor=Actor.from_user(request.user))
+        except KmesError as error:
+            form.refuse(error)
+        else:
+            messages.success(request, _("Key group %(name)s created.") % {"name": group.name})
+            return go_to(request, group.get_absolute_url())
+    context: dict[str, object] = {
+        "form": form,
+        "has_credentials": CloudCredential.objects.exists(),
+        "back": reverse("keygroups:keys"),
+    }
+    return render_form(request, "keygroups/group_form.html", context, refused=bool(form.errors))
+
+
+def _first_choices(request: HttpRequest) -> dict[str, object]:
+    """Choose the credential the link names, or the only one there is."""
+    wanted = read_uuid(request.GET.get("credential", ""))
+    credentials = CloudCredential.objects.values_list("pk", flat=True)
+    known = list((credentials.filter(pk=wanted) if wanted else credentials)[:2])
+    return {"credential": known[0]} if len(known) == 1 else {}
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@right_required(Right.GROUP_MANAGE)
+def edit_group(request: HttpRequest, group_id: UUID) -> HttpResponse:
+    """Show the dialog filled in; save it unless somebody else did meanwhile."""
+    group = _group_or_404(group_id)
+    form = GroupForm(request.POST if request.method == "POST" else None, current=group)
+    context: dict[str, object] = {
+        "form": form,
+        "group": group,
+        "has_credentials": True,
+        "back": group.get_absolute_url(),
+        "description": describe(policy_of(group), at=now()),
+        "operations": ", ".join(group.azure_operations),
+    }
+    if request.method == "POST" and form.is_valid():
+        seen = form.cleaned_data["lock_version"] or 0
+        try:
+            saved = update_group(
+                group=group, values=form.values(), lock_version=seen, actor=Actor.from_user(request.user)
+            )
+        except GroupChangedError as error:
+            form.refuse(error)
+            form.follow(error.current.lock_version)
+            context["differences"] = error.differences
+        except KmesError as error:
+            form.refuse(error)
+        else:
+            messages.success(request, _("Key group %(name)s saved.") % {"name": saved.name})
+            return go_to(request, saved.get_absolute_url())
+    return render_form(request, "keygroups/group_form.html", context, refused=bool(form.errors))
+
+
+@require_POST
+@right_required(Right.GROUP_MANAGE)
+def preview_group(request: HttpRequest) -> HttpResponse:
+    """Say in one sentence what the dialog's present choices mean. Changes nothing."""
+    group_id = read_uuid(request.GET.get("group", ""))
+    current = find_group(group_id) if group_id else None
+    changed = request.headers.get("HX-Trigger-Name", "")
+    return render(request, "keygroups/_preview.html", preview(request.POST, current=current, changed=changed))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@right_required(Right.GROUP_MANAGE)
+def delete_group(request: HttpRequest, group_id: UUID) -> HttpResponse:
+    """Ask before a group is deleted here; delete it."""
+    group = _group_or_404(group_id)
+    context: dict[str, object] = {"group": group, "reason": refusal_to_delete(group)}
+    if request.method == "POST":
+        try:
+            remove_group(group=group, actor=Actor.from_user(request.user))
+        except KmesError as error:
+            context["reason"] = str(error)
+        else:
+            messages.success(request, _("Key group %(name)s deleted. Azure was not touched.") % {"name": group.name})
+            return go_to(request, reverse("keygroups:keys"))
+    return render_form(request, "keygroups/group_delete.html", context, refused=request.method == "POST")

@@ -1,0 +1,354 @@
+"""The Key Group dialog. Cleans each field by the rules of ``fields``; the services have the last word."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.urls import reverse_lazy
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from cloudcreds.choices import Service
+from cloudcreds.fields import trim
+from cloudcreds.models import CloudCredential, KeyVault
+from hsm.types import KeySpec
+from keygroups import fields
+from keygroups.choices import AZURE_OPERATIONS, KeyType, KeyUsage, PeriodUnit
+from keygroups.models import KeyGroup
+from keygroups.policy import Policy, tier_text
+from keygroups.rotation import next_due
+from keygroups.selectors import list_vaults
+from keygroups.services import has_keys, was_pushed
+from keygroups.values import PLAIN_FIELDS, GroupValues
+from keygroups.vaults import clean_vault_url
+from kmes.core.clock import now
+from kmes.core.errors import InputError, KmesError
+
+_CODE_INPUT = {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "off"}
+# A change of one of these asks the server anew what it means.
+_LIVE = {
+    "hx-post": reverse_lazy("keygroups:preview"),
+    "hx-trigger": "change",
+    "hx-include": "closest form",
+    "hx-target": "#group-preview",
+    "hx-swap": "innerHTML",
+    "hx-sync": "closest form:replace",
+}
+_LIVE_FIELDS = (
+    "name",
+    "credential",
+    "key_type",
+    "key_spec",
+    "rotate",
+    "rotate_every",
+    "rotate_unit",
+    "valid_for",
+    "valid_unit",
+    "vault",
+    "vault_url",
+    "usage",
+)
+
+
+class StorageForm(forms.Form):
+    """Step 1 of the dialog: what kind of keys, kept where. The console has one of each."""
+
+    key_kind = forms.ChoiceField(
+        label=gettext_lazy("Key Type"), choices=[("asymmetric", gettext_lazy("Asymmetric"))], initial="asymmetric"
+    )
+    storage = forms.ChoiceField(
+        label=gettext_lazy("Storage Location"), choices=[("hsm", gettext_lazy("HSM Protected"))], initial="hsm"
+    )
+
+
+class GroupForm(forms.Form):
+    """Step 2 of the dialog, and the edit page; labels as in KMES.md, "Dialogs".
+
+    ``current`` is the row being edited; what can't change any more is shown switched off with the reason.
+    """
+
+    name = forms.CharField(
+        label=gettext_lazy("Name"), strip=False, widget=forms.TextInput({"autocomplete": "off", "autofocus": True})
+    )
+    service = forms.ChoiceField(label=gettext_lazy("Service"), choices=Service.choices, initial=Service.AZURE)
+    credential = forms.ModelChoiceField(
+        label=gettext_lazy("Credential"),
+        queryset=CloudCredential.objects.defer("sealed_secret"),
+        empty_label=gettext_lazy("Select…"),
+        error_messages={"required": gettext_lazy("Select the cloud credential through which keys are pushed.")},
+    )
+    key_type = forms.ChoiceField(label=gettext_lazy("Key Type"), choices=KeyType.choices, initial=KeyType.RSA)
+    key_spec = forms.ChoiceField(label=gettext_lazy("Key Length"), initial=KeySpec.RSA_2048)
+    usage = forms.MultipleChoiceField(
+        label=gettext_lazy("Key Usage"),
+        choices=KeyUsage.choices,
+        initial=[KeyUsage.SIGN],
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text=gettext_lazy("What a pushed key may do in the vault. ECC keys can only sign and verify."),
+    )
+    rotate = forms.BooleanField(
+        label=gettext_lazy("Rotate Key"),
+        required=False,
+        initial=True,
+        help_text=gettext_lazy("Makes a new key when due and pushes it. A changed period counts from the change."),
+    )
+    rotate_every = forms.IntegerField(
+        label=gettext_lazy("Rotate Every"), required=False, initial=90, widget=forms.NumberInput({"min": 1})
+    )
+    rotate_unit = forms.ChoiceField(
+        label=gettext_lazy("Unit of Rotate Every"), choices=PeriodUnit.choices, initial=PeriodUnit.DAYS
+    )
+    valid_for = forms.IntegerField(
+        label=gettext_lazy("Keep key valid for"),
+        required=False,
+        widget=forms.NumberInput({"min": 1}),
+        help_text=gettext_lazy("Becomes the version's expiry in Azure. Leave it empty for keys without end."),
+    )
+    valid_unit = forms.ChoiceField(
+        label=gettext_lazy("Unit of Keep key valid for"), choices=PeriodUnit.choices, initial=PeriodUnit.DAYS
+    )
+    owner = forms.CharField(label=gettext_lazy("Owner"), required=False, strip=False)
+    notes = forms.CharField(
+        label=gettext_lazy("Notes"), required=False, strip=False, widget=forms.Textarea({"rows": 3})
+    )
+    tags = forms.CharField(
+        label=gettext_lazy("Tags"),
+        required=False,
+        strip=False,
+        widget=forms.Textarea({**_CODE_INPUT, "rows": 3, "placeholder": "environment=production"}),
+        help_text=gettext_lazy("One a line, as name=value. They are set on each pushed version."),
+    )
+    vault = forms.ModelChoiceField(
+        label=gettext_lazy("Key Vault"),
+        queryset=KeyVault.objects.none(),
+        required=False,
+        empty_label=gettext_lazy("Typed below"),
+        help_text=gettext_lazy("Vaults are listed by Cloud Credentials > List Key Vaults."),
+    )
+    vault_url = forms.CharField(
+        label=gettext_lazy("Key Vault name or URL"),
+        required=False,
+        strip=False,
+        widget=forms.TextInput(_CODE_INPUT),
+        help_text=gettext_lazy("For a vault that is not in the list; what stands here counts."),
+    )
+    azure_name = forms.CharField(
+        label=gettext_lazy("Azure key name"),
+        required=False,
+        strip=False,
+        widget=forms.TextInput(_CODE_INPUT),
+        help_text=gettext_lazy("1 to 127 letters, digits and hyphens. Left empty, it follows the name."),
+    )
+    enabled_on_push = forms.BooleanField(label=gettext_lazy("Enabled on push"), required=False, initial=True)
+    # The name that was prefilled; while the field still holds it, it follows the group's name.
+    suggested = forms.CharField(required=False, widget=forms.HiddenInput)
+    lock_version = forms.IntegerField(required=False, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, current: KeyGroup | None = None, **kwargs: Any) -> None:
+        self.current = current
+        if current is not None:
+            kwargs["initial"] = {**_stored(current), **kwargs.get("initial", {})}
+        super().__init__(*args, **kwargs)
+        self._offer_choices()
+        if current is not None:
+            self._lock(current)
+        asked = f"{_LIVE['hx-post']}?group={current.pk}" if current else str(_LIVE["hx-post"])
+        for name in _LIVE_FIELDS:
+            self.fields[name].widget.attrs.update(_LIVE, **{"hx-post": asked})
+        # Once there is a page to change, the server is asked what its first choices mean.
+        self.fields["key_type"].widget.attrs["hx-trigger"] = "load, change"
+
+    def _offer_choices(self) -> None:
+        """Fill the lists, each grouped, so that they make sense without script as well."""
+        lengths = [
+            (str(kind.label), [(spec.value, length_label(spec)) for spec in KeySpec if fields.type_of(spec) == kind])
+            for kind in KeyType
+        ]
+        self._choice_field("key_spec").choices = lengths
+        vaults = list_vaults()
+        field: Any = self.fields["vault"]
+        field.queryset = vaults
+        by_credential: dict[str, list[tuple[str, str]]] = {}
+        for vault in vaults:
+            by_credential.setdefault(vault.credential.name, []).append((str(vault.pk), tier_text(vault)))
+        field.choices = [("", _("Typed below")), *by_credential.items()]
+
+    def _choice_field(self, name: str) -> forms.ChoiceField:
+        field = self.fields[name]
+        assert isinstance(field, forms.ChoiceField)
+        return field
+
+    def _lock(self, current: KeyGroup) -> None:
+        """Switch off what keys or pushed versions rely on, and say why."""
+        if has_keys(current):
+            self._switch_off(["key_type"], _("Can't change: the group has keys of this type."))
+        if was_pushed(current):
+            reason = _("Can't change: keys were pushed there. Make another key group for another place.")
+            self._switch_off(["credential", "vault", "azure_name"], reason)
+            self.fields["vault_url"].disabled = True
+            self.fields["vault_url"].widget = forms.HiddenInput()
+
+    def _switch_off(self, names: list[str], reason: str) -> None:
+        for name in names:
+            self.fields[name].disabled = True
+            self.fields[name].help_text = reason
+
+    def clean_name(self) -> str:
+        """Return the name as it will be stored."""
+        return str(self._apply(fields.clean_name, "name"))
+
+    def clean_owner(self) -> str:
+        """Return the owner as it will be stored."""
+        return str(self._apply(fields.clean_owner, "owner"))
+
+    def clean_notes(self) -> str:
+        """Return the notes as they will be stored."""
+        return str(self._apply(fields.clean_notes, "notes"))
+
+    def clean_tags(self) -> dict[str, str]:
+        """Return the tags as they will be stored."""
+        return dict(self._apply(lambda text: fields.clean_tags(fields.parse_tags(text)), "tags"))
+
+    def clean(self) -> dict[str, Any]:
+        """Check what depends on other fields: length, use, periods, vault and Azure key name."""
+        data: dict[str, Any] = self.cleaned_data
+        self._clean_key(data)
+        self._clean_periods(data)
+        self._clean_vault(data)
+        if "name" in data or trim(data.get("azure_name", "")):
+            typed = trim(data.get("azure_name", "")) or fields.suggest_azure_name(data.get("name", ""))
+            self._set("azure_name", lambda: fields.clean_azure_name(typed))
+        return data
+
+    def _clean_key(self, data: dict[str, Any]) -> None:
+        kind, spec = data.get("key_type"), data.get("key_spec")
+        if kind is None or spec is None:
+            return
+        if fields.type_of(spec) != kind:
+            names = {"length": length_label(KeySpec(spec)), "type": KeyType(kind).label}
+            self.add_error(
+                "key_spec", _("“%(length)s” is no length of %(type)s keys. Choose one of that type.") % names
+            )
+            return
+        self._set("usage", lambda: fields.clean_usage(data.get("usage", ()), spec=spec))
+
+    def _clean_periods(self, data: dict[str, Any]) -> None:
+        every, unit = data.get("rotate_every"), data.get("rotate_unit", "")
+        if every is not None:
+            self._set("rotate_every", lambda: fields.clean_period(every, unit, field="rotate_every"))
+        elif data.get("rotate") and "rotate_every" not in self.errors:
+            self.add_error("rotate_every", _("Say how often to rotate, or switch Rotate Key off."))
+        valid_for = data.get("valid_for")
+        if valid_for is not None:
+            valid_unit = data.get("valid_unit", "")
+            self._set("valid_for", lambda: fields.clean_period(valid_for, valid_unit, field="valid_for"))
+
+    def _clean_vault(self, data: dict[str, Any]) -> None:
+        """Leave the vault's URL in ``vault_address``, and errors at the field the person used."""
+        credential, chosen = data.get("credential"), data.get("vault")
+        typed = trim(data.get("vault_url") or "")
+        if credential is None or "vault" in self.errors:
+            return
+        if chosen is not None and not typed and chosen.credential_id != credential.pk:
+            names = {"vault": chosen.name, "credential": chosen.credential.name}
+            self.add_error("vault", _("%(vault)s was listed through another credential (%(credential)s).") % names)
+            return
+        try:
+            address = typed or (chosen.url if chosen else "")
+            data["vault_address"] = clean_vault_url(address, credential=credential)
+        except InputError as error:
+            self.add_error("vault_url" if typed else "vault", str(error))
+
+    def values(self) -> GroupValues:
+        """Return what was typed, for the services. Call after ``is_valid()``."""
+        data = self.cleaned_data
+        # An empty number with rotation off keeps the column's value.
+        stored = self.current.rotate_every if self.current else 90
+        plain = {name: data[name] for name in PLAIN_FIELDS} | {"rotate_every": data["rotate_every"] or stored}
+        return GroupValues(
+            **plain, usage=tuple(data["usage"]), credential=data["credential"], vault=data["vault_address"]
+        )
+
+    def policy(self) -> Policy:
+        """Return what the live sentence speaks of, from what can be used so far. Call after ``is_valid()``."""
+        data = self.cleaned_data
+        every, unit = data.get("rotate_every"), data.get("rotate_unit", PeriodUnit.DAYS)
+        vault, address = data.get("vault"), data.get("vault_address", "")
+        known = vault if vault is not None and vault.url.rstrip("/") == address else None
+        credential = data.get("credential")
+        if known is None and address and credential is not None:
+            known = credential.vaults.filter(url__in=[address, f"{address}/"]).first()
+        return Policy(
+            rotate=data.get("rotate", False),
+            rotate_every=every,
+            rotate_unit=unit,
+            next_due_at=self._next_due(rotate=data.get("rotate", False), every=every, unit=unit),
+            valid_for=data.get("valid_for"),
+            valid_unit=data.get("valid_unit", PeriodUnit.DAYS),
+            vault_name=known.name if known else address.removeprefix("https://"),
+            **({"tier": known.tier} if known else {}),
+        )
+
+    def _next_due(self, *, rotate: bool, every: int | None, unit: str) -> Any:
+        """Return when the first rotation would fall due if this were saved now."""
+        if not rotate or every is None:
+            return None
+        current = self.current
+        if current and (current.rotate, current.rotate_every, current.rotate_unit) == (rotate, every, unit):
+            return current.next_due_at
+        return next_due(now(), every, unit, after=now())
+
+    def operations(self) -> str:
+        """Return the permitted operations that the chosen uses mean, in Azure's words."""
+        usage = self.cleaned_data.get("usage", ())
+        return ", ".join(operation for use in usage for operation in AZURE_OPERATIONS[use])
+
+    def refuse(self, error: KmesError) -> None:
+        """Show a service's refusal at the field it belongs to, else above the form."""
+        field = error.field if isinstance(error, InputError) else ""
+        if field == "vault" and self.cleaned_data.get("vault_url"):
+            field = "vault_url"
+        self.add_error(field if field in self.fields else None, str(error))
+
+    def follow(self, lock_version: int) -> None:
+        """After a conflict: let the next save count from the row the user has been shown."""
+        data: Any = self.data
+        data = data.copy()
+        data[self.add_prefix("lock_version")] = str(lock_version)
+        self.data = data
+
+    def _apply(self, rule: Callable[[str], Any], name: str) -> Any:
+        try:
+            return rule(self.cleaned_data[name])
+        except InputError as error:
+            raise ValidationError(str(error)) from error
+
+    def _set(self, name: str, rule: Callable[[], Any]) -> None:
+        if name in self.errors:
+            return
+        try:
+            self.cleaned_data[name] = rule()
+        except InputError as error:
+            self.add_error(name, str(error))
+
+
+def _stored(group: KeyGroup) -> dict[str, Any]:
+    """Return a row as the form's first values."""
+    values = {name: getattr(group, name) for name in (*PLAIN_FIELDS, "usage", "lock_version")}
+    return {
+        **values,
+        "credential": group.credential_id,
+        "vault": group.vault_id,
+        "key_type": fields.type_of(group.key_spec),
+        "tags": fields.show_tags(group.tags),
+        "suggested": fields.suggest_azure_name(group.name),
+    }
+
+
+def length_label(spec: KeySpec) -> str:
+    """Return a key length as the dialog shows it beside the key type."""
+    return str(spec.bits) if spec.is_rsa else spec.value

@@ -1,0 +1,83 @@
+"""What the open dialog shows while it is being filled in: the policy's sentence and narrowed lists. Writes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import QueryDict
+from django.utils.translation import gettext as _
+
+from cloudcreds.models import KeyVault
+from hsm.types import KeySpec
+from keygroups.choices import KeyType
+from keygroups.fields import suggest_azure_name, type_of, usages_of
+from keygroups.forms import GroupForm, length_label
+from keygroups.models import KeyGroup
+from keygroups.policy import describe, tier_text
+from keygroups.selectors import list_vaults
+from kmes.core.clock import now
+
+# A change of these narrows what the other lists offer.
+_NARROWING = ("key_type", "credential")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One option of a list."""
+
+    value: str
+    label: str
+    selected: bool
+
+
+def preview(data: QueryDict, *, current: KeyGroup | None, changed: str) -> dict[str, Any]:
+    """Return what the fragment shows. ``changed`` names the field that was just changed ("" for none)."""
+    typed = data.copy()
+    follows = changed == "name" and typed.get("azure_name", "") in {"", typed.get("suggested", "")}
+    if follows:
+        typed["azure_name"] = typed["suggested"] = suggest_azure_name(typed.get("name", ""))
+    form = GroupForm(typed, current=current)
+    form.is_valid()
+    context: dict[str, Any] = {
+        "description": describe(form.policy(), at=now()),
+        "operations": form.operations(),
+        "azure_name": _followed(form) if follows and not form.fields["azure_name"].disabled else "",
+    }
+    if changed in _NARROWING:
+        context |= _narrowed(form, typed)
+    return context
+
+
+def _followed(form: GroupForm) -> list[str]:
+    """Return the prefilled name and its memory as elements that replace those of the page."""
+    attrs: dict[str, str | bool] = {"class": "form-control", "hx-swap-oob": "true"}
+    return [form["azure_name"].as_widget(attrs=attrs), form["suggested"].as_widget(attrs={"hx-swap-oob": "true"})]
+
+
+def _narrowed(form: GroupForm, typed: QueryDict) -> dict[str, Any]:
+    """Return the lists that fit the chosen key type and credential."""
+    kind = form.cleaned_data.get("key_type") or KeyType.RSA
+    chosen = typed.get("key_spec", "")
+    specs = [spec for spec in KeySpec if type_of(spec) == kind]
+    selected = chosen if chosen in specs else specs[0]
+    usages = usages_of(kind)
+    used: Any = form.fields["usage"]
+    used.choices = [(use.value, use.label) for use in usages]
+    if len(usages) == 1:
+        # What is left can't be chosen away.
+        form.data.setlist("usage", [usages[0].value])  # type: ignore[attr-defined]
+    return {
+        "lengths": [Choice(spec, length_label(spec), spec == selected) for spec in specs],
+        "usage": form["usage"],
+        "vaults": _vault_choices(form, typed.get("vault", "")),
+    }
+
+
+def _vault_choices(form: GroupForm, chosen: str) -> list[Choice]:
+    credential = form.cleaned_data.get("credential")
+    if credential is None or form.fields["vault"].disabled:
+        return []
+    vaults: list[KeyVault] = list(list_vaults().filter(credential=credential))
+    listed = [Choice(str(vault.pk), tier_text(vault), str(vault.pk) == chosen) for vault in vaults]
+    return [Choice("", _("Typed below"), not any(choice.selected for choice in listed)), *listed]

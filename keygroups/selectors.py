@@ -1,0 +1,157 @@
+"""Reads of groups, keys and versions for the Keys view. Never loads a wrapped private half."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Count, Exists, F, Max, OuterRef, Prefetch, Q, QuerySet
+from django.utils.translation import gettext_lazy as _
+
+from cloudcreds.models import KeyVault
+from keygroups.choices import KeyState, VersionState
+from keygroups.models import CloudVersion, Key, KeyGroup
+from kmes.core.clock import now
+
+DUE_DAYS = 7
+EXPIRY_DAYS = 30
+# The scan looks once a minute and a rotation takes seconds; what is still open after this is late.
+LATE_AFTER = timedelta(minutes=15)
+ENDED_STATES = (VersionState.PURGED, VersionState.FAILED, VersionState.MISSING)
+VERSIONS_SHOWN = 50
+
+
+class Attention:
+    """Names of the view's filter ``?show=``: what groups and keys may want from their owner."""
+
+    ALL = ""
+    LATE = "late"
+    DUE = "due"
+    EXPIRING = "expiring"
+    MISSING = "missing"
+
+
+ATTENTION_LABELS = {
+    Attention.ALL: _("All"),
+    Attention.LATE: _("Rotation late"),
+    Attention.DUE: _("Rotation due within 7 days"),
+    Attention.EXPIRING: _("Active version expires soon"),
+    Attention.MISSING: _("Missing in the vault"),
+}
+# Filters that single out keys; the others single out groups.
+KEY_FILTERS = (Attention.EXPIRING, Attention.MISSING)
+
+
+def list_groups(*, search: str = "", show: str = "") -> QuerySet[KeyGroup]:
+    """Return the groups by name, each with its vault and the number of its present keys (``key_count``)."""
+    groups = KeyGroup.objects.select_related("vault", "credential").annotate(
+        key_count=Count("keys", filter=Q(keys__state=KeyState.PRESENT))
+    )
+    if show in KEY_FILTERS:
+        groups = groups.filter(Exists(CloudVersion.objects.filter(_version_filter(show), group=OuterRef("pk"))))
+    elif show == Attention.LATE:
+        groups = groups.filter(pk__in=_late_groups())
+    elif show == Attention.DUE:
+        moment = now()
+        groups = groups.filter(rotate=True, next_due_at__gte=moment, next_due_at__lte=moment + timedelta(days=DUE_DAYS))
+    if search:
+        matching = Key.objects.filter(_key_search(search), group=OuterRef("pk"))
+        groups = groups.filter(
+            Q(name__icontains=search)
+            | Q(azure_name__icontains=search)
+            | Q(vault__name__icontains=search)
+            | Q(owner__icontains=search)
+            | Exists(matching)
+        )
+    return groups.order_by("name")
+
+
+def _late_groups() -> QuerySet[Any]:
+    """Return the ids of groups whose due moment passed without a rotation, as the dashboard counts them."""
+    deadline = now() - LATE_AFTER
+    unserved = Q(rotation_slots__due_at__lte=deadline) & (
+        Q(last_rotated_at__isnull=True) | Q(last_rotated_at__lt=F("rotation_slots__due_at"))
+    )
+    return KeyGroup.objects.filter(Q(rotate=True) & (Q(next_due_at__lt=deadline) | unserved)).values("pk")
+
+
+def _version_filter(show: str) -> Q:
+    if show == Attention.MISSING:
+        return Q(state=VersionState.MISSING)
+    return Q(state=VersionState.ACTIVE, expires_at__lte=now() + timedelta(days=EXPIRY_DAYS))
+
+
+def _key_search(search: str) -> Q:
+    versions = CloudVersion.objects.filter(key=OuterRef("pk"), azure_version__istartswith=search)
+    return Q(name__icontains=search) | Q(thumbprint__istartswith=search) | Q(Exists(versions))
+
+
+def list_keys(*, group: KeyGroup | None = None, search: str = "", show: str = "") -> QuerySet[Key]:
+    """Return keys, newest first, with group and versions; of one group, or of all that match.
+
+    In a group that itself matches the search all keys are shown.
+    """
+    keys = Key.objects.defer("wrapped_private", "public_spki").select_related("group", "group__vault")
+    keys = keys.prefetch_related(Prefetch("cloud_versions", queryset=CloudVersion.objects.order_by("-updated_at")))
+    if group is not None:
+        keys = keys.filter(group=group)
+    if show in KEY_FILTERS:
+        keys = keys.filter(Exists(CloudVersion.objects.filter(_version_filter(show), key=OuterRef("pk"))))
+    if search and not (group is not None and search.casefold() in group.name.casefold()):
+        keys = keys.filter(_key_search(search))
+    return keys.order_by("-created_at", "name")
+
+
+def find_group(group_id: UUID) -> KeyGroup | None:
+    """Return a group with vault and credential, or None."""
+    return KeyGroup.objects.select_related("vault", "credential").filter(pk=group_id).first()
+
+
+def find_key(key_id: UUID) -> Key | None:
+    """Return a key with its group and vault, or None."""
+    keys = Key.objects.defer("wrapped_private").select_related("group", "group__vault", "group__credential")
+    return (
+        keys.prefetch_related(
+            Prefetch("cloud_versions", queryset=CloudVersion.objects.select_related("vault").order_by("-updated_at"))
+        )
+        .filter(pk=key_id)
+        .first()
+    )
+
+
+def version_shown(key: Key) -> CloudVersion | None:
+    """Return the version that stands for the key in a list: the living one, else the last that ended.
+
+    Works on what ``list_keys`` fetched; asks nothing then.
+    """
+    versions = list(key.cloud_versions.all())
+    living = [version for version in versions if version.state not in ENDED_STATES]
+    return next(iter(living or versions), None)
+
+
+def list_versions(group: KeyGroup) -> list[CloudVersion]:
+    """Return the newest versions of the group's Azure key, newest first, with their keys."""
+    # A version on its way has no time yet and is the newest.
+    order = F("pushed_at").desc(nulls_first=True)
+    versions = group.cloud_versions.select_related("key").defer("key__wrapped_private", "key__public_spki")
+    return list(versions.order_by(order, "-updated_at")[:VERSIONS_SHOWN])
+
+
+def list_vaults() -> QuerySet[KeyVault]:
+    """Return all known vaults by credential and name."""
+    return KeyVault.objects.select_related("credential").order_by("credential__name", "name")
+
+
+def digest_of(group: KeyGroup | None, keys: QuerySet[Key]) -> str:
+    """Return a short text that changes when anything shown of these keys changes. Two queries at most."""
+    counted = keys.order_by().aggregate(
+        count=Count("pk", distinct=True),
+        made=Max("created_at"),
+        destroyed=Max("destroyed_at"),
+        moved=Max("cloud_versions__updated_at"),
+        versions=Count("cloud_versions", distinct=True),
+    )
+    seen = repr((sorted(counted.items(), key=str), group and (group.pk, group.lock_version, group.updated_at)))
+    return hashlib.sha256(seen.encode()).hexdigest()[:16]

@@ -1,0 +1,241 @@
+"""Writes of key groups. Keys are made and pushed by jobs; states change in ``keygroups.lifecycle`` only.
+
+Each function checks the right, writes in one transaction with its log row, and raises KmesError.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import F
+from django.db.models.deletion import ProtectedError
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from cloudcreds.models import KeyVault
+from keygroups import lifecycle
+from keygroups.choices import VersionState
+from keygroups.fields import type_of
+from keygroups.models import Key, KeyGroup
+from keygroups.values import GroupChangedError, GroupValues, differences, readable
+from keygroups.vaults import find_or_create_vault
+from kmes.accounts.rights import Right, check
+from kmes.core.actor import Actor
+from kmes.core.clock import now
+from kmes.core.errors import ConflictError, InputError
+from logging_reports.services import Subject, record
+
+_SCHEDULE_FIELDS = frozenset({"rotate", "rotate_every", "rotate_unit"})
+
+
+def subject_of(group: KeyGroup, key: Key | None = None) -> Subject:
+    """Return the plain labels a log row about this group, or a key in it, carries."""
+    return Subject(
+        credential_id=str(group.credential_id),
+        credential=group.credential.name,
+        vault=group.vault.name,
+        group_id=str(group.pk),
+        group=group.name,
+        key_id=str(key.pk) if key else "",
+        key=key.name if key else "",
+    )
+
+
+def create_group(*, values: GroupValues, actor: Actor) -> KeyGroup:
+    """Store a new key group; its first rotation falls due one period from now. Nothing is pushed.
+
+    Raises:
+        PermissionRefused: the actor may not manage groups.
+        InputError: a value can't be used; ``field`` names it.
+
+    """
+    check(actor, Right.GROUP_MANAGE)
+    values = values.cleaned()
+    _refuse_taken(values)
+    try:
+        with transaction.atomic():
+            vault = find_or_create_vault(url=values.vault, credential=values.credential)
+            group = KeyGroup.objects.create(**values.plain(), credential=values.credential, vault=vault)
+            lifecycle.schedule_rotation(group=group, anchor_at=now())
+            record(
+                "group.created",
+                actor=actor,
+                message=_("Key group %(name)s created") % {"name": group.name},
+                subject=subject_of(group),
+                data=readable(values),
+            )
+    except IntegrityError as error:
+        raise _taken_at_the_same_moment(values, error) from error
+    return group
+
+
+def update_group(*, group: KeyGroup, values: GroupValues, lock_version: int, actor: Actor) -> KeyGroup:
+    """Change a group that is still as its editor saw it (``lock_version``); return the new row.
+
+    A changed rotation counts from now. Keys that exist keep what they were made and pushed with.
+
+    Raises:
+        PermissionRefused: the actor may not manage groups.
+        InputError: a value can't be used, or can't change any more; ``field`` names it.
+        GroupChangedError: somebody else saved it meanwhile; nothing is overwritten.
+
+    """
+    check(actor, Right.GROUP_MANAGE)
+    values = values.cleaned()
+    try:
+        with transaction.atomic():
+            current = _locked(group)
+            if current.lock_version != lock_version:
+                raise GroupChangedError(current, differences(current, values))
+            _refuse_fixed(current, values)
+            _refuse_taken(values, except_for=current)
+            return _update(current, values, actor)
+    except IntegrityError as error:
+        raise _taken_at_the_same_moment(values, error, except_for=group) from error
+
+
+def delete_group(*, group: KeyGroup, actor: Actor) -> None:
+    """Delete a group that never had keys. Nothing in Azure is touched.
+
+    Raises:
+        PermissionRefused: the actor may not manage groups.
+        ConflictError: the group has keys, or was deleted already.
+
+    """
+    check(actor, Right.GROUP_MANAGE)
+    try:
+        with transaction.atomic():
+            current = _locked(group)
+            if reason := refusal_to_delete(current):
+                raise ConflictError(reason, _("To put the group out of use, edit it and switch Rotate Key off."))
+            subject = subject_of(current)
+            current.delete()
+            record(
+                "group.deleted",
+                actor=actor,
+                message=_("Key group %(name)s deleted; Azure was not touched") % {"name": subject.group},
+                subject=subject,
+                data=readable(current),
+            )
+    except ProtectedError as error:
+        raise ConflictError(
+            _("“%(name)s” just got its first key and can't be deleted any more.") % {"name": group.name},
+            _("Reload the page."),
+        ) from error
+
+
+def refusal_to_delete(group: KeyGroup) -> str:
+    """Return why the group can't be deleted; "" when it can. Destroyed keys count: they are evidence."""
+    keys = group.keys.count()
+    if not keys:
+        return ""
+    return ngettext(
+        "“%(name)s” has %(count)d key; what was made and pushed stays on record, destroyed keys too.",
+        "“%(name)s” has %(count)d keys; what was made and pushed stays on record, destroyed keys too.",
+        keys,
+    ) % {"name": group.name, "count": keys}
+
+
+def has_keys(group: KeyGroup) -> bool:
+    """Return whether the group's key type is settled, because keys of that type exist."""
+    return group.keys.exists()
+
+
+def was_pushed(group: KeyGroup) -> bool:
+    """Return whether the group's place in Azure is settled, because something went there or is on its way."""
+    return group.cloud_versions.exclude(state=VersionState.FAILED).exists()
+
+
+def _locked(group: KeyGroup) -> KeyGroup:
+    """Return the row, locked until the commit, so that no key or version can join it meanwhile."""
+    rows = KeyGroup.objects.select_for_update(of=("self",)).select_related("credential", "vault")
+    try:
+        return rows.get(pk=group.pk)
+    except KeyGroup.DoesNotExist:
+        raise ConflictError(
+            _("“%(name)s” was deleted meanwhile.") % {"name": group.name}, _("Go back to the list of key groups.")
+        ) from None
+
+
+def _refuse_fixed(current: KeyGroup, values: GroupValues) -> None:
+    """Refuse to change what keys or versions already rely on."""
+    if type_of(current.key_spec) != type_of(values.key_spec) and has_keys(current):
+        raise InputError(
+            _("The key type can't change: the group has keys of type %(type)s.")
+            % {"type": type_of(current.key_spec).label},
+            _("Make another key group."),
+            field="key_type",
+        )
+    moved = {
+        "credential": values.credential.pk != current.credential_id,
+        "vault": values.vault.lower() != current.vault.url.rstrip("/").lower(),
+        "azure_name": values.azure_name != current.azure_name,
+    }
+    if any(moved.values()) and was_pushed(current):
+        raise InputError(
+            _("This can't change: keys were pushed to “%(name)s” in %(vault)s.")
+            % {"name": current.azure_name, "vault": current.vault.name},
+            _("Make another key group for the other place."),
+            field=next(name for name, is_moved in moved.items() if is_moved),
+        )
+
+
+def _update(current: KeyGroup, values: GroupValues, actor: Actor) -> KeyGroup:
+    """Write what changed, move the schedule if its rule changed, and log both sides."""
+    before, vault = readable(current), find_or_create_vault(url=values.vault, credential=values.credential)
+    writes: dict[str, Any] = {**values.plain(), "credential_id": values.credential.pk, "vault_id": vault.pk}
+    changed = {name for name, value in writes.items() if getattr(current, name) != value}
+    if not changed:
+        return current
+    KeyGroup.objects.filter(pk=current.pk).update(**writes, updated_at=now(), lock_version=F("lock_version") + 1)
+    updated = KeyGroup.objects.select_related("credential", "vault").get(pk=current.pk)
+    if changed & _SCHEDULE_FIELDS:
+        lifecycle.schedule_rotation(group=updated, anchor_at=now())
+    after = readable(updated)
+    record(
+        "group.updated",
+        actor=actor,
+        message=_("Key group %(name)s updated") % {"name": updated.name},
+        subject=subject_of(updated),
+        data={"changed": {name: [before[name], after[name]] for name in before if before[name] != after[name]}},
+    )
+    return updated
+
+
+def _refuse_taken(values: GroupValues, *, except_for: KeyGroup | None = None) -> None:
+    others = KeyGroup.objects.exclude(pk=except_for.pk) if except_for is not None else KeyGroup.objects.all()
+    if others.filter(name__iexact=values.name).exists():
+        raise _name_taken()
+    # By URL: the same vault may be known through several credentials.
+    same_vault = KeyVault.objects.filter(url__in=[values.vault, f"{values.vault}/"])
+    other = others.filter(vault__in=same_vault, azure_name__iexact=values.azure_name).first()
+    if other is not None:
+        raise _azure_key_taken(other.name)
+
+
+def _name_taken() -> InputError:
+    return InputError(
+        _("A key group of this name exists already."),
+        _("Choose another name; upper and lower case make no difference."),
+        field="name",
+    )
+
+
+def _azure_key_taken(name: str) -> InputError:
+    return InputError(
+        _("Key group “%(name)s” uses this Azure key name in the same vault.") % {"name": name},
+        _("Choose another one; one Azure key belongs to one group, and Azure ignores upper and lower case."),
+        field="azure_name",
+    )
+
+
+def _taken_at_the_same_moment(
+    values: GroupValues, error: IntegrityError, *, except_for: KeyGroup | None = None
+) -> InputError:
+    """Return which rule the database upheld when two people saved at once; other errors go on as they are."""
+    try:
+        _refuse_taken(values, except_for=except_for)
+    except InputError as refusal:
+        return refusal
+    raise error

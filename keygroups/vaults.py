@@ -1,0 +1,41 @@
+"""From what a person chose or typed to a vault's row. Asks Azure nothing: a job looks the vault up."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+from cloudcreds.azure.endpoints import check_vault_url, vault_name
+from cloudcreds.azure.types import Cloud
+from cloudcreds.fields import trim
+from cloudcreds.models import CloudCredential, KeyVault
+from kmes.core.errors import InputError
+
+
+def clean_vault_url(text: str, *, credential: CloudCredential) -> str:
+    """Return the URL of the vault that a name or URL means in the credential's cloud.
+
+    Raises:
+        InputError: missing, or no vault of that cloud (field ``vault``).
+
+    """
+    typed = trim(text)
+    if not typed:
+        raise InputError(
+            _("The key vault is missing."), _("Choose one from the list, or type its name or URL."), field="vault"
+        )
+    return check_vault_url(
+        typed,
+        cloud=Cloud(credential.cloud),
+        custom_allowed=settings.KMES_ALLOW_CUSTOM_ENDPOINTS,
+        custom_hosts=settings.KMES_CUSTOM_HOSTS,
+    )
+
+
+def find_or_create_vault(*, url: str, credential: CloudCredential) -> KeyVault:
+    """Return the credential's row of the vault; a vault typed for the first time gets one.
+
+    ``url`` comes from ``clean_vault_url``. Call inside the caller's transaction.
+    """
+    known = credential.vaults.filter(url__in=[url, f"{url}/"]).first()
+    return known or KeyVault.objects.create(credential=credential, name=vault_name(url), url=url)

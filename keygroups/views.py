@@ -1,0 +1,192 @@
+"""The Keys view, a key's properties, and the menus of both. Reads only; what changes groups is in ``change_views``."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from uuid import UUID
+
+from django.core.paginator import Paginator
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.http import content_disposition_header
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
+from django_tables2 import RequestConfig
+
+from keygroups.choices import STATE_COLOURS
+from keygroups.filters import KeysFilter
+from keygroups.models import Key, KeyGroup
+from keygroups.policy import describe, policy_of
+from keygroups.public_keys import to_jwk, to_pem
+from keygroups.selectors import (
+    ATTENTION_LABELS,
+    digest_of,
+    find_group,
+    find_key,
+    list_groups,
+    list_keys,
+    list_versions,
+    version_shown,
+)
+from keygroups.tables import KeyTable
+from kmes.accounts.rights import Right
+from kmes.core.clock import now
+from kmes.core.errors import InputError
+from kmes.ui.access import right_required
+from kmes.ui.actions import menu_for
+from kmes.ui.answers import asks_for_fragment
+from kmes.ui.tables import PAGE_SIZE
+
+GROUPS_PER_PAGE = 100
+KEYS_PANE = "keys-pane"
+# In a header and not in the address, because the table builds its links from the address.
+SEEN_HEADER = "X-Kmes-Seen"
+
+
+@require_safe
+@right_required(Right.CONSOLE_READ)
+def show_keys(request: HttpRequest) -> HttpResponse:
+    """Show the groups on the left and the keys of the chosen one on the right."""
+    wanted = KeysFilter.read(request.GET)
+    groups = list_groups(search=wanted.search, show=wanted.show)
+    page = Paginator(groups, GROUPS_PER_PAGE).get_page(request.GET.get("groups"))
+    group = _chosen_group(wanted, list(page.object_list))
+    keys = list_keys(group=group, search=wanted.search, show=wanted.show)
+    digest = digest_of(group, keys)
+    is_pane = asks_for_fragment(request) and request.headers.get("HX-Target") == KEYS_PANE
+    if is_pane and request.headers.get(SEEN_HEADER) == digest:
+        return HttpResponse(status=204)
+    context = {
+        "wanted": wanted,
+        "page": page,
+        "groups": [(each, wanted.link(group_id=each.pk)) for each in page.object_list],
+        "shows": ATTENTION_LABELS,
+        "can_add": _may(request, Right.GROUP_MANAGE),
+        "pane": _pane(request, wanted, group, keys, digest),
+    }
+    return render(request, "keygroups/_pane.html" if is_pane else "keygroups/keys.html", context)
+
+
+def _chosen_group(wanted: KeysFilter, shown: list[KeyGroup]) -> KeyGroup | None:
+    """Return the group the address names, else the first one, unless keys of several groups are asked for."""
+    if wanted.group_id is not None:
+        group = next((each for each in shown if each.pk == wanted.group_id), None) or find_group(wanted.group_id)
+        if group is None:
+            raise Http404(_("There is no such key group."))
+        return group
+    return None if wanted.spans_groups or not shown else shown[0]
+
+
+def _pane(request: HttpRequest, wanted: KeysFilter, group: KeyGroup | None, keys: Any, digest: str) -> dict[str, Any]:
+    """Return what the right side shows."""
+    can_pick = group is not None and _may(request, Right.KEY_PUSH)
+    hidden = [] if can_pick else ["pick"]
+    table = KeyTable(keys, exclude=hidden if group is None else [*hidden, "group"])
+    RequestConfig(request, paginate={"per_page": PAGE_SIZE}).configure(table)
+    return {
+        "id": KEYS_PANE,
+        "group": group,
+        "table": table,
+        "can_pick": can_pick,
+        "colour": STATE_COLOURS[group.cloud_state] if group else "",
+        "description": describe(policy_of(group), at=now()) if group else None,
+        "digest": digest,
+        "has_keys_at_all": bool(group and wanted.is_set and group.keys.exists()),
+        "can_create": _may(request, Right.KEY_CREATE),
+    }
+
+
+@require_safe
+@right_required(Right.CONSOLE_READ)
+def show_group(_request: HttpRequest, group_id: UUID) -> HttpResponse:
+    """Lead to the group's place in the Keys view."""
+    return redirect(_group_or_404(group_id).get_absolute_url())
+
+
+@require_safe
+@right_required(Right.CONSOLE_READ)
+def show_key(request: HttpRequest, key_id: UUID) -> HttpResponse:
+    """Show a key's properties: here, in Azure as last known, and the versions of its group."""
+    key = _key_or_404(key_id)
+    version = version_shown(key)
+    context = {
+        "key": key,
+        "group": key.group,
+        "version": version,
+        "versionless": f"{key.group.vault.url.rstrip('/')}/keys/{key.group.azure_name}",
+        "versions": [(each, STATE_COLOURS[each.state], each.key_id == key.pk) for each in list_versions(key.group)],
+        "colour": STATE_COLOURS[key.state],
+        "version_colour": STATE_COLOURS[version.state] if version else "neutral",
+        "pem": to_pem(bytes(key.public_spki)),
+        "can_read_log": _may(request, Right.LOG_READ),
+    }
+    return render(request, "keygroups/key_detail.html", context)
+
+
+@require_safe
+@right_required(Right.CONSOLE_READ)
+def download_public(request: HttpRequest, key_id: UUID) -> HttpResponse:
+    """Give the public half as a file: ``?format=pem`` or ``jwk``."""
+    key = _key_or_404(key_id)
+    wanted, spki = request.GET.get("format", "pem"), bytes(key.public_spki)
+    if wanted == "pem":
+        response = HttpResponse(to_pem(spki), content_type="application/x-pem-file")
+    elif wanted == "jwk":
+        text = json.dumps(to_jwk(spki, thumbprint=key.thumbprint), indent=2)
+        response = HttpResponse(text + "\n", content_type="application/jwk+json")
+    else:
+        raise InputError(_("There is no such format."), _("Ask for format=pem or format=jwk."), field="format")
+    # A file name holds no path; the key's name may.
+    name = "".join("-" if character in '/\\:"' else character for character in key.name)
+    response["Content-Disposition"] = content_disposition_header(as_attachment=True, filename=f"{name}.{wanted}")
+    return response
+
+
+@require_safe
+@right_required(Right.CONSOLE_READ)
+def show_key_actions(request: HttpRequest, key_id: UUID) -> HttpResponse:
+    """Show what can be done with a key."""
+    key = _key_or_404(key_id)
+    return _render_menu(request, "key", key, str(key), key.get_absolute_url())
+
+
+@require_safe
+@right_required(Right.CONSOLE_READ)
+def show_group_actions(request: HttpRequest, group_id: UUID) -> HttpResponse:
+    """Show what can be done with a group."""
+    group = _group_or_404(group_id)
+    return _render_menu(request, "group", group, str(group), group.get_absolute_url())
+
+
+@require_safe
+@right_required(Right.CONSOLE_READ)
+def show_groups_actions(request: HttpRequest) -> HttpResponse:
+    """Show what can be done on the background of the list of groups."""
+    return _render_menu(request, "groups", None, _("Key groups"), reverse("keygroups:keys"))
+
+
+def _may(request: HttpRequest, right: Right) -> bool:
+    user: Any = request.user
+    return bool(user.has_right(right))
+
+
+def _render_menu(request: HttpRequest, target: Any, obj: Any, name: str, back: str) -> HttpResponse:
+    """Render a menu as the piece that the script asks for, or as a page without it."""
+    context = {"name": name, "groups": menu_for(target, obj, request.user), "back": back}
+    return render(request, "ui/_menu.html" if asks_for_fragment(request) else "ui/actions.html", context)
+
+
+def _group_or_404(group_id: UUID) -> KeyGroup:
+    group = find_group(group_id)
+    if group is None:
+        raise Http404(_("There is no such key group."))
+    return group
+
+
+def _key_or_404(key_id: UUID) -> Key:
+    key = find_key(key_id)
+    if key is None:
+        raise Http404(_("There is no such key."))
+    return key
