@@ -96,6 +96,8 @@ class CredentialForm(forms.Form):
             }
             if self.current is None:
                 self.fields[name].initial = url
+        if self.current is None:
+            self.fields["cloud"].initial = CloudName.CUSTOM
 
     def clean_name(self) -> str:
         """Return the name as it will be stored."""

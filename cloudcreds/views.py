@@ -1,3 +1,149 @@
-"""Stub."""
-def _s(*a, **k): ...
-list_credentials = add_credential = show_credential = show_actions = edit_credential = test_credential = delete_credential = _s
+"""Pages of Cloud Credentials: list, properties, add, edit, delete. No view opens a secret."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_safe
+from django_tables2 import RequestConfig
+
+from cloudcreds import selectors, services
+from cloudcreds.forms import CredentialForm
+from cloudcreds.guide import set_up_guide
+from cloudcreds.models import CloudCredential
+from cloudcreds.tables import CredentialTable
+from cloudcreds.values import CredentialChangedError
+from kmes.accounts.rights import Right
+from kmes.core.actor import Actor
+from kmes.core.errors import KmesError
+from kmes.ui.access import right_required
+from kmes.ui.actions import menu_for
+from kmes.ui.answers import asks_for_fragment, go_to, render_form
+from kmes.ui.tables import PAGE_SIZE
+
+
+def _find(credential_id: UUID) -> CloudCredential:
+    return get_object_or_404(CloudCredential.objects.defer("sealed_secret"), pk=credential_id)
+
+
+@require_safe
+@right_required(Right.CONSOLE_READ)
+def list_credentials(request: HttpRequest) -> HttpResponse:
+    """List the credentials, filtered by what they want from their owner and by a search text."""
+    show, search = request.GET.get("show", ""), request.GET.get("q", "").strip()[:128]
+    found = selectors.list_credentials(show=show, search=search)
+    table = CredentialTable(found)
+    RequestConfig(request, paginate={"per_page": PAGE_SIZE}).configure(table)
+    context = {
+        "table": table,
+        "show": show,
+        "search": search,
+        "tabs": selectors.ATTENTION_LABELS.items(),
+        "is_empty": not search and not show and not found.exists(),
+    }
+    return render(request, "cloudcreds/list.html", context)
+
+
+@require_safe
+@right_required(Right.CONSOLE_READ)
+def show_credential(request: HttpRequest, credential_id: UUID) -> HttpResponse:
+    """Show a credential's facts, its last test, its vaults and how Azure has to be set up for it."""
+    credential = _find(credential_id)
+    context = {
+        "credential": credential,
+        "expiry": selectors.describe_expiry(credential.secret_expires_on),
+        "vaults": credential.vaults.order_by("name"),
+        "groups": credential.groups.order_by("name"),
+        "guide": set_up_guide(credential),
+    }
+    return render(request, "cloudcreds/detail.html", context)
+
+
+@require_safe
+@right_required(Right.CONSOLE_READ)
+def show_actions(request: HttpRequest, credential_id: UUID) -> HttpResponse:
+    """Answer the credential's menu, as a fragment or as a page."""
+    credential = _find(credential_id)
+    groups = menu_for("credential", credential, request.user)
+    template = "ui/_menu.html" if asks_for_fragment(request) else "ui/actions.html"
+    return render(
+        request, template, {"name": credential, "groups": groups, "back": credential.get_absolute_url()}
+    )
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@right_required(Right.CREDENTIAL_MANAGE)
+def add_credential(request: HttpRequest) -> HttpResponse:
+    """Add a credential."""
+    form = CredentialForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            credential = services.create_credential(values=form.values(), actor=Actor.from_user(request.user))
+        except KmesError as error:
+            form.refuse(error)
+        else:
+            messages.success(request, _("The credential is stored. Test its connection next."))
+            return go_to(request, credential.get_absolute_url())
+    context = {"form": form, "stand_in_hint": bool(settings.KMES_STAND_IN_URL)}
+    return render_form(request, "cloudcreds/form.html", context, refused=request.method == "POST")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@right_required(Right.CREDENTIAL_MANAGE)
+def edit_credential(request: HttpRequest, credential_id: UUID) -> HttpResponse:
+    """Edit a credential; when somebody else saved it meanwhile, show what differs."""
+    credential = _find(credential_id)
+    form = CredentialForm(request.POST or None, current=credential)
+    changed: list[object] = []
+    if request.method == "POST" and form.is_valid():
+        try:
+            services.update_credential(
+                credential=credential,
+                values=form.values(),
+                lock_version=form.cleaned_data["lock_version"] or 0,
+                actor=Actor.from_user(request.user),
+            )
+        except CredentialChangedError as error:
+            changed = list(error.differences)
+            form.follow(error.current.lock_version)
+        except KmesError as error:
+            form.refuse(error)
+        else:
+            messages.success(request, _("The credential is saved."))
+            return go_to(request, credential.get_absolute_url())
+    context = {"form": form, "credential": credential, "differences": changed}
+    return render_form(request, "cloudcreds/form.html", context, refused=request.method == "POST")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@right_required(Right.CREDENTIAL_MANAGE)
+def delete_credential(request: HttpRequest, credential_id: UUID) -> HttpResponse:
+    """Ask, then delete the credential here; nothing in Azure is touched."""
+    credential = _find(credential_id)
+    refusal = services.refusal_to_delete(credential)
+    if request.method == "POST":
+        try:
+            services.delete_credential(credential=credential, actor=Actor.from_user(request.user))
+        except KmesError as error:
+            refusal = str(error)
+        else:
+            messages.success(request, _("%(name)s is deleted.") % {"name": credential})
+            return go_to(request, reverse("cloudcreds:list"))
+    context = {"credential": credential, "refusal": refusal}
+    return render_form(request, "cloudcreds/delete.html", context, refused=request.method == "POST")
+
+
+@require_safe
+@right_required(Right.CREDENTIAL_MANAGE)
+def test_credential(request: HttpRequest, credential_id: UUID) -> HttpResponse:
+    """Lead to the confirmation of the connection test, which is a job."""
+    credential = _find(credential_id)
+    query = urlencode({"credential": credential.pk})
+    return redirect(f"{reverse('jobs:start', args=['test_connection'])}?{query}")

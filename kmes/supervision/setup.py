@@ -180,7 +180,7 @@ def install_requirements(name: str) -> None:
     if _read_stamp().get(name) == digest:
         return
     say(f"installing requirements/{name}.txt")
-    command = [VENV_PYTHON, "-m", "pip", "install", "--quiet", "--require-hashes", "--no-input"]
+    command = [str(VENV_PYTHON), "-m", "pip", "install", "--quiet", "--require-hashes", "--no-input"]
     command += ["--disable-pip-version-check", "--no-warn-script-location", "--requirement", str(path)]
     done = subprocess.run(command, check=False, stdin=subprocess.DEVNULL, cwd=ROOT)
     if done.returncode:

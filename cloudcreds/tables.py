@@ -1,0 +1,69 @@
+"""The list of cloud credentials."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import django_tables2 as tables
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from cloudcreds.models import CloudCredential
+from cloudcreds.selectors import describe_expiry
+from kmes.ui.tables import ConsoleTable, MenuColumn
+from kmes.ui.templatetags.kmes_ui import badge, cut
+
+
+def _actions_url(credential: CloudCredential) -> str:
+    return reverse("cloudcreds:actions", args=[credential.pk])
+
+
+class CredentialTable(ConsoleTable):
+    """One row per credential; the secret shows by its expiry only."""
+
+    caption = gettext_lazy("Cloud credentials")
+    name = tables.Column(linkify=True)
+    cloud = tables.Column()
+    tenant_id = tables.Column()
+    client_id = tables.Column()
+    secret_expires_on = tables.Column(verbose_name=gettext_lazy("Client secret"), empty_values=())
+    last_test_ok = tables.Column(verbose_name=gettext_lazy("Last test"), empty_values=())
+    groups = tables.Column(verbose_name=gettext_lazy("Key groups"), empty_values=(), orderable=False)
+    menu = MenuColumn(_actions_url)
+
+    class Meta(ConsoleTable.Meta):
+        row_attrs = {
+            "id": lambda record: f"credential-{record.pk}",
+            "data-menu": _actions_url,
+            "data-open": lambda record: record.get_absolute_url(),
+            "tabindex": "0",
+        }
+
+    def render_tenant_id(self, value: str) -> SafeString:
+        """Cut a GUID in the middle."""
+        return cut(value)
+
+    def render_client_id(self, value: str) -> SafeString:
+        """Cut a GUID in the middle."""
+        return cut(value)
+
+    def render_secret_expires_on(self, record: CloudCredential) -> SafeString:
+        """Say how long the secret still lasts."""
+        expiry = describe_expiry(record.secret_expires_on)
+        return badge(expiry.text, expiry.colour)
+
+    def render_last_test_ok(self, record: CloudCredential) -> SafeString:
+        """Say how the last connection test went."""
+        words: dict[Any, tuple[str, str]] = {
+            True: (_("passed"), "good"),
+            False: (_("failed"), "bad"),
+            None: (_("never tested"), "neutral"),
+        }
+        return badge(*words[record.last_test_ok])
+
+    def render_groups(self, record: CloudCredential) -> SafeString:
+        """Count the key groups that push through it."""
+        return format_html("{}", len(record.groups.all()))
