@@ -238,13 +238,12 @@ class GroupForm(forms.Form):
 
     def _clean_periods(self, data: dict[str, Any]) -> None:
         every, unit = data.get("rotate_every"), data.get("rotate_unit", "")
-        if every is not None:
+        if every is not None and unit:
             self._set("rotate_every", lambda: fields.clean_period(every, unit, field="rotate_every"))
-        elif data.get("rotate") and "rotate_every" not in self.errors:
+        elif every is None and data.get("rotate") and "rotate_every" not in self.errors:
             self.add_error("rotate_every", _("Say how often to rotate, or switch Rotate Key off."))
         valid_for = data.get("valid_for")
-        if valid_for is not None:
-            valid_unit = data.get("valid_unit", "")
+        if valid_for is not None and (valid_unit := data.get("valid_unit", "")):
             self._set("valid_for", lambda: fields.clean_period(valid_for, valid_unit, field="valid_for"))
 
     def _clean_vault(self, data: dict[str, Any]) -> None:

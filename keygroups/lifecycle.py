@@ -109,6 +109,7 @@ def begin_push(*, key: Key) -> CloudVersion:
         )
     try:
         with transaction.atomic():
+            _hold_place(group)
             return CloudVersion.objects.create(
                 key=key,
                 group=group,
@@ -126,6 +127,16 @@ def begin_push(*, key: Key) -> CloudVersion:
             _("Key “%(key)s” is synchronized already, or on its way (%(state)s).") % {"key": key.name, "state": state},
             _("See the key's properties for its version and its last job."),
         ) from None
+
+
+def _hold_place(group: KeyGroup) -> None:
+    """Refuse a group that was moved since it was loaded; the lock keeps an edit away until the commit."""
+    place = KeyGroup.objects.select_for_update().values_list("vault_id", "azure_name").get(pk=group.pk)
+    if place != (group.vault_id, group.azure_name):
+        raise ConflictError(
+            _("The place of key group “%(name)s” in Azure just changed.") % {"name": group.name},
+            _("Reload the page and try again."),
+        )
 
 
 def record_pushed(*, version: CloudVersion, azure_version: str, kid: str, pushed_at: datetime, enabled: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import django_tables2 as tables
-from django.db.models import Max, QuerySet
+from django.db.models import F, Max, QuerySet
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -18,8 +18,9 @@ from kmes.ui.tables import ConsoleTable, MenuColumn, StateColumn, TimeColumn
 from kmes.ui.templatetags.kmes_ui import badge, cut, when
 
 
-def _actions_url(key: Key) -> str:
-    return reverse("keygroups:key_actions", args=[key.pk])
+def _actions_url(record: Key) -> str:
+    # The parameter's name tells django-tables2 what to pass.
+    return reverse("keygroups:key_actions", args=[record.pk])
 
 
 class KeyTable(ConsoleTable):
@@ -110,6 +111,6 @@ def _empty() -> SafeString:
 
 
 def _by_newest(keys: QuerySet[Key], moment: str, *, descending: bool) -> QuerySet[Any]:
-    newest = Max(f"cloud_versions__{moment}")
+    newest = F("newest")
     order = newest.desc(nulls_last=True) if descending else newest.asc(nulls_last=True)
-    return keys.annotate(newest=newest).order_by(order, "name")
+    return keys.annotate(newest=Max(f"cloud_versions__{moment}")).order_by(order, "name")

@@ -26,9 +26,7 @@ def make_vault(credential, name="kv-prod", *, tier="premium"):
     """A vault of Azure's public cloud."""
     from cloudcreds.models import KeyVault
 
-    return KeyVault.objects.create(
-        credential=credential, name=name, url=f"https://{name}.vault.azure.net", tier=tier
-    )
+    return KeyVault.objects.create(credential=credential, name=name, url=f"https://{name}.vault.azure.net", tier=tier)
 
 
 def make_group(vault, name="payments", **changes: Any):
@@ -98,7 +96,7 @@ def values(credential, **changes: Any):
     return GroupValues(**typed)
 
 
-def typed(credential, vault=None, **changes: Any) -> dict[str, Any]:
+def typed(credential, chosen=None, /, **changes: Any) -> dict[str, Any]:
     """The same as form fields."""
     return {
         "name": "payments",
@@ -115,8 +113,8 @@ def typed(credential, vault=None, **changes: Any) -> dict[str, Any]:
         "owner": "",
         "notes": "",
         "tags": "",
-        "vault": str(vault.pk) if vault else "",
-        "vault_url": "" if vault else "kv-prod",
+        "vault": str(chosen.pk) if chosen else "",
+        "vault_url": "" if chosen else "kv-prod",
         "azure_name": "",
         "enabled_on_push": "on",
         "suggested": "",

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.keygroups.builders import make_credential, make_group, make_vault
 from tests.logging_reports.harness import log_can_be_flushed
 
 __all__ = ["log_can_be_flushed"]
+
+
+@pytest.fixture(autouse=True)
+def static_root(settings):
+    """The folder of collected static files, whose absence is a warning to WhiteNoise."""
+    Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)
 
 
 @pytest.fixture
