@@ -24,6 +24,9 @@ TRIGGER_LABELS = {
 }
 
 EMPTY = "—"
+NOWRAP = {"td": {"class": "text-nowrap"}}
+# What the job's page tells as well gives way on narrow screens.
+WIDE_ONLY = {name: {"class": "text-nowrap d-none d-xl-table-cell"} for name in ("th", "td")}
 
 
 def _actions_url(record: Job) -> str:
@@ -35,19 +38,18 @@ class JobTable(ConsoleTable):
     """Jobs, newest first; a row opens on Enter or double click."""
 
     caption = _("Jobs")  # type: ignore[assignment]
-    code = tables.Column(verbose_name=_("ID"), orderable=False)
-    title = tables.Column(verbose_name=_("Name"), order_by="kind")
+    code = tables.Column(verbose_name=_("ID"), orderable=False, attrs=NOWRAP)
+    title = tables.Column(verbose_name=_("Name"), order_by="kind", attrs=NOWRAP)
     subject = tables.Column(verbose_name=_("Subject"))
-    group = tables.Column(verbose_name=_("Key group"), accessor="group__name")
+    group = tables.Column(verbose_name=_("Key group"), accessor="group__name", attrs=WIDE_ONLY)
     state = StateColumn(verbose_name=_("Status"), accessor="get_state_display", order_by="state", colours=STATE_COLOURS)
-    progress = tables.Column(verbose_name=_("Progress"), empty_values=(), orderable=False)
+    progress = tables.Column(verbose_name=_("Progress"), empty_values=(), orderable=False, attrs=NOWRAP)
     actor_name = tables.Column(verbose_name=_("Started by"))
-    trigger = tables.Column(verbose_name=_("Trigger"))
-    created_at = TimeColumn(verbose_name=_("Requested"))
-    started_at = TimeColumn(verbose_name=_("Started"))
-    finished_at = TimeColumn(verbose_name=_("Finished"))
-    duration = tables.Column(verbose_name=_("Duration"), empty_values=(), orderable=False)
-    device_serial = tables.Column(verbose_name=_("Device"))
+    started_at = TimeColumn(verbose_name=_("Started"), attrs=NOWRAP)
+    finished_at = TimeColumn(verbose_name=_("Finished"), attrs=WIDE_ONLY)
+    duration = tables.Column(verbose_name=_("Duration"), empty_values=(), orderable=False, attrs=NOWRAP)
+    device_serial = tables.Column(verbose_name=_("Device"), attrs=WIDE_ONLY)
+    trigger = tables.Column(verbose_name=_("Trigger"), attrs=WIDE_ONLY)
     menu = MenuColumn(_actions_url)
 
     class Meta(ConsoleTable.Meta):

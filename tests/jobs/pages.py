@@ -32,7 +32,7 @@ def static_root(settings):
 def people():
     """One user of each role."""
     make = get_user_model().objects.create_user
-    return {role: make(f"the-{role}", password="x", role=role) for role in ROLES}
+    return {role: make(f"the-{role}", role=role) for role in ROLES}
 
 
 @pytest.fixture
