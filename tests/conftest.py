@@ -47,6 +47,8 @@ def _set_environment(state: Path) -> None:
         KMES_LOG_LEVEL="WARNING",
         SOFTHSM2_CONF=str(state / "hsm" / "softhsm2.conf"),
     )
+    # WhiteNoise warns where the folder of collected files is missing.
+    (state / "static").mkdir(parents=True)
     os.environ.pop("DATABASE_URL", None)
     if url := os.environ.get("KMES_TEST_POSTGRES_URL"):
         os.environ["DATABASE_URL"] = url

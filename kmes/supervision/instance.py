@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDERS = ("", "run", "log", "redis", "beat", "exports", "azure_emulator", "hsm")
+FOLDERS = ("", "run", "log", "redis", "beat", "exports", "static", "azure_emulator", "hsm")
 HIGHEST_PORT = 65_535
 STAND_IN_PORTS = 3
 SHOWN_NAMES = ("redis", "emulator", "web", "worker", "beat", "reports")
