@@ -68,8 +68,8 @@ class NamesForm(StartForm):
 
     name = forms.CharField(
         label=_("Name"),
-        # The service refuses with its own words what is missing or too long.
-        required=False,
+        # What else is wrong with a name is said by the service.
+        error_messages={"required": _("The key needs a name. Type any name.")},
         strip=False,
         widget=forms.TextInput(attrs={"autocomplete": "off", "autofocus": True, "maxlength": MAX_KEY_NAME}),
     )

@@ -72,7 +72,7 @@ class JobTable(ConsoleTable):
 
         shown = badge(record.get_state_display(), STATE_COLOURS.get(record.state, "neutral"))
         if record.waiting_for:
-            return format_html('{} <span class="text-body-secondary">{}</span>', shown, record.waiting_for)
+            return format_html('<span>{} <span class="text-body-secondary">{}</span></span>', shown, record.waiting_for)
         return shown
 
     def render_progress(self, record: Any) -> str:
