@@ -1,4 +1,4 @@
-"""The Celery application: broker settings only.
+"""The Celery application: broker settings, and the signs of life that need Celery's own signals.
 
 A message is a hint that carries a job's id and nothing else; the Job row is the truth
 (docs/decisions/0002-rows-are-the-truth.md). Therefore early acknowledgement, no result
@@ -7,12 +7,60 @@ backend, no eta, no soft time limits (they raise at any bytecode, also inside a 
 
 from __future__ import annotations
 
+import contextlib
 import os
+import socket
+import time
+from collections.abc import Callable
 
+import redis
 from celery import Celery
+from celery.signals import beat_init, heartbeat_sent, worker_shutdown
+from django.conf import settings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "kmes.settings")
 
 app = Celery("kmes")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["jobs"])
+
+WORD_SECONDS = 60
+RENEW_SECONDS = 15
+
+
+@beat_init.connect
+def scan_at_once(**_: object) -> None:
+    """Scan as beat starts: jobs left from before go on, and the worker's device is known, one interval sooner."""
+    app.send_task("jobs.tasks.scan_jobs")
+
+
+class WordKeeper:
+    """Lets a worker's last word in Redis live exactly as long as the worker does.
+
+    The word is written by a scan (``jobs.scans.beat_heart``), which waits while all of the worker's
+    processes are busy, and which is another host's turn as often as this one's.
+    """
+
+    def __init__(self) -> None:
+        self._next = 0.0
+
+    def prolong(self, **_: object) -> None:
+        """Let the word live on, at most every RENEW_SECONDS."""
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + RENEW_SECONDS
+            self._do(lambda client, word: client.expire(word, WORD_SECONDS))
+
+    def end(self, **_: object) -> None:
+        """Take the word back as the worker stops, so that nobody counts on it for a minute more."""
+        self._do(lambda client, word: client.delete(word))
+
+    def _do(self, action: Callable[[redis.Redis, str], object]) -> None:
+        client = redis.Redis.from_url(settings.KMES_REDIS_URL, socket_timeout=1, socket_connect_timeout=1)
+        # What goes wrong here ends by itself: the word has an expiry, and the next turn comes.
+        with contextlib.suppress(redis.RedisError), client:
+            action(client, f"kmes:heartbeat:worker:{socket.gethostname()}")
+
+
+word_keeper = WordKeeper()
+heartbeat_sent.connect(word_keeper.prolong)
+worker_shutdown.connect(word_keeper.end)

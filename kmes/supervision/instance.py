@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import IO
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDERS = ("", "run", "log", "redis", "beat", "exports", "static", "azure_emulator", "hsm")
+# "static" stays empty here, where the pages find their files in place; whitenoise wants it to exist.
+FOLDERS = ("", "run", "log", "redis", "beat", "exports", "azure_emulator", "hsm", "static")
 HIGHEST_PORT = 65_535
 STAND_IN_PORTS = 3
 SHOWN_NAMES = ("redis", "emulator", "web", "worker", "beat", "reports")

@@ -115,7 +115,7 @@ def _web_command(instance: Instance) -> tuple[str, ...]:
 def _worker_command(instance: Instance) -> tuple[str, ...]:
     count = instance.environment.get("KMES_WORKER_CONCURRENCY", "2")
     options = "worker -Q cloud --pool prefork --without-gossip --without-mingle --loglevel warning"
-    return (sys.executable, "-m", "celery", "-A", "kmes.celery", *options.split(), "-c", count)
+    return (sys.executable, "-m", "celery", "-q", "-A", "kmes.celery", *options.split(), "-c", count)
 
 
 def process_specs(instance: Instance) -> list[ProcessSpec]:
@@ -125,7 +125,7 @@ def process_specs(instance: Instance) -> list[ProcessSpec]:
     stand_in = {name: value for name, value in given.items() if name.startswith("AZURE_EMULATOR_")}
     stand_in_command = (python, "-m", "azure_emulator", "--port", str(instance.stand_in_port))
     schedule = str(instance.path("beat", "schedule"))
-    beat_command = (python, "-m", "celery", "-A", "kmes.celery", "beat", "-s", schedule, "--loglevel", "warning")
+    beat_command = (python, "-m", "celery", "-q", "-A", "kmes.celery", "beat", "-s", schedule, "--loglevel", "warning")
     specs = [
         ProcessSpec(
             "redis",
