@@ -1,0 +1,246 @@
+"""docker-compose.yml against the Compose schema, and each of its commands against the code.
+
+There is no container engine here: what can go wrong in the file is looked for without one.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from django.core.management import get_commands
+from django.urls import resolve
+
+from azure_emulator.options import parse_options
+from kmes.supervision import container, prepare
+from kmes.supervision.instance import Instance
+from kmes.supervision.processes import process_specs
+
+ROOT = Path(__file__).resolve().parents[2]
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES = COMPOSE["services"]
+OURS = {name: service for name, service in SERVICES.items() if service["image"].startswith("kmes-console")}
+THEIRS = {name: service for name, service in SERVICES.items() if name not in OURS}
+# What may hold the device's PIN and token, and nobody else.
+NEAR_THE_DEVICE = {"worker", "device"}
+
+
+def words(service):
+    command = service["command"]
+    return shlex.split(command) if isinstance(command, str) else list(command)
+
+
+def health_of(service):
+    return service.get("healthcheck", {}).get("test", [])
+
+
+def mounts(service):
+    """(volume, place, is read-only) of each mount."""
+    found = []
+    for text in service.get("volumes", []):
+        volume, place, *mode = text.split(":")
+        found.append((volume, place, mode == ["ro"]))
+    return found
+
+
+def test_the_file_follows_the_compose_schema():
+    tool = Path(sys.executable).with_name("check-jsonschema")
+    done = subprocess.run(
+        [tool, "--builtin-schema", "vendor.compose-spec", ROOT / "docker-compose.yml"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_all_parts_are_there():
+    assert {"web", "worker", "beat", "reports", "redis", "postgres", "device", "stand-in"} <= SERVICES.keys()
+    assert SERVICES["device"]["profiles"] == ["software-device"]
+    assert SERVICES["stand-in"]["profiles"] == ["stand-in"]
+    assert len({service["image"] for service in OURS.values()}) == 1
+
+
+# --- Commands --------------------------------------------------------------------------------
+@pytest.mark.parametrize("name", sorted(OURS))
+def test_each_command_is_one_that_the_code_has(name):
+    program, *rest = words(OURS[name])
+    if program == "gunicorn":
+        assert rest[0] == "kmes.wsgi"
+        assert importlib.util.find_spec(rest[0]) is not None
+    elif program == "celery":
+        assert rest[rest.index("-A") + 1] == "kmes.celery"
+        assert {"worker", "beat"} & set(rest)
+    elif rest[0] == "manage.py":
+        assert program == "python"
+        assert rest[1] in get_commands()
+    else:
+        assert (program, rest[0]) == ("python", "-m")
+        assert importlib.util.find_spec(rest[1]) is not None
+
+
+@pytest.mark.parametrize(("service", "own"), [("web", "web"), ("worker", "worker"), ("beat", "beat")])
+def test_a_container_runs_what_a_machine_runs(service, own, tmp_path):
+    """The same options but for ports, paths and the number of processes."""
+    instance = Instance.from_environment({"KMES_STATE_DIR": str(tmp_path)})
+    spec = next(spec for spec in process_specs(instance) if spec.name == own)
+    here = {word for word in spec.command if word.startswith("--")}
+    there = {word for word in words(OURS[service]) if word.startswith("--")}
+    assert here - there <= {"--log-level"}
+    assert there - here <= {"--worker-tmp-dir"}
+
+
+def test_the_command_lines_of_gunicorn_and_celery_parse():
+    from gunicorn.config import Config
+
+    Config().parser().parse_args(words(OURS["web"])[1:])
+    celery = Path(sys.executable).with_name("celery")
+    for name in ("worker", "beat"):
+        # --help at the end: each option before it has been looked at, and nothing starts.
+        command = [celery, *words(OURS[name])[1:], "--help"]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+        assert done.returncode == 0, done.stderr
+
+
+def test_the_stand_ins_command_line_parses():
+    options = parse_options(words(OURS["stand-in"])[3:], {})
+    assert options.port == container.STAND_IN_PORT
+    assert options.extra_names == ("stand-in",)
+    assert str(options.state_dir) in {place for _, place, _ in mounts(OURS["stand-in"])}
+
+
+def test_the_preparation_is_asked_for_steps_that_it_has():
+    for name in ("migrate", "device"):
+        assert set(words(OURS[name])[3:]) <= prepare.STEPS.keys()
+    assert set(words(OURS["migrate"])[3:]) | set(words(OURS["device"])[3:]) == prepare.STEPS.keys()
+
+
+def test_only_the_cloud_queue_reaches_the_worker_and_only_reports_the_report_worker():
+    worker = words(OURS["worker"])
+    assert worker[worker.index("-Q") + 1] == "cloud"
+    assert words(OURS["reports"])[-3:] == ["reports", "--verbosity", "0"]
+
+
+# --- Health ----------------------------------------------------------------------------------
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_what_runs_on_has_a_health_check_and_what_ends_has_none(name):
+    service = SERVICES[name]
+    if service["restart"] == "no":
+        assert service["healthcheck"] == {"disable": True}
+    else:
+        assert health_of(service)[0] == "CMD"
+
+
+@pytest.mark.parametrize("name", [name for name in sorted(OURS) if health_of(OURS[name])])
+def test_each_health_check_asks_for_its_own_service(name, redis_server):
+    assert health_of(OURS[name])[1:] == ["python", "-m", "kmes.supervision.container", "health", name]
+    assert words(OURS["web"])[words(OURS["web"]).index("--bind") + 1].endswith(f":{container.WEB_PORT}")
+    assert resolve("/healthz").view_name
+    try:
+        healthy = container.is_healthy(name, {"KMES_REDIS_URL": redis_server})
+    except OSError:
+        healthy = False
+    # An answer and no error; yes only where a console of this machine's user runs on the usual port.
+    assert healthy in ({True, False} if name in {"web", "stand-in"} else {False})
+
+
+def test_the_health_check_knows_a_living_worker_beat_and_report_worker(redis_server):
+    import redis
+
+    environment = {"KMES_REDIS_URL": redis_server}
+    client = redis.Redis.from_url(redis_server)
+    try:
+        client.set("kmes:heartbeat:worker:here", "{}", ex=60)
+        client.set("kmes:heartbeat:beat", "{}", ex=60)
+        client.sadd("rq:workers:reports", "rq:worker:one")
+        for name in ("worker", "beat", "reports"):
+            assert container.is_healthy(name, environment), name
+    finally:
+        client.delete("kmes:heartbeat:worker:here", "kmes:heartbeat:beat", "rq:workers:reports")
+        client.close()
+
+
+def test_an_unknown_health_check_is_refused(capsys):
+    assert container.main(["health", "nobody"]) != 0
+    assert container.main([]) != 0
+
+
+# --- Safety ----------------------------------------------------------------------------------
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_every_container_is_non_root_read_only_and_without_privileges(name):
+    service = SERVICES[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert "privileged" not in service
+    if name in THEIRS:
+        assert service["user"] not in {"root", "0"}
+
+
+def test_only_worker_and_device_reach_the_token_and_its_pin():
+    near = {name for name, service in SERVICES.items() if "device" in {volume for volume, _, _ in mounts(service)}}
+    assert near == NEAR_THE_DEVICE
+    for name, service in OURS.items():
+        pin = service["environment"].get("KMES_HSM_PIN_FILE", "/nonexistent/") if "environment" in service else ""
+        assert pin.startswith("/nonexistent/") == (name not in NEAR_THE_DEVICE) or not pin
+
+
+def test_secrets_come_by_file_and_never_by_value():
+    for service in SERVICES.values():
+        for name, value in service.get("environment", {}).items():
+            if re.search(r"PASSWORD|SECRET|PIN|TOKEN", name):
+                assert name.endswith("_FILE"), name
+                assert value.startswith("/"), name
+    assert "@" not in re.sub(r"kmes@postgres", "", str(COMPOSE["x-environment"]["DATABASE_URL"]))
+
+
+def test_stores_are_not_published_and_the_console_only_to_this_machine():
+    published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
+    assert published.keys() == {"web"}
+    assert all(port.startswith("127.0.0.1:") for port in published["web"])
+    assert COMPOSE["networks"]["inside"]["internal"] is True
+    for name in ("redis", "postgres", "beat", "reports"):
+        assert SERVICES[name]["networks"] == ["inside"]
+
+
+# --- Wiring ----------------------------------------------------------------------------------
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_each_service_waits_for_what_exists(name):
+    for other, how in SERVICES[name].get("depends_on", {}).items():
+        assert other in SERVICES
+        if how["condition"] == "service_completed_successfully":
+            assert SERVICES[other]["restart"] == "no"
+        else:
+            assert health_of(SERVICES[other])
+        if "profiles" in SERVICES[other] and "profiles" not in SERVICES[name]:
+            # Without its profile it does not exist, and must not be waited for.
+            assert how["required"] is False
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_every_mounted_volume_is_declared(name):
+    for volume, _, _ in mounts(SERVICES[name]):
+        assert volume in COMPOSE["volumes"]
+
+
+@pytest.mark.parametrize("name", sorted(OURS))
+def test_each_path_in_the_environment_lies_in_a_volume_of_the_service(name):
+    places = [place for _, place, _ in mounts(OURS[name])]
+    for variable, value in OURS[name].get("environment", {}).items():
+        path = re.sub(r"\$\{\w+:-(.*)\}", r"\1", str(value))
+        if path.startswith("/") and not path.startswith(("/nonexistent/", "/usr/lib/")):
+            assert any(path.startswith(f"{place}/") for place in places), variable
+
+
+@pytest.mark.parametrize("name", sorted(OURS))
+def test_each_variable_is_one_that_the_code_reads(name):
+    sources = [ROOT / "kmes" / "settings.py", *(ROOT / "kmes" / "supervision").glob("*.py")]
+    text = "\n".join(path.read_text() for path in sources)
+    for variable in OURS[name].get("environment", {}):
+        assert f'"{variable}"' in text, variable
