@@ -97,10 +97,13 @@ class GroupForm(forms.Form):
         help_text=gettext_lazy("Makes a new key when due and pushes it. A changed period counts from the change."),
     )
     rotate_every = forms.IntegerField(
-        label=gettext_lazy("Rotate Every"), required=False, initial=90, widget=forms.NumberInput({"min": 1})
+        label=gettext_lazy("Rotate Every"),
+        initial=90,
+        widget=forms.NumberInput({"min": 1}),
+        error_messages={"required": gettext_lazy("Say how often to rotate, or switch Rotate Key off.")},
     )
     rotate_unit = forms.ChoiceField(
-        label=gettext_lazy("Unit of Rotate Every"), choices=PeriodUnit.choices, initial=PeriodUnit.DAYS
+        label=gettext_lazy("Unit of rotation"), choices=PeriodUnit.choices, initial=PeriodUnit.DAYS
     )
     valid_for = forms.IntegerField(
         label=gettext_lazy("Keep key valid for"),
@@ -109,7 +112,7 @@ class GroupForm(forms.Form):
         help_text=gettext_lazy("Becomes the version's expiry in Azure. Leave it empty for keys without end."),
     )
     valid_unit = forms.ChoiceField(
-        label=gettext_lazy("Unit of Keep key valid for"), choices=PeriodUnit.choices, initial=PeriodUnit.DAYS
+        label=gettext_lazy("Unit of validity"), choices=PeriodUnit.choices, initial=PeriodUnit.DAYS
     )
     owner = forms.CharField(label=gettext_lazy("Owner"), required=False, strip=False)
     notes = forms.CharField(
@@ -125,7 +128,9 @@ class GroupForm(forms.Form):
     vault = forms.ModelChoiceField(
         label=gettext_lazy("Key Vault"),
         queryset=KeyVault.objects.none(),
-        required=False,
+        error_messages={
+            "required": gettext_lazy("The key vault is missing. Choose one from the list, or type its name or URL.")
+        },
         empty_label=gettext_lazy("Typed below"),
         help_text=gettext_lazy("Vaults are listed by Cloud Credentials > List Key Vaults."),
     )
@@ -144,8 +149,6 @@ class GroupForm(forms.Form):
         help_text=gettext_lazy("1 to 127 letters, digits and hyphens. Left empty, it follows the name."),
     )
     enabled_on_push = forms.BooleanField(label=gettext_lazy("Enabled on push"), required=False, initial=True)
-    # The name that was prefilled; while the field still holds it, it follows the group's name.
-    suggested = forms.CharField(required=False, widget=forms.HiddenInput)
     lock_version = forms.IntegerField(required=False, widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, current: KeyGroup | None = None, **kwargs: Any) -> None:
@@ -154,8 +157,15 @@ class GroupForm(forms.Form):
             kwargs["initial"] = {**_stored(current), **kwargs.get("initial", {})}
         super().__init__(*args, **kwargs)
         self._offer_choices()
+        if self.is_bound:
+            # What another field makes needless: a period without rotation, a choice beside a typed vault.
+            self.fields["rotate_every"].required = bool(self["rotate"].data)
+            self.fields["vault"].required = not trim(self["vault_url"].data or "")
         if current is not None:
             self._lock(current)
+        elif self["azure_name"].value() in {None, "", fields.suggest_azure_name(str(self["name"].value()))}:
+            # While nobody typed another one, it follows the name.
+            self.fields["azure_name"].widget.attrs["data-follows"] = "#id_name"
         asked = f"{_LIVE['hx-post']}?group={current.pk}" if current else str(_LIVE["hx-post"])
         for name in _LIVE_FIELDS:
             self.fields[name].widget.attrs.update(_LIVE, **{"hx-post": asked})
@@ -240,8 +250,6 @@ class GroupForm(forms.Form):
         every, unit = data.get("rotate_every"), data.get("rotate_unit", "")
         if every is not None and unit:
             self._set("rotate_every", lambda: fields.clean_period(every, unit, field="rotate_every"))
-        elif every is None and data.get("rotate") and "rotate_every" not in self.errors:
-            self.add_error("rotate_every", _("Say how often to rotate, or switch Rotate Key off."))
         valid_for = data.get("valid_for")
         if valid_for is not None and (valid_unit := data.get("valid_unit", "")):
             self._set("valid_for", lambda: fields.clean_period(valid_for, valid_unit, field="valid_for"))
@@ -344,7 +352,6 @@ def _stored(group: KeyGroup) -> dict[str, Any]:
         "vault": group.vault_id,
         "key_type": fields.type_of(group.key_spec),
         "tags": fields.show_tags(group.tags),
-        "suggested": fields.suggest_azure_name(group.name),
     }
 
 

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from cloudcreds.models import KeyVault
 from hsm.types import KeySpec
 from keygroups.choices import KeyType
-from keygroups.fields import suggest_azure_name, type_of, usages_of
+from keygroups.fields import type_of, usages_of
 from keygroups.forms import GroupForm, length_label
 from keygroups.models import KeyGroup
 from keygroups.policy import describe, tier_text
@@ -34,25 +34,15 @@ class Choice:
 def preview(data: QueryDict, *, current: KeyGroup | None, changed: str) -> dict[str, Any]:
     """Return what the fragment shows. ``changed`` names the field that was just changed ("" for none)."""
     typed = data.copy()
-    follows = changed == "name" and typed.get("azure_name", "") in {"", typed.get("suggested", "")}
-    if follows:
-        typed["azure_name"] = typed["suggested"] = suggest_azure_name(typed.get("name", ""))
     form = GroupForm(typed, current=current)
     form.is_valid()
     context: dict[str, Any] = {
         "description": describe(form.policy(), at=now()),
         "operations": form.operations(),
-        "azure_name": _followed(form) if follows and not form.fields["azure_name"].disabled else "",
     }
     if changed in _NARROWING:
         context |= _narrowed(form, typed)
     return context
-
-
-def _followed(form: GroupForm) -> list[str]:
-    """Return the prefilled name and its memory as elements that replace those of the page."""
-    attrs: dict[str, str | bool] = {"class": "form-control", "hx-swap-oob": "true"}
-    return [form["azure_name"].as_widget(attrs=attrs), form["suggested"].as_widget(attrs={"hx-swap-oob": "true"})]
 
 
 def _narrowed(form: GroupForm, typed: QueryDict) -> dict[str, Any]:

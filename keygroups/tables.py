@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import django_tables2 as tables
@@ -14,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from keygroups.choices import STATE_COLOURS
 from keygroups.models import Key
 from keygroups.selectors import version_shown
-from kmes.ui.tables import ConsoleTable, MenuColumn, StateColumn, TimeColumn
+from kmes.ui.tables import ConsoleTable, MenuColumn, StateColumn
 from kmes.ui.templatetags.kmes_ui import badge, cut, when
 
 
@@ -23,26 +24,30 @@ def _actions_url(record: Key) -> str:
     return reverse("keygroups:key_actions", args=[record.pk])
 
 
+# Rows of one line; a narrow window scrolls the table sideways.
+_ONE_LINE = {"td": {"class": "text-nowrap"}}
+_NAME_SHOWN = 30
+
+
 class KeyTable(ConsoleTable):
     """Keys with their state here and in Azure, as last known."""
 
     caption = _("Keys")  # type: ignore[assignment]
 
     pick = tables.Column(
-        verbose_name=format_html('<span class="visually-hidden">{}</span>', _("Select")),
+        verbose_name=_("Select"),
         empty_values=(),
         orderable=False,
-        attrs={"td": {"class": "pick-cell"}, "th": {"class": "pick-cell"}},
     )
-    name = tables.Column(verbose_name=_("Name"), linkify=True)
+    name = tables.Column(verbose_name=_("Name"), linkify=True, attrs=_ONE_LINE)
     group = tables.Column(verbose_name=_("Key group"), linkify=True, order_by="group__name")
-    key_spec = tables.Column(verbose_name=_("Type"))
+    key_spec = tables.Column(verbose_name=_("Type"), attrs=_ONE_LINE)
     state = StateColumn(verbose_name=_("Here"), colours=STATE_COLOURS)
     cloud_state = tables.Column(verbose_name=_("In Azure"), empty_values=(), orderable=False)
-    azure_version = tables.Column(verbose_name=_("Azure version"), empty_values=(), orderable=False)
-    created_at = TimeColumn(verbose_name=_("Created"))
-    pushed = tables.Column(verbose_name=_("Pushed"), empty_values=())
-    expires = tables.Column(verbose_name=_("Expires"), empty_values=())
+    azure_version = tables.Column(verbose_name=_("Azure version"), empty_values=(), orderable=False, attrs=_ONE_LINE)
+    created_at = tables.Column(verbose_name=_("Created"), attrs=_ONE_LINE)
+    pushed = tables.Column(verbose_name=_("Pushed"), empty_values=(), attrs=_ONE_LINE)
+    expires = tables.Column(verbose_name=_("Expires"), empty_values=(), attrs=_ONE_LINE)
     menu = MenuColumn(_actions_url)
 
     class Meta(ConsoleTable.Meta):
@@ -62,6 +67,8 @@ class KeyTable(ConsoleTable):
             "menu",
         )
         row_attrs = {
+            # What keeps the focus on its row when the table renews itself.
+            "id": lambda record: f"key-{record.pk}",
             "data-menu": _actions_url,
             "data-open": lambda record: record.get_absolute_url(),
             "tabindex": "0",
@@ -70,10 +77,20 @@ class KeyTable(ConsoleTable):
     def render_pick(self, record: Key) -> SafeString:
         """Show the box that picks the key for a job on several."""
         return format_html(
-            '<input type="checkbox" class="form-check-input" name="key" value="{}" aria-label="{}">',
+            '<input type="checkbox" class="form-check-input" name="key" value="{}" data-check-row aria-label="{}">',
             record.pk,
             _("Select %(name)s") % {"name": record.name},
         )
+
+    def render_name(self, value: str) -> SafeString | str:
+        """Show a long name cut in the middle: rotated keys differ at the end only."""
+        if len(value) <= _NAME_SHOWN:
+            return value
+        return format_html('<span title="{}">{}…{}</span>', value, value[:12], value[-16:])
+
+    def render_created_at(self, value: datetime) -> SafeString:
+        """Show the day, with the second in the title."""
+        return _day(value)
 
     def render_cloud_state(self, record: Key) -> SafeString:
         """Show what became of the key in the vault."""
@@ -85,17 +102,17 @@ class KeyTable(ConsoleTable):
     def render_azure_version(self, record: Key) -> SafeString:
         """Show the version's id, cut in the middle."""
         version = version_shown(record)
-        return cut(version.azure_version) if version and version.azure_version else _empty()
+        return cut(version.azure_version) if version and version.azure_version else _day(None)
 
     def render_pushed(self, record: Key) -> SafeString:
         """Show when the vault got the key."""
         version = version_shown(record)
-        return when(version.pushed_at if version else None)
+        return _day(version.pushed_at if version else None)
 
     def render_expires(self, record: Key) -> SafeString:
         """Show when the version ends in the vault."""
         version = version_shown(record)
-        return when(version.expires_at if version else None)
+        return _day(version.expires_at if version else None)
 
     def order_pushed(self, keys: QuerySet[Key], is_descending: bool) -> tuple[QuerySet[Any], bool]:  # noqa: FBT001
         """Sort by the newest push."""
@@ -106,8 +123,12 @@ class KeyTable(ConsoleTable):
         return _by_newest(keys, "expires_at", descending=is_descending), True
 
 
-def _empty() -> SafeString:
-    return when(None)
+def _day(moment: datetime | None) -> SafeString:
+    """Show a moment as its day: three times stand in a row, and days compare at a glance."""
+    if moment is None:
+        return when(None)
+    stamp = f"{moment:%Y-%m-%d %H:%M:%S}"
+    return format_html('<time datetime="{}" title="{} UTC">{}</time>', moment.isoformat(), stamp, stamp[:10])
 
 
 def _by_newest(keys: QuerySet[Key], moment: str, *, descending: bool) -> QuerySet[Any]:

@@ -117,7 +117,6 @@ def typed(credential, chosen=None, /, **changes: Any) -> dict[str, Any]:
         "vault_url": "" if chosen else "kv-prod",
         "azure_name": "",
         "enabled_on_push": "on",
-        "suggested": "",
         "lock_version": "",
         **changes,
     }

@@ -228,12 +228,11 @@ def test_an_ecc_choice_narrows_lengths_and_uses(pages, vault) -> None:
     assert "kv-prod" in preview(pages, typed(vault.credential, vault), changed="credential")
 
 
-def test_the_azure_name_follows_the_name_until_it_is_typed(pages, credential) -> None:
-    said = preview(pages, typed(credential, name="TDE prod", azure_name="TDE", suggested="TDE"), changed="name")
-    assert 'name="azure_name" value="TDE-prod"' in said
-    assert 'name="suggested" value="TDE-prod"' in said
-    kept = preview(pages, typed(credential, name="TDE prod", azure_name="mine", suggested="TDE"), changed="name")
-    assert "azure_name" not in kept
+def test_the_azure_name_follows_the_name_until_another_is_typed(pages, credential) -> None:
+    follows = 'data-follows="#id_name"'
+    assert follows in text_of(pages.get(STEP_2))
+    assert follows in text_of(pages.post(ADD, typed(credential, vault_url="", name="a b", azure_name="a-b")))
+    assert follows not in text_of(pages.post(ADD, typed(credential, vault_url="", azure_name="mine")))
 
 
 def test_the_preview_of_an_edit_keeps_the_due_date(pages, group) -> None:
