@@ -21,6 +21,7 @@ from cloudcreds.azure.gateway import KeyVaultGateway, open_gateway
 from cloudcreds.azure.patience import Patience
 from cloudcreds.azure.recorder import LogRecorder
 from cloudcreds.models import KeyVault
+from hsm.device import Device, get_device
 from jobs import lifecycle
 from jobs.choices import JobKind, JobState, StepState, TargetState
 from jobs.models import Job, JobMessage, JobStep, JobTarget
@@ -191,6 +192,21 @@ class JobRun:
         fresh = Job.objects.filter(pk=self.job.pk, fence=self.held.fence, state=JobState.RUNNING)
         asked = fresh.values_list("cancel_requested_at", flat=True).first()
         return not fresh.exists() or (self.may_cancel and asked is not None)
+
+    # --- the device ------------------------------------------------------------------------
+    def device(self) -> Device:
+        """Return this worker's device, and note on the job which one it was.
+
+        Raises:
+            DeviceError: the device can't serve.
+
+        """
+        device = get_device()
+        serial = device.identity().serial
+        if self.job.device_serial != serial:
+            Job.objects.filter(pk=self.job.pk).update(device_serial=serial)
+            self.job.device_serial = serial
+        return device
 
     # --- Azure -----------------------------------------------------------------------------
     def _on_wait(self, seconds: float, reason: str) -> None:

@@ -10,7 +10,6 @@ import hashlib
 from django.db import IntegrityError
 from django.utils.translation import gettext as _
 
-from hsm.device import get_device
 from jobs.choices import TargetState
 from jobs.context import JobRun
 from jobs.models import JobTarget
@@ -32,7 +31,7 @@ def make_key(run: JobRun, group: KeyGroup, name: str, *, state: str) -> Key:
     made = run.job.targets.filter(key__name=name).select_related("key").first()
     if made is not None:
         return made.key
-    generated = get_device().generate(group.spec)
+    generated = run.device().generate(group.spec)
     thumbprint = hashlib.sha256(generated.public_spki).hexdigest()
     try:
         with run.write():

@@ -21,7 +21,6 @@ from cloudcreds.azure.byok import build_transfer_blob
 from cloudcreds.azure.errors import AzureError, AzureErrorKind
 from cloudcreds.azure.gateway import KeyVaultGateway
 from cloudcreds.azure.types import KekPublicKey, VaultKey, VersionInfo
-from hsm.device import get_device
 from hsm.services import designated_device
 from jobs.choices import IntentState, KekState, StepState, TargetState
 from jobs.context import JobRun, WaitUntil
@@ -78,7 +77,7 @@ def _group(run: JobRun) -> KeyGroup:
 # --- 1 -----------------------------------------------------------------------------------------
 def _preflight(run: JobRun, group: KeyGroup) -> None:
     with run.step("preflight"):
-        _check_device()
+        _check_device(run)
         gateway = run.gateway(group.vault)
         gateway.get_token()
         versions = gateway.list_versions(group.azure_name)
@@ -103,9 +102,9 @@ def _preflight(run: JobRun, group: KeyGroup) -> None:
         _settle_earlier_calls(run, gateway, group, versions)
 
 
-def _check_device() -> None:
+def _check_device(run: JobRun) -> None:
     """Refuse a device other than the designated one (KMES.md, "Push")."""
-    here, chosen = get_device().identity(), designated_device()
+    here, chosen = run.device().identity(), designated_device()
     if here.serial != chosen.serial:
         raise DeviceError(
             _("This worker's device (%(here)s) is not the designated one (%(chosen)s).")
@@ -197,7 +196,7 @@ def _wrap_and_import(run: JobRun, group: KeyGroup) -> None:
 
 def _wrap(run: JobRun, kek: KekPublicKey) -> dict[int, bytes]:
     """Wrap every pending key; one that the device refuses fails alone."""
-    device, blobs = get_device(), {}
+    device, blobs = run.device(), {}
     for target in run.pending_targets():
         key = target.key
         try:

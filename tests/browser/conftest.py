@@ -21,6 +21,8 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.services import ROOT, StandIn, free_port, stop, wait_until
 
+# What htmx says when a page is left while a poll is under way.
+NAVIGATED_AWAY = ("htmx:afterRequest", "htmx:sendError", "htmx:sendAbort")
 PASSWORD = "correct horse battery staple"
 TENANT = "11111111-1111-1111-1111-111111111111"
 CLIENT = "22222222-2222-2222-2222-222222222222"
@@ -110,7 +112,7 @@ class Watch:
 
     def note(self, text: str) -> None:
         """Keep what was seen; an answer of 4xx is a page's business and not an error of the script."""
-        if "Failed to load resource" not in text:
+        if "Failed to load resource" not in text and not text.startswith(NAVIGATED_AWAY):
             self.found.append(text)
 
     def _look(self, url: str, origin: str) -> None:
