@@ -100,7 +100,7 @@ class Fault:
         )
 
 
-def number(body: dict[str, Any], name: str, kind: type[int] | type[float]) -> None:
+def number(body: dict[str, Any], name: str, kind: type[int | float]) -> None:
     """Convert one member to a number in place."""
     value = body.get(name)
     if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float))):
@@ -116,7 +116,7 @@ def parse(body: Any) -> Fault:
     values = {name: value for name, value in body.items() if value is not None}
     unknown = set(values) - (set(Fault.__dataclass_fields__) - {"id", "hits"})
     if unknown:
-        raise BadFault(f"A fault has no '{sorted(unknown)[0]}'.")
+        raise BadFault(f"A fault has no '{min(unknown)}'.")
     for name in ("count", "skip", "status"):
         number(values, name, int)
     for name in ("retry_after", "delay_ms", "delay_after_ms"):

@@ -95,7 +95,7 @@ def bind_all(options: Options) -> list[socket.socket]:
     listeners: list[socket.socket] = []
     try:
         for profile in options.vaults:
-            listeners.append(bind(options.host, profile.port))
+            listeners.append(bind(options.host, profile.port))  # noqa: PERF401 - those bound so far must be closed
     except StartupError:
         for listener in listeners:
             listener.close()

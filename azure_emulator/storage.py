@@ -29,7 +29,7 @@ def write_bytes(path: Path, content: bytes, mode: int = 0o600) -> None:
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     with os.fdopen(descriptor, "wb") as stream:
         stream.write(content)
-    os.replace(temporary, path)
+    Path(temporary).replace(path)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -15,6 +15,7 @@ def open_access(credential: CloudCredential) -> CredentialAccess:
     Raises:
         DeviceError: this process may not open secrets (web, beat, reports), the device is gone,
             or the sealed secret was made for another row or device.
+
     """
     secret = get_device().open_secret(bytes(credential.sealed_secret), aad=credential.secret_context)
     return CredentialAccess(

@@ -55,6 +55,7 @@ def clean_name(text: str) -> str:
 
     Raises:
         InputError: empty, too long, or holds a character that can't be read in a log.
+
     """
     name = unicodedata.normalize("NFC", trim(text))
     if not name:
@@ -79,6 +80,7 @@ def clean_tenant_id(text: str) -> str:
 
     Raises:
         InputError: neither of the two.
+
     """
     tenant = trim(text)
     if is_guid(tenant) or _DOMAIN.fullmatch(tenant):
@@ -98,6 +100,7 @@ def clean_client_id(text: str) -> str:
 
     Raises:
         InputError: not a GUID.
+
     """
     client = trim(text)
     if is_guid(client):
@@ -117,6 +120,7 @@ def clean_secret(text: str, *, cloud: str) -> SecretText:
 
     Raises:
         InputError: empty, too long, broken by white space, or plainly another value of the portal.
+
     """
     secret = trim(text)
     if not secret:
@@ -155,6 +159,7 @@ def clean_endpoint(text: str, *, field: str) -> str:
 
     Raises:
         InputError: custom endpoints are switched off, not https, or a host nobody allowed.
+
     """
     if not settings.KMES_ALLOW_CUSTOM_ENDPOINTS:
         raise InputError(
@@ -206,6 +211,7 @@ def clean_vault_name(text: str) -> str:
 
     Raises:
         InputError: not a name Azure gives to a vault.
+
     """
     name = trim(text).lower()
     if _VAULT_NAME.fullmatch(name):

@@ -137,8 +137,9 @@ class CredentialForm(forms.Form):
         """Return what was typed, for the services. Call after ``is_valid()``."""
         data = self.cleaned_data
         secret = data.get("secret")
+        plain: dict[str, Any] = {name: data.get(name) or _empty(name) for name in PLAIN_FIELDS}
         return CredentialValues(
-            **{name: data.get(name) or _empty(name) for name in PLAIN_FIELDS},
+            **plain,
             secret=secret if isinstance(secret, SecretText) else None,
         )
 
@@ -149,8 +150,9 @@ class CredentialForm(forms.Form):
 
     def follow(self, lock_version: int) -> None:
         """After a conflict: let the next save count from the row the user has been shown."""
-        self.data = self.data.copy()
-        self.data[self.add_prefix("lock_version")] = str(lock_version)
+        data: Any = self.data
+        self.data = data.copy()
+        self.data[self.add_prefix("lock_version")] = str(lock_version)  # type: ignore[index]
 
     def _apply(self, rule: Callable[[str], str], name: str) -> str:
         try:

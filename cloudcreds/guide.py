@@ -59,13 +59,17 @@ def _commands(credential: CloudCredential) -> list[tuple[str, str]]:
         ),
         (
             _("A vault with Azure RBAC: give it the role instead"),
-            f'az role assignment create --assignee {credential.client_id} --role "Key Vault Crypto Officer" '
-            "--scope <resource id of the vault>",
+            (
+                f'az role assignment create --assignee {credential.client_id} --role "Key Vault Crypto Officer" '
+                "--scope <resource id of the vault>"
+            ),
         ),
         (
             _("Let it find the vault by name: reading is enough"),
-            f"az role assignment create --assignee {credential.client_id} --role Reader "
-            "--scope <resource id of the vault>",
+            (
+                f"az role assignment create --assignee {credential.client_id} --role Reader "
+                "--scope <resource id of the vault>"
+            ),
         ),
         (
             _("A new Premium vault, the tier that takes HSM keys"),

@@ -41,6 +41,7 @@ def create_credential(*, values: CredentialValues, actor: Actor) -> CloudCredent
         PermissionRefused: the actor may not manage credentials.
         InputError: a value can't be used; ``field`` names it.
         DeviceError: no device is designated, so nothing can be sealed.
+
     """
     check(actor, Right.CREDENTIAL_MANAGE)
     values = values.cleaned()
@@ -77,6 +78,7 @@ def update_credential(
         InputError: a value can't be used; ``field`` names it.
         CredentialChangedError: somebody else saved it meanwhile; nothing is overwritten.
         DeviceError: a new secret came and no device is designated.
+
     """
     check(actor, Right.CREDENTIAL_MANAGE)
     values = values.cleaned()
@@ -116,6 +118,7 @@ def delete_credential(*, credential: CloudCredential, actor: Actor) -> None:
     Raises:
         PermissionRefused: the actor may not manage credentials.
         ConflictError: key groups, unfinished jobs or the records of pushed versions need it.
+
     """
     check(actor, Right.CREDENTIAL_MANAGE)
     if reason := refusal_to_delete(credential):
@@ -195,9 +198,7 @@ def _write(current: CloudCredential, writes: dict[str, Any], lock_version: int, 
         raise CredentialChangedError(stored, differences(stored, values))
 
 
-def _record_update(
-    before: CloudCredential, values: CredentialValues, changed: dict[str, Any], actor: Actor
-) -> None:
+def _record_update(before: CloudCredential, values: CredentialValues, changed: dict[str, Any], actor: Actor) -> None:
     """Log the change of plain values and that of the secret as two events; the secret never shows."""
     subject = replace(subject_of(before), credential=values.name)
     if changed:

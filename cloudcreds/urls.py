@@ -13,6 +13,6 @@ urlpatterns = [
     path("<uuid:credential_id>/", views.show_credential, name="detail"),
     path("<uuid:credential_id>/actions/", views.show_actions, name="actions"),
     path("<uuid:credential_id>/edit/", views.edit_credential, name="edit"),
-    path("<uuid:credential_id>/test/", views.test_credential, name="test"),
+    path("<uuid:credential_id>/test/", views.start_test, name="test"),
     path("<uuid:credential_id>/delete/", views.delete_credential, name="delete"),
 ]

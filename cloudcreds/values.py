@@ -37,6 +37,7 @@ class CredentialValues:
 
         Raises:
             InputError: a value can't be used; ``field`` names it.
+
         """
         if self.cloud not in CloudName.values:
             raise InputError(_("There is no such cloud."), _("Choose one from the list."), field="cloud")
@@ -85,13 +86,18 @@ def differences(current: CloudCredential, values: CredentialValues) -> list[Diff
     yours = values.plain()
     return [
         Difference(
-            label=str(CloudCredential._meta.get_field(name).verbose_name),
+            label=_label(name),
             stored=_display(name, getattr(current, name)),
             yours=_display(name, yours[name]),
         )
         for name in PLAIN_FIELDS
         if getattr(current, name) != yours[name]
     ]
+
+
+def _label(name: str) -> str:
+    field: Any = CloudCredential._meta.get_field(name)  # noqa: SLF001 - Django's documented way to a field
+    return str(field.verbose_name)
 
 
 def _display(name: str, value: Any) -> str:

@@ -73,9 +73,7 @@ def show_actions(request: HttpRequest, credential_id: UUID) -> HttpResponse:
     credential = _find(credential_id)
     groups = menu_for("credential", credential, request.user)
     template = "ui/_menu.html" if asks_for_fragment(request) else "ui/actions.html"
-    return render(
-        request, template, {"name": credential, "groups": groups, "back": credential.get_absolute_url()}
-    )
+    return render(request, template, {"name": credential, "groups": groups, "back": credential.get_absolute_url()})
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -142,7 +140,7 @@ def delete_credential(request: HttpRequest, credential_id: UUID) -> HttpResponse
 
 @require_safe
 @right_required(Right.CREDENTIAL_MANAGE)
-def test_credential(request: HttpRequest, credential_id: UUID) -> HttpResponse:
+def start_test(_request: HttpRequest, credential_id: UUID) -> HttpResponse:
     """Lead to the confirmation of the connection test, which is a job."""
     credential = _find(credential_id)
     query = urlencode({"credential": credential.pk})

@@ -27,8 +27,9 @@ def kwp_is_exact(session: Any) -> bool:
 
     P-256 always shows the fault, because its PKCS#8 has 67 bytes in such tokens.
     """
-    from hsm.keys import CURVE_NAMES, PRIVATE_TEMPLATE  # noqa: PLC0415 - keys and byok know each other
     from pkcs11.util.ec import encode_named_curve_parameters  # noqa: PLC0415
+
+    from hsm.keys import CURVE_NAMES, PRIVATE_TEMPLATE  # noqa: PLC0415 - keys and byok know each other
 
     secret, aes = _one_time_key(session)
     parameters = session.create_domain_parameters(
@@ -52,9 +53,9 @@ def der_length(der: bytes) -> int:
         DeviceError: it is not a SEQUENCE with a definite length.
 
     """
-    if len(der) < 2 or der[0] != 0x30 or der[1] == 0x80:  # noqa: PLR2004 - DER octets
+    if len(der) < 2 or der[0] != 0x30 or der[1] == 0x80:
         raise DeviceError("The device wrapped something that is not a PKCS#8 key.", code="not_conformant")
-    if der[1] < 0x80:  # noqa: PLR2004 - short form
+    if der[1] < 0x80:
         return 2 + der[1]
     octets = der[1] & 0x7F
     return 2 + octets + int.from_bytes(der[2 : 2 + octets])
@@ -150,7 +151,7 @@ def repair(secret: bytes, wrapped_key: bytes) -> bytes:
     try:
         length = der_length(bytes(clear[:8]))
         tail = clear[length:]
-        if length > len(clear) or len(tail) > 7 or any(tail):  # noqa: PLR2004 - at most 7 bytes of padding
+        if length > len(clear) or len(tail) > 7 or any(tail):
             raise DeviceError("The device wrapped a key with unknown bytes behind it.", code="not_conformant")
         return keywrap.aes_key_wrap_with_padding(secret, bytes(clear[:length]))
     finally:

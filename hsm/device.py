@@ -95,7 +95,7 @@ class Device:
         software = self.is_software
 
         def operation(session: Any, ready: _Ready) -> bytes:
-            with keys.unwrapped(session, ready.keys.pmk, spec, wrapped_private, public_spki) as private:
+            with keys.unwrapped(ready.keys.pmk, spec, wrapped_private, public_spki) as private:
                 return byok.wrap(
                     session,
                     private,

@@ -76,7 +76,7 @@ def canonical_spki(spki: bytes) -> bytes:
 
 
 @contextmanager
-def unwrapped(session: Any, pmk: Any, spec: KeySpec, wrapped: bytes, public_spki: bytes) -> Iterator[Any]:
+def unwrapped(pmk: Any, spec: KeySpec, wrapped: bytes, public_spki: bytes) -> Iterator[Any]:
     """Bring a private key back as a session object for the length of the body.
 
     Raises:

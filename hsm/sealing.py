@@ -29,7 +29,7 @@ def seal(clear: SecretText, *, aad: bytes, mfk_public_spki: bytes) -> bytes:
     if not isinstance(public, rsa.RSAPublicKey):
         raise DeviceError("The MFK's public half is not an RSA key.", "Run manage.py hsm_init.", code="major_keys")
     key, nonce = AESGCM.generate_key(256), os.urandom(NONCE_BYTES)
-    oaep = padding.OAEP(padding.MGF1(hashes.SHA1()), hashes.SHA1(), None)  # noqa: S303 - see the module's text
+    oaep = padding.OAEP(padding.MGF1(hashes.SHA1()), hashes.SHA1(), None)
     wrapped = public.encrypt(key, oaep)
     return MAGIC + len(wrapped).to_bytes(2) + wrapped + nonce + AESGCM(key).encrypt(nonce, clear.reveal().encode(), aad)
 

@@ -41,7 +41,7 @@ def run_tests(session: Any, keys: MajorKeys, *, software: bool) -> list[SelfTest
 
 def _random(session: Any) -> str:
     first, second = bytes(session.generate_random(256)), bytes(session.generate_random(256))
-    if first == second or len(set(first)) < 8:  # noqa: PLR2004 - 32 random octets never have so few values
+    if first == second or len(set(first)) < 8:
         raise ValueError("two draws are alike")
     return "two draws of 256 bits differ"
 
@@ -69,7 +69,7 @@ def _oaep(keys: MajorKeys) -> str:
     if not isinstance(public, rsa.RSAPublicKey):
         raise TypeError("the MFK is not an RSA key")
     message = os.urandom(32)
-    oaep = padding.OAEP(padding.MGF1(hashes.SHA1()), hashes.SHA1(), None)  # noqa: S303 - BYOK asks for SHA-1
+    oaep = padding.OAEP(padding.MGF1(hashes.SHA1()), hashes.SHA1(), None)
     clear = keys.mfk_private.decrypt(
         public.encrypt(message, oaep), mechanism=Mechanism.RSA_PKCS_OAEP, mechanism_param=byok.OAEP_SHA1
     )

@@ -74,9 +74,7 @@ def _designate(device: HsmDevice, actor: Actor) -> None:
     HsmDevice.objects.filter(is_designated=True).exclude(pk=device.pk).update(is_designated=False)
     HsmDevice.objects.filter(pk=device.pk).update(is_designated=True)
     device.is_designated = True
-    record(
-        "device.designated", actor=actor, message=_("Device %(device)s may push key material") % {"device": device}
-    )
+    record("device.designated", actor=actor, message=_("Device %(device)s may push key material") % {"device": device})
 
 
 def record_self_test(*, serial: str, results: list[SelfTestResult], actor: Actor) -> None:

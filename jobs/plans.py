@@ -97,7 +97,7 @@ def _push_warnings(group: KeyGroup) -> list[str]:
         found.append(_("The vault is of the Standard tier: it can't take HSM protected keys. Choose a Premium vault."))
     if group.credential.last_test_ok is False:
         found.append(_("The last connection test of this credential failed: a permission may be missing."))
-    if group.spec.is_rsa and group.spec.bits > 3072:  # noqa: PLR2004 - KMES.md: what Azure SQL takes
+    if group.spec.is_rsa and group.spec.bits > 3072:
         found.append(_("Azure SQL takes RSA keys of 2048 or 3072 bits only."))
     return found
 

@@ -71,13 +71,13 @@ def describe_duration(started_at: datetime | None, finished_at: datetime | None)
     if started_at is None:
         return ""
     seconds = max(0.0, ((finished_at or now()) - started_at).total_seconds())
-    if seconds < 10 and finished_at is not None:  # noqa: PLR2004 - tenths matter to short jobs only
+    if seconds < 10 and finished_at is not None:
         return _("%(seconds).1f s") % {"seconds": seconds}
     whole = round(seconds)
-    if whole < 60:  # noqa: PLR2004 - a minute
+    if whole < 60:
         return _("%(seconds)d s") % {"seconds": whole}
     minutes, rest = divmod(whole, 60)
-    if minutes < 60:  # noqa: PLR2004 - an hour
+    if minutes < 60:
         return _("%(minutes)d min %(seconds)d s") % {"minutes": minutes, "seconds": rest}
     hours, minutes = divmod(minutes, 60)
     return _("%(hours)d h %(minutes)d min") % {"hours": hours, "minutes": minutes}

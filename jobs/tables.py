@@ -37,7 +37,7 @@ def _actions_url(record: Job) -> str:
 class JobTable(ConsoleTable):
     """Jobs, newest first; a row opens on Enter or double click."""
 
-    caption = _("Jobs")  # type: ignore[assignment]
+    caption = _("Jobs")
     code = tables.Column(verbose_name=_("ID"), orderable=False, attrs=NOWRAP)
     title = tables.Column(verbose_name=_("Name"), order_by="kind", attrs=NOWRAP)
     subject = tables.Column(verbose_name=_("Subject"))

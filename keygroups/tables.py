@@ -32,7 +32,7 @@ _NAME_SHOWN = 30
 class KeyTable(ConsoleTable):
     """Keys with their state here and in Azure, as last known."""
 
-    caption = _("Keys")  # type: ignore[assignment]
+    caption = _("Keys")
 
     pick = tables.Column(
         verbose_name=_("Select"),

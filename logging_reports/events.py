@@ -40,6 +40,7 @@ def find_event(name: str) -> Event:
 
     Raises:
         UnknownEventError: nobody registered this name.
+
     """
     try:
         return EVENTS[name]

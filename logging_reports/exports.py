@@ -97,6 +97,7 @@ def stream_csv(wanted: LogFilter, *, actor: Actor, file_name: str) -> Iterator[b
 
     Raises:
         LogWriteError: the export can't be logged; the stream ends short.
+
     """
     digest, count, is_complete = hashlib.sha256(), 0, False
     entries = iterate_newest_first(list_entries(wanted), up_to=newest_sequence(wanted.service))
@@ -121,6 +122,7 @@ def write_export(wanted: LogFilter, *, actor: Actor) -> Path:
     Raises:
         KmesError: the folder can't be written.
         LogWriteError: the export can't be logged.
+
     """
     path = Path(settings.KMES_EXPORT_DIR) / make_file_name(wanted.service, unique=True)
     draft = path.with_suffix(".part")
@@ -143,6 +145,7 @@ def list_files() -> list[ExportFile]:
 
     Raises:
         KmesError: the folder can't be read.
+
     """
     found = []
     try:
@@ -166,6 +169,7 @@ def prune_files(*, keep_days: int) -> int:
 
     Raises:
         KmesError: the folder can't be written.
+
     """
     oldest = (clock.now() - timedelta(days=keep_days)).timestamp()
     pruned = 0

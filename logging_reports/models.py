@@ -90,6 +90,7 @@ class LogEntry(models.Model):
 
         Raises:
             ImmutableLogError: the row is already written.
+
         """
         if not self._state.adding:
             raise ImmutableLogError("log rows can't be changed")

@@ -29,6 +29,7 @@ def request_export(wanted: LogFilter, *, actor: Actor) -> None:
 
     Raises:
         KmesError: the queue can't be reached; nothing was asked for.
+
     """
     try:
         django_rq.get_queue(QUEUE).enqueue(

@@ -159,6 +159,7 @@ def find_neighbourhood(service: str, sequence: int) -> Neighbourhood:
 
     Raises:
         LogEntry.DoesNotExist: there is no such row.
+
     """
     near = LogEntry.objects.filter(service=service, sequence__range=(sequence - 1, sequence + 1))
     around = {entry.sequence: entry for entry in near}

@@ -95,6 +95,7 @@ def record(
     Raises:
         UnknownEventError: the event isn't registered.
         LogWriteError: the database refused the row.
+
     """
     draft = Draft(
         event=event,
@@ -118,6 +119,7 @@ def record_many(drafts: Sequence[Draft]) -> list[LogEntry]:
 
     Raises:
         LogWriteError: the database refused a row; then none is written.
+
     """
     entries = [_build(draft) for draft in drafts]
     by_service: dict[str, list[LogEntry]] = defaultdict(list)

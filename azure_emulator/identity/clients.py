@@ -71,7 +71,7 @@ def upsert(clients: dict[str, Client], body: Any) -> Client:
         raise BadClient("'client_id' is needed.")
     unknown = set(body) - set(Client.__dataclass_fields__)
     if unknown:
-        raise BadClient(f"A client has no '{sorted(unknown)[0]}'.")
+        raise BadClient(f"A client has no '{min(unknown)}'.")
     name = body["client_id"].lower()
     client = clients.get(name) or Client(client_id=body["client_id"])
     if "permissions" in body and body["permissions"] is not None:

@@ -13,8 +13,9 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from azure.core.pipeline.transport import RequestsTransport
 from azure.identity import ClientSecretCredential
@@ -28,6 +29,7 @@ CONNECT_SECONDS = 5
 READ_SECONDS = 30
 MAX_SLOTS = 64
 
+T = TypeVar("T")
 _lock = threading.RLock()
 _slots: dict[tuple[Any, ...], Any] = {}
 _pid = 0
@@ -50,7 +52,7 @@ def forget_clients() -> None:
     http_challenge_cache.clear()
 
 
-def _keep(key: tuple[Any, ...], make: Any) -> Any:
+def _keep(key: tuple[Any, ...], make: Callable[[], T]) -> T:
     global _pid  # noqa: PLW0603 - the one process-wide slot table
     with _lock:
         if _pid != os.getpid():
@@ -60,7 +62,8 @@ def _keep(key: tuple[Any, ...], make: Any) -> Any:
             if len(_slots) >= MAX_SLOTS:
                 _slots.pop(next(iter(_slots)))
             _slots[key] = make()
-        return _slots[key]
+        kept: T = _slots[key]
+        return kept
 
 
 def _identity(access: CredentialAccess) -> tuple[Any, ...]:
@@ -121,7 +124,9 @@ def open_key_clients(access: CredentialAccess, vault_url: str) -> KeyClients:
 
 
 def _transport_options(options: dict[str, Any]) -> dict[str, Any]:
-    return {name: options[name] for name in ("connection_timeout", "read_timeout", "connection_verify") if name in options}
+    return {
+        name: options[name] for name in ("connection_timeout", "read_timeout", "connection_verify") if name in options
+    }
 
 
 def open_arm_client(access: CredentialAccess, subscription_id: str) -> KeyVaultManagementClient:

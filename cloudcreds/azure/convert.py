@@ -58,12 +58,14 @@ def key(sdk: KeyVaultKey) -> VaultKey:
 
 def kek(sdk: KeyVaultKey) -> KekPublicKey:
     """Convert the bundle of a key-encryption key."""
+    # The SDK's JsonWebKey sets its members as attributes at run time.
+    numbers: Any = sdk.key
     return KekPublicKey(
         kid=sdk.id,
         name=sdk.name,
         version=sdk.properties.version or "",
-        modulus=int.from_bytes(sdk.key.n),
-        exponent=int.from_bytes(sdk.key.e),
+        modulus=int.from_bytes(numbers.n),
+        exponent=int.from_bytes(numbers.e),
         recovery_level=_text(sdk.properties.recovery_level),
         recoverable_days=sdk.properties.recoverable_days,
     )

@@ -88,9 +88,8 @@ def vault_name(url: str) -> str:
 def same_host(kid: str, vault_url: str) -> bool:
     """Return whether an answer's key id names the vault that was asked."""
     answered, asked = urlsplit(kid), urlsplit(vault_url)
-    ports = {None: 443}
-    return (answered.scheme, answered.hostname, ports.get(answered.port, answered.port)) == (
+    return (answered.scheme, answered.hostname, answered.port or 443) == (
         asked.scheme,
         asked.hostname,
-        ports.get(asked.port, asked.port),
+        asked.port or 443,
     )

@@ -246,16 +246,16 @@ def _classify(  # noqa: PLR0911 - one return per kind of answer
     if status in {301, 302, 303, 307, 308}:
         redirect = _redirect()
         return redirect.kind, redirect.what, redirect.remedy
-    if status == 429:  # noqa: PLR2004 - HTTP
+    if status == 429:
         return AzureErrorKind.THROTTLED, "The vault throttles: too many requests.", "It is tried again after a pause."
-    if status >= 500:  # noqa: PLR2004 - HTTP
+    if status >= 500:
         kind = AzureErrorKind.UNKNOWN_OUTCOME if mutating else AzureErrorKind.SERVER_ERROR
         return kind, f"Azure answered with an error of its own (HTTP {status}).", "It is looked at again later."
-    if status == 403:  # noqa: PLR2004 - HTTP
+    if status == 403:
         return _forbidden(inner, text, permission, name)
-    if status == 404:  # noqa: PLR2004 - HTTP
+    if status == 404:
         return AzureErrorKind.NOT_FOUND, f"The vault has no key {name}.", "Run Cloud > Check Drift."
-    if status == 409:  # noqa: PLR2004 - HTTP
+    if status == 409:
         return _conflict(inner, name)
     if "standard vault" in text or "KeyTypeNotSupported" in inner:
         return (
@@ -293,8 +293,10 @@ def _forbidden(inner: str, text: str, permission: str, name: str) -> tuple[Azure
     return (
         AzureErrorKind.PERMISSION,
         f"The app registration lacks the key permission {word} on the vault.",
-        f"Grant it {word} in the vault's access policy, or the role Key Vault Crypto Officer; "
-        "a new grant can take some minutes.",
+        (
+            f"Grant it {word} in the vault's access policy, or the role Key Vault Crypto Officer; "
+            "a new grant can take some minutes."
+        ),
     )
 
 

@@ -62,6 +62,7 @@ class KeyVaultGateway(Protocol):
     def get_deleted(self, name: str) -> DeletedKey | None: ...  # noqa: D102
     def recover_key(self, name: str) -> None: ...  # noqa: D102
     def purge_key(self, name: str) -> None: ...  # noqa: D102
+    def list_key_names(self, prefix: str) -> list[str]: ...  # noqa: D102
     def list_vaults(self) -> list[VaultInfo]: ...  # noqa: D102
     def probe_permissions(self, prefix: str) -> list[ProbeResult]: ...  # noqa: D102
 
@@ -226,7 +227,7 @@ class AzureGateway:
     ) -> VaultKey:
         """Import a wrapped key as a new version. An unknown outcome is never repeated here."""
         key = JsonWebKey(kty=spec.azure_kty, key_ops=key_ops, t=blob, **({"crv": spec.curve} if spec.curve else {}))
-        options = {"expires_on": expires_on} if expires_on else {}
+        options: dict[str, Any] = {"expires_on": expires_on} if expires_on else {}
         return self.call(
             "azure.key_imported",
             lambda hook: convert.key(

@@ -62,7 +62,7 @@ class Patience:
             except AzureError as error:
                 pause = self._pause(error, tries)
                 # An unreachable vault gets two short tries; the job waits for more in the queue.
-                patient = error.kind == AzureErrorKind.THROTTLED or tries < 2  # noqa: PLR2004
+                patient = error.kind == AzureErrorKind.THROTTLED or tries < 2
                 out_of_time = spent + pause > self.budget_seconds
                 if error.kind not in NO_EFFECT or not patient or out_of_time or self.should_stop():
                     raise

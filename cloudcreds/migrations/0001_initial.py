@@ -7,54 +7,102 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='CloudCredential',
+            name="CloudCredential",
             fields=[
-                ('id', models.UUIDField(default=kmes.core.ids.new_uuid, editable=False, primary_key=True, serialize=False)),
-                ('name', models.CharField(max_length=128, verbose_name='Name')),
-                ('service', models.CharField(choices=[('azure', 'Microsoft Azure')], default='azure', max_length=16, verbose_name='Service')),
-                ('cloud', models.CharField(choices=[('public', 'Azure public'), ('usgov', 'Azure US Government'), ('china', 'Azure China'), ('custom', 'Custom endpoints')], default='public', max_length=16, verbose_name='Cloud')),
-                ('tenant_id', models.CharField(max_length=64, verbose_name='Tenant ID')),
-                ('client_id', models.CharField(max_length=64, verbose_name='Client ID')),
-                ('sealed_secret', models.BinaryField()),
-                ('secret_set_at', models.DateTimeField()),
-                ('secret_expires_on', models.DateField(blank=True, null=True, verbose_name='Secret expires on')),
-                ('authority_url', models.CharField(blank=True, max_length=255, verbose_name='Authority URL')),
-                ('arm_url', models.CharField(blank=True, max_length=255, verbose_name='Resource Manager URL')),
-                ('last_test', models.JSONField(blank=True, default=list)),
-                ('last_test_ok', models.BooleanField(null=True)),
-                ('last_tested_at', models.DateTimeField(null=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
-                ('lock_version', models.PositiveIntegerField(default=1)),
+                (
+                    "id",
+                    models.UUIDField(default=kmes.core.ids.new_uuid, editable=False, primary_key=True, serialize=False),
+                ),
+                ("name", models.CharField(max_length=128, verbose_name="Name")),
+                (
+                    "service",
+                    models.CharField(
+                        choices=[("azure", "Microsoft Azure")], default="azure", max_length=16, verbose_name="Service"
+                    ),
+                ),
+                (
+                    "cloud",
+                    models.CharField(
+                        choices=[
+                            ("public", "Azure public"),
+                            ("usgov", "Azure US Government"),
+                            ("china", "Azure China"),
+                            ("custom", "Custom endpoints"),
+                        ],
+                        default="public",
+                        max_length=16,
+                        verbose_name="Cloud",
+                    ),
+                ),
+                ("tenant_id", models.CharField(max_length=64, verbose_name="Tenant ID")),
+                ("client_id", models.CharField(max_length=64, verbose_name="Client ID")),
+                ("sealed_secret", models.BinaryField()),
+                ("secret_set_at", models.DateTimeField()),
+                ("secret_expires_on", models.DateField(blank=True, null=True, verbose_name="Secret expires on")),
+                ("authority_url", models.CharField(blank=True, max_length=255, verbose_name="Authority URL")),
+                ("arm_url", models.CharField(blank=True, max_length=255, verbose_name="Resource Manager URL")),
+                ("last_test", models.JSONField(blank=True, default=list)),
+                ("last_test_ok", models.BooleanField(null=True)),
+                ("last_tested_at", models.DateTimeField(null=True)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                ("lock_version", models.PositiveIntegerField(default=1)),
             ],
             options={
-                'ordering': ['name'],
-                'constraints': [models.UniqueConstraint(django.db.models.functions.text.Lower('name'), name='credential_name_unique', violation_error_message='A cloud credential of this name exists already.')],
+                "ordering": ["name"],
+                "constraints": [
+                    models.UniqueConstraint(
+                        django.db.models.functions.text.Lower("name"),
+                        name="credential_name_unique",
+                        violation_error_message="A cloud credential of this name exists already.",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='KeyVault',
+            name="KeyVault",
             fields=[
-                ('id', models.UUIDField(default=kmes.core.ids.new_uuid, editable=False, primary_key=True, serialize=False)),
-                ('name', models.CharField(max_length=64)),
-                ('url', models.CharField(max_length=255)),
-                ('tier', models.CharField(choices=[('premium', 'Premium'), ('standard', 'Standard'), ('unknown', 'Not known yet')], default='unknown', max_length=16)),
-                ('recovery_level', models.CharField(blank=True, max_length=64)),
-                ('recoverable_days', models.PositiveSmallIntegerField(null=True)),
-                ('seen_at', models.DateTimeField(null=True)),
-                ('credential', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='vaults', to='cloudcreds.cloudcredential')),
+                (
+                    "id",
+                    models.UUIDField(default=kmes.core.ids.new_uuid, editable=False, primary_key=True, serialize=False),
+                ),
+                ("name", models.CharField(max_length=64)),
+                ("url", models.CharField(max_length=255)),
+                (
+                    "tier",
+                    models.CharField(
+                        choices=[("premium", "Premium"), ("standard", "Standard"), ("unknown", "Not known yet")],
+                        default="unknown",
+                        max_length=16,
+                    ),
+                ),
+                ("recovery_level", models.CharField(blank=True, max_length=64)),
+                ("recoverable_days", models.PositiveSmallIntegerField(null=True)),
+                ("seen_at", models.DateTimeField(null=True)),
+                (
+                    "credential",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="vaults",
+                        to="cloudcreds.cloudcredential",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['name'],
-                'constraints': [models.UniqueConstraint(models.F('credential'), django.db.models.functions.text.Lower('url'), name='vault_url_unique_per_credential')],
+                "ordering": ["name"],
+                "constraints": [
+                    models.UniqueConstraint(
+                        models.F("credential"),
+                        django.db.models.functions.text.Lower("url"),
+                        name="vault_url_unique_per_credential",
+                    )
+                ],
             },
         ),
     ]

@@ -65,15 +65,19 @@ def _init_token(module: str, label: str, pin: str) -> None:
     so_pin, user_pin = secrets.token_hex(16).encode(), pin.encode()
     session = ctypes.c_ulong()
     calls = (
-        lambda: raw.C_InitToken(ctypes.c_ulong(slots[0]), so_pin, ctypes.c_ulong(len(so_pin)), label.ljust(32).encode()),
-        lambda: raw.C_OpenSession(ctypes.c_ulong(slots[0]), ctypes.c_ulong(CKF_SERIAL_RW), None, None, ctypes.byref(session)),
+        lambda: raw.C_InitToken(
+            ctypes.c_ulong(slots[0]), so_pin, ctypes.c_ulong(len(so_pin)), label.ljust(32).encode()
+        ),
+        lambda: raw.C_OpenSession(
+            ctypes.c_ulong(slots[0]), ctypes.c_ulong(CKF_SERIAL_RW), None, None, ctypes.byref(session)
+        ),
         lambda: raw.C_Login(session, ctypes.c_ulong(CKU_SO), so_pin, ctypes.c_ulong(len(so_pin))),
         lambda: raw.C_InitPIN(session, user_pin, ctypes.c_ulong(len(user_pin))),
         lambda: raw.C_Logout(session),
         lambda: raw.C_CloseSession(session),
     )
     for number, call in enumerate(calls):
-        answer = call()
+        answer: int = call()  # type: ignore[no-untyped-call]
         if answer != 0:
             raise DeviceError(
                 f"The software token could not be made (step {number}, PKCS#11 answer 0x{answer:x}).",

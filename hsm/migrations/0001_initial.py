@@ -5,36 +5,43 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='HsmDevice',
+            name="HsmDevice",
             fields=[
-                ('id', models.UUIDField(default=kmes.core.ids.new_uuid, editable=False, primary_key=True, serialize=False)),
-                ('serial', models.CharField(max_length=64, unique=True, verbose_name='Serial number')),
-                ('label', models.CharField(max_length=64, verbose_name='Label')),
-                ('manufacturer', models.CharField(max_length=64, verbose_name='Manufacturer')),
-                ('model', models.CharField(max_length=64, verbose_name='Model')),
-                ('firmware', models.CharField(max_length=32, verbose_name='Firmware')),
-                ('mfk_public_spki', models.BinaryField()),
-                ('mfk_kcv', models.CharField(max_length=16, verbose_name='MFK check value')),
-                ('pmk_kcv', models.CharField(max_length=16, verbose_name='PMK check value')),
-                ('sentinel_hash', models.CharField(max_length=64)),
-                ('mechanisms', models.JSONField(default=list)),
-                ('is_designated', models.BooleanField(default=False, verbose_name='Designated')),
-                ('self_test', models.JSONField(default=list)),
-                ('self_test_at', models.DateTimeField(null=True)),
-                ('registered_at', models.DateTimeField(auto_now_add=True)),
-                ('last_seen_at', models.DateTimeField(null=True)),
+                (
+                    "id",
+                    models.UUIDField(default=kmes.core.ids.new_uuid, editable=False, primary_key=True, serialize=False),
+                ),
+                ("serial", models.CharField(max_length=64, unique=True, verbose_name="Serial number")),
+                ("label", models.CharField(max_length=64, verbose_name="Label")),
+                ("manufacturer", models.CharField(max_length=64, verbose_name="Manufacturer")),
+                ("model", models.CharField(max_length=64, verbose_name="Model")),
+                ("firmware", models.CharField(max_length=32, verbose_name="Firmware")),
+                ("mfk_public_spki", models.BinaryField()),
+                ("mfk_kcv", models.CharField(max_length=16, verbose_name="MFK check value")),
+                ("pmk_kcv", models.CharField(max_length=16, verbose_name="PMK check value")),
+                ("sentinel_hash", models.CharField(max_length=64)),
+                ("mechanisms", models.JSONField(default=list)),
+                ("is_designated", models.BooleanField(default=False, verbose_name="Designated")),
+                ("self_test", models.JSONField(default=list)),
+                ("self_test_at", models.DateTimeField(null=True)),
+                ("registered_at", models.DateTimeField(auto_now_add=True)),
+                ("last_seen_at", models.DateTimeField(null=True)),
             ],
             options={
-                'ordering': ['label', 'serial'],
-                'constraints': [models.UniqueConstraint(condition=models.Q(('is_designated', True)), fields=('is_designated',), name='one_designated_device')],
+                "ordering": ["label", "serial"],
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("is_designated", True)),
+                        fields=("is_designated",),
+                        name="one_designated_device",
+                    )
+                ],
             },
         ),
     ]

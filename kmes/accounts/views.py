@@ -13,7 +13,9 @@ logout = LogoutView.as_view()
 
 
 def locked_out(
-    request: HttpRequest, *args: Any, **kwargs: Any  # noqa: ARG001 - the signature django-axes calls
+    request: HttpRequest,
+    *_args: Any,
+    **_kwargs: Any,
 ) -> HttpResponse:
     """Say that sign-in is locked for a while after too many failures."""
     return render(request, "accounts/locked.html", status=429)

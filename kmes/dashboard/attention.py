@@ -130,9 +130,7 @@ def _work_tiles(rotations: RotationCounts) -> list[Tile]:
         Tile(
             "keks",
             keks,
-            ngettext(
-                "ephemeral KEK may be left over in a vault", "ephemeral KEKs may be left over in a vault", keks
-            ),
+            ngettext("ephemeral KEK may be left over in a vault", "ephemeral KEKs may be left over in a vault", keks),
             "warning",
             f"{reverse('logs:list')}?service=azure&category=kek",
         ),
@@ -145,9 +143,7 @@ def _credential_tiles(counts: CredentialCounts) -> list[Tile]:
         Tile(
             "expiring-secrets",
             counts.expiring,
-            ngettext(
-                "client secret expires within 30 days", "client secrets expire within 30 days", counts.expiring
-            ),
+            ngettext("client secret expires within 30 days", "client secrets expire within 30 days", counts.expiring),
             "warning",
             f"{credentials_url}?show=expiring",
         ),
@@ -181,9 +177,7 @@ def _version_tiles(counts: VersionCounts) -> list[Tile]:
         Tile(
             "expiring-versions",
             counts.expiring,
-            ngettext(
-                "active version expires within 30 days", "active versions expire within 30 days", counts.expiring
-            ),
+            ngettext("active version expires within 30 days", "active versions expire within 30 days", counts.expiring),
             "warning",
             f"{keys_url}?show=expiring",
         ),
@@ -197,9 +191,7 @@ def _version_tiles(counts: VersionCounts) -> list[Tile]:
     ]
 
 
-def _first_steps(
-    credentials: CredentialCounts, rotations: RotationCounts, versions: VersionCounts
-) -> list[FirstStep]:
+def _first_steps(credentials: CredentialCounts, rotations: RotationCounts, versions: VersionCounts) -> list[FirstStep]:
     keys_url = reverse("keygroups:keys")
     return [
         FirstStep(

@@ -65,7 +65,7 @@ def read_pulse() -> Pulse:
     finally:
         client.close()
     workers = tuple(
-        _worker(key.removeprefix(WORKER_PREFIX), value)
+        _worker(key.removeprefix(WORKER_PREFIX), str(value))
         for key, value in zip(keys, values[1:], strict=True)
         if value is not None
     )

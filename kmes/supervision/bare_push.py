@@ -34,7 +34,7 @@ def make_keys(count: int) -> list[bytes]:
 def transfer_blob(pkcs8: bytes, kek: rsa.RSAPublicKey, kek_id: str) -> str:
     """Return ``key_hsm`` of an import: the transfer blob of the BYOK specification, in base64url."""
     one_time = secrets.token_bytes(32)
-    oaep = padding.OAEP(padding.MGF1(hashes.SHA1()), hashes.SHA1(), None)  # noqa: S303 - what the specification asks
+    oaep = padding.OAEP(padding.MGF1(hashes.SHA1()), hashes.SHA1(), None)
     wrapped = kek.encrypt(one_time, oaep) + keywrap.aes_key_wrap_with_padding(one_time, pkcs8)
     blob = {
         "schema_version": "1.0.0",

@@ -182,7 +182,7 @@ class Visitor:
         pairs = [(name, value) for name, found in filled.items() for value in found]
         target = urllib.parse.urljoin(page.url, form.action)
         answer = self.open(target, urllib.parse.urlencode(pairs).encode(), referer=page.url)
-        if answer.status >= 400:  # noqa: PLR2004 - a refusal
+        if answer.status >= 400:
             message = f"{target} answered {answer.status}: {answer.words()[:800]}"
             raise PageError(message)
         return answer
@@ -220,7 +220,7 @@ class Visitor:
             state = html.unescape(announced[1]) if announced else ""
             if state.startswith("Succeeded"):
                 return
-            if page.status != 200 or state.startswith(("Failed", "Partly failed", "Cancelled")):  # noqa: PLR2004
+            if page.status != 200 or state.startswith(("Failed", "Partly failed", "Cancelled")):
                 message = f"Job {code} ended as: {page.words()[:800]}"
                 raise PageError(message)
             time.sleep(turn)

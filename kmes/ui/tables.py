@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import django_tables2 as tables
+from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
@@ -18,7 +19,7 @@ PAGE_SIZE = 50
 class ConsoleTable(tables.Table):
     """Base of all tables; ``caption`` names the table for screen readers."""
 
-    caption = ""
+    caption: str | Promise = ""
 
     class Meta:
         template_name = "ui/table.html"

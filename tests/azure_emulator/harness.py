@@ -166,5 +166,8 @@ class Emulator:
         return [
             entry
             for entry in self.control("GET", "requests")
-            if entry["status"] != 401 and method in entry["method"] and path in entry["path"] and entry["part"] == "vault"
+            if entry["status"] != 401
+            and method in entry["method"]
+            and path in entry["path"]
+            and entry["part"] == "vault"
         ]

@@ -12,7 +12,9 @@ from tests.azure_emulator.harness import SUBSCRIPTION, TENANT, Emulator
 def test_vaults_are_listed_with_the_address_the_client_can_use(emulator: Emulator):
     found = {vault.name: vault for vault in emulator.arm().vaults.list_by_subscription()}
     assert list(found) == ["kv-premium", "kv-protected", "kv-standard", "kv-hard", "kv-week"]
-    assert [vault.properties.vault_uri.rstrip("/") for vault in found.values()] == [emulator.url(name) for name in found]
+    assert [vault.properties.vault_uri.rstrip("/") for vault in found.values()] == [
+        emulator.url(name) for name in found
+    ]
     assert found["kv-standard"].properties.sku.name == "standard"
     assert found["kv-protected"].properties.enable_purge_protection is True
     assert found["kv-premium"].properties.enable_purge_protection is None
@@ -66,7 +68,9 @@ def test_raw_calls_need_a_token_of_the_right_audience_and_a_version(emulator: Em
     assert emulator.web.get(path, headers=arm_token).json()["error"]["code"] == "MissingApiVersionParameter"
     found = emulator.web.get(f"{path}?api-version=2022-12-01", headers=arm_token).json()["value"]
     assert [entry["subscriptionId"] for entry in found] == [SUBSCRIPTION]
-    listing = f"{path}/{SUBSCRIPTION}/resources?$filter=resourceType eq 'Microsoft.KeyVault/vaults'&api-version=2015-11-01"
+    listing = (
+        f"{path}/{SUBSCRIPTION}/resources?$filter=resourceType eq 'Microsoft.KeyVault/vaults'&api-version=2015-11-01"
+    )
     assert len(emulator.web.get(listing, headers=arm_token).json()["value"]) == 5
 
 

@@ -68,7 +68,13 @@ def test_state_survives_a_restart_and_stopping_is_clean(tmp_path: Path):
 def test_the_certificate_holds_under_strict_verification(emulator: Emulator):
     context = ssl.create_default_context(cafile=emulator.ca)
     context.verify_flags |= ssl.VERIFY_X509_STRICT
-    for name in ("127.0.0.1", "localhost", "kv-premium.vault.azure.net", "login.microsoftonline.com", "management.azure.com"):
+    for name in (
+        "127.0.0.1",
+        "localhost",
+        "kv-premium.vault.azure.net",
+        "login.microsoftonline.com",
+        "management.azure.com",
+    ):
         with (
             socket.create_connection(("127.0.0.1", emulator.port)) as plain,
             context.wrap_socket(plain, server_hostname=name) as secured,

@@ -157,7 +157,7 @@ def test_deleting_here_leaves_the_key_in_the_cloud(admin: Page, pushed: tuple[st
 
 
 def test_jobs_and_the_azure_service_log_tell_it_and_download_as_csv(admin: Page, pushed: tuple[str, str]):
-    group, key = pushed
+    _group, key = pushed
     admin.goto("/jobs/")
     row = admin.get_by_role("row", name="Synchronize HSM Protected key(s)").filter(has_text=key)
     expect(row).to_contain_text("Succeeded")

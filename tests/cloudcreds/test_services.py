@@ -19,7 +19,9 @@ pytestmark = pytest.mark.django_db
 
 
 def events() -> list[str]:
-    return list(LogEntry.objects.filter(event__startswith="credential.").order_by("sequence").values_list("event", flat=True))
+    return list(
+        LogEntry.objects.filter(event__startswith="credential.").order_by("sequence").values_list("event", flat=True)
+    )
 
 
 def every_text_in_the_database() -> str:

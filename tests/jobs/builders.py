@@ -40,9 +40,7 @@ def make_credential(url, *, actor, name="Contoso", secret="emulator-secret", ten
 
 def make_group(credential, vault_url, *, name, spec="P-256", usage=("sign",), **values):
     """A key group with its vault."""
-    vault, _ = KeyVault.objects.get_or_create(
-        credential=credential, url=vault_url.rstrip("/"), defaults={"name": "kv"}
-    )
+    vault, _ = KeyVault.objects.get_or_create(credential=credential, url=vault_url.rstrip("/"), defaults={"name": "kv"})
     group = KeyGroup.objects.create(
         name=name, key_spec=spec, usage=list(usage), credential=credential, vault=vault, azure_name=name, **values
     )

@@ -62,9 +62,7 @@ def test_after_a_long_pause_it_is_caught_up_once_and_the_missed_moments_are_reco
     assert RotationSlot.objects.filter(group=group, skipped="missed").exists()
 
 
-def test_a_failed_rotation_leaves_the_date_and_its_retry_pushes_the_same_key(
-    group, admin, vault, azure_stand_in
-):
+def test_a_failed_rotation_leaves_the_date_and_its_retry_pushes_the_same_key(group, admin, vault, azure_stand_in):
     from jobs import services
     from jobs.retry import request_retry
     from tests.jobs.builders import CLIENT, work

@@ -68,7 +68,14 @@ def test_random_bytes_are_no_private_key_info(raw: bytes) -> None:
 
 
 @settings(max_examples=100, deadline=None)
-@given(document=st.recursive(st.none() | st.integers() | st.text(), lambda inner: st.dictionaries(st.sampled_from(["schema_version", "header", "ciphertext", "kid", "alg", "enc"]), inner)))
+@given(
+    document=st.recursive(
+        st.none() | st.integers() | st.text(),
+        lambda inner: st.dictionaries(
+            st.sampled_from(["schema_version", "header", "ciphertext", "kid", "alg", "enc"]), inner
+        ),
+    )
+)
 def test_any_other_document_is_refused(document: object) -> None:
     with pytest.raises(ServiceError):
         judge(document)

@@ -87,7 +87,11 @@ def test_key_hsm_may_be_padded_or_plain_base64(emulator: Emulator, kek: KeyVault
 
 def test_the_key_may_be_named_by_any_address_of_its_vault(emulator: Emulator, keys: KeyClient, kek: KeyVaultKey):
     tail = kek.id.removeprefix(emulator.url())
-    for base in (emulator.url(host="localhost"), "https://kv-premium.vault.azure.net", "https://KV-Premium.vault.azure.net:443"):
+    for base in (
+        emulator.url(host="localhost"),
+        "https://kv-premium.vault.azure.net",
+        "https://KV-Premium.vault.azure.net:443",
+    ):
         assert send(keys, blob_for(kek, rsa_key(), kid=base + tail).encoded())
 
 
@@ -121,7 +125,10 @@ def with_ciphertext(blob: Blob, change: Callable[[bytes], bytes]) -> bytes:
         ({"plain": pkcs8(rsa_key()) + bytes(7)}, "7 bytes follow the PKCS#8"),
         ({"plain": pkcs8(rsa_key())[:-1]}, "cut short"),
         ({"plain": pkcs8(rsa_key(), serialization.PrivateFormat.TraditionalOpenSSL)}, "PKCS#1"),
-        ({"plain": pkcs8(ec_key(), serialization.PrivateFormat.TraditionalOpenSSL)}, "version of PrivateKeyInfo is not 0"),
+        (
+            {"plain": pkcs8(ec_key(), serialization.PrivateFormat.TraditionalOpenSSL)},
+            "version of PrivateKeyInfo is not 0",
+        ),
         ({"plain": spoil(pkcs8(rsa_key()), 600)}, "do not belong together"),
     ],
 )
@@ -157,9 +164,7 @@ def test_a_blob_that_is_no_document_is_refused(keys: KeyClient, kek: KeyVaultKey
         (lambda raw: b"", "not longer than"),
     ],
 )
-def test_a_spoilt_ciphertext_is_refused(
-    keys: KeyClient, kek: KeyVaultKey, change: Callable[[bytes], bytes], said: str
-):
+def test_a_spoilt_ciphertext_is_refused(keys: KeyClient, kek: KeyVaultKey, change: Callable[[bytes], bytes], said: str):
     assert said in refusal(keys, with_ciphertext(blob_for(kek, rsa_key()), change))
 
 
@@ -169,7 +174,9 @@ def test_a_ciphertext_that_is_not_base64url_is_refused(keys: KeyClient, kek: Key
     assert "ciphertext is not base64url" in refusal(keys, blob)
 
 
-@pytest.mark.parametrize("tail", ["/keys/kek", "/keys/kek/", "/keys", "/secrets/kek/" + "0" * 32, "/keys/kek/x/y", "/keys/kek/x?y=1"])
+@pytest.mark.parametrize(
+    "tail", ["/keys/kek", "/keys/kek/", "/keys", "/secrets/kek/" + "0" * 32, "/keys/kek/x/y", "/keys/kek/x?y=1"]
+)
 def test_the_kid_must_be_a_full_versioned_id(emulator: Emulator, keys: KeyClient, kek: KeyVaultKey, tail: str):
     assert "with its version" in refusal(keys, blob_for(kek, rsa_key(), kid=emulator.url() + tail).encoded())
 
@@ -206,7 +213,12 @@ def test_the_key_exchange_key_must_be_fit_for_use(keys: KeyClient, options: dict
 def test_a_key_exchange_key_within_its_times_works(keys: KeyClient):
     now = datetime.now(UTC)
     kek = keys.create_rsa_key(
-        "kek", size=2048, hardware_protected=True, key_operations=["import"], not_before=now - SOON, expires_on=now + SOON
+        "kek",
+        size=2048,
+        hardware_protected=True,
+        key_operations=["import"],
+        not_before=now - SOON,
+        expires_on=now + SOON,
     )
     assert send(keys, blob_for(kek, rsa_key()).encoded()).name == "pushed"
 
@@ -244,7 +256,9 @@ def test_the_material_must_be_what_the_request_says(
 
 
 def test_an_imported_key_cannot_itself_be_a_key_exchange_key(keys: KeyClient, kek: KeyVaultKey):
-    assert "Unsupported key operation(s): import" in refusal(keys, blob_for(kek, rsa_key()).encoded(), key_ops=["import"])
+    assert "Unsupported key operation(s): import" in refusal(
+        keys, blob_for(kek, rsa_key()).encoded(), key_ops=["import"]
+    )
 
 
 def test_key_hsm_and_private_members_exclude_each_other(emulator: Emulator, kek: KeyVaultKey):
@@ -277,7 +291,12 @@ def test_a_plain_hsm_rsa_key_is_taken_and_a_plain_hsm_ec_key_is_not(emulator: Em
     with pytest.raises(HttpResponseError, match="RSA key is not valid"):
         keys.import_key("spoilt", plain)
     point, secret = ec_key().public_key().public_numbers(), ec_key().private_numbers().private_value
-    curve = {"crv": "P-256", "x": point.x.to_bytes(32, "big"), "y": point.y.to_bytes(32, "big"), "d": secret.to_bytes(32, "big")}
+    curve = {
+        "crv": "P-256",
+        "x": point.x.to_bytes(32, "big"),
+        "y": point.y.to_bytes(32, "big"),
+        "d": secret.to_bytes(32, "big"),
+    }
     assert keys.import_key("soft", JsonWebKey(kty="EC", **curve)).key_type == "EC"
     with pytest.raises(HttpResponseError, match="valid JsonWebKey"):
         keys.import_key("hard", JsonWebKey(kty="EC-HSM", **curve), hardware_protected=True)

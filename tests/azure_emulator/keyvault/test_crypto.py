@@ -66,7 +66,9 @@ def test_what_is_encrypted_or_wrapped_comes_back(emulator: Emulator, keys: KeyCl
         ("decrypt", {"alg": "RSA-OAEP", "value": "AAAA"}, "could not be decrypted"),
     ],
 )
-def test_a_senseless_operation_is_400(emulator: Emulator, keys: KeyClient, operation: str, body: dict[str, str], said: str):
+def test_a_senseless_operation_is_400(
+    emulator: Emulator, keys: KeyClient, operation: str, body: dict[str, str], said: str
+):
     keys.create_rsa_key("k")
     answer = emulator.raw("POST", f"/keys/k/{operation}", json=body)
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "BadParameter")
@@ -75,7 +77,11 @@ def test_a_senseless_operation_is_400(emulator: Emulator, keys: KeyClient, opera
 
 def refusal(emulator: Emulator, operation: str) -> tuple[str, str | None]:
     value = "A" * 43
-    body = {"alg": "RSA-OAEP" if "crypt" in operation or "wrap" in operation else "RS256", "value": value, "digest": value}
+    body = {
+        "alg": "RSA-OAEP" if "crypt" in operation or "wrap" in operation else "RS256",
+        "value": value,
+        "digest": value,
+    }
     answer = emulator.raw("POST", f"/keys/k/{operation}", json=body)
     if answer.status_code != 403:
         return str(answer.status_code), None
@@ -86,12 +92,17 @@ def refusal(emulator: Emulator, operation: str) -> tuple[str, str | None]:
 def test_a_disabled_version_does_nothing_but_can_be_read(emulator: Emulator, keys: KeyClient):
     keys.create_rsa_key("k", enabled=False)
     for operation in ("sign", "verify", "decrypt"):
-        assert refusal(emulator, operation) == (f"Operation {operation} is not allowed on a disabled key.", "KeyDisabled")
+        assert refusal(emulator, operation) == (
+            f"Operation {operation} is not allowed on a disabled key.",
+            "KeyDisabled",
+        )
     assert keys.get_key("k").properties.enabled is False
 
 
 @pytest.mark.parametrize("times", [{"expires_on": PAST}, {"not_before": FUTURE}])
-def test_outside_its_times_a_key_only_opens_and_verifies(emulator: Emulator, keys: KeyClient, times: dict[str, datetime]):
+def test_outside_its_times_a_key_only_opens_and_verifies(
+    emulator: Emulator, keys: KeyClient, times: dict[str, datetime]
+):
     keys.create_rsa_key("k", **times)
     for operation in ("sign", "encrypt", "wrapkey"):
         assert refusal(emulator, operation)[0].startswith("Operation ")

@@ -35,7 +35,11 @@ def test_ec_keys_of_each_curve_are_made(keys: KeyClient, curve: str, length: int
 
 def test_attributes_and_tags_are_kept_and_nothing_is_inherited(keys: KeyClient):
     first = keys.create_rsa_key("k", enabled=False, not_before=NOT_BEFORE, expires_on=EXPIRES, tags={"a": "b"})
-    assert (first.properties.enabled, first.properties.not_before, first.properties.expires_on) == (False, NOT_BEFORE, EXPIRES)
+    assert (first.properties.enabled, first.properties.not_before, first.properties.expires_on) == (
+        False,
+        NOT_BEFORE,
+        EXPIRES,
+    )
     second = keys.create_rsa_key("k")
     assert (second.properties.enabled, second.properties.expires_on, second.properties.tags) == (True, None, None)
     assert keys.get_key("k").id == second.id

@@ -64,6 +64,8 @@ def test_versions_and_deleted_keys_come_in_pages_too(emulator: Emulator, keys: K
     assert [key.name for key in keys.list_deleted_keys()] == ["x", "y", "z"]
 
 
-@pytest.mark.parametrize("query", ["maxresults=0", "maxresults=26", "maxresults=x", "maxresults=-1", "$skiptoken=x", "$skiptoken=e30"])
+@pytest.mark.parametrize(
+    "query", ["maxresults=0", "maxresults=26", "maxresults=x", "maxresults=-1", "$skiptoken=x", "$skiptoken=e30"]
+)
 def test_a_bad_page_request_is_400(emulator: Emulator, query: str):
     assert emulator.raw("GET", f"/keys?api-version={API}&{query}").status_code == 400

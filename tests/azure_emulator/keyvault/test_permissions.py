@@ -42,7 +42,9 @@ def test_a_missing_permission_is_named(emulator: Emulator, permission: str, meth
     answer = emulator.raw(method, path, headers={"Authorization": f"Bearer {token}"})
     error = answer.json()["error"]
     assert (answer.status_code, error["code"], error["innererror"]["code"]) == (403, "Forbidden", "AccessDenied")
-    assert f"does not have keys {permission} permission on key vault 'kv-premium;location=westeurope'" in error["message"]
+    assert (
+        f"does not have keys {permission} permission on key vault 'kv-premium;location=westeurope'" in error["message"]
+    )
     assert "appid=limited;oid=" in error["message"]
 
 

@@ -51,7 +51,9 @@ def test_a_policy_with_only_rotate_gains_the_notification(keys: KeyClient):
     keys.create_rsa_key("k")
     action = KeyRotationLifetimeAction("rotate", time_after_create="P18M")
     policy = keys.update_key_rotation_policy("k", KeyRotationPolicy(), lifetime_actions=[action], expires_in="P2Y")
-    assert [(entry.action.lower(), entry.time_after_create, entry.time_before_expiry) for entry in policy.lifetime_actions] == [
+    assert [
+        (entry.action.lower(), entry.time_after_create, entry.time_before_expiry) for entry in policy.lifetime_actions
+    ] == [
         ("rotate", "P18M", None),
         ("notify", None, "P30D"),
     ]

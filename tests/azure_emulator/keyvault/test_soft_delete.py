@@ -125,7 +125,9 @@ def test_a_single_version_cannot_be_deleted(emulator: Emulator, keys: KeyClient)
     assert keys.get_key("k").properties.version == version
 
 
-@pytest.mark.parametrize(("method", "path"), [("DELETE", "/keys/no"), ("DELETE", "/deletedkeys/no"), ("POST", "/deletedkeys/no/recover")])
+@pytest.mark.parametrize(
+    ("method", "path"), [("DELETE", "/keys/no"), ("DELETE", "/deletedkeys/no"), ("POST", "/deletedkeys/no/recover")]
+)
 def test_what_is_not_there_is_404(emulator: Emulator, method: str, path: str):
     answer = emulator.raw(method, path)
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "KeyNotFound")
