@@ -1,7 +1,8 @@
 """What a push costs at least: the calls that the BYOK specification needs, one after the other.
 
 No Django, no Celery, no log, no look before and no check after. Makes its keys first, then prints
-the seconds from the first call to the last. The bench runs it beside the product as its measure.
+the seconds from the first call to the last. The bench runs it beside the product, and the same by the SDK
+(``tests/supervision/bare_sdk.py``).
 """
 
 from __future__ import annotations
