@@ -8,12 +8,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from django.conf import settings
 from django.db import connection
 from pkcs11 import Mechanism
+from pkcs11 import exceptions as p11
 
 from hsm import byok, keys, major_keys, self_test
 from hsm.sealing import unseal
@@ -95,7 +97,8 @@ class Device:
         software = self.is_software
 
         def operation(session: Any, ready: _Ready) -> bytes:
-            with keys.unwrapped(ready.keys.pmk, spec, wrapped_private, public_spki) as private:
+            well = partial(self_test.is_well, ready.keys)
+            with keys.unwrapped(ready.keys.pmk, spec, wrapped_private, public_spki, is_well=well) as private:
                 return byok.wrap(
                     session,
                     private,
@@ -113,7 +116,13 @@ class Device:
         def operation(session: Any, ready: _Ready) -> SecretText:  # noqa: ARG001 - one signature for all
             def decrypt(wrapped: bytes) -> bytes:
                 mechanism = {"mechanism": Mechanism.RSA_PKCS_OAEP, "mechanism_param": byok.OAEP_SHA1}
-                return bytes(ready.keys.mfk_private.decrypt(wrapped, **mechanism))
+                try:
+                    return bytes(ready.keys.mfk_private.decrypt(wrapped, **mechanism))
+                except (p11.GeneralError, p11.EncryptedDataInvalid, p11.EncryptedDataLenRange) as error:
+                    # SoftHSM says the same of a wrong envelope and of a token that is gone.
+                    if not self_test.is_well(ready.keys):
+                        raise
+                    raise ValueError("not sealed under this MFK") from error
 
             return unseal(sealed, aad=aad, decrypt=decrypt)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -76,8 +76,13 @@ def canonical_spki(spki: bytes) -> bytes:
 
 
 @contextmanager
-def unwrapped(pmk: Any, spec: KeySpec, wrapped: bytes, public_spki: bytes) -> Iterator[Any]:
+def unwrapped(
+    pmk: Any, spec: KeySpec, wrapped: bytes, public_spki: bytes, *, is_well: Callable[[], bool]
+) -> Iterator[Any]:
     """Bring a private key back as a session object for the length of the body.
+
+    SoftHSM says CKR_GENERAL_ERROR both of damaged input and of a token that is gone; ``is_well`` asks
+    the device, so that a damaged row is not called a device failure.
 
     Raises:
         DeviceError: what was unwrapped is not the private half of ``public_spki``, or can't be
@@ -94,6 +99,10 @@ def unwrapped(pmk: Any, spec: KeySpec, wrapped: bytes, public_spki: bytes) -> It
             template=UNWRAP_TEMPLATE,
         )
     except (p11.EncryptedDataInvalid, p11.WrappedKeyInvalid, p11.WrappedKeyLenRange, p11.ArgumentsBad) as error:
+        raise _mismatch() from error
+    except p11.GeneralError as error:
+        if not is_well():
+            raise
         raise _mismatch() from error
     try:
         _prove(private, spec, public_spki)

@@ -27,6 +27,8 @@ class HsmDevice(models.Model):
     self_test = models.JSONField(default=list)
     self_test_at = models.DateTimeField(null=True)
     registered_at = models.DateTimeField(auto_now_add=True)
+    # "ok", or the code of the error that workers meet with it.
+    availability = models.CharField(max_length=32, default="ok")
     last_seen_at = models.DateTimeField(null=True)
 
     class Meta:

@@ -10,6 +10,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 from pkcs11 import Attribute, KeyType, Mechanism, ObjectClass
+from pkcs11.exceptions import PKCS11Error
 
 from hsm import byok
 from hsm.major_keys import MajorKeys
@@ -101,6 +102,15 @@ def sign_and_verify(keys: MajorKeys) -> None:
         public.verify(signature, challenge, ec.ECDSA(utils.Prehashed(hashes.SHA256())))
     except InvalidSignature as error:
         raise ValueError("the signature does not verify") from error
+
+
+def is_well(keys: MajorKeys) -> bool:
+    """Return whether the sentinel signs, so that a failure just met was not the device's."""
+    try:
+        sign_and_verify(keys)
+    except (PKCS11Error, ValueError):
+        return False
+    return True
 
 
 def _kwp(session: Any, *, software: bool) -> str:

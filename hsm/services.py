@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from hsm.models import HsmDevice
 from hsm.types import DeviceIdentity, MajorKey, SelfTestResult
 from kmes.accounts.rights import Right, check
-from kmes.core.actor import Actor
+from kmes.core.actor import SYSTEM, Actor
 from kmes.core.clock import now
 from kmes.core.errors import DeviceError
 from logging_reports.choices import Severity
@@ -95,6 +95,23 @@ def record_self_test(*, serial: str, results: list[SelfTestResult], actor: Actor
         )
 
 
-def note_seen(*, serial: str) -> None:
-    """Note that a worker just used the device."""
-    HsmDevice.objects.filter(serial=serial).update(last_seen_at=now())
+def note_state(*, code: str, serial: str = "") -> None:
+    """Note what a worker just saw of its device: "ok", or the code of the error it met.
+
+    A change is logged once, however many workers see it: the condition stands in the UPDATE. Without
+    ``serial`` (the device could not say who it is) the designated device is meant.
+    """
+    devices = HsmDevice.objects.filter(serial=serial) if serial else HsmDevice.objects.filter(is_designated=True)
+    if code == "ok":
+        devices.update(last_seen_at=now())
+    with transaction.atomic():
+        if not devices.exclude(availability=code).update(availability=code):
+            return
+        event = {"ok": "device.returned", "device_replaced": "device.replaced"}.get(code, "device.unavailable")
+        device = devices.get()
+        messages = {
+            "device.returned": _("Device %(device)s serves again"),
+            "device.replaced": _("Another token stands where device %(device)s was; it is not used"),
+            "device.unavailable": _("Device %(device)s does not serve (%(code)s)"),
+        }
+        record(event, actor=SYSTEM, message=messages[event] % {"device": device, "code": code})

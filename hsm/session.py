@@ -46,6 +46,11 @@ PASSING = (
     p11.SessionHandleInvalid,
     p11.SessionClosed,
     p11.ObjectHandleInvalid,
+    # What a token that came back answers to handles of its former life.
+    p11.KeyHandleInvalid,
+    p11.UnwrappingKeyHandleInvalid,
+    p11.WrappingKeyHandleInvalid,
+    p11.OperationNotInitialized,
     p11.TokenNotPresent,
     p11.UserNotLoggedIn,
     p11.NoSuchToken,

@@ -19,7 +19,7 @@ from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from hsm.device import get_device
-from hsm.services import note_seen
+from hsm.services import note_state
 from jobs.choices import JobState
 from jobs.models import Job, RotationSlot
 from jobs.services import request_rotation
@@ -50,9 +50,10 @@ def beat_heart() -> None:
     try:
         here = get_device()
         here.check_health()
-        note_seen(serial=here.identity().serial)
+        note_state(code="ok", serial=here.identity().serial)
     except DeviceError as error:
         device = error.code
+        note_state(code=device)
     word = json.dumps({"at": now().isoformat(), "device": device})
     try:
         client = redis.Redis.from_url(settings.KMES_REDIS_URL, socket_timeout=2, socket_connect_timeout=2)
