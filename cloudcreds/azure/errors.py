@@ -266,7 +266,7 @@ def _classify(  # noqa: PLR0911 - one return per kind of answer
     short = " ".join(text.split())[:300]
     return (
         AzureErrorKind.REFUSED_INPUT,
-        f"Azure refused the request about {name}: {code or status} {short}".rstrip() + ("" if short else "."),
+        f"Azure refused the request about {name}: {code or status} {short}".rstrip(" .") + ".",
         "Check the key group's Azure properties.",
     )
 

@@ -1,0 +1,66 @@
+"""The gateway over the real SDK and TLS, against the stand-in; what it recorded; what was asked."""
+
+from __future__ import annotations
+
+import pytest
+
+TENANT = "11111111-1111-1111-1111-111111111111"
+CLIENT = "22222222-2222-2222-2222-222222222222"
+SECRET = "emulator-secret"
+ALL = ["get", "list", "create", "import", "update", "delete", "recover", "purge", "sign", "verify"]
+
+
+class Notes:
+    """A recorder that keeps what it was told."""
+
+    def __init__(self):
+        self.calls = []
+
+    def call(self, record):
+        self.calls.append(record)
+
+
+class Azure:
+    """The stand-in as a test handles it, and gateways to it."""
+
+    def __init__(self, stand_in):
+        self.stand_in, self.notes = stand_in, Notes()
+
+    def gateway(self, vault="kv-premium", *, budget=0.0, sleep=lambda _seconds: None, **changes):
+        from cloudcreds.azure.gateway import open_gateway
+        from cloudcreds.azure.patience import Patience
+        from cloudcreds.azure.types import Cloud, CredentialAccess
+        from kmes.core.secret_types import SecretText
+
+        values = {
+            "cloud": Cloud.CUSTOM,
+            "tenant_id": TENANT,
+            "client_id": CLIENT,
+            "secret": SecretText(SECRET),
+            "authority_url": self.stand_in.url,
+            "arm_url": self.stand_in.url,
+        } | changes
+        url = self.stand_in.vault_url(vault) if vault else ""
+        patience = Patience(budget_seconds=budget, sleep=sleep)
+        return open_gateway(CredentialAccess(**values), url, recorder=self.notes, patience=patience)
+
+    def fault(self, **fault):
+        self.stand_in.control("POST", "/_emulator/faults", fault)
+
+    def permit(self, *permissions):
+        self.stand_in.control("POST", "/_emulator/clients", {"client_id": CLIENT, "permissions": list(permissions)})
+
+    def asked(self, method, part):
+        entries = self.stand_in.control("GET", "/_emulator/requests")
+        return [entry for entry in entries if entry["method"] == method and part in entry["path"]]
+
+
+@pytest.fixture
+def azure(azure_stand_in, db, settings):
+    """A fresh stand-in, no kept clients."""
+    from cloudcreds.azure.clients import forget_clients
+
+    settings.KMES_ALLOW_DEVICE_IN_TRANSACTION = True
+    forget_clients()
+    yield Azure(azure_stand_in)
+    forget_clients()
