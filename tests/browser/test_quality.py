@@ -1,0 +1,175 @@
+"""Every page, by everybody: axe in light and dark, 360 px, by keyboard alone, without script."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser import flows
+from tests.browser.conftest import PASSWORD, Console, sign_in
+from tests.services import ROOT
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
+AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
+
+
+@pytest.fixture(scope="session")
+def furnished(chromium: Browser, console: Console) -> dict[str, str]:
+    """A console with something of everything; returns the pages by name."""
+    context = chromium.new_context(base_url=console.url, viewport={"width": 1280, "height": 860}, locale="en-US")
+    page = context.new_page()
+    sign_in(page, "admin1")
+    credential, group = flows.fresh("cred"), flows.fresh("furnished")
+    flows.add_credential(page, credential)
+    credential_page = page.url
+    flows.add_group(page, group, credential, console.stand_in.vault_url("kv-premium"))
+    group_page = page.url
+    flows.create_key(page, group, "a-key")
+    code = flows.synchronize(page, group, "a-key")
+    flows.open_group(page, group)
+    key_page = flows.key_row(page, "a-key").get_by_role("link", name="a-key").get_attribute("href") or ""
+    page.goto("/logs/?service=azure")
+    row_page = page.locator("tbody tr a").first.get_attribute("href") or ""
+    context.close()
+    pages = {
+        "dashboard": "/",
+        "credentials": "/cloud-credentials/",
+        "credential": credential_page,
+        "credential form": "/cloud-credentials/add/",
+        "keys": "/keys/",
+        "group": group_page,
+        "group form": "/keys/groups/add/",
+        "key": key_page,
+        "jobs": "/jobs/?show=all",
+        "job": f"/jobs/{code}/",
+        "start": f"/jobs/start/rotate/?group={group_page.rpartition('=')[2]}",
+        "azure log": "/logs/?service=azure",
+        "audit log": "/logs/?service=audit",
+        "device log": "/logs/?service=device",
+        "log row": row_page,
+        "device": "/administration/device/",
+        "configuration": "/administration/configuration/",
+    }
+    return {name: address.removeprefix(console.url) for name, address in pages.items()}
+
+
+@pytest.fixture
+def signed_in(chromium: Browser, console: Console) -> Iterator:
+    """Open pages of admin1 with the given screen."""
+    contexts = []
+
+    def opened(**options) -> Page:
+        # axe itself is put into the page from outside, which the policy would forbid to anybody else.
+        context = chromium.new_context(base_url=console.url, locale="en-US", **options)
+        contexts.append(context)
+        page = context.new_page()
+        sign_in(page, "admin1")
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_on_any_page(scheme, signed_in, furnished):
+    page = signed_in(color_scheme=scheme, viewport={"width": 1280, "height": 860}, bypass_csp=True)
+    found = []
+    for name, address in furnished.items():
+        answer = page.goto(address)
+        assert answer is not None
+        assert answer.status == 200, f"{name}: {answer.status}"
+        page.evaluate(AXE.read_text())
+        violations = page.evaluate("axe.run({resultTypes: ['violations']}).then(r => r.violations)")
+        for violation in violations:
+            nodes = [node["target"] for node in violation["nodes"]][:3]
+            found.append(f"{name}: {violation['id']} {json.dumps(nodes)}")
+    assert found == []
+
+
+@pytest.mark.parametrize("width", [320, 360, 1024, 1920])
+def test_no_page_scrolls_sideways(width, signed_in, furnished):
+    page = signed_in(viewport={"width": width, "height": 740})
+    wide = []
+    for name, address in furnished.items():
+        page.goto(address)
+        if page.evaluate("document.documentElement.scrollWidth > innerWidth + 1"):
+            wide.append(name)
+    assert wide == []
+
+
+def test_without_script_one_reads_fills_forms_and_starts_jobs(chromium: Browser, console: Console, furnished):
+    context = chromium.new_context(base_url=console.url, java_script_enabled=False, locale="en-US")
+    page = context.new_page()
+    page.goto("/login/")
+    page.get_by_label("Username").fill("admin1")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.goto(furnished["group"])
+    page.get_by_role("link", name="Actions for a-key").click()
+    expect(page.get_by_role("heading", name="Actions for a-key")).to_be_visible()
+    page.goto(furnished["group"])
+    page.get_by_role("link", name="Create › Random").first.click()
+    page.get_by_label("Name").fill(flows.fresh("plain"))
+    page.locator("main button[type=submit]").click()
+    page.wait_for_url("**/jobs/*/")
+    for _try in range(40):
+        if "Succeeded" in page.locator("#job-live").inner_text():
+            break
+        page.wait_for_timeout(500)
+        page.reload()
+    expect(page.locator("#job-live")).to_contain_text("Succeeded")
+    context.close()
+
+
+def test_by_keyboard_alone_a_key_is_found_pushed_and_its_log_read(signed_in, furnished, console: Console):
+    page = signed_in(viewport={"width": 1280, "height": 860})
+    page.goto(furnished["group"])
+    name = flows.fresh("keyed")
+    page.get_by_role("link", name="Create › Random").first.focus()
+    page.keyboard.press("Enter")
+    expect(flows.dialog(page).get_by_label("Name")).to_be_focused()
+    page.keyboard.type(name)
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/jobs/*/")
+    flows.await_job(page)
+    page.goto(furnished["group"])
+    row = flows.key_row(page, name)
+    row.focus()
+    page.keyboard.press("Shift+F10")
+    expect(page.get_by_role("menuitem").first).to_be_focused()
+    page.keyboard.type("cl")
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("menuitem", name="Synchronize")).to_be_focused()
+    page.keyboard.press("Escape")
+    page.keyboard.press("Escape")
+    expect(row).to_be_focused()
+    page.keyboard.press("Shift+F10")
+    page.keyboard.type("cl")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    expect(flows.dialog(page)).to_be_visible()
+    flows.dialog(page).locator("button[type=submit]").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/jobs/*/")
+    flows.await_job(page)
+    page.get_by_role("link", name="Azure Service rows of this job").focus()
+    page.keyboard.press("Enter")
+    export = page.get_by_role("link", name="Export CSV")
+    export.focus()
+    with page.expect_download():
+        page.keyboard.press("Enter")
+
+
+def test_a_double_click_starts_one_job(signed_in, furnished):
+    page = signed_in(viewport={"width": 1280, "height": 860})
+    page.goto(furnished["group"])
+    page.get_by_role("link", name="Cloud › Check Drift").first.click()
+    flows.dialog(page).locator("button[type=submit]").dblclick()
+    page.wait_for_url("**/jobs/*/")
+    flows.await_job(page)
+    page.goto(f"/jobs/?show=all&kind=check_drift&group={furnished['group'].rpartition('=')[2]}")
+    expect(page.locator("#job-results tbody tr")).to_have_count(1)

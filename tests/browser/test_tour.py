@@ -1,0 +1,83 @@
+"""The tour of docs/tour.md, walked. SCREENSHOTS=1 (``make screenshots``) renews the pictures there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser import flows
+from tests.browser.conftest import Console, sign_in
+from tests.services import ROOT
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+IMAGES = ROOT / "docs" / "images"
+
+
+@pytest.fixture
+def page(chromium: Browser, console: Console) -> Iterator[Page]:
+    """A page on which the camera may put its own style, which the policy forbids to everybody else."""
+    context = chromium.new_context(
+        base_url=console.url, viewport={"width": 1280, "height": 800}, locale="en-US", bypass_csp=True
+    )
+    yield context.new_page()
+    context.close()
+
+
+@pytest.fixture
+def picture(page: Page, tmp_path: Path):
+    """Take a picture of the page as it is."""
+    folder = IMAGES if os.environ.get("SCREENSHOTS") else tmp_path
+    folder.mkdir(exist_ok=True)
+
+    def take(name: str) -> None:
+        # What changes from run to run would make each picture new.
+        page.evaluate("document.activeElement?.matches('a, button') || document.activeElement?.blur()")
+        path = folder / f"{name}.png"
+        page.screenshot(path=path, animations="disabled", caret="hide")
+        assert path.stat().st_size > 10_000
+
+    return take
+
+
+def test_the_tour(page: Page, console: Console, picture):
+    page.goto("/login/")
+    picture("sign-in")
+    sign_in(page, "admin1")
+    credential, group = flows.fresh("contoso"), flows.fresh("tde-prod")
+    flows.add_credential(page, credential)
+    page.get_by_role("link", name="Test Connection").first.click()
+    flows.start(page)
+    flows.await_job(page)
+    page.goto("/cloud-credentials/")
+    page.get_by_role("link", name=credential).first.click()
+    expect(page.get_by_role("heading", name="Last connection test")).to_be_visible()
+    picture("credential")
+    flows.add_group(page, group, credential, console.stand_in.vault_url("kv-premium"))
+    page.get_by_role("link", name="Edit", exact=True).first.click()
+    expect(flows.dialog(page).get_by_label("Name", exact=True)).to_be_visible()
+    picture("group-dialog")
+    page.keyboard.press("Escape")
+    flows.create_key(page, group, "tde-key")
+    flows.open_group(page, group)
+    flows.key_row(page, "tde-key").get_by_role("link", name="tde-key").click(button="right")
+    page.get_by_role("menuitem", name="Cloud").click()
+    expect(page.get_by_role("menuitem", name="Synchronize")).to_be_visible()
+    picture("menu")
+    page.get_by_role("menuitem", name="Synchronize").click()
+    expect(flows.dialog(page).get_by_role("heading", name="What will happen")).to_be_visible()
+    picture("synchronize")
+    code = flows.start(page)
+    flows.await_job(page)
+    picture("job")
+    flows.open_group(page, group)
+    expect(flows.key_row(page, "tde-key")).to_contain_text("Active")
+    picture("keys")
+    page.goto(f"/logs/?service=azure&job={code}")
+    expect(page.locator("tbody")).to_contain_text("Import")
+    picture("log")
+    page.goto("/")
+    picture("dashboard")
