@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PYTHON := .venv/bin/python
 SETUP := python3 kmes/supervision/setup.py
 .DEFAULT_GOAL := help
-.PHONY: help run test demo bench faults lint fmt types lock clean
+.PHONY: help run test demo bench faults screenshots lint fmt types lock clean
 
 help: ## Say what can be made here
 	@echo "usage: make <target>"
@@ -25,6 +25,9 @@ bench: ## Measure pushes and memory, one JSON line each
 
 faults: ## Run the whole fault matrix and print it as a table
 	@$(SETUP) --tests && exec $(PYTHON) -m tests.faults
+
+screenshots: ## Renew the pictures of docs/tour.md
+	@$(SETUP) --tests && SCREENSHOTS=1 $(PYTHON) -m pytest -q tests/browser/test_tour.py
 
 lint: ## Run the linters, without changing a file
 	@$(SETUP) --tests && exec $(PYTHON) -m kmes.supervision.checks lint
