@@ -1,0 +1,43 @@
+"""The matrix can fail: three deliberate defects, put in by the test alone, are each caught."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.faults.accidents import Case
+from tests.faults.test_matrix import hold
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(120)]
+
+
+def test_a_blind_repeat_is_caught(world, monkeypatch, settings):
+    """Without a look at the vault and without the quarantine, a late import makes a second version."""
+    from jobs.runners import push
+
+    with pytest.MonkeyPatch.context() as defect:
+        defect.setattr(push, "_find_ours", lambda *_arguments: [])
+        defect.setattr(push, "wait_for_quarantine", lambda _intents: None)
+        found = hold(world, Case("push one", "timeout, lands", "import_key"), monkeypatch, settings)
+    assert any(sentence.startswith(("I1", "I2")) for sentence in found), found
+
+
+def test_a_forgotten_kek_is_caught(world, monkeypatch, settings):
+    """A job that doesn't clean up, and a sweep that looks at nothing, leave the KEK."""
+    from jobs import keks
+    from jobs.runners import push
+
+    with pytest.MonkeyPatch.context() as defect:
+        defect.setattr(push, "_discard", lambda _run: None)
+        defect.setattr(keks, "sweep", lambda: 0)
+        found = hold(world, Case("push one", "delivered twice", "push.after_import"), monkeypatch, settings)
+    assert any(sentence.startswith("I8") for sentence in found), found
+
+
+def test_an_effect_without_its_row_is_caught(world, monkeypatch, settings):
+    """Rows that are dropped instead of written leave a version the log does not know."""
+    from jobs.context import JobRun
+
+    with pytest.MonkeyPatch.context() as defect:
+        defect.setattr(JobRun, "_flush", lambda run: run._rows.clear())
+        found = hold(world, Case("push one", "delivered twice", "push.after_import"), monkeypatch, settings)
+    assert any(sentence.startswith("I9") for sentence in found), found
