@@ -165,7 +165,7 @@ def test_jobs_and_the_azure_service_log_tell_it_and_download_as_csv(admin: Page,
     admin.get_by_role("link", name="Azure Service rows of this job").click()
     expect(admin.get_by_role("heading", name="System Logs")).to_be_visible()
     for category in ("Authentication", "KEK", "Key wrap", "Import", "Verification"):
-        expect(admin.locator("tbody")).to_contain_text(category)
+        expect(admin.locator("main tbody")).to_contain_text(category)
     with admin.expect_download() as waiting:
         admin.get_by_role("link", name="Export CSV").click()
     rows = list(csv.reader(io.StringIO(waiting.value.path().read_text(encoding="utf-8-sig"))))

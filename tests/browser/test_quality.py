@@ -32,7 +32,7 @@ def furnished(chromium: Browser, console: Console) -> dict[str, str]:
     flows.open_group(page, group)
     key_page = flows.key_row(page, "a-key").get_by_role("link", name="a-key").get_attribute("href") or ""
     page.goto("/logs/?service=azure")
-    row_page = page.locator("tbody tr a").first.get_attribute("href") or ""
+    row_page = page.locator("main tbody tr a").first.get_attribute("href") or ""
     context.close()
     pages = {
         "dashboard": "/",

@@ -77,7 +77,7 @@ def test_the_tour(page: Page, console: Console, picture):
     expect(flows.key_row(page, "tde-key")).to_contain_text("Active")
     picture("keys")
     page.goto(f"/logs/?service=azure&job={code}")
-    expect(page.locator("tbody")).to_contain_text("Import")
+    expect(page.locator("main tbody")).to_contain_text("Import")
     picture("log")
     page.goto("/")
     picture("dashboard")
