@@ -67,7 +67,7 @@ def test_checks() -> list[Check]:
     return [
         Check("tests (SQLite)", (*pytest, "-n", "2", "--ignore", BROWSER_TESTS, "tests")),
         Check("tests (PostgreSQL)", (*pytest, "-n", "2", *data), {"KMES_TEST_DATABASE": "postgres"}),
-        Check("tests (browser)", (*pytest, BROWSER_TESTS)),
+        Check("tests (browser)", (*pytest, "-n", "2", BROWSER_TESTS)),
     ]
 
 
