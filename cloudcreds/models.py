@@ -67,6 +67,8 @@ class KeyVault(models.Model):
     recovery_level = models.CharField(max_length=64, blank=True)
     recoverable_days = models.PositiveSmallIntegerField(null=True)
     seen_at = models.DateTimeField(null=True)
+    # When the latest HSM changes were made or will be, in seconds since 1970 (jobs.pace).
+    recent_changes = models.JSONField(default=list)
 
     class Meta:
         ordering = ["name"]

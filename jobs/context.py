@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from functools import cached_property
 
+from django.conf import settings
 from django.db import transaction
 from django.utils.translation import gettext as _
 
@@ -22,7 +23,7 @@ from cloudcreds.azure.patience import Patience
 from cloudcreds.azure.recorder import LogRecorder
 from cloudcreds.models import KeyVault
 from hsm.device import Device, get_device
-from jobs import lifecycle
+from jobs import lifecycle, pace
 from jobs.choices import JobKind, JobState, StepState, TargetState
 from jobs.models import Job, JobMessage, JobStep, JobTarget
 from jobs.opening import subject_of
@@ -65,6 +66,7 @@ class JobRun:
         self._rows: list[Draft] = []
         self._gateways: dict[object, KeyVaultGateway] = {}
         self._ordinal = job.steps.count()
+        self._begun = time.monotonic()
         # Whether stopping on request is still safe and useful; cleaning up switches it off.
         self.may_cancel = True
 
@@ -152,6 +154,10 @@ class JobRun:
         with self.write():
             self.end(name, detail)
 
+    def show_progress(self, name: str, detail: str) -> None:
+        """Show how far a running step is. Call inside ``write()``."""
+        JobStep.objects.filter(job=self.job, name=name, state=StepState.RUNNING).update(detail=detail)
+
     def reach(self, moment: str) -> None:
         """Name a moment between two effects, for the fault tests."""
         failpoints.reach(f"{_FAILPOINT_AREAS.get(self.job.kind, self.job.kind)}.{moment}")
@@ -192,6 +198,36 @@ class JobRun:
         fresh = Job.objects.filter(pk=self.job.pk, fence=self.held.fence, state=JobState.RUNNING)
         asked = fresh.values_list("cancel_requested_at", flat=True).first()
         return not fresh.exists() or (self.may_cancel and asked is not None)
+
+    # --- pace ------------------------------------------------------------------------------
+    def keep_pace(self, vault: KeyVault) -> None:
+        """Wait for this job's place in the vault's pace of HSM changes.
+
+        Raises:
+            Cancelled: the user asked to cancel meanwhile.
+
+        """
+        left = pace.reserve(vault)
+        while left > 0 and not self.is_stopping():
+            time.sleep(min(1.0, left))
+            left -= 1.0
+        self.checkpoint()
+
+    def let_others(self) -> None:
+        """Give the worker away after a while when other jobs wait for one.
+
+        Raises:
+            WaitUntil: others wait; this job queues up behind them.
+
+        """
+        if time.monotonic() - self._begun < settings.KMES_TURN_SECONDS:
+            return
+        waiting = Job.objects.filter(state=JobState.QUEUED, run_after__lte=now(), waiting_for="")
+        if self.job.azure_lock:
+            waiting = waiting.exclude(azure_lock=self.job.azure_lock)
+        if waiting.exists():
+            raise WaitUntil(_("its next turn: other jobs go first"), seconds=0)
+        self._begun = time.monotonic()
 
     # --- the device ------------------------------------------------------------------------
     def device(self) -> Device:

@@ -83,6 +83,7 @@ def _plan(run: JobRun, vault: KeyVault, bits: int) -> EphemeralKek:
 
 
 def _create(run: JobRun, gateway: KeyVaultGateway, row: EphemeralKek) -> KekPublicKey:
+    run.keep_pace(KeyVault.objects.select_related("credential").get(pk=row.vault_id))
     failpoints.reach("kek.before_create")
     try:
         public = gateway.create_kek(

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import logging
 import socket
-from datetime import datetime
+from collections import Counter
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import redis
@@ -22,7 +23,7 @@ from hsm.device import get_device
 from hsm.services import note_state
 from jobs.choices import JobState
 from jobs.models import Job, RotationSlot
-from jobs.services import request_rotation
+from jobs.services import request_check_drift, request_rotation
 from keygroups import lifecycle as key_lifecycle
 from keygroups.models import KeyGroup
 from keygroups.rotation import due_slots, next_due
@@ -34,6 +35,8 @@ from logging_reports.services import Subject, record
 logger = logging.getLogger(__name__)
 
 SCAN_LIMIT = 200
+# Comparisons asked for at once: a listing per group, which must not crowd pushes out.
+COMPARISONS_PER_VAULT = 3
 HEARTBEAT_SECONDS = 60
 
 
@@ -61,6 +64,27 @@ def beat_heart() -> None:
         client.set("kmes:heartbeat:beat", word, ex=HEARTBEAT_SECONDS)
     except redis.RedisError:
         logger.warning("the heartbeat could not be left in Redis")
+
+
+def scan_drift() -> list[UUID]:
+    """Ask for a comparison of groups that were not compared for a day, a few at a time per vault.
+
+    Returns the ids of the jobs made. A day's second try gets the first one's job.
+    """
+    moment = now()
+    since = moment - timedelta(hours=settings.KMES_COMPARE_EVERY_HOURS)
+    due = KeyGroup.objects.filter(Q(compared_at__isnull=True) | Q(compared_at__lt=since), cloud_state="live")
+    made: list[UUID] = []
+    asked: Counter[object] = Counter()
+    for group in due.select_related("vault", "credential").order_by("compared_at", "pk")[:SCAN_LIMIT]:
+        if asked[group.vault_id] >= COMPARISONS_PER_VAULT:
+            continue
+        key = f"compare:{group.pk}:{moment:%Y-%m-%d}"
+        if Job.objects.filter(idempotency_key=key).exists():
+            continue
+        asked[group.vault_id] += 1
+        made.append(request_check_drift(group=group, actor=SCHEDULE, idempotency_key=key).pk)
+    return made
 
 
 def scan_rotations() -> list[UUID]:

@@ -56,6 +56,12 @@ def scan_rotations() -> None:
 
 
 @shared_task(ignore_result=True)  # type: ignore[untyped-decorator]
+def scan_drift() -> None:
+    """Make the jobs that compare groups with their vaults."""
+    scans.scan_drift()
+
+
+@shared_task(ignore_result=True)  # type: ignore[untyped-decorator]
 def sweep_keks() -> None:
     """Discard ephemeral keys that were left behind."""
     keks.sweep()

@@ -257,6 +257,11 @@ def advance_schedule(*, group: KeyGroup, seen_due_at: datetime, new_due_at: date
     )
 
 
+def record_compared(*, group: KeyGroup, differences: int) -> None:
+    """Record that the vault was compared with what is known here, and how many differences there were."""
+    KeyGroup.objects.filter(pk=group.pk).update(compared_at=now(), differences=differences)
+
+
 def record_rotated(*, group: KeyGroup, at: datetime) -> None:
     """Record a rotation that succeeded; a failed one leaves the date as it was."""
     KeyGroup.objects.filter(pk=group.pk).update(last_rotated_at=at, updated_at=now())

@@ -50,6 +50,9 @@ class KeyGroup(models.Model):
     cloud_state = models.CharField(max_length=16, choices=GroupCloudState, default=GroupCloudState.ABSENT)
     deleted_in_cloud_at = models.DateTimeField(null=True)
     scheduled_purge_at = models.DateTimeField(null=True)
+    # When the vault was last compared with what is known here, and how many differences there were.
+    compared_at = models.DateTimeField(null=True)
+    differences = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
     lock_version = models.PositiveIntegerField(default=1)

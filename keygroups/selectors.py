@@ -31,6 +31,7 @@ class Attention:
     DUE = "due"
     EXPIRING = "expiring"
     MISSING = "missing"
+    DRIFT = "drift"
 
 
 ATTENTION_LABELS = {
@@ -39,6 +40,7 @@ ATTENTION_LABELS = {
     Attention.DUE: _("Rotation due within 7 days"),
     Attention.EXPIRING: _("Active version expires soon"),
     Attention.MISSING: _("Missing in the vault"),
+    Attention.DRIFT: _("Differs from the vault"),
 }
 # Filters that single out keys; the others single out groups.
 KEY_FILTERS = (Attention.EXPIRING, Attention.MISSING)
@@ -53,6 +55,8 @@ def list_groups(*, search: str = "", show: str = "") -> QuerySet[KeyGroup]:
         groups = groups.filter(Exists(CloudVersion.objects.filter(_version_filter(show), group=OuterRef("pk"))))
     elif show == Attention.LATE:
         groups = groups.filter(pk__in=_late_groups())
+    elif show == Attention.DRIFT:
+        groups = groups.filter(differences__gt=0)
     elif show == Attention.DUE:
         moment = now()
         groups = groups.filter(rotate=True, next_due_at__gte=moment, next_due_at__lte=moment + timedelta(days=DUE_DAYS))

@@ -245,6 +245,7 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     "scan-jobs": {"task": "jobs.tasks.scan_jobs", "schedule": KMES_SCAN_SECONDS},
     "scan-rotations": {"task": "jobs.tasks.scan_rotations", "schedule": env.int("KMES_ROTATION_SCAN_SECONDS", 60)},
+    "scan-drift": {"task": "jobs.tasks.scan_drift", "schedule": env.int("KMES_DRIFT_SCAN_SECONDS", 300)},
     "sweep-keks": {"task": "jobs.tasks.sweep_keks", "schedule": env.int("KMES_KEK_SWEEP_SECONDS", 3600)},
 }
 RQ_QUEUES = {"reports": {"URL": KMES_REDIS_URL, "DEFAULT_TIMEOUT": 3600, "SOCKET_TIMEOUT": 5}}
@@ -254,6 +255,14 @@ KMES_LEASE_SECONDS = env.int("KMES_LEASE_SECONDS", 60)
 KMES_HEARTBEAT_SECONDS = env.int("KMES_HEARTBEAT_SECONDS", 15)
 KMES_UNKNOWN_QUARANTINE_SECONDS = env.int("KMES_UNKNOWN_QUARANTINE_SECONDS", 120)
 KMES_MAX_ATTEMPTS = env.int("KMES_MAX_ATTEMPTS", 20)
+# Azure allows 10 creates and imports of HSM keys in 10 s per vault. The pace is kept here, so that a
+# large job doesn't collect refusals; the stand-in has no such limit unless told.
+KMES_VAULT_CHANGES = env.int("KMES_VAULT_CHANGES", 10)
+KMES_VAULT_WINDOW_SECONDS = env.int("KMES_VAULT_WINDOW_SECONDS", 10)
+KMES_PACE_CUSTOM_ENDPOINTS = env.bool("KMES_PACE_CUSTOM_ENDPOINTS", False)
+# After so long a job lets others that wait have their turn.
+KMES_TURN_SECONDS = env.int("KMES_TURN_SECONDS", 30)
+KMES_COMPARE_EVERY_HOURS = env.int("KMES_COMPARE_EVERY_HOURS", 24)
 KMES_KEK_LIFETIME_SECONDS = env.int("KMES_KEK_LIFETIME_SECONDS", 7200)
 
 # --- Device --------------------------------------------------------------------------------

@@ -31,10 +31,12 @@ def run_check_drift(run: JobRun) -> None:
                     scheduled_purge_at=deleted.scheduled_purge_on,
                 )
                 _report(run, _("The Azure key was deleted outside this console"))
+                key_lifecycle.record_compared(group=group, differences=1)
             return
         found = _compare(run, group, live)
-        if not found:
-            with run.write():
+        with run.write():
+            key_lifecycle.record_compared(group=group, differences=found)
+            if not found:
                 run.say(_("No drift: the vault holds what this console knows of"))
 
 

@@ -15,6 +15,8 @@ again); after 5 or 6 a KEK; after 7 nothing. Each run begins with 1 again.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from django.utils.translation import gettext as _
 
 from cloudcreds.azure.byok import build_transfer_blob
@@ -28,6 +30,7 @@ from jobs.intents import announce, announced, open_intents, resolve, wait_for_qu
 from jobs.keks import discard_kek, obtain_kek
 from jobs.lifecycle import LeaseLost
 from jobs.models import EphemeralKek, Intent, JobTarget
+from jobs.pace import seconds_for
 from jobs.wording import WORDING
 from keygroups import lifecycle as key_lifecycle
 from keygroups.choices import VersionState
@@ -37,8 +40,16 @@ from kmes.core.clock import now
 from kmes.core.errors import ConflictError, DeviceError, KmesError
 from logging_reports.choices import Severity
 
+# Keys wrapped ahead of their import: blobs of a large job must not pile up in memory.
+BATCH = 25
 # What one key's import may be refused for without the next key meeting the same.
 SINGLE_KEY_KINDS = frozenset({AzureErrorKind.REFUSED_INPUT})
+
+
+def batched(targets: list[JobTarget], size: int) -> Iterator[list[JobTarget]]:
+    """Cut a list into lists of at most ``size``."""
+    for start in range(0, len(targets), size):
+        yield targets[start : start + size]
 
 
 def push(run: JobRun) -> None:
@@ -178,26 +189,25 @@ def _wrap_and_import(run: JobRun, group: KeyGroup) -> None:
     gateway = run.gateway(group.vault)
     with run.step("create_kek"):
         __, kek = obtain_kek(run, group.vault, group.spec.kek_bits)
-    with run.step("wrap_key"):
-        blobs = _wrap(run, kek)
+    newest = ""
+    for batch in batched(run.pending_targets(), BATCH):
+        with run.step("wrap_key"):
+            blobs = _wrap(run, kek, batch)
+        newest = _import_all(run, gateway, group, batch, blobs) or newest
     with run.write():
-        run.begin("import_key")
-    newest = _import_all(run, gateway, group, blobs)
-    with run.write():
-        run.end("import_key", _("%(count)d of %(total)d") % {"count": newest[1], "total": run.job.targets.count()})
         run.begin("verify_import")
-    if newest[0]:
-        _verify_current(run, gateway, group, newest[0])
+    if newest:
+        _verify_current(run, gateway, group, newest)
     with run.write():
         run.end("verify_import")
         run.begin("record_version")
         run.end("record_version")
 
 
-def _wrap(run: JobRun, kek: KekPublicKey) -> dict[int, bytes]:
-    """Wrap every pending key; one that the device refuses fails alone."""
+def _wrap(run: JobRun, kek: KekPublicKey, batch: list[JobTarget]) -> dict[int, bytes]:
+    """Wrap the keys of a batch; one that the device refuses fails alone."""
     device, blobs = run.device(), {}
-    for target in run.pending_targets():
+    for target in batch:
         key = target.key
         try:
             ciphertext = device.wrap_for_kek(
@@ -221,21 +231,38 @@ def _wrap(run: JobRun, kek: KekPublicKey) -> dict[int, bytes]:
     return blobs
 
 
-def _import_all(run: JobRun, gateway: KeyVaultGateway, group: KeyGroup, blobs: dict[int, bytes]) -> tuple[str, int]:
-    """Import the keys in order. Return the version imported last ("" for none), and how many."""
-    newest, count = "", 0
-    for target in run.pending_targets():
+def _import_all(
+    run: JobRun, gateway: KeyVaultGateway, group: KeyGroup, batch: list[JobTarget], blobs: dict[int, bytes]
+) -> str:
+    """Import the keys of a batch in order. Return the version imported last, "" for none."""
+    with run.write():
+        run.begin("import_key", _describe_progress(run))
+    newest = ""
+    for target in batch:
         if target.pk not in blobs:
             continue
-        run.checkpoint()
+        run.let_others()
+        run.keep_pace(group.vault)
         try:
             newest = _import_one(run, gateway, group, target, blobs.pop(target.pk)).version
-            count += 1
         except AzureError as error:
             if error.kind not in SINGLE_KEY_KINDS:
                 raise
             _fail_target(run, target, error)
-    return newest, count
+    with run.write():
+        run.end("import_key", _describe_progress(run))
+    return newest
+
+
+def _describe_progress(run: JobRun) -> str:
+    """Say how many keys are in the vault, and how long the rest takes when the vault's pace is what counts."""
+    states = list(run.job.targets.values_list("state", flat=True))
+    left = states.count(TargetState.PENDING)
+    text = _("%(done)d of %(total)d") % {"done": states.count(TargetState.DONE), "total": len(states)}
+    if left <= BATCH:
+        return text
+    minutes = round(seconds_for(left) / 60) or 1
+    return _("%(text)s, at least %(minutes)d min left") % {"text": text, "minutes": minutes}
 
 
 def _import_one(run: JobRun, gateway: KeyVaultGateway, group: KeyGroup, target: JobTarget, blob: bytes) -> VaultKey:
@@ -273,6 +300,7 @@ def _import_one(run: JobRun, gateway: KeyVaultGateway, group: KeyGroup, target: 
         resolve(intent, IntentState.OK, kid=bundle.kid)
         _record(run, key, bundle, target=target)
         run.say(WORDING["synchronize"].one_done(key.name))
+        run.show_progress("import_key", _describe_progress(run))
     return bundle
 
 

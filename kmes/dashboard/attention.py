@@ -111,7 +111,7 @@ def _work_tiles(rotations: RotationCounts) -> list[Tile]:
             failed,
             ngettext("job failed in the last 7 days", "jobs failed in the last 7 days", failed),
             "bad",
-            f"{reverse('jobs:list')}?state=failed",
+            f"{reverse('jobs:list')}?show=failed",
         ),
         Tile(
             "late-rotations",
@@ -126,6 +126,13 @@ def _work_tiles(rotations: RotationCounts) -> list[Tile]:
             ngettext("rotation falls due within 7 days", "rotations fall due within 7 days", rotations.soon),
             "info",
             f"{reverse('keygroups:keys')}?show=due",
+        ),
+        Tile(
+            "drift",
+            rotations.drifting,
+            ngettext("key group differs from its vault", "key groups differ from their vaults", rotations.drifting),
+            "bad",
+            f"{reverse('keygroups:keys')}?show=drift",
         ),
         Tile(
             "keks",

@@ -29,11 +29,12 @@ LATE_AFTER = timedelta(minutes=15)
 
 @dataclass(frozen=True)
 class RotationCounts:
-    """How many groups there are, and how their rotations stand."""
+    """How many groups there are, how their rotations stand, and how many differ from their vaults."""
 
     groups: int
     late: int
     soon: int
+    drifting: int
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,10 @@ def count_rotations() -> RotationCounts:
     late = Q(rotate=True) & (Q(next_due_at__lt=moment - LATE_AFTER) | Q(has_unserved=True))
     soon = Q(rotate=True, next_due_at__gte=moment, next_due_at__lte=moment + timedelta(days=DUE_DAYS))
     counts = KeyGroup.objects.annotate(has_unserved=Exists(unserved)).aggregate(
-        groups=Count("pk"), late=Count("pk", filter=late), soon=Count("pk", filter=soon)
+        groups=Count("pk"),
+        late=Count("pk", filter=late),
+        soon=Count("pk", filter=soon),
+        drifting=Count("pk", filter=Q(differences__gt=0)),
     )
     return RotationCounts(**counts)
 

@@ -1,0 +1,37 @@
+"""Keeps each vault's pace of HSM changes, over all workers, so that Azure need not refuse any.
+
+Azure counts in a sliding window: 10 creates and imports in 10 s. So the moments of the latest ten are
+kept with the vault, and the next one waits until the tenth before it has left the window.
+"""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import transaction
+
+from cloudcreds.choices import CloudName
+from cloudcreds.models import KeyVault
+from kmes.core.clock import now
+
+# Requests are not all equally long under way; two that left a window apart may arrive closer.
+MARGIN_SECONDS = 0.25
+
+
+def reserve(vault: KeyVault) -> float:
+    """Reserve one change in the vault. Return for how many seconds to wait before it is made."""
+    if vault.credential.cloud == CloudName.CUSTOM and not settings.KMES_PACE_CUSTOM_ENDPOINTS:
+        return 0.0
+    moment = now().timestamp()
+    with transaction.atomic():
+        row = KeyVault.objects.select_for_update().only("recent_changes").get(pk=vault.pk)
+        recent: list[float] = row.recent_changes[-settings.KMES_VAULT_CHANGES :]
+        at = moment
+        if len(recent) == settings.KMES_VAULT_CHANGES:
+            at = max(moment, recent[0] + settings.KMES_VAULT_WINDOW_SECONDS + MARGIN_SECONDS)
+        KeyVault.objects.filter(pk=vault.pk).update(recent_changes=[*recent, at][-settings.KMES_VAULT_CHANGES :])
+    return at - moment
+
+
+def seconds_for(count: int) -> float:
+    """Return how long ``count`` changes take at this pace, once the first burst is over."""
+    return float(count * settings.KMES_VAULT_WINDOW_SECONDS / settings.KMES_VAULT_CHANGES)
