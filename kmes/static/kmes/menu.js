@@ -6,6 +6,8 @@ let layer = null;
 let opener = null;
 let typed = "";
 let typedAt = 0;
+// Keys pressed while a menu is on its way from the server; they belong to it, not to the row below.
+let early = null;
 
 async function fetchMenu(url) {
   const answer = await fetch(url, { headers: { "HX-Request": "true" }, credentials: "same-origin" });
@@ -28,7 +30,10 @@ function itemsOf(menu) {
 
 async function openMenu(url, at, from) {
   closeMenus(false);
-  const menu = await fetchMenu(url);
+  early = [];
+  const menu = await fetchMenu(url).catch(() => null);
+  const keys = early || [];
+  early = null;
   if (!menu) {
     location.href = url;
     return;
@@ -39,6 +44,9 @@ async function openMenu(url, at, from) {
   document.body.append(menu);
   place(menu, at.x, at.y);
   itemsOf(menu)[0]?.focus();
+  for (const key of keys) {
+    document.activeElement.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
+  }
 }
 
 export function closeMenus(giveFocusBack = true) {
@@ -178,7 +186,11 @@ document.addEventListener("click", (event) => {
 }, true);
 
 document.addEventListener("keydown", (event) => {
-  if (event.target.closest("[role=menu]")) onMenuKey(event);
+  if (early && !event.ctrlKey && !event.metaKey && !event.altKey) {
+    early.push(event.key);
+    event.preventDefault();
+    event.stopPropagation();
+  } else if (event.target.closest("[role=menu]")) onMenuKey(event);
   else if (event.target.matches("[data-menu-button]") && [" ", "ArrowDown"].includes(event.key)) {
     event.preventDefault();
     event.target.click();
