@@ -37,6 +37,12 @@ def announce(run: JobRun, operation: str, *, key: Key | None = None) -> Intent:
     )
 
 
+def announce_anew(intent: Intent) -> None:
+    """Write down that an announced call is made only now. Call inside ``run.write()``."""
+    intent.sent_at = now()
+    Intent.objects.filter(pk=intent.pk).update(sent_at=intent.sent_at)
+
+
 def resolve(intent: Intent, state: IntentState, *, kid: str = "") -> None:
     """Write down what became of a call. Call inside ``run.write()``."""
     Intent.objects.filter(pk=intent.pk).update(state=state, resolved_at=now(), kid=kid)

@@ -139,18 +139,33 @@ def _hold_place(group: KeyGroup) -> None:
         )
 
 
-def record_pushed(*, version: CloudVersion, azure_version: str, kid: str, pushed_at: datetime, enabled: bool) -> None:
+def record_pushed(
+    *,
+    version: CloudVersion,
+    azure_version: str,
+    kid: str,
+    pushed_at: datetime,
+    enabled: bool,
+    expires_at: datetime | None = None,
+) -> None:
     """Record that the vault holds the version and that it is the newest one: it becomes active.
 
     The group's former active version becomes superseded in the same transaction.
     """
     with transaction.atomic():
-        CloudVersion.objects.filter(group=version.group, state=VersionState.ACTIVE).exclude(pk=version.pk).update(
+        CloudVersion.objects.filter(group=version.group_id, state=VersionState.ACTIVE).exclude(pk=version.pk).update(
             state=VersionState.SUPERSEDED, updated_at=now()
         )
-        target = VersionState.ACTIVE if enabled else VersionState.DISABLED
-        _move(version, target, azure_version=azure_version, kid=kid, pushed_at=pushed_at, enabled=enabled)
-        KeyGroup.objects.filter(pk=version.group_id).update(
+        _move(
+            version,
+            VersionState.ACTIVE if enabled else VersionState.DISABLED,
+            azure_version=azure_version,
+            kid=kid,
+            pushed_at=pushed_at,
+            enabled=enabled,
+            expires_at=expires_at,
+        )
+        KeyGroup.objects.filter(pk=version.group_id).exclude(cloud_state=GroupCloudState.LIVE).update(
             cloud_state=GroupCloudState.LIVE, deleted_in_cloud_at=None, scheduled_purge_at=None, updated_at=now()
         )
 

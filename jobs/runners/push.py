@@ -15,8 +15,6 @@ again); after 5 or 6 a KEK; after 7 nothing. Each run begins with 1 again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from django.utils.translation import gettext as _
 
 from cloudcreds.azure.byok import build_transfer_blob
@@ -25,12 +23,12 @@ from cloudcreds.azure.gateway import KeyVaultGateway
 from cloudcreds.azure.types import KekPublicKey, VaultKey, VersionInfo
 from hsm.services import designated_device
 from jobs.choices import IntentState, KekState, StepState, TargetState
-from jobs.context import JobRun, WaitUntil
-from jobs.intents import announce, announced, open_intents, resolve, wait_for_quarantine
+from jobs.context import Cancelled, JobRun, WaitUntil
+from jobs.intents import announce, announce_anew, announced, open_intents, resolve, wait_for_quarantine
 from jobs.keks import discard_kek, obtain_kek
 from jobs.lifecycle import LeaseLost
 from jobs.models import EphemeralKek, Intent, JobTarget
-from jobs.pace import seconds_for
+from jobs.runners.batches import Progress, batched
 from jobs.wording import WORDING
 from keygroups import lifecycle as key_lifecycle
 from keygroups.choices import VersionState
@@ -40,16 +38,8 @@ from kmes.core.clock import now
 from kmes.core.errors import ConflictError, DeviceError, KmesError
 from logging_reports.choices import Severity
 
-# Keys wrapped ahead of their import: blobs of a large job must not pile up in memory.
-BATCH = 25
 # What one key's import may be refused for without the next key meeting the same.
 SINGLE_KEY_KINDS = frozenset({AzureErrorKind.REFUSED_INPUT})
-
-
-def batched(targets: list[JobTarget], size: int) -> Iterator[list[JobTarget]]:
-    """Cut a list into lists of at most ``size``."""
-    for start in range(0, len(targets), size):
-        yield targets[start : start + size]
 
 
 def push(run: JobRun) -> None:
@@ -190,7 +180,7 @@ def _wrap_and_import(run: JobRun, group: KeyGroup) -> None:
     with run.step("create_kek"):
         __, kek = obtain_kek(run, group.vault, group.spec.kek_bits)
     newest = ""
-    for batch in batched(run.pending_targets(), BATCH):
+    for batch in batched(run.pending_targets()):
         with run.step("wrap_key"):
             blobs = _wrap(run, kek, batch)
         newest = _import_all(run, gateway, group, batch, blobs) or newest
@@ -234,58 +224,75 @@ def _wrap(run: JobRun, kek: KekPublicKey, batch: list[JobTarget]) -> dict[int, b
 def _import_all(
     run: JobRun, gateway: KeyVaultGateway, group: KeyGroup, batch: list[JobTarget], blobs: dict[int, bytes]
 ) -> str:
-    """Import the keys of a batch in order. Return the version imported last, "" for none."""
+    """Import the keys of a batch in order. Return the version imported last, "" for none.
+
+    The result of one import and the intent of the next go into one transaction.
+    """
+    todo = [target for target in batch if target.pk in blobs]
+    progress = Progress(run)
     with run.write():
-        run.begin("import_key", _describe_progress(run))
+        run.begin("import_key", progress.text())
+        intent = announce(run, "import", key=todo[0].key) if todo else None
     newest = ""
-    for target in batch:
-        if target.pk not in blobs:
-            continue
-        run.let_others()
-        run.keep_pace(group.vault)
-        try:
-            newest = _import_one(run, gateway, group, target, blobs.pop(target.pk)).version
-        except AzureError as error:
-            if error.kind not in SINGLE_KEY_KINDS:
-                raise
-            _fail_target(run, target, error)
+    for target, following in zip(todo, [*todo[1:], None], strict=True):
+        if intent is None:
+            break
+        _await_place(run, group, intent)
+        bundle = _import_one(run, gateway, group, target, blobs.pop(target.pk), intent)
+        with run.write():
+            if bundle is not None:
+                newest = bundle.version
+                resolve(intent, IntentState.OK, kid=bundle.kid)
+                _record(run, target.key, bundle, target=target)
+                run.say(WORDING["synchronize"].one_done(target.key.name))
+                progress.advance()
+            intent = announce(run, "import", key=following.key) if following else None
     with run.write():
-        run.end("import_key", _describe_progress(run))
+        run.end("import_key", progress.text())
     return newest
 
 
-def _describe_progress(run: JobRun) -> str:
-    """Say how many keys are in the vault, and how long the rest takes when the vault's pace is what counts."""
-    states = list(run.job.targets.values_list("state", flat=True))
-    left = states.count(TargetState.PENDING)
-    text = _("%(done)d of %(total)d") % {"done": states.count(TargetState.DONE), "total": len(states)}
-    if left <= BATCH:
-        return text
-    minutes = round(seconds_for(left) / 60) or 1
-    return _("%(text)s, at least %(minutes)d min left") % {"text": text, "minutes": minutes}
+def _await_place(run: JobRun, group: KeyGroup, intent: Intent) -> None:
+    """Let other jobs go first and keep the vault's pace; an announced call that isn't made is taken back."""
+    try:
+        run.let_others()
+        waited = run.keep_pace(group.vault)
+    except (Cancelled, WaitUntil):
+        with run.write():
+            resolve(intent, IntentState.VOID)
+        raise
+    if waited:
+        with run.write():
+            announce_anew(intent)
 
 
-def _import_one(run: JobRun, gateway: KeyVaultGateway, group: KeyGroup, target: JobTarget, blob: bytes) -> VaultKey:
+def _import_one(
+    run: JobRun, gateway: KeyVaultGateway, group: KeyGroup, target: JobTarget, blob: bytes, intent: Intent
+) -> VaultKey | None:
+    """Make the announced import. Return the new version; None when this key alone was refused."""
     key = target.key
-    expires_on = expiry(now(), group.valid_for, group.valid_unit) if group.valid_for else None
-    with run.write():
-        intent = announce(run, "import", key=key)
-    with announced(run, intent):
-        bundle = gateway.import_byok(
-            group.azure_name,
-            spec=key.spec,
-            blob=blob,
-            key_ops=group.azure_operations,
-            enabled=group.enabled_on_push,
-            expires_on=expires_on,
-            tags={
-                **group.tags,
-                "kmes-key": str(key.pk),
-                "kmes-spki": key.thumbprint,
-                "kmes-job": run.job.code,
-                "kmes-app": "kmes",
-            },
-        )
+    try:
+        with announced(run, intent):
+            bundle = gateway.import_byok(
+                group.azure_name,
+                spec=key.spec,
+                blob=blob,
+                key_ops=group.azure_operations,
+                enabled=group.enabled_on_push,
+                expires_on=expiry(now(), group.valid_for, group.valid_unit) if group.valid_for else None,
+                tags={
+                    **group.tags,
+                    "kmes-key": str(key.pk),
+                    "kmes-spki": key.thumbprint,
+                    "kmes-job": run.job.code,
+                    "kmes-app": "kmes",
+                },
+            )
+    except AzureError as error:
+        if error.kind not in SINGLE_KEY_KINDS:
+            raise
+        _fail_target(run, target, error)
+        return None
     if bundle.public_spki != bytes(key.public_spki):
         with run.write():
             resolve(intent, IntentState.OK, kid=bundle.kid)
@@ -296,11 +303,6 @@ def _import_one(run: JobRun, gateway: KeyVaultGateway, group: KeyGroup, target: 
             _("Run the device's self-test and look into the vault before you try again."),
             code="verify_failed",
         )
-    with run.write():
-        resolve(intent, IntentState.OK, kid=bundle.kid)
-        _record(run, key, bundle, target=target)
-        run.say(WORDING["synchronize"].one_done(key.name))
-        run.show_progress("import_key", _describe_progress(run))
     return bundle
 
 
@@ -309,13 +311,13 @@ def _record(run: JobRun, key: Key, bundle: VaultKey, *, target: JobTarget | None
     version = CloudVersion.objects.filter(key=key, state=VersionState.PUSHING).first()
     if version is None:
         version = key_lifecycle.begin_push(key=key)
-    CloudVersion.objects.filter(pk=version.pk).update(expires_at=bundle.expires_on)
     key_lifecycle.record_pushed(
         version=version,
         azure_version=bundle.version,
         kid=bundle.kid,
         pushed_at=now(),
         enabled=bundle.enabled,
+        expires_at=bundle.expires_on,
     )
     for mine in [target] if target else run.job.targets.filter(key=key, state=TargetState.PENDING):
         run.settle(mine, TargetState.DONE, bundle.kid)

@@ -82,9 +82,9 @@ def test_a_long_job_lets_others_have_their_turn_and_goes_on_after(group, credent
 
 def test_a_large_job_wraps_in_batches_and_says_how_far_it_is(group, admin, vault, monkeypatch):
     from jobs import services
-    from jobs.runners import push
+    from jobs.runners import batches
 
-    monkeypatch.setattr(push, "BATCH", 2)
+    monkeypatch.setattr(batches, "BATCH", 2)
     keys = make_keys(group, *[f"key-{number}" for number in range(5)], actor=admin)
     job = work(services.request_synchronize(keys=keys, actor=admin))
     assert job.state == "succeeded"

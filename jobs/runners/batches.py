@@ -1,0 +1,48 @@
+"""A large push in batches, and how far it is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from django.utils.translation import gettext as _
+
+from jobs.choices import TargetState
+from jobs.context import JobRun
+from jobs.models import JobTarget
+from jobs.pace import seconds_for
+
+# Keys wrapped ahead of their import: blobs of a large job must not pile up in memory.
+BATCH = 25
+
+
+def batched(targets: list[JobTarget]) -> Iterator[list[JobTarget]]:
+    """Cut a job's targets into batches."""
+    for start in range(0, len(targets), BATCH):
+        yield targets[start : start + BATCH]
+
+
+class Progress:
+    """Counts a job's imported keys and shows them, once a second at most."""
+
+    def __init__(self, run: JobRun) -> None:
+        self._run = run
+        states = list(run.job.targets.values_list("state", flat=True))
+        self._total, self._done = len(states), states.count(TargetState.DONE)
+        self._left = states.count(TargetState.PENDING)
+        self._shown_at = time.monotonic()
+
+    def advance(self) -> None:
+        """Count one more key. Call inside ``run.write()``."""
+        self._done, self._left = self._done + 1, self._left - 1
+        if time.monotonic() - self._shown_at >= 1:
+            self._shown_at = time.monotonic()
+            self._run.show_progress("import_key", self.text())
+
+    def text(self) -> str:
+        """Say how many keys are in the vault, and how long the rest takes when the vault's pace counts."""
+        text = _("%(done)d of %(total)d") % {"done": self._done, "total": self._total}
+        if self._left <= BATCH:
+            return text
+        minutes = round(seconds_for(self._left) / 60) or 1
+        return _("%(text)s, at least %(minutes)d min left") % {"text": text, "minutes": minutes}
