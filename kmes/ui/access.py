@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
@@ -45,7 +46,8 @@ def right_required(right: str) -> Callable[[View], View]:
 def _lead_to_sign_in(request: HttpRequest) -> HttpResponse:
     """Redirect the whole page, also where htmx asked for a piece of it."""
     if request.headers.get("HX-Request") == "true":
-        page = request.headers.get("HX-Current-URL", "/")
-        path = "/" + page.split("://", 1)[-1].partition("/")[2]
-        return HttpResponseClientRedirect(f"{resolve_url('accounts:login')}?next={path}")
+        # Cut, not parsed: the header may hold anything, and sign-in checks the path again.
+        page = request.headers.get("HX-Current-URL", "/").partition("#")[0]
+        path = "/" + page.split("://", 1)[-1].partition("/")[2].lstrip("/")
+        return HttpResponseClientRedirect(f"{resolve_url('accounts:login')}?{urlencode({'next': path}, safe='/')}")
     return redirect_to_login(request.get_full_path())

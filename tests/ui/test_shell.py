@@ -54,9 +54,17 @@ def test_a_missing_right_in_a_dialog_gives_a_piece_of_page(auditor):
 
 @pytest.mark.django_db
 def test_a_stranger_in_a_fragment_is_led_to_sign_in_as_a_whole_page(client):
-    headers = {"HX-Request": "true", "HX-Current-URL": "http://testserver/jobs/?show=mine"}
+    headers = {"HX-Request": "true", "HX-Current-URL": "http://testserver/jobs/?show=mine&kind=rotate"}
     answer = client.get("/jobs/drawer/", headers=headers)
-    assert answer["HX-Redirect"] == "/login/?next=/jobs/?show=mine"
+    assert answer["HX-Redirect"] == "/login/?next=/jobs/%3Fshow%3Dmine%26kind%3Drotate"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("page", ["https://evil.example//evil.example/x", "not a url", "http://[", ""])
+def test_a_strange_current_address_leads_to_our_own_sign_in(page, client):
+    answer = client.get("/jobs/drawer/", headers={"HX-Request": "true", "HX-Current-URL": page})
+    assert answer["HX-Redirect"].startswith("/login/?next=/")
+    assert "next=//" not in answer["HX-Redirect"]
 
 
 @pytest.mark.django_db
@@ -65,6 +73,14 @@ def test_what_is_not_there_gives_the_console_its_own_page(path, auditor):
     answer = auditor.get(path)
     assert answer.status_code == 404
     assert "Go to the dashboard" in answer.content.decode()
+
+
+@pytest.mark.django_db
+def test_what_is_not_there_in_a_dialog_is_a_piece_of_page(auditor):
+    answer = auditor.get("/jobs/NOSUCH/", headers={"HX-Request": "true"})
+    assert answer.status_code == 404
+    assert "<html" not in answer.content.decode()
+    assert 'id="dialog-title"' in answer.content.decode()
 
 
 @pytest.mark.django_db
@@ -145,6 +161,13 @@ def test_every_icon_that_is_used_is_drawn():
     drawn = set(re.findall(r'id="([a-z-]+)"', (ROOT / "kmes" / "static" / "kmes" / "icons.svg").read_text()))
     used = {name for path in TEMPLATES for name in re.findall(r'{% icon "([a-z-]+)" %}', path.read_text())}
     assert used <= drawn
+
+
+def test_every_drawing_the_styles_name_is_there():
+    folder = ROOT / "kmes" / "static" / "kmes"
+    named = re.findall(r'url\("([^"]+)"\)', (folder / "app.css").read_text())
+    assert named
+    assert [name for name in named if not (folder / name).is_file()] == []
 
 
 def test_htmx_event_names_stand_in_one_file():
