@@ -9,10 +9,30 @@ import "./copy.js";
 import "./drawer.js";
 import "./job.js";
 
+// On narrow screens the tree is a panel over the page: its button, Escape and a click beside it close it.
+const tree = document.getElementById("tree");
+const treeToggle = document.querySelector("[data-tree-toggle]");
+
+function showTree(open) {
+  tree.classList.toggle("is-open", open);
+  treeToggle.setAttribute("aria-expanded", String(open));
+  if (open) tree.querySelector("a")?.focus();
+}
+
 document.addEventListener("click", (event) => {
-  const toggle = event.target.closest("[data-tree-toggle]");
-  if (!toggle) return;
-  event.preventDefault();
-  const open = document.getElementById("tree").classList.toggle("is-open");
-  toggle.setAttribute("aria-expanded", String(open));
+  if (!tree) return;
+  const isOpen = tree.classList.contains("is-open");
+  if (event.target.closest("[data-tree-toggle]")) {
+    event.preventDefault();
+    showTree(!isOpen);
+  } else if (isOpen && !tree.contains(event.target)) {
+    event.preventDefault();
+    showTree(false);
+  }
+});
+
+tree?.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || !tree.classList.contains("is-open")) return;
+  showTree(false);
+  treeToggle.focus();
 });

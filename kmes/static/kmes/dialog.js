@@ -7,12 +7,36 @@ let touched = false;
 
 export async function openDialog(url, from) {
   const box = dialog();
-  opener = from && document.contains(from) ? from : opener;
+  const content = document.getElementById("dialog-content");
+  // A link inside the dialog shows the next step; the focus still goes back to who opened the first.
+  if (!box.open) opener = from && document.contains(from) ? from : null;
   touched = false;
-  await load(url, document.getElementById("dialog-content"));
+  try {
+    await load(url, content);
+  } catch {
+    // The server can't be reached; the banner says so and the page stays as it is.
+    return;
+  }
+  if (!content.firstElementChild) return;
   if (!box.open) box.showModal();
-  const first = box.querySelector(".is-invalid, [autofocus], .dialog-body input:not([type=hidden]), .dialog-body select, .dialog-body textarea, .form-actions .btn");
-  first?.focus();
+  focusFirst(box);
+}
+
+function focusFirst(box) {
+  const places = [
+    ".is-invalid",
+    "[autofocus]",
+    ".dialog-body :is(input, select, textarea):not([type=hidden])",
+    ".form-actions .btn",
+    "[data-dialog-close]",
+  ];
+  for (const place of places) {
+    const found = box.querySelector(place);
+    if (found) {
+      found.focus();
+      return;
+    }
+  }
 }
 
 export function closeDialog() {

@@ -8,7 +8,17 @@ const STATE = "kmes-drawer";
 function show(open) {
   body.hidden = !open;
   toggle.setAttribute("aria-expanded", String(open));
-  localStorage.setItem(STATE, open ? "open" : "closed");
+  try {
+    localStorage.setItem(STATE, open ? "open" : "closed");
+  } catch { /* a browser that keeps nothing opens it anew on each page */ }
+}
+
+function wasOpen() {
+  try {
+    return localStorage.getItem(STATE) === "open";
+  } catch {
+    return false;
+  }
 }
 
 function count() {
@@ -20,7 +30,7 @@ function count() {
 }
 
 if (drawer) {
-  show(localStorage.getItem(STATE) === "open" && innerWidth >= 768);
+  show(wasOpen() && innerWidth >= 768);
   toggle.addEventListener("click", () => show(body.hidden));
   drawer.addEventListener("keydown", (event) => {
     if (event.key !== "Escape" || event.defaultPrevented) return;

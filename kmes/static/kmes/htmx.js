@@ -18,7 +18,8 @@ for (const name of ["htmx:sendError", "htmx:timeout"]) {
 document.addEventListener("htmx:afterRequest", (event) => {
   const status = event.detail.xhr ? event.detail.xhr.status : 0;
   if (!banner() || !status) return;
-  banner().hidden = status !== 502 && status !== 503 && status !== 504;
+  // 503 is also our own answer when the device is away; as the answer to a poll it means the server is.
+  banner().hidden = !(status === 502 || status === 504 || (status === 503 && isPoll(event)));
 });
 
 // A failed poll must not put an error page into the place of a table: the old content stays.

@@ -8,6 +8,11 @@ let typed = "";
 let typedAt = 0;
 // Keys pressed while a menu is on its way from the server; they belong to it, not to the row below.
 let early = null;
+// The button or row whose menu is on its way; a second click on it takes the question back.
+let awaited = null;
+let asked = 0;
+let hoverTimer = 0;
+const HOVER_MS = 180;
 
 async function fetchMenu(url) {
   const answer = await fetch(url, { headers: { "HX-Request": "true" }, credentials: "same-origin" });
@@ -30,10 +35,22 @@ function itemsOf(menu) {
 
 async function openMenu(url, at, from) {
   closeMenus(false);
+  const question = ++asked;
   early = [];
-  const menu = await fetchMenu(url).catch(() => null);
+  awaited = from;
+  let menu = null;
+  let lost = false;
+  try {
+    menu = await fetchMenu(url);
+  } catch {
+    lost = true;
+  }
+  // Meanwhile another menu was asked for, or this one no longer.
+  if (question !== asked) return;
   const keys = early || [];
   early = null;
+  awaited = null;
+  if (lost) return;
   if (!menu) {
     location.href = url;
     return;
@@ -41,7 +58,8 @@ async function openMenu(url, at, from) {
   opener = from;
   opener?.setAttribute("aria-expanded", "true");
   layer = menu;
-  document.body.append(menu);
+  // A modal dialog makes the rest of the page inert: a menu asked for inside it belongs inside.
+  (from?.closest("dialog") || document.body).append(menu);
   place(menu, at.x, at.y);
   itemsOf(menu)[0]?.focus();
   for (const key of keys) {
@@ -50,6 +68,10 @@ async function openMenu(url, at, from) {
 }
 
 export function closeMenus(giveFocusBack = true) {
+  asked += 1;
+  early = null;
+  awaited = null;
+  clearTimeout(hoverTimer);
   if (!layer) return;
   for (const menu of document.querySelectorAll("[role=menu]:popover-open")) menu.hidePopover();
   layer.remove();
@@ -59,8 +81,9 @@ export function closeMenus(giveFocusBack = true) {
   opener = null;
 }
 
-function openSubmenu(item) {
+function openSubmenu(item, takeFocus = true) {
   const menu = item.nextElementSibling;
+  clearTimeout(hoverTimer);
   const box = item.getBoundingClientRect();
   closeSubmenus(item.closest("[role=menu]"));
   item.setAttribute("aria-expanded", "true");
@@ -69,7 +92,7 @@ function openSubmenu(item) {
   const right = box.right - 4 + width <= innerWidth;
   menu.style.left = `${right ? box.right - 4 : Math.max(4, box.left - width + 4)}px`;
   menu.style.top = `${Math.max(4, Math.min(box.top - 4, innerHeight - height - 4))}px`;
-  itemsOf(menu)[0]?.focus();
+  if (takeFocus) itemsOf(menu)[0]?.focus();
 }
 
 function closeSubmenus(menu) {
@@ -102,6 +125,20 @@ function activate(item, event) {
   // Links and copy buttons do their own work; the menu goes when that has begun.
   setTimeout(() => closeMenus(item.hasAttribute("data-copy")), 0);
 }
+
+// With a mouse the entry under the pointer is the focused one, and a submenu opens by resting on it.
+// It waits a moment, so that the pointer may cross other entries on its way into a submenu.
+document.addEventListener("pointermove", (event) => {
+  const item = layer && event.pointerType === "mouse" && event.target.closest("[role=menuitem]");
+  if (!item || !layer.contains(item) || item === document.activeElement) return;
+  item.focus({ preventScroll: true });
+  clearTimeout(hoverTimer);
+  hoverTimer = setTimeout(() => {
+    if (document.activeElement !== item) return;
+    if (!item.hasAttribute("aria-haspopup")) closeSubmenus(item.closest("[role=menu]"));
+    else if (item.getAttribute("aria-expanded") !== "true") openSubmenu(item, false);
+  }, HOVER_MS);
+});
 
 function step(menu, by) {
   const items = itemsOf(menu);
@@ -164,7 +201,6 @@ document.addEventListener("contextmenu", (event) => {
   const focused = document.activeElement === document.body ? owner : document.activeElement;
   const box = (byKey ? focused : owner).getBoundingClientRect();
   const at = byKey ? { x: box.left + 16, y: box.bottom } : { x: event.clientX, y: event.clientY };
-  owner.dispatchEvent(new CustomEvent("console:menu", { bubbles: true }));
   openMenu(owner.dataset.menu, at, byKey ? focused : owner.querySelector("[data-menu-button]") || owner);
 });
 
@@ -179,9 +215,8 @@ document.addEventListener("click", (event) => {
   if (button && !event.ctrlKey && !event.metaKey) {
     event.preventDefault();
     const box = button.getBoundingClientRect();
-    if (opener === button) closeMenus();
+    if (opener === button || awaited === button) closeMenus();
     else openMenu(button.href, { x: box.left, y: box.bottom + 2 }, button);
-    return;
   }
 }, true);
 
