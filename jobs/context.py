@@ -200,19 +200,18 @@ class JobRun:
         return not fresh.exists() or (self.may_cancel and asked is not None)
 
     # --- pace ------------------------------------------------------------------------------
-    def keep_pace(self, vault: KeyVault) -> bool:
-        """Wait for this job's place in the vault's pace of HSM changes. Return whether there was a wait.
+    def keep_pace(self, vault: KeyVault) -> None:
+        """Wait for this job's place in the vault's pace of HSM changes.
 
         Raises:
             Cancelled: the user asked to cancel meanwhile.
 
         """
-        left = waited = pace.reserve(vault)
+        left = pace.reserve(vault)
         while left > 0 and not self.is_stopping():
             time.sleep(min(1.0, left))
             left -= 1.0
         self.checkpoint()
-        return waited > 0
 
     def let_others(self) -> None:
         """Give the worker away after a while when other jobs wait for one.

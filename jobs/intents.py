@@ -7,7 +7,7 @@ repeat until the quarantine is over (RELIABILITY.md, 4.3; docs/decisions/0003).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from django.conf import settings
@@ -26,27 +26,35 @@ OPEN_STATES = (IntentState.PENDING, IntentState.UNKNOWN)
 
 def announce(run: JobRun, operation: str, *, key: Key | None = None) -> Intent:
     """Write down a call that is about to be made. Call inside ``run.write()``."""
-    return Intent.objects.create(
-        job=run.job,
-        fence=run.held.fence,
-        operation=operation,
-        azure_lock=run.job.azure_lock,
-        key=key,
-        thumbprint=key.thumbprint if key else "",
-        sent_at=now(),
+    (intent,) = announce_all(run, operation, [key])
+    return intent
+
+
+def announce_all(run: JobRun, operation: str, keys: Sequence[Key | None]) -> list[Intent]:
+    """Write down calls that are about to be made, one per key. Call inside ``run.write()``."""
+    return Intent.objects.bulk_create(
+        Intent(
+            job=run.job,
+            fence=run.held.fence,
+            operation=operation,
+            azure_lock=run.job.azure_lock,
+            key=key,
+            thumbprint=key.thumbprint if key else "",
+            sent_at=now(),
+        )
+        for key in keys
     )
-
-
-def announce_anew(intent: Intent) -> None:
-    """Write down that an announced call is made only now. Call inside ``run.write()``."""
-    intent.sent_at = now()
-    Intent.objects.filter(pk=intent.pk).update(sent_at=intent.sent_at)
 
 
 def resolve(intent: Intent, state: IntentState, *, kid: str = "") -> None:
     """Write down what became of a call. Call inside ``run.write()``."""
     Intent.objects.filter(pk=intent.pk).update(state=state, resolved_at=now(), kid=kid)
     intent.state, intent.kid = state, kid
+
+
+def is_fresh(intent: Intent) -> bool:
+    """Return whether the announcement is young enough for its call to be made still."""
+    return (now() - intent.sent_at).total_seconds() <= settings.KMES_LEASE_SECONDS / 2
 
 
 @contextmanager
@@ -59,7 +67,7 @@ def announced(run: JobRun, intent: Intent) -> Iterator[None]:
 
     """
     run.reach(f"before_{intent.operation}")
-    if (now() - intent.sent_at).total_seconds() > settings.KMES_LEASE_SECONDS / 2:
+    if not is_fresh(intent):
         # This process stood still since it announced the call. Others may have taken the job over and
         # waited the quarantine out; only a call made at once keeps what the announcement promises.
         raise LeaseLost(_("The worker stood still for too long and stops."))

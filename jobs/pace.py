@@ -17,9 +17,14 @@ from kmes.core.clock import now
 MARGIN_SECONDS = 0.25
 
 
+def is_paced(vault: KeyVault) -> bool:
+    """Return whether the vault has Azure's limit; custom endpoints have none unless told."""
+    return vault.credential.cloud != CloudName.CUSTOM or bool(settings.KMES_PACE_CUSTOM_ENDPOINTS)
+
+
 def reserve(vault: KeyVault) -> float:
     """Reserve one change in the vault. Return for how many seconds to wait before it is made."""
-    if vault.credential.cloud == CloudName.CUSTOM and not settings.KMES_PACE_CUSTOM_ENDPOINTS:
+    if not is_paced(vault):
         return 0.0
     moment = now().timestamp()
     with transaction.atomic():

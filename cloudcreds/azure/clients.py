@@ -16,6 +16,8 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from azure.core.pipeline.transport import RequestsTransport
 from azure.identity import ClientSecretCredential
@@ -113,14 +115,21 @@ def open_key_clients(access: CredentialAccess, vault_url: str) -> KeyClients:
         if access.cloud == Cloud.CUSTOM:
             # A custom host can't match the challenge's resource; Azure's own always must.
             options["verify_challenge_resource"] = False
-        # One transport for both: they take turns within a job, and one TLS connection is enough.
-        transport = RequestsTransport(**_transport_options(options))
+        # One transport for both: they take turns within a job, and one TLS connection is enough. The
+        # environment's proxies are read here once and not before every request.
+        transport = RequestsTransport(**_transport_options(options), use_env_settings=False)
+        options["proxies"] = _proxies(vault_url)
         return KeyClients(
             read=KeyClient(vault_url, credential, transport=transport, retry_total=3, **options),
             mutate=KeyClient(vault_url, credential, transport=transport, retry_total=0, **options),
         )
 
     return _keep(("keys", vault_url, *_identity(access)), make)
+
+
+def _proxies(url: str) -> dict[str, str]:
+    """Return the proxies that the environment names for this address (HTTPS_PROXY, NO_PROXY)."""
+    return {} if proxy_bypass(urlsplit(url).hostname or "") else getproxies()
 
 
 def _transport_options(options: dict[str, Any]) -> dict[str, Any]:

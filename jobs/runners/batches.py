@@ -14,6 +14,8 @@ from jobs.pace import seconds_for
 
 # Keys wrapped ahead of their import: blobs of a large job must not pile up in memory.
 BATCH = 25
+# Imports announced in one transaction where no pace has to be kept between them.
+WINDOW = 5
 
 
 def batched(targets: list[JobTarget]) -> Iterator[list[JobTarget]]:

@@ -23,12 +23,13 @@ from cloudcreds.azure.gateway import KeyVaultGateway
 from cloudcreds.azure.types import KekPublicKey, VaultKey, VersionInfo
 from hsm.services import designated_device
 from jobs.choices import IntentState, KekState, StepState, TargetState
-from jobs.context import Cancelled, JobRun, WaitUntil
-from jobs.intents import announce, announce_anew, announced, open_intents, resolve, wait_for_quarantine
+from jobs.context import JobRun, WaitUntil
+from jobs.intents import announce_all, announced, is_fresh, open_intents, resolve, wait_for_quarantine
 from jobs.keks import discard_kek, obtain_kek
 from jobs.lifecycle import LeaseLost
 from jobs.models import EphemeralKek, Intent, JobTarget
-from jobs.runners.batches import Progress, batched
+from jobs.pace import is_paced
+from jobs.runners.batches import WINDOW, Progress, batched
 from jobs.wording import WORDING
 from keygroups import lifecycle as key_lifecycle
 from keygroups.choices import VersionState
@@ -224,46 +225,79 @@ def _wrap(run: JobRun, kek: KekPublicKey, batch: list[JobTarget]) -> dict[int, b
 def _import_all(
     run: JobRun, gateway: KeyVaultGateway, group: KeyGroup, batch: list[JobTarget], blobs: dict[int, bytes]
 ) -> str:
-    """Import the keys of a batch in order. Return the version imported last, "" for none.
-
-    The result of one import and the intent of the next go into one transaction.
-    """
+    """Import the keys of a batch in order. Return the version imported last, "" for none."""
     todo = [target for target in batch if target.pk in blobs]
     progress = Progress(run)
     with run.write():
         run.begin("import_key", progress.text())
-        intent = announce(run, "import", key=todo[0].key) if todo else None
+    size = 1 if is_paced(group.vault) else WINDOW
     newest = ""
-    for target, following in zip(todo, [*todo[1:], None], strict=True):
-        if intent is None:
-            break
-        _await_place(run, group, intent)
-        bundle = _import_one(run, gateway, group, target, blobs.pop(target.pk), intent)
-        with run.write():
-            if bundle is not None:
-                newest = bundle.version
-                resolve(intent, IntentState.OK, kid=bundle.kid)
-                _record(run, target.key, bundle, target=target)
-                run.say(WORDING["synchronize"].one_done(target.key.name))
-                progress.advance()
-            intent = announce(run, "import", key=following.key) if following else None
+    while todo:
+        window, todo = todo[:size], todo[size:]
+        made, unsent = _import_window(run, gateway, group, window, blobs, progress)
+        newest, todo = made or newest, unsent + todo
     with run.write():
         run.end("import_key", progress.text())
     return newest
 
 
-def _await_place(run: JobRun, group: KeyGroup, intent: Intent) -> None:
-    """Let other jobs go first and keep the vault's pace; an announced call that isn't made is taken back."""
+def _import_window(
+    run: JobRun,
+    gateway: KeyVaultGateway,
+    group: KeyGroup,
+    window: list[JobTarget],
+    blobs: dict[int, bytes],
+    progress: Progress,
+) -> tuple[str, list[JobTarget]]:
+    """Announce some imports in one transaction, make them in order, and write their results in another.
+
+    Each is announced before it is made, so a crash in between leaves what any crash leaves: pending
+    intents, which the next run resolves by looking. Where the vault is so slow that an announcement
+    would grow old, the rest of the window is taken back.
+
+    Returns the version imported last ("" for none), and the keys whose import was taken back.
+    """
+    run.let_others()
+    run.keep_pace(group.vault)
+    with run.write():
+        intents = announce_all(run, "import", [target.key for target in window])
+    waiting = list(zip(window, intents, strict=True))
+    done: list[tuple[JobTarget, Intent, VaultKey]] = []
     try:
-        run.let_others()
-        waited = run.keep_pace(group.vault)
-    except (Cancelled, WaitUntil):
-        with run.write():
-            resolve(intent, IntentState.VOID)
+        while waiting and is_fresh(waiting[0][1]):
+            run.checkpoint()
+            target, intent = waiting.pop(0)
+            bundle = _import_one(run, gateway, group, target, blobs.pop(target.pk), intent)
+            if bundle is not None:
+                done.append((target, intent, bundle))
+    except LeaseLost:
         raise
-    if waited:
-        with run.write():
-            announce_anew(intent)
+    except Exception:
+        _write_results(run, done, waiting, progress)
+        raise
+    _write_results(run, done, waiting, progress)
+    return done[-1][2].version if done else "", [target for target, _intent in waiting]
+
+
+def _write_results(
+    run: JobRun,
+    done: list[tuple[JobTarget, Intent, VaultKey]],
+    unsent: list[tuple[JobTarget, Intent]],
+    progress: Progress,
+) -> None:
+    """Write down what came of a window: imported keys, and announced calls that were not made."""
+    with run.write():
+        pushing = CloudVersion.objects.filter(
+            key__in=[target.key_id for target, _intent, _bundle in done], state=VersionState.PUSHING
+        )
+        versions = {version.key_id: version for version in pushing}
+        for target, intent, bundle in done:
+            resolve(intent, IntentState.OK, kid=bundle.kid)
+            _record(run, target.key, bundle, target=target, version=versions.get(target.key_id))
+            run.say(WORDING["synchronize"].one_done(target.key.name))
+            progress.advance()
+        for _target, intent in unsent:
+            resolve(intent, IntentState.VOID)
 
 
 def _import_one(
@@ -306,9 +340,11 @@ def _import_one(
     return bundle
 
 
-def _record(run: JobRun, key: Key, bundle: VaultKey, *, target: JobTarget | None = None) -> None:
+def _record(
+    run: JobRun, key: Key, bundle: VaultKey, *, target: JobTarget | None = None, version: CloudVersion | None = None
+) -> None:
     """Record a version that the vault holds. Call inside ``run.write()``."""
-    version = CloudVersion.objects.filter(key=key, state=VersionState.PUSHING).first()
+    version = version or CloudVersion.objects.filter(key=key, state=VersionState.PUSHING).first()
     if version is None:
         version = key_lifecycle.begin_push(key=key)
     key_lifecycle.record_pushed(
