@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from functools import cached_property
 
 from django.conf import settings
 from django.db import transaction
@@ -26,8 +25,8 @@ from hsm.device import Device, get_device
 from jobs import lifecycle, pace
 from jobs.choices import JobKind, JobState, StepState, TargetState
 from jobs.models import Job, JobMessage, JobStep, JobTarget
-from jobs.opening import subject_of
-from keygroups.models import Key
+from jobs.opening import send_hint, subject_of
+from keygroups.models import Key, KeyGroup
 from kmes.core import failpoints
 from kmes.core.actor import Actor, Trigger
 from kmes.core.clock import now
@@ -56,6 +55,10 @@ class WaitUntil(KmesError):
         self.counts_as_failure = counts_as_failure
 
 
+class GiveWay(WaitUntil):
+    """Other jobs wait for this worker: the whole job queues up behind them."""
+
+
 class JobRun:
     """One run of one job under one claim."""
 
@@ -65,10 +68,33 @@ class JobRun:
         self.actor = Actor(job.actor_name, Trigger(job.trigger), job.requested_by_id)
         self._rows: list[Draft] = []
         self._gateways: dict[object, KeyVaultGateway] = {}
+        # The key group the run is at; a job on several turns from one to the next.
+        self._group = job.group
+        self._part = ""
         self._ordinal = job.steps.count()
         self._begun = time.monotonic()
         # Whether stopping on request is still safe and useful; cleaning up switches it off.
         self.may_cancel = True
+
+    # --- groups ----------------------------------------------------------------------------
+    @contextmanager
+    def on(self, group: KeyGroup) -> Iterator[bool]:
+        """Work on one of the job's key groups: hold its Azure key, and speak of it in steps and log rows.
+
+        Yields False when another job holds that Azure key.
+        """
+        before = self.job.azure_lock
+        is_held = group.azure_lock == before or lifecycle.hold(self.held, group.azure_lock)
+        if is_held and group.azure_lock != before:
+            self.job.azure_lock = group.azure_lock
+            if (waiting := lifecycle.next_in_line(before)) is not None:
+                send_hint(waiting)
+        if self.job.group_id is None:
+            self._group, self._part = group, group.name
+        try:
+            yield is_held
+        finally:
+            self._group, self._part = self.job.group, ""
 
     # --- writing ---------------------------------------------------------------------------
     @contextmanager
@@ -101,7 +127,7 @@ class JobRun:
         severity: Severity | None = None,
     ) -> None:
         """Queue a log row about this job for the next write."""
-        subject = subject_of(self.job, key, version)
+        subject = subject_of(self.job, key, version, group=self._group)
         if vault:
             subject = Subject(**{**subject.__dict__, "vault": vault})
         self._rows.append(
@@ -131,7 +157,7 @@ class JobRun:
         step, made = JobStep.objects.get_or_create(
             job=self.job,
             name=name,
-            subject="",
+            subject=self._part,
             defaults={"ordinal": self._ordinal, "started_at": now(), "detail": detail},
         )
         if not made:
@@ -140,7 +166,9 @@ class JobRun:
 
     def end(self, name: str, detail: str = "", state: StepState = StepState.DONE) -> None:
         """Show a step as over. Call inside ``write()``."""
-        JobStep.objects.filter(job=self.job, name=name).update(state=state, finished_at=now(), detail=detail[:2000])
+        JobStep.objects.filter(job=self.job, name=name, subject=self._part).update(
+            state=state, finished_at=now(), detail=detail[:2000]
+        )
 
     @contextmanager
     def step(self, name: str, detail: str = "") -> Iterator[None]:
@@ -156,7 +184,8 @@ class JobRun:
 
     def show_progress(self, name: str, detail: str) -> None:
         """Show how far a running step is. Call inside ``write()``."""
-        JobStep.objects.filter(job=self.job, name=name, state=StepState.RUNNING).update(detail=detail)
+        steps = JobStep.objects.filter(job=self.job, name=name, subject=self._part, state=StepState.RUNNING)
+        steps.update(detail=detail)
 
     def reach(self, moment: str) -> None:
         """Name a moment between two effects, for the fault tests."""
@@ -217,7 +246,7 @@ class JobRun:
         """Give the worker away after a while when other jobs wait for one.
 
         Raises:
-            WaitUntil: others wait; this job queues up behind them.
+            GiveWay: others wait; this job queues up behind them.
 
         """
         if time.monotonic() - self._begun < settings.KMES_TURN_SECONDS:
@@ -226,7 +255,7 @@ class JobRun:
         if self.job.azure_lock:
             waiting = waiting.exclude(azure_lock=self.job.azure_lock)
         if waiting.exists():
-            raise WaitUntil(_("its next turn: other jobs go first"), seconds=0)
+            raise GiveWay(_("its next turn: other jobs go first"), seconds=0)
         self._begun = time.monotonic()
 
     # --- the device ------------------------------------------------------------------------
@@ -249,12 +278,11 @@ class JobRun:
         with self.write():
             self.say(_("Waiting %(seconds)d s: %(reason)s") % {"seconds": round(seconds), "reason": reason})
 
-    @cached_property
-    def recorder(self) -> LogRecorder:
-        """Return the recorder whose rows go out with this run's writes."""
+    def _recorder(self) -> LogRecorder:
+        """Return a recorder whose rows go out with this run's writes."""
         return LogRecorder(
             actor=self.actor,
-            subject=subject_of(self.job),
+            subject=subject_of(self.job, group=self._group),
             job_id=self.job.pk,
             job_code=self.job.code,
             sink=self.log_call,
@@ -267,7 +295,7 @@ class JobRun:
             DeviceError: the device can't open the secret.
 
         """
-        slot = vault.pk if vault else None
+        slot = (vault.pk if vault else None, self._group.pk if self._group else None)
         if slot not in self._gateways:
             credential = vault.credential if vault else self.job.credential
             if credential is None:
@@ -275,7 +303,7 @@ class JobRun:
             self._gateways[slot] = open_gateway(
                 open_access(credential),
                 vault.url if vault else "",
-                recorder=self.recorder,
+                recorder=self._recorder(),
                 patience=Patience(should_stop=self.is_stopping, on_wait=self._on_wait, sleep=time.sleep),
             )
         return self._gateways[slot]

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from jobs.choices import JobKind, JobState
 from jobs.models import Job
-from jobs.progress import label_of_step
+from jobs.progress import label_of
 from jobs.selectors import JobView
 
 # Codes of failures that the credential's page helps with (``cloudcreds.azure.errors``).
@@ -51,7 +51,7 @@ def explain_failure(view: JobView) -> Failure | None:
         return None
     why = []
     if view.failed_step is not None:
-        why.append(_("It stopped at the step “%(step)s”.") % {"step": label_of_step(view.failed_step.name)})
+        why.append(_("It stopped at the step “%(step)s”.") % {"step": label_of(view.failed_step)})
     status = view.why.http_status if view.why else None
     if view.why is not None:
         answered = _("Azure answered %(status)s") % {"status": status} if status else _("Azure was asked")

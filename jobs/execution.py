@@ -51,7 +51,7 @@ def execute(job_id: UUID, *, owner: str) -> UUID | None:
         # Nothing can be written now: the lease runs out, and another run begins with a look.
         logger.exception("%s stops: the database failed", job)
         return None
-    return lifecycle.next_in_line(job)
+    return lifecycle.next_in_line(job.azure_lock)
 
 
 def _run(run: JobRun) -> None:

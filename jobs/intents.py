@@ -54,7 +54,8 @@ def resolve(intent: Intent, state: IntentState, *, kid: str = "") -> None:
 
 def is_fresh(intent: Intent) -> bool:
     """Return whether the announcement is young enough for its call to be made still."""
-    return (now() - intent.sent_at).total_seconds() <= settings.KMES_LEASE_SECONDS / 2
+    age = (now() - intent.sent_at).total_seconds()
+    return age <= float(settings.KMES_LEASE_SECONDS) / 2
 
 
 @contextmanager

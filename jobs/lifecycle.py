@@ -15,7 +15,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
-from django.db.models import F, Q
+from django.db.models import Case, F, Q, Value, When
 
 from jobs.choices import FINAL_STATES, JobState
 from jobs.models import Job
@@ -66,6 +66,23 @@ def claim(job_id: UUID, *, owner: str) -> Claim | None:
         return None
     Job.objects.filter(pk=job_id, started_at__isnull=True).update(started_at=moment)
     return Claim(job_id, Job.objects.values_list("fence", flat=True).get(pk=job_id), owner)
+
+
+def hold(held: Claim, azure_lock: str) -> bool:
+    """Hold another Azure key instead of the one held so far. False: another job works on it; nothing changed.
+
+    Raises:
+        LeaseLost: the job was taken over or ended.
+
+    """
+    try:
+        with transaction.atomic():
+            kept = Job.objects.filter(_held(held)).update(azure_lock=azure_lock)
+    except IntegrityError:
+        return False
+    if not kept:
+        raise LeaseLost("The job was taken over by another worker.")
+    return True
 
 
 def _held(held: Claim) -> Q:
@@ -162,16 +179,18 @@ def release(held: Claim, *, run_after: datetime, waiting_for: str, count_failure
         run_after=run_after,
         waiting_for=waiting_for[:200],
         failures=F("failures") + (1 if count_failure else 0),
+        # A job on several key groups begins with whichever is free then.
+        azure_lock=Case(When(group__isnull=True, then=Value("")), default=F("azure_lock")),
     )
     if not released:
         raise LeaseLost("The job was taken over by another worker.")
 
 
-def next_in_line(job: Job) -> UUID | None:
-    """Return the oldest queued job that waits for the Azure key this one held."""
-    if not job.azure_lock:
+def next_in_line(azure_lock: str) -> UUID | None:
+    """Return the oldest queued job that waits for an Azure key that is free now."""
+    if not azure_lock:
         return None
-    waiting = Job.objects.filter(azure_lock=job.azure_lock, state=JobState.QUEUED, run_after__lte=now())
+    waiting = Job.objects.filter(azure_lock=azure_lock, state=JobState.QUEUED, run_after__lte=now())
     return waiting.order_by("run_after").values_list("pk", flat=True).first()
 
 

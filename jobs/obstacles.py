@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from jobs.choices import JobKind, JobState
 from jobs.models import Job, JobTarget
 from jobs.retry import RETRYABLE_STATES
-from jobs.selectors import OPEN_STATES
+from jobs.selectors import OPEN_STATES, about_group
 from keygroups.choices import GroupCloudState, KeyState, VersionState
 from keygroups.lifecycle import LIVE_STATES
 from keygroups.models import CloudVersion, Key, KeyGroup
@@ -53,7 +53,8 @@ def situation_of_group(group: KeyGroup) -> GroupSituation:
         .annotate(is_held=Exists(held))
         .aggregate(present=Count("pk"), unpushed=Count("pk", filter=Q(is_held=False)))
     )
-    busy = Job.objects.filter(group=group, state__in=OPEN_STATES).exclude(azure_lock="").order_by("created_at").first()
+    holding = Job.objects.filter(about_group(group.pk), state__in=OPEN_STATES).exclude(kind=JobKind.CREATE)
+    busy = holding.exclude(kind=JobKind.DESTROY).order_by("created_at").first()
     situation = GroupSituation(busy, counts["present"], counts["unpushed"])
     group.__dict__["_situation"] = situation
     return situation
@@ -65,8 +66,8 @@ def situation_of_key(key: Key) -> KeySituation:
     if isinstance(known, KeySituation):
         return known
     own = JobTarget.objects.filter(job=OuterRef("pk"), key=key)
-    in_the_way = Q(Exists(own)) | Q(kind__in=WHOLE_KEY_KINDS)
-    busy = Job.objects.filter(in_the_way, group_id=key.group_id, state__in=OPEN_STATES).order_by("created_at").first()
+    in_the_way = Q(Exists(own)) | Q(kind__in=WHOLE_KEY_KINDS, group_id=key.group_id)
+    busy = Job.objects.filter(in_the_way, state__in=OPEN_STATES).order_by("created_at").first()
     situation = KeySituation(busy, living_version(key))
     key.__dict__["_situation"] = situation
     return situation

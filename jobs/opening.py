@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
@@ -27,6 +28,7 @@ class Request:
 
     kind: JobKind
     subject: str
+    # None for a job on keys of several groups: its runner turns to one after the other.
     group: KeyGroup | None = None
     credential: CloudCredential | None = None
     keys: Sequence[Key] = ()
@@ -36,11 +38,11 @@ class Request:
     retry_of: Job | None = None
 
 
-def send_hint(job: Job) -> None:
+def send_hint(job_id: UUID) -> None:
     """Tell the workers after commit that a job is due."""
     from jobs.tasks import run_job  # noqa: PLC0415 - tasks import the runners, which import this module
 
-    run_job.hint_on_commit(job.pk)
+    run_job.hint_on_commit(job_id)
 
 
 def open_job(request: Request, *, actor: Actor, idempotency_key: str, before: Callable[[], None] | None = None) -> Job:
@@ -81,7 +83,7 @@ def open_job(request: Request, *, actor: Actor, idempotency_key: str, before: Ca
                 job_id=job.pk,
                 job_code=job.code,
             )
-            send_hint(job)
+            send_hint(job.pk)
             return job
     except IntegrityError:
         # Two requests with one key at the same moment: the second gets the first one's job.
@@ -91,14 +93,15 @@ def open_job(request: Request, *, actor: Actor, idempotency_key: str, before: Ca
         return existing
 
 
-def subject_of(job: Job, key: Key | None = None, version: str = "") -> Subject:
-    """Return the plain labels a log row about this job carries."""
-    group = job.group
+def subject_of(job: Job, key: Key | None = None, version: str = "", *, group: KeyGroup | None = None) -> Subject:
+    """Return the plain labels a log row about this job carries; ``group`` is the one it is at now."""
+    group = group or job.group
+    credential = job.credential or (group.credential if group else None)
     return Subject(
-        credential_id=str(job.credential_id or ""),
-        credential=job.credential.name if job.credential else "",
+        credential_id=str(credential.pk) if credential else "",
+        credential=credential.name if credential else "",
         vault=group.vault.name if group else "",
-        group_id=str(job.group_id or ""),
+        group_id=str(group.pk) if group else "",
         group=group.name if group else "",
         key_id=str(key.pk) if key else "",
         key=key.name if key else "",

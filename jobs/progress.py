@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from jobs.choices import FINAL_STATES, JobKind, JobState
+from jobs.models import Job, JobStep
 from kmes.core.clock import now
 
 STEP_LABELS: dict[str, str | Promise] = {
@@ -56,14 +57,27 @@ def label_of_step(name: str) -> str:
     return str(STEP_LABELS.get(name) or name.replace("_", " ").capitalize())
 
 
-def describe_progress(*, kind: str, state: str, begun: int, done: int) -> str:
+def label_of(step: JobStep) -> str:
+    """Return what a step of a job is called: with the key group where it is done once per group."""
+    label = label_of_step(step.name)
+    return f"{label} · {step.subject}" if step.subject else label
+
+
+def describe_progress(job: Job, *, begun: int, done: int) -> str:
     """Return "3 of 7 steps"; a finished job counts the steps it had, a queued one has none."""
-    total = begun if state in FINAL_STATES else max(begun, STEPS_OF_KIND.get(kind, begun))
-    if state == JobState.QUEUED and not begun:
+    total = begun if job.state in FINAL_STATES else max(begun, _steps_of(job, begun))
+    if job.state == JobState.QUEUED and not begun:
         return ""
     if not total:
         return ""
     return ngettext("%(done)d of %(total)d step", "%(done)d of %(total)d steps", total) % {"done": done, "total": total}
+
+
+def _steps_of(job: Job, begun: int) -> int:
+    steps = STEPS_OF_KIND.get(job.kind, begun)
+    # A push to several key groups goes through all but the last step once per group.
+    groups = job.params.get("groups", 1)
+    return (steps - 1) * groups + 1 if groups > 1 else steps
 
 
 def describe_duration(started_at: datetime | None, finished_at: datetime | None) -> str:

@@ -8,11 +8,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Case, Count, IntegerField, OuterRef, Q, QuerySet, Subquery, Value, When
+from django.db.models import Case, Count, Exists, IntegerField, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.db.models.functions import Coalesce
 
 from jobs.choices import JobState, StepState
-from jobs.models import Job, JobMessage, JobStep
+from jobs.models import Job, JobMessage, JobStep, JobTarget
 from logging_reports.choices import Service, Severity
 from logging_reports.models import LogEntry
 
@@ -105,7 +105,7 @@ def list_jobs(wanted: JobFilter) -> QuerySet[Job]:
     if wanted.state:
         jobs = jobs.filter(state=wanted.state)
     if wanted.group:
-        jobs = jobs.filter(group_id=wanted.group)
+        jobs = jobs.filter(about_group(wanted.group))
     if wanted.key:
         jobs = jobs.filter(pk__in=Job.objects.filter(targets__key_id=wanted.key).values("pk"))
     if wanted.since:
@@ -122,6 +122,12 @@ def list_jobs(wanted: JobFilter) -> QuerySet[Job]:
             | Q(group__name__icontains=wanted.text)
         )
     return jobs.order_by("-created_at", "-pk")
+
+
+def about_group(group_id: UUID) -> Q:
+    """Match the jobs on a key group: its own, and those on several groups with a key of it."""
+    among_others = JobTarget.objects.filter(job=OuterRef("pk"), key__group=group_id)
+    return Q(group_id=group_id) | Q(Exists(among_others), group__isnull=True)
 
 
 def _in_tab(tab: str, user_id: int | None) -> Q:

@@ -70,7 +70,7 @@ def request_create_keys(
 def request_synchronize(
     *, keys: Sequence[Key], actor: Actor, idempotency_key: str = "", retry_of: Job | None = None
 ) -> Job:
-    """Ask for keys of one group to be pushed to its vault.
+    """Ask for keys to be pushed to the vaults of their groups, in one job.
 
     Raises:
         ConflictError: a key is destroyed, in the vault already, or being pushed by another job.
@@ -80,21 +80,35 @@ def request_synchronize(
     _require_device()
     if not keys:
         raise ConflictError(_("There is no key to synchronize."), _("Create a key in the group first."))
-    group = keys[0].group
-    if any(key.group_id != group.pk for key in keys):
-        raise InputError(_("The keys belong to different key groups."), _("Synchronize one key group at a time."))
-    _refuse_deleted_group(group)
+    groups = {key.group_id: key.group for key in keys}
+    for group in groups.values():
+        _refuse_deleted_group(group)
     ordered = sorted(keys, key=lambda key: (key.created_at, key.name))
-    subject = ordered[0].name if len(ordered) == 1 else ngettext("%d key", "%d keys", len(ordered)) % len(ordered)
+    only = keys[0].group if len(groups) == 1 else None
 
     def begin() -> None:
         for key in ordered:
             key_lifecycle.begin_push(key=key)
 
     request = Request(
-        JobKind.SYNCHRONIZE, subject, group=group, keys=ordered, azure_lock=group.azure_lock, retry_of=retry_of
+        JobKind.SYNCHRONIZE,
+        _name_keys(ordered),
+        group=only,
+        keys=ordered,
+        params={} if only else {"groups": len(groups)},
+        azure_lock=only.azure_lock if only else "",
+        retry_of=retry_of,
     )
     return open_job(request, actor=actor, idempotency_key=idempotency_key, before=begin)
+
+
+def _name_keys(keys: Sequence[Key]) -> str:
+    """Return what a job on these keys is about: the key's name, or how many there are."""
+    if len(keys) == 1:
+        return keys[0].name
+    text = ngettext("%d key", "%d keys", len(keys)) % len(keys)
+    groups = len({key.group_id for key in keys})
+    return text if groups == 1 else _("%(keys)s in %(count)d key groups") % {"keys": text, "count": groups}
 
 
 def keys_to_synchronize(group: KeyGroup) -> list[Key]:
@@ -260,8 +274,8 @@ def request_destroy(
             raise ConflictError(_("Key “%(key)s” was destroyed already.") % {"key": key.name})
     if not keys:
         raise ConflictError(_("There is no key to destroy."))
-    subject = keys[0].name if len(keys) == 1 else ngettext("%d key", "%d keys", len(keys)) % len(keys)
-    request = Request(JobKind.DESTROY, subject, group=keys[0].group, keys=keys, retry_of=retry_of)
+    only = keys[0].group if len({key.group_id for key in keys}) == 1 else None
+    request = Request(JobKind.DESTROY, _name_keys(keys), group=only, keys=keys, retry_of=retry_of)
     return open_job(request, actor=actor, idempotency_key=idempotency_key)
 
 
@@ -331,6 +345,6 @@ def request_cancel(*, job: Job, actor: Actor) -> Job:
             job_code=job.code,
         )
         if event == "job.cancel_requested":
-            send_hint(job)
+            send_hint(job.pk)
     job.refresh_from_db()
     return job

@@ -77,7 +77,7 @@ class JobTable(ConsoleTable):
 
     def render_progress(self, record: Any) -> str:
         """Show steps done of steps known; never a percentage."""
-        text = describe_progress(kind=record.kind, state=record.state, begun=record.steps_begun, done=record.steps_done)
+        text = describe_progress(record, begun=record.steps_begun, done=record.steps_done)
         if record.step_now and record.state == "running":
             return f"{label_of_step(record.step_now)}, {text}"
         return text or EMPTY

@@ -17,7 +17,7 @@ from jobs.choices import FINAL_STATES, STATE_COLOURS
 from jobs.ending import explain_failure
 from jobs.filters import JobFilterForm
 from jobs.models import Job
-from jobs.progress import describe_duration, describe_progress, label_of_step
+from jobs.progress import describe_duration, describe_progress, label_of, label_of_step
 from jobs.selectors import LOG_TAIL, LOG_UPDATE, JobView
 from jobs.tables import TRIGGER_LABELS, JobTable
 from kmes.accounts.rights import Right
@@ -91,7 +91,7 @@ def show_drawer(request: HttpRequest) -> HttpResponse:
 
 
 def _progress(job: Any) -> str:
-    text = describe_progress(kind=job.kind, state=job.state, begun=job.steps_begun, done=job.steps_done)
+    text = describe_progress(job, begun=job.steps_begun, done=job.steps_done)
     if job.step_now and job.state == "running":
         return f"{label_of_step(job.step_now)}, {text}"
     return text
@@ -138,10 +138,10 @@ def _job_context(request: HttpRequest, view: JobView, *, shown: int) -> dict[str
         "items": [(submenu, item) for submenu, item in items if item.name != "open"],
         "state_colour": STATE_COLOURS.get(job.state, "neutral"),
         "failure": explain_failure(view),
-        "steps": [(step, label_of_step(step.name), STATE_COLOURS.get(step.state, "neutral")) for step in view.steps],
+        "steps": [(step, label_of(step), STATE_COLOURS.get(step.state, "neutral")) for step in view.steps],
         "targets": [(target, STATE_COLOURS.get(target.state, "neutral")) for target in view.targets],
-        "progress": describe_progress(kind=job.kind, state=job.state, begun=len(view.steps), done=view.steps_done),
-        "step_now": label_of_step(view.running_step.name) if view.running_step else "",
+        "progress": describe_progress(job, begun=len(view.steps), done=view.steps_done),
+        "step_now": label_of(view.running_step) if view.running_step else "",
         "duration": describe_duration(job.started_at, job.finished_at),
         "trigger": TRIGGER_LABELS.get(job.trigger, job.trigger),  # type: ignore[call-overload]
     }

@@ -11,11 +11,17 @@ from jobs.choices import TargetState
 from jobs.context import JobRun
 from jobs.models import JobTarget
 from jobs.pace import seconds_for
+from keygroups.models import KeyGroup
 
 # Keys wrapped ahead of their import: blobs of a large job must not pile up in memory.
 BATCH = 25
 # Imports announced in one transaction where no pace has to be kept between them.
 WINDOW = 5
+
+
+def pending_in(run: JobRun, group: KeyGroup) -> list[JobTarget]:
+    """Return the job's pending targets in one of its groups, in order."""
+    return [target for target in run.pending_targets() if target.key.group_id == group.pk]
 
 
 def batched(targets: list[JobTarget]) -> Iterator[list[JobTarget]]:
@@ -25,11 +31,11 @@ def batched(targets: list[JobTarget]) -> Iterator[list[JobTarget]]:
 
 
 class Progress:
-    """Counts a job's imported keys and shows them, once a second at most."""
+    """Counts the imported keys of one of a job's groups and shows them, once a second at most."""
 
-    def __init__(self, run: JobRun) -> None:
+    def __init__(self, run: JobRun, group: KeyGroup) -> None:
         self._run = run
-        states = list(run.job.targets.values_list("state", flat=True))
+        states = list(run.job.targets.filter(key__group=group).values_list("state", flat=True))
         self._total, self._done = len(states), states.count(TargetState.DONE)
         self._left = states.count(TargetState.PENDING)
         self._shown_at = time.monotonic()

@@ -12,11 +12,11 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(120)]
 
 def test_a_blind_repeat_is_caught(world, monkeypatch, settings):
     """Without a look at the vault and without the quarantine, a late import makes a second version."""
-    from jobs.runners import push
+    from jobs.runners import preflight
 
     with pytest.MonkeyPatch.context() as defect:
-        defect.setattr(push, "_find_ours", lambda *_arguments: [])
-        defect.setattr(push, "wait_for_quarantine", lambda _intents: None)
+        defect.setattr(preflight, "_find_ours", lambda *_arguments: [])
+        defect.setattr(preflight, "wait_for_quarantine", lambda _intents: None)
         found = hold(world, Case("push one", "timeout, lands", "import_key"), monkeypatch, settings)
     assert any(sentence.startswith(("I1", "I2")) for sentence in found), found
 

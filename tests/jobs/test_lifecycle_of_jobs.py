@@ -68,7 +68,7 @@ def test_two_jobs_on_one_azure_key_do_not_run_at_once(job):
     assert (other.state, other.waiting_for) == ("queued", "another job on the same Azure key")
     lifecycle.finish(held, "succeeded")
     job.refresh_from_db()
-    assert lifecycle.next_in_line(job) == other.pk
+    assert lifecycle.next_in_line(job.azure_lock) == other.pk
     assert lifecycle.claim(other.pk, owner="b") is not None
 
 

@@ -240,14 +240,16 @@ def test_a_form_s_key_names_only_its_own_users_job(client, people, group, device
     assert Job.objects.count() == 1
 
 
-def test_keys_of_two_groups_are_refused(pages, group, device):
+def test_keys_of_two_groups_are_pushed_by_one_job(pages, group, device):
     other = KeyGroup.objects.create(
         name="other", key_spec="P-256", credential=group.credential, vault=group.vault, azure_name="other"
     )
     query = f"key={make_key(group).pk}&key={make_key(other).pk}"
-    answer = pages.post(f"/jobs/start/synchronize/?{query}")
-    assert answer.status_code == 422
-    assert "different key groups" in body(answer)
+    assert pages.post(f"/jobs/start/synchronize/?{query}").status_code == 302
+    job = Job.objects.get()
+    assert (job.group, job.subject) == (None, "2 keys in 2 key groups")
+    assert "2 keys in 2 key groups" in body(pages.get(job.get_absolute_url()))
+    assert str(job) in body(pages.get(f"/jobs/?group={other.pk}"))
 
 
 def test_a_group_whose_keys_are_all_pushed_offers_no_button(pages, group, device):

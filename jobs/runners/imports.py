@@ -1,0 +1,181 @@
+"""Imports of wrapped keys: announced before they are made, recorded after, a few at a time.
+
+Owns what one import means here: its intent, its call, the comparison of public keys, its record.
+"""
+
+from __future__ import annotations
+
+from django.utils.translation import gettext as _
+
+from cloudcreds.azure.errors import AzureError, AzureErrorKind
+from cloudcreds.azure.gateway import KeyVaultGateway
+from cloudcreds.azure.types import VaultKey
+from jobs.choices import IntentState, TargetState
+from jobs.context import JobRun
+from jobs.intents import announce_all, announced, is_fresh, resolve
+from jobs.lifecycle import LeaseLost
+from jobs.models import Intent, JobTarget
+from jobs.pace import is_paced
+from jobs.runners.batches import WINDOW, Progress
+from jobs.wording import WORDING
+from keygroups import lifecycle as key_lifecycle
+from keygroups.choices import VersionState
+from keygroups.models import CloudVersion, Key, KeyGroup
+from keygroups.rotation import expiry
+from kmes.core.clock import now
+from kmes.core.errors import KmesError
+from logging_reports.choices import Severity
+
+# What one key's import may be refused for without the next key meeting the same.
+SINGLE_KEY_KINDS = frozenset({AzureErrorKind.REFUSED_INPUT})
+
+
+def import_all(
+    run: JobRun, gateway: KeyVaultGateway, group: KeyGroup, batch: list[JobTarget], blobs: dict[int, bytes]
+) -> str:
+    """Import the keys of a batch in order. Return the version imported last, "" for none."""
+    todo = [target for target in batch if target.pk in blobs]
+    progress = Progress(run, group)
+    with run.write():
+        run.begin("import_key", progress.text())
+    size = 1 if is_paced(group.vault) else WINDOW
+    newest = ""
+    while todo:
+        window, todo = todo[:size], todo[size:]
+        made, unsent = _import_window(run, gateway, group, window, blobs, progress)
+        newest, todo = made or newest, unsent + todo
+    with run.write():
+        run.end("import_key", progress.text())
+    return newest
+
+
+def _import_window(
+    run: JobRun,
+    gateway: KeyVaultGateway,
+    group: KeyGroup,
+    window: list[JobTarget],
+    blobs: dict[int, bytes],
+    progress: Progress,
+) -> tuple[str, list[JobTarget]]:
+    """Announce some imports in one transaction, make them in order, and write their results in another.
+
+    Each is announced before it is made, so a crash in between leaves what any crash leaves: pending
+    intents, which the next run resolves by looking. Where the vault is so slow that an announcement
+    would grow old, the rest of the window is taken back.
+
+    Returns the version imported last ("" for none), and the keys whose import was taken back.
+    """
+    run.let_others()
+    run.keep_pace(group.vault)
+    with run.write():
+        intents = announce_all(run, "import", [target.key for target in window])
+    waiting = list(zip(window, intents, strict=True))
+    done: list[tuple[JobTarget, Intent, VaultKey]] = []
+    try:
+        while waiting and is_fresh(waiting[0][1]):
+            run.checkpoint()
+            target, intent = waiting.pop(0)
+            bundle = _import_one(run, gateway, group, target, blobs.pop(target.pk), intent)
+            if bundle is not None:
+                done.append((target, intent, bundle))
+    except LeaseLost:
+        raise
+    except Exception:
+        _write_results(run, done, waiting, progress)
+        raise
+    _write_results(run, done, waiting, progress)
+    return done[-1][2].version if done else "", [target for target, _intent in waiting]
+
+
+def _write_results(
+    run: JobRun,
+    done: list[tuple[JobTarget, Intent, VaultKey]],
+    unsent: list[tuple[JobTarget, Intent]],
+    progress: Progress,
+) -> None:
+    """Write down what came of a window: imported keys, and announced calls that were not made."""
+    with run.write():
+        pushing = CloudVersion.objects.filter(
+            key__in=[target.key_id for target, _intent, _bundle in done], state=VersionState.PUSHING
+        )
+        versions = {version.key_id: version for version in pushing}
+        for target, intent, bundle in done:
+            resolve(intent, IntentState.OK, kid=bundle.kid)
+            record_version(run, target.key, bundle, target=target, version=versions.get(target.key_id))
+            run.say(WORDING["synchronize"].one_done(target.key.name))
+            progress.advance()
+        for _target, intent in unsent:
+            resolve(intent, IntentState.VOID)
+
+
+def _import_one(
+    run: JobRun, gateway: KeyVaultGateway, group: KeyGroup, target: JobTarget, blob: bytes, intent: Intent
+) -> VaultKey | None:
+    """Make the announced import. Return the new version; None when this key alone was refused."""
+    key = target.key
+    try:
+        with announced(run, intent):
+            bundle = gateway.import_byok(
+                group.azure_name,
+                spec=key.spec,
+                blob=blob,
+                key_ops=group.azure_operations,
+                enabled=group.enabled_on_push,
+                expires_on=expiry(now(), group.valid_for, group.valid_unit) if group.valid_for else None,
+                tags={
+                    **group.tags,
+                    "kmes-key": str(key.pk),
+                    "kmes-spki": key.thumbprint,
+                    "kmes-job": run.job.code,
+                    "kmes-app": "kmes",
+                },
+            )
+    except AzureError as error:
+        if error.kind not in SINGLE_KEY_KINDS:
+            raise
+        fail_target(run, target, error)
+        return None
+    if bundle.public_spki != bytes(key.public_spki):
+        with run.write():
+            resolve(intent, IntentState.OK, kid=bundle.kid)
+        gateway.update_version(group.azure_name, bundle.version, enabled=False)
+        raise KmesError(
+            _("The vault's public key of %(kid)s is not the one of key “%(key)s”; the version was disabled.")
+            % {"kid": bundle.kid, "key": key.name},
+            _("Run the device's self-test and look into the vault before you try again."),
+            code="verify_failed",
+        )
+    return bundle
+
+
+def record_version(
+    run: JobRun, key: Key, bundle: VaultKey, *, target: JobTarget | None = None, version: CloudVersion | None = None
+) -> None:
+    """Record a version that the vault holds. Call inside ``run.write()``."""
+    version = version or CloudVersion.objects.filter(key=key, state=VersionState.PUSHING).first()
+    if version is None:
+        version = key_lifecycle.begin_push(key=key)
+    key_lifecycle.record_pushed(
+        version=version,
+        azure_version=bundle.version,
+        kid=bundle.kid,
+        pushed_at=now(),
+        enabled=bundle.enabled,
+        expires_at=bundle.expires_on,
+    )
+    for mine in [target] if target else run.job.targets.filter(key=key, state=TargetState.PENDING):
+        run.settle(mine, TargetState.DONE, bundle.kid)
+    run.log(
+        "azure.import_verified",
+        _("The public key of %(kid)s is the one of key %(key)s") % {"kid": bundle.kid, "key": key.name},
+        key=key,
+        version=bundle.version,
+    )
+
+
+def fail_target(run: JobRun, target: JobTarget, error: KmesError) -> None:
+    """Record that one key of a push failed, and say why."""
+    with run.write():
+        run.settle(target, TargetState.FAILED, str(error))
+        key_lifecycle.fail_push(key=target.key)
+        run.say(WORDING["synchronize"].one_failed(target.key.name, str(error)), Severity.ERROR)

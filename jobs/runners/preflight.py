@@ -1,0 +1,126 @@
+"""Look before acting: what the vault holds already is adopted, what may still arrive is waited for.
+
+The first step of each push. Changes nothing in the vault but doubles, which it disables.
+"""
+
+from __future__ import annotations
+
+from django.utils.translation import gettext as _
+
+from cloudcreds.azure.gateway import KeyVaultGateway
+from cloudcreds.azure.types import VaultKey, VersionInfo
+from hsm.services import designated_device
+from jobs.choices import IntentState
+from jobs.context import JobRun
+from jobs.intents import open_intents, resolve, wait_for_quarantine
+from jobs.models import Intent
+from jobs.runners.batches import pending_in
+from jobs.runners.imports import record_version
+from keygroups.models import Key, KeyGroup
+from kmes.core.errors import ConflictError, DeviceError
+
+
+def look_first(run: JobRun, group: KeyGroup) -> None:
+    """Check the device, ask the vault what it holds, and settle what earlier runs left unresolved.
+
+    Raises:
+        DeviceError: this worker's device is not the designated one.
+        ConflictError: the Azure key is deleted but recoverable.
+        WaitUntil: an earlier call may still take effect.
+
+    """
+    with run.step("preflight"):
+        _check_device(run)
+        gateway = run.gateway(group.vault)
+        gateway.get_token()
+        versions = gateway.list_versions(group.azure_name)
+        if not versions and gateway.get_deleted(group.azure_name) is not None:
+            raise ConflictError(
+                _("The Azure key “%(key)s” is deleted but recoverable, so its name can't be used.")
+                % {"key": group.azure_name},
+                _("Recover it (Cloud > Recover) or purge it (Cloud > Purge) first."),
+            )
+        vault = group.vault
+        run.log(
+            "azure.vault_looked_up",
+            _("Vault %(vault)s: tier %(tier)s, recovery level %(level)s, %(count)d version(s) of %(key)s")
+            % {
+                "vault": vault.name,
+                "tier": vault.get_tier_display(),
+                "level": vault.recovery_level or "not known yet",
+                "count": len(versions),
+                "key": group.azure_name,
+            },
+        )
+        _settle_earlier_calls(run, gateway, group, versions)
+
+
+def _check_device(run: JobRun) -> None:
+    """Refuse a device other than the designated one (KMES.md, "Push")."""
+    here, chosen = run.device().identity(), designated_device()
+    if here.serial != chosen.serial:
+        raise DeviceError(
+            _("This worker's device (%(here)s) is not the designated one (%(chosen)s).")
+            % {"here": here.serial, "chosen": chosen.serial},
+            _("Designate it in Administration > Configuration > HSM Protected Key Options, or start a worker there."),
+            code="not_designated",
+        )
+
+
+def _settle_earlier_calls(run: JobRun, gateway: KeyVaultGateway, group: KeyGroup, versions: list[VersionInfo]) -> None:
+    """Adopt what earlier runs brought into the vault; wait while a lost call may still land."""
+    intents = open_intents(run)
+    known = set(group.cloud_versions.exclude(azure_version="").values_list("azure_version", flat=True))
+    strangers = [version for version in versions if version.version not in known]
+    for key in _keys_to_find(run, group, intents):
+        found = _find_ours(gateway, group, strangers, key)
+        if found:
+            _adopt(run, gateway, group, key, found, intents)
+    still_open = [intent for intent in intents if intent.state in {IntentState.PENDING, IntentState.UNKNOWN}]
+    wait_for_quarantine(still_open)
+    if still_open:
+        with run.write():
+            for intent in still_open:
+                resolve(intent, IntentState.VOID)
+
+
+def _keys_to_find(run: JobRun, group: KeyGroup, intents: list[Intent]) -> list[Key]:
+    """Return the keys that may be in the vault without a record here, in the order of their import."""
+    keys = {intent.key_id: intent.key for intent in intents if intent.key is not None}
+    keys.update({target.key_id: target.key for target in pending_in(run, group)})
+    return [key for key in keys.values() if key is not None]
+
+
+def _find_ours(gateway: KeyVaultGateway, group: KeyGroup, strangers: list[VersionInfo], key: Key) -> list[VaultKey]:
+    """Return the unrecorded versions that hold this key, oldest first; the public key decides."""
+    found = []
+    for version in strangers:
+        tag = version.tags.get("kmes-key", "")
+        if tag and tag != str(key.pk):
+            continue
+        bundle = gateway.get_key(group.azure_name, version.version)
+        if bundle is not None and bundle.public_spki == bytes(key.public_spki):
+            found.append(bundle)
+    return found
+
+
+def _adopt(
+    run: JobRun, gateway: KeyVaultGateway, group: KeyGroup, key: Key, found: list[VaultKey], intents: list[Intent]
+) -> None:
+    """Record a version the vault got from an earlier run; disable older doubles of it."""
+    *doubles, newest = found
+    for double in doubles:
+        gateway.update_version(group.azure_name, double.version, enabled=False)
+    mine = [intent for intent in intents if intent.key_id == key.pk]
+    with run.write():
+        for double in doubles:
+            run.log(
+                "azure.duplicate_version",
+                _("%(kid)s holds key %(key)s a second time; it was disabled") % {"kid": double.kid, "key": key.name},
+                key=key,
+                version=double.version,
+            )
+        for intent in mine:
+            resolve(intent, IntentState.ADOPTED, kid=newest.kid)
+        record_version(run, key, newest)
+        run.say(_("Found HSM protected key %(key)s in the vault already") % {"key": key.name})
