@@ -8,7 +8,7 @@ the device or Azure is asked.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 
@@ -148,7 +148,13 @@ class JobRun:
 
     def say(self, text: str, severity: Severity = Severity.INFO) -> None:
         """Add a line to the job's log. Call it inside ``write()``."""
-        JobMessage.objects.create(job=self.job, at=now(), severity=severity, text=text)
+        self.say_all([text], severity)
+
+    def say_all(self, lines: Sequence[str], severity: Severity = Severity.INFO) -> None:
+        """Add several lines to the job's log. Call it inside ``write()``."""
+        JobMessage.objects.bulk_create(
+            JobMessage(job=self.job, at=now(), severity=severity, text=line) for line in lines
+        )
 
     # --- steps -----------------------------------------------------------------------------
     def begin(self, name: str, detail: str = "") -> None:
@@ -204,8 +210,13 @@ class JobRun:
 
     def settle(self, target: JobTarget, state: TargetState, detail: str = "") -> None:
         """Record how one key went. Call inside ``write()``."""
-        JobTarget.objects.filter(pk=target.pk).update(state=state, detail=detail)
-        target.state = state
+        self.settle_all([(target, detail)], state)
+
+    def settle_all(self, targets: Sequence[tuple[JobTarget, str]], state: TargetState) -> None:
+        """Record that some keys, each with its detail, went alike. Call inside ``write()``."""
+        for target, detail in targets:
+            target.state, target.detail = state, detail
+        JobTarget.objects.bulk_update([target for target, _detail in targets], ["state", "detail"])
 
     # --- stopping --------------------------------------------------------------------------
     def checkpoint(self) -> None:

@@ -48,8 +48,14 @@ def announce_all(run: JobRun, operation: str, keys: Sequence[Key | None]) -> lis
 
 def resolve(intent: Intent, state: IntentState, *, kid: str = "") -> None:
     """Write down what became of a call. Call inside ``run.write()``."""
-    Intent.objects.filter(pk=intent.pk).update(state=state, resolved_at=now(), kid=kid)
-    intent.state, intent.kid = state, kid
+    resolve_all([(intent, kid)], state)
+
+
+def resolve_all(intents: Sequence[tuple[Intent, str]], state: IntentState) -> None:
+    """Write down that some calls, each with the key identifier it gave, came out alike. Call inside ``run.write()``."""
+    for intent, kid in intents:
+        intent.state, intent.kid, intent.resolved_at = state, kid, now()
+    Intent.objects.bulk_update([intent for intent, _kid in intents], ["state", "kid", "resolved_at"])
 
 
 def is_fresh(intent: Intent) -> bool:

@@ -6,6 +6,8 @@ another state changes nothing and raises ``ConflictError``. Runs inside the call
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import IntegrityError, transaction
@@ -20,7 +22,10 @@ from kmes.core.errors import ConflictError
 # Where a version may go from where. Purged, missing and failed versions end; the key may then
 # be pushed anew, which makes a new row.
 VERSION_MOVES: dict[str, frozenset[str]] = {
-    VersionState.PUSHING: frozenset({VersionState.ACTIVE, VersionState.DISABLED, VersionState.FAILED}),
+    # Superseded at once: one of several that arrived together, not the newest.
+    VersionState.PUSHING: frozenset(
+        {VersionState.ACTIVE, VersionState.SUPERSEDED, VersionState.DISABLED, VersionState.FAILED}
+    ),
     VersionState.ACTIVE: frozenset(
         {
             VersionState.SUPERSEDED,
@@ -80,18 +85,18 @@ def _move(version: CloudVersion, target: str, **values: object) -> None:
         state=target, updated_at=now(), **values
     ):
         version.refresh_from_db(fields=["state"])
-        raise ConflictError(
-            _("The version of key “%(key)s” is %(state)s and can't become %(target)s.")
-            % {
-                "key": version.key.name,
-                "state": version.get_state_display(),
-                "target": VersionState(target).label,
-            },
-            _("Reload the page and look at its state."),
-        )
+        raise _refusal(version, target)
     version.state = target
     for name, value in values.items():
         setattr(version, name, value)
+
+
+def _refusal(version: CloudVersion, target: str) -> ConflictError:
+    return ConflictError(
+        _("The version of key “%(key)s” is %(state)s and can't become %(target)s.")
+        % {"key": version.key.name, "state": version.get_state_display(), "target": VersionState(target).label},
+        _("Reload the page and look at its state."),
+    )
 
 
 def begin_push(*, key: Key) -> CloudVersion:
@@ -139,35 +144,66 @@ def _hold_place(group: KeyGroup) -> None:
         )
 
 
-def record_pushed(
-    *,
-    version: CloudVersion,
-    azure_version: str,
-    kid: str,
-    pushed_at: datetime,
-    enabled: bool,
-    expires_at: datetime | None = None,
-) -> None:
-    """Record that the vault holds the version and that it is the newest one: it becomes active.
+@dataclass(frozen=True)
+class Pushed:
+    """What the vault says of a version that was pushed."""
 
-    The group's former active version becomes superseded in the same transaction.
+    version: CloudVersion
+    azure_version: str
+    kid: str
+    pushed_at: datetime
+    enabled: bool
+    expires_at: datetime | None = None
+
+
+def record_pushed(pushed: Sequence[Pushed]) -> None:
+    """Record that the vault holds these versions of one group, oldest first: the last one becomes active.
+
+    Those before it, and the group's former active version, become superseded in the same transaction.
+    The number of queries doesn't grow with the number of versions.
+
+    Raises:
+        ConflictError: a version is no longer on its way; nothing is recorded.
+
     """
+    if not pushed:
+        return
+    group_id, *others = {each.version.group_id for each in pushed}
+    if others:
+        message = "versions of several groups are recorded group by group"
+        raise ValueError(message)
     with transaction.atomic():
-        CloudVersion.objects.filter(group=version.group_id, state=VersionState.ACTIVE).exclude(pk=version.pk).update(
-            state=VersionState.SUPERSEDED, updated_at=now()
-        )
-        _move(
-            version,
-            VersionState.ACTIVE if enabled else VersionState.DISABLED,
-            azure_version=azure_version,
-            kid=kid,
-            pushed_at=pushed_at,
-            enabled=enabled,
-            expires_at=expires_at,
-        )
-        KeyGroup.objects.filter(pk=version.group_id).exclude(cloud_state=GroupCloudState.LIVE).update(
+        mine = [each.version.pk for each in pushed]
+        former = CloudVersion.objects.filter(group=group_id, state=VersionState.ACTIVE).exclude(pk__in=mine)
+        former.update(state=VersionState.SUPERSEDED, updated_at=now())
+        for target in (VersionState.SUPERSEDED, VersionState.DISABLED, VersionState.ACTIVE):
+            _move_pushed([each for each in pushed if _state_after(each, pushed[-1]) == target], target)
+        KeyGroup.objects.filter(pk=group_id).exclude(cloud_state=GroupCloudState.LIVE).update(
             cloud_state=GroupCloudState.LIVE, deleted_in_cloud_at=None, scheduled_purge_at=None, updated_at=now()
         )
+
+
+def _state_after(each: Pushed, newest: Pushed) -> VersionState:
+    if not each.enabled:
+        return VersionState.DISABLED
+    return VersionState.ACTIVE if each is newest else VersionState.SUPERSEDED
+
+
+def _move_pushed(pushed: Sequence[Pushed], target: VersionState) -> None:
+    """Move pushing versions to what they are in the vault, with what it says of them."""
+    if not pushed:
+        return
+    rows = CloudVersion.objects.filter(pk__in=[each.version.pk for each in pushed])
+    if rows.filter(state__in=_sources(target)).update(state=target, updated_at=now()) != len(pushed):
+        barred = rows.exclude(state=target).select_related("key").first()
+        raise _refusal(barred or pushed[0].version, target)
+    for each in pushed:
+        version = each.version
+        version.state, version.azure_version, version.kid = target, each.azure_version, each.kid
+        version.pushed_at, version.enabled, version.expires_at = each.pushed_at, each.enabled, each.expires_at
+    CloudVersion.objects.bulk_update(
+        [each.version for each in pushed], ["azure_version", "kid", "pushed_at", "enabled", "expires_at"]
+    )
 
 
 def fail_push(*, key: Key) -> None:

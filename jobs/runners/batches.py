@@ -16,7 +16,7 @@ from keygroups.models import KeyGroup
 # Keys wrapped ahead of their import: blobs of a large job must not pile up in memory.
 BATCH = 25
 # Imports announced in one transaction where no pace has to be kept between them.
-WINDOW = 5
+WINDOW = 10
 
 
 def pending_in(run: JobRun, group: KeyGroup) -> list[JobTarget]:
@@ -40,9 +40,9 @@ class Progress:
         self._left = states.count(TargetState.PENDING)
         self._shown_at = time.monotonic()
 
-    def advance(self) -> None:
-        """Count one more key. Call inside ``run.write()``."""
-        self._done, self._left = self._done + 1, self._left - 1
+    def advance(self, count: int) -> None:
+        """Count some more keys. Call inside ``run.write()``."""
+        self._done, self._left = self._done + count, self._left - count
         if time.monotonic() - self._shown_at >= 1:
             self._shown_at = time.monotonic()
             self._run.show_progress("import_key", self.text())

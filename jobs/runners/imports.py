@@ -5,6 +5,8 @@ Owns what one import means here: its intent, its call, the comparison of public 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from django.utils.translation import gettext as _
 
 from cloudcreds.azure.errors import AzureError, AzureErrorKind
@@ -12,7 +14,7 @@ from cloudcreds.azure.gateway import KeyVaultGateway
 from cloudcreds.azure.types import VaultKey
 from jobs.choices import IntentState, TargetState
 from jobs.context import JobRun
-from jobs.intents import announce_all, announced, is_fresh, resolve
+from jobs.intents import announce_all, announced, is_fresh, resolve, resolve_all
 from jobs.lifecycle import LeaseLost
 from jobs.models import Intent, JobTarget
 from jobs.pace import is_paced
@@ -95,17 +97,12 @@ def _write_results(
 ) -> None:
     """Write down what came of a window: imported keys, and announced calls that were not made."""
     with run.write():
-        pushing = CloudVersion.objects.filter(
-            key__in=[target.key_id for target, _intent, _bundle in done], state=VersionState.PUSHING
-        )
-        versions = {version.key_id: version for version in pushing}
-        for target, intent, bundle in done:
-            resolve(intent, IntentState.OK, kid=bundle.kid)
-            record_version(run, target.key, bundle, target=target, version=versions.get(target.key_id))
-            run.say(WORDING["synchronize"].one_done(target.key.name))
-            progress.advance()
-        for _target, intent in unsent:
-            resolve(intent, IntentState.VOID)
+        resolve_all([(intent, bundle.kid) for _target, intent, bundle in done], IntentState.OK)
+        record_versions(run, [(target.key, bundle) for target, _intent, bundle in done])
+        run.settle_all([(target, bundle.kid) for target, _intent, bundle in done], TargetState.DONE)
+        run.say_all([WORDING["synchronize"].one_done(target.key.name) for target, _intent, _bundle in done])
+        progress.advance(len(done))
+        resolve_all([(intent, "") for _target, intent in unsent], IntentState.VOID)
 
 
 def _import_one(
@@ -148,29 +145,27 @@ def _import_one(
     return bundle
 
 
-def record_version(
-    run: JobRun, key: Key, bundle: VaultKey, *, target: JobTarget | None = None, version: CloudVersion | None = None
-) -> None:
-    """Record a version that the vault holds. Call inside ``run.write()``."""
-    version = version or CloudVersion.objects.filter(key=key, state=VersionState.PUSHING).first()
-    if version is None:
-        version = key_lifecycle.begin_push(key=key)
+def record_versions(run: JobRun, found: Sequence[tuple[Key, VaultKey]]) -> None:
+    """Record versions of one group that the vault holds, oldest first. Call inside ``run.write()``."""
+    keys = {key.pk: key for key, _bundle in found}
+    pushing = CloudVersion.objects.filter(key__in=keys, state=VersionState.PUSHING)
+    versions = {version.key_id: version for version in pushing}
+    for key in keys.values():
+        if key.pk not in versions:
+            versions[key.pk] = key_lifecycle.begin_push(key=key)
     key_lifecycle.record_pushed(
-        version=version,
-        azure_version=bundle.version,
-        kid=bundle.kid,
-        pushed_at=now(),
-        enabled=bundle.enabled,
-        expires_at=bundle.expires_on,
+        [
+            key_lifecycle.Pushed(versions[key.pk], bundle.version, bundle.kid, now(), bundle.enabled, bundle.expires_on)
+            for key, bundle in found
+        ]
     )
-    for mine in [target] if target else run.job.targets.filter(key=key, state=TargetState.PENDING):
-        run.settle(mine, TargetState.DONE, bundle.kid)
-    run.log(
-        "azure.import_verified",
-        _("The public key of %(kid)s is the one of key %(key)s") % {"kid": bundle.kid, "key": key.name},
-        key=key,
-        version=bundle.version,
-    )
+    for key, bundle in found:
+        run.log(
+            "azure.import_verified",
+            _("The public key of %(kid)s is the one of key %(key)s") % {"kid": bundle.kid, "key": key.name},
+            key=key,
+            version=bundle.version,
+        )
 
 
 def fail_target(run: JobRun, target: JobTarget, error: KmesError) -> None:

@@ -10,12 +10,12 @@ from django.utils.translation import gettext as _
 from cloudcreds.azure.gateway import KeyVaultGateway
 from cloudcreds.azure.types import VaultKey, VersionInfo
 from hsm.services import designated_device
-from jobs.choices import IntentState
+from jobs.choices import IntentState, TargetState
 from jobs.context import JobRun
-from jobs.intents import open_intents, resolve, wait_for_quarantine
+from jobs.intents import open_intents, resolve_all, wait_for_quarantine
 from jobs.models import Intent
 from jobs.runners.batches import pending_in
-from jobs.runners.imports import record_version
+from jobs.runners.imports import record_versions
 from keygroups.models import Key, KeyGroup
 from kmes.core.errors import ConflictError, DeviceError
 
@@ -80,8 +80,7 @@ def _settle_earlier_calls(run: JobRun, gateway: KeyVaultGateway, group: KeyGroup
     wait_for_quarantine(still_open)
     if still_open:
         with run.write():
-            for intent in still_open:
-                resolve(intent, IntentState.VOID)
+            resolve_all([(intent, "") for intent in still_open], IntentState.VOID)
 
 
 def _keys_to_find(run: JobRun, group: KeyGroup, intents: list[Intent]) -> list[Key]:
@@ -120,7 +119,9 @@ def _adopt(
                 key=key,
                 version=double.version,
             )
-        for intent in mine:
-            resolve(intent, IntentState.ADOPTED, kid=newest.kid)
-        record_version(run, key, newest)
+        resolve_all([(intent, newest.kid) for intent in mine], IntentState.ADOPTED)
+        record_versions(run, [(key, newest)])
+        run.settle_all(
+            [(target, newest.kid) for target in run.pending_targets() if target.key_id == key.pk], TargetState.DONE
+        )
         run.say(_("Found HSM protected key %(key)s in the vault already") % {"key": key.name})

@@ -81,9 +81,7 @@ def push(key, *, enabled=True, at=None):
     version = lifecycle.begin_push(key=key)
     azure_version = hashlib.md5(key.name.encode()).hexdigest()  # noqa: S324 - only looks like Azure's
     kid = f"{key.group.vault.url}/keys/{key.group.azure_name}/{azure_version}"
-    lifecycle.record_pushed(
-        version=version, azure_version=azure_version, kid=kid, pushed_at=at or now(), enabled=enabled
-    )
+    lifecycle.record_pushed([lifecycle.Pushed(version, azure_version, kid, at or now(), enabled)])
     version.refresh_from_db()
     return version
 

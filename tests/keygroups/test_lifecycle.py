@@ -13,7 +13,8 @@ pytestmark = pytest.mark.django_db
 
 # The table as DESIGN section 4 means it, written anew: from where to where.
 MOVES = {
-    "pushing": {"active", "disabled", "failed"},
+    # Superseded: one of several that arrived together.
+    "pushing": {"active", "superseded", "disabled", "failed"},
     "active": {"superseded", "disabled", "soft_deleted", "purged", "missing"},
     "superseded": {"active", "disabled", "soft_deleted", "purged", "missing"},
     "disabled": {"active", "superseded", "soft_deleted", "purged", "missing"},
@@ -76,6 +77,35 @@ def test_the_newest_push_is_the_only_active_one(lifecycle, group) -> None:
     assert states(group) == {"a": "superseded", "b": "superseded", "c": "active"}
     group.refresh_from_db()
     assert group.cloud_state == "live"
+
+
+def test_of_several_that_arrive_together_the_last_is_active(lifecycle, group) -> None:
+    from kmes.core.clock import now
+
+    push(make_key(group, "a"))
+    arrived = [lifecycle.begin_push(key=make_key(group, name)) for name in ("b", "c", "d")]
+    at = now()
+    lifecycle.record_pushed(
+        [
+            lifecycle.Pushed(version, f"v{number}", f"kid/v{number}", at + timedelta(seconds=number), number != 1)
+            for number, version in enumerate(arrived)
+        ]
+    )
+    assert states(group) == {"a": "superseded", "b": "superseded", "c": "disabled", "d": "active"}
+    assert [version.azure_version for version in group.cloud_versions.order_by("pushed_at")[1:]] == ["v0", "v1", "v2"]
+
+
+def test_when_one_of_several_is_not_on_its_way_none_is_recorded(lifecycle, group) -> None:
+    from kmes.core.clock import now
+    from kmes.core.errors import ConflictError
+
+    gone, here = (lifecycle.begin_push(key=make_key(group, name)) for name in ("gone", "here"))
+    lifecycle.fail_push(key=gone.key)
+    with pytest.raises(ConflictError, match="gone"):
+        lifecycle.record_pushed(
+            [lifecycle.Pushed(version, "v", "kid/v", now(), enabled=True) for version in (gone, here)]
+        )
+    assert states(group) == {"gone": "failed", "here": "pushing"}
 
 
 def test_a_version_pushed_switched_off_is_disabled_and_can_be_switched_on(lifecycle, group) -> None:

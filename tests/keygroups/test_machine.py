@@ -88,7 +88,7 @@ class Life(RuleBasedStateMachine):
         if version.state == "pushing" and self.group.cloud_state != "soft_deleted":
             self._attempt(
                 lambda: lifecycle.record_pushed(
-                    version=version, azure_version=name, kid=f"kid/{name}", pushed_at=self.at, enabled=enabled
+                    [lifecycle.Pushed(version, name, f"kid/{name}", self.at, enabled=enabled)]
                 )
             )
 
