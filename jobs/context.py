@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
@@ -67,6 +67,7 @@ class JobRun:
         self.held = held
         self.actor = Actor(job.actor_name, Trigger(job.trigger), job.requested_by_id)
         self._rows: list[Draft] = []
+        self._over: list[tuple[str, str, str, datetime]] = []
         self._gateways: dict[object, KeyVaultGateway] = {}
         # The key group the run is at; a job on several turns from one to the next.
         self._group = job.group
@@ -106,6 +107,7 @@ class JobRun:
 
         """
         with lifecycle.fenced(self.held):
+            self._show_ends()
             yield
             # Last, so that the head of the log's chain is locked as briefly as possible.
             self._flush()
@@ -170,11 +172,17 @@ class JobRun:
             self._ordinal -= 1
             JobStep.objects.filter(pk=step.pk).update(state=StepState.RUNNING, finished_at=None, detail=detail)
 
-    def end(self, name: str, detail: str = "", state: StepState = StepState.DONE) -> None:
-        """Show a step as over. Call inside ``write()``."""
-        JobStep.objects.filter(job=self.job, name=name, subject=self._part).update(
-            state=state, finished_at=now(), detail=detail[:2000]
-        )
+    def end(self, name: str, detail: str = "") -> None:
+        """Call a step over. The page shows it with the next write, which comes at once or ends the job."""
+        self._over.append((name, self._part, detail[:2000], now()))
+
+    def _show_ends(self) -> None:
+        ended = list(self._over)
+        for name, part, detail, moment in ended:
+            steps = JobStep.objects.filter(job=self.job, name=name, subject=part)
+            steps.update(state=StepState.DONE, finished_at=moment, detail=detail)
+        # Forgotten only when the transaction stands, as with the log's rows.
+        transaction.on_commit(lambda: self._over.__delitem__(slice(len(ended))))
 
     @contextmanager
     def step(self, name: str, detail: str = "") -> Iterator[None]:
@@ -185,8 +193,7 @@ class JobRun:
         self.reach(f"before_{name}")
         yield
         self.reach(f"after_{name}")
-        with self.write():
-            self.end(name, detail)
+        self.end(name, detail)
 
     def show_progress(self, name: str, detail: str) -> None:
         """Show how far a running step is. Call inside ``write()``."""

@@ -16,6 +16,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.db.models import Case, F, Q, Value, When
+from django.db.models.functions import Coalesce
 
 from jobs.choices import FINAL_STATES, JobState
 from jobs.models import Job
@@ -58,13 +59,13 @@ def claim(job_id: UUID, *, owner: str) -> Claim | None:
                 lease_owner=owner,
                 lease_until=_lease_end(),
                 waiting_for="",
+                started_at=Coalesce("started_at", Value(moment)),
             )
     except IntegrityError:
         Job.objects.filter(pk=job_id, state=JobState.QUEUED).update(waiting_for="another job on the same Azure key")
         return None
     if not won:
         return None
-    Job.objects.filter(pk=job_id, started_at__isnull=True).update(started_at=moment)
     return Claim(job_id, Job.objects.values_list("fence", flat=True).get(pk=job_id), owner)
 
 

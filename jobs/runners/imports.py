@@ -46,8 +46,7 @@ def import_all(
         window, todo = todo[:size], todo[size:]
         made, unsent = _import_window(run, gateway, group, window, blobs, progress)
         newest, todo = made or newest, unsent + todo
-    with run.write():
-        run.end("import_key", progress.text())
+    run.end("import_key", progress.text())
     return newest
 
 

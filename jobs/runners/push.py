@@ -25,7 +25,7 @@ from django.utils.translation import gettext as _
 from cloudcreds.azure.byok import build_transfer_blob
 from cloudcreds.azure.gateway import KeyVaultGateway
 from cloudcreds.azure.types import KekPublicKey
-from jobs.choices import KekState, StepState
+from jobs.choices import KekState
 from jobs.context import Cancelled, GiveWay, JobRun, WaitUntil
 from jobs.keks import discard_kek, obtain_kek
 from jobs.lifecycle import LeaseLost
@@ -126,10 +126,10 @@ def _wrap_and_import(run: JobRun, group: KeyGroup) -> None:
         run.begin("verify_import")
     if newest:
         _verify_current(run, gateway, group, newest)
+    run.end("verify_import")
     with run.write():
-        run.end("verify_import")
         run.begin("record_version")
-        run.end("record_version")
+    run.end("record_version")
 
 
 def _wrap(run: JobRun, kek: KekPublicKey, batch: list[JobTarget]) -> dict[int, bytes]:
@@ -186,7 +186,8 @@ def _discard(run: JobRun) -> None:
     with run.write():
         run.begin("discard_kek")
     left = [note for row in rows if (note := discard_kek(run.gateway(row.vault), row))]
-    with run.write():
-        run.end("discard_kek", "; ".join(left), StepState.DONE)
-        for note in left:
-            run.say(_("The ephemeral key is left to the sweep: %(note)s") % {"note": note}, Severity.WARNING)
+    run.end("discard_kek", "; ".join(left))
+    if left:
+        with run.write():
+            for note in left:
+                run.say(_("The ephemeral key is left to the sweep: %(note)s") % {"note": note}, Severity.WARNING)
