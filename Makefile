@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PYTHON := .venv/bin/python
 SETUP := python3 kmes/supervision/setup.py
 .DEFAULT_GOAL := help
-.PHONY: help run test demo bench faults screenshots lint fmt types lock clean
+.PHONY: help run test demo bench faults screenshots lint fmt types lock audit clean
 
 help: ## Say what can be made here
 	@echo "usage: make <target>"
@@ -44,6 +44,10 @@ lock: ## Compile the pinned requirements from pyproject.toml
 	$(LOCK) pyproject.toml -o requirements/base.txt
 	$(LOCK) pyproject.toml --group dev -c requirements/base.txt -o requirements/dev.txt
 	$(LOCK) requirements/node.in -o requirements/node.txt
+
+audit: ## Look all pinned packages up in the public lists of known weaknesses (asks the internet)
+	@$(SETUP) --tests && $(PYTHON) -m pip_audit --strict --disable-pip --progress-spinner off -r requirements/dev.txt \
+		&& npm audit
 
 clean: ## Remove what can be made again (never var/, the state)
 	rm -rf .venv node_modules staticfiles .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
