@@ -72,6 +72,8 @@ _register(
     ("azure.key_imported", Category.IMPORT, _INFO, _("Key imported")),
     ("azure.intent", Category.IMPORT, _INFO, _("Change about to be sent")),
     ("azure.import_verified", Category.VERIFICATION, _INFO, _("Import verified")),
+    ("azure.key_signed", Category.VERIFICATION, _INFO, _("Signature made in the vault")),
+    ("azure.signature_verified", Category.VERIFICATION, _INFO, _("Signature verified here")),
     ("azure.duplicate_version", Category.VERIFICATION, _WARNING, _("Duplicate version found")),
     ("azure.version_updated", Category.VERSION_STATE, _INFO, _("Version updated")),
     ("azure.key_read", Category.VERSION_STATE, _INFO, _("Key read")),
@@ -116,6 +118,8 @@ _register(
     ("job.cancel_requested", Category.JOBS, _INFO, _("Job cancellation requested")),
     ("job.cancelled", Category.JOBS, _WARNING, _("Job cancelled")),
     ("job.retried", Category.JOBS, _INFO, _("Job retried")),
+    ("certification.requested", Category.JOBS, _INFO, _("Self-certification requested")),
+    ("certification.finished", Category.JOBS, _INFO, _("Self-certification finished")),
     ("log.exported", Category.EXPORT, _INFO, _("Log exported")),
 )
 
@@ -128,6 +132,7 @@ _register(
     ("device.returned", Category.DEVICE, _INFO, _("Device returned")),
     ("device.replaced", Category.DEVICE, _ERROR, _("Device replaced")),
     ("device.key_generated", Category.DEVICE, _INFO, _("Key generated in the device")),
+    ("device.report_signed", Category.DEVICE, _INFO, _("Report signed in the device")),
     ("device.secret_opened", Category.DEVICE, _INFO, _("Sealed secret opened")),
 )
 

@@ -1,101 +1,138 @@
-"""The connection test: each permission tried by a call that leaves nothing behind.
+"""The connection test: each permission tried by a call that leaves nothing behind, one result at a time.
 
-Create makes a throw-away RSA-HSM key, which also tells the tier; Import sends a blob that can't be
-valid, so that "refused as input" means "allowed"; Delete and Purge clear the throw-away key.
+Azure checks the permission before it looks for the key, so a call about a key that doesn't exist tells
+"forbidden" from "not found". Create makes a throw-away RSA-HSM key, which also tells tier and recovery
+level; Import sends a blob that can't be valid, so that "refused as input" means "allowed"; Delete and
+Purge clear the throw-away key.
 """
 
 from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from cloudcreds.azure.errors import AzureError, AzureErrorKind
 from cloudcreds.azure.types import KekPublicKey, ProbeResult, has_soft_delete, is_purge_protected
+from hsm.types import KeySpec
 from kmes.core.clock import now
 
 if TYPE_CHECKING:
     from cloudcreds.azure.gateway import AzureGateway
 
 PROBE_BITS = 2048
+NO_VERSION = "0" * 32
+# Answers that come only after the permission was found in order.
+BEHIND_THE_DOOR = (AzureErrorKind.NOT_FOUND, AzureErrorKind.BEING_DELETED, AzureErrorKind.REFUSED_INPUT)
+NO_WAY_IN = frozenset({AzureErrorKind.FIREWALL, AzureErrorKind.UNREACHABLE, AzureErrorKind.REDIRECT_REFUSED})
+VAULT_CHECKS = ("List", "Get", "Create", "Import", "Update", "Delete", "Recover", "Purge", "Sign")
 
 
-def probe(gateway: AzureGateway, prefix: str, *, has_vault: bool) -> list[ProbeResult]:
+def probe(gateway: AzureGateway, prefix: str, *, has_vault: bool) -> Iterator[ProbeResult]:
     """Run the checks in order; after a failed sign-in nothing else is tried."""
     token = _try("Token", gateway.get_token, "signed in")
+    yield token
     if not token.ok:
-        return [token]
-    vaults = _try("Resource Manager", gateway.list_vaults, "vaults can be listed", needed=False)
-    if not has_vault:
-        return [token, vaults]
-    return [token, vaults, *_probe_vault(gateway, f"{prefix}-{secrets.token_hex(6)}")]
+        return
+    yield _try("Resource Manager", gateway.list_vaults, "vaults can be listed", needed=False)
+    if has_vault:
+        yield from _probe_vault(gateway, f"{prefix}-{secrets.token_hex(6)}")
 
 
-def _probe_vault(gateway: AzureGateway, name: str) -> list[ProbeResult]:
-    results = [
-        _try("List", lambda: gateway.list_key_names("kmes-probe"), "keys can be listed"),
-        _try("Get", lambda: gateway.get_key(name), "keys can be read"),
-    ]
+def _probe_vault(gateway: AzureGateway, name: str) -> Iterator[ProbeResult]:
+    listing = _try("List", lambda: gateway.list_key_names("kmes-probe"), "keys can be listed")
+    yield _network(listing)
+    if listing.kind in NO_WAY_IN:
+        yield from (_not_tried(check) for check in VAULT_CHECKS)
+        return
+    yield listing
+    yield _try("Get", lambda: gateway.get_key(name), "keys can be read")
     made: list[KekPublicKey] = []
 
     def create() -> None:
-        made.append(
-            gateway.create_kek(name, PROBE_BITS, expires_on=now() + timedelta(minutes=10), tags={"kmes-app": "probe"})
-        )
+        expires_on = now() + timedelta(minutes=10)
+        made.append(gateway.create_kek(name, PROBE_BITS, expires_on=expires_on, tags={"kmes-app": "probe"}))
 
-    results += [
-        _try("Create", create, "ephemeral keys can be made; the vault is of the Premium tier"),
-        _try("Import", lambda: gateway.import_nonsense(f"{name}-i"), "keys can be imported", allowed_by_refusal=True),
-    ]
-    if not made:
-        return [*results, _not_tried("Delete"), _not_tried("Purge")]
-    level = made[0].recovery_level
-    results.append(_try("Delete", lambda: gateway.delete_key(name), "keys can be deleted"))
-    results.append(_purge(gateway, name, level))
-    results.append(ProbeResult("Recovery", ok=True, text=_recovery_text(level, made[0].recoverable_days)))
-    return results
+    created = _try("Create", create, "ephemeral keys can be made")
+    yield created
+    with gateway.expecting(*BEHIND_THE_DOOR):
+        yield from _probe_changes(gateway, name, made[0] if made else None)
+    yield from _facts(created, made[0] if made else None)
 
 
-def _purge(gateway: AzureGateway, name: str, level: str) -> ProbeResult:
-    if not has_soft_delete(level):
-        return ProbeResult("Purge", ok=None, text="not needed: the vault has no soft-delete")
-    if is_purge_protected(level):
-        return ProbeResult("Purge", ok=None, text="not possible: the vault has purge protection")
+def _probe_changes(gateway: AzureGateway, name: str, key: KekPublicKey | None) -> Iterator[ProbeResult]:
+    """Try what changes a key: on the throw-away key, or where none could be made on a name that nobody has."""
+    level = key.recovery_level if key else ""
+    version = key.version if key else NO_VERSION
+    yield _try("Import", lambda: gateway.import_nonsense(f"{name}-i"), "keys can be imported")
+    yield _try(
+        "Update", lambda: gateway.update_version(name, version, enabled=False), "versions can be disabled and enabled"
+    )
+    yield _try("Delete", lambda: gateway.delete_key(name), "keys can be deleted")
+    yield _try("Recover", lambda: gateway.recover_key(f"{name}-r"), "deleted keys can be recovered", needed=False)
+    if key is not None and not has_soft_delete(level):
+        yield ProbeResult("Purge", ok=None, text="not needed: the vault has no soft-delete", at=_stamp())
+    elif is_purge_protected(level):
+        yield ProbeResult("Purge", ok=None, text="not possible: the vault has purge protection", at=_stamp())
+    else:
+        yield _try("Purge", lambda: gateway.purge_key(name), "deleted keys can be purged")
+    yield _try(
+        "Sign",
+        lambda: gateway.sign(f"{name}-s", NO_VERSION, spec=KeySpec.P_256, message=b"probe"),
+        "keys can sign, which the self-certification asks for",
+        needed=False,
+    )
 
-    def purge() -> None:
-        try:
-            gateway.purge_key(name)
-        except AzureError as error:
-            # Azure still settles the deletion: the permission was checked before that.
-            if error.kind not in {AzureErrorKind.BEING_DELETED, AzureErrorKind.NOT_FOUND}:
-                raise
 
-    return _try("Purge", purge, "deleted keys can be purged")
+def _network(first: ProbeResult) -> ProbeResult:
+    """Tell from the first call to the vault whether network and firewall let it through."""
+    if first.kind in NO_WAY_IN:
+        return ProbeResult("Network", False, first.text, first.remedy, first.duration_ms, first.kind, first.at)
+    return ProbeResult("Network", True, "the vault answers this worker", "", first.duration_ms, "", first.at)
 
 
-def _recovery_text(level: str, days: int | None) -> str:
-    if not has_soft_delete(level):
-        return "soft-delete is off: a deletion is final"
-    protection = "on" if is_purge_protected(level) else "off"
-    return f"soft-delete keeps deleted keys {days or 90} days; purge protection is {protection}"
+def _facts(created: ProbeResult, key: KekPublicKey | None) -> Iterator[ProbeResult]:
+    """Tell what making a key showed of the vault."""
+    if created.kind == AzureErrorKind.STANDARD_VAULT:
+        text, facts = "Standard: it holds no HSM keys", {"tier": "standard"}
+        yield ProbeResult("Tier", False, text, created.remedy, kind=created.kind, at=created.at, facts=facts)
+        return
+    if key is None:
+        yield from (_not_tried(name) for name in ("Tier", "Soft-delete", "Purge protection"))
+        return
+    level, days = key.recovery_level, key.recoverable_days
+    yield ProbeResult("Tier", True, "Premium: it holds HSM keys", at=created.at, facts={"tier": "premium"})
+    soft = f"on: deleted keys are kept {days or 90} days" if has_soft_delete(level) else "off: a deletion is final"
+    facts = {"recovery_level": level, "recoverable_days": days}
+    yield ProbeResult("Soft-delete", True, soft, at=created.at, facts=facts)
+    protection = (
+        "on: nobody can purge before the retention ends, so a deleted name stays taken until then"
+        if is_purge_protected(level)
+        else "off: deleted keys can be purged; some Azure services ask for it to be on"
+    )
+    yield ProbeResult("Purge protection", True, protection, at=created.at)
 
 
 def _not_tried(name: str) -> ProbeResult:
-    return ProbeResult(name, ok=None, text="not tried: no probe key could be made")
+    return ProbeResult(name, ok=None, text="not tried, because of what failed above")
 
 
-def _try(
-    name: str, call: Callable[[], object], good: str, *, needed: bool = True, allowed_by_refusal: bool = False
-) -> ProbeResult:
-    begun = time.monotonic()
+def _stamp() -> str:
+    return now().isoformat(timespec="seconds")
+
+
+def _try(name: str, call: Callable[[], object], good: str, *, needed: bool = True) -> ProbeResult:
+    begun, at = time.monotonic(), _stamp()
     ok: bool | None = True
-    text, remedy = good, ""
+    text, remedy, kind = good, "", ""
     try:
         call()
     except AzureError as error:
-        if not (allowed_by_refusal and error.kind == AzureErrorKind.REFUSED_INPUT):
+        if error.kind == AzureErrorKind.PURGE_PROTECTED:
+            ok, text = None, "not possible: the vault has purge protection"
+        elif name in {"Token", "Resource Manager", "List", "Create"} or error.kind not in BEHIND_THE_DOOR:
             # What only makes the console more comfortable does not fail the test.
-            ok, text, remedy = (False if needed else None), error.what, error.remedy
-    return ProbeResult(name, ok, text, remedy, round((time.monotonic() - begun) * 1000))
+            ok, text, remedy, kind = (False if needed else None), error.what, error.remedy, str(error.kind)
+    return ProbeResult(name, ok, text, remedy, round((time.monotonic() - begun) * 1000), kind, at)

@@ -144,13 +144,32 @@ class VaultInfo:
 
 @dataclass(frozen=True)
 class ProbeResult:
-    """One check of a connection test. ``ok`` None: it could not be tried, and does not count."""
+    """One check of a connection test. ``ok`` None: it could not be tried, and does not count.
+
+    Attributes:
+        kind: the ``AzureErrorKind`` of a failure, "" for none; the guide knows the cure of each.
+        at: when it was tried, as ISO text in UTC.
+        facts: what the check found out about the vault: tier, recovery_level, recoverable_days.
+
+    """
 
     name: str
     ok: bool | None
     text: str
     remedy: str = ""
     duration_ms: int = 0
+    kind: str = ""
+    at: str = ""
+    facts: dict[str, str | int | None] = field(default_factory=dict)
+
+
+def recovery_level_of(info: VaultInfo) -> str:
+    """Return the recovery level that keys of a vault bear, from what Resource Manager says (AZURE.md, 4.2)."""
+    if not info.soft_delete:
+        return "Purgeable"
+    days = info.retention_days or 90
+    level = "Recoverable" if days >= 90 else "CustomizedRecoverable"
+    return level if info.purge_protected else f"{level}+Purgeable"
 
 
 def has_soft_delete(recovery_level: str) -> bool:
