@@ -25,7 +25,7 @@ class CloudCredential(models.Model):
     secret_expires_on = models.DateField(_("Secret expires on"), null=True, blank=True)
     authority_url = models.CharField(_("Authority URL"), max_length=255, blank=True)
     arm_url = models.CharField(_("Resource Manager URL"), max_length=255, blank=True)
-    # What the last connection test found: list of {name, ok, text, remedy, duration_ms}.
+    # What the last connection test found: list of {name, ok, text, remedy, duration_ms, kind, at}.
     last_test = models.JSONField(default=list, blank=True)
     last_test_ok = models.BooleanField(null=True)
     last_tested_at = models.DateTimeField(null=True)
@@ -66,6 +66,10 @@ class KeyVault(models.Model):
     tier = models.CharField(max_length=16, choices=VaultTier, default=VaultTier.UNKNOWN)
     recovery_level = models.CharField(max_length=64, blank=True)
     recoverable_days = models.PositiveSmallIntegerField(null=True)
+    # What the last connection test on this vault found, as on the credential.
+    last_test = models.JSONField(default=list, blank=True)
+    last_test_ok = models.BooleanField(null=True)
+    last_tested_at = models.DateTimeField(null=True)
     seen_at = models.DateTimeField(null=True)
     # When the latest HSM changes were made or will be, in seconds since 1970 (jobs.pace).
     recent_changes = models.JSONField(default=list)

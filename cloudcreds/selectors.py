@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from cloudcreds.models import CloudCredential
+from cloudcreds.activity import Activity, current
+from cloudcreds.cures import Check, checks_of
+from cloudcreds.models import CloudCredential, KeyVault
 from kmes.core.clock import now
 
 EXPIRY_WARNING_DAYS = 30
@@ -40,6 +43,41 @@ class Expiry:
 
     colour: str
     text: str
+
+
+@dataclass(frozen=True)
+class TestView:
+    """A connection test as a page shows it; ``digest`` changes when any of it does.
+
+    ``ok`` is None while nobody tested, or while the test is under way (then ``activity`` says which).
+    """
+
+    ok: bool | None
+    at: datetime | None
+    vault: KeyVault | None
+    checks: list[Check]
+    activity: Activity | None
+    digest: str
+
+
+def view_test(credential: CloudCredential, vaults: list[KeyVault], chosen: str = "") -> TestView:
+    """Return the newest test of the credential, or that of the chosen vault."""
+    vault = next((one for one in vaults if str(one.pk) == chosen and one.last_tested_at), None)
+    # The test writes credential and vault in one moment, which tells on which vault it was.
+    newest = next(
+        (one for one in vaults if one.last_tested_at and one.last_tested_at == credential.last_tested_at), None
+    )
+    row = vault or credential
+    activity = current(credential)
+    seen = f"{row.last_tested_at}|{row.last_test_ok}|{len(row.last_test)}|{activity}"
+    return TestView(
+        row.last_test_ok,
+        row.last_tested_at,
+        vault or newest,
+        checks_of(credential, vault or newest, row.last_test),
+        activity,
+        hashlib.blake2s(seen.encode(), digest_size=8).hexdigest(),
+    )
 
 
 def expiring() -> Q:

@@ -10,9 +10,11 @@ app_name = "cloudcreds"
 urlpatterns = [
     path("", views.list_credentials, name="list"),
     path("add/", views.add_credential, name="add"),
+    path("guide/", views.show_guide, name="guide"),
     path("<uuid:credential_id>/", views.show_credential, name="detail"),
     path("<uuid:credential_id>/actions/", views.show_actions, name="actions"),
     path("<uuid:credential_id>/edit/", views.edit_credential, name="edit"),
     path("<uuid:credential_id>/test/", views.start_test, name="test"),
+    path("<uuid:credential_id>/last-test/", views.show_test, name="last_test"),
     path("<uuid:credential_id>/delete/", views.delete_credential, name="delete"),
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
+from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -25,7 +27,7 @@ from kmes.core.actor import Actor
 from kmes.core.errors import KmesError
 from kmes.ui.access import right_required
 from kmes.ui.actions import menu_for
-from kmes.ui.answers import asks_for_fragment, go_to, render_form
+from kmes.ui.answers import asks_for_fragment, back_to, go_to, render_form
 from kmes.ui.tables import PAGE_SIZE
 
 
@@ -56,14 +58,43 @@ def list_credentials(request: HttpRequest) -> HttpResponse:
 def show_credential(request: HttpRequest, credential_id: UUID) -> HttpResponse:
     """Show a credential's facts, its last test, its vaults and how Azure has to be set up for it."""
     credential = _find(credential_id)
+    vaults = list(credential.vaults.order_by("name"))
+    user: Any = request.user
     context = {
         "credential": credential,
         "expiry": selectors.describe_expiry(credential.secret_expires_on),
-        "vaults": credential.vaults.order_by("name"),
+        "vaults": vaults,
         "groups": credential.groups.order_by("name"),
         "guide": set_up_guide(credential),
+        "test": selectors.view_test(credential, vaults, request.GET.get("vault", "")),
+        "may_test": user.has_right(Right.CREDENTIAL_MANAGE),
     }
     return render(request, "cloudcreds/detail.html", context)
+
+
+@require_safe
+@right_required(Right.CONSOLE_READ)
+def show_test(request: HttpRequest, credential_id: UUID) -> HttpResponse:
+    """Answer the connection test alone, while one runs; 204 when nothing changed."""
+    credential = _find(credential_id)
+    chosen = request.GET.get("vault", "")
+    test = selectors.view_test(credential, list(credential.vaults.order_by("name")), chosen)
+    if test.digest == request.GET.get("seen"):
+        return HttpResponse(status=HTTPStatus.NO_CONTENT)
+    user: Any = request.user
+    context = {"credential": credential, "test": test, "may_test": user.has_right(Right.CREDENTIAL_MANAGE)}
+    return render(request, "cloudcreds/_test.html", context)
+
+
+@require_safe
+@right_required(Right.CONSOLE_READ)
+def show_guide(request: HttpRequest) -> HttpResponse:
+    """Show how Azure has to be set up, with the ids of ``?credential=`` filled in."""
+    chosen = request.GET.get("credential", "")
+    credentials = list(CloudCredential.objects.defer("sealed_secret").order_by("name"))
+    credential = next((one for one in credentials if str(one.pk) == chosen), None)
+    context = {"guide": set_up_guide(credential), "credential": credential, "credentials": credentials}
+    return render(request, "cloudcreds/guide.html", context)
 
 
 @require_safe
@@ -88,8 +119,8 @@ def add_credential(request: HttpRequest) -> HttpResponse:
             form.refuse(error)
         else:
             messages.success(request, _("The credential is stored. Test its connection next."))
-            return go_to(request, credential.get_absolute_url())
-    context = {"form": form, "stand_in_hint": bool(settings.KMES_STAND_IN_URL)}
+            return go_to(request, back_to(request, credential.get_absolute_url()))
+    context = {"form": form, "stand_in_hint": bool(settings.KMES_STAND_IN_URL), "guide": set_up_guide()}
     return render_form(request, "cloudcreds/form.html", context, refused=request.method == "POST")
 
 
@@ -115,8 +146,8 @@ def edit_credential(request: HttpRequest, credential_id: UUID) -> HttpResponse:
             form.refuse(error)
         else:
             messages.success(request, _("The credential is saved."))
-            return go_to(request, credential.get_absolute_url())
-    context = {"form": form, "credential": credential, "differences": changed}
+            return go_to(request, back_to(request, credential.get_absolute_url()))
+    context = {"form": form, "credential": credential, "differences": changed, "guide": set_up_guide(credential)}
     return render_form(request, "cloudcreds/form.html", context, refused=request.method == "POST")
 
 

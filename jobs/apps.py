@@ -10,6 +10,9 @@ class JobsConfig(AppConfig):
 
     def ready(self) -> None:
         """Register menus and navigation."""
-        from jobs import actions  # noqa: PLC0415 - models must be loaded first
+        from cloudcreds import activity  # noqa: PLC0415 - models must be loaded first
+        from jobs import actions  # noqa: PLC0415
+        from jobs.selectors import find_activity  # noqa: PLC0415
 
         actions.register_all()
+        activity.register(find_activity)

@@ -50,7 +50,7 @@ def start_job(request: HttpRequest, kind: str) -> HttpResponse:
     plan = starting.STARTERS[wanted].plan(asked)
     sent = request.POST if request.method == "POST" else None
     several = "several" in data
-    form = starting.make_form(wanted, plan, sent, several=several)
+    form = starting.make_form(wanted, plan, sent, asked=asked, several=several)
     context = {"plan": plan, "form": form, "kind": wanted, "several": several, "refusal": None}
     if sent is not None and form.is_valid():
         try:

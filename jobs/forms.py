@@ -63,6 +63,28 @@ class StartForm(forms.Form):
         super().__init__(data, initial={"idempotency_key": new_uuid()})
 
 
+class ConnectionTestForm(StartForm):
+    """Asks on which vault the key permissions are tried; the vaults are those known through the credential."""
+
+    vault = forms.ModelChoiceField(
+        KeyVault.objects.none(),
+        label=_("Key Vault"),
+        required=False,
+        empty_label=_("none: sign-in and Resource Manager only"),
+        help_text=_("Each key permission is tried on this vault with calls that leave nothing behind."),
+    )
+
+    def __init__(
+        self, data: QueryDict | None = None, *, credential: CloudCredential, chosen: KeyVault | None = None
+    ) -> None:
+        super().__init__(data)
+        field: Any = self.fields["vault"]
+        vaults = field.queryset = credential.vaults.order_by("name")
+        field.initial = chosen or vaults.filter(tier="premium").first() or vaults.first()
+        if not vaults.exists():
+            field.help_text = _now("No vault is known yet. List Key Vaults finds those the credential may see.")
+
+
 class NamesForm(StartForm):
     """Asks for the names of new keys: one, or one a line."""
 

@@ -314,10 +314,12 @@ def plan_drift(group: KeyGroup) -> Plan:
 def plan_connection_test(credential: CloudCredential, vault: KeyVault | None) -> Plan:
     """Describe what trying a credential does."""
     facts = [(_("Cloud credential"), credential.name), (_("Cloud"), credential.get_cloud_display())]
-    effects = [_("A token is asked for, then the Resource Manager.")]
     if vault is not None:
-        facts.append((_("Key Vault"), f"{vault.name} ({vault.url})"))
-        effects.append(_("Each key permission the push needs is tried on the vault."))
+        facts.append((_("Address"), vault.url))
+    effects = [
+        _("A token is asked for, then the Resource Manager."),
+        _("On a vault, network, tier, soft-delete and each key permission are tried; nothing is left behind."),
+    ]
     return Plan(
         title=_("Test connection of %(name)s") % {"name": credential.name},
         button=_("Test connection"),

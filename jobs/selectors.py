@@ -11,7 +11,9 @@ from uuid import UUID
 from django.db.models import Case, Count, Exists, IntegerField, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.db.models.functions import Coalesce
 
-from jobs.choices import JobState, StepState
+from cloudcreds.activity import Activity
+from cloudcreds.models import CloudCredential
+from jobs.choices import JobKind, JobState, StepState
 from jobs.models import Job, JobMessage, JobStep, JobTarget
 from logging_reports.choices import Service, Severity
 from logging_reports.models import LogEntry
@@ -195,6 +197,13 @@ def find_reason(job: Job) -> LogEntry | None:
     """Return the last call to Azure that failed in this job: what Azure itself said."""
     rows = LogEntry.objects.filter(service=Service.AZURE, job_id=job.pk)
     return rows.filter(Q(http_status__gte=400) | Q(severity=Severity.ERROR)).order_by("-sequence").first()
+
+
+def find_activity(credential: CloudCredential) -> Activity | None:
+    """Return the open connection test or vault listing of a credential, for its page."""
+    kinds = (JobKind.TEST_CONNECTION, JobKind.LIST_VAULTS)
+    job = Job.objects.filter(credential=credential, kind__in=kinds, state__in=OPEN_STATES).first()
+    return Activity(f"{job}: {job.title}", job.get_absolute_url()) if job else None
 
 
 def count_running() -> int:

@@ -15,7 +15,7 @@ from django.urls import reverse
 from cloudcreds.models import CloudCredential, KeyVault
 from jobs import plans, services
 from jobs.choices import JobKind
-from jobs.forms import AskedForm, NamesForm, StartForm, TypedNameForm
+from jobs.forms import AskedForm, ConnectionTestForm, NamesForm, StartForm, TypedNameForm
 from jobs.models import Job
 from jobs.plans import Plan
 from keygroups.models import CloudVersion, Key, KeyGroup
@@ -64,10 +64,12 @@ def read_asked(kind: JobKind, data: QueryDict) -> Asked | None:
     return asked
 
 
-def make_form(kind: JobKind, plan: Plan, data: QueryDict | None, *, several: bool = False) -> StartForm:
-    """Return the form of a kind's confirmation: names, a typed name, or the bare button."""
+def make_form(kind: JobKind, plan: Plan, data: QueryDict | None, *, asked: Asked, several: bool = False) -> StartForm:
+    """Return the form of a kind's confirmation: names, a typed name, a vault, or the bare button."""
     if kind == JobKind.CREATE:
         return NamesForm(data, several=several)
+    if kind == JobKind.TEST_CONNECTION:
+        return ConnectionTestForm(data, credential=_credential(asked), chosen=asked.vault)
     if plan.typed:
         return TypedNameForm(data, expected=plan.typed)
     return StartForm(data)

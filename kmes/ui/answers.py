@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.http import url_has_allowed_host_and_scheme
 from django_htmx.http import HttpResponseClientRedirect
 
 
@@ -17,6 +18,13 @@ def go_to(request: HttpRequest, url: str) -> HttpResponse:
     if asks_for_fragment(request):
         return HttpResponseClientRedirect(url)
     return redirect(url)
+
+
+def back_to(request: HttpRequest, otherwise: str) -> str:
+    """Return where ``?next=`` leads, when that is a page of this console, else ``otherwise``."""
+    wanted = request.GET.get("next", "")
+    is_ours = wanted.startswith("/") and url_has_allowed_host_and_scheme(wanted, allowed_hosts=None)
+    return wanted if is_ours else otherwise
 
 
 def render_form(request: HttpRequest, template: str, context: dict[str, object], *, refused: bool) -> HttpResponse:

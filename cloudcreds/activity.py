@@ -1,0 +1,31 @@
+"""What is going on about a credential just now. Jobs stand above this package and say it through here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cloudcreds.models import CloudCredential
+
+
+@dataclass(frozen=True)
+class Activity:
+    """Work under way: what it is, and the page that shows it."""
+
+    label: str
+    url: str
+
+
+Finder = Callable[[CloudCredential], Activity | None]
+_finders: list[Finder] = []
+
+
+def register(finder: Finder) -> None:
+    """Let ``finder`` be asked; the same one again changes nothing (apps may be loaded twice)."""
+    if finder not in _finders:
+        _finders.append(finder)
+
+
+def current(credential: CloudCredential) -> Activity | None:
+    """Return the test or listing of the credential that is queued or running; None when there is none."""
+    return next((found for finder in _finders if (found := finder(credential)) is not None), None)
