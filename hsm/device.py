@@ -17,10 +17,10 @@ from django.db import connection
 from pkcs11 import Mechanism
 from pkcs11 import exceptions as p11
 
-from hsm import byok, keys, major_keys, self_test
+from hsm import byok, keys, major_keys, self_test, statements
 from hsm.sealing import unseal
 from hsm.session import TokenSession, find_module
-from hsm.types import DeviceIdentity, GeneratedKey, KeySpec, MajorKey, SelfTestResult
+from hsm.types import DeviceIdentity, GeneratedKey, KeySpec, MajorKey, SelfTestResult, StatementSignature
 from kmes.core.errors import DeviceError
 from kmes.core.secret_types import SecretText
 
@@ -127,6 +127,10 @@ class Device:
             return unseal(sealed, aad=aad, decrypt=decrypt)
 
         return self._run(operation)
+
+    def sign_statement(self, statement: bytes) -> StatementSignature:
+        """Sign a statement, such as a report, with the checkpoint key, so that anybody can verify it."""
+        return self._run(lambda session, _ready: statements.sign(session, statement))
 
     def major_keys(self) -> list[MajorKey]:
         """Return the major keys with their check values."""

@@ -118,6 +118,17 @@ def find_major_keys(session: Any) -> MajorKeys:
     )
 
 
+def find_checkpoint_key(session: Any) -> tuple[Any, bytes]:
+    """Return the private checkpoint key's handle and its public half as DER SubjectPublicKeyInfo.
+
+    Raises:
+        DeviceError: it is missing or there twice (code ``major_keys``).
+
+    """
+    public = encode_ec_public_key(_need(session, CHECKPOINT, ObjectClass.PUBLIC_KEY))
+    return _need(session, CHECKPOINT, ObjectClass.PRIVATE_KEY), public
+
+
 def spki_of_rsa(public: Any) -> bytes:
     """Return an RSA public key object as DER SubjectPublicKeyInfo (RFC 5280)."""
     numbers = rsa.RSAPublicNumbers(

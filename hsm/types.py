@@ -83,3 +83,11 @@ class SelfTestResult:
     name: str
     ok: bool
     detail: str
+
+
+@dataclass(frozen=True)
+class StatementSignature:
+    """ECDSA over SHA-256 by the device's checkpoint key: DER signature, and the public half as DER SPKI."""
+
+    signature: bytes
+    public_spki: bytes

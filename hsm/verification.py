@@ -1,0 +1,33 @@
+"""Verifies what the device's checkpoint key signed. Needs the public half only, and no device."""
+
+from __future__ import annotations
+
+import hashlib
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+
+def is_genuine(statement: bytes, *, signature: bytes, public_spki: bytes) -> bool:
+    """Return whether the owner of ``public_spki`` (DER) made the signature (DER) over the statement."""
+    public = serialization.load_der_public_key(public_spki)
+    if not isinstance(public, ec.EllipticCurvePublicKey):
+        return False
+    try:
+        public.verify(signature, statement, ec.ECDSA(hashes.SHA256()))
+    except InvalidSignature:
+        return False
+    return True
+
+
+def public_pem(public_spki: bytes) -> bytes:
+    """Return a public key as PEM, which is how OpenSSL reads it."""
+    return serialization.load_der_public_key(public_spki).public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+
+
+def fingerprint(public_spki: bytes) -> str:
+    """Return the SHA-256 of a public key's DER in hex, by which two people compare it."""
+    return hashlib.sha256(public_spki).hexdigest()
