@@ -38,9 +38,10 @@ def _require(request: HttpRequest, right: Right) -> Actor:
 @right_required(Right.CONSOLE_READ)
 def start_job(request: HttpRequest, kind: str) -> HttpResponse:
     """Show what will happen; on POST start it and go to the job."""
-    if kind not in JobKind.values:
+    # Every key of the table is a kind; the kinds that are missing there are not started by people.
+    wanted = next((known for known in starting.STARTERS if known.value == kind), None)
+    if wanted is None:
         raise Http404(_("There is no such kind of job."))
-    wanted = JobKind(kind)
     actor = _require(request, starting.STARTERS[wanted].right)
     data = request.GET.copy()
     data.update(request.POST)
@@ -92,7 +93,10 @@ def cancel_job(request: HttpRequest, code: str) -> HttpResponse:
 def retry_job(request: HttpRequest, code: str) -> HttpResponse:
     """Say what a retry does; on POST make the new job and go there."""
     job = job_or_404(code)
-    actor = _require(request, starting.STARTERS[JobKind(job.kind)].right)
+    starter = starting.STARTERS.get(JobKind(job.kind))
+    if starter is None:
+        raise Http404(_("This kind of job is not retried by hand."))
+    actor = _require(request, starter.right)
     sent = request.POST if request.method == "POST" else None
     form = StartForm(sent)
     context: dict[str, Any] = {"job": job, "form": form, "obstacle": to_retry(job)}

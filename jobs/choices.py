@@ -21,6 +21,8 @@ class JobKind(models.TextChoices):
     TEST_CONNECTION = "test_connection", _("Test Connection")
     LIST_VAULTS = "list_vaults", _("List Key Vaults")
     SELF_TEST = "self_test", _("Device self-test")
+    PROVE = "prove", _("Prove HSM Protected key(s)")
+    SIGN_REPORT = "sign_report", _("Sign report")
 
 
 class JobState(models.TextChoices):
@@ -75,6 +77,26 @@ class KekState(models.TextChoices):
     GONE = "gone", _("Gone")
 
 
+class CertificationState(models.TextChoices):
+    """Where a self-certification stands. "Incomplete": what was tried went well, but not all could be."""
+
+    RUNNING = "running", _("Running")
+    PASSED = "passed", _("Passed")
+    INCOMPLETE = "incomplete", _("Passed, not all proven")
+    FAILED = "failed", _("Failed")
+
+
+class CheckState(models.TextChoices):
+    """Where one step of a self-certification stands."""
+
+    PENDING = "pending", _("To do")
+    RUNNING = "running", _("Running")
+    DONE = "done", _("Passed")
+    FAILED = "failed", _("Failed")
+    SKIPPED = "skipped", _("Does not apply")
+    UNPROVEN = "unproven", _("Not proven")
+
+
 STATE_COLOURS: dict[str, str] = {
     "queued": "neutral",
     "running": "info",
@@ -85,4 +107,7 @@ STATE_COLOURS: dict[str, str] = {
     "pending": "neutral",
     "done": "good",
     "skipped": "neutral",
+    "passed": "good",
+    "incomplete": "warning",
+    "unproven": "warning",
 }

@@ -27,6 +27,10 @@ from logging_reports.choices import Severity
 logger = logging.getLogger(__name__)
 
 PUSHING_KINDS = frozenset({JobKind.SYNCHRONIZE, JobKind.ROTATE})
+# Kinds whose log does not count keys.
+SILENT_KINDS = frozenset(
+    {JobKind.TEST_CONNECTION, JobKind.LIST_VAULTS, JobKind.SELF_TEST, JobKind.CHECK_DRIFT, JobKind.SIGN_REPORT}
+)
 # Tries before a passing failure ends the job: a person waits for an answer, a schedule does not.
 TRIES_FOR_USERS = 3
 
@@ -86,7 +90,7 @@ def _count(run: JobRun) -> int:
 
 
 def _speaks_of_keys(run: JobRun) -> bool:
-    return run.job.kind not in {JobKind.TEST_CONNECTION, JobKind.LIST_VAULTS, JobKind.SELF_TEST, JobKind.CHECK_DRIFT}
+    return run.job.kind not in SILENT_KINDS
 
 
 def _announce_start(run: JobRun) -> None:

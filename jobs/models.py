@@ -193,3 +193,6 @@ class RotationSlot(models.Model):
 
     def __str__(self) -> str:
         return f"{self.group} {self.due_at}"
+
+
+from jobs.certifications.models import Certification, CertificationStep  # noqa: E402, F401 - they point to Job by name

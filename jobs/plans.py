@@ -192,6 +192,22 @@ def plan_set_enabled(version: CloudVersion, *, enabled: bool) -> Plan:
     )
 
 
+def plan_proof(version: CloudVersion) -> Plan:
+    """Describe what proving a version does."""
+    obstacle = "" if version.state in LIVE_STATES else _("The vault holds no live version of this key")
+    return Plan(
+        title=_("Prove %(key)s by a signature") % {"key": version.key.name},
+        button=_("Prove key"),
+        back=version.key.get_absolute_url(),
+        facts=[(_("Azure key name"), version.azure_name), (_("Azure version"), version.azure_version)],
+        effects=[
+            _("The vault signs a random challenge with this version; the key permission Sign is needed."),
+            _("The signature is verified here with the public key kept here. Nothing is changed."),
+        ],
+        obstacle=obstacle,
+    )
+
+
 def _count_versions(group: KeyGroup, states: Sequence[str]) -> str:
     count = group.cloud_versions.filter(state__in=states).count()
     return ngettext("%(count)d version in the vault", "%(count)d versions in the vault", count) % {"count": count}

@@ -32,6 +32,10 @@ STEP_LABELS: dict[str, str | Promise] = {
     "probe": gettext_lazy("Try each permission"),
     "list_vaults": gettext_lazy("List Key Vaults"),
     "self_test": gettext_lazy("Run the self-test"),
+    "sign_challenge": gettext_lazy("Let the vault sign a challenge"),
+    "verify_signature": gettext_lazy("Verify the signature here"),
+    "look": gettext_lazy("Look at what is left in the vault"),
+    "sign_report": gettext_lazy("Sign the report in the device"),
 }
 
 _PUSH_STEPS = 7
@@ -49,6 +53,8 @@ STEPS_OF_KIND: dict[str, int] = {
     JobKind.TEST_CONNECTION: 1,
     JobKind.LIST_VAULTS: 1,
     JobKind.SELF_TEST: 1,
+    JobKind.PROVE: 2,
+    JobKind.SIGN_REPORT: 2,
 }
 
 

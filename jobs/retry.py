@@ -10,6 +10,7 @@ from cloudcreds.models import KeyVault
 from jobs import services
 from jobs.choices import JobKind, JobState, TargetState
 from jobs.models import Job
+from jobs.proofs import request_proof
 from keygroups.models import CloudVersion, Key, KeyGroup
 from kmes.core.actor import Actor
 from kmes.core.errors import ConflictError
@@ -26,7 +27,10 @@ def request_retry(*, job: Job, actor: Actor, idempotency_key: str = "") -> Job:
     """
     if job.state not in RETRYABLE_STATES:
         raise ConflictError(_("Only a failed or cancelled job can be retried."), _("Reload the page."))
-    return _RETRIES[JobKind(job.kind)](job, actor, idempotency_key)
+    retry = _RETRIES.get(JobKind(job.kind))
+    if retry is None:
+        raise ConflictError(_("This kind of job is not retried by hand."), _("Start anew what it belonged to."))
+    return retry(job, actor, idempotency_key)
 
 
 def _undone(job: Job) -> list[Key]:
@@ -78,6 +82,15 @@ def _connection(job: Job, actor: Actor, key: str) -> Job:
     )
 
 
+def _prove(job: Job, actor: Actor, key: str) -> Job:
+    version = CloudVersion.objects.select_related("key", "group__vault", "group__credential").get(
+        pk=job.params["version_id"]
+    )
+    return request_proof(
+        version=version, wants_refusal=job.params["wants_refusal"], actor=actor, idempotency_key=key, retry_of=job
+    )
+
+
 def _self_test(job: Job, actor: Actor, key: str) -> Job:
     return services.request_self_test(actor=actor, idempotency_key=key, retry_of=job)
 
@@ -100,4 +113,5 @@ _RETRIES: dict[JobKind, Callable[[Job, Actor, str], Job]] = {
     JobKind.TEST_CONNECTION: _connection,
     JobKind.LIST_VAULTS: _connection,
     JobKind.SELF_TEST: _self_test,
+    JobKind.PROVE: _prove,
 }

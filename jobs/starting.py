@@ -18,6 +18,7 @@ from jobs.choices import JobKind
 from jobs.forms import AskedForm, ConnectionTestForm, NamesForm, StartForm, TypedNameForm
 from jobs.models import Job
 from jobs.plans import Plan
+from jobs.proofs import request_proof
 from keygroups.models import CloudVersion, Key, KeyGroup
 from kmes.accounts.rights import Right
 from kmes.core.actor import Actor
@@ -205,5 +206,11 @@ STARTERS: dict[JobKind, Starter] = {
         (),
         lambda _asked: plans.plan_self_test(reverse("hsm:device")),
         lambda _asked, _form, given: services.request_self_test(**given),
+    ),
+    JobKind.PROVE: Starter(
+        Right.KEY_PUSH,
+        ("version",),
+        lambda asked: plans.plan_proof(_version(asked)),
+        lambda asked, _form, given: request_proof(version=_version(asked), **given),
     ),
 }

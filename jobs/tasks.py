@@ -13,6 +13,7 @@ from django.db import transaction
 from kombu.exceptions import OperationalError
 
 from jobs import execution, keks, scans
+from jobs.certifications import progress as certifications
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +38,7 @@ def run_job(job_id: str) -> None:
     """Run one job, if it is due and nobody has it."""
     owner = f"{socket.gethostname()}:{os.getpid()}"
     waiting = execution.execute(UUID(job_id), owner=owner)
+    certifications.follow(UUID(job_id))
     if waiting is not None:
         run_job.hint(waiting)
 
@@ -45,6 +47,7 @@ def run_job(job_id: str) -> None:
 def scan_jobs() -> None:
     """Send hints for jobs that are due and whose hint got lost or was early."""
     scans.beat_heart()
+    certifications.follow_all()
     for job_id in scans.jobs_to_poke():
         run_job.hint(job_id)
 

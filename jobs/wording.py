@@ -45,4 +45,6 @@ WORDING: dict[str, Wording] = {
     JobKind.TEST_CONNECTION: Wording("Testing", "Tested", "test"),
     JobKind.LIST_VAULTS: Wording("Listing", "Listed", "list"),
     JobKind.SELF_TEST: Wording("Testing", "Tested", "test"),
+    JobKind.PROVE: Wording("Proving", "Proved", "prove"),
+    JobKind.SIGN_REPORT: Wording("Signing", "Signed", "sign"),
 }

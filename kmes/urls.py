@@ -10,6 +10,7 @@ urlpatterns = [
     path("cloud-credentials/", include("cloudcreds.urls")),
     path("keys/", include("keygroups.urls")),
     path("jobs/", include("jobs.urls")),
+    path("certifications/", include("jobs.certifications.urls")),
     path("logs/", include("logging_reports.urls")),
     path("administration/", include("hsm.urls")),
 ]

@@ -96,8 +96,8 @@ def _network(first: ProbeResult) -> ProbeResult:
 def _facts(created: ProbeResult, key: KekPublicKey | None) -> Iterator[ProbeResult]:
     """Tell what making a key showed of the vault."""
     if created.kind == AzureErrorKind.STANDARD_VAULT:
-        text, facts = "Standard: it holds no HSM keys", {"tier": "standard"}
-        yield ProbeResult("Tier", False, text, created.remedy, kind=created.kind, at=created.at, facts=facts)
+        text, tier = "Standard: it holds no HSM keys", {"tier": "standard"}
+        yield ProbeResult("Tier", False, text, created.remedy, kind=created.kind, at=created.at, facts=tier)
         return
     if key is None:
         yield from (_not_tried(name) for name in ("Tier", "Soft-delete", "Purge protection"))
@@ -105,7 +105,7 @@ def _facts(created: ProbeResult, key: KekPublicKey | None) -> Iterator[ProbeResu
     level, days = key.recovery_level, key.recoverable_days
     yield ProbeResult("Tier", True, "Premium: it holds HSM keys", at=created.at, facts={"tier": "premium"})
     soft = f"on: deleted keys are kept {days or 90} days" if has_soft_delete(level) else "off: a deletion is final"
-    facts = {"recovery_level": level, "recoverable_days": days}
+    facts: dict[str, str | int | None] = {"recovery_level": level, "recoverable_days": days}
     yield ProbeResult("Soft-delete", True, soft, at=created.at, facts=facts)
     protection = (
         "on: nobody can purge before the retention ends, so a deleted name stays taken until then"

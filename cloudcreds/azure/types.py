@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -160,7 +161,7 @@ class ProbeResult:
     duration_ms: int = 0
     kind: str = ""
     at: str = ""
-    facts: dict[str, str | int | None] = field(default_factory=dict)
+    facts: Mapping[str, str | int | None] = field(default_factory=dict)
 
 
 def recovery_level_of(info: VaultInfo) -> str:

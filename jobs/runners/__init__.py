@@ -11,6 +11,8 @@ from jobs.runners.create import run_create
 from jobs.runners.deletion import run_delete, run_purge, run_recover
 from jobs.runners.destroy import run_destroy
 from jobs.runners.drift import run_check_drift
+from jobs.runners.proof import run_prove
+from jobs.runners.report import run_sign_report
 from jobs.runners.rotate import run_rotate
 from jobs.runners.self_test import run_self_test
 from jobs.runners.set_enabled import run_set_enabled
@@ -29,4 +31,6 @@ RUNNERS: dict[str, Callable[[JobRun], None]] = {
     JobKind.TEST_CONNECTION: run_test_connection,
     JobKind.LIST_VAULTS: run_list_vaults,
     JobKind.SELF_TEST: run_self_test,
+    JobKind.PROVE: run_prove,
+    JobKind.SIGN_REPORT: run_sign_report,
 }

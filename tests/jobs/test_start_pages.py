@@ -78,12 +78,30 @@ def addresses(group, key, version):
         "test_connection": f"credential={group.credential_id}&vault={group.vault_id}",
         "list_vaults": f"credential={group.credential_id}",
         "self_test": "",
+        "prove": f"version={version.pk}",
     }
 
 
 # --- Every kind ------------------------------------------------------------------------------
-def test_every_kind_can_be_started_from_a_page():
-    assert set(STARTERS) == set(JobKind)
+def test_every_kind_can_be_started_from_a_page_but_the_one_that_ends_a_self_certification():
+    assert set(STARTERS) == set(JobKind) - {JobKind.SIGN_REPORT}
+
+
+def test_a_kind_that_people_do_not_start_has_no_page(pages):
+    assert pages.get("/jobs/start/sign_report/").status_code == 404
+    job = make_job(kind="sign_report", state="failed")
+    assert pages.get(f"/jobs/{job.code}/retry/").status_code == 404
+    assert "Retry" not in body(pages.get(f"/jobs/{job.code}/actions/", **FRAGMENT))
+
+
+def test_a_connection_test_offers_the_vaults_of_its_credential(pages, group, device):
+    text = body(pages.get(f"/jobs/start/test_connection/?credential={group.credential_id}"))
+    assert f'<option value="{group.vault_id}" selected>' in text
+    address = f"/jobs/start/test_connection/?credential={group.credential_id}"
+    pages.post(address, {"vault": str(group.vault_id)})
+    pages.post(address, {"vault": ""})
+    params = [job.params["vault_id"] for job in Job.objects.order_by("created_at")]
+    assert params == [str(group.vault_id), ""]
 
 
 @pytest.mark.parametrize("role", ROLES)

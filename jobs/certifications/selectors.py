@@ -1,0 +1,98 @@
+"""Reads of self-certifications for their pages. Writes nothing."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import QuerySet
+
+from hsm.verification import fingerprint
+from jobs.certifications.models import Certification, CertificationStep
+from jobs.certifications.report import seconds_of
+from jobs.certifications.steps import BY_NAME
+from jobs.choices import STATE_COLOURS, CertificationState, CheckState
+
+
+@dataclass(frozen=True)
+class StepLine:
+    """One line of the checklist as the page shows it. ``evidence`` is (name, text), flat."""
+
+    step: CertificationStep
+    title: str
+    proves: str
+    colour: str
+    seconds: float | None
+    evidence: list[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class CertificationView:
+    """All a run's page shows; ``digest`` changes when any of it does."""
+
+    certification: Certification
+    lines: list[StepLine]
+    digest: str
+
+    @property
+    def is_final(self) -> bool:
+        """Return whether the run is over."""
+        return self.certification.state != CertificationState.RUNNING
+
+    @property
+    def done(self) -> int:
+        """Return how many steps are over."""
+        return sum(line.step.state not in (CheckState.PENDING, CheckState.RUNNING) for line in self.lines)
+
+    @property
+    def running(self) -> StepLine | None:
+        """Return the step under way."""
+        return next((line for line in self.lines if line.step.state == CheckState.RUNNING), None)
+
+    @property
+    def signer(self) -> str:
+        """Return the fingerprint of the key that signed the report, "" before that."""
+        spki = bytes(self.certification.signer_spki)
+        return fingerprint(spki) if spki else ""
+
+
+def list_certifications() -> QuerySet[Certification]:
+    """Return the runs, newest first, without their reports."""
+    return Certification.objects.defer("report", "signature", "signer_spki").select_related("group")
+
+
+def find_certification(code: str) -> Certification | None:
+    """Return the run of this code, in any case, with or without ``cert-``."""
+    rows = Certification.objects.select_related("group", "vault")
+    return rows.filter(code=code.upper().removeprefix("CERT-")).first()
+
+
+def view_certification(certification: Certification) -> CertificationView:
+    """Return all the page shows of a run."""
+    lines = [_line(step) for step in certification.steps.select_related("job")]
+    seen = f"{certification.state}|{bool(certification.report)}|" + "|".join(
+        f"{line.step.state}{line.step.job_id}{line.step.job.waiting_for if line.step.job else ''}" for line in lines
+    )
+    return CertificationView(certification, lines, hashlib.blake2s(seen.encode(), digest_size=8).hexdigest())
+
+
+def _line(step: CertificationStep) -> StepLine:
+    known = BY_NAME[step.name]
+    colour = STATE_COLOURS.get(step.state, "neutral")
+    return StepLine(step, str(known.title), str(known.proves), colour, seconds_of(step), _flat(step.evidence))
+
+
+def _flat(evidence: Any, prefix: str = "") -> list[tuple[str, str]]:
+    """Return nested evidence as plain lines: names of what holds a value, and the value."""
+    if isinstance(evidence, dict):
+        return [
+            pair
+            for name, value in evidence.items()
+            for pair in _flat(value, name if not prefix else f"{prefix} {name}")
+        ]
+    if isinstance(evidence, list) and all(isinstance(each, dict) for each in evidence):
+        single = prefix.rstrip("s")
+        return [pair for number, each in enumerate(evidence, 1) for pair in _flat(each, f"{single} {number}")]
+    text = ", ".join(str(each) for each in evidence) if isinstance(evidence, list) else str(evidence)
+    return [(prefix.replace("_", " "), text)] if evidence not in (None, "", []) else []
