@@ -129,7 +129,7 @@ class Device:
         return self._run(operation)
 
     def sign_statement(self, statement: bytes) -> StatementSignature:
-        """Sign a statement, such as a report, with the checkpoint key, so that anybody can verify it."""
+        """Sign a report with the device's report key, so that anybody can verify it."""
         return self._run(lambda session, _ready: statements.sign(session, statement))
 
     def major_keys(self) -> list[MajorKey]:

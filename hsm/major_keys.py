@@ -1,4 +1,4 @@
-"""The major keys in the token: PMK, MFK, sentinel and checkpoint key. Made once, found ever after.
+"""The major keys in the token: PMK, MFK, sentinel, checkpoint and report key. Made once, found ever after.
 
 Two objects of one name are an error, never "take the first": wrapping under the wrong PMK would
 lose keys.
@@ -19,6 +19,7 @@ from hsm.types import MajorKey
 from kmes.core.errors import DeviceError
 
 PMK, MFK, SENTINEL, CHECKPOINT = "KMES PMK", "KMES MFK", "KMES sentinel", "KMES checkpoint"
+REPORT = "KMES report"
 MFK_BITS = 3072
 
 
@@ -86,7 +87,7 @@ def create_missing(session: Any) -> list[str]:
             private_template={Attribute.SENSITIVE: True, Attribute.EXTRACTABLE: False, Attribute.SIGN: False},
         )
         made.append(MFK)
-    for label in (SENTINEL, CHECKPOINT):
+    for label in (SENTINEL, CHECKPOINT, REPORT):
         if _find(session, label, ObjectClass.PRIVATE_KEY) is None:
             curve = session.create_domain_parameters(
                 KeyType.EC, {Attribute.EC_PARAMS: encode_named_curve_parameters("secp256r1")}, local=True
@@ -118,15 +119,15 @@ def find_major_keys(session: Any) -> MajorKeys:
     )
 
 
-def find_checkpoint_key(session: Any) -> tuple[Any, bytes]:
-    """Return the private checkpoint key's handle and its public half as DER SubjectPublicKeyInfo.
+def find_report_key(session: Any) -> tuple[Any, bytes]:
+    """Return the private report key's handle and its public half as DER SubjectPublicKeyInfo.
 
     Raises:
         DeviceError: it is missing or there twice (code ``major_keys``).
 
     """
-    public = encode_ec_public_key(_need(session, CHECKPOINT, ObjectClass.PUBLIC_KEY))
-    return _need(session, CHECKPOINT, ObjectClass.PRIVATE_KEY), public
+    public = encode_ec_public_key(_need(session, REPORT, ObjectClass.PUBLIC_KEY))
+    return _need(session, REPORT, ObjectClass.PRIVATE_KEY), public
 
 
 def spki_of_rsa(public: Any) -> bytes:

@@ -87,7 +87,7 @@ class SelfTestResult:
 
 @dataclass(frozen=True)
 class StatementSignature:
-    """ECDSA over SHA-256 by the device's checkpoint key: DER signature, and the public half as DER SPKI."""
+    """ECDSA over SHA-256 by the device's report key: DER signature, and the public half as DER SPKI."""
 
     signature: bytes
     public_spki: bytes

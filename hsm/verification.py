@@ -1,4 +1,4 @@
-"""Verifies what the device's checkpoint key signed. Needs the public half only, and no device."""
+"""Verifies what the device's report key signed. Needs the public half only, and no device."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def request_certification(*, vault: KeyVault, key_spec: str, actor: Actor, idemp
         ConflictError: another run is under way in this vault.
 
     """
-    check(actor, Right.CERTIFICATION_RUN)
+    check(actor, Right.DEVICE_MANAGE)
     designated_device()
     earlier = Certification.objects.filter(idempotency_key=idempotency_key).first() if idempotency_key else None
     if earlier is not None:

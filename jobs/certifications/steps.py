@@ -121,7 +121,7 @@ def _destroy(run: Run) -> Job:
 
 
 def _sign_report(run: Run) -> Job:
-    check(run.actor, Right.CERTIFICATION_RUN)
+    check(run.actor, Right.DEVICE_MANAGE)
     request = Request(
         JobKind.SIGN_REPORT,
         str(run.certification),

@@ -41,12 +41,12 @@ def list_certifications(request: HttpRequest) -> HttpResponse:
     """List the newest runs."""
     user: Any = request.user
     rows = [(row, STATE_COLOURS[row.state]) for row in selectors.list_certifications()[:SHOWN]]
-    context = {"rows": rows, "may_run": user.has_right(Right.CERTIFICATION_RUN), "steps": STEPS}
+    context = {"rows": rows, "may_run": user.has_right(Right.DEVICE_MANAGE), "steps": STEPS}
     return render(request, "certifications/list.html", context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@right_required(Right.CERTIFICATION_RUN)
+@right_required(Right.DEVICE_MANAGE)
 def begin_certification(request: HttpRequest) -> HttpResponse:
     """Say what a run does; on POST begin it and go there."""
     sent = request.POST if request.method == "POST" else None

@@ -30,7 +30,6 @@ class Right(StrEnum):
     LOG_READ = "log.read"
     LOG_EXPORT = "log.export"
     DEVICE_MANAGE = "device.manage"
-    CERTIFICATION_RUN = "certification.run"
     USER_MANAGE = "user.manage"
 
 
