@@ -20,7 +20,7 @@ from kmes.accounts.rights import Right
 from kmes.core.actor import Actor
 from kmes.core.errors import InputError, KmesError, PermissionRefused
 from kmes.ui.access import right_required
-from kmes.ui.answers import go_to, render_form
+from kmes.ui.answers import back_to, go_to, render_form
 
 
 def _require(request: HttpRequest, right: Right) -> Actor:
@@ -55,7 +55,8 @@ def start_job(request: HttpRequest, kind: str) -> HttpResponse:
     context = {"plan": plan, "form": form, "kind": wanted, "several": several, "refusal": None}
     if sent is not None and form.is_valid():
         try:
-            return go_to(request, starting.start(wanted, asked, form, actor=actor).get_absolute_url())
+            job = starting.start(wanted, asked, form, actor=actor)
+            return go_to(request, back_to(request, job.get_absolute_url()))
         except KmesError as error:
             _show_refusal(form, context, error)
     return render_form(request, "jobs/start.html", context, refused=sent is not None)

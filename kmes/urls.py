@@ -6,6 +6,7 @@ from django.urls import include, path
 
 urlpatterns = [
     path("", include("kmes.dashboard.urls")),
+    path("setup/", include("kmes.dashboard.setup.urls")),
     path("", include("kmes.accounts.urls")),
     path("cloud-credentials/", include("cloudcreds.urls")),
     path("keys/", include("keygroups.urls")),

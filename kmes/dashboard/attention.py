@@ -1,4 +1,4 @@
-"""Turns counts into the home page's tiles and first steps: words, gravity, and where each leads."""
+"""Turns counts into the home page's tiles: words, gravity, and where each leads."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from hsm.models import HsmDevice
 from kmes.dashboard import selectors
 from kmes.dashboard.heartbeats import Pulse
 from kmes.dashboard.selectors import CredentialCounts, RotationCounts, VersionCounts
+from kmes.dashboard.setup.findings import SetupStep
+from kmes.dashboard.setup.steps import count_done, read_steps
 
 
 @dataclass(frozen=True)
@@ -26,22 +28,12 @@ class Tile:
 
 
 @dataclass(frozen=True)
-class FirstStep:
-    """One of the steps from an empty console to the first pushed key."""
-
-    title: str
-    text: str
-    url: str
-    is_done: bool
-
-
-@dataclass(frozen=True)
 class Overview:
     """All the home page shows."""
 
     tiles: list[Tile]
-    first_steps: list[FirstStep]
-    is_started: bool
+    setup: list[SetupStep]
+    setup_done: int
     pulse: Pulse
     device: HsmDevice | None
 
@@ -62,8 +54,8 @@ def build_overview(pulse: Pulse) -> Overview:
     ]
     order = {"bad": 0, "warning": 1, "info": 2}
     shown = sorted((tile for tile in tiles if tile.count), key=lambda tile: order[tile.colour])
-    steps = _first_steps(credentials, rotations, versions)
-    return Overview(shown, steps, all(step.is_done for step in steps), pulse, device)
+    setup = read_steps()
+    return Overview(shown, setup, count_done(setup), pulse, device)
 
 
 def _process_tiles(pulse: Pulse, device: HsmDevice | None) -> list[Tile]:
@@ -194,35 +186,5 @@ def _version_tiles(counts: VersionCounts) -> list[Tile]:
             ngettext("version is missing in its vault", "versions are missing in their vaults", counts.missing),
             "bad",
             f"{keys_url}?show=missing",
-        ),
-    ]
-
-
-def _first_steps(credentials: CredentialCounts, rotations: RotationCounts, versions: VersionCounts) -> list[FirstStep]:
-    keys_url = reverse("keygroups:keys")
-    return [
-        FirstStep(
-            _("Add a cloud credential"),
-            _("The app registration this console pushes through: tenant, client and its secret."),
-            reverse("cloudcreds:add"),
-            credentials.credentials > 0,
-        ),
-        FirstStep(
-            _("Make a key group"),
-            _("A group is one Azure key: it says which type, which vault and how often to rotate."),
-            reverse("keygroups:group_add"),
-            rotations.groups > 0,
-        ),
-        FirstStep(
-            _("Create a key"),
-            _("Right-click the group > Create > Random. The key is made in the HSM."),
-            keys_url,
-            versions.pushed > 0 or selectors.has_keys(),
-        ),
-        FirstStep(
-            _("Synchronize it"),
-            _("Right-click the key > Cloud > Synchronize. It becomes a version in the vault."),
-            keys_url,
-            versions.pushed > 0,
         ),
     ]

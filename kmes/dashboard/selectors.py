@@ -1,4 +1,4 @@
-"""What the home page counts: jobs, rotations, expiries, left-overs, first steps. Reads only.
+"""What the home page counts: jobs, rotations, expiries, left-overs. Reads only.
 
 Each function is one query, so that the page's cost stays the same however much there is.
 """
@@ -16,7 +16,7 @@ from hsm.models import HsmDevice
 from jobs.choices import FINAL_STATES, JobState, KekState
 from jobs.models import EphemeralKek, Job, RotationSlot
 from keygroups.choices import VersionState
-from keygroups.models import CloudVersion, Key, KeyGroup
+from keygroups.models import CloudVersion, KeyGroup
 from kmes.core.clock import now
 
 FAILED_JOBS_DAYS = 7
@@ -29,9 +29,8 @@ LATE_AFTER = timedelta(minutes=15)
 
 @dataclass(frozen=True)
 class RotationCounts:
-    """How many groups there are, how their rotations stand, and how many differ from their vaults."""
+    """How the groups' rotations stand, and how many differ from their vaults."""
 
-    groups: int
     late: int
     soon: int
     drifting: int
@@ -39,9 +38,8 @@ class RotationCounts:
 
 @dataclass(frozen=True)
 class CredentialCounts:
-    """How many credentials there are, and which of them want attention."""
+    """How many credentials want attention, and why."""
 
-    credentials: int
     expiring: int
     failing: int
     untested: int
@@ -50,9 +48,8 @@ class CredentialCounts:
 
 @dataclass(frozen=True)
 class VersionCounts:
-    """How many versions were ever pushed, and how many live ones expire soon."""
+    """How many live versions expire soon, and how many are missing."""
 
-    pushed: int
     expiring: int
     missing: int
 
@@ -90,7 +87,6 @@ def count_rotations() -> RotationCounts:
     late = Q(rotate=True) & (Q(next_due_at__lt=moment - LATE_AFTER) | Q(has_unserved=True))
     soon = Q(rotate=True, next_due_at__gte=moment, next_due_at__lte=moment + timedelta(days=DUE_DAYS))
     counts = KeyGroup.objects.annotate(has_unserved=Exists(unserved)).aggregate(
-        groups=Count("pk"),
         late=Count("pk", filter=late),
         soon=Count("pk", filter=soon),
         drifting=Count("pk", filter=Q(differences__gt=0)),
@@ -102,7 +98,6 @@ def count_credentials() -> CredentialCounts:
     """Count credentials whose secret expires, whose test failed, or that nobody has tested."""
     unseen = Q(vaults__isnull=False, vaults__seen_at__isnull=True)
     counts = CloudCredential.objects.aggregate(
-        credentials=Count("pk", distinct=True),
         expiring=Count("pk", filter=expiring(), distinct=True),
         failing=Count("pk", filter=Q(last_test_ok=False), distinct=True),
         untested=Count("pk", filter=Q(last_tested_at__isnull=True), distinct=True),
@@ -112,20 +107,14 @@ def count_credentials() -> CredentialCounts:
 
 
 def count_versions() -> VersionCounts:
-    """Count versions pushed, those of them that expire within thirty days, and those found missing."""
+    """Count active versions that expire within thirty days, and those found missing."""
     until = now() + timedelta(days=EXPIRY_DAYS)
     counts = CloudVersion.objects.aggregate(
-        pushed=Count("pk", filter=~Q(azure_version="")),
         # A superseded version is meant to run out.
         expiring=Count("pk", filter=Q(state=VersionState.ACTIVE, expires_at__lte=until)),
         missing=Count("pk", filter=Q(state=VersionState.MISSING)),
     )
     return VersionCounts(**counts)
-
-
-def has_keys() -> bool:
-    """Return whether any key was ever made here."""
-    return Key.objects.exists()
 
 
 def find_designated_device() -> HsmDevice | None:

@@ -1,0 +1,69 @@
+"""What a step of the wizard found: one sentence each, with its time, and what to do when it is not well."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from django.urls import NoReverseMatch, reverse
+from django.utils.translation import gettext as _
+
+
+@dataclass(frozen=True)
+class Way:
+    """A link that does something about a finding. ``right`` is what it needs."""
+
+    label: str
+    url: str
+    right: str = ""
+    in_dialog: bool = True
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was checked. ``ok`` None: said for information, and does not count."""
+
+    text: str
+    ok: bool | None
+    at: datetime | None = None
+    remedy: str = ""
+    ways: list[Way] = field(default_factory=list)
+
+    @property
+    def word(self) -> str:
+        """Return the badge's word."""
+        return {True: _("in order"), False: _("to do"), None: _("note")}[self.ok]
+
+    @property
+    def colour(self) -> str:
+        """Return the badge's colour."""
+        return {True: "good", False: "warning", None: "info"}[self.ok]
+
+
+@dataclass(frozen=True)
+class SetupStep:
+    """One step: its number, what it is about, and what was found."""
+
+    number: int
+    title: str
+    lead: str
+    findings: list[Finding]
+
+    @property
+    def is_done(self) -> bool:
+        """Return whether everything that counts is in order."""
+        return all(finding.ok is not False for finding in self.findings)
+
+    @property
+    def url(self) -> str:
+        """Return the step's page."""
+        return reverse("setup:step", args=[self.number])
+
+
+def way_to(label: str, view: str, *args: object, right: str = "", query: str = "", in_dialog: bool = True) -> list[Way]:
+    """Return the link to a page, or nothing where this console has no such page."""
+    try:
+        url = reverse(view, args=args)
+    except NoReverseMatch:
+        return []
+    return [Way(label, f"{url}?{query}" if query else url, right, in_dialog)]

@@ -1,0 +1,296 @@
+"""The five steps of the wizard, read from the rows: what was checked, when, and what to do. Writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from urllib.parse import urlencode
+
+from django.contrib.auth import get_user_model
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from cloudcreds.choices import VaultTier
+from cloudcreds.models import CloudCredential, KeyVault
+from cloudcreds.selectors import describe_expiry
+from hsm.models import HsmDevice
+from keygroups.models import CloudVersion
+from kmes.accounts.rights import Right, Role
+from kmes.dashboard import selectors
+from kmes.dashboard.setup.findings import Finding, SetupStep, Way, way_to
+from logging_reports.models import LogEntry
+
+PASSWORD_CHANGED = "user.password_changed"  # noqa: S105 - the name of an event
+
+
+def read_steps() -> list[SetupStep]:
+    """Return the five steps as things stand now."""
+    credentials = list(CloudCredential.objects.defer("sealed_secret").order_by("name"))
+    vaults = list(KeyVault.objects.select_related("credential").defer("credential__sealed_secret").order_by("name"))
+    return [
+        _device_step(),
+        _people_step(),
+        _credential_step(credentials, vaults),
+        _vault_step(vaults),
+        _push_step(),
+    ]
+
+
+def next_step(steps: list[SetupStep]) -> SetupStep | None:
+    """Return the first step that is not done; None when all are."""
+    return next((step for step in steps if not step.is_done), None)
+
+
+def back_here(number: int) -> str:
+    """Return the query that leads back to a step from the page of another app."""
+    return urlencode({"next": reverse("setup:step", args=[number])})
+
+
+# --- 1 ---------------------------------------------------------------------------------------
+def _device_step() -> SetupStep:
+    device = selectors.find_designated_device() or HsmDevice.objects.order_by("-last_seen_at").first()
+    return SetupStep(
+        1,
+        _("HSM device"),
+        _("The keys are made and wrapped in a device. One is designated: only it may push key material."),
+        _findings_of(device) if device else [_no_device()],
+    )
+
+
+def _no_device() -> Finding:
+    return Finding(
+        _("No device was found."),
+        ok=False,
+        remedy=_(
+            "Start a cloud worker on the host that has the device. KMES_HSM_MODULE names its PKCS#11 library,"
+            " KMES_HSM_TOKEN_LABEL the token; then run “manage.py hsm_init” there."
+        ),
+    )
+
+
+def _findings_of(device: HsmDevice) -> list[Finding]:
+    names = {"name": device.label, "serial": device.serial, "model": device.model}
+    serves = device.availability == "ok"
+    self_test = way_to(_("Run self-test"), "jobs:start", "self_test", right=Right.DEVICE_MANAGE, query=back_here(1))
+    designate = way_to(_("Designate"), "hsm:designate", device.pk, right=Right.DEVICE_MANAGE)
+    return [
+        Finding(_("Device %(name)s found: %(model)s, serial %(serial)s.") % names, ok=True, at=device.registered_at),
+        Finding(
+            _("It serves.") if serves else _("It does not serve (%(code)s).") % {"code": device.availability},
+            ok=serves,
+            at=device.last_seen_at,
+            remedy="" if serves else _("See Administration > Device for what the workers meet with it."),
+            ways=[] if serves else way_to(_("Open device"), "hsm:device", in_dialog=False),
+        ),
+        Finding(
+            _("Its self-test passed.")
+            if device.self_test_ok
+            else _("Its self-test failed.")
+            if device.self_test
+            else _("Its self-test was not run yet."),
+            ok=device.self_test_ok,
+            at=device.self_test_at,
+            remedy="" if device.self_test_ok else _("Run it. A device that fails must not push keys."),
+            ways=self_test,
+        ),
+        Finding(
+            _("It is designated to push key material.") if device.is_designated else _("No device is designated."),
+            ok=device.is_designated,
+            remedy="" if device.is_designated else _("Designate it in HSM Protected Key Options."),
+            ways=[] if device.is_designated else designate,
+        ),
+    ]
+
+
+# --- 2 ---------------------------------------------------------------------------------------
+def _people_step() -> SetupStep:
+    admins = list(get_user_model().objects.filter(is_active=True, role=Role.ADMIN).order_by("username"))
+    changed = dict(
+        LogEntry.objects.filter(event=PASSWORD_CHANGED, actor_user_id__in=[admin.pk for admin in admins])
+        .order_by("sequence")
+        .values_list("actor_user_id", "at")
+    )
+    enough = len(admins) >= 2
+    findings = [
+        Finding(
+            _("Active administrators: %(names)s.") % {"names": ", ".join(admin.get_username() for admin in admins)},
+            ok=enough,
+            remedy="" if enough else _("Two people are needed, so that nobody alone holds the console. Add another."),
+            ways=[] if enough else way_to(_("Add a user"), "accounts:user_add", right=Right.USER_MANAGE),
+        ),
+        *(_password_of(admin.get_username(), changed.get(admin.pk)) for admin in admins),
+        Finding(
+            _(
+                "Each administrator signs in alone. Signing in by two at once (dual login) is not part of this console yet."
+            ),
+            ok=None,
+        ),
+    ]
+    return SetupStep(
+        2,
+        _("Administrators"),
+        _("Two people, each with an account and a password that only they know."),
+        findings,
+    )
+
+
+def _password_of(name: str, changed_at: object) -> Finding:
+    if changed_at is not None:
+        return Finding(_("%(name)s chose a password.") % {"name": name}, ok=True, at=changed_at)  # type: ignore[arg-type]
+    return Finding(
+        _("%(name)s still has the password given at the start.") % {"name": name},
+        ok=False,
+        remedy=_("%(name)s signs in and changes it on the profile page: whoever saw the start may know it.")
+        % {"name": name},
+        ways=way_to(_("Change my password"), "accounts:own_password", in_dialog=False),
+    )
+
+
+# --- 3 ---------------------------------------------------------------------------------------
+def _credential_step(credentials: list[CloudCredential], vaults: list[KeyVault]) -> SetupStep:
+    add = way_to(_("Add a credential"), "cloudcreds:add", right=Right.CREDENTIAL_MANAGE, query=back_here(3))
+    findings = [
+        Finding(
+            _("Cloud credentials recorded: %(names)s.") % {"names": ", ".join(each.name for each in credentials)}
+            if credentials
+            else _("No cloud credential is recorded yet."),
+            ok=bool(credentials),
+            remedy="" if credentials else _("Register an application in Azure, then record it here."),
+            ways=[*add, *way_to(_("How to set up Azure"), "cloudcreds:guide", in_dialog=False)],
+        )
+    ]
+    proven = any(vault.last_test_ok for vault in vaults)
+    for credential in credentials:
+        own = [vault for vault in vaults if vault.credential_id == credential.pk]
+        findings.append(_test_of(credential, own, is_needed=not proven))
+        expiry = describe_expiry(credential.secret_expires_on)
+        if expiry.colour in {"bad", "warning"}:
+            text = _("The client secret of %(name)s %(when)s.") % {"name": credential.name, "when": expiry.text}
+            findings.append(
+                Finding(text, False if expiry.colour == "bad" else None, remedy=_("Make a new one in Azure."))
+            )
+    return SetupStep(
+        3,
+        _("Cloud credential"),
+        _("The console signs in to Azure as an application of yours. Its key permissions are tried one by one."),
+        findings,
+    )
+
+
+def _test_of(credential: CloudCredential, vaults: list[KeyVault], *, is_needed: bool) -> Finding:
+    """Say how the permission probe of a credential stands; one credential that passes is enough."""
+    tested = max(
+        (vault for vault in vaults if vault.last_tested_at), key=lambda one: one.last_tested_at or 0, default=None
+    )
+    query = urlencode({"credential": credential.pk, "next": reverse("setup:step", args=[3])})
+    find = way_to(_("List Key Vaults"), "jobs:start", "list_vaults", right=Right.CREDENTIAL_MANAGE, query=query)
+    test = way_to(_("Test Connection"), "jobs:start", "test_connection", right=Right.CREDENTIAL_MANAGE, query=query)
+    page = [Way(_("Open credential"), credential.get_absolute_url(), in_dialog=False)]
+    name = {"name": credential.name}
+    if tested is not None and tested.last_test_ok:
+        text = _("%(name)s may do all the console needs on vault %(vault)s.") % {**name, "vault": tested.name}
+        return Finding(text, ok=True, at=tested.last_tested_at, ways=[*test, *page])
+    wanted = False if is_needed else None
+    if tested is not None:
+        failed = ", ".join(one["name"] for one in tested.last_test if one["ok"] is False)
+        text = _("%(name)s failed on vault %(vault)s: %(checks)s.") % {**name, "vault": tested.name, "checks": failed}
+        remedy = _("Its page says what to do in Azure about each.")
+        return Finding(text, wanted, tested.last_tested_at, remedy, [*page, *test])
+    if credential.last_test_ok is False:
+        text = _("%(name)s can't sign in to Azure.") % name
+        return Finding(text, wanted, credential.last_tested_at, _("Its page says what to do."), [*page, *test])
+    text = _("%(name)s was not tested on a vault yet.") % name
+    remedy = _("Test it on a vault.") if vaults else _("List its key vaults first; then test it on one.")
+    return Finding(text, wanted, credential.last_tested_at, remedy, [*(test if vaults else find), *page])
+
+
+# --- 4 ---------------------------------------------------------------------------------------
+def _vault_step(vaults: list[KeyVault]) -> SetupStep:
+    findings = [_vault_finding(vault) for vault in vaults]
+    fit = [vault for vault in vaults if is_fit(vault)]
+    if not fit:
+        remedy = _("List the key vaults of a credential, or type a vault's address below; then test it.")
+        if vaults:
+            remedy = _("Make a vault of the Premium tier in Azure, or test one whose tier is not known yet.")
+        guide = way_to(_("How to make one"), "cloudcreds:guide", in_dialog=False)
+        findings.append(
+            Finding(_("No vault is known that is ready for HSM keys."), ok=False, remedy=remedy, ways=guide)
+        )
+    return SetupStep(
+        4,
+        _("Key vault"),
+        _(
+            "Only a vault of the Premium tier takes HSM keys. Soft-delete and purge protection decide what a deletion means."
+        ),
+        findings,
+    )
+
+
+def is_fit(vault: KeyVault) -> bool:
+    """Return whether a vault is known to take HSM keys: Premium, with a known recovery level."""
+    return vault.tier == VaultTier.PREMIUM and vault.has_soft_delete is not None
+
+
+def _vault_finding(vault: KeyVault) -> Finding:
+    facts = [
+        _("%(name)s: tier %(tier)s") % {"name": vault.name, "tier": vault.get_tier_display()},
+        {None: _("soft-delete not asked yet"), True: _("soft-delete on"), False: _("soft-delete off")}[
+            vault.has_soft_delete
+        ],
+        {None: "", True: _("purge protection on"), False: _("purge protection off")}[vault.is_purge_protected],
+    ]
+    query = urlencode({"credential": vault.credential_id, "vault": vault.pk, "next": reverse("setup:step", args=[4])})
+    test = way_to(_("Test"), "jobs:start", "test_connection", right=Right.CREDENTIAL_MANAGE, query=query)
+    use = Way(
+        _("Use this vault"), f"{reverse('setup:step', args=[5])}?{urlencode({'vault': vault.pk})}", in_dialog=False
+    )
+    ready = is_fit(vault)
+    remedy = _("It holds no HSM keys: choose another.") if vault.tier == VaultTier.STANDARD else ""
+    return Finding(
+        ", ".join(fact for fact in facts if fact) + ".",
+        ok=True if ready else None,
+        at=vault.last_tested_at or vault.seen_at,
+        remedy=remedy,
+        ways=[use, *test] if ready else test,
+    )
+
+
+# --- 5 ---------------------------------------------------------------------------------------
+def _push_step() -> SetupStep:
+    pushed = (
+        CloudVersion.objects.exclude(azure_version="")
+        .select_related("key", "vault", "group")
+        .defer("key__wrapped_private", "key__public_spki")
+        .filter(group__certifications__isnull=True)
+        .order_by("pushed_at")
+        .first()
+    )
+    if pushed is None:
+        finding = Finding(
+            _("No key was pushed yet."),
+            ok=False,
+            remedy=_("Make a key group below: its first key is made in the HSM and pushed at once."),
+        )
+    else:
+        finding = Finding(
+            _("Key %(key)s of group %(group)s is version %(version)s in vault %(vault)s.")
+            % {
+                "key": pushed.key.name,
+                "group": pushed.group.name,
+                "version": pushed.azure_version,
+                "vault": pushed.vault.name,
+            },
+            ok=True,
+            at=pushed.pushed_at,
+            ways=[Way(_("Open key"), pushed.key.get_absolute_url(), in_dialog=False)],
+        )
+    return SetupStep(
+        5,
+        _("First key and test push"),
+        _("A key group is one key in Azure. Its first key goes the whole way: HSM, wrap, import, verify."),
+        [finding],
+    )
+
+
+def count_done(steps: Iterable[SetupStep]) -> int:
+    """Return how many steps are done."""
+    return sum(step.is_done for step in steps)

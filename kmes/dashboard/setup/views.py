@@ -1,0 +1,159 @@
+"""Pages of the wizard. State is read from the rows; every page can be left, skipped and come back to."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_safe
+
+from cloudcreds.guide import set_up_guide
+from jobs.choices import STATE_COLOURS, JobKind
+from jobs.models import Job
+from jobs.progress import label_of_step
+from jobs.selectors import OPEN_STATES
+from kmes.accounts.rights import Right
+from kmes.core.actor import Actor
+from kmes.core.errors import InputError, KmesError, PermissionRefused
+from kmes.dashboard.setup.findings import SetupStep
+from kmes.dashboard.setup.forms import FirstPushForm, VaultForm
+from kmes.dashboard.setup.steps import next_step, read_steps
+from kmes.dashboard.setup.work import note_vault, push_first_key
+from kmes.ui.access import right_required
+
+NO_CONTENT = 204
+LAST = 5
+# The jobs whose end changes what a step finds.
+WATCHED: dict[int, tuple[JobKind, ...]] = {
+    1: (JobKind.SELF_TEST,),
+    3: (JobKind.TEST_CONNECTION, JobKind.LIST_VAULTS),
+    4: (JobKind.TEST_CONNECTION, JobKind.LIST_VAULTS),
+    5: (JobKind.ROTATE, JobKind.SYNCHRONIZE),
+}
+
+
+@require_safe
+@right_required(Right.CONSOLE_READ)
+def resume(_request: HttpRequest) -> HttpResponse:
+    """Go to the first step that is not done, or to the end."""
+    step = next_step(read_steps())
+    return redirect(step.url if step else reverse("setup:done"))
+
+
+@require_safe
+@right_required(Right.CONSOLE_READ)
+def show_done(request: HttpRequest) -> HttpResponse:
+    """Show all five steps with what was found, and what one may do next."""
+    return render(request, "setup/done.html", {"steps": read_steps()})
+
+
+@require_safe
+@right_required(Right.CONSOLE_READ)
+def show_step(request: HttpRequest, number: int) -> HttpResponse:
+    """Show one step; htmx asks for its findings alone while a job of it runs."""
+    context = _context(request, number)
+    if request.headers.get("HX-Target") == "setup-findings":
+        if context["digest"] == request.GET.get("seen"):
+            return HttpResponse(status=NO_CONTENT)
+        return render(request, "setup/_findings.html", context)
+    if number == 4:
+        context["form"] = VaultForm()
+    if number == LAST:
+        context["form"] = FirstPushForm(chosen=request.GET.get("vault", ""))
+    return render(request, "setup/step.html", context)
+
+
+@require_http_methods(["POST"])
+@right_required(Right.CREDENTIAL_MANAGE)
+def add_vault(request: HttpRequest) -> HttpResponse:
+    """Record a vault by its address, and stay on the step."""
+    form = VaultForm(request.POST)
+    if form.is_valid():
+        given = form.cleaned_data
+        try:
+            vault = note_vault(
+                credential=given["credential"], address=given["vault"], actor=Actor.from_user(request.user)
+            )
+        except InputError as error:
+            form.add_error("vault", str(error))
+        else:
+            messages.success(request, _("Vault %(name)s is recorded. Test it next.") % {"name": vault.name})
+            return redirect("setup:step", 4)
+    return render(request, "setup/step.html", {**_context(request, 4), "form": form}, status=422)
+
+
+@require_http_methods(["POST"])
+@right_required(Right.GROUP_MANAGE)
+def push(request: HttpRequest) -> HttpResponse:
+    """Make the first group and start its push, and stay to watch it."""
+    form = FirstPushForm(request.POST)
+    refusal: KmesError | None = None
+    if form.is_valid():
+        given, token = form.cleaned_data, form.cleaned_data["idempotency_key"]
+        try:
+            push_first_key(
+                vault=given["vault"],
+                name=given["name"],
+                key_spec=given["key_spec"],
+                actor=Actor.from_user(request.user),
+                idempotency_key=f"{request.user.pk}:{token}" if token else "",
+            )
+        except PermissionRefused:
+            raise
+        except KmesError as error:
+            refusal = _refuse(form, error)
+        else:
+            return redirect("setup:step", LAST)
+    context = {**_context(request, LAST), "form": form, "refusal": refusal}
+    return render(request, "setup/step.html", context, status=422)
+
+
+def _refuse(form: FirstPushForm, error: KmesError) -> KmesError | None:
+    """Put a refusal at its field; return it when it has none here."""
+    field = getattr(error, "field", "")
+    if field == "azure_name":
+        field = "name"
+    if field not in form.fields:
+        return error
+    form.add_error(field, str(error))
+    return None
+
+
+def _context(request: HttpRequest, number: int) -> dict[str, Any]:
+    steps = read_steps()
+    step = next((one for one in steps if one.number == number), None)
+    if step is None:
+        raise Http404(_("The wizard has five steps."))
+    job = _watched_job(number)
+    shown = [(each, label_of_step(each.name), STATE_COLOURS[each.state]) for each in job.steps.all()] if job else []
+    user: Any = request.user
+    return {
+        "steps": steps,
+        "step": step,
+        "job": job,
+        "job_steps": shown,
+        "job_colour": STATE_COLOURS[job.state] if job else "",
+        "is_open": job is not None and job.state in OPEN_STATES,
+        "digest": _digest(step, job),
+        "rights": {right for right in Right if user.has_right(right)},
+        "guide": set_up_guide() if number in {3, 4} else None,
+    }
+
+
+def _watched_job(number: int) -> Job | None:
+    """Return the step's open job, or for the push the newest one, to be watched to its end."""
+    jobs = Job.objects.filter(kind__in=WATCHED.get(number, ())).order_by("-created_at")
+    if number == LAST:
+        return jobs.filter(group__certifications__isnull=True).first()
+    return jobs.filter(state__in=OPEN_STATES).first()
+
+
+def _digest(step: SetupStep, job: Job | None) -> str:
+    steps = [f"{each.name}{each.state}{each.detail}" for each in job.steps.all()] if job else []
+    seen = f"{[(one.text, one.ok, one.at) for one in step.findings]}|{job and job.state}|{steps}"
+    return hashlib.blake2s(seen.encode(), digest_size=8).hexdigest()

@@ -1,0 +1,58 @@
+"""What the wizard starts itself: a vault typed by its address, and the first key group with its push."""
+
+from __future__ import annotations
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from cloudcreds.models import CloudCredential, KeyVault
+from cloudcreds.services import subject_of
+from jobs.models import Job
+from jobs.services import request_rotation
+from keygroups.services import create_group
+from keygroups.values import GroupValues
+from keygroups.vaults import clean_vault_url, find_or_create_vault
+from kmes.accounts.rights import Right, check
+from kmes.core.actor import Actor
+from logging_reports.services import record
+
+
+def note_vault(*, credential: CloudCredential, address: str, actor: Actor) -> KeyVault:
+    """Record a vault by its name or address, for credentials that may not list vaults.
+
+    Raises:
+        PermissionRefused: the actor may not manage credentials.
+        InputError: it is no vault of the credential's cloud (field "vault").
+
+    """
+    check(actor, Right.CREDENTIAL_MANAGE)
+    url = clean_vault_url(address, credential=credential)
+    with transaction.atomic():
+        vault = find_or_create_vault(url=url, credential=credential)
+        record(
+            "configuration.changed",
+            actor=actor,
+            message=_("Key vault %(vault)s recorded for cloud credential %(name)s")
+            % {"vault": vault.url, "name": credential.name},
+            subject=subject_of(credential, vault=vault.name),
+        )
+    return vault
+
+
+def push_first_key(*, vault: KeyVault, name: str, key_spec: str, actor: Actor, idempotency_key: str) -> Job:
+    """Make a key group in the vault and let its first key be made and pushed; both or neither.
+
+    Raises:
+        PermissionRefused: the actor may not make groups or keys.
+        InputError: the name is taken or can't be used; ``field`` names it.
+        DeviceError: no device is designated.
+
+    """
+    earlier = Job.objects.filter(idempotency_key=idempotency_key).first() if idempotency_key else None
+    if earlier is not None:
+        return earlier
+    check(actor, Right.KEY_CREATE)
+    values = GroupValues(name=name, credential=vault.credential, vault=vault.url, key_spec=key_spec)
+    with transaction.atomic():
+        group = create_group(values=values, actor=actor)
+        return request_rotation(group=group, actor=actor, idempotency_key=idempotency_key)

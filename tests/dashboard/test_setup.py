@@ -1,0 +1,272 @@
+"""The wizard: each step read from the rows, what it says to do, who may do it, and that it can be left and resumed."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth import get_user_model
+
+from cloudcreds.models import CloudCredential, KeyVault
+from jobs.models import Job, JobStep
+from keygroups.models import CloudVersion, Key, KeyGroup
+from kmes.core.clock import now
+from tests.cloudcreds.conftest import admin, credential, device_row, mfk, people
+
+__all__ = ["admin", "credential", "device_row", "mfk", "people"]
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def pages(client, people):
+    client.force_login(people["admin"])
+    return client
+
+
+def body(answer) -> str:
+    return answer.content.decode()
+
+
+def step(number):
+    from kmes.dashboard.setup.steps import read_steps
+
+    return next(one for one in read_steps() if one.number == number)
+
+
+def texts(number) -> str:
+    return " ".join(f"{finding.text} {finding.remedy}" for finding in step(number).findings)
+
+
+def make_vault(credential, **values):
+    row = {
+        "name": "kv-one",
+        "url": "https://kv-one.vault.azure.net",
+        "tier": "premium",
+        "recovery_level": "Recoverable+Purgeable",
+        **values,
+    }
+    return KeyVault.objects.create(credential=credential, **row)
+
+
+def make_pushed(vault):
+    group = KeyGroup.objects.create(
+        name="payments", key_spec="P-256", credential=vault.credential, vault=vault, azure_name="payments"
+    )
+    key = Key.objects.create(
+        group=group, name="pay-1", key_spec="P-256", public_spki=b"p", wrapped_private=b"w", created_by="ada"
+    )
+    return CloudVersion.objects.create(
+        key=key,
+        group=group,
+        vault=vault,
+        azure_name="payments",
+        azure_version="a" * 32,
+        state="active",
+        pushed_at=now(),
+    )
+
+
+# --- 1 ---------------------------------------------------------------------------------------
+def test_without_a_device_the_first_step_says_how_to_get_one(pages):
+    assert not step(1).is_done
+    assert "hsm_init" in texts(1)
+    assert pages.get("/setup/").url == "/setup/1/"
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"self_test": []}, "was not run yet"),
+        ({"self_test": [{"name": "AES", "ok": False, "detail": "x"}]}, "Its self-test failed."),
+        ({"availability": "wrong_pin"}, "does not serve (wrong_pin)"),
+        ({"is_designated": False}, "No device is designated."),
+    ],
+)
+def test_a_device_must_serve_be_tested_and_designated(change, sentence, device_row):
+    type(device_row).objects.update(self_test=[{"name": "AES", "ok": True, "detail": "x"}], self_test_at=now())
+    assert step(1).is_done
+    type(device_row).objects.update(**change)
+    assert not step(1).is_done
+    assert sentence in texts(1)
+
+
+# --- 2 ---------------------------------------------------------------------------------------
+def choose_password(user):
+    """Leave the row that the profile page leaves."""
+    from logging_reports.models import LogEntry
+
+    LogEntry(
+        service="audit",
+        sequence=LogEntry.objects.count() + 1000,
+        at=now(),
+        category="access",
+        severity="info",
+        event="user.password_changed",
+        actor_name=user.username,
+        actor_trigger="user",
+        actor_user_id=user.pk,
+        previous_hash="0" * 64,
+        hash="0" * 64,
+    ).save(force_insert=True)
+
+
+def test_two_administrators_with_passwords_of_their_own_are_needed(people):
+    assert "Two people are needed" in texts(2)
+    second = get_user_model().objects.create_user("second", role="admin")
+    assert "Two people are needed" not in texts(2)
+    assert "second still has the password given at the start." in texts(2)
+    choose_password(second)
+    assert not step(2).is_done
+    choose_password(people["admin"])
+    assert step(2).is_done
+    get_user_model().objects.filter(pk=second.pk).update(is_active=False)
+    assert not step(2).is_done
+
+
+def test_it_says_plainly_that_dual_login_is_not_there(people):
+    assert "dual login) is not part of this console yet" in texts(2)
+
+
+# --- 3 and 4 ---------------------------------------------------------------------------------
+def test_a_credential_counts_once_its_permissions_were_tried_on_a_vault(pages, credential):
+    assert "was not tested on a vault yet" in texts(3)
+    assert "List Key Vaults" in body(pages.get("/setup/3/"))
+    vault = make_vault(credential)
+    assert "Test Connection" in body(pages.get("/setup/3/"))
+    failed = [{"name": "Import", "ok": False}]
+    KeyVault.objects.update(last_test=failed, last_test_ok=False, last_tested_at=now())
+    assert "failed on vault kv-one: Import." in texts(3)
+    assert not step(3).is_done
+    KeyVault.objects.filter(pk=vault.pk).update(last_test_ok=True)
+    assert step(3).is_done
+
+
+def test_an_expired_secret_keeps_the_step_open(credential):
+    make_vault(credential, last_test_ok=True, last_tested_at=now())
+    assert step(3).is_done
+    CloudCredential.objects.update(secret_expires_on="2020-01-01")
+    assert not step(3).is_done
+    assert "expired on 2020-01-01" in texts(3)
+
+
+@pytest.mark.parametrize(
+    ("values", "is_done", "sentence"),
+    [
+        ({}, True, "tier Premium, soft-delete on, purge protection off"),
+        ({"recovery_level": "Recoverable"}, True, "purge protection on"),
+        ({"tier": "standard"}, False, "It holds no HSM keys"),
+        ({"tier": "unknown"}, False, "tier Not known yet"),
+        ({"recovery_level": ""}, False, "soft-delete not asked yet"),
+    ],
+)
+def test_a_vault_is_ready_when_premium_and_its_recovery_known(values, is_done, sentence, credential):
+    make_vault(credential, **values)
+    assert step(4).is_done is is_done
+    assert sentence in texts(4)
+
+
+def test_a_vault_can_be_recorded_by_its_name_and_a_wrong_one_is_refused_at_its_field(pages, credential):
+    answer = pages.post("/setup/4/vault/", {"credential": credential.pk, "vault": "kv-typed"})
+    assert answer.url == "/setup/4/"
+    assert KeyVault.objects.get().url == "https://kv-typed.vault.azure.net"
+    answer = pages.post("/setup/4/vault/", {"credential": credential.pk, "vault": "https://evil.example"})
+    assert answer.status_code == 422
+    assert 'id="id_vault_error"' in body(answer)
+
+
+# --- 5 ---------------------------------------------------------------------------------------
+def test_the_first_push_makes_group_and_job_once(pages, credential):
+    vault = make_vault(credential)
+    sent = {
+        "vault": vault.pk,
+        "name": "first-group",
+        "key_spec": "P-256",
+        "idempotency_key": "0b3c9f5e-5ad8-4a0c-9a86-a5d6ad5b2a11",
+    }
+    for _twice in range(2):
+        assert pages.post("/setup/5/push/", sent).url == "/setup/5/"
+    job = Job.objects.get()
+    assert (job.kind, job.group.name, job.group.vault) == ("rotate", "first-group", vault)
+    text = body(pages.get("/setup/5/"))
+    assert str(job) in text
+    assert 'hx-trigger="every 1s"' in text
+
+
+def test_a_taken_name_is_said_at_its_field_and_nothing_is_made(pages, credential):
+    vault = make_vault(credential)
+    make_pushed(vault)
+    answer = pages.post("/setup/5/push/", {"vault": vault.pk, "name": "payments", "key_spec": "P-256"})
+    assert answer.status_code == 422
+    assert "exists already" in body(answer).partition('id="id_name_error"')[2][:300]
+    assert not Job.objects.exists()
+
+
+def test_the_push_is_watched_to_its_end(pages, credential):
+    vault = make_vault(credential)
+    pages.post("/setup/5/push/", {"vault": vault.pk, "name": "first-group", "key_spec": "P-256"})
+    job = Job.objects.get()
+    text = body(pages.get("/setup/5/"))
+    digest = text.partition("/setup/5/?seen=")[2].partition('"')[0]
+    asked = {"HTTP_HX_REQUEST": "true", "HTTP_HX_TARGET": "setup-findings"}
+    assert pages.get("/setup/5/", {"seen": digest}, **asked).status_code == 204
+    JobStep.objects.create(job=job, name="create_kek", ordinal=1, state="running", started_at=now())
+    piece = body(pages.get("/setup/5/", {"seen": digest}, **asked))
+    assert "Create ephemeral KEK" in piece
+    assert "<html" not in piece
+    Job.objects.update(state="failed", error_what="The vault refused.", error_remedy="Grant Import.")
+    piece = body(pages.get("/setup/5/", {"seen": digest}, **asked))
+    assert "Grant Import." in piece
+    assert "hx-get" not in piece
+    assert not step(5).is_done
+
+
+def test_a_pushed_key_ends_the_wizard(pages, credential):
+    make_pushed(make_vault(credential))
+    assert step(5).is_done
+    assert "a" * 32 in texts(5)
+
+
+# --- All -------------------------------------------------------------------------------------
+def test_every_step_can_be_opened_skipped_and_left(pages, credential):
+    for number in range(1, 6):
+        text = body(pages.get(f"/setup/{number}/"))
+        assert f"Step {number} of 5" in text
+        assert "Leave; the dashboard leads back here" in text
+        assert "Learn why" in text
+    assert pages.get("/setup/6/").status_code == 404
+    assert "Skip for now" in body(pages.get("/setup/1/"))
+    assert pages.get("/setup/done/").status_code == 200
+
+
+def test_a_job_started_from_the_wizard_leads_back_to_it(pages, device_row):
+    answer = pages.post("/jobs/start/self_test/?next=/setup/1/")
+    assert answer.url == "/setup/1/"
+    assert "every 1s" in body(pages.get("/setup/1/"))
+    assert pages.post("/jobs/start/self_test/?next=https://evil.example/").url.startswith("/jobs/")
+
+
+@pytest.mark.parametrize("role", ["custodian", "operator", "auditor"])
+def test_who_lacks_a_right_is_told_which_instead_of_a_button(role, client, people, credential, device_row):
+    client.force_login(people[role])
+    assert "Run self-test needs the right “device.manage”." in body(client.get("/setup/1/"))
+    assert client.post("/setup/4/vault/", {"credential": credential.pk, "vault": "kv-typed"}).status_code == 403
+    if role != "custodian":
+        assert client.post("/setup/5/push/", {}).status_code == 403
+
+
+def test_the_dashboard_shows_the_set_up_until_it_is_done(pages, people, credential, device_row):
+    assert "of 5 steps done" in body(pages.get("/"))
+    type(device_row).objects.update(self_test=[{"name": "AES", "ok": True, "detail": "x"}], self_test_at=now())
+    second = get_user_model().objects.create_user("second", role="admin")
+    choose_password(second)
+    choose_password(people["admin"])
+    make_pushed(make_vault(credential, last_test_ok=True, last_tested_at=now()))
+    assert "of 5 steps done" not in body(pages.get("/"))
+    assert pages.get("/setup/").url == "/setup/done/"
+
+
+def test_the_pages_cost_few_queries(pages, credential, device_row, django_assert_max_num_queries):
+    for number in range(6):
+        make_vault(credential, name=f"kv-{number}", url=f"https://kv-{number}.vault.azure.net")
+    make_pushed(make_vault(credential))
+    for address in ("/setup/", "/setup/done/", *(f"/setup/{number}/" for number in range(1, 6))):
+        with django_assert_max_num_queries(12):
+            pages.get(address)
