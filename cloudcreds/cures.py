@@ -6,7 +6,7 @@ Nothing here asks Azure, and nothing is stored: the cure is found when the page 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -19,11 +19,12 @@ from cloudcreds.models import CloudCredential, KeyVault
 
 @dataclass(frozen=True)
 class Cure:
-    """What to do: in words, where in the portal, and as commands."""
+    """What to do: in words, where in the portal, and as commands; those shown above already come folded."""
 
     text: str
     portal: str = ""
     commands: list[Command] = field(default_factory=list)
+    is_repeat: bool = False
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,15 @@ class Check:
 def checks_of(credential: CloudCredential, vault: KeyVault | None, results: list[dict[str, Any]]) -> list[Check]:
     """Return the lines of a test, each failed one with its cure for this credential and vault."""
     reasons = {one.name: one.reason for one in permissions()}
-    return [_check(credential, vault, result, reasons.get(result["name"], "")) for result in results]
+    checks, shown = [], set()
+    for result in results:
+        check = _check(credential, vault, result, reasons.get(result["name"], ""))
+        commands = tuple(check.cure.commands) if check.cure else ()
+        if check.cure and commands in shown:
+            check = replace(check, cure=replace(check.cure, is_repeat=True))
+        shown.add(commands)
+        checks.append(check)
+    return checks
 
 
 def _check(credential: CloudCredential, vault: KeyVault | None, result: dict[str, Any], reason: str) -> Check:

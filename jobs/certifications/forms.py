@@ -31,4 +31,7 @@ class CertificationForm(forms.Form):
         field: Any = self.fields["vault"]
         field.queryset = vaults.defer("credential__sealed_secret").order_by("name")
         field.label_from_instance = lambda vault: f"{vault.name} ({vault.get_tier_display()}, {vault.credential.name})"
-        field.initial = next((vault for vault in field.queryset if str(vault.pk) == chosen), None)
+        rows = list(field.queryset)
+        # A vault that lets the run purge what it made leaves nothing behind.
+        clean = [vault for vault in rows if vault.tier == VaultTier.PREMIUM and vault.is_purge_protected is False]
+        field.initial = next((vault for vault in rows if str(vault.pk) == chosen), next(iter(clean or rows), None))

@@ -60,7 +60,7 @@ def show_step(request: HttpRequest, number: int) -> HttpResponse:
     if request.headers.get("HX-Target") == "setup-findings":
         if context["digest"] == request.GET.get("seen"):
             return HttpResponse(status=NO_CONTENT)
-        return render(request, "setup/_findings.html", context)
+        return render(request, "setup/_findings.html", {**context, "is_update": True})
     if number == 4:
         context["form"] = VaultForm()
     if number == LAST:
