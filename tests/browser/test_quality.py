@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -33,12 +34,27 @@ def furnished(chromium: Browser, console: Console) -> dict[str, str]:
     key_page = flows.key_row(page, "a-key").get_by_role("link", name="a-key").get_attribute("href") or ""
     page.goto("/logs/?service=azure")
     row_page = page.locator("main tbody tr a").first.get_attribute("href") or ""
+    page.goto("/cloud-credentials/")
+    page.get_by_role("link", name=credential).first.click()
+    page.get_by_role("link", name="List Key Vaults").first.click()
+    flows.start(page)
+    flows.await_job(page)
+    page.goto("/certifications/new/")
+    page.get_by_role("button", name="Begin the run").click()
+    page.wait_for_url(re.compile("/certifications/(?!new)[0-9A-Z]+/$"))
+    certification_page = page.url
     context.close()
     pages = {
         "dashboard": "/",
         "credentials": "/cloud-credentials/",
         "credential": credential_page,
         "credential form": "/cloud-credentials/add/",
+        "azure guide": "/cloud-credentials/guide/",
+        **{f"set-up {number}": f"/setup/{number}/" for number in range(1, 6)},
+        "set-up done": "/setup/done/",
+        "certifications": "/certifications/",
+        "certification form": "/certifications/new/",
+        "certification": certification_page,
         "keys": "/keys/",
         "group": group_page,
         "group form": "/keys/groups/add/",

@@ -1,0 +1,107 @@
+"""First run: the wizard from a credential to a pushed key, also without script, and the self-certification."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser import flows
+from tests.browser.conftest import CLIENT, PASSWORD, SECRET, TENANT, Console
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+
+
+def confirm(page: Page) -> None:
+    """Confirm the open dialog; the page of the wizard comes back."""
+    flows.dialog(page).locator("button[type=submit]").click()
+    expect(flows.dialog(page)).to_be_hidden()
+
+
+def finding(page: Page, text: str | re.Pattern[str]):
+    """The line of what was checked that says so."""
+    return page.locator("#setup-findings .check").filter(has_text=text)
+
+
+def test_the_wizard_leads_to_a_pushed_key(admin: Page, console: Console):
+    page, credential = admin, flows.fresh("first")
+    page.goto("/setup/1/")
+    expect(finding(page, "Its self-test passed.")).to_contain_text("in order")
+    page.goto("/setup/3/")
+    page.get_by_role("link", name="Add a credential").click()
+    box = flows.dialog(page)
+    fields = {"Name": credential, "Tenant ID": TENANT, "Client ID": CLIENT, "Client Secret": SECRET}
+    for label, value in fields.items():
+        box.get_by_label(label, exact=True).fill(value)
+    box.get_by_role("button", name="Save credential").click()
+    line = finding(page, f"{credential} was not tested on a vault yet.")
+    line.get_by_role("link", name="List Key Vaults").click()
+    confirm(page)
+    # The listing is watched, and its end changes what the step offers, without a click.
+    line.get_by_role("link", name="Test Connection").click(timeout=30_000)
+    expect(flows.dialog(page).get_by_label("Key Vault")).to_contain_text("kv-premium")
+    confirm(page)
+    expect(finding(page, f"{credential} may do all the console needs on vault kv-premium.")).to_be_visible(
+        timeout=40_000
+    )
+    expect(page.locator("#stepper [aria-current=step]")).to_contain_text("done")
+    page.get_by_role("link", name="Next step").click()
+    ready = finding(page, re.compile("kv-premium: tier Premium, soft-delete on"))
+    ready.first.get_by_role("link", name="Use this vault").click()
+    page.get_by_label("Name of the key group").fill(flows.fresh("wizard-group"))
+    page.get_by_label("Key Length").select_option("P-256")
+    page.get_by_role("button", name="Make the key and push it").click()
+    watched = page.locator("#setup-findings .panel")
+    expect(watched).to_contain_text("Succeeded", timeout=40_000)
+    expect(watched).to_contain_text("Verify import")
+    page.get_by_role("link", name="Finish").click()
+    expect(page.get_by_role("heading", name="What next")).to_be_visible()
+
+
+def test_without_script_on_a_phone_the_wizard_pushes_too(chromium: Browser, console: Console, admin: Page):
+    flows.add_credential(admin, flows.fresh("plain"))
+    admin.get_by_role("link", name="List Key Vaults").first.click()
+    flows.start(admin)
+    flows.await_job(admin)
+    context = chromium.new_context(
+        base_url=console.url, java_script_enabled=False, locale="en-US", viewport={"width": 360, "height": 740}
+    )
+    page = context.new_page()
+    page.goto("/login/")
+    page.get_by_label("Username").fill("admin1")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.goto("/setup/5/")
+    group = flows.fresh("plain-group")
+    page.get_by_label("Name of the key group").fill(group)
+    page.get_by_label("Key Length").select_option("P-256")
+    page.get_by_role("button", name="Make the key and push it").click()
+    for _try in range(60):
+        if "Succeeded" in page.locator("#setup-findings").inner_text():
+            break
+        page.wait_for_timeout(500)
+        page.reload()
+    expect(page.locator("#setup-findings .panel")).to_contain_text("Succeeded")
+    context.close()
+
+
+def test_a_self_certification_runs_by_itself_and_its_report_can_be_downloaded(admin: Page, console: Console):
+    page = admin
+    flows.add_credential(page, flows.fresh("certify"))
+    page.get_by_role("link", name="List Key Vaults").first.click()
+    flows.start(page)
+    flows.await_job(page)
+    page.goto("/certifications/")
+    page.get_by_role("link", name="Begin a run").click()
+    flows.dialog(page).get_by_role("button", name="Begin the run").click()
+    page.wait_for_url(re.compile("/certifications/[0-9A-Z]+/$"))
+    expect(page.get_by_role("heading", name="Signed report")).to_be_visible(timeout=120_000)
+    expect(page.locator("#certification-live [role=status] .badge").first).to_have_text("Passed", timeout=10_000)
+    expect(page.locator(".check .badge").filter(has_text="Passed")).to_have_count(15)
+    page.locator("#step-prove summary").click()
+    expect(page.locator("#step-prove .evidence")).to_contain_text("ES256")
+    for name in ("report.json", "report.sig", "signer.pem"):
+        with page.expect_download() as download:
+            page.get_by_role("link", name=name).click()
+        assert download.value.path().stat().st_size > 50
