@@ -18,6 +18,7 @@ from pkcs11 import Mechanism
 from pkcs11 import exceptions as p11
 
 from hsm import byok, keys, major_keys, self_test, statements
+from hsm.keys import canonical_spki
 from hsm.sealing import unseal
 from hsm.session import TokenSession, find_module
 from hsm.types import DeviceIdentity, GeneratedKey, KeySpec, MajorKey, SelfTestResult, StatementSignature
@@ -127,6 +128,10 @@ class Device:
             return unseal(sealed, aad=aad, decrypt=decrypt)
 
         return self._run(operation)
+
+    def report_public_spki(self) -> bytes:
+        """Return the public half of the key that signs reports."""
+        return self._run(lambda session, _ready: canonical_spki(major_keys.find_report_key(session)[1]))
 
     def sign_statement(self, statement: bytes) -> StatementSignature:
         """Sign a report with the device's report key, so that anybody can verify it."""

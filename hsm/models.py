@@ -22,6 +22,8 @@ class HsmDevice(models.Model):
     mfk_kcv = models.CharField(_("MFK check value"), max_length=16)
     pmk_kcv = models.CharField(_("PMK check value"), max_length=16)
     sentinel_hash = models.CharField(max_length=64)
+    # The public half of the key that signs reports, DER; empty until the device was registered with it.
+    report_spki = models.BinaryField(default=bytes)
     mechanisms = models.JSONField(default=list)
     is_designated = models.BooleanField(_("Designated"), default=False)
     self_test = models.JSONField(default=list)

@@ -8,6 +8,7 @@ from uuid import UUID
 from django.utils.translation import gettext as _
 
 from hsm.models import HsmDevice
+from hsm.verification import fingerprint
 
 
 @dataclass(frozen=True)
@@ -32,11 +33,16 @@ def find_device(device_id: UUID) -> HsmDevice | None:
 
 def major_keys_of(device: HsmDevice) -> list[MajorKeyRow]:
     """Return the major keys with their check values, by which two devices are compared."""
+    spki = bytes(device.report_spki)
+    report = MajorKeyRow(
+        _("Report key"), "", _("EC P-256; signs reports, here the SHA-256 of its public half"), fingerprint(spki)
+    )
     return [
         MajorKeyRow(
             "PMK", _("Platform Master Key"), _("AES-256; wraps all private keys kept on this server"), device.pmk_kcv
         ),
         MajorKeyRow("MFK", _("Master File Key"), _("RSA; seals cloud secrets as they are typed"), device.mfk_kcv),
+        *([report] if spki else []),
     ]
 
 

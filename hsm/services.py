@@ -35,7 +35,12 @@ def designated_device() -> HsmDevice:
 
 
 def register_device(
-    *, identity: DeviceIdentity, keys: list[MajorKey], mfk_public_spki: bytes, actor: Actor
+    *,
+    identity: DeviceIdentity,
+    keys: list[MajorKey],
+    mfk_public_spki: bytes,
+    report_public_spki: bytes = b"",
+    actor: Actor,
 ) -> HsmDevice:
     """Record a token, or what changed about it; the first one becomes the designated one."""
     values = {key.name: key.check_value for key in keys}
@@ -48,6 +53,7 @@ def register_device(
                 "model": identity.model,
                 "firmware": identity.firmware,
                 "mfk_public_spki": mfk_public_spki,
+                "report_spki": report_public_spki,
                 "mfk_kcv": values["MFK"],
                 "pmk_kcv": values["PMK"],
                 "sentinel_hash": identity.sentinel_hash,

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 
+from hsm.models import HsmDevice
 from hsm.verification import fingerprint
 from jobs.certifications.models import Certification, CertificationStep
 from jobs.certifications.report import seconds_of
@@ -55,6 +56,11 @@ class CertificationView:
         """Return the fingerprint of the key that signed the report, "" before that."""
         spki = bytes(self.certification.signer_spki)
         return fingerprint(spki) if spki else ""
+
+    @property
+    def registered_device(self) -> HsmDevice | None:
+        """Return the device that is registered with the signer's key; None for a stranger's."""
+        return HsmDevice.objects.filter(report_spki=bytes(self.certification.signer_spki)).first()
 
 
 def list_certifications() -> QuerySet[Certification]:

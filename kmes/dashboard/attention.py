@@ -103,7 +103,7 @@ def _work_tiles(rotations: RotationCounts) -> list[Tile]:
             failed,
             ngettext("job failed in the last 7 days", "jobs failed in the last 7 days", failed),
             "bad",
-            f"{reverse('jobs:list')}?show=failed",
+            f"{reverse('jobs:list')}?show=failed&range=7d",
         ),
         Tile(
             "late-rotations",

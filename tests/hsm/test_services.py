@@ -8,6 +8,7 @@ from django.core.management import call_command
 from hsm.models import HsmDevice
 from hsm.services import designate, designated_device, note_state, register_device
 from hsm.types import DeviceIdentity, MajorKey
+from hsm.verification import fingerprint
 from kmes.core.actor import SYSTEM
 from kmes.core.errors import DeviceError, PermissionRefused
 from logging_reports.models import LogEntry
@@ -61,3 +62,11 @@ def test_hsm_init_twice_leaves_one_device_and_the_same_keys(device):
     before = HsmDevice.objects.values("serial", "pmk_kcv", "mfk_kcv", "sentinel_hash").get()
     call_command("hsm_init", verbosity=0)
     assert HsmDevice.objects.values("serial", "pmk_kcv", "mfk_kcv", "sentinel_hash").get() == before
+
+
+def test_hsm_init_says_and_registers_whose_key_signs_reports(device, capsys):
+    call_command("hsm_init")
+    printed = capsys.readouterr().out
+    registered_spki = bytes(HsmDevice.objects.get().report_spki)
+    assert registered_spki == device.sign_statement(b'{"type": "kmes-test"}').public_spki
+    assert f"Report key P-256 SHA-256 {fingerprint(registered_spki)}" in printed

@@ -107,6 +107,7 @@ def unpadded(text):
 def test_openssl_verifies_the_report_and_refuses_a_changed_one(premium, admin, tmp_path, client):
     from django.contrib.auth import get_user_model
 
+    from hsm.models import HsmDevice
     from jobs.certifications.report import VERIFY_COMMAND
 
     certification = work_on(begin(premium, admin))
@@ -118,6 +119,10 @@ def test_openssl_verifies_the_report_and_refuses_a_changed_one(premium, admin, t
         (tmp_path / name).write_bytes(answer.content)
     done = subprocess.run(VERIFY_COMMAND.split(), cwd=tmp_path, capture_output=True, check=False)
     assert done.stdout == b"Verified OK\n"
+    page = client.get(certification.get_absolute_url()).content.decode()
+    assert "It is the report key of device" in page
+    HsmDevice.objects.update(report_spki=b"")
+    assert "No device is registered with this key" in client.get(certification.get_absolute_url()).content.decode()
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["result"] == "passed"
     assert report["type"] == "kmes-self-certification"

@@ -11,6 +11,7 @@ from hsm.device import get_device
 from hsm.emulator import create_token
 from hsm.services import record_self_test, register_device
 from hsm.session import find_module
+from hsm.verification import fingerprint
 from kmes.core.actor import SYSTEM
 from kmes.core.errors import DeviceError
 
@@ -30,10 +31,17 @@ class Command(BaseCommand):
             made = device.initialise()
             keys = device.major_keys()
             identity = device.identity()
+            report_spki = device.report_public_spki()
             results = device.self_test()
         except DeviceError as error:
             raise CommandError(str(error)) from None
-        register_device(identity=identity, keys=keys, mfk_public_spki=device.mfk_public_spki(), actor=SYSTEM)
+        register_device(
+            identity=identity,
+            keys=keys,
+            mfk_public_spki=device.mfk_public_spki(),
+            report_public_spki=report_spki,
+            actor=SYSTEM,
+        )
         record_self_test(serial=identity.serial, results=results, actor=SYSTEM)
         failed = [result for result in results if not result.ok]
         if failed:
@@ -43,3 +51,4 @@ class Command(BaseCommand):
                 self.stdout.write(f"made {name}")
             for key in keys:
                 self.stdout.write(f"{key.name} {key.algorithm} check value {key.check_value}")
+            self.stdout.write(f"Report key P-256 SHA-256 {fingerprint(report_spki)}")
