@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
@@ -69,7 +68,6 @@ def begin_certification(request: HttpRequest) -> HttpResponse:
             else:
                 refusal = error
         else:
-            messages.success(request, _("The run has begun; it goes on by itself."))
             return go_to(request, made.get_absolute_url())
     context = {"form": form, "steps": STEPS, "refusal": refusal}
     return render_form(request, "certifications/begin.html", context, refused=sent is not None)

@@ -161,3 +161,28 @@ def test_the_pages_cost_few_queries(pages, credential, django_assert_max_num_que
     for address in (credential.get_absolute_url(), reverse("cloudcreds:guide"), reverse("cloudcreds:add")):
         with django_assert_max_num_queries(QUERIES):
             assert pages.get(address).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("days", "words"), [(-1, "expired on"), (0, "expires today"), (10, "expires in 10 days"), (300, ""), (None, "")]
+)
+def test_a_secret_that_ends_soon_says_what_to_do(days, words, pages, credential):
+    from datetime import timedelta
+
+    from kmes.core.clock import now
+
+    credential.secret_expires_on = None if days is None else now().date() + timedelta(days=days)
+    credential.save()
+    text = page_of(pages, credential)
+    assert ("The client secret " + words in text) if words else ("paste its Value under Edit" not in text)
+
+
+def test_the_sealed_secret_is_on_no_page(pages, credential, people):
+    from cloudcreds.models import CloudCredential
+
+    sealed = bytes(CloudCredential.objects.get(pk=credential.pk).sealed_secret)
+    for address in (credential.get_absolute_url(), reverse("cloudcreds:edit", args=[credential.pk]), "/setup/3/"):
+        content = pages.get(address).content
+        assert SECRET.encode() not in content
+        assert sealed[:24] not in content
+        assert sealed.hex()[:48].encode() not in content
