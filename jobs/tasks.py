@@ -38,18 +38,18 @@ def run_job(job_id: str) -> None:
     """Run one job, if it is due and nobody has it."""
     owner = f"{socket.gethostname()}:{os.getpid()}"
     waiting = execution.execute(UUID(job_id), owner=owner)
-    certifications.follow(UUID(job_id))
     if waiting is not None:
         run_job.hint(waiting)
+    certifications.follow(UUID(job_id))
 
 
 @shared_task(ignore_result=True)  # type: ignore[untyped-decorator]
 def scan_jobs() -> None:
     """Send hints for jobs that are due and whose hint got lost or was early."""
     scans.beat_heart()
-    certifications.follow_all()
     for job_id in scans.jobs_to_poke():
         run_job.hint(job_id)
+    certifications.follow_all()
 
 
 @shared_task(ignore_result=True)  # type: ignore[untyped-decorator]

@@ -39,8 +39,12 @@ def follow(job_id: UUID) -> None:
 
 def follow_all() -> None:
     """Move on every self-certification that runs: what a crash or a cancelled job left standing."""
-    for pk in Certification.objects.filter(state=CertificationState.RUNNING).values_list("pk", flat=True):
-        advance(pk)
+    for pk in list(Certification.objects.filter(state=CertificationState.RUNNING).values_list("pk", flat=True)):
+        try:
+            advance(pk)
+        except Exception:
+            # One run that can't be moved on must not keep the others waiting; the next scan tries again.
+            logger.exception("the self-certification %s could not be moved on", pk)
 
 
 def advance(certification_id: UUID) -> None:

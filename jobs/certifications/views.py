@@ -6,6 +6,7 @@ from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -25,6 +26,8 @@ from kmes.ui.answers import go_to, render_form
 
 NO_CONTENT = 204
 SHOWN = 50
+# What a verifier needs, under the names that the command uses.
+FILES = (("report", "report.json"), ("signature", "report.sig"), ("signer", "signer.pem"))
 
 
 def _find(code: str) -> Certification:
@@ -96,6 +99,7 @@ def _context(certification: Certification) -> dict[str, Any]:
         "certification": certification,
         "colour": STATE_COLOURS[certification.state],
         "verify_command": VERIFY_COMMAND,
+        "downloads": [(name, reverse(f"certifications:{view}", args=[certification.code])) for view, name in FILES],
     }
 
 
