@@ -55,6 +55,10 @@ def test_the_wizard_leads_to_a_pushed_key(admin: Page, console: Console):
     watched = page.locator("#setup-findings .panel")
     expect(watched).to_contain_text("Succeeded", timeout=40_000)
     expect(watched).to_contain_text("Verify import")
+    page.get_by_role("link", name="Prove it by a signature").click()
+    confirm(page)
+    expect(watched).to_contain_text("Verify the signature here", timeout=40_000)
+    expect(watched).to_contain_text("Succeeded", timeout=40_000)
     page.get_by_role("link", name="Finish").click()
     expect(page.get_by_role("heading", name="What next")).to_be_visible()
 

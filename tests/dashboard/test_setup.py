@@ -219,9 +219,14 @@ def test_the_push_is_watched_to_its_end(pages, credential):
 
 
 def test_a_pushed_key_ends_the_wizard(pages, credential):
-    make_pushed(make_vault(credential))
+    version = make_pushed(make_vault(credential))
     assert step(5).is_done
     assert "a" * 32 in texts(5)
+    assert "Prove it by a signature" not in body(pages.get("/setup/5/"))
+    KeyGroup.objects.filter(pk=version.group_id).update(usage=["sign"])
+    assert "Prove it by a signature" in body(pages.get("/setup/5/"))
+    CloudVersion.objects.update(state="soft_deleted")
+    assert "Prove it by a signature" not in body(pages.get("/setup/5/"))
 
 
 # --- All -------------------------------------------------------------------------------------

@@ -13,6 +13,8 @@ from cloudcreds.choices import VaultTier
 from cloudcreds.models import CloudCredential, KeyVault
 from cloudcreds.selectors import describe_expiry
 from hsm.models import HsmDevice
+from keygroups.choices import KeyUsage
+from keygroups.lifecycle import LIVE_STATES
 from keygroups.models import CloudVersion
 from kmes.accounts.rights import Right, Role
 from kmes.dashboard import selectors
@@ -281,7 +283,7 @@ def _push_step() -> SetupStep:
             },
             ok=True,
             at=pushed.pushed_at,
-            ways=[Way(_("Open key"), pushed.key.get_absolute_url(), in_dialog=False)],
+            ways=[*_prove(pushed), Way(_("Open key"), pushed.key.get_absolute_url(), in_dialog=False)],
         )
     return SetupStep(
         5,
@@ -289,6 +291,14 @@ def _push_step() -> SetupStep:
         _("A key group is one key in Azure. Its first key goes the whole way: HSM, wrap, import, verify."),
         [finding],
     )
+
+
+def _prove(version: CloudVersion) -> list[Way]:
+    """Offer the proof by a signature, where the vault still holds the version and its key may sign."""
+    if version.state not in LIVE_STATES or KeyUsage.SIGN not in version.group.usage:
+        return []
+    query = urlencode({"version": version.pk, "next": reverse("setup:step", args=[5])})
+    return way_to(_("Prove it by a signature"), "jobs:start", "prove", right=Right.KEY_PUSH, query=query)
 
 
 def count_done(steps: Iterable[SetupStep]) -> int:

@@ -33,7 +33,7 @@ WATCHED: dict[int, tuple[JobKind, ...]] = {
     1: (JobKind.SELF_TEST,),
     3: (JobKind.TEST_CONNECTION, JobKind.LIST_VAULTS),
     4: (JobKind.TEST_CONNECTION, JobKind.LIST_VAULTS),
-    5: (JobKind.ROTATE, JobKind.SYNCHRONIZE),
+    5: (JobKind.ROTATE, JobKind.SYNCHRONIZE, JobKind.PROVE),
 }
 
 
