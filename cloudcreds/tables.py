@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy
 from cloudcreds.models import CloudCredential
 from cloudcreds.selectors import describe_expiry
 from kmes.ui.tables import ConsoleTable, MenuColumn
-from kmes.ui.templatetags.kmes_ui import badge, cut
+from kmes.ui.templatetags.kmes_ui import badge, cut, when
 
 
 def _actions_url(credential: CloudCredential) -> str:
@@ -56,13 +56,17 @@ class CredentialTable(ConsoleTable):
         return badge(expiry.text, expiry.colour)
 
     def render_last_test_ok(self, record: CloudCredential) -> SafeString:
-        """Say how the last connection test went."""
+        """Say how the last connection test went, and when."""
         words: dict[Any, tuple[str, str]] = {
             True: (_("passed"), "good"),
             False: (_("failed"), "bad"),
             None: (_("never tested"), "neutral"),
         }
-        return badge(*words[record.last_test_ok])
+        if record.last_tested_at is None:
+            return badge(*words[None])
+        if record.last_test_ok is None:
+            return badge(_("not finished"), "info")
+        return format_html("{} {}", badge(*words[record.last_test_ok]), when(record.last_tested_at))
 
     def render_groups(self, record: CloudCredential) -> SafeString:
         """Count the key groups that push through it."""
