@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -127,6 +128,7 @@ class JobRun:
         version: str = "",
         vault: str = "",
         severity: Severity | None = None,
+        data: dict[str, Any] | None = None,
     ) -> None:
         """Queue a log row about this job for the next write."""
         subject = subject_of(self.job, key, version, group=self._group)
@@ -141,6 +143,7 @@ class JobRun:
                 severity=severity,
                 job_id=self.job.pk,
                 job_code=self.job.code,
+                data=data,
             )
         )
 

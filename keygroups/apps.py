@@ -9,7 +9,8 @@ class KeygroupsConfig(AppConfig):
     name = "keygroups"
 
     def ready(self) -> None:
-        """Register menus and navigation."""
-        from keygroups import actions  # noqa: PLC0415 - models must be loaded first
+        """Register menus and reports."""
+        from keygroups import actions, reports  # noqa: PLC0415 - models must be loaded first
 
         actions.register_all()
+        reports.register_all()

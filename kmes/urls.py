@@ -13,5 +13,6 @@ urlpatterns = [
     path("jobs/", include("jobs.urls")),
     path("certifications/", include("jobs.certifications.urls")),
     path("logs/", include("logging_reports.urls")),
+    path("reports/", include("logging_reports.reports.urls")),
     path("administration/", include("hsm.urls")),
 ]

@@ -18,6 +18,9 @@ class LoggingReportsConfig(AppConfig):
 
     def ready(self) -> None:
         """Reinstall the triggers after migrations: SQLite drops them whenever it rebuilds a table."""
+        from logging_reports.reports import activity, registry  # noqa: PLC0415 - models must be loaded first
+
+        registry.register(activity.ACTIVITY)
         post_migrate.connect(_guard_tables, sender=self, dispatch_uid="logging_reports.triggers")
 
 

@@ -121,6 +121,7 @@ _register(
     ("certification.requested", Category.JOBS, _INFO, _("Self-certification requested")),
     ("certification.finished", Category.JOBS, _INFO, _("Self-certification finished")),
     ("log.exported", Category.EXPORT, _INFO, _("Log exported")),
+    ("report.exported", Category.EXPORT, _INFO, _("Report exported")),
 )
 
 _register(

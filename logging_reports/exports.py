@@ -5,9 +5,7 @@ Every export is itself logged: who, which filter, how many rows, the SHA-256 of 
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import os
 import re
 import secrets
@@ -25,12 +23,12 @@ from kmes.core import clock
 from kmes.core.errors import KmesError
 from logging_reports.chain import canonical_json
 from logging_reports.choices import Service, Severity
-from logging_reports.rendering import csv_cell
+from logging_reports.rendering import csv_cell, csv_lines
 from logging_reports.selectors import iterate_newest_first, list_entries, newest_sequence
 from logging_reports.services import record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator
 
     from kmes.core.actor import Actor
     from logging_reports.models import LogEntry
@@ -101,12 +99,12 @@ def stream_csv(wanted: LogFilter, *, actor: Actor, file_name: str) -> Iterator[b
     """
     digest, count, is_complete = hashlib.sha256(), 0, False
     entries = iterate_newest_first(list_entries(wanted), up_to=newest_sequence(wanted.service))
-    held = _csv_lines([COLUMNS])
+    held = csv_lines([COLUMNS])
     try:
         while chunk := list(islice(entries, ROWS_PER_CHUNK)):
             digest.update(held)
             yield held
-            held, count = _csv_lines([_cells(entry) for entry in chunk]), count + len(chunk)
+            held, count = csv_lines([_cells(entry) for entry in chunk]), count + len(chunk)
         digest.update(held)
         is_complete = True
     finally:
@@ -212,13 +210,6 @@ def _cell(name: str, value: object) -> str:
     if name in _NUMBERS:
         return str(value)
     return csv_cell(canonical_json(value) if isinstance(value, dict | list) else str(value))
-
-
-def _csv_lines(rows: Iterable[Sequence[str]]) -> bytes:
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\r\n").writerows(rows)
-    # Nothing we store holds a lone surrogate; a row tampered into one must not stop an export.
-    return buffer.getvalue().encode("utf-8", "backslashreplace")
 
 
 def _record_export(wanted: LogFilter, actor: Actor, facts: dict[str, object]) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
+from collections.abc import Iterable, Sequence
 
 # C0 and C1 controls, line and paragraph separators, bidi marks, embeddings, isolates, and the
 # invisible zero-width characters: all can forge or hide what a reader sees (ASVS 5.0, 16.4.1).
@@ -27,3 +30,11 @@ def csv_cell(text: str) -> str:
         return text  # Most cells; isalnum() is false for the empty text and for every character we guard against.
     shown = visible(text)
     return f"'{shown}" if shown.lstrip().startswith(_FORMULA) else shown
+
+
+def csv_lines(rows: Iterable[Sequence[str]]) -> bytes:
+    """Return the rows as lines of a CSV file (RFC 4180, UTF-8); cells must have been guarded."""
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\r\n").writerows(rows)
+    # Nothing we store holds a lone surrogate; a row tampered into one must not stop an export.
+    return buffer.getvalue().encode("utf-8", "backslashreplace")

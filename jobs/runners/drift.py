@@ -6,6 +6,7 @@ from django.utils.translation import gettext as _
 
 from cloudcreds.azure.types import VersionInfo
 from jobs.context import JobRun
+from jobs.reports import UNMANAGED
 from keygroups import lifecycle as key_lifecycle
 from keygroups.models import CloudVersion, KeyGroup
 from kmes.core.clock import now
@@ -53,7 +54,12 @@ def _compare(run: JobRun, group: KeyGroup, live: dict[str, VersionInfo]) -> int:
             _report(run, _("Version %(version)s is missing in the vault") % {"version": name}, known[name])
             count += 1
         for name in sorted(live.keys() - known.keys()):
-            _report(run, _("The vault holds version %(version)s that was not made here") % {"version": name})
+            _report(
+                run,
+                _("The vault holds version %(version)s that was not made here") % {"version": name},
+                finding=UNMANAGED,
+                azure_version=name,
+            )
             count += 1
         for name in sorted(known.keys() & live.keys()):
             if known[name].enabled != live[name].enabled:
@@ -68,6 +74,15 @@ def _compare(run: JobRun, group: KeyGroup, live: dict[str, VersionInfo]) -> int:
     return count
 
 
-def _report(run: JobRun, text: str, version: CloudVersion | None = None) -> None:
+def _report(
+    run: JobRun, text: str, version: CloudVersion | None = None, *, finding: str = "", azure_version: str = ""
+) -> None:
+    """Say and log one difference; ``finding`` names its kind for reports."""
     run.say(text, Severity.WARNING)
-    run.log("azure.drift_found", text, key=version.key if version else None)
+    run.log(
+        "azure.drift_found",
+        text,
+        key=version.key if version else None,
+        version=azure_version,
+        data={"finding": finding} if finding else None,
+    )

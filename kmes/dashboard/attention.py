@@ -9,11 +9,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from hsm.models import HsmDevice
+from keygroups.reports import count_ages, present_keys
 from kmes.dashboard import selectors
 from kmes.dashboard.heartbeats import Pulse
 from kmes.dashboard.selectors import CredentialCounts, RotationCounts, VersionCounts
 from kmes.dashboard.setup.findings import SetupStep
 from kmes.dashboard.setup.steps import count_done, read_steps
+from logging_reports.reports.charts import draw_bars
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,20 @@ class Overview:
     setup_done: int
     pulse: Pulse
     device: HsmDevice | None
+
+
+@dataclass(frozen=True)
+class KeyAge:
+    """The small chart of the keys' ages, and how many keys it counts."""
+
+    chart: str
+    total: int
+
+
+def build_key_age() -> KeyAge | None:
+    """Draw the keys' ages as the report does; None while there is no key. One query."""
+    bars, found = count_ages(present_keys())
+    return KeyAge(draw_bars("key-age", _("Keys by age"), bars), found["total"]) if found["total"] else None
 
 
 def build_overview(pulse: Pulse) -> Overview:

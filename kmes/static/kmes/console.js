@@ -8,6 +8,7 @@ import "./rows.js";
 import "./copy.js";
 import "./drawer.js";
 import "./job.js";
+import "./print.js";
 
 // On narrow screens the tree is a panel over the page: its button, Escape and a click beside it close it.
 const tree = document.getElementById("tree");

@@ -1,0 +1,55 @@
+"""A report as a CSV file, streamed; that it left is logged, with its filter and its SHA-256."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from datetime import UTC
+from itertools import islice
+from typing import Any
+
+from kmes.core import clock
+from kmes.core.actor import Actor
+from logging_reports.choices import Severity
+from logging_reports.rendering import csv_lines
+from logging_reports.reports.registry import Report
+from logging_reports.reports.tables import csv_header, csv_row
+from logging_reports.services import record
+
+ROWS_PER_CHUNK = 500
+
+
+def make_file_name(report: Report) -> str:
+    """Return a file name of our own text only, such as ``key-age-20261123T140500Z.csv``."""
+    return f"{report.name}-{clock.now().astimezone(UTC):%Y%m%dT%H%M%SZ}.csv"
+
+
+def stream_csv(
+    report: Report, rows: Iterable[Any], *, filters: dict[str, str], actor: Actor, file_name: str
+) -> Iterator[bytes]:
+    """Yield the rows as CSV. The last chunk leaves only after the download's own row is written.
+
+    Raises:
+        LogWriteError: the download can't be logged; the stream ends short.
+
+    """
+    digest, count, is_complete = hashlib.sha256(), 0, False
+    source, held = iter(rows), csv_lines([csv_header(report)])
+    try:
+        while chunk := list(islice(source, ROWS_PER_CHUNK)):
+            digest.update(held)
+            yield held
+            held, count = csv_lines([csv_row(report, row) for row in chunk]), count + len(chunk)
+        digest.update(held)
+        is_complete = True
+    finally:
+        # Also reached when the reader goes away (GeneratorExit).
+        facts = {"file": file_name, "rows": count, "sha256": digest.hexdigest(), "complete": is_complete}
+        record(
+            "report.exported",
+            actor=actor,
+            severity=Severity.INFO if is_complete else Severity.WARNING,
+            message=f"Exported {count} rows of the report {report.name}",
+            data={"filter": filters, **facts},
+        )
+    yield held

@@ -1,0 +1,87 @@
+"""A report's rows as a table of the console, and as cells of a CSV file."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+import django_tables2 as tables
+from django.utils.html import format_html
+
+from kmes.ui.tables import ConsoleTable
+from kmes.ui.templatetags.kmes_ui import badge, when
+from logging_reports.rendering import csv_cell, visible
+from logging_reports.reports.registry import Answer, Column, Kind, Report, State
+
+EMPTY = "–"
+_NOWRAP = {"td": {"class": "text-nowrap"}}
+_NUMBER = {"td": {"class": "text-end"}, "th": {"class": "text-end"}}
+_UNKNOWN = State("", "neutral")
+
+
+class ReportColumn(tables.Column):  # type: ignore[misc]
+    """Shows a registered column; sorting is the database's."""
+
+    def __init__(self, column: Column) -> None:
+        attrs = {Kind.NUMBER: _NUMBER, Kind.MOMENT: _NOWRAP, Kind.DAY: _NOWRAP, Kind.STATE: _NOWRAP}
+        super().__init__(
+            verbose_name=column.label,
+            empty_values=(),
+            orderable=bool(column.order_by),
+            order_by=column.order_by or None,
+            attrs=attrs.get(column.kind, {}),
+        )
+        self.column = column
+
+    def render(self, record: Any) -> str:
+        """Show the value by its kind, linked where the column says so."""
+        value = self.column.read(record)
+        if value is None or value == "":
+            return EMPTY
+        shown = self._show(value)
+        address = self.column.link(record) if self.column.link else ""
+        return format_html('<a href="{}">{}</a>', address, shown) if address else shown
+
+    def _show(self, value: Any) -> str:
+        match self.column.kind:
+            case Kind.MOMENT:
+                return when(value)
+            case Kind.DAY:
+                return format_html('<time datetime="{}">{}</time>', value.isoformat(), value.isoformat())
+            case Kind.STATE:
+                state = self.column.states.get(str(value), _UNKNOWN)
+                return badge(state.label or value, state.tone)
+            case Kind.CODE:
+                return format_html('<span class="font-monospace">{}</span>', visible(str(value)))
+        return visible(str(value))
+
+
+class ReportTable(ConsoleTable):
+    """The table of any report; its columns are given when it is made."""
+
+    def __init__(self, report: Report, answer: Answer, **options: Any) -> None:
+        self.caption = report.title
+        columns = [(column.name, ReportColumn(column)) for column in report.columns]
+        super().__init__(answer.rows, extra_columns=columns, **options)
+
+
+def csv_header(report: Report) -> list[str]:
+    """Return the first line of a report's file: the columns' names, which programs rely on."""
+    return [column.name for column in report.columns]
+
+
+def csv_row(report: Report, row: Any) -> list[str]:
+    """Return one line's cells: times in UTC by ISO 8601, texts guarded against formulas."""
+    return [_cell(column.read(row)) for column in report.columns]
+
+
+def _cell(value: Any) -> str:
+    if value is None or value == "":
+        return ""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, int):
+        return str(value)
+    return csv_cell(str(value))

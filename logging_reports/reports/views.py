@@ -1,0 +1,101 @@
+"""Pages of Reports: the list, one report with chart and table, its CSV file. Changes nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.shortcuts import render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_safe
+from django_tables2 import RequestConfig
+
+from kmes.core.actor import Actor
+from kmes.ui.access import right_required
+from kmes.ui.tables import PAGE_SIZE
+from logging_reports.reports import download
+from logging_reports.reports.charts import draw_bars
+from logging_reports.reports.registry import Report, find_report, reports_for
+from logging_reports.reports.tables import ReportTable
+
+# A printed report holds more than a page of the screen, but no whole database.
+PRINTED_ROWS = 2000
+_BATCH = 2000
+
+
+@require_safe
+@right_required("console.read")
+def list_reports(request: HttpRequest) -> HttpResponse:
+    """List the reports with what each tells."""
+    return render(request, "reports/home.html", {"reports": reports_for(request.user)})
+
+
+def find_or_404(request: HttpRequest, name: str) -> Report:
+    """Return the report.
+
+    Raises:
+        Http404: there is none of this name, or the user's role does not see it.
+
+    """
+    report = find_report(name)
+    if report is None or not request.user.has_right(report.right):  # type: ignore[union-attr]
+        raise Http404(_("There is no such report."))
+    return report
+
+
+@require_safe
+@right_required("console.read")
+def show_report(request: HttpRequest, name: str) -> HttpResponse:
+    """Show a report: its sentence, its chart, its rows; ``?rows=all`` shows them on one page, to print."""
+    report = find_or_404(request, name)
+    form = report.form(request.GET)
+    context: dict[str, Any] = {"report": report, "form": form, "table": None, "is_whole": False}
+    if form.is_valid():
+        context |= _find_rows(request, report, form.cleaned_data)
+    context["chips"] = form.chips()
+    context["query"] = form.query()
+    context["can_export"] = request.user.has_right("log.export")  # type: ignore[union-attr]
+    return render(request, "reports/report.html", context, status=200 if form.is_valid() else 400)
+
+
+def _find_rows(request: HttpRequest, report: Report, filters: dict[str, Any]) -> dict[str, Any]:
+    answer = report.answer(filters)
+    is_whole = request.GET.get("rows") == "all"
+    table = ReportTable(report, answer)
+    RequestConfig(request, paginate={"per_page": PRINTED_ROWS if is_whole else PAGE_SIZE}).configure(table)
+    count = table.paginator.count
+    return {
+        "answer": answer,
+        "chart": draw_bars(report.name, report.chart_title, answer.bars),
+        "table": table,
+        "count": count,
+        "is_whole": is_whole,
+        "is_cut": is_whole and count > PRINTED_ROWS,
+        "printed_rows": PRINTED_ROWS,
+    }
+
+
+@require_GET
+@right_required("log.export")
+def export_report(request: HttpRequest, name: str) -> HttpResponseBase:
+    """Stream all rows of a report, filtered and sorted as the page is, as CSV."""
+    report = find_or_404(request, name)
+    form = report.form(request.GET)
+    if not form.is_valid():
+        return render(request, "reports/report.html", {"report": report, "form": form, "table": None}, status=400)
+    table = ReportTable(report, report.answer(form.cleaned_data))
+    RequestConfig(request, paginate=False).configure(table)
+    file_name = download.make_file_name(report)
+    lines = download.stream_csv(
+        report,
+        table.data.data.iterator(chunk_size=_BATCH),
+        filters=form.in_use(),
+        actor=Actor.from_user(request.user),
+        file_name=file_name,
+    )
+    headers = {
+        "Content-Disposition": f'attachment; filename="{file_name}"',
+        "Cache-Control": "no-store",
+        "X-Content-Type-Options": "nosniff",
+    }
+    return StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8", headers=headers)

@@ -1,0 +1,158 @@
+"""Reports: the list, a report's page and file, who may see them, and the chart."""
+
+from __future__ import annotations
+
+import csv
+import io
+from xml.etree import ElementTree as ET
+
+import pytest
+from django.contrib.auth import get_user_model
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kmes.core.actor import Actor, Trigger
+from logging_reports.models import LogEntry
+from logging_reports.reports.charts import Bar, draw_bars
+from logging_reports.reports.registry import Column
+from logging_reports.reports.tables import csv_row
+from logging_reports.services import Draft, record, record_many
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+@pytest.fixture
+def user(db):
+    return get_user_model().objects.create_user("audra", password="x", role="auditor")
+
+
+@pytest.fixture
+def auditor(client, user):
+    client.force_login(user)
+    return client
+
+
+def person(name, number=7):
+    return Actor(name, Trigger.USER, number)
+
+
+def parse(response) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(b"".join(response.streaming_content).decode(), newline="")))
+
+
+@pytest.mark.parametrize(
+    "address", ["key-age/", "rotation/", "expiring/", "expiring/?within=30", "activity/?q=nobody", "unmanaged/"]
+)
+def test_each_report_is_listed_and_says_something_when_there_is_nothing(address, auditor):
+    assert f"/reports/{address.partition('?')[0]}" in auditor.get("/reports/").content.decode()
+    page = auditor.get(f"/reports/{address}").content.decode()
+    assert "empty-state" in page
+    assert "<table" not in page
+
+
+def test_a_report_nobody_registered_is_not_found(auditor):
+    assert auditor.get("/reports/nothing/").status_code == 404
+
+
+def test_a_stranger_is_led_to_sign_in(client, db):
+    assert client.get("/reports/activity/")["Location"].startswith("/login/")
+
+
+def test_a_role_that_may_not_export_gets_neither_the_button_nor_the_file(client, db):
+    client.force_login(get_user_model().objects.create_user("ott", password="x", role="operator"))
+    record("job.requested", actor=person("ann"))
+    assert "export.csv" not in client.get("/reports/activity/").content.decode()
+    assert client.get("/reports/activity/export.csv").status_code == 403
+
+
+def test_activity_counts_each_users_rows_and_leaves_the_schedule_out(auditor):
+    record_many(
+        [Draft(event="job.requested", actor=person("ann"))] * 3 + [Draft(event="key.created", actor=person("bob"))]
+    )
+    record("job.requested", actor=Actor("schedule", Trigger.SCHEDULE))
+    rows = {row["actor_name"]: row for row in parse(auditor.get("/reports/activity/export.csv"))}
+    assert (rows["ann"]["actions"], rows["ann"]["jobs"], rows["ann"]["keys"]) == ("3", "3", "0")
+    assert (rows["bob"]["actions"], rows["bob"]["keys"]) == ("1", "1")
+    assert "schedule" not in rows
+    assert "schedule" in auditor.get("/reports/activity/?who=all").content.decode()
+
+
+def test_activity_sorts_and_filters_by_its_address(auditor):
+    record_many(
+        [Draft(event="job.requested", actor=person("ann"))] * 2 + [Draft(event="key.created", actor=person("bob"))]
+    )
+    sorted_up = parse(auditor.get("/reports/activity/export.csv?sort=actions&q=b"))
+    assert [row["actor_name"] for row in sorted_up] == ["bob"]
+    page = auditor.get("/reports/activity/?sort=actions").content.decode()
+    assert page.index(">bob</a>") < page.index(">ann</a>")
+    page = auditor.get("/reports/activity/?sort=-actions").content.decode()
+    assert page.index(">ann</a>") < page.index(">bob</a>")
+
+
+def test_a_filter_that_can_not_be_used_says_so(auditor):
+    response = auditor.get("/reports/activity/?days=banana")
+    assert response.status_code == 400
+    assert (
+        "filter can&#x27;t be used" in response.content.decode() or "filter can't be used" in response.content.decode()
+    )
+    assert auditor.get("/reports/activity/export.csv?days=banana").status_code == 400
+
+
+def test_a_file_is_guarded_against_formulas_and_logged_with_what_left(auditor, user):
+    record("job.requested", actor=person("=1+1"))
+    response = auditor.get("/reports/activity/export.csv?days=7&q=1")
+    assert parse(response)[0]["actor_name"] == "'=1+1"
+    assert response["Cache-Control"] == "no-store"
+    row = LogEntry.objects.get(event="report.exported")
+    assert row.actor_name == user.username
+    assert (row.data["rows"], row.data["filter"], row.data["complete"]) == (1, {"days": "7", "q": "1"}, True)
+    assert len(row.data["sha256"]) == 64
+
+
+def test_names_are_escaped_in_page_and_chart(auditor):
+    record("job.requested", actor=person("<script>x</script>"))
+    assert "<script>x" not in auditor.get("/reports/activity/").content.decode()
+
+
+def test_a_page_to_print_holds_more_rows_and_the_button(auditor):
+    record_many([Draft(event="job.requested", actor=person(f"user-{n:03}")) for n in range(60)])
+    assert auditor.get("/reports/activity/?q=user-").content.decode().count("<tr ") == 50
+    whole = auditor.get("/reports/activity/?q=user-&rows=all").content.decode()
+    assert whole.count("<tr ") == 60
+    assert "data-print" in whole
+
+
+def test_activity_takes_few_queries(auditor, django_assert_max_num_queries):
+    record_many([Draft(event="job.requested", actor=person(f"user-{n:03}")) for n in range(60)])
+    with django_assert_max_num_queries(12):
+        auditor.get("/reports/activity/")
+
+
+@given(st.lists(st.tuples(st.text(max_size=30), st.integers(0, 10**9)), min_size=1, max_size=8))
+def test_a_chart_is_an_image_with_its_numbers_as_text(found):
+    clean = ["".join(c for c in label if c.isprintable()) for label, _count in found]
+    bars = [Bar(label, count) for label, (_label, count) in zip(clean, found, strict=True)]
+    chart = ET.fromstring(f'<div xmlns="http://www.w3.org/2000/svg">{draw_bars("c", "Title", bars)}</div>')  # noqa: S314 - our own text
+    svg = chart.find(f"{SVG}svg")
+    assert svg is not None
+    assert svg.get("role") == "img"
+    ids = {element.get("id") for element in svg.iter() if element.get("id")}
+    assert set((svg.get("aria-labelledby") or "").split()) == ids
+    numbers = [text.text for text in svg.iter(f"{SVG}text") if text.get("class") == "number"]
+    assert numbers == [str(count) for _label, count in found]
+    widths = [
+        float((rect.get("width") or "").rstrip("%"))
+        for rect in svg.iter(f"{SVG}rect")
+        if "bar" in (rect.get("class") or "")
+    ]
+    assert all(0 <= width <= 100 for width in widths)
+    assert all((width > 0) == (count > 0) for width, (_label, count) in zip(widths, found, strict=True))
+    assert "style" not in {name for element in svg.iter() for name in element.attrib}
+
+
+def test_a_cell_of_the_file_holds_the_plain_value():
+    class Some:
+        columns = (Column(name="a", label="A"), Column(name="b", label="B", value=lambda row: row["a"] * 2))
+
+    assert csv_row(Some, {"a": 4}) == ["4", "8"]
+    assert csv_row(Some, {"a": "-x"}) == ["'-x", "'-x-x"]
