@@ -10,6 +10,7 @@ class CloudcredsConfig(AppConfig):
 
     def ready(self) -> None:
         """Register menus and navigation."""
-        from cloudcreds import actions  # noqa: PLC0415 - models must be loaded first
+        from cloudcreds import actions, landings  # noqa: PLC0415 - models must be loaded first
 
         actions.register_all()
+        landings.register_all()

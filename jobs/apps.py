@@ -9,11 +9,12 @@ class JobsConfig(AppConfig):
     name = "jobs"
 
     def ready(self) -> None:
-        """Register menus, reports, and what credentials' pages ask of jobs."""
+        """Register menus, reports, landings, and what credentials' pages ask of jobs."""
         from cloudcreds import activity  # noqa: PLC0415 - models must be loaded first
-        from jobs import actions, reports  # noqa: PLC0415
+        from jobs import actions, landings, reports  # noqa: PLC0415
         from jobs.selectors import find_activity  # noqa: PLC0415
 
         actions.register_all()
+        landings.register_all()
         reports.register_all()
         activity.register(find_activity)

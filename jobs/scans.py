@@ -30,6 +30,7 @@ from keygroups.rotation import due_slots, next_due
 from kmes.core.actor import SCHEDULE
 from kmes.core.clock import now
 from kmes.core.errors import DeviceError, KmesError
+from logging_reports.notices import deliveries, queue
 from logging_reports.services import Subject, record
 
 logger = logging.getLogger(__name__)
@@ -64,6 +65,12 @@ def beat_heart() -> None:
         client.set("kmes:heartbeat:beat", word, ex=HEARTBEAT_SECONDS)
     except redis.RedisError:
         logger.warning("the heartbeat could not be left in Redis")
+
+
+def poke_notices() -> None:
+    """Hint to the report worker where notices wait whose hint got lost, or whose next try is due."""
+    if deliveries.has_due():
+        queue.hint()
 
 
 def scan_drift() -> list[UUID]:

@@ -12,7 +12,7 @@ from celery import Task, shared_task
 from django.db import transaction
 from kombu.exceptions import OperationalError
 
-from jobs import execution, keks, scans
+from jobs import execution, keks, reminders, scans
 from jobs.certifications import progress as certifications
 
 logger = logging.getLogger(__name__)
@@ -50,6 +50,7 @@ def scan_jobs() -> None:
     for job_id in scans.jobs_to_poke():
         run_job.hint(job_id)
     certifications.follow_all()
+    scans.poke_notices()
 
 
 @shared_task(ignore_result=True)  # type: ignore[untyped-decorator]
@@ -62,6 +63,12 @@ def scan_rotations() -> None:
 def scan_drift() -> None:
     """Make the jobs that compare groups with their vaults."""
     scans.scan_drift()
+
+
+@shared_task(ignore_result=True)  # type: ignore[untyped-decorator]
+def remind() -> None:
+    """Remind of what expires and of rotations that were missed."""
+    reminders.remind()
 
 
 @shared_task(ignore_result=True)  # type: ignore[untyped-decorator]

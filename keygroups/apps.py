@@ -10,7 +10,8 @@ class KeygroupsConfig(AppConfig):
 
     def ready(self) -> None:
         """Register menus and reports."""
-        from keygroups import actions, reports  # noqa: PLC0415 - models must be loaded first
+        from keygroups import actions, landings, reports  # noqa: PLC0415 - models must be loaded first
 
         actions.register_all()
+        landings.register_all()
         reports.register_all()

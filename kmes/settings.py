@@ -246,6 +246,7 @@ CELERY_BEAT_SCHEDULE = {
     "scan-jobs": {"task": "jobs.tasks.scan_jobs", "schedule": KMES_SCAN_SECONDS},
     "scan-rotations": {"task": "jobs.tasks.scan_rotations", "schedule": env.int("KMES_ROTATION_SCAN_SECONDS", 60)},
     "scan-drift": {"task": "jobs.tasks.scan_drift", "schedule": env.int("KMES_DRIFT_SCAN_SECONDS", 300)},
+    "remind": {"task": "jobs.tasks.remind", "schedule": env.int("KMES_REMINDER_SCAN_SECONDS", 900)},
     "sweep-keks": {"task": "jobs.tasks.sweep_keks", "schedule": env.int("KMES_KEK_SWEEP_SECONDS", 3600)},
 }
 RQ_QUEUES = {"reports": {"URL": KMES_REDIS_URL, "DEFAULT_TIMEOUT": 3600, "SOCKET_TIMEOUT": 5}}
@@ -278,6 +279,27 @@ KMES_ALLOW_CUSTOM_ENDPOINTS = env.bool("KMES_ALLOW_CUSTOM_ENDPOINTS", False)
 KMES_CUSTOM_CA_FILE = env.str("KMES_CUSTOM_CA_FILE", "")
 KMES_CUSTOM_HOSTS = env.list("KMES_CUSTOM_HOSTS", default=["127.0.0.1", "localhost"])
 KMES_STAND_IN_URL = env.str("KMES_STAND_IN_URL", "")
+
+# --- Notices -------------------------------------------------------------------------------
+# The console's address as its users know it, for links in mails and webhooks.
+KMES_PUBLIC_URL = env.str("KMES_PUBLIC_URL", "")
+KMES_NOTICE_KEEP_DAYS = env.int("KMES_NOTICE_KEEP_DAYS", 90)
+# How long to wait after each failed try: five tries within an hour.
+KMES_NOTICE_RETRY_SECONDS = env.list("KMES_NOTICE_RETRY_SECONDS", cast=int, default=[30, 120, 600, 2700])
+KMES_WEBHOOK_PRIVATE_HOSTS = env.list("KMES_WEBHOOK_PRIVATE_HOSTS", default=[])
+# Plain http and this machine's own addresses: for development.
+KMES_WEBHOOK_ALLOW_HTTP = env.bool("KMES_WEBHOOK_ALLOW_HTTP", False)
+KMES_WEBHOOK_CA_FILE = env.str("KMES_WEBHOOK_CA_FILE", "")
+EMAIL_HOST = env.str("KMES_EMAIL_HOST", "")
+EMAIL_PORT = env.int("KMES_EMAIL_PORT", 587)
+EMAIL_HOST_USER = env.str("KMES_EMAIL_USER", "")
+EMAIL_USE_TLS = env.str("KMES_EMAIL_SECURITY", "starttls") == "starttls"
+EMAIL_USE_SSL = env.str("KMES_EMAIL_SECURITY", "starttls") == "tls"
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = env.str("KMES_EMAIL_FROM", "kmes@localhost")
+# Only the report worker signs in to the mail server.
+if KMES_PROCESS == "reports" and (email_password_file := env.str("KMES_EMAIL_PASSWORD_FILE", "")):
+    EMAIL_HOST_PASSWORD = Path(email_password_file).read_text().strip()
 
 # --- Reports and logs ----------------------------------------------------------------------
 KMES_EXPORT_DIR = Path(env.str("KMES_EXPORT_DIR", str(KMES_STATE_DIR / "exports")))

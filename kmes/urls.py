@@ -14,5 +14,6 @@ urlpatterns = [
     path("certifications/", include("jobs.certifications.urls")),
     path("logs/", include("logging_reports.urls")),
     path("reports/", include("logging_reports.reports.urls")),
+    path("", include("logging_reports.notices.urls")),
     path("administration/", include("hsm.urls")),
 ]

@@ -46,3 +46,18 @@ class Category(TextChoices):
     JOBS = "jobs", _("Jobs")
     EXPORT = "export", _("Export")
     DEVICE = "device", _("Device")
+
+
+class Topic(TextChoices):
+    """What a notice is about; what people choose notices by (``events.NOTICED``)."""
+
+    JOBS = "jobs", _("Failed jobs")
+    ROTATION = "rotation", _("Missed or failed rotations")
+    EXPIRY = "expiry", _("Keys and client secrets near expiry")
+    DRIFT = "drift", _("Drift between console and vault")
+    VAULT = "vault", _("Vault unreachable")
+    DEVICE = "device", _("Device away or back")
+    EXPORT = "export", _("Own exports that are ready")
+    LOG = "log", _("Log chain broken")
+    DELIVERY = "delivery", _("Notices that did not get out")
+    TEST = "test", _("Tests of a channel")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext_lazy as _
 
-from logging_reports.choices import Category, Service, Severity
+from logging_reports.choices import Category, Service, Severity, Topic
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrPromise
@@ -81,6 +81,7 @@ _register(
     ("azure.rotation_due", Category.ROTATION, _INFO, _("Rotation due")),
     ("azure.rotation_done", Category.ROTATION, _INFO, _("Rotation done")),
     ("azure.rotation_failed", Category.ROTATION, _ERROR, _("Rotation failed")),
+    ("azure.rotation_missed", Category.ROTATION, _ERROR, _("Rotation missed")),
     ("azure.key_deleted", Category.DELETION, _INFO, _("Key deleted")),
     ("azure.deleted_key_read", Category.DELETION, _INFO, _("Deleted key read")),
     ("azure.key_recovered", Category.RECOVERY, _INFO, _("Key recovered")),
@@ -111,6 +112,8 @@ _register(
     ("group.deleted", Category.KEYS, _WARNING, _("Key group deleted")),
     ("key.created", Category.KEYS, _INFO, _("Key created")),
     ("key.destroyed", Category.KEYS, _WARNING, _("Key destroyed")),
+    ("key.version_expiring", Category.KEYS, _WARNING, _("Key version near expiry")),
+    ("credential.secret_expiring", Category.CONFIGURATION, _WARNING, _("Client secret near expiry")),
     ("job.requested", Category.JOBS, _INFO, _("Job requested")),
     ("job.started", Category.JOBS, _INFO, _("Job started")),
     ("job.finished", Category.JOBS, _INFO, _("Job finished")),
@@ -122,6 +125,12 @@ _register(
     ("certification.finished", Category.JOBS, _INFO, _("Self-certification finished")),
     ("log.exported", Category.EXPORT, _INFO, _("Log exported")),
     ("report.exported", Category.EXPORT, _INFO, _("Report exported")),
+    ("notice.channel_added", Category.CONFIGURATION, _INFO, _("Notice channel added")),
+    ("notice.channel_changed", Category.CONFIGURATION, _INFO, _("Notice channel changed")),
+    ("notice.channel_deleted", Category.CONFIGURATION, _WARNING, _("Notice channel deleted")),
+    ("notice.secret_changed", Category.CONFIGURATION, _INFO, _("Webhook secret changed")),
+    ("notice.test_sent", Category.CONFIGURATION, _INFO, _("Test of a notice channel")),
+    ("notice.delivery_failed", Category.CONFIGURATION, _WARNING, _("Notice not delivered")),
 )
 
 _register(
@@ -140,4 +149,20 @@ _register(
 # In the order in which the registry first names them, which is the order of a push.
 CATEGORIES: dict[Service, tuple[Category, ...]] = {
     service: tuple(dict.fromkeys(e.category for e in EVENTS.values() if e.service == service)) for service in Service
+}
+
+# Which events somebody should hear of, by the topic people choose them by (``notices``). A row of such an
+# event makes its notice in its own transaction.
+NOTICED: dict[str, Topic] = {
+    "job.failed": Topic.JOBS,
+    "azure.rotation_failed": Topic.ROTATION,
+    "azure.rotation_missed": Topic.ROTATION,
+    "key.version_expiring": Topic.EXPIRY,
+    "credential.secret_expiring": Topic.EXPIRY,
+    "azure.drift_found": Topic.DRIFT,
+    "azure.unreachable": Topic.VAULT,
+    "device.unavailable": Topic.DEVICE,
+    "device.replaced": Topic.DEVICE,
+    "device.returned": Topic.DEVICE,
+    "notice.delivery_failed": Topic.DELIVERY,
 }

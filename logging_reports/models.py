@@ -111,3 +111,9 @@ class LogHead(models.Model):
 
     def __str__(self) -> str:
         return f"{self.service} {self.sequence}"
+
+
+# Django finds an app's models here; the notices have a package of their own.
+from logging_reports.notices.models import Channel, Delivery, Notice, NoticeRead, Reminder  # noqa: E402
+
+__all__ = ["Channel", "Delivery", "LogEntry", "LogHead", "Notice", "NoticeRead", "Reminder"]

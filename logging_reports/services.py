@@ -20,6 +20,7 @@ from logging_reports.chain import GENESIS, hash_entry
 from logging_reports.choices import Category, Service, Severity
 from logging_reports.events import Event, find_event
 from logging_reports.models import LogEntry, LogHead
+from logging_reports.notices.raising import raise_notices
 from logging_reports.redaction import Cleaner
 
 if TYPE_CHECKING:
@@ -130,6 +131,7 @@ def record_many(drafts: Sequence[Draft]) -> list[LogEntry]:
             # Heads are locked in one order by everybody, so that two batches can't dead-lock.
             for service in sorted(by_service):
                 _append(Service(service), by_service[service])
+            raise_notices(entries)
     except DatabaseError as error:
         raise LogWriteError(
             "The log can't be written, so nothing was done.",

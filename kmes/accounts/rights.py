@@ -31,6 +31,7 @@ class Right(StrEnum):
     LOG_EXPORT = "log.export"
     DEVICE_MANAGE = "device.manage"
     USER_MANAGE = "user.manage"
+    NOTICE_MANAGE = "notice.manage"
 
 
 class Role(models.TextChoices):

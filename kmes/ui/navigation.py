@@ -45,6 +45,7 @@ TREE = (
         (
             Page(_("Configuration"), "hsm:configuration", "settings"),
             Page(_("Device"), "hsm:device", "device"),
+            Page(_("Notices"), "notices:channels", "bell", "notice.manage"),
             Page(_("Self-certification"), "certifications:list", "state-good"),
             Page(_("Set-up"), "setup:resume", "plus"),
         ),

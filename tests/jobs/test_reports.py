@@ -20,7 +20,7 @@ from tests.keygroups.builders import make_credential, make_group, make_vault
 
 @pytest.fixture
 def pages(client, db):
-    client.force_login(get_user_model().objects.create_user("audra", password="x", role="auditor"))
+    client.force_login(get_user_model().objects.create_user("audra", role="auditor"))
     return client
 
 

@@ -23,7 +23,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 @pytest.fixture
 def user(db):
-    return get_user_model().objects.create_user("audra", password="x", role="auditor")
+    return get_user_model().objects.create_user("audra", role="auditor")
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_a_stranger_is_led_to_sign_in(client, db):
 
 
 def test_a_role_that_may_not_export_gets_neither_the_button_nor_the_file(client, db):
-    client.force_login(get_user_model().objects.create_user("ott", password="x", role="operator"))
+    client.force_login(get_user_model().objects.create_user("ott", role="operator"))
     record("job.requested", actor=person("ann"))
     assert "export.csv" not in client.get("/reports/activity/").content.decode()
     assert client.get("/reports/activity/export.csv").status_code == 403

@@ -1,0 +1,111 @@
+"""Which addresses a webhook may go to: none inside, unless the installation says so.
+
+A URL in a form must not let anybody reach what only this machine can reach (server-side request
+forgery). The host is looked up here, every address it has is checked, and the connection goes to a
+checked address, so that a second look-up can't answer otherwise.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+from kmes.core.errors import InputError
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_PORTS = {"https": 443, "http": 80}
+
+
+@dataclass(frozen=True)
+class Target:
+    """A URL taken apart: ``path`` with its query."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+
+
+def parse(url: str) -> Target:
+    """Take a webhook's URL apart.
+
+    Raises:
+        InputError: it is no URL that may be used.
+
+    """
+    wrong = InputError(_("This is no https URL."), _("Write it like https://alerts.example.com/kmes."), field="url")
+    if not url.isascii() or not url.isprintable() or " " in url:
+        raise wrong
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        raise wrong from None
+    if parts.scheme not in _PORTS or not host:
+        raise wrong
+    if parts.scheme == "http" and not settings.KMES_WEBHOOK_ALLOW_HTTP:
+        raise InputError(_("Webhooks go out over https only."), _("Use the receiver's https address."), field="url")
+    if parts.username is not None or parts.password is not None or parts.fragment:
+        raise InputError(
+            _("The URL holds a name, a password or a fragment."), _("Leave them out: bodies are signed."), field="url"
+        )
+    target = Target(parts.scheme, host, port or _PORTS[parts.scheme], parts.path or "/")
+    if literal := _literal(host):
+        _check(literal, target.host)
+    return Target(target.scheme, host, target.port, f"{target.path}?{parts.query}" if parts.query else target.path)
+
+
+def resolve(target: Target) -> str:
+    """Look the host up and return an address of it that may be used.
+
+    Raises:
+        InputError: an address of the host may not be used.
+        OSError: the host can't be looked up.
+
+    """
+    found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
+    # Without the zone ("fe80::1%eth0"), which tells nothing about what may be reached.
+    addresses = [str(info[4][0]).partition("%")[0] for info in found]
+    for address in addresses:
+        _check(ipaddress.ip_address(address), target.host)
+    return addresses[0]
+
+
+def _literal(host: str) -> Address | None:
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None
+
+
+def _check(address: Address, host: str) -> None:
+    address = _inner(address)
+    never = address.is_link_local or address.is_multicast or address.is_unspecified
+    if not never and (address.is_global or _is_excepted(address, host)):
+        return
+    raise InputError(
+        _("The host %(host)s lies inside this network (%(address)s).") % {"host": host, "address": address},
+        _("Use a public host, or have the administrator name it in KMES_WEBHOOK_PRIVATE_HOSTS."),
+        field="url",
+    )
+
+
+def _is_excepted(address: Address, host: str) -> bool:
+    if address.is_loopback:
+        return bool(settings.KMES_WEBHOOK_ALLOW_HTTP)
+    return host.lower().rstrip(".") in {name.lower() for name in settings.KMES_WEBHOOK_PRIVATE_HOSTS}
+
+
+def _inner(address: Address) -> Address:
+    """Return the IPv4 address an IPv6 address stands for, where it does."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return address
+    if address in _NAT64:
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address.sixtofour or address

@@ -1,0 +1,144 @@
+"""Changes of channels: add, edit, new secret, test, delete. Each writes its log row in its transaction."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from kmes.core.actor import Actor
+from logging_reports.choices import Severity, Topic
+from logging_reports.models import LogEntry
+from logging_reports.notices import signing
+from logging_reports.notices.choices import ChannelKind
+from logging_reports.notices.landing import find_landing
+from logging_reports.notices.models import Channel, Delivery, Notice
+from logging_reports.notices.raising import send_to
+from logging_reports.services import record
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChannelValues:
+    """What a person typed for a channel. ``rules``: topic to threshold."""
+
+    name: str
+    is_enabled: bool = True
+    url: str = ""
+    recipients: list[str] = field(default_factory=list)
+    rules: dict[str, str] = field(default_factory=dict)
+
+
+def add_channel(kind: ChannelKind, values: ChannelValues, *, actor: Actor) -> Channel:
+    """Add a channel; a webhook gets its signing key, which only its salt is stored of."""
+    with transaction.atomic():
+        channel = Channel(kind=kind, **_columns(values))
+        if kind == ChannelKind.WEBHOOK:
+            _give_key(channel)
+        channel.save(force_insert=True)
+        _record("notice.channel_added", channel, actor, _("Notice channel %(name)s added"))
+    return channel
+
+
+def change_channel(channel: Channel, values: ChannelValues, *, actor: Actor) -> Channel:
+    """Change a channel; its signing key stays."""
+    with transaction.atomic():
+        locked = Channel.objects.select_for_update().get(pk=channel.pk)
+        for name, value in _columns(values).items():
+            setattr(locked, name, value)
+        locked.save()
+        _record("notice.channel_changed", locked, actor, _("Notice channel %(name)s changed"))
+    return locked
+
+
+def delete_channel(channel: Channel, *, actor: Actor) -> None:
+    """Delete a channel with what waits for it and its delivery log."""
+    with transaction.atomic():
+        _record("notice.channel_deleted", channel, actor, _("Notice channel %(name)s deleted"))
+        channel.delete()
+
+
+def renew_secret(channel: Channel, *, actor: Actor) -> str:
+    """Give a webhook a new signing key and return it; the old one signs nothing more."""
+    with transaction.atomic():
+        locked = Channel.objects.select_for_update().get(pk=channel.pk, kind=ChannelKind.WEBHOOK)
+        _give_key(locked)
+        locked.save()
+        _record("notice.secret_changed", locked, actor, _("Webhook %(name)s has a new secret"))
+    return signing.signing_key(locked)
+
+
+def send_test(channel: Channel, *, actor: Actor) -> Delivery:
+    """Send a notice through this channel only."""
+    with transaction.atomic():
+        row = _record("notice.test_sent", channel, actor, _("A test through %(name)s, asked for by %(actor)s"))
+        notice = Notice.objects.create(
+            key=secrets.token_hex(32),
+            topic=Topic.TEST,
+            event=row.event,
+            severity=Severity.INFO,
+            message=row.message,
+            at=row.at,
+            service=row.service,
+            sequence=row.sequence,
+            url=find_landing([row]),
+        )
+        return send_to(notice, channel)
+
+
+def set_own_mail(user_id: int, rules: dict[str, str], *, actor: Actor) -> Channel:
+    """Set which notices a user gets by mail; the address is the account's."""
+    with transaction.atomic():
+        channel, _made = Channel.objects.update_or_create(
+            user_id=user_id,
+            defaults={"kind": ChannelKind.MAIL, "name": _own_name(user_id), "rules": rules, "is_enabled": True},
+        )
+        _record("notice.channel_changed", channel, actor, _("%(actor)s chose which notices come by mail"))
+    return channel
+
+
+def find_own_mail(user_id: int) -> Channel | None:
+    """Return a user's personal channel, or None where they never chose."""
+    return Channel.objects.filter(user_id=user_id).first()
+
+
+def find_channel(channel_id: UUID) -> Channel | None:
+    """Return a channel of the installation, or None; personal ones are their owners' business."""
+    return Channel.objects.filter(pk=channel_id, user_id__isnull=True).first()
+
+
+def _own_name(user_id: int) -> str:
+    # No name of a person: it would have to change with the account.
+    return f"user-{user_id}"
+
+
+def _columns(values: ChannelValues) -> dict[str, object]:
+    return {
+        "name": values.name,
+        "is_enabled": values.is_enabled,
+        "url": values.url,
+        "recipients": values.recipients,
+        "rules": values.rules,
+    }
+
+
+def _give_key(channel: Channel) -> None:
+    channel.salt = signing.new_salt()
+    channel.key_check = signing.check_value(channel)
+
+
+def _record(event: str, channel: Channel, actor: Actor, text: str) -> LogEntry:
+    data = {
+        "channel": str(channel.pk),
+        "kind": channel.kind,
+        "in_use": channel.is_enabled,
+        # Not the whole URL: somebody may have typed one that holds a token.
+        "host": urlsplit(channel.url).hostname or "",
+        "recipients": channel.recipients,
+        "rules": channel.rules,
+        "key_check": channel.key_check,
+    }
+    return record(event, actor=actor, message=text % {"name": channel.name, "actor": actor.name}, data=data)

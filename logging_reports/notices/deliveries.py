@@ -1,0 +1,124 @@
+"""The only writer of a delivery's state: claim, send, settle. Runs in the report worker.
+
+At least once: a worker that dies between sending and writing leaves a lease that runs out, and the
+notice goes out again under the same id. The rows carry when a try is due, so a lost Redis delays and
+loses nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F, Q
+from django.utils.translation import gettext as _
+
+from kmes.core.actor import SYSTEM
+from kmes.core.clock import now
+from logging_reports.notices import mail, webhooks
+from logging_reports.notices.choices import ChannelKind, DeliveryState
+from logging_reports.notices.errors import DeliveryError
+from logging_reports.notices.models import Delivery
+from logging_reports.services import record
+
+logger = logging.getLogger(__name__)
+# Longer than any try takes.
+LEASE_SECONDS = 120
+BATCH = 200
+_SENDERS = {ChannelKind.MAIL: mail.send, ChannelKind.WEBHOOK: webhooks.send}
+
+
+def has_due() -> bool:
+    """Return whether anything waits whose time has come."""
+    return Delivery.objects.filter(_due()).exists()
+
+
+def deliver_due() -> int:
+    """Send what is due, oldest first; return how many tries were made.
+
+    A channel that can't be reached gets one try per round: a hundred notices for a dead receiver must
+    not hold up the others.
+    """
+    silent: set[UUID] = set()
+    tries = 0
+    due = Delivery.objects.filter(_due()).order_by("next_try_at", "created_at")
+    for delivery_id, channel_id in list(due.values_list("pk", "channel_id")[:BATCH]):
+        if channel_id in silent:
+            continue
+        delivery = claim(delivery_id)
+        if delivery is None:
+            continue
+        tries += 1
+        if not _try(delivery):
+            silent.add(channel_id)
+    return tries
+
+
+def claim(delivery_id: UUID) -> Delivery | None:
+    """Take a delivery that is due; None where another worker has it, or it is over."""
+    lease = now() + timedelta(seconds=LEASE_SECONDS)
+    if not Delivery.objects.filter(_due(), pk=delivery_id).update(lease_until=lease, attempts=F("attempts") + 1):
+        return None
+    return Delivery.objects.select_related("notice", "channel").get(pk=delivery_id)
+
+
+def tries_allowed() -> int:
+    """Return how often a notice is tried before it is given up."""
+    return len(settings.KMES_NOTICE_RETRY_SECONDS) + 1
+
+
+def _due() -> Q:
+    moment = now()
+    free = Q(lease_until__isnull=True) | Q(lease_until__lt=moment)
+    return Q(state=DeliveryState.WAITING, next_try_at__lte=moment) & free
+
+
+def _try(delivery: Delivery) -> bool:
+    """Make one try and write down how it went. Return whether the channel works."""
+    try:
+        if delivery.attempts > tries_allowed():
+            raise DeliveryError(_("The report worker stopped during the last try; nobody knows its outcome."))
+        if not delivery.channel.is_enabled:
+            raise DeliveryError(_("The channel was switched off."))
+        answer = _SENDERS[ChannelKind(delivery.channel.kind)](delivery)
+    except DeliveryError as error:
+        _settle_failure(delivery, error)
+        return False
+    except Exception:
+        # Like a dead worker: the lease runs out and another try follows.
+        logger.exception("delivery %s met an unexpected error", delivery.pk)
+        return False
+    _settle(delivery, DeliveryState.DELIVERED, answer)
+    return True
+
+
+def _settle(delivery: Delivery, state: DeliveryState, answer: str, *, next_try_at: datetime | None = None) -> bool:
+    """Write an outcome, unless another worker has taken the delivery over. Return whether it was written."""
+    values: dict[str, Any] = {"state": state, "last_answer": answer[:255], "lease_until": None}
+    if next_try_at is not None:
+        values["next_try_at"] = next_try_at
+    else:
+        values["finished_at"] = now()
+    held = Delivery.objects.filter(pk=delivery.pk, state=DeliveryState.WAITING, attempts=delivery.attempts)
+    return bool(held.update(**values))
+
+
+def _settle_failure(delivery: Delivery, error: DeliveryError) -> None:
+    delays = settings.KMES_NOTICE_RETRY_SECONDS
+    if error.retryable and delivery.attempts <= len(delays):
+        later = now() + timedelta(seconds=delays[delivery.attempts - 1])
+        _settle(delivery, DeliveryState.WAITING, str(error), next_try_at=later)
+        return
+    with transaction.atomic():
+        if _settle(delivery, DeliveryState.FAILED, str(error)):
+            record(
+                "notice.delivery_failed",
+                actor=SYSTEM,
+                message=_("A notice did not get out through %(channel)s: %(error)s")
+                % {"channel": delivery.channel, "error": error},
+                data={"channel": str(delivery.channel_id), "delivery": str(delivery.pk), "tries": delivery.attempts},
+            )

@@ -1,0 +1,122 @@
+"""Rows of notices, channels and deliveries. A delivery's state changes only in ``deliveries``.
+
+Users are plain ids, as in the log: this app lies below accounts. No row holds a secret: what signs a
+webhook is derived when it is needed (``signing``).
+"""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
+
+from kmes.core.ids import new_uuid
+from logging_reports.choices import Service, Severity, Topic
+from logging_reports.notices.choices import ChannelKind, DeliveryState
+
+
+class Notice(models.Model):
+    """One thing somebody should hear of: the log row it was made from, and where it leads."""
+
+    # What several rows of one matter have in common, hashed: they make one notice.
+    key = models.CharField(max_length=64, unique=True)
+    topic = models.CharField(_("Topic"), max_length=16, choices=Topic)
+    event = models.CharField(max_length=64)
+    severity = models.CharField(_("Severity"), max_length=16, choices=Severity)
+    message = models.TextField(_("Message"))
+    # How many rows of one batch it stands for.
+    count = models.PositiveIntegerField(default=1)
+    at = models.DateTimeField(_("Time"), db_index=True)
+    service = models.CharField(max_length=16, choices=Service)
+    sequence = models.BigIntegerField()
+    # A path of this console.
+    url = models.CharField(max_length=255)
+    # Set where it concerns one person only.
+    user_id = models.BigIntegerField(null=True)
+
+    class Meta:
+        ordering = ["-at", "-pk"]
+
+    def __str__(self) -> str:
+        return f"{self.event} {self.message[:60]}"
+
+
+class NoticeRead(models.Model):
+    """That a user has read a notice."""
+
+    notice = models.ForeignKey(Notice, on_delete=models.CASCADE, related_name="readings")
+    user_id = models.BigIntegerField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["notice", "user_id"], name="notice_read_once")]
+
+    def __str__(self) -> str:
+        return f"{self.notice_id} {self.user_id}"
+
+
+class Channel(models.Model):
+    """A way out: a webhook, a list of mail recipients, or one user's own mail."""
+
+    id = models.UUIDField(primary_key=True, default=new_uuid, editable=False)
+    kind = models.CharField(max_length=16, choices=ChannelKind)
+    name = models.CharField(_("Name"), max_length=64, unique=True)
+    is_enabled = models.BooleanField(_("In use"), default=True)
+    url = models.CharField(_("URL"), max_length=500, blank=True)
+    recipients = models.JSONField(_("Recipients"), default=list, blank=True)
+    # Topic to threshold; a topic that is missing is off.
+    rules = models.JSONField(default=dict)
+    # The owner of a personal channel: the address is the account's, looked up when a mail leaves.
+    user_id = models.BigIntegerField(null=True, unique=True)
+    # A new salt makes a new signing key. ``key_check`` is a check value of the key that was handed out.
+    salt = models.CharField(max_length=32, blank=True)
+    key_check = models.CharField(max_length=6, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        """Return the channel's page; a personal channel is its owner's choice."""
+        return reverse("notices:own_mail") if self.user_id else reverse("notices:channel", args=[self.pk])
+
+
+class Delivery(models.Model):
+    """One notice on its way through one channel; its id is what a receiver recognises a repeat by."""
+
+    id = models.UUIDField(primary_key=True, default=new_uuid, editable=False)
+    notice = models.ForeignKey(Notice, on_delete=models.CASCADE, related_name="deliveries")
+    channel = models.ForeignKey(Channel, on_delete=models.CASCADE, related_name="deliveries")
+    state = models.CharField(_("State"), max_length=16, choices=DeliveryState, default=DeliveryState.WAITING)
+    # Counted as a try begins, so that a worker that dies in one has made it.
+    attempts = models.PositiveSmallIntegerField(_("Tries"), default=0)
+    next_try_at = models.DateTimeField(_("Next try"))
+    lease_until = models.DateTimeField(null=True)
+    last_answer = models.CharField(_("Last answer"), max_length=255, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [models.UniqueConstraint(fields=["notice", "channel"], name="delivery_once_per_channel")]
+        indexes = [
+            models.Index(fields=["next_try_at"], name="delivery_waiting", condition=Q(state="waiting")),
+            models.Index(fields=["channel", "-created_at"], name="delivery_of_channel"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.notice_id} {self.channel_id} {self.state}"
+
+
+class Reminder(models.Model):
+    """That something was reminded of, so that it is once only."""
+
+    key = models.CharField(max_length=160, unique=True)
+    at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return self.key

@@ -1,0 +1,79 @@
+"""Reads of notices and channels for the pages. Writes nothing but what a user has read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+
+from kmes.core.clock import now
+from logging_reports.choices import Topic
+from logging_reports.notices.choices import DeliveryState
+from logging_reports.notices.models import Channel, Delivery, Notice, NoticeRead
+
+# What is older than this is history and counts for nobody's bell.
+UNREAD_DAYS = 30
+COUNT_CAP = 99
+
+
+@dataclass(frozen=True)
+class NoticeFilter:
+    """Which notices a page shows."""
+
+    unread_only: bool = False
+    topic: str = ""
+
+
+def list_notices(user_id: int, wanted: NoticeFilter | None = None) -> QuerySet[Any, Any]:
+    """Return a user's notices, newest first, each with ``is_read``."""
+    found = _visible(user_id).annotate(
+        is_read=Exists(NoticeRead.objects.filter(notice=OuterRef("pk"), user_id=user_id))
+    )
+    if wanted and wanted.topic:
+        found = found.filter(topic=wanted.topic)
+    if wanted and wanted.unread_only:
+        found = found.filter(is_read=False, at__gte=_since())
+    return found.order_by("-at", "-pk")
+
+
+def count_unread(user_id: int) -> int:
+    """Count a user's unread notices, but no further than ``COUNT_CAP`` + 1."""
+    return list_notices(user_id, NoticeFilter(unread_only=True)).order_by()[: COUNT_CAP + 1].count()
+
+
+def mark_read(user_id: int, notice_id: int | None = None) -> None:
+    """Note that a user has read one notice, or (without an id) all that are unread now."""
+    unread = list_notices(user_id, NoticeFilter(unread_only=True))
+    if notice_id is not None:
+        unread = unread.filter(pk=notice_id)
+    NoticeRead.objects.bulk_create(
+        [NoticeRead(notice_id=pk, user_id=user_id) for pk in unread.values_list("pk", flat=True)],
+        ignore_conflicts=True,
+    )
+
+
+def list_channels() -> QuerySet[Any, Any]:
+    """Return the installation's channels with how many deliveries wait and were given up lately."""
+    lately = now() - timedelta(days=7)
+    return Channel.objects.filter(user_id__isnull=True).annotate(
+        waiting=Count("deliveries", filter=Q(deliveries__state=DeliveryState.WAITING)),
+        failed=Count(
+            "deliveries", filter=Q(deliveries__state=DeliveryState.FAILED, deliveries__finished_at__gte=lately)
+        ),
+    )
+
+
+def list_deliveries(channel: Channel) -> QuerySet[Delivery]:
+    """Return what went out through a channel, newest first."""
+    return channel.deliveries.select_related("notice").order_by("-created_at")
+
+
+def _visible(user_id: int) -> QuerySet[Notice]:
+    mine = Q(user_id__isnull=True) | Q(user_id=user_id)
+    return Notice.objects.filter(mine).exclude(topic=Topic.TEST)
+
+
+def _since() -> Any:
+    return now() - timedelta(days=UNREAD_DAYS)

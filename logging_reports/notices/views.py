@@ -1,0 +1,122 @@
+"""Pages of Notices: the bell, the list, and which notices one gets by mail.
+
+That somebody has read a notice is their own mark in their own list, so it makes no log row.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.cache import patch_vary_headers
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from kmes.core.actor import Actor
+from kmes.ui.access import right_required
+from kmes.ui.answers import render_form
+from kmes.ui.tables import PAGE_SIZE
+from logging_reports.choices import Topic
+from logging_reports.notices import channels, selectors
+from logging_reports.notices.choices import ChannelKind
+from logging_reports.notices.forms import RulesForm
+from logging_reports.notices.selectors import COUNT_CAP, NoticeFilter
+
+RESULTS_ID = "notice-list"
+NO_CONTENT = 204
+_UNREAD = "unread"
+# A test goes to a channel, so that nobody looks for it in the list.
+_TOPICS = [topic for topic in Topic if topic != Topic.TEST]
+
+
+def _user_id(request: HttpRequest) -> int:
+    user: Any = request.user
+    return int(user.pk)
+
+
+@require_safe
+@right_required("console.read")
+def show_bell(request: HttpRequest) -> HttpResponse:
+    """Show the header's bell with the number of unread notices; 204 while it is what the page shows."""
+    count = selectors.count_unread(_user_id(request))
+    if request.GET.get("seen") == str(count):
+        return HttpResponse(status=NO_CONTENT)
+    return render(request, "notices/_bell.html", {"unread": count, "cap": COUNT_CAP})
+
+
+@require_safe
+@right_required("console.read")
+def list_notices(request: HttpRequest) -> HttpResponse:
+    """List the user's notices; htmx asks for the rows alone to keep them fresh."""
+    wanted = _read_filter(request)
+    found = selectors.list_notices(_user_id(request), wanted)
+    page = Paginator(found, PAGE_SIZE).get_page(request.GET.get("page"))
+    seen = repr([(notice.pk, notice.is_read) for notice in page] + [page.paginator.count])
+    digest = hashlib.sha256(seen.encode()).hexdigest()[:16]
+    is_results = request.headers.get("HX-Target") == RESULTS_ID
+    if is_results and request.GET.get("seen") == digest:
+        return HttpResponse(status=NO_CONTENT)
+    context = {
+        "page": page,
+        "wanted": wanted,
+        "topics": _TOPICS,
+        "digest": digest,
+        "results_id": RESULTS_ID,
+        "has_unread": any(not notice.is_read for notice in page),
+        "can_manage": request.user.has_right("notice.manage"),  # type: ignore[union-attr]
+    }
+    response = render(request, "notices/_results.html" if is_results else "notices/list.html", context)
+    patch_vary_headers(response, ["HX-Target"])
+    return response
+
+
+def _read_filter(request: HttpRequest) -> NoticeFilter:
+    topic = request.GET.get("topic", "")
+    return NoticeFilter(request.GET.get("show") == _UNREAD, topic if topic in _TOPICS else "")
+
+
+@require_POST
+@right_required("console.read")
+def mark_read(request: HttpRequest, notice_id: int | None = None) -> HttpResponse:
+    """Mark one notice as read, or all of them, and return to the list as it was."""
+    selectors.mark_read(_user_id(request), notice_id)
+    wanted = NoticeFilter(request.POST.get("show") == _UNREAD, request.POST.get("topic", ""))
+    query = {"show": _UNREAD if wanted.unread_only else "", "topic": wanted.topic if wanted.topic in _TOPICS else ""}
+    return redirect(reverse("notices:list", query={name: value for name, value in query.items() if value}))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@right_required("console.read")
+def edit_own_mail(request: HttpRequest) -> HttpResponse:
+    """Choose which notices come by mail to the account's own address."""
+    user: Any = request.user
+    channel = channels.find_own_mail(user.pk)
+    form = RulesForm(request.POST or None, rules=channel.rules if channel else {})
+    if request.method == "POST" and form.is_valid():
+        channels.set_own_mail(user.pk, form.rules(), actor=Actor.from_user(user))
+        messages.success(request, _("Saved. What you chose comes by mail from now on."))
+        return redirect("notices:own_mail")
+    context = {
+        "form": form,
+        "address": user.email,
+        "channel": channel,
+        "deliveries": selectors.list_deliveries(channel)[:20] if channel else [],
+        "kinds": ChannelKind,
+    }
+    return render_form(request, "notices/own_mail.html", context, refused=request.method == "POST")
+
+
+@require_POST
+@right_required("console.read")
+def test_own_mail(request: HttpRequest) -> HttpResponse:
+    """Send a test to the account's own address."""
+    channel = channels.find_own_mail(_user_id(request))
+    if channel is not None:
+        channels.send_test(channel, actor=Actor.from_user(request.user))
+        messages.success(request, _("The test is on its way. Below stands how it went."))
+    return redirect("notices:own_mail")

@@ -1,0 +1,122 @@
+"""Sends one signed body to one webhook: https to a checked address, no redirect, ten seconds in all."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import ssl
+import threading
+from http import HTTPStatus
+from typing import Any
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+from kmes.core import clock
+from kmes.core.errors import InputError
+from logging_reports.notices import addresses, signing
+from logging_reports.notices.addresses import Target
+from logging_reports.notices.errors import DeliveryError
+from logging_reports.notices.models import Delivery
+from logging_reports.notices.wording import absolute_url, headline, text_of
+from logging_reports.rendering import visible
+
+SECONDS = 10
+_ANSWER_LENGTH = 120
+
+
+def build_body(delivery: Delivery) -> dict[str, Any]:
+    """Return what a webhook is told: ids and labels that stand in the log, no secret."""
+    notice = delivery.notice
+    return {
+        "id": str(delivery.pk),
+        "event": notice.event,
+        "topic": notice.topic,
+        "severity": notice.severity,
+        "time": notice.at.isoformat(),
+        "title": headline(notice),
+        "message": text_of(notice),
+        "count": notice.count,
+        "url": absolute_url(notice.url),
+        "log": {"service": notice.service, "sequence": notice.sequence},
+    }
+
+
+def send(delivery: Delivery) -> str:
+    """Post the notice and return the receiver's answer in a few words.
+
+    Raises:
+        DeliveryError: it did not arrive, or the receiver did not accept it.
+
+    """
+    channel = delivery.channel
+    if channel.key_check != signing.check_value(channel):
+        raise DeliveryError(
+            _("The console's own signing key has changed, and with it this webhook's secret."),
+            _("Make a new secret on the channel's page and give it to the receiver."),
+        )
+    body = json.dumps(build_body(delivery), ensure_ascii=False, separators=(",", ":")).encode()
+    timestamp = int(clock.now().timestamp())
+    headers = {
+        "Content-Type": "application/json",
+        "User-Agent": "KMES-console",
+        "X-KMES-Delivery": str(delivery.pk),
+        "X-KMES-Event": delivery.notice.event,
+        "X-KMES-Timestamp": str(timestamp),
+        "X-KMES-Signature": signing.sign(signing.signing_key(channel), timestamp, body),
+    }
+    try:
+        target = addresses.parse(channel.url)
+        return _post(target, addresses.resolve(target), body, headers)
+    except InputError as error:
+        raise DeliveryError(error.what, error.remedy) from error
+    except (OSError, http.client.HTTPException) as error:
+        raise _unreached(error) from error
+
+
+def _unreached(error: Exception) -> DeliveryError:
+    reason = visible(str(error))[:_ANSWER_LENGTH] or type(error).__name__
+    return DeliveryError(_("The receiver can't be reached: %(reason)s.") % {"reason": reason}, retryable=True)
+
+
+def _post(target: Target, address: str, body: bytes, headers: dict[str, str]) -> str:
+    connection = _PinnedConnection(target, address)
+    # A receiver that sends a byte now and then keeps each single read alive; this ends the whole.
+    watch = threading.Timer(SECONDS, connection.cut)
+    watch.start()
+    try:
+        connection.request("POST", target.path, body, headers)
+        answer = connection.getresponse()
+        text = visible(f"HTTP {answer.status} {answer.reason}")[:_ANSWER_LENGTH]
+    finally:
+        watch.cancel()
+        connection.close()
+    if HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
+        return text
+    if HTTPStatus.MULTIPLE_CHOICES <= answer.status < HTTPStatus.BAD_REQUEST:
+        text = _("%(answer)s; redirects are not followed") % {"answer": text}
+    raise DeliveryError(_("The receiver answered %(answer)s.") % {"answer": text}, retryable=True)
+
+
+class _PinnedConnection(http.client.HTTPConnection):
+    """Speaks to one address under the host's name; TLS checks the name."""
+
+    def __init__(self, target: Target, address: str) -> None:
+        super().__init__(target.host, target.port, timeout=SECONDS)
+        self._target, self._address = target, address
+
+    def connect(self) -> None:
+        """Connect to the checked address."""
+        self.sock = socket.create_connection((self._address, self._target.port), SECONDS)
+        if self._target.scheme == "https":
+            context = ssl.create_default_context(cafile=settings.KMES_WEBHOOK_CA_FILE or None)
+            self.sock = context.wrap_socket(self.sock, server_hostname=self._target.host)
+
+    def cut(self) -> None:
+        """End the connection from another thread; whoever waits on it gets an error."""
+        if self.sock is not None:
+            try:
+                self.sock.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                return
