@@ -103,12 +103,10 @@ def _age_sentence(found: dict[str, Any]) -> str:
     if not found["total"]:
         return _("No key is here.")
     text = ngettext(
-        "%(total)d key is here; it is %(days)d days old. %(old)d of them: a year and older.",
-        "%(total)d keys are here; the oldest is %(days)d days old. %(old)d of them are a year old or older.",
+        "%(total)d key is here; it is %(days)d days old.",
+        "%(total)d keys are here; the oldest is %(days)d days old. A year old or older: %(old)d.",
         found["total"],
     )
-    if found["total"] == 1:
-        text = _("One key is here; it is %(days)d days old.")
     return text % {"total": found["total"], "days": _days_since(found["oldest"]), "old": found["age_older"]}
 
 
@@ -236,8 +234,10 @@ def _expiry_sentence(bars: Sequence[Bar], within: int) -> str:
     expired, coming = bars[0].count, sum(bar.count for bar in bars[1:])
     if not expired and not coming:
         return _("Nothing expires within %(days)d days.") % {"days": within}
-    text = _(
-        "%(coming)d of the active versions and client secrets expire within %(days)d days; %(expired)d have expired."
+    text = ngettext(
+        "%(coming)d active version or client secret expires within %(days)d days. Already expired: %(expired)d.",
+        "%(coming)d active versions and client secrets expire within %(days)d days. Already expired: %(expired)d.",
+        coming,
     )
     return text % {"coming": coming, "days": within, "expired": expired}
 

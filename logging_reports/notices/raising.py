@@ -96,7 +96,7 @@ def _build(key: str, rows: Sequence[LogEntry]) -> Notice:
         topic=topic,
         event=first.event,
         severity=first.severity,
-        message=first.message,
+        message=_tell(first),
         count=len(rows),
         at=first.at,
         service=first.service,
@@ -104,3 +104,9 @@ def _build(key: str, rows: Sequence[LogEntry]) -> Notice:
         url=find_landing(rows)[:255],
         user_id=first.actor_user_id if topic == Topic.EXPORT else None,
     )
+
+
+def _tell(entry: LogEntry) -> str:
+    """Return the row's message, with the name of what it speaks of where it doesn't hold it."""
+    name = entry.key or entry.group or entry.vault or entry.credential
+    return entry.message if name in entry.message else f"{name}: {entry.message}"

@@ -76,7 +76,8 @@ def send(delivery: Delivery) -> str:
 
 
 def _unreached(error: Exception) -> DeliveryError:
-    reason = visible(str(error))[:_ANSWER_LENGTH] or type(error).__name__
+    text = getattr(error, "strerror", "") or str(error) or type(error).__name__
+    reason = visible(text)[:_ANSWER_LENGTH]
     return DeliveryError(_("The receiver can't be reached: %(reason)s.") % {"reason": reason}, retryable=True)
 
 

@@ -59,6 +59,9 @@ class ReportColumn(tables.Column):  # type: ignore[misc]
 class ReportTable(ConsoleTable):
     """The table of any report; its columns are given when it is made."""
 
+    class Meta(ConsoleTable.Meta):
+        """The console's look."""
+
     def __init__(self, report: Report, answer: Answer, **options: Any) -> None:
         self.caption = report.title
         columns = [(column.name, ReportColumn(column)) for column in report.columns]

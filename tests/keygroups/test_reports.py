@@ -48,7 +48,7 @@ def test_the_oldest_key_comes_first_and_the_sentence_names_its_age(pages, group)
     up = parse(pages.get("/reports/key-age/export.csv?sort=age_days"))
     assert [row["name"] for row in up] == ["young", "middle", "old"]
     page = pages.get("/reports/key-age/").content.decode()
-    assert "3 keys are here; the oldest is 400 days old. 1 of them are a year old or older." in page
+    assert "3 keys are here; the oldest is 400 days old. A year old or older: 1." in page
 
 
 def test_a_key_shows_what_it_is_in_the_vault_and_a_destroyed_one_is_left_out(pages, group):
@@ -82,7 +82,7 @@ def test_versions_and_secrets_that_expire_stand_in_one_list_by_date(pages, crede
     assert [row["title"] for row in parse(pages.get("/reports/expiring/export.csv?kind=secret"))] == ["over", "soon"]
     assert [row["title"] for row in parse(pages.get("/reports/expiring/export.csv?q=group-1"))] == ["key-45"]
     page = pages.get("/reports/expiring/").content.decode()
-    assert "4 of the active versions and client secrets expire within 90 days; 1 have expired." in page
+    assert "4 active versions and client secrets expire within 90 days. Already expired: 1." in page
 
 
 def test_a_superseded_version_may_run_out(pages, group):

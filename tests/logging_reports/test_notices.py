@@ -68,6 +68,12 @@ def test_a_notice_leads_to_what_it_speaks_of(event, subject, url, db):
     assert Notice.objects.get().url.startswith(url)
 
 
+@pytest.mark.parametrize(("message", "shown"), [("it failed", "pay: it failed"), ("pay failed", "pay failed")])
+def test_a_notice_names_what_it_speaks_of(message, shown, db):
+    record("azure.rotation_failed", actor=SYSTEM, message=message, subject=Subject(group="pay", vault="kv"))
+    assert Notice.objects.get().message == shown
+
+
 def test_other_rows_make_none_and_cost_nothing_more(db, django_assert_num_queries):
     record("job.started", actor=SYSTEM)
     with django_assert_num_queries(5):

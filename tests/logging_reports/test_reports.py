@@ -119,6 +119,7 @@ def test_a_page_to_print_holds_more_rows_and_the_button(auditor):
     assert auditor.get("/reports/activity/?q=user-").content.decode().count("<tr ") == 50
     whole = auditor.get("/reports/activity/?q=user-&rows=all").content.decode()
     assert whole.count("<tr ") == 60
+    assert 'class="table table-hover console-table"' in whole
     assert "data-print" in whole
 
 
