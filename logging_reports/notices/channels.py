@@ -11,6 +11,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from kmes.core.actor import Actor
+from kmes.core.clock import now
 from logging_reports.choices import Severity, Topic
 from logging_reports.models import LogEntry
 from logging_reports.notices import signing
@@ -55,10 +56,10 @@ def change_channel(channel: Channel, values: ChannelValues, *, actor: Actor) -> 
 
 
 def delete_channel(channel: Channel, *, actor: Actor) -> None:
-    """Delete a channel with what waits for it and its delivery log."""
+    """Delete a channel: nothing leaves through it any more, also not what waits."""
     with transaction.atomic():
-        _record("notice.channel_deleted", channel, actor, _("Notice channel %(name)s deleted"))
-        channel.delete()
+        if Channel.objects.filter(pk=channel.pk, deleted_at__isnull=True).update(is_enabled=False, deleted_at=now()):
+            _record("notice.channel_deleted", channel, actor, _("Notice channel %(name)s deleted"))
 
 
 def renew_secret(channel: Channel, *, actor: Actor) -> str:
@@ -107,7 +108,7 @@ def find_own_mail(user_id: int) -> Channel | None:
 
 def find_channel(channel_id: UUID) -> Channel | None:
     """Return a channel of the installation, or None; personal ones are their owners' business."""
-    return Channel.objects.filter(pk=channel_id, user_id__isnull=True).first()
+    return Channel.objects.filter(pk=channel_id, user_id__isnull=True, deleted_at__isnull=True).first()
 
 
 def _own_name(user_id: int) -> str:

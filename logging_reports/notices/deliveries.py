@@ -8,6 +8,7 @@ loses nothing.
 from __future__ import annotations
 
 import logging
+import time
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -27,8 +28,11 @@ from logging_reports.services import record
 
 logger = logging.getLogger(__name__)
 # Longer than any try takes.
-LEASE_SECONDS = 120
+LEASE_SECONDS = 300
 BATCH = 200
+# One round ends after this; what is left comes with the next hint.
+ROUND_SECONDS = 300
+_NOT_IN_USE = "not_in_use"
 _SENDERS = {ChannelKind.MAIL: mail.send, ChannelKind.WEBHOOK: webhooks.send}
 
 
@@ -44,9 +48,11 @@ def deliver_due() -> int:
     not hold up the others.
     """
     silent: set[UUID] = set()
-    tries = 0
+    tries, ends_at = 0, time.monotonic() + ROUND_SECONDS
     due = Delivery.objects.filter(_due()).order_by("next_try_at", "created_at")
     for delivery_id, channel_id in list(due.values_list("pk", "channel_id")[:BATCH]):
+        if time.monotonic() > ends_at:
+            break
         if channel_id in silent:
             continue
         delivery = claim(delivery_id)
@@ -83,7 +89,7 @@ def _try(delivery: Delivery) -> bool:
         if delivery.attempts > tries_allowed():
             raise DeliveryError(_("The report worker stopped during the last try; nobody knows its outcome."))
         if not delivery.channel.is_enabled:
-            raise DeliveryError(_("The channel was switched off."))
+            raise DeliveryError(_("The channel was switched off or deleted."), code=_NOT_IN_USE)
         answer = _SENDERS[ChannelKind(delivery.channel.kind)](delivery)
     except DeliveryError as error:
         _settle_failure(delivery, error)
@@ -114,7 +120,8 @@ def _settle_failure(delivery: Delivery, error: DeliveryError) -> None:
         _settle(delivery, DeliveryState.WAITING, str(error), next_try_at=later)
         return
     with transaction.atomic():
-        if _settle(delivery, DeliveryState.FAILED, str(error)):
+        # That nothing leaves through a channel that was switched off is what somebody wanted.
+        if _settle(delivery, DeliveryState.FAILED, str(error)) and error.code != _NOT_IN_USE:
             record(
                 "notice.delivery_failed",
                 actor=SYSTEM,

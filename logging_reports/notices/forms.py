@@ -83,7 +83,9 @@ class ChannelForm(RulesForm):
     def clean_name(self) -> str:
         """Refuse a name another channel has."""
         name = str(self.cleaned_data["name"])
-        others = Channel.objects.exclude(pk=self.channel.pk) if self.channel else Channel.objects.all()
+        others = Channel.objects.filter(deleted_at__isnull=True)
+        if self.channel:
+            others = others.exclude(pk=self.channel.pk)
         if others.filter(name__iexact=name).exists():
             raise ValidationError(_("A channel of this name exists already."))
         return name

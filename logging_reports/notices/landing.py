@@ -11,7 +11,12 @@ from logging_reports.models import LogEntry
 # Gets the rows of one notice; returns a path of this console, or "" where it knows none.
 Landing = Callable[[Sequence[LogEntry]], str]
 
-_registry: dict[str, tuple[int, Landing]] = {}
+
+def _exports_page(entries: Sequence[LogEntry]) -> str:
+    return reverse("logs:exports") if entries[0].event.startswith("log.export") else ""
+
+
+_registry: dict[str, tuple[int, Landing]] = {"export": (70, _exports_page)}
 
 
 def register(name: str, landing: Landing, *, order: int) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Lower
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
@@ -60,7 +61,7 @@ class Channel(models.Model):
 
     id = models.UUIDField(primary_key=True, default=new_uuid, editable=False)
     kind = models.CharField(max_length=16, choices=ChannelKind)
-    name = models.CharField(_("Name"), max_length=64, unique=True)
+    name = models.CharField(_("Name"), max_length=64)
     is_enabled = models.BooleanField(_("In use"), default=True)
     url = models.CharField(_("URL"), max_length=500, blank=True)
     recipients = models.JSONField(_("Recipients"), default=list, blank=True)
@@ -73,9 +74,15 @@ class Channel(models.Model):
     key_check = models.CharField(max_length=6, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
+    # A deleted channel keeps its row for a while: a log row written at that moment may name it, and must
+    # not fail by that.
+    deleted_at = models.DateTimeField(null=True)
 
     class Meta:
         ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(Lower("name"), name="channel_name_unique", condition=Q(deleted_at__isnull=True))
+        ]
 
     def __str__(self) -> str:
         return self.name

@@ -10,7 +10,7 @@ from django.db import transaction
 
 from kmes.core.clock import now
 from logging_reports.models import LogEntry
-from logging_reports.notices.models import Notice, Reminder
+from logging_reports.notices.models import Channel, Notice, Reminder
 from logging_reports.services import Draft, record_many
 
 BATCH = 500
@@ -40,8 +40,13 @@ def remind_once(drafts: Sequence[tuple[str, Draft]]) -> list[LogEntry]:
 
 
 def prune() -> int:
-    """Delete notices, with their deliveries, older than ``KMES_NOTICE_KEEP_DAYS`` days; return how many."""
-    old = Notice.objects.filter(at__lt=now() - timedelta(days=settings.KMES_NOTICE_KEEP_DAYS))
+    """Delete notices, with their deliveries, older than ``KMES_NOTICE_KEEP_DAYS`` days; return how many.
+
+    The rows of channels deleted that long ago go as well.
+    """
+    since = now() - timedelta(days=settings.KMES_NOTICE_KEEP_DAYS)
+    old = Notice.objects.filter(at__lt=since)
     count = old.count()
     old.delete()
+    Channel.objects.filter(deleted_at__lt=since).delete()
     return count

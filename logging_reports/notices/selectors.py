@@ -57,7 +57,7 @@ def mark_read(user_id: int, notice_id: int | None = None) -> None:
 def list_channels() -> QuerySet[Any, Any]:
     """Return the installation's channels with how many deliveries wait and were given up lately."""
     lately = now() - timedelta(days=7)
-    return Channel.objects.filter(user_id__isnull=True).annotate(
+    return Channel.objects.filter(user_id__isnull=True, deleted_at__isnull=True).annotate(
         waiting=Count("deliveries", filter=Q(deliveries__state=DeliveryState.WAITING)),
         failed=Count(
             "deliveries", filter=Q(deliveries__state=DeliveryState.FAILED, deliveries__finished_at__gte=lately)

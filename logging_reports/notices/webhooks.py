@@ -7,6 +7,7 @@ import json
 import socket
 import ssl
 import threading
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
@@ -105,19 +106,25 @@ class _PinnedConnection(http.client.HTTPConnection):
 
     def __init__(self, target: Target, address: str) -> None:
         super().__init__(target.host, target.port, timeout=SECONDS)
-        self._target, self._address = target, address
+        self._target, self._address, self._is_cut = target, address, False
 
     def connect(self) -> None:
-        """Connect to the checked address."""
+        """Connect to the checked address.
+
+        Raises:
+            OSError: it can't be reached, or the time was over before it was.
+
+        """
         self.sock = socket.create_connection((self._address, self._target.port), SECONDS)
+        if self._is_cut:
+            raise TimeoutError
         if self._target.scheme == "https":
             context = ssl.create_default_context(cafile=settings.KMES_WEBHOOK_CA_FILE or None)
             self.sock = context.wrap_socket(self.sock, server_hostname=self._target.host)
 
     def cut(self) -> None:
         """End the connection from another thread; whoever waits on it gets an error."""
+        self._is_cut = True
         if self.sock is not None:
-            try:
+            with suppress(OSError):
                 self.sock.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                return

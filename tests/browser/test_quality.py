@@ -66,6 +66,11 @@ def furnished(chromium: Browser, console: Console) -> dict[str, str]:
         "audit log": "/logs/?service=audit",
         "device log": "/logs/?service=device",
         "log row": row_page,
+        "reports": "/reports/",
+        "key age": "/reports/key-age/",
+        "rotation compliance": "/reports/rotation/",
+        "notices": "/notices/",
+        "notice channels": "/administration/notices/",
         "device": "/administration/device/",
         "configuration": "/administration/configuration/",
     }

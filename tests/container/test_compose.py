@@ -205,7 +205,7 @@ def test_stores_are_not_published_and_the_console_only_to_this_machine():
     assert published.keys() == {"web"}
     assert all(port.startswith("127.0.0.1:") for port in published["web"])
     assert COMPOSE["networks"]["inside"]["internal"] is True
-    for name in ("redis", "postgres", "beat", "reports"):
+    for name in ("redis", "postgres", "beat"):
         assert SERVICES[name]["networks"] == ["inside"]
 
 

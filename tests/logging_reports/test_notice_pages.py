@@ -10,7 +10,7 @@ from django.test import Client
 
 from kmes.core.actor import SYSTEM
 from logging_reports.models import Channel, Delivery, LogEntry
-from logging_reports.notices import channels, signing
+from logging_reports.notices import channels, deliveries, signing
 from logging_reports.notices.channels import ChannelValues
 from logging_reports.notices.choices import ChannelKind
 
@@ -164,8 +164,18 @@ def test_a_deleted_channel_is_gone_and_its_row_stays(admin, webhook):
     assert admin.get(path).status_code == 200
     assert Channel.objects.exists()
     admin.post(path)
-    assert not Channel.objects.exists()
+    assert admin.get(webhook.get_absolute_url()).status_code == 404
+    assert "alerts" not in admin.get("/administration/notices/").content.decode()
+    assert admin.post(ADDED, typed()).status_code == 200
     assert rows("notice.channel_deleted").get().message == "Notice channel alerts deleted"
+
+
+def test_what_waits_for_a_deleted_channel_is_dropped_without_a_further_notice(admin, webhook):
+    channels.send_test(webhook, actor=SYSTEM)
+    channels.delete_channel(webhook, actor=SYSTEM)
+    deliveries.deliver_due()
+    assert Delivery.objects.get().state == "failed"
+    assert not rows("notice.delivery_failed").exists()
 
 
 def test_where_the_secret_no_longer_exists_the_page_says_what_to_do(admin, webhook, settings):
