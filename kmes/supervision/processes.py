@@ -20,6 +20,7 @@ _BASIC = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR")
 _NETWORK = ("HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE")
 _DEVICE = ("KMES_HSM_MODULE", "KMES_HSM_PIN_FILE", "KMES_HSM_TOKEN_LABEL", "KMES_SOFTHSM_CONF", "SOFTHSM2_CONF")
 _FIRST_START = ("KMES_ADMIN_PASSWORD",)
+_MAIL = ("KMES_EMAIL_PASSWORD_FILE",)
 
 
 @dataclass(frozen=True)
@@ -55,11 +56,12 @@ def _development_defaults(instance: Instance) -> dict[str, str]:
 def product_environment(instance: Instance, process: str, *, device: bool = False) -> dict[str, str]:
     """Return the environment of one of the product's own processes.
 
-    ``device`` adds what the HSM needs; the first administrators' password goes to "manage" alone.
+    ``device`` adds what the HSM needs; the first administrators' password goes to "manage" alone, where
+    the mail server's password lies to "reports".
     """
     given = instance.environment
     kept = {name: value for name, value in given.items() if name.startswith("KMES_") or name == "DATABASE_URL"}
-    for name in (*_DEVICE, *_FIRST_START):
+    for name in (*_DEVICE, *_FIRST_START, *_MAIL):
         kept.pop(name, None)
     result = {**_pick(given, _BASIC), **_development_defaults(instance), **kept}
     if device:
@@ -70,6 +72,8 @@ def product_environment(instance: Instance, process: str, *, device: bool = Fals
         result |= _pick(given, _NETWORK)
     if process == "manage":
         result |= _pick(given, _FIRST_START)
+    if process == "reports":
+        result |= _pick(given, _MAIL)
     result |= {
         "KMES_PROCESS": process,
         "KMES_STATE_DIR": str(instance.state_dir),

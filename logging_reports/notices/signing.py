@@ -1,6 +1,6 @@
 """What signs a webhook's bodies: a key derived from Django's SECRET_KEY, never stored.
 
-See docs/decisions/0005-webhook-keys-are-derived.md and docs/notices.md.
+See docs/decisions/0009-webhook-keys-are-derived.md and docs/notices.md.
 """
 
 from __future__ import annotations

@@ -42,6 +42,13 @@ def test_the_first_password_goes_to_the_preparation_only(tmp_path):
         assert "KMES_ADMIN_PASSWORD" not in spec.environment
 
 
+def test_only_the_report_worker_learns_where_the_mail_servers_password_lies(tmp_path):
+    processes = specs(tmp_path, KMES_EMAIL_PASSWORD_FILE="/secret/mail", KMES_EMAIL_HOST="mail.example.com")
+    told = {name for name, spec in processes.items() if "KMES_EMAIL_PASSWORD_FILE" in spec.environment}
+    assert told == {"reports"}
+    assert processes["web"].environment["KMES_EMAIL_HOST"] == "mail.example.com"
+
+
 def test_nothing_foreign_is_handed_on_and_the_stand_in_learns_nothing_of_ours(tmp_path):
     for spec in specs(tmp_path).values():
         assert "AWS_SECRET_ACCESS_KEY" not in spec.environment
