@@ -29,6 +29,12 @@ _RANGES = [
     ("90", gettext_lazy("Last 90 days")),
     ("365", gettext_lazy("Last 365 days")),
 ]
+_TRIGGERS = {
+    Trigger.USER.value: gettext_lazy("User"),
+    Trigger.API.value: gettext_lazy("API"),
+    Trigger.SCHEDULE.value: gettext_lazy("Schedule"),
+    Trigger.SYSTEM.value: gettext_lazy("System"),
+}
 _PEOPLE, _EVERYTHING = "", "all"
 
 
@@ -108,7 +114,11 @@ ACTIVITY = Report(
     answer=answer_activity,
     columns=(
         Column(name="actor_name", label=gettext_lazy("User"), order_by=("actor_name",), link=_log_url),
-        Column(name="actor_trigger", label=gettext_lazy("Trigger")),
+        Column(
+            name="actor_trigger",
+            label=gettext_lazy("Trigger"),
+            value=lambda row: _TRIGGERS.get(row["actor_trigger"], row["actor_trigger"]),
+        ),
         _number("actions", gettext_lazy("Actions")),
         _number("sign_ins", gettext_lazy("Sign-ins")),
         _number("refusals", gettext_lazy("Refused")),
