@@ -164,5 +164,8 @@ NOTICED: dict[str, Topic] = {
     "device.unavailable": Topic.DEVICE,
     "device.replaced": Topic.DEVICE,
     "device.returned": Topic.DEVICE,
+    "log.export_ready": Topic.EXPORT,
+    "log.export_failed": Topic.EXPORT,
+    "log.chain_broken": Topic.LOG,
     "notice.delivery_failed": Topic.DELIVERY,
 }
