@@ -17,7 +17,7 @@ from django.db import connection
 from pkcs11 import Mechanism
 from pkcs11 import exceptions as p11
 
-from hsm import byok, keys, major_keys, self_test, statements
+from hsm import byok, keys, major_keys, self_test, signing, statements
 from hsm.keys import canonical_spki
 from hsm.sealing import unseal
 from hsm.session import TokenSession, find_module
@@ -144,6 +144,14 @@ class Device:
     def mfk_public_spki(self) -> bytes:
         """Return the MFK's public half, with which the web process seals."""
         return self._run(lambda _session, ready: ready.keys.mfk_public_spki)
+
+    def checkpoint_public_spki(self) -> bytes:
+        """Return the public half of the key that signs checkpoints of the log."""
+        return self._run(lambda session, _ready: major_keys.find_checkpoint_key(session)[1])
+
+    def sign_checkpoint(self, text: bytes) -> bytes:
+        """Return the signature (DER) of a checkpoint of the log, and of nothing else."""
+        return self._run(lambda session, _ready: signing.sign_checkpoint(session, text))
 
     def identity(self) -> DeviceIdentity:
         """Return which token this is."""

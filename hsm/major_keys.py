@@ -126,8 +126,22 @@ def find_report_key(session: Any) -> tuple[Any, bytes]:
         DeviceError: it is missing or there twice (code ``major_keys``).
 
     """
-    public = encode_ec_public_key(_need(session, REPORT, ObjectClass.PUBLIC_KEY))
-    return _need(session, REPORT, ObjectClass.PRIVATE_KEY), public
+    return _find_signing_key(session, REPORT)
+
+
+def find_checkpoint_key(session: Any) -> tuple[Any, bytes]:
+    """Return the private checkpoint key's handle and its public half as DER SubjectPublicKeyInfo.
+
+    Raises:
+        DeviceError: it is missing or there twice (code ``major_keys``).
+
+    """
+    return _find_signing_key(session, CHECKPOINT)
+
+
+def _find_signing_key(session: Any, label: str) -> tuple[Any, bytes]:
+    public = encode_ec_public_key(_need(session, label, ObjectClass.PUBLIC_KEY))
+    return _need(session, label, ObjectClass.PRIVATE_KEY), public
 
 
 def spki_of_rsa(public: Any) -> bytes:

@@ -14,6 +14,7 @@ from pkcs11.exceptions import PKCS11Error
 
 from hsm import byok
 from hsm.major_keys import MajorKeys
+from hsm.signing import to_der
 from hsm.types import SelfTestResult
 
 # FIPS 197, appendix C.3: AES-256.
@@ -96,10 +97,8 @@ def sign_and_verify(keys: MajorKeys) -> None:
         raise TypeError("the sentinel is not an EC key")
     challenge = os.urandom(32)
     raw = bytes(keys.sentinel_private.sign(challenge, mechanism=Mechanism.ECDSA))
-    half = len(raw) // 2
-    signature = utils.encode_dss_signature(int.from_bytes(raw[:half]), int.from_bytes(raw[half:]))
     try:
-        public.verify(signature, challenge, ec.ECDSA(utils.Prehashed(hashes.SHA256())))
+        public.verify(to_der(raw), challenge, ec.ECDSA(utils.Prehashed(hashes.SHA256())))
     except InvalidSignature as error:
         raise ValueError("the signature does not verify") from error
 

@@ -12,8 +12,9 @@ from celery import Task, shared_task
 from django.db import transaction
 from kombu.exceptions import OperationalError
 
-from jobs import execution, keks, reminders, scans
+from jobs import checkpoints, execution, keks, reminders, scans
 from jobs.certifications import progress as certifications
+from kmes.core.errors import KmesError
 
 logger = logging.getLogger(__name__)
 
@@ -45,12 +46,17 @@ def run_job(job_id: str) -> None:
 
 @shared_task(ignore_result=True)  # type: ignore[untyped-decorator]
 def scan_jobs() -> None:
-    """Send hints for jobs that are due and whose hint got lost or was early."""
+    """Send hints for jobs that are due and whose hint got lost or was early; then see to the log's checkpoint."""
     scans.beat_heart()
     for job_id in scans.jobs_to_poke():
         run_job.hint(job_id)
     certifications.follow_all()
     scans.poke_notices()
+    try:
+        checkpoints.make_if_due()
+    except KmesError as error:
+        # The heartbeat has said so already; the next scan tries again.
+        logger.warning("no checkpoint of the log could be made (%s)", error.code)
 
 
 @shared_task(ignore_result=True)  # type: ignore[untyped-decorator]

@@ -302,6 +302,8 @@ if KMES_PROCESS == "reports" and (email_password_file := env.str("KMES_EMAIL_PAS
     EMAIL_HOST_PASSWORD = Path(email_password_file).read_text().strip()
 
 # --- Reports and logs ----------------------------------------------------------------------
+# A checkpoint of the log is signed so long after the last one, once there are new rows.
+KMES_CHECKPOINT_SECONDS = env.int("KMES_CHECKPOINT_SECONDS", 300)
 KMES_EXPORT_DIR = Path(env.str("KMES_EXPORT_DIR", str(KMES_STATE_DIR / "exports")))
 KMES_EXPORT_KEEP_DAYS = env.int("KMES_EXPORT_KEEP_DAYS", 7)
 DEFAULT_EXCEPTION_REPORTER_FILTER = "django.views.debug.SafeExceptionReporterFilter"

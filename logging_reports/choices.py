@@ -45,6 +45,7 @@ class Category(TextChoices):
     KEYS = "keys", _("Keys")
     JOBS = "jobs", _("Jobs")
     EXPORT = "export", _("Export")
+    INTEGRITY = "integrity", _("Integrity")
     DEVICE = "device", _("Device")
 
 

@@ -131,6 +131,16 @@ _register(
     ("notice.secret_changed", Category.CONFIGURATION, _INFO, _("Webhook secret changed")),
     ("notice.test_sent", Category.CONFIGURATION, _INFO, _("Test of a notice channel")),
     ("notice.delivery_failed", Category.CONFIGURATION, _WARNING, _("Notice not delivered")),
+    ("log.export_requested", Category.EXPORT, _INFO, _("Export requested")),
+    # The moment for a notice: the row's actor is who asked, its data names the export.
+    ("log.export_ready", Category.EXPORT, _INFO, _("Export ready")),
+    ("log.export_failed", Category.EXPORT, _ERROR, _("Export failed")),
+    ("log.export_cancelled", Category.EXPORT, _INFO, _("Export cancelled")),
+    ("log.filter_saved", Category.CONFIGURATION, _INFO, _("Log filter saved")),
+    ("log.filter_deleted", Category.CONFIGURATION, _INFO, _("Log filter deleted")),
+    ("log.checkpoint_key", Category.INTEGRITY, _INFO, _("Checkpoint key in use")),
+    ("log.chain_broken", Category.INTEGRITY, _ERROR, _("Log chain broken")),
+    ("data.seeded", Category.CONFIGURATION, _WARNING, _("Trial data written")),
 )
 
 _register(

@@ -1,15 +1,17 @@
-"""Rows of the append-only log. Written only by ``services``; no foreign keys upward.
+"""Rows of the append-only log and its checkpoints; beside them saved filters and prepared exports.
 
-A row keeps plain ids and frozen labels, because the log outlives what it speaks of.
+No foreign keys upward: a row keeps plain ids and frozen labels, because the log outlives what it
+speaks of. Log rows are written by ``services``, checkpoints by ``checkpoints``; neither ever changes.
 """
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from logging_reports.anchors import Anchor
 from logging_reports.choices import Category, Service, Severity
 
 
@@ -17,7 +19,10 @@ class ImmutableLogError(TypeError):
     """Something tried to change or delete a written row: a slip in our own code."""
 
 
-class LogEntryQuerySet(models.QuerySet["LogEntry"]):
+_Row = TypeVar("_Row", bound=models.Model)
+
+
+class InsertOnlyQuerySet(models.QuerySet[_Row]):
     """A queryset that reads; the triggers of the database refuse the rest a second time."""
 
     def update(self, **_values: Any) -> NoReturn:
@@ -29,7 +34,34 @@ class LogEntryQuerySet(models.QuerySet["LogEntry"]):
         raise ImmutableLogError("log rows can't be deleted")
 
 
-class LogEntry(models.Model):
+class LogEntryQuerySet(InsertOnlyQuerySet["LogEntry"]):
+    """Rows of the log."""
+
+
+class InsertOnlyModel(models.Model):
+    """A row that is written once and stays for good."""
+
+    class Meta:
+        abstract = True
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Insert; refuse to save a row a second time.
+
+        Raises:
+            ImmutableLogError: the row is already written.
+
+        """
+        if not self._state.adding:
+            raise ImmutableLogError("log rows can't be changed")
+        kwargs["force_insert"] = True
+        super().save(*args, **kwargs)
+
+    def delete(self, *_args: Any, **_kwargs: Any) -> NoReturn:
+        """Refuse: a written row never goes."""
+        raise ImmutableLogError("log rows can't be deleted")
+
+
+class LogEntry(InsertOnlyModel):
     """One event in one of the logs, linked to its predecessor by hash (``chain``)."""
 
     service = models.CharField(_("service"), max_length=16, choices=Service.choices)
@@ -85,22 +117,6 @@ class LogEntry(models.Model):
     def __str__(self) -> str:
         return f"{self.service} {self.sequence} {self.event}"
 
-    def save(self, *args: Any, **kwargs: Any) -> None:
-        """Insert; refuse to save a row a second time.
-
-        Raises:
-            ImmutableLogError: the row is already written.
-
-        """
-        if not self._state.adding:
-            raise ImmutableLogError("log rows can't be changed")
-        kwargs["force_insert"] = True
-        super().save(*args, **kwargs)
-
-    def delete(self, *_args: Any, **_kwargs: Any) -> NoReturn:
-        """Refuse: a written row never goes."""
-        raise ImmutableLogError("log rows can't be deleted")
-
 
 class LogHead(models.Model):
     """Where each chain ends. Its row is the lock that puts writers in one line."""
@@ -113,7 +129,31 @@ class LogHead(models.Model):
         return f"{self.service} {self.sequence}"
 
 
+class LogCheckpoint(InsertOnlyModel):
+    """A signed statement of where each log ended (``anchors``); each names the one before it."""
+
+    number = models.BigIntegerField(_("number"), primary_key=True)
+    at = models.DateTimeField(_("time"))
+    text = models.TextField(_("text"))
+    signature = models.BinaryField(_("signature"))
+    public_key = models.BinaryField(_("public key"))
+    hash = models.CharField(_("hash"), max_length=64)
+
+    objects = InsertOnlyQuerySet["LogCheckpoint"].as_manager()
+
+    class Meta:
+        ordering = ["-number"]
+
+    def __str__(self) -> str:
+        return f"checkpoint {self.number}"
+
+    @property
+    def anchor(self) -> Anchor:
+        """Return the checkpoint as it can be kept and verified outside."""
+        return Anchor(self.text, bytes(self.signature), bytes(self.public_key))
+
+
 # Django finds an app's models here; the notices have a package of their own.
 from logging_reports.notices.models import Channel, Delivery, Notice, NoticeRead, Reminder  # noqa: E402
 
-__all__ = ["Channel", "Delivery", "LogEntry", "LogHead", "Notice", "NoticeRead", "Reminder"]
+__all__ = ["Channel", "Delivery", "LogCheckpoint", "LogEntry", "LogHead", "Notice", "NoticeRead", "Reminder"]

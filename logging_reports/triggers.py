@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 TABLE = "logging_reports_logentry"
 HEAD = "logging_reports_loghead"
+CHECKPOINT = "logging_reports_logcheckpoint"
 
 # REPLACE deletes the old row without firing a delete trigger (sqlite.org/lang_conflict.html),
 # so an insert over an existing position is refused as well. The head may only move forward.
@@ -29,6 +30,16 @@ _SQLITE: dict[str, str] = {
         f"BEFORE UPDATE ON {HEAD} WHEN NEW.sequence <= OLD.sequence OR NEW.service <> OLD.service"
         " BEGIN SELECT RAISE(ABORT, 'log heads only move forward'); END"
     ),
+    "kmes_checkpoint_no_update": (
+        f"BEFORE UPDATE ON {CHECKPOINT} BEGIN SELECT RAISE(ABORT, 'checkpoints can not be changed'); END"
+    ),
+    "kmes_checkpoint_no_delete": (
+        f"BEFORE DELETE ON {CHECKPOINT} BEGIN SELECT RAISE(ABORT, 'checkpoints can not be deleted'); END"
+    ),
+    "kmes_checkpoint_no_replace": (
+        f"BEFORE INSERT ON {CHECKPOINT} WHEN EXISTS (SELECT 1 FROM {CHECKPOINT} WHERE number = NEW.number)"  # noqa: S608
+        " BEGIN SELECT RAISE(ABORT, 'checkpoints can not be replaced'); END"
+    ),
 }
 
 _POSTGRES: dict[str, tuple[str, str]] = {
@@ -37,6 +48,10 @@ _POSTGRES: dict[str, tuple[str, str]] = {
     "kmes_head_forward": (
         HEAD,
         "BEFORE UPDATE ON {table} FOR EACH ROW WHEN (NEW.sequence <= OLD.sequence OR NEW.service <> OLD.service)",
+    ),
+    "kmes_checkpoint_immutable": (
+        CHECKPOINT,
+        "BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} FOR EACH STATEMENT",
     ),
 }
 _POSTGRES_FUNCTION = """
@@ -48,46 +63,58 @@ END $$
 
 
 def install(connection: BaseDatabaseWrapper) -> None:
-    """Create the triggers that are missing; safe to call again."""
+    """Create the triggers that are missing on the tables that exist; safe to call again.
+
+    The first migrations run before the later tables are made, hence the look at what is there.
+    """
+    tables = set(connection.introspection.table_names()) & {TABLE, HEAD, CHECKPOINT}
     with connection.cursor() as cursor:
         if connection.vendor == "sqlite":
             for name, body in _SQLITE.items():
-                cursor.execute(f"CREATE TRIGGER IF NOT EXISTS {name} {body}")
+                if _sqlite_table(body) in tables:
+                    cursor.execute(f"CREATE TRIGGER IF NOT EXISTS {name} {body}")
             return
         if connection.vendor != "postgresql":
             return
         present = find_installed(connection)
         cursor.execute(_POSTGRES_FUNCTION)
         for name, (table, when) in _POSTGRES.items():
-            if name not in present:
+            if name not in present and table in tables:
                 cursor.execute(f"CREATE TRIGGER {name} {when.format(table=table)} EXECUTE FUNCTION kmes_log_refuse()")
                 # ALWAYS: session_replication_role = replica must not switch it off.
                 cursor.execute(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name}")
 
 
+def _sqlite_table(body: str) -> str:
+    return body.partition(" ON ")[2].partition(" ")[0]
+
+
 def remove(connection: BaseDatabaseWrapper) -> None:
     """Drop the triggers: for undoing the migration and for emptying a test database."""
+    tables = set(connection.introspection.table_names())
     with connection.cursor() as cursor:
         if connection.vendor == "sqlite":
             for name in _SQLITE:
                 cursor.execute(f"DROP TRIGGER IF EXISTS {name}")
         elif connection.vendor == "postgresql":
             for name, (table, _when) in _POSTGRES.items():
-                cursor.execute(f"DROP TRIGGER IF EXISTS {name} ON {table}")
+                if table in tables:
+                    cursor.execute(f"DROP TRIGGER IF EXISTS {name} ON {table}")
 
 
 def find_installed(connection: BaseDatabaseWrapper) -> set[str]:
     """Return the names of our triggers that exist and are switched on."""
+    tables = [TABLE, HEAD, CHECKPOINT]
     with connection.cursor() as cursor:
         if connection.vendor == "sqlite":
-            cursor.execute(
-                "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name IN (%s, %s)", [TABLE, HEAD]
-            )
+            cursor.execute("SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name IN (%s, %s, %s)", tables)
         else:
+            # A name, not a cast to regclass: that one fails while a table isn't made yet.
             cursor.execute(
-                "SELECT tgname FROM pg_trigger WHERE tgrelid IN (%s::regclass, %s::regclass)"
+                "SELECT tgname FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid"
+                " WHERE relname = ANY(%s) AND pg_table_is_visible(pg_class.oid)"
                 " AND NOT tgisinternal AND tgenabled = 'A'",
-                [TABLE, HEAD],
+                [tables],
             )
         return {row[0] for row in cursor.fetchall()}
 

@@ -1,19 +1,35 @@
-"""Verifies a whole log: every row, every link, the end, and the triggers that guard it. Reads only."""
+"""Verifies the log: every row, every link, the ends, the checkpoints, and the triggers that guard them.
+
+Reads only. What the database alone can't tell is rows cut off the end together with everything
+that spoke of them: hence the anchor, a checkpoint that was kept elsewhere.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from datetime import timedelta
 
 from django.db import connection
 
 from logging_reports import triggers
+from logging_reports.anchors import NO_CHECKPOINT, AnchorError, Position, Statement
 from logging_reports.chain import GENESIS, Break, find_break
-from logging_reports.models import LogEntry, LogHead
+from logging_reports.choices import Service
+from logging_reports.models import LogCheckpoint, LogEntry, LogHead
 from logging_reports.selectors import BATCH_SIZE
 
-if TYPE_CHECKING:
-    from logging_reports.choices import Service
+# Clocks of several hosts may differ by this much; a row later than its checkpoint by more is wrong.
+CLOCK_TOLERANCE = timedelta(minutes=5)
+
+
+@dataclass(frozen=True)
+class Reached:
+    """How far a walk came: the last row that held, its hash, and the break that stopped it."""
+
+    sequence: int
+    hash: str
+    first_break: Break | None
 
 
 @dataclass(frozen=True)
@@ -31,29 +47,126 @@ class Verdict:
         return self.first_break is None
 
 
+@dataclass(frozen=True)
+class CheckpointVerdict:
+    """What the checkpoints said: how many there are, by which keys, and what doesn't agree."""
+
+    count: int
+    newest: int
+    keys: tuple[str, ...]
+    faults: tuple[str, ...]
+
+
+def walk(service: Service, *, after: int = 0, previous_hash: str = GENESIS, limit: int | None = None) -> Reached:
+    """Walk a log's rows from ``after`` on, at most ``limit`` of them, to the last or the first break."""
+    sequence, last_hash = after, previous_hash
+    while limit is None or sequence - after < limit:
+        size = BATCH_SIZE if limit is None else min(BATCH_SIZE, limit - (sequence - after))
+        batch = list(LogEntry.objects.filter(service=service, sequence__gt=sequence).order_by("sequence")[:size])
+        if not batch:
+            break
+        held, found = find_break(batch, after=sequence, previous_hash=last_hash)
+        sequence += held
+        last_hash = batch[held - 1].hash if held else last_hash
+        if found:
+            return Reached(sequence, last_hash, found)
+    return Reached(sequence, last_hash, None)
+
+
 def verify_service(service: Service) -> Verdict:
     """Walk a log from its first row to its recorded end.
 
     Rows appended during the walk are walked too: the end is read only after the last row, and
-    a row and the end it makes are committed together. Rows cut off the end *with* the end
-    moved back can't be found from the database alone; compare ``head_hash`` with one kept
-    elsewhere.
+    a row and the end it makes are committed together.
     """
-    rows, last_hash = 0, GENESIS
+    sequence, last_hash = 0, GENESIS
     while True:
-        batch = list(LogEntry.objects.filter(service=service, sequence__gt=rows).order_by("sequence")[:BATCH_SIZE])
-        if batch:
-            held, found = find_break(batch, after=rows, previous_hash=last_hash)
-            rows += held
-            last_hash = batch[held - 1].hash if held else last_hash
-            if found:
-                return Verdict(service.value, rows, last_hash, found)
-            continue
+        reached = walk(service, after=sequence, previous_hash=last_hash)
+        sequence, last_hash = reached.sequence, reached.hash
+        if reached.first_break:
+            return Verdict(service.value, sequence, last_hash, reached.first_break)
         head = _read_head(service)
-        if head[0] > rows and LogEntry.objects.filter(service=service, sequence__gt=rows).exists():
+        if head[0] > sequence and LogEntry.objects.filter(service=service, sequence__gt=sequence).exists():
             continue
-        _count, found = find_break([], after=rows, previous_hash=last_hash, head=head)
-        return Verdict(service.value, rows, last_hash, found)
+        _count, found = find_break([], after=sequence, previous_hash=last_hash, head=head)
+        return Verdict(service.value, sequence, last_hash, found)
+
+
+def verify_checkpoints(*, anchor: Statement | None = None, trusted_key: str = "") -> CheckpointVerdict:
+    """Verify every checkpoint: signature, link to the one before, and that the rows are still there.
+
+    With an ``anchor`` kept elsewhere a cut end is found as well. Checkpoints up to the anchor's are
+    pinned by its hash; later ones must be signed by its key, or by ``trusted_key``.
+    """
+    faults: list[str] = []
+    statements: list[Statement] = []
+    keys: dict[str, None] = {}
+    trusted = {key for key in (trusted_key, anchor.key if anchor else "") if key}
+    previous, expected, last_at = NO_CHECKPOINT, 1, None
+    for row in LogCheckpoint.objects.order_by("number").iterator(chunk_size=BATCH_SIZE):
+        try:
+            statement = row.anchor.verify()
+        except AnchorError as error:
+            faults.append(f"checkpoint {row.number}: {error}")
+            expected, previous = row.number + 1, row.hash
+            continue
+        said = (statement.number, statement.at, statement.hash)
+        if said != (row.number, row.at, row.hash) or statement.number != expected:
+            faults.append(f"checkpoint {expected} is missing or was exchanged")
+        elif statement.previous_hash != previous:
+            faults.append(f"checkpoint {row.number} does not link to the one before it")
+        if last_at and statement.at < last_at:
+            faults.append(f"checkpoint {row.number} is older than the one before it")
+        is_pinned = anchor is not None and statement.number <= anchor.number
+        if trusted and statement.key not in trusted and not is_pinned:
+            faults.append(f"checkpoint {row.number} is signed by the key {statement.key}, which is not trusted")
+        keys[statement.key] = None
+        statements.append(statement)
+        expected, previous, last_at = row.number + 1, row.hash, statement.at
+    if anchor:
+        faults += _check_anchor(anchor, statements)
+    faults += _check_positions(statements if anchor is None else [*statements, anchor])
+    return CheckpointVerdict(len(statements), expected - 1, tuple(keys), tuple(dict.fromkeys(faults)))
+
+
+def _check_anchor(anchor: Statement, statements: list[Statement]) -> list[str]:
+    """Return how the database has fallen behind, or departed from, a checkpoint kept elsewhere."""
+    same = next((each for each in statements if each.number == anchor.number), None)
+    if same is None:
+        return [f"the database was rolled back behind the anchor: its checkpoint {anchor.number} is gone"]
+    if same.hash != anchor.hash:
+        return [f"checkpoint {anchor.number} is not the one that was kept as anchor"]
+    return []
+
+
+def _check_positions(statements: list[Statement]) -> list[str]:
+    """Compare the rows that checkpoints name with the rows there are."""
+    faults: list[str] = []
+    for service in Service.values:
+        named = [(each, position) for each in statements for position in each.positions if position.service == service]
+        for start in range(0, len(named), BATCH_SIZE):
+            part = named[start : start + BATCH_SIZE]
+            rows = _rows_at(service, (position.sequence for _statement, position in part))
+            faults += [fault for statement, position in part if (fault := _compare(statement, position, rows))]
+    return faults
+
+
+def _rows_at(service: str, sequences: Iterable[int]) -> dict[int, LogEntry]:
+    rows = LogEntry.objects.filter(service=service, sequence__in=set(sequences))
+    return {row.sequence: row for row in rows.only("sequence", "hash", "at")}
+
+
+def _compare(statement: Statement, position: Position, rows: dict[int, LogEntry]) -> str:
+    if position.sequence == 0:
+        return "" if position.hash == GENESIS else f"checkpoint {statement.number} names no row by a hash"
+    row, place = rows.get(position.sequence), f"{position.service} row {position.sequence}"
+    if row is None:
+        return f"{place} is gone, which checkpoint {statement.number} names"
+    if row.hash != position.hash:
+        return f"{place} is not the one that checkpoint {statement.number} names"
+    if row.at > statement.at + CLOCK_TOLERANCE:
+        return f"{place} is later than checkpoint {statement.number}, which names it"
+    return ""
 
 
 def find_missing_guards() -> list[str]:

@@ -4,48 +4,92 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db import Error as AnyDatabaseError
 
+from logging_reports import offline
+from logging_reports.anchors import AnchorError, Statement
 from logging_reports.choices import Service
-from logging_reports.verification import Verdict, find_missing_guards, verify_service
+from logging_reports.verification import (
+    CheckpointVerdict,
+    Verdict,
+    find_missing_guards,
+    verify_checkpoints,
+    verify_service,
+)
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
 
 TAMPERED = 1
 COULD_NOT_CHECK = 2
+_FAULTS_SHOWN = 20
 
 
 class Command(BaseCommand):
-    """Verify the hash chain of one log or all of them."""
+    """Verify rows, chain, checkpoints and signatures of one log or all of them, or of an export."""
 
-    help = "Verify the logs' hash chains. Exit status: 0 intact, 1 tampered with, 2 could not check."
+    help = (
+        "Verify the logs: rows, hash chains, checkpoints and their signatures. "
+        "Exit status: 0 intact, 1 tampered with, 2 could not check."
+    )
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the options."""
-        parser.add_argument("--service", choices=Service.values, help="one log only")
+        parser.add_argument("--service", choices=Service.values, help="the rows of one log only")
+        parser.add_argument("--anchor", type=Path, metavar="FILE", help="a checkpoint that was kept elsewhere")
+        parser.add_argument(
+            "--key", default="", metavar="SHA256", help="the only checkpoint key to trust, by its fingerprint"
+        )
+        parser.add_argument(
+            "--export", type=Path, metavar="FILE", help="verify an export in JSON Lines instead; needs no database"
+        )
         parser.add_argument("--json", action="store_true", help="one JSON object instead of text")
 
     def handle(self, *_args: Any, **options: Any) -> None:
         """Print a line per log; leave with the exit status that says what was found."""
+        try:
+            anchor = offline.load_anchor(options["anchor"]) if options["anchor"] else None
+        except (OSError, AnchorError) as error:
+            raise CommandError(f"The anchor can't be used: {error}", returncode=COULD_NOT_CHECK) from error
+        intact = self._verify_export(anchor, options) if options["export"] else self._verify_database(anchor, options)
+        if not intact:
+            raise SystemExit(TAMPERED)
+
+    def _verify_export(self, anchor: Statement | None, options: dict[str, Any]) -> bool:
+        try:
+            with options["export"].open(encoding="utf-8") as lines:
+                verdict = offline.verify_lines(lines, anchor=anchor)
+        except (OSError, UnicodeDecodeError) as error:
+            raise CommandError(f"The export could not be checked: {error}", returncode=COULD_NOT_CHECK) from error
+        if options["json"]:
+            self.stdout.write(json.dumps({"intact": not verdict.faults, "export": asdict(verdict)}))
+        else:
+            self.stdout.write("\n".join(offline.describe(verdict)))
+        return not verdict.faults
+
+    def _verify_database(self, anchor: Statement | None, options: dict[str, Any]) -> bool:
         services = [Service(options["service"])] if options["service"] else list(Service)
+        trusted = options["key"].lower().removeprefix("sha256:").replace(":", "")
         try:
             verdicts = [verify_service(service) for service in services]
+            checkpoints = verify_checkpoints(anchor=anchor, trusted_key=trusted)
             guards = find_missing_guards()
         except AnyDatabaseError as error:
             raise CommandError(f"The log could not be checked: {error}", returncode=COULD_NOT_CHECK) from error
-        intact = not guards and all(verdict.is_intact for verdict in verdicts)
+        intact = not guards and not checkpoints.faults and all(verdict.is_intact for verdict in verdicts)
         if options["json"]:
             logs = [{**asdict(verdict), "intact": verdict.is_intact} for verdict in verdicts]
-            self.stdout.write(json.dumps({"intact": intact, "missing_triggers": guards, "logs": logs}))
+            found = {"intact": intact, "missing_triggers": guards, "logs": logs, "checkpoints": asdict(checkpoints)}
+            self.stdout.write(json.dumps(found))
         else:
             self._print(verdicts, guards)
-        if not intact:
-            raise SystemExit(TAMPERED)
+            self._print_checkpoints(checkpoints, anchor, is_key_given=bool(trusted))
+        return intact
 
     def _print(self, verdicts: list[Verdict], guards: list[str]) -> None:
         for verdict in verdicts:
@@ -56,3 +100,19 @@ class Command(BaseCommand):
                 self.stdout.write(f"{verdict.service}: ok, {verdict.rows} rows, ends in {verdict.head_hash[:16]}")
         for name in guards:
             self.stdout.write(f"database: the trigger {name} is missing or switched off")
+
+    def _print_checkpoints(self, found: CheckpointVerdict, anchor: Statement | None, *, is_key_given: bool) -> None:
+        for fault in found.faults[:_FAULTS_SHOWN]:
+            self.stdout.write(f"checkpoints: TAMPERED: {fault}")
+        if len(found.faults) > _FAULTS_SHOWN:
+            self.stdout.write(f"checkpoints: and {len(found.faults) - _FAULTS_SHOWN} faults more")
+        if not found.faults:
+            self.stdout.write(f"checkpoints: ok, {found.count}, the newest is {found.newest}")
+        for key in found.keys:
+            self.stdout.write(f"checkpoints: signed by the key sha256:{key}")
+        if anchor:
+            self.stdout.write(f"anchor: checkpoint {anchor.number} of {anchor.at:%Y-%m-%d %H:%M:%S} UTC")
+        elif not is_key_given:
+            self.stdout.write(
+                "anchor: none given; rows cut off the end together with their checkpoints would not be found"
+            )

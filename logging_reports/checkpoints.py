@@ -1,0 +1,140 @@
+"""Checkpoints of the log: decides when one is due, drafts its text, keeps what the device signed.
+
+The device is a layer above; ``jobs.checkpoints`` asks it between ``draft`` and ``store``. Before a
+row is covered by a checkpoint it is verified, so that no changed row is ever signed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+
+from kmes.core import clock
+from kmes.core.actor import SYSTEM
+from logging_reports.anchors import NO_CHECKPOINT, Anchor, AnchorError, Position, Statement, fingerprint
+from logging_reports.chain import GENESIS, Break
+from logging_reports.choices import Category, Service
+from logging_reports.models import LogCheckpoint, LogEntry, LogHead
+from logging_reports.services import Subject, record
+from logging_reports.verification import walk
+
+# So many new rows make a checkpoint due before its time.
+ROWS_BEFORE_TIME = 1_000
+# Rows verified for one checkpoint; what is left waits for the next, so that a scan stays short.
+ROWS_AT_ONCE = 20_000
+# One is made in any case, so that silence is told from a checkpoint taken away.
+AT_LEAST_EVERY = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A checkpoint before it is signed, and the places where a log did not hold."""
+
+    text: str
+    breaks: tuple[tuple[Service, Break], ...]
+
+
+def find_newest() -> LogCheckpoint | None:
+    """Return the newest checkpoint, or None."""
+    return LogCheckpoint.objects.order_by("-number").first()
+
+
+def find_covered(service: str) -> tuple[LogCheckpoint, Position] | None:
+    """Return the newest checkpoint and where it says the log ended; None when none speaks of this log."""
+    newest = find_newest()
+    return (newest, positions_of(newest)[service]) if newest and service in positions_of(newest) else None
+
+
+def positions_of(checkpoint: LogCheckpoint | None) -> dict[str, Position]:
+    """Return where a checkpoint says each log ended; nothing for none and for an unreadable one."""
+    try:
+        statement = checkpoint.anchor.verify() if checkpoint else None
+    except AnchorError:
+        return {}
+    return {position.service: position for position in statement.positions} if statement else {}
+
+
+def is_due() -> bool:
+    """Return whether the time has come for another checkpoint. Two queries."""
+    newest = find_newest()
+    known = positions_of(newest)
+    waiting = sum(
+        max(0, head.sequence - (known[head.service].sequence if head.service in known else 0))
+        for head in LogHead.objects.all()
+    )
+    if newest is None:
+        return waiting > 0
+    age = clock.now() - newest.at
+    soon = timedelta(seconds=settings.KMES_CHECKPOINT_SECONDS)
+    return age >= AT_LEAST_EVERY or waiting >= ROWS_BEFORE_TIME or (waiting > 0 and age >= soon)
+
+
+def draft(public_key: bytes) -> Draft | None:
+    """Verify the rows since the newest checkpoint and put the next one into words, unsigned.
+
+    A log that doesn't hold stays at its last row that does. None when that says nothing new.
+    """
+    newest = find_newest()
+    known = positions_of(newest)
+    positions, breaks = [], []
+    for service in sorted(Service.values):
+        start = known.get(service, Position(service, 0, GENESIS))
+        reached = walk(Service(service), after=start.sequence, previous_hash=start.hash, limit=ROWS_AT_ONCE)
+        positions.append(Position(service, reached.sequence, reached.hash))
+        if reached.first_break:
+            breaks.append((Service(service), reached.first_break))
+    moment = clock.now()
+    if newest and tuple(positions) == tuple(known.values()) and moment - newest.at < AT_LEAST_EVERY:
+        return Draft("", tuple(breaks)) if breaks else None
+    number, previous = (newest.number + 1, newest.hash) if newest else (1, NO_CHECKPOINT)
+    statement = Statement(number, moment, fingerprint(public_key), previous, tuple(positions))
+    return Draft(statement.to_text(), tuple(breaks))
+
+
+def store(anchor: Anchor) -> LogCheckpoint | None:
+    """Keep a signed checkpoint; None when another worker kept one of this number first.
+
+    Raises:
+        AnchorError: the signature is wrong; nothing is kept.
+
+    """
+    statement = anchor.verify()
+    former = find_newest()
+    row = LogCheckpoint(
+        number=statement.number,
+        at=statement.at,
+        text=anchor.text,
+        signature=anchor.signature,
+        public_key=anchor.public_key,
+        hash=statement.hash,
+    )
+    try:
+        with transaction.atomic():
+            row.save()
+            if former is None or bytes(former.public_key) != anchor.public_key:
+                record(
+                    "log.checkpoint_key",
+                    actor=SYSTEM,
+                    message=f"Checkpoints from {statement.number} on are signed by the key {statement.key}",
+                    data={"number": statement.number, "key": f"sha256:{statement.key}"},
+                )
+    except IntegrityError:
+        return None
+    return row
+
+
+def report_break(service: Service, found: Break) -> None:
+    """Log that a log doesn't hold; once per place, however often it is seen."""
+    place = f"{service.label} {found.sequence}"
+    rows = LogEntry.objects.filter(service=Service.AUDIT, category=Category.INTEGRITY, event="log.chain_broken")
+    if not rows.filter(version=place).exists():
+        record(
+            "log.chain_broken",
+            actor=SYSTEM,
+            message=f"The {service.label} log does not hold at row {found.sequence}: {found.reason}",
+            subject=Subject(version=place),
+            data={"service": service.value, "sequence": found.sequence, "reason": found.reason},
+        )
