@@ -11,6 +11,8 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.db.models import TextChoices
+from django.utils.translation import gettext_lazy as _
 
 from kmes.core import clock
 from kmes.core.actor import SYSTEM
@@ -18,6 +20,7 @@ from logging_reports.anchors import NO_CHECKPOINT, Anchor, AnchorError, Position
 from logging_reports.chain import GENESIS, Break
 from logging_reports.choices import Category, Service
 from logging_reports.models import LogCheckpoint, LogEntry, LogHead
+from logging_reports.selectors import Neighbourhood, has_row
 from logging_reports.services import Subject, record
 from logging_reports.verification import walk
 
@@ -27,6 +30,7 @@ ROWS_BEFORE_TIME = 1_000
 ROWS_AT_ONCE = 20_000
 # One is made in any case, so that silence is told from a checkpoint taken away.
 AT_LEAST_EVERY = timedelta(hours=1)
+OVERDUE_AFTER = AT_LEAST_EVERY + timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
@@ -42,19 +46,71 @@ def find_newest() -> LogCheckpoint | None:
     return LogCheckpoint.objects.order_by("-number").first()
 
 
-def find_covered(service: str) -> tuple[LogCheckpoint, Position] | None:
-    """Return the newest checkpoint and where it says the log ended; None when none speaks of this log."""
-    newest = find_newest()
-    return (newest, positions_of(newest)[service]) if newest and service in positions_of(newest) else None
-
-
 def positions_of(checkpoint: LogCheckpoint | None) -> dict[str, Position]:
     """Return where a checkpoint says each log ended; nothing for none and for an unreadable one."""
-    try:
-        statement = checkpoint.anchor.verify() if checkpoint else None
-    except AnchorError:
-        return {}
+    statement = read(checkpoint) if checkpoint else None
     return {position.service: position for position in statement.positions} if statement else {}
+
+
+def read(checkpoint: LogCheckpoint) -> Statement | None:
+    """Return what a checkpoint says; None when its signature or text is wrong."""
+    try:
+        return checkpoint.anchor.verify()
+    except AnchorError:
+        return None
+
+
+@dataclass(frozen=True)
+class CheckpointState:
+    """The newest checkpoint for a page: what it says, and whether the next one is late."""
+
+    row: LogCheckpoint | None
+    statement: Statement | None
+    is_overdue: bool
+
+
+def find_state() -> CheckpointState:
+    """Return how the checkpoints stand. One query."""
+    newest = find_newest()
+    if newest is None:
+        return CheckpointState(None, None, is_overdue=False)
+    return CheckpointState(newest, read(newest), clock.now() - newest.at > OVERDUE_AFTER)
+
+
+class Mark(TextChoices):
+    """How sure one may be of a row."""
+
+    VERIFIED = "verified", _("Chain verified")
+    BROKEN = "broken", _("Chain broken")
+    UNCHECKED = "unchecked", _("Not yet checked")
+
+
+@dataclass(frozen=True)
+class ChainMark:
+    """A row's mark, and the checkpoint that covers it."""
+
+    mark: Mark
+    checkpoint: LogCheckpoint | None
+
+
+def mark_of(near: Neighbourhood) -> ChainMark:
+    """Return how sure one may be of a row: from its hash, its links, and the newest checkpoint. Two queries.
+
+    Verified: the row and its links hold, a checkpoint that the device signed covers it, and the row
+    that the checkpoint names is still there. Every row between was verified before it was covered.
+    """
+    newest = find_newest()
+    if not near.is_intact:
+        return ChainMark(Mark.BROKEN, newest)
+    statement = read(newest) if newest else None
+    if newest is not None and statement is None:
+        return ChainMark(Mark.BROKEN, newest)
+    positions = {each.service: each for each in statement.positions} if statement else {}
+    covered = positions.get(near.entry.service)
+    if covered is None or covered.sequence < near.entry.sequence:
+        return ChainMark(Mark.UNCHECKED, newest)
+    is_there = has_row(covered.service, covered.sequence, covered.hash)
+    return ChainMark(Mark.VERIFIED if is_there else Mark.BROKEN, newest)
 
 
 def is_due() -> bool:

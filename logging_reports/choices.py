@@ -22,6 +22,35 @@ class Severity(TextChoices):
     ERROR = "error", _("Error")
 
 
+class ExportFormat(TextChoices):
+    """How exported rows are written."""
+
+    CSV = "csv", _("CSV, for people")
+    JSON_LINES = "jsonl", _("JSON Lines, for verifying")
+
+
+class ExportState(TextChoices):
+    """Where a background export stands."""
+
+    QUEUED = "queued", _("Waiting")
+    RUNNING = "running", _("Running")
+    READY = "ready", _("Ready")
+    FAILED = "failed", _("Failed")
+    CANCELLED = "cancelled", _("Cancelled")
+    EXPIRED = "expired", _("Expired")
+
+
+OPEN_EXPORT_STATES = (ExportState.QUEUED, ExportState.RUNNING)
+EXPORT_COLOURS: dict[str, str] = {
+    "queued": "neutral",
+    "running": "info",
+    "ready": "good",
+    "failed": "bad",
+    "cancelled": "neutral",
+    "expired": "neutral",
+}
+
+
 class Category(TextChoices):
     """What a row is about; each service uses its own part (``events.CATEGORIES``)."""
 

@@ -1,4 +1,4 @@
-"""CSV exports of exactly the filtered rows: as a stream, or as a file for the report worker.
+"""Exports of exactly the filtered rows, as CSV for people or JSON Lines for verifying elsewhere.
 
 Every export is itself logged: who, which filter, how many rows, the SHA-256 of the bytes.
 """
@@ -6,194 +6,85 @@ Every export is itself logged: who, which filter, how many rows, the SHA-256 of 
 from __future__ import annotations
 
 import hashlib
-import os
-import re
-import secrets
-from contextlib import suppress
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import islice
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-from django.conf import settings
-from django.utils.translation import gettext as _
-
-from kmes.core import clock
-from kmes.core.errors import KmesError
+from kmes.core.actor import Actor
 from logging_reports.chain import canonical_json
-from logging_reports.choices import Service, Severity
+from logging_reports.choices import ExportFormat, Service, Severity
+from logging_reports.lines import LINE_FIELDS, to_line
+from logging_reports.models import LogEntry
 from logging_reports.rendering import csv_cell, csv_lines
-from logging_reports.selectors import iterate_newest_first, list_entries, newest_sequence
+from logging_reports.selectors import LogFilter, iterate_newest_first, list_entries, newest_sequence
 from logging_reports.services import record
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from kmes.core.actor import Actor
-    from logging_reports.models import LogEntry
-    from logging_reports.selectors import LogFilter
-
 ROWS_PER_CHUNK = 500
+CONTENT_TYPES: dict[str, str] = {
+    ExportFormat.CSV: "text/csv; charset=utf-8",
+    ExportFormat.JSON_LINES: "application/jsonl; charset=utf-8",
+}
 
 # Typed by us, so they need no guard; everything else is text.
 _NUMBERS = ("sequence", "actor_user_id", "http_status", "duration_ms")
-COLUMNS = (
-    "sequence",
-    "at",
-    "service",
-    "category",
-    "severity",
-    "event",
-    "actor_name",
-    "actor_trigger",
-    "actor_user_id",
-    "credential_id",
-    "credential",
-    "vault",
-    "group_id",
-    "group",
-    "key_id",
-    "key",
-    "version",
-    "job_id",
-    "job_code",
-    "azure_request_id",
-    "http_status",
-    "duration_ms",
-    "message",
-    "data",
-    "truncated",
-    "previous_hash",
-    "hash",
-)
-_FILE_STEMS = {Service.AZURE: "azure-service", Service.AUDIT: "audit", Service.DEVICE: "device"}
-_FILE_NAME = re.compile(r"(?:azure-service|audit|device)-\d{8}T\d{6}Z(?:-[0-9a-f]{16})?\.csv")
+_FIRST = ("sequence", "at")
+COLUMNS = (*_FIRST, *(name for name in LINE_FIELDS if name not in _FIRST))
 
 
-@dataclass(frozen=True)
-class ExportFile:
-    """A finished file in the export folder; ``size`` in bytes."""
+@dataclass
+class Outcome:
+    """What has left so far; complete once the last chunk did. ``sha256`` is hex."""
 
-    name: str
-    size: int
-    made_at: datetime
-
-
-def make_file_name(service: str, *, unique: bool = False) -> str:
-    """Return a file name of our own text only, such as ``azure-service-20261123T140500Z.csv``."""
-    tail = f"-{secrets.token_hex(8)}" if unique else ""
-    return f"{_FILE_STEMS[Service(service)]}-{clock.now().astimezone(UTC):%Y%m%dT%H%M%SZ}{tail}.csv"
+    rows: int = 0
+    sha256: str = ""
+    is_complete: bool = False
 
 
-def stream_csv(wanted: LogFilter, *, actor: Actor, file_name: str) -> Iterator[bytes]:
-    """Yield the filtered rows, newest first, as CSV (RFC 4180, UTF-8, header row).
+def stream(
+    wanted: LogFilter,
+    *,
+    actor: Actor,
+    file_name: str,
+    form: str = ExportFormat.CSV,
+    up_to: int | None = None,
+    outcome: Outcome | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Iterator[bytes]:
+    """Yield the filtered rows, newest first: CSV (RFC 4180, UTF-8, header row) or JSON Lines.
 
-    Rows that arrive after the start are left out. The last chunk leaves only after the
-    export's own row is written, so no complete export goes unlogged; an aborted one is logged
-    with what had left by then.
+    Rows after ``up_to`` (by default: that arrive after the start) are left out. The last chunk
+    leaves only after the export's own row is written, so no complete export goes unlogged; an
+    aborted one is logged with what had left by then. ``progress`` is told the rows done.
 
     Raises:
         LogWriteError: the export can't be logged; the stream ends short.
 
     """
-    digest, count, is_complete = hashlib.sha256(), 0, False
-    entries = iterate_newest_first(list_entries(wanted), up_to=newest_sequence(wanted.service))
-    held = csv_lines([COLUMNS])
+    digest, done = hashlib.sha256(), outcome or Outcome()
+    newest = newest_sequence(wanted.service) if up_to is None else up_to
+    entries = iterate_newest_first(list_entries(wanted), up_to=newest)
+    held = csv_lines([COLUMNS]) if form == ExportFormat.CSV else b""
     try:
         while chunk := list(islice(entries, ROWS_PER_CHUNK)):
             digest.update(held)
             yield held
-            held, count = csv_lines([_cells(entry) for entry in chunk]), count + len(chunk)
+            held, done.rows = _render(chunk, form), done.rows + len(chunk)
+            if progress:
+                progress(done.rows)
         digest.update(held)
-        is_complete = True
+        done.is_complete = True
     finally:
         # Also reached when the reader goes away (GeneratorExit).
-        facts = {"file": file_name, "rows": count, "sha256": digest.hexdigest(), "complete": is_complete}
-        _record_export(wanted, actor, facts)
+        done.sha256 = digest.hexdigest()
+        _record_export(wanted, actor, done, file_name)
     yield held
 
 
-def write_export(wanted: LogFilter, *, actor: Actor) -> Path:
-    """Write an export into the export folder and return its path; a failure leaves no file.
-
-    Raises:
-        KmesError: the folder can't be written.
-        LogWriteError: the export can't be logged.
-
-    """
-    path = Path(settings.KMES_EXPORT_DIR) / make_file_name(wanted.service, unique=True)
-    draft = path.with_suffix(".part")
-    try:
-        _open_folder()
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as target:
-            target.writelines(stream_csv(wanted, actor=actor, file_name=path.name))
-        draft.rename(path)
-    except OSError as error:
-        raise _folder_error(error) from error
-    finally:
-        with suppress(OSError):
-            draft.unlink()
-    return path
-
-
-def list_files() -> list[ExportFile]:
-    """Return the finished exports, newest first.
-
-    Raises:
-        KmesError: the folder can't be read.
-
-    """
-    found = []
-    try:
-        for path in _open_folder().iterdir():
-            if _FILE_NAME.fullmatch(path.name):
-                state = path.stat()
-                found.append(ExportFile(path.name, state.st_size, datetime.fromtimestamp(state.st_mtime, UTC)))
-    except OSError as error:
-        raise _folder_error(error) from error
-    return sorted(found, key=lambda file: (file.made_at, file.name), reverse=True)
-
-
-def find_file(name: str) -> Path | None:
-    """Return the path of a finished export; None for any name we wouldn't have given."""
-    path = Path(settings.KMES_EXPORT_DIR) / name
-    return path if _FILE_NAME.fullmatch(name) and path.is_file() else None
-
-
-def prune_files(*, keep_days: int) -> int:
-    """Delete exports, and drafts left by a killed worker, older than ``keep_days``; return how many.
-
-    Raises:
-        KmesError: the folder can't be written.
-
-    """
-    oldest = (clock.now() - timedelta(days=keep_days)).timestamp()
-    pruned = 0
-    try:
-        for path in _open_folder().iterdir():
-            is_ours = _FILE_NAME.fullmatch(path.with_suffix(".csv").name) and path.suffix in {".csv", ".part"}
-            if is_ours and path.stat().st_mtime < oldest:
-                path.unlink(missing_ok=True)
-                pruned += 1
-    except OSError as error:
-        raise _folder_error(error) from error
-    return pruned
-
-
-def _open_folder() -> Path:
-    folder = Path(settings.KMES_EXPORT_DIR)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return folder
-
-
-def _folder_error(error: OSError) -> KmesError:
-    return KmesError(
-        _("The export folder can't be used: %(reason)s.") % {"reason": error.strerror or str(error)},
-        _("Check the folder named by KMES_EXPORT_DIR, its owner and its free space."),
-        code="export-folder",
-    )
+def _render(chunk: list[LogEntry], form: str) -> bytes:
+    if form == ExportFormat.CSV:
+        return csv_lines([_cells(entry) for entry in chunk])
+    return "".join(to_line(entry) for entry in chunk).encode("utf-8", "backslashreplace")
 
 
 def _cells(entry: LogEntry) -> list[str]:
@@ -212,13 +103,18 @@ def _cell(name: str, value: object) -> str:
     return csv_cell(canonical_json(value) if isinstance(value, dict | list) else str(value))
 
 
-def _record_export(wanted: LogFilter, actor: Actor, facts: dict[str, object]) -> None:
-    label, rows, is_complete = Service(wanted.service).label, facts["rows"], facts["complete"]
-    text = f"Exported {rows} rows of the {label} log" if is_complete else f"Export of the {label} log stopped short"
+def _record_export(wanted: LogFilter, actor: Actor, done: Outcome, file_name: str) -> None:
+    label = Service(wanted.service).label
+    text = (
+        f"Exported {done.rows} rows of the {label} log"
+        if done.is_complete
+        else f"Export of the {label} log stopped short"
+    )
+    facts = {"file": file_name, "rows": done.rows, "sha256": done.sha256, "complete": done.is_complete}
     record(
         "log.exported",
         actor=actor,
-        severity=Severity.INFO if is_complete else Severity.WARNING,
+        severity=Severity.INFO if done.is_complete else Severity.WARNING,
         message=text,
         data={"filter": wanted.describe(), **facts},
     )

@@ -95,9 +95,9 @@ class LogFilterForm(forms.Form):
     job = forms.CharField(label=_("Job"), required=False, max_length=36)
     actor = forms.CharField(label=_("Actor"), required=False, max_length=255)
 
-    def __init__(self, data: QueryDict) -> None:
+    def __init__(self, data: QueryDict, *, service: str = "") -> None:
         values = data.copy()
-        asked = values.get("service", "")
+        asked = service or values.get("service", "")
         self.log = Service(asked) if asked in Service.values else Service.AZURE
         values["service"] = self.log.value
         # A category of another log is what remains after changing the log: it means "any".
@@ -169,3 +169,29 @@ class LogFilterForm(forms.Form):
         """Return the query string of this filter with changes; an empty value takes one away."""
         values = {**dict(self.in_use()), **changes}
         return urlencode({name: value for name, value in values.items() if value != ""})
+
+
+class JumpForm(forms.Form):
+    """Where in the log to look: the rows before a moment. A place, not a filter."""
+
+    jump = MomentField(label=_("Go to (UTC)"), is_end=True)
+
+    def __init__(self, data: QueryDict) -> None:
+        super().__init__(data, auto_id="log-%s")
+        self.fields["jump"].widget.attrs["class"] = "form-control form-control-sm"
+
+    @property
+    def moment(self) -> datetime | None:
+        """The moment that was typed; None for nothing and for what is no time."""
+        return self.cleaned_data.get("jump") if self.is_valid() else None
+
+
+class SaveFilterForm(forms.Form):
+    """The name a filter is kept under, and who may use it."""
+
+    name = forms.CharField(label=_("Name"), max_length=80)
+    is_shared = forms.BooleanField(
+        label=_("Share with everybody who may read the log"),
+        required=False,
+        help_text=_("Others can use it; only you or an administrator can delete it."),
+    )

@@ -9,10 +9,13 @@ from __future__ import annotations
 from typing import Any, NoReturn, TypeVar
 
 from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Lower, Upper
 from django.utils.translation import gettext_lazy as _
 
+from kmes.core.ids import new_uuid
 from logging_reports.anchors import Anchor
-from logging_reports.choices import Category, Service, Severity
+from logging_reports.choices import Category, ExportFormat, ExportState, Service, Severity
 
 
 class ImmutableLogError(TypeError):
@@ -106,7 +109,10 @@ class LogEntry(InsertOnlyModel):
             models.Index(fields=["service", "at"], name="log_entry_time"),
             models.Index(fields=["service", "category", "sequence"], name="log_entry_category"),
             models.Index(fields=["service", "severity", "sequence"], name="log_entry_severity"),
-            models.Index(fields=["service", "actor_name", "sequence"], name="log_entry_actor"),
+            # Names are compared without case.
+            models.Index("service", Upper("actor_name"), "sequence", name="log_entry_actor_any_case"),
+            models.Index("service", Upper("key"), "sequence", name="log_entry_key_any_case"),
+            models.Index("service", Upper("group"), "sequence", name="log_entry_group_any_case"),
             # Not partial: SQLite can't match a partial index to a query with parameters.
             models.Index(fields=["service", "job_code", "sequence"], name="log_entry_job"),
             models.Index(fields=["service", "job_id", "sequence"], name="log_entry_job_id"),
@@ -153,7 +159,81 @@ class LogCheckpoint(InsertOnlyModel):
         return Anchor(self.text, bytes(self.signature), bytes(self.public_key))
 
 
+class LogExport(models.Model):
+    """A file the report worker makes of filtered rows. Moves only in ``export_lifecycle``."""
+
+    id = models.UUIDField(primary_key=True, default=new_uuid, editable=False)
+    service = models.CharField(_("log"), max_length=16, choices=Service.choices)
+    format = models.CharField(_("format"), max_length=8, choices=ExportFormat.choices)
+    # What the filter asked for, as plain text (``selectors.LogFilter.describe``).
+    wanted = models.JSONField(default=dict)
+    # Its query string, so that the page can show the same rows again.
+    query = models.TextField(blank=True)
+    # The newest row when it was asked for; later ones are left out.
+    up_to = models.BigIntegerField()
+    requested_by = models.CharField(_("asked for by"), max_length=255)
+    requested_by_id = models.BigIntegerField(null=True)
+    trigger = models.CharField(max_length=16)
+    state = models.CharField(_("state"), max_length=16, choices=ExportState.choices, default=ExportState.QUEUED)
+    rows_total = models.BigIntegerField(null=True)
+    rows_done = models.BigIntegerField(default=0)
+    file_name = models.CharField(_("file"), max_length=96, blank=True)
+    size = models.BigIntegerField(_("size"), default=0)
+    sha256 = models.CharField("SHA-256", max_length=64, blank=True)
+    error_what = models.TextField(blank=True)
+    error_remedy = models.TextField(blank=True)
+    cancel_requested_by = models.CharField(max_length=255, blank=True)
+    created_at = models.DateTimeField()
+    started_at = models.DateTimeField(null=True)
+    # When the worker last said that it is at work.
+    seen_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+        indexes = [
+            models.Index(fields=["-created_at"], name="log_export_newest"),
+            models.Index(fields=["state"], name="log_export_open", condition=Q(state__in=["queued", "running"])),
+        ]
+
+    def __str__(self) -> str:
+        return self.file_name or str(self.pk)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it waits or runs."""
+        return self.state in {ExportState.QUEUED, ExportState.RUNNING}
+
+
+class SavedFilter(models.Model):
+    """A filter of System Logs under a name: its owner's own, or shared with everybody who reads the log."""
+
+    id = models.UUIDField(primary_key=True, default=new_uuid, editable=False)
+    name = models.CharField(_("name"), max_length=80)
+    query = models.TextField(_("filter"))
+    owner_id = models.BigIntegerField()
+    owner_name = models.CharField(_("owner"), max_length=255)
+    is_shared = models.BooleanField(_("shared"), default=False)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(
+                "owner_id",
+                Lower("name"),
+                name="saved_filter_once_per_owner",
+                violation_error_message=_("You have a filter of this name already."),
+            )
+        ]
+        indexes = [models.Index(fields=["is_shared", "name"], name="saved_filter_shared")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 # Django finds an app's models here; the notices have a package of their own.
 from logging_reports.notices.models import Channel, Delivery, Notice, NoticeRead, Reminder  # noqa: E402
 
-__all__ = ["Channel", "Delivery", "LogCheckpoint", "LogEntry", "LogHead", "Notice", "NoticeRead", "Reminder"]
+__all__ = ["Channel", "Delivery", "LogCheckpoint", "LogEntry", "LogExport", "LogHead", "Notice", "NoticeRead", "Reminder", "SavedFilter"]

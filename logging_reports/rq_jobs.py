@@ -1,61 +1,116 @@
 """Work of the report worker (django-rq, queue ``reports``): large exports and pruning them.
 
 The only module that imports django-rq. Touches the database and the export folder; never the
-HSM, Azure or a secret.
+HSM, Azure or a secret. A message carries an id; what is to be done stands in its row.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any
+import time
+from uuid import UUID
 
 import django_rq
 from django.conf import settings
 from django.utils.translation import gettext as _
 from redis.exceptions import RedisError
 
-from kmes.core.actor import Actor, Trigger
+from kmes.core.actor import Actor
 from kmes.core.errors import KmesError
-from logging_reports import exports
-from logging_reports.selectors import LogFilter
+from logging_reports import export_files, export_lifecycle
+from logging_reports.exports import Outcome, stream
+from logging_reports.models import LogExport
+from logging_reports.selectors import LogFilter, list_entries
 
 QUEUE = "reports"
 _TIMEOUT_SECONDS = 3600
 _KEEP_RESULT_SECONDS = 3600
+_PROGRESS_SECONDS = 0.5
 
 
-def request_export(wanted: LogFilter, *, actor: Actor) -> None:
+class ExportCancelled(Exception):
+    """Somebody cancelled the export while its file was being written."""
+
+
+def request_export(wanted: LogFilter, *, form: str, query: str = "", actor: Actor) -> LogExport:
     """Ask the report worker for an export file.
 
     Raises:
-        KmesError: the queue can't be reached; nothing was asked for.
+        KmesError: the queue can't be reached; the export stands as failed, with this reason.
 
     """
+    export_lifecycle.fail_silent()
+    export = export_lifecycle.request(wanted, form=form, query=query, actor=actor)
     try:
         django_rq.get_queue(QUEUE).enqueue(
-            run_export,
-            asdict(wanted),
-            {"name": actor.name, "trigger": actor.trigger.value, "user_id": actor.user_id},
-            job_timeout=_TIMEOUT_SECONDS,
-            result_ttl=_KEEP_RESULT_SECONDS,
+            run_export, str(export.pk), job_timeout=_TIMEOUT_SECONDS, result_ttl=_KEEP_RESULT_SECONDS
         )
     except RedisError as error:
-        raise KmesError(
+        refusal = KmesError(
             _("The report queue can't be reached, so no export was started."),
             _("Try again in a minute, or export a narrower filter directly."),
             retryable=True,
             code="queue",
-        ) from error
+        )
+        export_lifecycle.fail(export, refusal)
+        raise refusal from error
+    return export
 
 
-def run_export(wanted: dict[str, Any], actor: dict[str, Any]) -> str:
-    """Write the file, then prune old ones, so that the folder can't grow without limit."""
-    who = Actor(name=actor["name"], trigger=Trigger(actor["trigger"]), user_id=actor["user_id"])
-    path = exports.write_export(LogFilter(**wanted), actor=who)
-    prune_exports()
-    return path.name
+def run_export(export_id: str) -> str:
+    """Write the file of one export, telling how far it is; returns the file's name, "" when it didn't come to one.
+
+    Old files are pruned afterwards, so that the folder can't grow without limit.
+    """
+    export_lifecycle.fail_silent()
+    export = export_lifecycle.begin(UUID(export_id))
+    if export is None:
+        return ""
+    name = export_files.make_name(export.service, export.format, unique=True)
+    try:
+        is_ready = _write(export, name)
+        prune_exports()
+    except ExportCancelled:
+        return ""
+    except KmesError as error:
+        export_lifecycle.fail(export, error)
+        return ""
+    except Exception as error:
+        what = _("The export stopped by an error (%(name)s).") % {"name": type(error).__name__}
+        export_lifecycle.fail(export, KmesError(what, _("Ask for the export again; the worker's own log says more.")))
+        raise
+    return name if is_ready else ""
+
+
+def _write(export: LogExport, name: str) -> bool:
+    wanted, outcome = LogFilter.from_plain(export.wanted), Outcome()
+    total = list_entries(wanted).filter(sequence__lte=export.up_to).count()
+    export_lifecycle.note_progress(export, 0, rows_total=total)
+    told_at = time.monotonic()
+
+    def tell(rows_done: int) -> None:
+        nonlocal told_at
+        if time.monotonic() - told_at < _PROGRESS_SECONDS:
+            return
+        told_at = time.monotonic()
+        if not export_lifecycle.note_progress(export, rows_done):
+            raise ExportCancelled
+
+    with export_files.drafted(name) as target:
+        target.writelines(
+            stream(
+                wanted,
+                actor=export_lifecycle.requester(export),
+                file_name=name,
+                form=export.format,
+                up_to=export.up_to,
+                outcome=outcome,
+                progress=tell,
+            )
+        )
+        size = target.tell()
+    return export_lifecycle.finish(export, file_name=name, size=size, outcome=outcome)
 
 
 def prune_exports() -> int:
-    """Delete exports older than ``KMES_EXPORT_KEEP_DAYS`` days; return how many."""
-    return exports.prune_files(keep_days=settings.KMES_EXPORT_KEEP_DAYS)
+    """Delete exports older than ``KMES_EXPORT_KEEP_DAYS`` days; return how many files went."""
+    return export_lifecycle.expire(keep_days=settings.KMES_EXPORT_KEEP_DAYS)

@@ -2,38 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db.models import Q
 
 from logging_reports.chain import GENESIS, hash_entry
 from logging_reports.choices import Service
-from logging_reports.models import LogEntry
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from datetime import datetime
-
-    from logging_reports.models import LogEntryQuerySet
+from logging_reports.models import LogEntry, LogEntryQuerySet, SavedFilter
+from logging_reports.search import SEARCHED_TEXT
 
 COUNT_CAP = 10_000
 PAGE_SIZE = 50
 BATCH_SIZE = 2_000
 
-# What the text filter looks into; labels and identifiers as well as the message.
-_TEXT_FIELDS = (
-    "message",
-    "event",
-    "credential",
-    "vault",
-    "group",
-    "key",
-    "version",
-    "job_code",
-    "azure_request_id",
-)
+# Rows are written in order of time, save that the clocks of several hosts differ; by less than this.
+CLOCKS_DIFFER = timedelta(hours=1)
+NEW_ROWS_CAP = 100
 
 _PLAIN_LOOKUPS = {
     "category": "category",
@@ -62,6 +50,12 @@ class LogFilter:
     job: str = ""
     key: str = ""
     actor: str = ""
+
+    @classmethod
+    def from_plain(cls, plain: dict[str, Any]) -> LogFilter:
+        """Return the filter that ``describe`` put into words."""
+        moments = {name: datetime.fromisoformat(plain[name]) for name in ("since", "until") if plain.get(name)}
+        return cls(**{**plain, **moments})
 
     def describe(self) -> dict[str, str]:
         """Return the filters in use as plain text, for the row that records an export."""
@@ -94,11 +88,32 @@ def list_entries(wanted: LogFilter) -> LogEntryQuerySet:
         job_id = _uuid(wanted.job)
         rows = rows.filter(job_id=job_id) if job_id else rows.filter(job_code=wanted.job.upper())
     if wanted.text:
-        anywhere = Q()
-        for name in _TEXT_FIELDS:
-            anywhere |= Q(**{f"{name}__icontains": wanted.text})
-        rows = rows.filter(anywhere)
+        rows = rows.alias(searched=SEARCHED_TEXT).filter(searched__icontains=wanted.text)
+    return _within(rows, wanted)
+
+
+def _within(rows: LogEntryQuerySet, wanted: LogFilter) -> LogEntryQuerySet:
+    """Say by sequence as well where the wanted time lies: pages are ordered by it, and deep ones found by it.
+
+    After a row written at T no clock shows less than T - CLOCKS_DIFFER; hence the edges.
+    """
+    if wanted.since:
+        outside = _edge(wanted.service, Q(at__lte=wanted.since - CLOCKS_DIFFER), "-at", "-sequence")
+        rows = rows if outside is None else rows.filter(sequence__gt=outside)
+    if wanted.until:
+        outside = _edge(wanted.service, Q(at__gte=wanted.until + CLOCKS_DIFFER), "at", "sequence")
+        rows = rows if outside is None else rows.filter(sequence__lt=outside)
     return rows
+
+
+def find_sequence_at(service: str, moment: datetime) -> int | None:
+    """Return the sequence of the last row before ``moment``, None when the log begins later."""
+    return _edge(service, Q(at__lt=moment), "-at", "-sequence")
+
+
+def _edge(service: str, where: Q, *order: str) -> int | None:
+    rows = LogEntry.objects.filter(where, service=service).order_by(*order)
+    return rows.values_list("sequence", flat=True).first()
 
 
 def find_page(
@@ -144,33 +159,50 @@ def newest_sequence(service: str) -> int:
     return newest or 0
 
 
+def count_newer(rows: LogEntryQuerySet, than: int) -> int:
+    """Count the rows newer than a sequence, no further than ``NEW_ROWS_CAP`` + 1."""
+    return rows.filter(sequence__gt=than).order_by()[: NEW_ROWS_CAP + 1].count()
+
+
 @dataclass(frozen=True)
 class Neighbourhood:
-    """A row with those before and after it, and whether the three hold together."""
+    """A row, the rows around it under the filter, and whether it and its links are as they were written."""
 
     entry: LogEntry
-    previous: LogEntry | None
-    next: LogEntry | None
+    newer: int | None
+    older: int | None
     is_intact: bool
 
 
-def find_neighbourhood(service: str, sequence: int) -> Neighbourhood:
-    """Return a row with its neighbours and check the links between them.
+def find_neighbourhood(wanted: LogFilter, sequence: int) -> Neighbourhood:
+    """Return a row with its neighbours under the filter, and check its links in the chain.
 
     Raises:
         LogEntry.DoesNotExist: there is no such row.
 
     """
-    near = LogEntry.objects.filter(service=service, sequence__range=(sequence - 1, sequence + 1))
+    near = LogEntry.objects.filter(service=wanted.service, sequence__range=(sequence - 1, sequence + 1))
     around = {entry.sequence: entry for entry in near}
     if sequence not in around:
         raise LogEntry.DoesNotExist
     entry, previous, following = around[sequence], around.get(sequence - 1), around.get(sequence + 1)
     linked_back = entry.previous_hash == (previous.hash if previous else GENESIS) and (previous or sequence == 1)
     linked_on = following is None or following.previous_hash == entry.hash
-    return Neighbourhood(
-        entry, previous, following, bool(linked_back and linked_on and hash_entry(entry) == entry.hash)
-    )
+    is_intact = bool(linked_back and linked_on and hash_entry(entry) == entry.hash)
+    rows = list_entries(wanted)
+    newer = rows.filter(sequence__gt=sequence).order_by("sequence").values_list("sequence", flat=True).first()
+    older = rows.filter(sequence__lt=sequence).order_by("-sequence").values_list("sequence", flat=True).first()
+    return Neighbourhood(entry, newer, older, is_intact)
+
+
+def has_row(service: str, sequence: int, digest: str) -> bool:
+    """Return whether a log has this row with this hash; the place before its first row counts as there."""
+    return sequence == 0 or LogEntry.objects.filter(service=service, sequence=sequence, hash=digest).exists()
+
+
+def list_saved_filters(user_id: int) -> list[SavedFilter]:
+    """Return the filters a user may choose from: their own, and those shared with everybody."""
+    return list(SavedFilter.objects.filter(Q(owner_id=user_id) | Q(is_shared=True)).order_by("name", "owner_name"))
 
 
 def _named(name: str, value: str) -> Q:

@@ -142,7 +142,7 @@ def record_many(drafts: Sequence[Draft]) -> list[LogEntry]:
 
 
 def _append(service: Service, entries: list[LogEntry]) -> None:
-    head = _lock_head(service)
+    head = lock_head(service)
     at = clock.now()
     for entry in entries:
         head.sequence += 1
@@ -152,7 +152,8 @@ def _append(service: Service, entries: list[LogEntry]) -> None:
     head.save(force_update=True, update_fields=["sequence", "hash"])
 
 
-def _lock_head(service: Service) -> LogHead:
+def lock_head(service: Service) -> LogHead:
+    """Return where a log ends, locked until the transaction's end."""
     # SQLite has no row locks and ignores select_for_update: BEGIN IMMEDIATE serialises there.
     heads = LogHead.objects.select_for_update()
     head = heads.filter(service=service).first()

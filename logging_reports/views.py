@@ -1,31 +1,39 @@
-"""Pages of System Logs: list, row details, CSV export. Reads through selectors; changes nothing."""
+"""Pages of System Logs: list, live tail, row details, checkpoints. Reads through selectors; changes nothing."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import Any
 
-from django.contrib import messages
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
-from django.shortcuts import redirect, render
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET
 
-from kmes.core.actor import Actor
-from kmes.core.errors import KmesError
 from kmes.ui.access import right_required
-from logging_reports import exports, rq_jobs
+from logging_reports import checkpoints
 from logging_reports.choices import Service
-from logging_reports.filters import LogFilterForm
-from logging_reports.models import LogEntry
-from logging_reports.selectors import COUNT_CAP, count_capped, find_neighbourhood, find_page, list_entries
-from logging_reports.services import record
-
-if TYPE_CHECKING:
-    from typing import Any
+from logging_reports.filters import JumpForm, LogFilterForm
+from logging_reports.models import LogCheckpoint, LogEntry
+from logging_reports.selectors import (
+    COUNT_CAP,
+    NEW_ROWS_CAP,
+    LogFilter,
+    count_capped,
+    count_newer,
+    find_neighbourhood,
+    find_page,
+    find_sequence_at,
+    list_entries,
+    list_saved_filters,
+    newest_sequence,
+)
 
 RESULTS_ID = "log-results"
+NO_CONTENT = 204
+CHECKPOINTS_SHOWN = 50
 _MAX_SEQUENCE = 2**63 - 2
 _DETAIL_FIELDS = (
     "event",
@@ -52,10 +60,12 @@ _DETAIL_FIELDS = (
 def show_log(request: HttpRequest) -> HttpResponse:
     """Show one log: filters, rows newest first, links to newer and older ones."""
     form = LogFilterForm(request.GET)
-    context = {**_page_context(request, form), **_find_results(request, form)}
     is_fragment = request.headers.get("HX-Target") == RESULTS_ID
+    context = {**_page_context(request, form), **_find_results(request, form), "is_fragment": is_fragment}
+    if not is_fragment:
+        context["saved_filters"] = list_saved_filters(request.user.pk)
     template = "logging_reports/_results.html" if is_fragment else "logging_reports/list.html"
-    response = render(request, template, {**context, "is_fragment": is_fragment})
+    response = render(request, template, context)
     patch_vary_headers(response, ["HX-Target"])
     return response
 
@@ -65,20 +75,34 @@ def _page_context(request: HttpRequest, form: LogFilterForm) -> dict[str, Any]:
     return {"form": form, "services": Service, "results_id": RESULTS_ID, "page": None, "can_export": can_export}
 
 
+def refuse_filter(request: HttpRequest, form: LogFilterForm) -> HttpResponse:
+    """Show the page with what is wrong about its filter."""
+    return render(request, "logging_reports/list.html", _page_context(request, form), status=400)
+
+
 def _find_results(request: HttpRequest, form: LogFilterForm) -> dict[str, Any]:
     if not form.is_valid():
         return {}
-    rows = list_entries(form.to_filter())
-    page = find_page(rows, before=_position(request, "before"), after=_position(request, "after"))
-    count = count_capped(rows)
+    wanted, jump = form.to_filter(), JumpForm(request.GET)
+    before, after = _position(request, "before"), _position(request, "after")
+    if before is None and after is None and (moment := jump.moment):
+        # The row before the moment on top; in a log that begins later, the oldest rows.
+        before = (find_sequence_at(wanted.service, moment) or 0) + 1
+    # Read before the page is, so that a row that arrives between is counted as new, not lost.
+    newest = newest_sequence(wanted.service)
+    rows = list_entries(wanted)
+    page = find_page(rows, before=before, after=after)
     return {
         "page": page,
-        "count": count,
+        "count": count_capped(rows),
         "count_cap": COUNT_CAP,
         "chips": form.chips(),
         "query": form.query(),
+        "jump": jump,
         "newer_query": form.query(after=page.newer) if page.newer is not None else "",
         "older_query": form.query(before=page.older) if page.older is not None else "",
+        "tail": _tail(form, newest, 0) if before is None and after is None else None,
+        "checkpoint": checkpoints.find_state(),
     }
 
 
@@ -88,17 +112,57 @@ def _position(request: HttpRequest, name: str) -> int | None:
     return min(int(text), _MAX_SEQUENCE) if re.fullmatch("[0-9]{1,19}", text) else None
 
 
+# --- Live tail -------------------------------------------------------------------------------
+@require_GET
+@right_required("log.read")
+def show_tail(request: HttpRequest) -> HttpResponse:
+    """Answer how many rows are newer than those shown; 204 while that is as the page says."""
+    form = LogFilterForm(request.GET)
+    than, seen = _position(request, "than"), _position(request, "seen") or 0
+    if than is None or not form.is_valid():
+        return HttpResponse(status=NO_CONTENT)
+    is_paused, is_asked = "paused" in request.GET, "ask" in request.GET
+    new = seen if is_paused else count_newer(list_entries(form.to_filter()), than)
+    if new == seen and not is_paused and not is_asked:
+        return HttpResponse(status=NO_CONTENT)
+    tail = {**_tail(form, than, new), "is_paused": is_paused}
+    return render(request, "logging_reports/_tail.html", {"tail": tail, "results_id": RESULTS_ID})
+
+
+def _tail(form: LogFilterForm, than: int, new: int) -> dict[str, Any]:
+    return {
+        "than": than,
+        "new": new,
+        "cap": NEW_ROWS_CAP,
+        "query": form.query(than=than, seen=str(new)),
+        "list_query": form.query(),
+        "is_paused": False,
+    }
+
+
+# --- One row ---------------------------------------------------------------------------------
 @require_GET
 @right_required("log.read")
 def show_entry(request: HttpRequest, service: str, sequence: int) -> HttpResponse:
-    """Show all of one row, its neighbours, and whether the chain holds around it."""
+    """Show all of one row, its neighbours under the filter it was found by, and whether the chain holds."""
+    form = LogFilterForm(request.GET, service=service)
+    wanted = form.to_filter() if form.is_valid() else LogFilter(service=service)
     try:
-        near = find_neighbourhood(service, min(sequence, _MAX_SEQUENCE))
+        near = find_neighbourhood(replace(wanted, service=service), min(sequence, _MAX_SEQUENCE))
     except LogEntry.DoesNotExist:
         raise Http404(_("There is no such log row.")) from None
-    return render(
-        request, "logging_reports/detail.html", {"near": near, "entry": near.entry, "fields": _list_fields(near.entry)}
-    )
+    context = {
+        "near": near,
+        "entry": near.entry,
+        "mark": checkpoints.mark_of(near),
+        "fields": _list_fields(near.entry),
+        "chips": form.chips() if form.is_valid() else [],
+        "form": form,
+        "query": form.query() if form.is_valid() else "",
+        # The row itself on top of the list one goes back to.
+        "back_query": form.query(before=near.entry.sequence + 1) if form.is_valid() else f"service={service}",
+    }
+    return render(request, "logging_reports/detail.html", context)
 
 
 def _list_fields(entry: LogEntry) -> list[tuple[str, str]]:
@@ -107,68 +171,29 @@ def _list_fields(entry: LogEntry) -> list[tuple[str, str]]:
     return [(str(label), str(value)) for label, value in found if value not in (None, "")]
 
 
+# --- Checkpoints -----------------------------------------------------------------------------
 @require_GET
-@right_required("log.export")
-def export_csv(request: HttpRequest) -> HttpResponseBase:
-    """Stream exactly the filtered rows as CSV."""
-    form = LogFilterForm(request.GET)
-    if not form.is_valid():
-        return render(request, "logging_reports/list.html", _page_context(request, form), status=400)
-    wanted = form.to_filter()
-    name = exports.make_file_name(wanted.service)
-    rows = exports.stream_csv(wanted, actor=Actor.from_user(request.user), file_name=name)
-    return StreamingHttpResponse(rows, content_type="text/csv; charset=utf-8", headers=_file_headers(name))
-
-
-@require_POST
-@right_required("log.export")
-def start_export(request: HttpRequest) -> HttpResponse:
-    """Hand a large export to the report worker."""
-    form = LogFilterForm(request.POST)
-    if not form.is_valid():
-        return redirect("logs:list")
-    try:
-        rq_jobs.request_export(form.to_filter(), actor=Actor.from_user(request.user))
-        messages.success(request, _("The export is being prepared. It appears here when it is done."))
-    except KmesError as error:
-        messages.error(request, str(error))
-    return redirect("logs:exports")
+@right_required("log.read")
+def show_checkpoints(request: HttpRequest) -> HttpResponse:
+    """Show the newest checkpoints, each to be kept as an anchor."""
+    rows = list(LogCheckpoint.objects.order_by("-number")[:CHECKPOINTS_SHOWN])
+    context = {
+        "rows": [(row, checkpoints.read(row)) for row in rows],
+        "services": Service,
+        "state": checkpoints.find_state(),
+    }
+    return render(request, "logging_reports/checkpoints.html", context)
 
 
 @require_GET
-@right_required("log.export")
-def show_exports(request: HttpRequest) -> HttpResponse:
-    """List the prepared export files."""
-    try:
-        files = exports.list_files()
-    except KmesError as error:
-        messages.error(request, str(error))
-        files = []
-    return render(request, "logging_reports/exports.html", {"files": files})
-
-
-@require_GET
-@right_required("log.export")
-def download_export(request: HttpRequest, name: str) -> HttpResponseBase:
-    """Send a prepared export file, and log that it left."""
-    path = exports.find_file(name)
-    if path is None:
-        raise Http404(_("There is no such export; it may have been pruned."))
-    source = path.open("rb")
-    record(
-        "log.exported",
-        actor=Actor.from_user(request.user),
-        message=f"Downloaded the export {name}",
-        data={"file": name, "bytes": path.stat().st_size},
-    )
-    response = FileResponse(source, as_attachment=True, filename=name, content_type="text/csv; charset=utf-8")
-    response["Cache-Control"] = "no-store"
-    return response
-
-
-def _file_headers(name: str) -> dict[str, str]:
-    return {
-        "Content-Disposition": f'attachment; filename="{name}"',
-        "Cache-Control": "no-store",
+@right_required("log.read")
+def download_anchor(_request: HttpRequest, number: int) -> HttpResponse:
+    """Give one checkpoint as the file an auditor keeps."""
+    row = LogCheckpoint.objects.filter(number=min(number, _MAX_SEQUENCE)).first()
+    if row is None:
+        raise Http404(_("There is no such checkpoint."))
+    headers = {
+        "Content-Disposition": f'attachment; filename="kmes-log-checkpoint-{row.number}.txt"',
         "X-Content-Type-Options": "nosniff",
     }
+    return HttpResponse(row.anchor.to_file(), content_type="text/plain; charset=utf-8", headers=headers)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
 
 from django import template
 
@@ -49,3 +50,9 @@ def pretty_json(data: object) -> str:
     """Show structured data on lines of its own, with hidden characters written out."""
     lines = json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False).split("\n")
     return "\n".join(rendering.visible(line) for line in lines)
+
+
+@register.filter
+def as_fields(query: str) -> list[tuple[str, str]]:
+    """Return a query string's names and values, for a form that sends them again."""
+    return parse_qsl(query)

@@ -5,21 +5,18 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import os
-import time
+import json
 from unittest.mock import ANY
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.core.management import call_command
-from django.urls import reverse
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kmes.core.actor import SYSTEM
-from kmes.core.errors import KmesError
-from logging_reports import exports, rq_jobs
+from logging_reports import exports
 from logging_reports.models import LogEntry
+from logging_reports.offline import verify_lines
 from logging_reports.rendering import csv_cell, visible
 from logging_reports.selectors import LogFilter
 from logging_reports.services import Draft, LogWriteError, record, record_many
@@ -32,12 +29,6 @@ DANGEROUS = tuple("=+-@\t\r\n\0\uff1d\uff0b\uff0d\uff20")
 def auditor(client, db):
     client.force_login(get_user_model().objects.create_user("audra", password="x", role="auditor"))
     return client
-
-
-@pytest.fixture
-def export_folder(settings, tmp_path):
-    settings.KMES_EXPORT_DIR = tmp_path / "exports"
-    return settings.KMES_EXPORT_DIR
 
 
 def write(count: int, message: str = "row") -> list[LogEntry]:
@@ -106,7 +97,7 @@ def test_an_export_of_nothing_has_its_header_row(auditor):
 def test_an_export_given_up_half_way_is_logged_as_such():
     """Django closes the generator when the reader goes away."""
     write(1500)
-    stream = exports.stream_csv(LogFilter(), actor=SYSTEM, file_name="x.csv")
+    stream = exports.stream(LogFilter(), actor=SYSTEM, file_name="x.csv")
     next(stream)
     stream.close()
     row = LogEntry.objects.get(event="log.exported")
@@ -123,7 +114,7 @@ def test_an_export_that_can_not_be_logged_never_arrives_complete(unguarded_log):
     LogHead.objects.filter(service="audit").delete()
     got = []
     with pytest.raises(LogWriteError):
-        got.extend(exports.stream_csv(LogFilter(), actor=SYSTEM, file_name="x.csv"))
+        got.extend(exports.stream(LogFilter(), actor=SYSTEM, file_name="x.csv"))
     assert not any(b"row 0" in chunk for chunk in got)
 
 
@@ -147,84 +138,42 @@ def test_known_formula_tricks_are_disarmed(text):
 @given(st.lists(st.text(min_size=1), max_size=3))
 def test_what_is_stored_is_what_a_csv_reader_reads_back(messages):
     record_many([Draft(event="azure.probe", actor=SYSTEM, message=m, data={m: m}) for m in messages])
-    content = b"".join(exports.stream_csv(LogFilter(), actor=SYSTEM, file_name="x.csv"))
+    content = b"".join(exports.stream(LogFilter(), actor=SYSTEM, file_name="x.csv"))
     rows = parse(content)
     stored = LogEntry.objects.filter(service="azure").order_by("-sequence")
     assert [row["message"] for row in rows] == [csv_cell(entry.message) for entry in stored]
     assert all(not value.startswith(DANGEROUS) for row in rows for value in row.values())
 
 
-@pytest.mark.django_db
-def test_a_background_export_writes_one_private_file_and_logs_it(export_folder):
-    write(3)
-    path = exports.write_export(LogFilter(), actor=SYSTEM)
-    assert [file.name for file in exports.list_files()] == [path.name]
-    assert path.stat().st_mode & 0o077 == 0
-    assert len(parse(path.read_bytes())) == 3
-    facts = LogEntry.objects.get(event="log.exported").data
-    assert facts["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
-    assert facts["file"] == path.name
+JSONL = "/logs/export.jsonl"
+
+
+def test_json_lines_hold_the_same_rows_to_the_exact_field_and_verify(auditor):
+    write(700, "wanted")
+    write(3, "other")
+    response = auditor.get(JSONL, {"q": "wanted"})
+    content = b"".join(response.streaming_content)
+    assert response["Content-Type"] == "application/jsonl; charset=utf-8"
+    assert response["Content-Disposition"].endswith('Z.jsonl"')
+    lines = content.decode().splitlines(keepends=True)
+    assert [json.loads(line)["sequence"] for line in lines] == list(range(700, 0, -1))
+    assert set(json.loads(lines[0])) == set(exports.COLUMNS)
+    assert verify_lines(lines).faults == []
+    row = LogEntry.objects.get(event="log.exported")
+    assert (row.data["rows"], row.data["sha256"]) == (700, hashlib.sha256(content).hexdigest())
 
 
 @pytest.mark.django_db
-def test_an_unusable_export_folder_is_said_plainly(settings, tmp_path):
-    (tmp_path / "exports").write_text("in the way")
-    settings.KMES_EXPORT_DIR = tmp_path / "exports"
-    with pytest.raises(KmesError, match="KMES_EXPORT_DIR"):
-        exports.write_export(LogFilter(), actor=SYSTEM)
+@given(st.lists(st.text(min_size=1), max_size=3))
+def test_any_text_survives_json_lines(messages):
+    record_many([Draft(event="azure.probe", actor=SYSTEM, message=m, data={m: m}) for m in messages])
+    content = b"".join(exports.stream(LogFilter(), actor=SYSTEM, file_name="x", form="jsonl"))
+    lines = content.decode().split("\n")[:-1]
+    assert verify_lines(lines).faults == []
+    assert [json.loads(line)["message"] for line in lines] == [
+        entry.message for entry in LogEntry.objects.filter(service="azure").order_by("-sequence")
+    ]
 
 
-def test_pruning_takes_old_exports_and_nothing_else(export_folder):
-    export_folder.mkdir()
-    names = {
-        "azure-service-20260101T000000Z-0123456789abcdef.csv": True,
-        "audit-20260101T000000Z-0123456789abcdef.part": True,
-        "notes.csv": False,
-        "azure-service-20260101T000000Z-0123456789abcdef.txt": False,
-    }
-    long_ago = time.time() - 10 * 86400
-    for name in names:
-        (export_folder / name).touch()
-        os.utime(export_folder / name, (long_ago, long_ago))
-    (export_folder / "device-20260101T000000Z.csv").touch()
-    output = io.StringIO()
-    call_command("prune_exports", "--keep-days", "7", stdout=output)
-    assert "Deleted 2" in output.getvalue()
-    left = {path.name for path in export_folder.iterdir()}
-    assert left == {name for name, goes in names.items() if not goes} | {"device-20260101T000000Z.csv"}
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_large_export_goes_through_the_report_worker(auditor, export_folder, redis_server):
-    import django_rq
-    from rq import SimpleWorker
-
-    write(2)
-    response = auditor.post(reverse("logs:export_start"), {"service": "azure", "q": "row 1"}, follow=True)
-    assert "being prepared" in response.content.decode()
-    queue = django_rq.get_queue(rq_jobs.QUEUE)
-    SimpleWorker([queue], connection=queue.connection).work(burst=True, logging_level="ERROR")
-    assert queue.failed_job_registry.count == 0
-    name = exports.list_files()[0].name
-    assert name in auditor.get(reverse("logs:exports")).content.decode()
-    answer = auditor.get(reverse("logs:export_file", args=[name]))
-    assert [row["message"] for row in parse(b"".join(answer.streaming_content))] == ["row 1"]
-    assert answer["Content-Disposition"] == f'attachment; filename="{name}"'
-    rows = list(LogEntry.objects.filter(event="log.exported").order_by("sequence"))
-    assert [row.actor_name for row in rows] == ["audra", "audra"]
-    assert rows[1].message == f"Downloaded the export {name}"
-
-
-@pytest.mark.parametrize("name", ["..%2f..%2fetc%2fpasswd", "secret_key", "azure-service-20260101T000000Z.csv"])
-def test_only_finished_exports_can_be_downloaded(auditor, export_folder, name):
-    assert auditor.get(f"/logs/exports/{name}").status_code == 404
-
-
-def test_a_queue_out_of_reach_is_said_plainly(monkeypatch, settings):
-    monkeypatch.setitem(settings.RQ_QUEUES["reports"], "URL", "redis://127.0.0.1:1/0")
-    with pytest.raises(KmesError, match="report queue"):
-        rq_jobs.request_export(LogFilter(), actor=SYSTEM)
-
-
-def test_starting_an_export_needs_a_post(auditor):
-    assert auditor.get(reverse("logs:export_start")).status_code == 405
+def test_an_export_asked_for_by_a_filter_that_can_not_be_used_is_refused(auditor):
+    assert auditor.get(JSONL, {"since": "yesterday"}).status_code == 400

@@ -14,10 +14,12 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from kmes.core.actor import SYSTEM, Actor, Trigger
+from logging_reports.anchors import read_anchor
 from logging_reports.choices import Severity
 from logging_reports.models import LogEntry
 from logging_reports.selectors import PAGE_SIZE, LogFilter, count_capped, find_page, list_entries
 from logging_reports.services import Draft, Subject, record, record_many
+from tests.logging_reports.signing import Signer
 
 pytestmark = pytest.mark.django_db
 URL = "/logs/"
@@ -208,13 +210,17 @@ def test_details_show_the_row_its_neighbours_and_the_chain_mark(auditor):
     write(3, job_code="7F3KQ2", subject=Subject(key_id="k1", key="tde-1"), data={"size": 2048})
     body = auditor.get(reverse("logs:detail", args=["azure", 2])).content.decode()
     assert "m0001" in body
-    assert "Chain verified" in body
+    assert "Not yet checked" in body
+    Signer().make_checkpoint()
+    assert "Chain verified" in auditor.get(reverse("logs:detail", args=["azure", 2])).content.decode()
+    write(1)
+    assert "Not yet checked" in auditor.get(reverse("logs:detail", args=["azure", 4])).content.decode()
     assert "/logs/azure/1/" in body
     assert "/logs/azure/3/" in body
     assert "job=7F3KQ2" in body
     assert "key=k1" in body
     assert "2048" in body
-    assert auditor.get(reverse("logs:detail", args=["azure", 4])).status_code == 404
+    assert auditor.get(reverse("logs:detail", args=["azure", 5])).status_code == 404
     assert auditor.get("/logs/azure/99999999999999999999999/").status_code == 404
     assert auditor.get("/logs/nonsense/1/").status_code == 404
 
@@ -230,16 +236,154 @@ def test_details_say_when_the_chain_is_broken_at_the_row_or_beside_it(auditor, u
     assert "Chain broken" in auditor.get(reverse("logs:detail", args=["azure", 2])).content.decode()
 
 
-def test_a_page_costs_few_queries_however_many_rows(auditor):
+@pytest.mark.parametrize(
+    "url",
+    [
+        URL,
+        URL + "?before=100",
+        URL + "?q=m0001&severity=info&category=connectivity&key=k1&since=2026-01-01&until=2030-01-01",
+        URL + "?jump=2030-01-01",
+        URL + "tail/?than=3",
+        "/logs/azure/30/?severity=info&since=2026-01-01&until=2030-01-01",
+        URL + "exports/",
+        URL + "checkpoints/",
+        URL + "filters/save/?severity=error",
+    ],
+)
+def test_a_page_costs_few_queries_however_many_rows(auditor, url):
     write(PAGE_SIZE + 5)
-    with CaptureQueriesContext(
-        connection,
-    ) as few:
-        auditor.get(URL)
+    signer = Signer()
+    signer.make_checkpoint()
+    auditor.get(url)
+    with CaptureQueriesContext(connection) as few:
+        auditor.get(url)
     write(400)
+    signer.make_checkpoint()
     with CaptureQueriesContext(connection) as many:
-        auditor.get(URL, {"before": 300})
-    assert len(many) <= len(few)
+        assert auditor.get(url).status_code in (200, 204)
+    assert len(many) <= len(few) <= 12
+
+
+def links(body: str, rel: str) -> list[str]:
+    return [found.replace("&amp;", "&") for found in re.findall(rf'rel="{rel}" href="([^"]+)"', body)]
+
+
+def test_neighbours_are_those_of_the_filter_and_the_way_back_keeps_it(auditor):
+    for severity in (Severity.ERROR, Severity.INFO, Severity.INFO, Severity.ERROR, Severity.INFO, Severity.ERROR):
+        record("azure.probe", actor=SYSTEM, severity=severity)
+    body = auditor.get(URL, {"severity": "error"}).content.decode()
+    assert re.findall(r'href="(/logs/azure/\d+/[^"]*)"', body)[0] == "/logs/azure/6/?service=azure&amp;severity=error"
+    body = auditor.get("/logs/azure/4/?severity=error").content.decode()
+    assert links(body, "prev") == ["/logs/azure/1/?service=azure&severity=error"]
+    assert links(body, "next") == ["/logs/azure/6/?service=azure&severity=error"]
+    back = re.search(r'href="(/logs/\?[^"]+)">Back', body)[1].replace("&amp;", "&")
+    assert back == "/logs/?service=azure&severity=error&before=5"
+    first = re.findall(r'href="/logs/azure/(\d+)/', auditor.get(back).content.decode())
+    assert first[0] == "4"
+    unfiltered = auditor.get("/logs/azure/4/").content.decode()
+    assert links(unfiltered, "prev")[0].startswith("/logs/azure/3/")
+    # A filter that can't be used is none.
+    assert auditor.get("/logs/azure/4/?severity=dire").status_code == 200
+
+
+def test_a_date_leads_to_the_rows_of_that_time(auditor):
+    for day in (20, 22, 24):
+        with time_machine.travel(datetime(2026, 11, day, 12, tzinfo=UTC), tick=False):
+            record("azure.probe", actor=SYSTEM, message=f"m00{day}")
+    assert shown(auditor.get(URL, {"jump": "2026-11-22"})) == ["m0022", "m0020"]
+    assert shown(auditor.get(URL, {"jump": "2026-11-22 11:59"})) == ["m0020"]
+    assert shown(auditor.get(URL, {"jump": "2026-11-01"})) == []
+    assert "Newer" in auditor.get(URL, {"jump": "2026-11-01"}).content.decode()
+    body = auditor.get(URL, {"jump": "soon"}).content.decode()
+    assert len(re.findall(r"m\d{4}", body)) == 3
+
+
+def test_rows_written_by_a_clock_that_goes_wrong_by_minutes_are_found_by_their_time(auditor):
+    with time_machine.travel(datetime(2026, 11, 24, 12, tzinfo=UTC), tick=False):
+        write(1)
+    with time_machine.travel(datetime(2026, 11, 24, 11, 30, tzinfo=UTC), tick=False):
+        record("azure.probe", actor=SYSTEM, message="m7777")
+    assert shown(auditor.get(URL, {"until": "2026-11-24 11:45"})) == ["m7777"]
+    assert shown(auditor.get(URL, {"since": "2026-11-24 11:45"})) == ["m0000"]
+
+
+TAIL = URL + "tail/"
+
+
+def test_new_rows_are_counted_within_the_filter_and_not_pushed(auditor):
+    write(2)
+    body = auditor.get(URL, {"q": "m0"}).content.decode()
+    tail = re.search(r'hx-get="(/logs/tail/[^"]+)" hx-trigger="every 2s"', body)[1].replace("&amp;", "&")
+    assert auditor.get(tail).status_code == 204
+    record("azure.probe", actor=SYSTEM, message="unrelated")
+    assert auditor.get(tail).status_code == 204
+    write(3)
+    answer = auditor.get(tail)
+    assert "3 new rows – show" in answer.content.decode()
+    assert shown(answer) == []
+    following = re.search(r'hx-get="(/logs/tail/[^"]+)" hx-trigger', answer.content.decode())[1].replace("&amp;", "&")
+    assert auditor.get(following).status_code == 204
+
+
+def test_a_paused_tail_asks_no_more_until_it_is_resumed(auditor):
+    write(1)
+    write(2)
+    paused = auditor.get(TAIL, {"than": 1, "seen": 0, "paused": 1}).content.decode()
+    assert "every 2s" not in paused
+    assert "new row" not in paused
+    resume = re.search(r'hx-get="(/logs/tail/[^"]+)"', paused)[1].replace("&amp;", "&")
+    resumed = auditor.get(resume).content.decode()
+    assert "2 new rows" in resumed
+    assert "every 2s" in resumed
+
+
+def test_only_the_newest_page_watches(auditor):
+    write(3)
+    assert "/logs/tail/" in auditor.get(URL).content.decode()
+    assert "/logs/tail/" not in auditor.get(URL, {"before": 3}).content.decode()
+
+
+def test_the_page_counts_new_rows_up_to_a_cap(auditor, monkeypatch):
+    monkeypatch.setattr("logging_reports.selectors.NEW_ROWS_CAP", 3)
+    monkeypatch.setattr("logging_reports.views.NEW_ROWS_CAP", 3)
+    write(9)
+    assert "More than 3 new rows" in auditor.get(TAIL, {"than": 0}).content.decode()
+
+
+def test_the_newest_checkpoint_is_shown_and_is_an_anchor(auditor):
+    write(2)
+    assert "No checkpoint yet" in auditor.get(URL).content.decode()
+    checkpoint = Signer().make_checkpoint()
+    body = auditor.get(URL).content.decode()
+    assert "Checkpoint 1" in body
+    assert checkpoint.hash[:16] in body
+    answer = auditor.get("/logs/checkpoints/1.txt")
+    assert read_anchor(answer.content.decode()).verify().number == 1
+    assert "attachment" in answer["Content-Disposition"]
+    assert auditor.get("/logs/checkpoints/2.txt").status_code == 404
+    with time_machine.travel(checkpoint.at + timedelta(minutes=66)):
+        assert "Checkpoint overdue" in auditor.get(URL).content.decode()
+        assert "Is a cloud worker running" in auditor.get("/logs/checkpoints/").content.decode()
+
+
+def test_a_forged_checkpoint_is_no_checkpoint(auditor, unguarded_log):
+    write(2)
+    checkpoint = Signer().make_checkpoint()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE logging_reports_logcheckpoint SET text = %s", [checkpoint.text.replace("azure 2", "azure 1")]
+        )
+    assert "Checkpoint not valid" in auditor.get(URL).content.decode()
+    assert "Not valid" in auditor.get("/logs/checkpoints/").content.decode()
+    assert "Chain broken" in auditor.get("/logs/azure/1/").content.decode()
+
+
+def test_a_row_under_a_checkpoint_whose_row_is_gone_is_broken(auditor, unguarded_log):
+    write(4)
+    Signer().make_checkpoint()
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM logging_reports_logentry WHERE sequence = 4")
+    assert "Chain broken" in auditor.get("/logs/azure/1/").content.decode()
 
 
 def test_counting_stops_at_its_cap(monkeypatch):

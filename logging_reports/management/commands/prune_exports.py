@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from kmes.core.errors import KmesError
-from logging_reports.exports import prune_files
+from logging_reports.export_lifecycle import expire
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -28,7 +28,7 @@ class Command(BaseCommand):
         if options["keep_days"] < 0:
             raise CommandError("--keep-days must not be negative.")
         try:
-            pruned = prune_files(keep_days=options["keep_days"])
+            pruned = expire(keep_days=options["keep_days"])
         except KmesError as error:
             raise CommandError(str(error)) from error
         self.stdout.write(f"Deleted {pruned} export file(s).")

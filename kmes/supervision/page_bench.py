@@ -1,0 +1,165 @@
+"""Measures each page: server time and number of queries; prints one JSON line for each.
+
+Part of ``make bench`` at a small size. At full size, on any database that DATABASE_URL names:
+``python -m kmes.supervision.page_bench --groups 1000 --keys 10000 --logs 1000000`` writes the trial data that is
+missing first. Asks the product in this process, so that what is timed is the server and no network.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import time
+from collections.abc import Iterator
+
+import django
+
+RUNS = 7
+WELL = frozenset({200})
+# What a page may take at full size on PostgreSQL.
+MOST_MS, MOST_QUERIES = 100.0, 12
+
+
+def list_paths() -> Iterator[str]:
+    """Yield the address of every kind of page, with the filters people use, on the data there is."""
+    from django.urls import NoReverseMatch, reverse  # noqa: PLC0415 - Django must stand first
+
+    from cloudcreds.models import CloudCredential  # noqa: PLC0415
+    from jobs.models import Job  # noqa: PLC0415
+    from keygroups.models import Key  # noqa: PLC0415
+
+    yield from (
+        "/",
+        "/keys/",
+        "/keys/?q=0042",
+        "/keys/?show=expiring",
+        "/jobs/",
+        "/jobs/drawer/",
+        "/cloud-credentials/",
+    )
+    yield from ("/jobs/?show=failed", reverse("hsm:configuration"), reverse("hsm:device"))
+    if key := Key.objects.order_by("pk").first():
+        yield f"/keys/?group={key.group_id}"
+        yield key.get_absolute_url()
+    if credential := CloudCredential.objects.order_by("pk").first():
+        yield credential.get_absolute_url()
+    if job := Job.objects.order_by("pk").first():
+        yield job.get_absolute_url()
+    yield from _log_paths()
+    for name in ("reports:home", "logs:exports", "logs:checkpoints"):
+        try:
+            yield reverse(name)
+        except NoReverseMatch:
+            continue
+
+
+def _log_paths() -> Iterator[str]:
+    """Yield the pages of System Logs: each log, each filter alone and some together, deep pages, details."""
+    from logging_reports.choices import Service  # noqa: PLC0415
+    from logging_reports.models import LogEntry  # noqa: PLC0415
+
+    for service in Service.values:
+        yield f"/logs/?service={service}"
+    newest = LogEntry.objects.filter(service=Service.AZURE).exclude(key_id="").order_by("-sequence").first()
+    if newest is None:
+        return
+    middle, list_url = max(1, newest.sequence // 2), "/logs/?service=azure"
+    then = LogEntry.objects.get(service=Service.AZURE, sequence=middle).at
+    day = f"{then:%Y-%m-%d}"
+    filters = [
+        *("severity=error", "severity=warning", "category=kek", "category=throttling&severity=warning"),
+        *("range=1h", "range=7d", f"since={day}&until={day}", f"until={day}", f"severity=error&until={day}"),
+        *(f"job={newest.job_code}", f"key={newest.key_id}", f"key={newest.key}", f"group={newest.group_id}"),
+        *(f"group={newest.group}", "actor=carla", "actor=nobody", "key=nosuch"),
+        *(
+            "q=imported",
+            "q=ServiceUnavailable",
+            f"q={newest.azure_request_id[:13]}",
+            "q=nosuchtext",
+            "q=503&severity=error",
+        ),
+        *(f"before={middle}", "before=60", f"jump={day}"),
+    ]
+    yield from (f"{list_url}&{each}" for each in filters)
+    yield f"/logs/azure/{middle}/"
+    yield f"/logs/azure/{middle}/?severity=error"
+
+
+def measure(path: str, client: object) -> tuple[float, int, int]:
+    """Return a page's median server time in ms, its number of queries, and its status."""
+    from django.db import connection  # noqa: PLC0415
+    from django.test.utils import CaptureQueriesContext  # noqa: PLC0415
+
+    with CaptureQueriesContext(connection) as queries:
+        status = client.get(path).status_code  # type: ignore[attr-defined]
+    # Counted at once: the next request empties Django's list.
+    count, times = len(queries), []
+    for _run in range(RUNS):
+        started = time.perf_counter()
+        client.get(path)  # type: ignore[attr-defined]
+        times.append((time.perf_counter() - started) * 1000)
+    return statistics.median(times), count, status
+
+
+def print_pages() -> bool:
+    """Measure and print all pages; returns whether each kept to the limits."""
+    from django.conf import settings  # noqa: PLC0415
+    from django.test import Client  # noqa: PLC0415
+
+    from kmes.accounts.models import User  # noqa: PLC0415
+
+    settings.ALLOWED_HOSTS = [*settings.ALLOWED_HOSTS, "testserver"]
+    client, is_well = Client(), True
+    client.force_login(User.objects.get_or_create(username="bench", defaults={"role": "admin"})[0], _backend())
+    for path in list_paths():
+        milliseconds, queries, status = measure(path, client)
+        kept = status in WELL and milliseconds <= MOST_MS and queries <= MOST_QUERIES
+        is_well &= kept
+        line = {"name": "page", "path": path, "ms": round(milliseconds, 1), "queries": queries}
+        print(json.dumps(line if kept else {**line, "status": status, "over": True}), flush=True)
+    return is_well
+
+
+def _backend() -> str:
+    from django.conf import settings  # noqa: PLC0415
+
+    return str(settings.AUTHENTICATION_BACKENDS[-1])
+
+
+def fill_up(*, groups: int, keys: int, logs: int) -> None:
+    """Write the trial data that is missing to reach the size."""
+    from django.core.management import call_command  # noqa: PLC0415
+    from django.db import connection  # noqa: PLC0415
+
+    from keygroups.models import Key, KeyGroup  # noqa: PLC0415
+    from logging_reports.models import LogHead  # noqa: PLC0415
+
+    missing_keys = max(0, keys - Key.objects.count())
+    missing_logs = max(0, logs - sum(LogHead.objects.values_list("sequence", flat=True)))
+    missing_groups = max(1, groups - KeyGroup.objects.count())
+    if missing_keys or missing_logs:
+        call_command("seed", groups=missing_groups, keys=max(1, missing_keys), logs=missing_logs, verbosity=0)
+        with connection.cursor() as cursor:
+            # What autovacuum does within a minute: without statistics a plan is a guess.
+            cursor.execute("VACUUM ANALYZE" if connection.vendor == "postgresql" else "ANALYZE")
+
+
+def main() -> int:
+    """Fill up and measure; exit 1 when a page took more than it may."""
+    parser = argparse.ArgumentParser(prog="python -m kmes.supervision.page_bench", description=__doc__)
+    for name, size in (("groups", 1000), ("keys", 10_000), ("logs", 1_000_000)):
+        parser.add_argument(f"--{name}", type=int, default=size, metavar="N")
+    options = parser.parse_args()
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "kmes.settings")
+    # The client speaks plain http, to this process.
+    os.environ.setdefault("KMES_INSECURE_HTTP", "1")
+    django.setup()
+    fill_up(groups=options.groups, keys=options.keys, logs=options.logs)
+    return 0 if print_pages() else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

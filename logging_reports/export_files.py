@@ -1,0 +1,106 @@
+"""The export folder: names of our own, private files, and what may be taken from it. Knows no database."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import IO
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+from kmes.core import clock
+from kmes.core.errors import KmesError
+from logging_reports.choices import ExportFormat, Service
+
+_STEMS = {Service.AZURE: "azure-service", Service.AUDIT: "audit", Service.DEVICE: "device"}
+_NAME = re.compile(r"(?:azure-service|audit|device)-[0-9]{8}T[0-9]{6}Z(?:-[0-9a-f]{16})?\.(?:csv|jsonl)")
+_DRAFT = ".part"
+
+
+def make_name(service: str, form: str = ExportFormat.CSV, *, unique: bool = False) -> str:
+    """Return a file name of our own text only, such as ``azure-service-20261123T140500Z.csv``."""
+    tail = f"-{secrets.token_hex(8)}" if unique else ""
+    stem, kind = _STEMS[Service(service)], ExportFormat(form).value
+    return f"{stem}-{clock.now().astimezone(UTC):%Y%m%dT%H%M%SZ}{tail}.{kind}"
+
+
+def find(name: str) -> Path | None:
+    """Return the path of a finished export; None for any name we wouldn't have given."""
+    path = Path(settings.KMES_EXPORT_DIR) / name
+    return path if _NAME.fullmatch(name) and path.is_file() else None
+
+
+@contextmanager
+def drafted(name: str) -> Iterator[IO[bytes]]:
+    """Open a private file under ``name``; it takes that name only when the block ends well, else it goes.
+
+    Raises:
+        KmesError: the folder can't be written.
+
+    """
+    path = Path(settings.KMES_EXPORT_DIR) / name
+    draft = path.with_name(name + _DRAFT)
+    try:
+        _open_folder()
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as target:
+            yield target
+        draft.rename(path)
+    except OSError as error:
+        raise _folder_error(error) from error
+    finally:
+        with suppress(OSError):
+            draft.unlink()
+
+
+def prune(*, keep_days: int) -> list[str]:
+    """Delete exports, and drafts left by a killed worker, older than ``keep_days``; return their names.
+
+    Raises:
+        KmesError: the folder can't be written.
+
+    """
+    oldest = (clock.now() - timedelta(days=keep_days)).timestamp()
+    pruned = []
+    try:
+        for path in _open_folder().iterdir():
+            name = path.name.removesuffix(_DRAFT)
+            if _NAME.fullmatch(name) and path.stat().st_mtime < oldest:
+                path.unlink(missing_ok=True)
+                pruned.append(name)
+    except OSError as error:
+        raise _folder_error(error) from error
+    return pruned
+
+
+def remove(name: str) -> None:
+    """Delete one export, if it is there."""
+    path = find(name)
+    if path:
+        with suppress(OSError):
+            path.unlink()
+
+
+def made_at(path: Path) -> datetime:
+    """Return when a file was written."""
+    return datetime.fromtimestamp(path.stat().st_mtime, UTC)
+
+
+def _open_folder() -> Path:
+    folder = Path(settings.KMES_EXPORT_DIR)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
+def _folder_error(error: OSError) -> KmesError:
+    return KmesError(
+        _("The export folder can't be used: %(reason)s.") % {"reason": error.strerror or str(error)},
+        _("Check the folder named by KMES_EXPORT_DIR, its owner and its free space."),
+        code="export-folder",
+    )

@@ -1,0 +1,156 @@
+"""Every move of a background export, each a conditional UPDATE with its log row in one transaction.
+
+queued → running → ready | failed | cancelled; ready → expired. The row is the truth; the report
+queue only carries its id.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from kmes.core import clock
+from kmes.core.actor import SYSTEM, Actor, Trigger
+from kmes.core.errors import KmesError
+from logging_reports import export_files
+from logging_reports.choices import OPEN_EXPORT_STATES, ExportFormat, ExportState, Service
+from logging_reports.exports import Outcome
+from logging_reports.models import LogExport
+from logging_reports.selectors import LogFilter, newest_sequence
+from logging_reports.services import record
+
+# The worker says every few hundred rows that it is at work; silent for so long, it was killed.
+SILENT_AFTER = timedelta(minutes=2)
+
+
+def request(wanted: LogFilter, *, form: str, query: str, actor: Actor) -> LogExport:
+    """Keep the wish for an export; the caller hands its id to the report worker after the commit."""
+    with transaction.atomic():
+        export = LogExport.objects.create(
+            service=wanted.service,
+            format=ExportFormat(form),
+            wanted=wanted.describe(),
+            query=query,
+            up_to=newest_sequence(wanted.service),
+            requested_by=actor.name,
+            requested_by_id=actor.user_id,
+            trigger=actor.trigger.value,
+            created_at=clock.now(),
+        )
+        _log("log.export_requested", export, actor, _("Export of the %(log)s log asked for"))
+    return export
+
+
+def begin(export_id: UUID) -> LogExport | None:
+    """Take a waiting export; None when it was cancelled or another worker has it."""
+    moment = clock.now()
+    taken = LogExport.objects.filter(pk=export_id, state=ExportState.QUEUED).update(
+        state=ExportState.RUNNING, started_at=moment, seen_at=moment
+    )
+    return LogExport.objects.get(pk=export_id) if taken else None
+
+
+def note_progress(export: LogExport, rows_done: int, *, rows_total: int | None = None) -> bool:
+    """Say how many rows are done; returns False when the export was cancelled meanwhile."""
+    values: dict[str, Any] = {"rows_done": rows_done, "seen_at": clock.now()}
+    if rows_total is not None:
+        values["rows_total"] = rows_total
+    return LogExport.objects.filter(pk=export.pk, state=ExportState.RUNNING).update(**values) == 1
+
+
+def finish(export: LogExport, *, file_name: str, size: int, outcome: Outcome) -> bool:
+    """Make a written export ready; returns False, and the file goes, when it was cancelled meanwhile."""
+    moment = clock.now()
+    with transaction.atomic():
+        is_ours = LogExport.objects.filter(pk=export.pk, state=ExportState.RUNNING).update(
+            state=ExportState.READY,
+            rows_total=outcome.rows,
+            rows_done=outcome.rows,
+            file_name=file_name,
+            size=size,
+            sha256=outcome.sha256,
+            finished_at=moment,
+            expires_at=moment + timedelta(days=settings.KMES_EXPORT_KEEP_DAYS),
+        )
+        if is_ours:
+            export.refresh_from_db()
+            _log("log.export_ready", export, requester(export), _("The export %(file)s is ready: %(rows)s rows"))
+    if not is_ours:
+        export_files.remove(file_name)
+    return bool(is_ours)
+
+
+def fail(export: LogExport, error: KmesError) -> None:
+    """End an export that could not be made, with the reason."""
+    with transaction.atomic():
+        if _end(export, ExportState.FAILED, error_what=error.what, error_remedy=error.remedy):
+            _log("log.export_failed", export, requester(export), _("Export of the %(log)s log failed: %(what)s"))
+
+
+def cancel(export: LogExport, *, actor: Actor) -> bool:
+    """End a waiting or running export; the worker notices with its next rows. False when it had ended."""
+    with transaction.atomic():
+        ended = _end(export, ExportState.CANCELLED, cancel_requested_by=actor.name)
+        if ended:
+            _log("log.export_cancelled", export, actor, _("Export of the %(log)s log cancelled"))
+    return ended
+
+
+def fail_silent() -> int:
+    """End running exports whose worker fell silent; returns how many."""
+    silent = LogExport.objects.filter(state=ExportState.RUNNING, seen_at__lt=clock.now() - SILENT_AFTER)
+    error = KmesError(_("The report worker stopped before the export was done."), _("Ask for the export again."))
+    found = list(silent)
+    for export in found:
+        fail(export, error)
+    return len(found)
+
+
+def expire(*, keep_days: int) -> int:
+    """Delete old files and say so at their exports; returns how many files went.
+
+    Raises:
+        KmesError: the folder can't be written.
+
+    """
+    gone = export_files.prune(keep_days=keep_days)
+    LogExport.objects.filter(state=ExportState.READY, file_name__in=gone).update(state=ExportState.EXPIRED)
+    return len(gone)
+
+
+def requester(export: LogExport) -> Actor:
+    """Return who asked for the export."""
+    return Actor(export.requested_by, Trigger(export.trigger), export.requested_by_id)
+
+
+def _end(export: LogExport, state: ExportState, **values: Any) -> bool:
+    ended = LogExport.objects.filter(pk=export.pk, state__in=OPEN_EXPORT_STATES).update(
+        state=state, finished_at=clock.now(), **values
+    )
+    if ended:
+        export.refresh_from_db()
+    return bool(ended)
+
+
+def _log(event: str, export: LogExport, actor: Actor, text: str) -> None:
+    words = {
+        "log": Service(export.service).label,
+        "file": export.file_name,
+        "rows": export.rows_done,
+        "what": export.error_what,
+    }
+    data = {
+        "export": str(export.pk),
+        "format": export.format,
+        "filter": export.wanted,
+        "rows": export.rows_done,
+        "file": export.file_name,
+        "sha256": export.sha256,
+    }
+    kept = {name: value for name, value in data.items() if value not in ("", None)}
+    record(event, actor=actor or SYSTEM, message=text % words, data=kept)

@@ -1,0 +1,119 @@
+"""Exports of System Logs: at once as a stream, or prepared in the background with visible progress."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.shortcuts import redirect, render
+from django.utils.cache import patch_vary_headers
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_POST
+
+from kmes.core.actor import Actor
+from kmes.core.errors import KmesError
+from kmes.ui.access import right_required
+from logging_reports import export_files, export_lifecycle, rq_jobs
+from logging_reports.choices import ExportFormat
+from logging_reports.export_progress import digest_of, list_exports
+from logging_reports.exports import CONTENT_TYPES, stream
+from logging_reports.filters import LogFilterForm
+from logging_reports.models import LogExport
+from logging_reports.services import record
+from logging_reports.views import NO_CONTENT, refuse_filter
+
+EXPORTS_ID = "log-exports"
+
+
+@require_GET
+@right_required("log.export")
+def export_now(request: HttpRequest, form: str) -> HttpResponseBase:
+    """Stream exactly the filtered rows, as CSV or JSON Lines."""
+    wanted_form = LogFilterForm(request.GET)
+    if not wanted_form.is_valid():
+        return refuse_filter(request, wanted_form)
+    wanted = wanted_form.to_filter()
+    name = export_files.make_name(wanted.service, form)
+    rows = stream(wanted, actor=Actor.from_user(request.user), file_name=name, form=form)
+    headers = {
+        "Content-Disposition": f'attachment; filename="{name}"',
+        "Cache-Control": "no-store",
+        "X-Content-Type-Options": "nosniff",
+    }
+    return StreamingHttpResponse(rows, content_type=CONTENT_TYPES[form], headers=headers)
+
+
+@require_POST
+@right_required("log.export")
+def start_export(request: HttpRequest) -> HttpResponse:
+    """Hand an export to the report worker."""
+    form = LogFilterForm(request.POST)
+    if not form.is_valid():
+        return redirect("logs:list")
+    asked = request.POST.get("format", "")
+    kind = asked if asked in ExportFormat.values else ExportFormat.CSV
+    try:
+        rq_jobs.request_export(form.to_filter(), form=kind, query=form.query(), actor=Actor.from_user(request.user))
+    except KmesError as error:
+        messages.error(request, str(error))
+    return redirect("logs:exports")
+
+
+@require_GET
+@right_required("log.export")
+def show_exports(request: HttpRequest) -> HttpResponse:
+    """List the background exports; while one is under way htmx asks for the list alone."""
+    exports = list_exports()
+    digest = digest_of(exports)
+    is_fragment = request.headers.get("HX-Target") == EXPORTS_ID
+    if is_fragment and request.GET.get("seen") == digest:
+        return HttpResponse(status=NO_CONTENT)
+    context = {
+        "exports": exports,
+        "digest": digest,
+        "is_live": any(export.row.is_open for export in exports),
+        "exports_id": EXPORTS_ID,
+    }
+    template = "logging_reports/_exports.html" if is_fragment else "logging_reports/exports.html"
+    response = render(request, template, context)
+    patch_vary_headers(response, ["HX-Target"])
+    return response
+
+
+@require_POST
+@right_required("log.export")
+def cancel_export(request: HttpRequest, export_id: UUID) -> HttpResponse:
+    """End a waiting or running export."""
+    if not export_lifecycle.cancel(_export_or_404(export_id), actor=Actor.from_user(request.user)):
+        messages.info(request, _("The export had ended already."))
+    return redirect("logs:exports")
+
+
+@require_GET
+@right_required("log.export")
+def download_export(request: HttpRequest, export_id: UUID) -> HttpResponseBase:
+    """Send a prepared file, and log that it left."""
+    export = _export_or_404(export_id)
+    path = export_files.find(export.file_name)
+    if path is None:
+        raise Http404(_("The file of this export is not there any more."))
+    source = path.open("rb")
+    record(
+        "log.exported",
+        actor=Actor.from_user(request.user),
+        message=f"Downloaded the export {export.file_name}",
+        data={"export": str(export.pk), "file": export.file_name, "bytes": export.size, "sha256": export.sha256},
+    )
+    response = FileResponse(
+        source, as_attachment=True, filename=export.file_name, content_type=CONTENT_TYPES[export.format]
+    )
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+def _export_or_404(export_id: UUID) -> LogExport:
+    export = LogExport.objects.filter(pk=export_id).first()
+    if export is None:
+        raise Http404(_("There is no such export."))
+    return export
