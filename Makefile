@@ -20,7 +20,7 @@ test: ## Run every check and test, as CI does
 demo: ## Show the main job end to end on a temporary instance
 	@$(SETUP) && exec $(PYTHON) -m kmes.supervision.demo
 
-bench: ## Measure pushes and memory, one JSON line each
+bench: ## Measure pushes, memory and pages, one JSON line each
 	@$(SETUP) && exec $(PYTHON) -m kmes.supervision.bench
 
 faults: ## Run the whole fault matrix and print it as a table

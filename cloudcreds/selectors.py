@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from django.db.models import Q, QuerySet
+from django.db.models import Count, Q, QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -86,8 +86,8 @@ def expiring() -> Q:
 
 
 def list_credentials(*, show: str = "", search: str = "") -> QuerySet[CloudCredential]:
-    """Return the credentials by name, without their sealed secrets, with their groups."""
-    found = CloudCredential.objects.defer("sealed_secret").prefetch_related("groups")
+    """Return the credentials by name, without their sealed secrets, with the number of their groups (``group_count``)."""
+    found = CloudCredential.objects.defer("sealed_secret").annotate(group_count=Count("groups", distinct=True))
     conditions = {
         Attention.EXPIRING: expiring(),
         Attention.FAILING: Q(last_test_ok=False),

@@ -30,6 +30,8 @@ from kmes.ui.actions import menu_for
 from kmes.ui.answers import asks_for_fragment, back_to, go_to, render_form
 from kmes.ui.tables import PAGE_SIZE
 
+GROUPS_SHOWN = 50
+
 
 def _find(credential_id: UUID) -> CloudCredential:
     return get_object_or_404(CloudCredential.objects.defer("sealed_secret"), pk=credential_id)
@@ -59,12 +61,15 @@ def show_credential(request: HttpRequest, credential_id: UUID) -> HttpResponse:
     """Show a credential's facts, its last test, its vaults and how Azure has to be set up for it."""
     credential = _find(credential_id)
     vaults = list(credential.vaults.order_by("name"))
+    groups = list(credential.groups.order_by("name")[: GROUPS_SHOWN + 1])
+    count = len(groups) if len(groups) <= GROUPS_SHOWN else credential.groups.count()
     user: Any = request.user
     context = {
         "credential": credential,
         "expiry": selectors.describe_expiry(credential.secret_expires_on),
         "vaults": vaults,
-        "groups": credential.groups.order_by("name"),
+        "groups": groups[:GROUPS_SHOWN],
+        "more_groups": count - len(groups[:GROUPS_SHOWN]),
         "guide": set_up_guide(credential),
         "test": selectors.view_test(credential, vaults, request.GET.get("vault", "")),
         "may_test": user.has_right(Right.CREDENTIAL_MANAGE),

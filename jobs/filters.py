@@ -13,6 +13,7 @@ from jobs.choices import JobKind, JobState
 from jobs.selectors import JobFilter
 from keygroups.models import Key, KeyGroup
 from kmes.core import clock
+from kmes.ui.widgets import LongSelect
 from logging_reports.filters import PRESETS, Chip, MomentField
 
 TABS = {
@@ -42,7 +43,9 @@ class JobFilterForm(forms.Form):
     )
     kind = forms.ChoiceField(label=_("Type"), choices=[("", _("Any")), *JobKind.choices], required=False)
     state = forms.ChoiceField(label=_("Status"), choices=[("", _("Any")), *JobState.choices], required=False)
-    group = forms.ModelChoiceField(KeyGroup.objects.none(), label=_("Key group"), required=False, empty_label=_("Any"))
+    group = forms.ModelChoiceField(
+        KeyGroup.objects.none(), label=_("Key group"), required=False, empty_label=_("Any"), widget=LongSelect
+    )
     key = forms.UUIDField(required=False, widget=forms.HiddenInput)
     range = forms.ChoiceField(label=_("Time"), choices=[("", _("Any time")), *_PRESET_LABELS.items()], required=False)
     since = MomentField(label=_("From (UTC)"))

@@ -7,7 +7,8 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Exists, F, Max, OuterRef, Prefetch, Q, QuerySet
+from django.db.models import Count, Exists, F, Max, OuterRef, Prefetch, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_lazy as _
 
 from cloudcreds.models import KeyVault
@@ -48,8 +49,10 @@ KEY_FILTERS = (Attention.EXPIRING, Attention.MISSING)
 
 def list_groups(*, search: str = "", show: str = "") -> QuerySet[KeyGroup]:
     """Return the groups by name, each with its vault and the number of its present keys (``key_count``)."""
+    # A subquery and no join, so that counting the groups doesn't count their keys.
+    present = Key.objects.filter(group=OuterRef("pk"), state=KeyState.PRESENT).order_by()
     groups = KeyGroup.objects.select_related("vault", "credential").annotate(
-        key_count=Count("keys", filter=Q(keys__state=KeyState.PRESENT))
+        key_count=Coalesce(Subquery(present.values("group").annotate(number=Count("pk")).values("number")), 0)
     )
     if show in KEY_FILTERS:
         groups = groups.filter(Exists(CloudVersion.objects.filter(_version_filter(show), group=OuterRef("pk"))))
@@ -61,13 +64,13 @@ def list_groups(*, search: str = "", show: str = "") -> QuerySet[KeyGroup]:
         moment = now()
         groups = groups.filter(rotate=True, next_due_at__gte=moment, next_due_at__lte=moment + timedelta(days=DUE_DAYS))
     if search:
-        matching = Key.objects.filter(_key_search(search), group=OuterRef("pk"))
+        matching = Key.objects.filter(_key_search(search)).order_by().values("group")
         groups = groups.filter(
             Q(name__icontains=search)
             | Q(azure_name__icontains=search)
             | Q(vault__name__icontains=search)
             | Q(owner__icontains=search)
-            | Exists(matching)
+            | Q(pk__in=matching)
         )
     return groups.order_by("name")
 
@@ -88,8 +91,8 @@ def _version_filter(show: str) -> Q:
 
 
 def _key_search(search: str) -> Q:
-    versions = CloudVersion.objects.filter(key=OuterRef("pk"), azure_version__istartswith=search)
-    return Q(name__icontains=search) | Q(thumbprint__istartswith=search) | Q(Exists(versions))
+    versions = CloudVersion.objects.filter(azure_version__istartswith=search).order_by().values("key")
+    return Q(name__icontains=search) | Q(thumbprint__istartswith=search) | Q(pk__in=versions)
 
 
 def list_keys(*, group: KeyGroup | None = None, search: str = "", show: str = "") -> QuerySet[Key]:

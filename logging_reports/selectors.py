@@ -16,6 +16,8 @@ from logging_reports.models import LogEntry, LogEntryQuerySet, SavedFilter
 from logging_reports.search import SEARCHED_TEXT
 
 COUNT_CAP = 10_000
+# A text is looked for in each row, so counting what it matches costs more.
+TEXT_COUNT_CAP = 1_000
 PAGE_SIZE = 50
 BATCH_SIZE = 2_000
 
@@ -137,9 +139,14 @@ def find_page(
     return LogPage(found, newer=newer, older=found[-1].sequence if more else None)
 
 
-def count_capped(rows: LogEntryQuerySet) -> int:
-    """Count the rows, but no further than ``COUNT_CAP`` + 1: more than that reads as "10,000+"."""
-    return rows.order_by()[: COUNT_CAP + 1].count()
+def count_cap(wanted: LogFilter) -> int:
+    """Return up to how many rows are counted for a filter."""
+    return TEXT_COUNT_CAP if wanted.text else COUNT_CAP
+
+
+def count_capped(rows: LogEntryQuerySet, *, cap: int) -> int:
+    """Count the rows, but no further than ``cap`` + 1: more than that reads as "more than 10000"."""
+    return rows.order_by()[: cap + 1].count()
 
 
 def iterate_newest_first(rows: LogEntryQuerySet, *, up_to: int) -> Iterator[LogEntry]:

@@ -18,9 +18,9 @@ from logging_reports.choices import Service
 from logging_reports.filters import JumpForm, LogFilterForm
 from logging_reports.models import LogCheckpoint, LogEntry
 from logging_reports.selectors import (
-    COUNT_CAP,
     NEW_ROWS_CAP,
     LogFilter,
+    count_cap,
     count_capped,
     count_newer,
     find_neighbourhood,
@@ -91,11 +91,11 @@ def _find_results(request: HttpRequest, form: LogFilterForm) -> dict[str, Any]:
     # Read before the page is, so that a row that arrives between is counted as new, not lost.
     newest = newest_sequence(wanted.service)
     rows = list_entries(wanted)
-    page = find_page(rows, before=before, after=after)
+    page, cap = find_page(rows, before=before, after=after), count_cap(wanted)
     return {
         "page": page,
-        "count": count_capped(rows),
-        "count_cap": COUNT_CAP,
+        "count": count_capped(rows, cap=cap),
+        "count_cap": cap,
         "chips": form.chips(),
         "query": form.query(),
         "jump": jump,

@@ -1,4 +1,4 @@
-"""Measures pushes against a bare script, and memory; prints one JSON line for each.
+"""Measures pushes against a bare script, memory, and pages; prints one JSON line for each.
 
 The one part of the supervision that asks the services instead of the pages: what is measured is a
 job, from the request to its end, and not how fast a page says so. Runs on a temporary installation
@@ -20,7 +20,7 @@ from typing import Any
 
 import django
 
-from kmes.supervision import memory
+from kmes.supervision import memory, page_bench
 from kmes.supervision.instance import ROOT, SHOWN_NAMES
 from kmes.supervision.processes import product_environment
 from kmes.supervision.trial import CLIENT, CLIENT_SECRET, TENANT, Trial, TrialError
@@ -36,6 +36,8 @@ SDK_SCRIPT = "tests.supervision.bare_sdk"
 PLAIN_SCRIPT = "kmes.supervision.bare_push"
 JOB_SECONDS = 120.0
 POLL_SECONDS = 0.005
+# Enough for every page to have a full list; page_bench by itself goes up to what DESIGN promises.
+PAGE_DATA = {"groups": 50, "keys": 1_000, "logs": 20_000}
 
 
 @dataclass
@@ -229,6 +231,8 @@ def main() -> int:
             watch_memory(trial, product, visit)
             for latency in LATENCIES_MS:
                 time_pushes(trial, product, latency)
+            page_bench.fill_up(**PAGE_DATA)
+            page_bench.print_pages()
     except (TrialError, PageError, VaultError, OSError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1

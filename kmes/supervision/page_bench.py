@@ -88,8 +88,8 @@ def _log_paths() -> Iterator[str]:
     yield f"/logs/azure/{middle}/?severity=error"
 
 
-def measure(path: str, client: object) -> tuple[float, int, int]:
-    """Return a page's median server time in ms, its number of queries, and its status."""
+def measure(path: str, client: object) -> tuple[list[float], int, int]:
+    """Return a page's server times in ms, its number of queries, and its status."""
     from django.db import connection  # noqa: PLC0415
     from django.test.utils import CaptureQueriesContext  # noqa: PLC0415
 
@@ -101,7 +101,7 @@ def measure(path: str, client: object) -> tuple[float, int, int]:
         started = time.perf_counter()
         client.get(path)  # type: ignore[attr-defined]
         times.append((time.perf_counter() - started) * 1000)
-    return statistics.median(times), count, status
+    return times, count, status
 
 
 def print_pages() -> bool:
@@ -115,10 +115,13 @@ def print_pages() -> bool:
     client, is_well = Client(), True
     client.force_login(User.objects.get_or_create(username="bench", defaults={"role": "admin"})[0], _backend())
     for path in list_paths():
-        milliseconds, queries, status = measure(path, client)
+        times, queries, status = measure(path, client)
+        milliseconds = statistics.median(times)
         kept = status in WELL and milliseconds <= MOST_MS and queries <= MOST_QUERIES
         is_well &= kept
-        line = {"name": "page", "path": path, "ms": round(milliseconds, 1), "queries": queries}
+        # The best run as well: on a machine that others use it says more than the median.
+        line = {"name": "page", "path": path, "ms": round(milliseconds, 1), "best_ms": round(min(times), 1)}
+        line["queries"] = queries
         print(json.dumps(line if kept else {**line, "status": status, "over": True}), flush=True)
     return is_well
 

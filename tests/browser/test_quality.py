@@ -71,6 +71,10 @@ def furnished(chromium: Browser, console: Console) -> dict[str, str]:
         "rotation compliance": "/reports/rotation/",
         "notices": "/notices/",
         "notice channels": "/administration/notices/",
+        "filtered log": "/logs/?service=azure&severity=info&q=key",
+        "save filter": "/logs/filters/save/?service=azure&severity=info",
+        "exports": "/logs/exports/",
+        "checkpoints": "/logs/checkpoints/",
         "device": "/administration/device/",
         "configuration": "/administration/configuration/",
     }

@@ -386,10 +386,15 @@ def test_a_row_under_a_checkpoint_whose_row_is_gone_is_broken(auditor, unguarded
     assert "Chain broken" in auditor.get("/logs/azure/1/").content.decode()
 
 
-def test_counting_stops_at_its_cap(monkeypatch):
+def test_counting_stops_at_its_cap(auditor, monkeypatch):
     monkeypatch.setattr("logging_reports.selectors.COUNT_CAP", 10)
+    monkeypatch.setattr("logging_reports.selectors.TEXT_COUNT_CAP", 3)
     write(15)
-    assert count_capped(list_entries(LogFilter())) == 11
+    assert count_capped(list_entries(LogFilter()), cap=10) == 11
+    assert "More than 10 rows" in auditor.get(URL).content.decode()
+    assert "More than 3 rows" in auditor.get(URL, {"q": "m0"}).content.decode()
+    # Too many for a page that is being waited for: the background is offered.
+    assert "Export in the background" in auditor.get(URL).content.decode()
 
 
 def test_templates_hold_no_inline_script_or_style(auditor):

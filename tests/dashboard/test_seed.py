@@ -1,0 +1,95 @@
+"""Trial data: any volume, a log that verifies, nothing that could act, and never by accident."""
+
+from __future__ import annotations
+
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from cloudcreds.models import CloudCredential
+from hsm.types import KeySpec
+from jobs.models import Job
+from jobs.scans import jobs_to_poke, scan_drift, scan_rotations
+from keygroups.models import CloudVersion, Key, KeyGroup
+from logging_reports.models import LogEntry
+from tests.hsm.conftest import device
+
+__all__ = ["device"]
+
+pytestmark = pytest.mark.django_db
+
+
+def seed(**options) -> str:
+    output = StringIO()
+    call_command("seed", stdout=output, **{"groups": 3, "keys": 10, "logs": 400, **options})
+    return output.getvalue()
+
+
+def test_it_writes_what_was_asked_for_in_a_log_that_verifies():
+    output = seed()
+    assert "3 groups and 10 keys" in output
+    assert (KeyGroup.objects.count(), Key.objects.count(), CloudVersion.objects.count()) == (3, 10, 10)
+    counts = {
+        name: LogEntry.objects.filter(service=name, data__seeded=True).count() for name in ("azure", "audit", "device")
+    }
+    assert counts == {"azure": 300, "audit": 80, "device": 20}
+    assert LogEntry.objects.get(event="data.seeded").data == {"groups": 3, "keys": 10, "logs": 400}
+    call_command("verify_log", stdout=StringIO())
+
+
+def test_more_can_be_added_and_time_never_runs_backwards():
+    seed()
+    seed(groups=2, keys=4, logs=100)
+    assert KeyGroup.objects.count() == 5
+    times = list(LogEntry.objects.filter(service="azure").order_by("sequence").values_list("at", flat=True))
+    assert times == sorted(times)
+    call_command("verify_log", stdout=StringIO())
+
+
+def test_nothing_of_it_can_act(settings):
+    seed()
+    assert jobs_to_poke() == []
+    assert scan_rotations() == []
+    assert scan_drift() == []
+    assert Job.objects.filter(state__in=["queued", "running"]).count() == 0
+    credential = CloudCredential.objects.get()
+    assert bytes(credential.sealed_secret) == b""
+    assert credential.authority_url.endswith(".invalid")
+
+
+def test_no_device_opens_its_keys(device, settings):
+    from kmes.core.errors import DeviceError
+
+    settings.KMES_ALLOW_DEVICE_IN_TRANSACTION = True
+    seed(logs=0)
+    key = Key.objects.first()
+    with pytest.raises(DeviceError):
+        device.wrap_for_kek(
+            wrapped_private=bytes(key.wrapped_private),
+            public_spki=bytes(key.public_spki),
+            spec=KeySpec(key.key_spec),
+            kek_modulus=2**2047 + 1,
+            kek_exponent=65537,
+        )
+
+
+def test_a_database_that_looks_like_production_is_left_alone(settings):
+    settings.KMES_STAND_IN_URL, settings.KMES_INSECURE_HTTP = "", False
+    with pytest.raises(CommandError, match="yes-really"):
+        seed()
+    assert not KeyGroup.objects.exists()
+    seed(yes_really=True)
+
+
+def test_credentials_of_the_real_azure_make_it_production(settings):
+    seed(logs=0)
+    CloudCredential.objects.update(cloud="public")
+    with pytest.raises(CommandError, match="real Azure"):
+        seed()
+
+
+@pytest.mark.parametrize("options", [{"groups": 0}, {"keys": -1}, {"keys": 0, "logs": 5}])
+def test_what_makes_no_sense_is_refused(options):
+    with pytest.raises(CommandError):
+        seed(**options)
