@@ -33,6 +33,7 @@ _PRESET_CHOICES = [
     ("30d", _("Last 30 days")),
 ]
 _TIME_ERROR = _("Use a UTC date and time such as 2026-11-23 14:05, or a date alone.")
+MAIN_FIELDS = ("q", "severity", "category", "range")
 # Searching while typing replaces the address instead of adding to the history.
 _AS_TYPED = {
     "hx-get": reverse_lazy("logs:list"),
@@ -141,6 +142,18 @@ class LogFilterForm(forms.Form):
             actor=chosen["actor"],
         )
 
+    def main_fields(self) -> list[forms.BoundField]:
+        """Return the fields that are used most and always shown."""
+        return [self[name] for name in MAIN_FIELDS]
+
+    def more_fields(self) -> list[forms.BoundField]:
+        """Return the fields that are shown when asked for."""
+        return [self[name] for name in self.fields if name not in {"service", *MAIN_FIELDS}]
+
+    def has_more(self) -> bool:
+        """Return whether one of those is in use, or wrong."""
+        return any(self.data.get(field.name) or field.errors for field in self.more_fields())
+
     @property
     def service_code(self) -> str:
         """The chosen log, also when the rest of the form can't be used."""
@@ -178,7 +191,7 @@ class JumpForm(forms.Form):
 
     def __init__(self, data: QueryDict) -> None:
         super().__init__(data, auto_id="log-%s")
-        self.fields["jump"].widget.attrs["class"] = "form-control form-control-sm"
+        self.fields["jump"].widget.attrs["class"] = "form-control form-control-sm w-auto"
 
     @property
     def moment(self) -> datetime | None:

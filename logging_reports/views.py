@@ -9,6 +9,7 @@ from typing import Any
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
@@ -168,7 +169,7 @@ def show_entry(request: HttpRequest, service: str, sequence: int) -> HttpRespons
 def _list_fields(entry: LogEntry) -> list[tuple[str, str]]:
     """Return the filled fields the page doesn't show in a form of their own."""
     found = ((getattr(LogEntry, name).field.verbose_name, getattr(entry, name)) for name in _DETAIL_FIELDS)
-    return [(str(label), str(value)) for label, value in found if value not in (None, "")]
+    return [(capfirst(str(label)), str(value)) for label, value in found if value not in (None, "")]
 
 
 # --- Checkpoints -----------------------------------------------------------------------------
