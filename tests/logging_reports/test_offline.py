@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -50,12 +51,18 @@ def change(path: Path, line: int, **values) -> None:
     path.write_text("\n".join(lines), encoding="utf-8")
 
 
-def test_an_untouched_export_verifies_without_database_or_django(export):
+def test_an_untouched_export_verifies_with_four_files_and_without_database_or_django(export, tmp_path):
+    package = tmp_path / "logging_reports"
+    package.mkdir()
+    for name in ("chain.py", "anchors.py", "lines.py", "offline.py"):
+        shutil.copy(ROOT / "logging_reports" / name, package)
+    anchor = tmp_path / "anchor.txt"
+    anchor.write_text(Signer().make_checkpoint().anchor.to_file())
+    command = [sys.executable, "-m", "logging_reports.offline", str(export), "--anchor", str(anchor)]
     done = subprocess.run(
-        [sys.executable, "-m", "logging_reports.offline", str(export)],
-        cwd=ROOT, env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert (done.returncode, done.stdout.strip()) == (0, "export: ok, 6 rows, 0 gaps, 0 rows named by the anchor")
+        command, cwd=tmp_path, env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, "export: ok, 6 rows, 0 gaps, 1 rows named by the anchor")
     call_command("verify_log", "--export", str(export))
 
 
