@@ -70,4 +70,4 @@ class CredentialTable(ConsoleTable):
 
     def render_groups(self, record: CloudCredential) -> SafeString:
         """Count the key groups that push through it."""
-        return format_html("{}", record.group_count)
+        return format_html("{}", record.group_count)  # type: ignore[attr-defined]

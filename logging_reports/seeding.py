@@ -53,7 +53,7 @@ def _insert(entries: list[LogEntry]) -> None:
         return
     meta = LogEntry._meta  # noqa: SLF001 - Django's documented name
     fields = [field for field in meta.concrete_fields if not field.primary_key]
-    columns = ", ".join(connection.ops.quote_name(field.column) for field in fields)
+    columns = ", ".join(connection.ops.quote_name(str(field.column)) for field in fields)
     names = [field.attname for field in fields]
     with (
         connection.cursor() as cursor,

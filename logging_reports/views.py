@@ -64,7 +64,7 @@ def show_log(request: HttpRequest) -> HttpResponse:
     is_fragment = request.headers.get("HX-Target") == RESULTS_ID
     context = {**_page_context(request, form), **_find_results(request, form), "is_fragment": is_fragment}
     if not is_fragment:
-        context["saved_filters"] = list_saved_filters(request.user.pk)
+        context["saved_filters"] = list_saved_filters(int(request.user.pk or 0))
     template = "logging_reports/_results.html" if is_fragment else "logging_reports/list.html"
     response = render(request, template, context)
     patch_vary_headers(response, ["HX-Target"])
