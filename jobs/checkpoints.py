@@ -6,10 +6,14 @@ any number of workers may try at once, one number is kept once.
 
 from __future__ import annotations
 
+import logging
+
 from hsm.device import get_device
 from logging_reports import checkpoints
 from logging_reports.anchors import Anchor
 from logging_reports.models import LogCheckpoint
+
+logger = logging.getLogger(__name__)
 
 
 def make_if_due() -> LogCheckpoint | None:
@@ -33,4 +37,8 @@ def make_if_due() -> LogCheckpoint | None:
     if not draft.text:
         return None
     signature = device.sign_checkpoint(draft.text.encode())
-    return checkpoints.store(Anchor(draft.text, signature, public_key))
+    made = checkpoints.store(Anchor(draft.text, signature, public_key))
+    if made:
+        # Process logs leave the machine by other ways than the database does: an anchor of its own.
+        logger.info("checkpoint %s of the log: sha256:%s", made.number, made.hash)
+    return made

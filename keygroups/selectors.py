@@ -91,8 +91,10 @@ def _version_filter(show: str) -> Q:
 
 
 def _key_search(search: str) -> Q:
-    versions = CloudVersion.objects.filter(azure_version__istartswith=search).order_by().values("key")
-    return Q(name__icontains=search) | Q(thumbprint__istartswith=search) | Q(pk__in=versions)
+    # Thumbprints and Azure's versions are lower-case hexadecimal: compared as they are, an index serves.
+    exact = search.lower()
+    versions = CloudVersion.objects.filter(azure_version__startswith=exact).order_by().values("key")
+    return Q(name__icontains=search) | Q(thumbprint__startswith=exact) | Q(pk__in=versions)
 
 
 def list_keys(*, group: KeyGroup | None = None, search: str = "", show: str = "") -> QuerySet[Key]:
