@@ -1,0 +1,31 @@
+"""No page costs more than twelve queries, nor more when there is more to show."""
+
+from __future__ import annotations
+
+import pytest
+from django.core.management import call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from kmes.supervision.page_bench import MOST_QUERIES, list_paths
+
+pytestmark = pytest.mark.django_db
+
+
+def count_queries(client, path: str) -> int:
+    client.get(path)
+    with CaptureQueriesContext(connection) as queries:
+        answer = client.get(path)
+    assert answer.status_code == 200, path
+    return len(queries)
+
+
+def test_every_page_keeps_to_twelve_queries_however_much_there_is(client, django_user_model, redis_server):
+    client.force_login(django_user_model.objects.create_user("ada", password="x", role="admin"))
+    call_command("seed", groups=60, keys=120, logs=300, verbosity=0)
+    paths = list(list_paths())
+    few = {path: count_queries(client, path) for path in paths}
+    call_command("seed", groups=80, keys=500, logs=1000, verbosity=0)
+    many = {path: count_queries(client, path) for path in paths}
+    assert {path: count for path, count in many.items() if count > MOST_QUERIES} == {}
+    assert {path: (few[path], count) for path, count in many.items() if count > few[path]} == {}
