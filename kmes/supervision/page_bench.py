@@ -17,7 +17,7 @@ from collections.abc import Iterator
 
 import django
 
-RUNS = 7
+RUNS = 5
 WELL = frozenset({200})
 # What a page may take at full size on PostgreSQL.
 MOST_MS, MOST_QUERIES = 100.0, 12

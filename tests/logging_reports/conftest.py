@@ -1,10 +1,15 @@
 """Fixtures of the log's tests."""
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.logging_reports.harness import log_can_be_flushed
 
 __all__ = ["log_can_be_flushed"]
+
+# A busy machine is no failure; what hangs is ended by pytest's own time limit.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 @pytest.fixture
