@@ -106,10 +106,11 @@ def test_a_cancelled_export_leaves_no_file_whenever_it_is_cancelled(export_folde
     assert rq_jobs.run_export(str(waiting.pk)) == ""
     monkeypatch.setattr(rq_jobs, "_PROGRESS_SECONDS", 0)
     told = export_lifecycle.note_progress
-    for at_row in (500, 1200):
-        export = ask()
+    for at_row, told_of in ((500, [0, 500, 1000]), (1200, [0, 500, 1000, 1200])):
+        export, seen = ask(), []
 
-        def cancel_meanwhile(export, rows_done, at_row=at_row, **values):
+        def cancel_meanwhile(export, rows_done, at_row=at_row, seen=seen, **values):
+            seen.append(rows_done)
             answer = told(export, rows_done, **values)
             if rows_done == at_row:
                 assert export_lifecycle.cancel(export, actor=ANN)
@@ -120,6 +121,8 @@ def test_a_cancelled_export_leaves_no_file_whenever_it_is_cancelled(export_folde
         export.refresh_from_db()
         assert (export.state, export.cancel_requested_by) == ("cancelled", "ann")
         assert list(export_folder.iterdir()) == []
+        # The worker stopped with the first rows after the wish, and wrote no further.
+        assert seen == told_of
     assert not export_lifecycle.cancel(export, actor=ANN)
     assert events().count("log.export_cancelled") == 3
 
