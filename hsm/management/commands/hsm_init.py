@@ -33,6 +33,7 @@ class Command(BaseCommand):
             identity = device.identity()
             report_spki = device.report_public_spki()
             results = device.self_test()
+            checkpoint_key = fingerprint(device.checkpoint_public_spki())
         except DeviceError as error:
             raise CommandError(str(error)) from None
         register_device(
@@ -52,3 +53,5 @@ class Command(BaseCommand):
             for key in keys:
                 self.stdout.write(f"{key.name} {key.algorithm} check value {key.check_value}")
             self.stdout.write(f"Report key P-256 SHA-256 {fingerprint(report_spki)}")
+            # For an auditor: verify_log --key takes it, and nobody but the device can say it (docs/log.md).
+            self.stdout.write(f"Checkpoint key P-256 SHA-256 {checkpoint_key}")
