@@ -147,7 +147,7 @@ class Device:
 
     def checkpoint_public_spki(self) -> bytes:
         """Return the public half of the key that signs checkpoints of the log."""
-        return self._run(lambda session, _ready: major_keys.find_checkpoint_key(session)[1])
+        return self._run(lambda session, _ready: signing.checkpoint_public_spki(session))
 
     def sign_checkpoint(self, text: bytes) -> bytes:
         """Return the signature (DER) of a checkpoint of the log, and of nothing else."""

@@ -1,7 +1,7 @@
-"""Signs checkpoints of the log with the token's checkpoint key (ECDSA P-256 over SHA-256).
+"""Signatures of the token's signing keys (ECDSA P-256 over SHA-256), and what the checkpoint key may sign.
 
-The key signs nothing else: a text that is no checkpoint is refused, so the worker can't be used to
-sign anything at all in the device's name.
+A signing key signs one kind of text, so that the worker can't be used to sign anything at all in the
+device's name: checkpoints of the log here, reports in ``statements``.
 """
 
 from __future__ import annotations
@@ -9,19 +9,19 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, utils
+from cryptography.hazmat.primitives.asymmetric import utils
 from pkcs11 import Mechanism
 
+from hsm.keys import canonical_spki
 from hsm.major_keys import find_checkpoint_key
+from hsm.verification import is_genuine
 from kmes.core.errors import DeviceError
 
 CHECKPOINT_PREFIX = b"kmes-checkpoint/v1\n"
 
 
 def sign_checkpoint(session: Any, text: bytes) -> bytes:
-    """Return the signature as DER (RFC 3279), verified outside before it is given out.
+    """Return the signature as DER (RFC 3279).
 
     Raises:
         DeviceError: this is no checkpoint (code ``not_a_checkpoint``), the token has no checkpoint
@@ -30,16 +30,26 @@ def sign_checkpoint(session: Any, text: bytes) -> bytes:
     """
     if not text.startswith(CHECKPOINT_PREFIX):
         raise DeviceError("The checkpoint key signs checkpoints of the log only.", code="not_a_checkpoint")
-    private, public_spki = find_checkpoint_key(session)
-    digest = hashlib.sha256(text).digest()
-    signature = to_der(bytes(private.sign(digest, mechanism=Mechanism.ECDSA)))
-    public = serialization.load_der_public_key(public_spki)
-    if not isinstance(public, ec.EllipticCurvePublicKey):
-        raise DeviceError("The checkpoint key is not an EC key.", "Run manage.py hsm_init.", code="major_keys")
-    try:
-        public.verify(signature, digest, ec.ECDSA(utils.Prehashed(hashes.SHA256())))
-    except InvalidSignature as error:
-        raise DeviceError("The device's checkpoint key signs wrongly.", code="device_failed") from error
+    private, found = find_checkpoint_key(session)
+    return sign_and_verify(private, canonical_spki(found), text)
+
+
+def checkpoint_public_spki(session: Any) -> bytes:
+    """Return the checkpoint key's public half as DER SubjectPublicKeyInfo."""
+    return canonical_spki(find_checkpoint_key(session)[1])
+
+
+def sign_and_verify(private: Any, public_spki: bytes, text: bytes) -> bytes:
+    """Sign a text and return the signature as DER, verified outside before it is given out.
+
+    Raises:
+        DeviceError: the key signs wrongly (code ``device_failed``).
+
+    """
+    raw = bytes(private.sign(hashlib.sha256(text).digest(), mechanism=Mechanism.ECDSA))
+    signature = to_der(raw)
+    if not is_genuine(text, signature=signature, public_spki=public_spki):
+        raise DeviceError("The device's key signs wrongly.", code="device_failed")
     return signature
 
 
