@@ -109,6 +109,7 @@ class LogEntry(InsertOnlyModel):
             models.Index(fields=["service", "at"], name="log_entry_time"),
             models.Index(fields=["service", "category", "sequence"], name="log_entry_category"),
             models.Index(fields=["service", "severity", "sequence"], name="log_entry_severity"),
+            models.Index(fields=["service", "event", "sequence"], name="log_entry_event"),
             # Names are compared without case.
             models.Index("service", Upper("actor_name"), "sequence", name="log_entry_actor_any_case"),
             models.Index("service", Upper("key"), "sequence", name="log_entry_key_any_case"),

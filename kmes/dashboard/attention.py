@@ -14,7 +14,7 @@ from kmes.dashboard import selectors
 from kmes.dashboard.heartbeats import Pulse
 from kmes.dashboard.selectors import CredentialCounts, RotationCounts, VersionCounts
 from kmes.dashboard.setup.findings import SetupStep
-from kmes.dashboard.setup.steps import count_done, read_steps
+from kmes.dashboard.setup.steps import count_done, steps_with
 from logging_reports.reports.charts import draw_bars
 
 
@@ -61,7 +61,8 @@ def build_overview(pulse: Pulse) -> Overview:
         selectors.count_rotations(),
         selectors.count_versions(),
     )
-    device = selectors.find_designated_device()
+    seen = selectors.find_device()
+    device = seen if seen and seen.is_designated else None
     tiles = [
         *_process_tiles(pulse, device),
         *_work_tiles(rotations),
@@ -70,7 +71,7 @@ def build_overview(pulse: Pulse) -> Overview:
     ]
     order = {"bad": 0, "warning": 1, "info": 2}
     shown = sorted((tile for tile in tiles if tile.count), key=lambda tile: order[tile.colour])
-    setup = read_steps()
+    setup = steps_with(seen)
     return Overview(shown, setup, count_done(setup), pulse, device)
 
 
@@ -112,7 +113,7 @@ def _pulse_tiles(pulse: Pulse) -> list[Tile]:
 
 
 def _work_tiles(rotations: RotationCounts) -> list[Tile]:
-    failed, keks = selectors.count_failed_jobs(), selectors.keks_left_over().count()
+    failed, keks = selectors.count_failures()
     return [
         Tile(
             "failed-jobs",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Value
 
 from cloudcreds.models import CloudCredential
 from cloudcreds.selectors import expiring
@@ -59,14 +59,22 @@ def recent_jobs(limit: int = RECENT_JOBS) -> list[Job]:
     return list(Job.objects.all()[:limit])
 
 
-def count_failed_jobs() -> int:
-    """Count the jobs of the last seven days that failed, wholly or in part."""
+def count_failures() -> tuple[int, int]:
+    """Count the jobs of the last seven days that failed, and the KEKs left over. One query."""
+    failed = failed_jobs().order_by().values(of=Value("failed")).annotate(count=Count("pk"))
+    left_over = keks_left_over().order_by().values(of=Value("keks")).annotate(count=Count("pk"))
+    counts = {row["of"]: row["count"] for row in failed.union(left_over, all=True)}
+    return counts.get("failed", 0), counts.get("keks", 0)
+
+
+def failed_jobs() -> QuerySet[Job]:
+    """Return the jobs of the last seven days that failed, wholly or in part."""
     return Job.objects.filter(
         state__in=[JobState.FAILED, JobState.PARTLY_FAILED],
         finished_at__gte=now() - timedelta(days=FAILED_JOBS_DAYS),
         # A failure that was retried is the new job's business.
         retries__isnull=True,
-    ).count()
+    )
 
 
 def keks_left_over() -> QuerySet[EphemeralKek]:
@@ -117,9 +125,9 @@ def count_versions() -> VersionCounts:
     return VersionCounts(**counts)
 
 
-def find_designated_device() -> HsmDevice | None:
-    """Return the designated device's row, or None."""
-    return HsmDevice.objects.filter(is_designated=True).first()
+def find_device() -> HsmDevice | None:
+    """Return the designated device's row; without one, that of the device seen last."""
+    return HsmDevice.objects.order_by("-is_designated", "-last_seen_at").first()
 
 
 def is_silent(seen_at: datetime | None, *, after: timedelta = timedelta(minutes=5)) -> bool:

@@ -1,4 +1,4 @@
-"""Indexes for names in any case and, on PostgreSQL, for any text."""
+"""Indexes for events, for names in any case and, on PostgreSQL, for any text."""
 
 from django.db import DatabaseError, migrations, models, transaction
 from django.db.models.functions import Upper
@@ -63,6 +63,10 @@ class Migration(migrations.Migration):
                 models.F("sequence"),
                 name="log_entry_group_any_case",
             ),
+        ),
+        migrations.AddIndex(
+            model_name="logentry",
+            index=models.Index(fields=["service", "event", "sequence"], name="log_entry_event"),
         ),
         migrations.RunPython(make_trigram_index, drop_trigram_index),
     ]

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from urllib.parse import urlencode
 
 from django.contrib.auth import get_user_model
+from django.db.models import OuterRef, Subquery
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
@@ -19,6 +20,7 @@ from keygroups.models import CloudVersion
 from kmes.accounts.rights import Right, Role
 from kmes.dashboard import selectors
 from kmes.dashboard.setup.findings import Finding, SetupStep, Way, way_to
+from logging_reports.choices import Service
 from logging_reports.models import LogEntry
 
 PASSWORD_CHANGED = "user.password_changed"  # noqa: S105 - the name of an event
@@ -26,10 +28,15 @@ PASSWORD_CHANGED = "user.password_changed"  # noqa: S105 - the name of an event
 
 def read_steps() -> list[SetupStep]:
     """Return the five steps as things stand now."""
+    return steps_with(selectors.find_device())
+
+
+def steps_with(device: HsmDevice | None) -> list[SetupStep]:
+    """Return the five steps for a caller who has looked for the device already."""
     credentials = list(CloudCredential.objects.defer("sealed_secret").order_by("name"))
     vaults = list(KeyVault.objects.select_related("credential").defer("credential__sealed_secret").order_by("name"))
     return [
-        _device_step(),
+        _device_step(device),
         _people_step(),
         _credential_step(credentials, vaults),
         _vault_step(vaults),
@@ -48,8 +55,7 @@ def back_here(number: int) -> str:
 
 
 # --- 1 ---------------------------------------------------------------------------------------
-def _device_step() -> SetupStep:
-    device = selectors.find_designated_device() or HsmDevice.objects.order_by("-last_seen_at").first()
+def _device_step(device: HsmDevice | None) -> SetupStep:
     return SetupStep(
         1,
         _("HSM device"),
@@ -105,12 +111,9 @@ def _findings_of(device: HsmDevice) -> list[Finding]:
 
 # --- 2 ---------------------------------------------------------------------------------------
 def _people_step() -> SetupStep:
-    admins = list(get_user_model().objects.filter(is_active=True, role=Role.ADMIN).order_by("username"))
-    changed = dict(
-        LogEntry.objects.filter(event=PASSWORD_CHANGED, actor_user_id__in=[admin.pk for admin in admins])
-        .order_by("sequence")
-        .values_list("actor_user_id", "at")
-    )
+    changes = LogEntry.objects.filter(service=Service.AUDIT, event=PASSWORD_CHANGED, actor_user_id=OuterRef("pk"))
+    people = get_user_model().objects.filter(is_active=True, role=Role.ADMIN).order_by("username")
+    admins = list(people.annotate(password_changed_at=Subquery(changes.order_by("-sequence").values("at")[:1])))
     enough = len(admins) >= 2
     findings = [
         Finding(
@@ -119,7 +122,7 @@ def _people_step() -> SetupStep:
             remedy="" if enough else _("Two people are needed, so that nobody alone holds the console. Add another."),
             ways=[] if enough else way_to(_("Add a user"), "accounts:user_add", right=Right.USER_MANAGE),
         ),
-        *(_password_of(admin.get_username(), changed.get(admin.pk)) for admin in admins),
+        *(_password_of(admin.get_username(), admin.password_changed_at) for admin in admins),
         Finding(
             _(
                 "Each administrator signs in alone. Signing in by two at once (dual login) is not part of this console yet."
