@@ -237,4 +237,15 @@ class SavedFilter(models.Model):
 # Django finds an app's models here; the notices have a package of their own.
 from logging_reports.notices.models import Channel, Delivery, Notice, NoticeRead, Reminder  # noqa: E402
 
-__all__ = ["Channel", "Delivery", "LogCheckpoint", "LogEntry", "LogExport", "LogHead", "Notice", "NoticeRead", "Reminder", "SavedFilter"]
+__all__ = [
+    "Channel",
+    "Delivery",
+    "LogCheckpoint",
+    "LogEntry",
+    "LogExport",
+    "LogHead",
+    "Notice",
+    "NoticeRead",
+    "Reminder",
+    "SavedFilter",
+]

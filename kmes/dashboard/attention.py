@@ -56,8 +56,9 @@ def build_key_age() -> KeyAge | None:
 
 def build_overview(pulse: Pulse) -> Overview:
     """Count everything once and say what wants attention, gravest first."""
+    known, vaults = selectors.list_credentials(), selectors.list_vaults()
     credentials, rotations, versions = (
-        selectors.count_credentials(),
+        selectors.count_credentials(known, vaults),
         selectors.count_rotations(),
         selectors.count_versions(),
     )
@@ -71,7 +72,7 @@ def build_overview(pulse: Pulse) -> Overview:
     ]
     order = {"bad": 0, "warning": 1, "info": 2}
     shown = sorted((tile for tile in tiles if tile.count), key=lambda tile: order[tile.colour])
-    setup = steps_with(seen)
+    setup = steps_with(seen, known, vaults)
     return Overview(shown, setup, count_done(setup), pulse, device)
 
 

@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 
 from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Value
 
-from cloudcreds.models import CloudCredential
-from cloudcreds.selectors import expiring
+from cloudcreds.models import CloudCredential, KeyVault
+from cloudcreds.selectors import EXPIRY_WARNING_DAYS
 from hsm.models import HsmDevice
 from jobs.choices import FINAL_STATES, JobState, KekState
 from jobs.models import EphemeralKek, Job, RotationSlot
@@ -102,16 +102,25 @@ def count_rotations() -> RotationCounts:
     return RotationCounts(**counts)
 
 
-def count_credentials() -> CredentialCounts:
-    """Count credentials whose secret expires, whose test failed, or that nobody has tested."""
-    unseen = Q(vaults__isnull=False, vaults__seen_at__isnull=True)
-    counts = CloudCredential.objects.aggregate(
-        expiring=Count("pk", filter=expiring(), distinct=True),
-        failing=Count("pk", filter=Q(last_test_ok=False), distinct=True),
-        untested=Count("pk", filter=Q(last_tested_at__isnull=True), distinct=True),
-        vaults_unseen=Count("vaults", filter=unseen, distinct=True),
+def list_credentials() -> list[CloudCredential]:
+    """Return the credentials by name, without their sealed secrets."""
+    return list(CloudCredential.objects.defer("sealed_secret").order_by("name"))
+
+
+def list_vaults() -> list[KeyVault]:
+    """Return the vaults by name, with their credentials."""
+    return list(KeyVault.objects.select_related("credential").defer("credential__sealed_secret").order_by("name"))
+
+
+def count_credentials(credentials: list[CloudCredential], vaults: list[KeyVault]) -> CredentialCounts:
+    """Count credentials whose secret expires, whose test failed, or that nobody has tested. Asks nothing."""
+    soon = now().date() + timedelta(days=EXPIRY_WARNING_DAYS)
+    return CredentialCounts(
+        expiring=sum(each.secret_expires_on is not None and each.secret_expires_on <= soon for each in credentials),
+        failing=sum(each.last_test_ok is False for each in credentials),
+        untested=sum(each.last_tested_at is None for each in credentials),
+        vaults_unseen=sum(vault.seen_at is None for vault in vaults),
     )
-    return CredentialCounts(**counts)
 
 
 def count_versions() -> VersionCounts:

@@ -28,13 +28,11 @@ PASSWORD_CHANGED = "user.password_changed"  # noqa: S105 - the name of an event
 
 def read_steps() -> list[SetupStep]:
     """Return the five steps as things stand now."""
-    return steps_with(selectors.find_device())
+    return steps_with(selectors.find_device(), selectors.list_credentials(), selectors.list_vaults())
 
 
-def steps_with(device: HsmDevice | None) -> list[SetupStep]:
-    """Return the five steps for a caller who has looked for the device already."""
-    credentials = list(CloudCredential.objects.defer("sealed_secret").order_by("name"))
-    vaults = list(KeyVault.objects.select_related("credential").defer("credential__sealed_secret").order_by("name"))
+def steps_with(device: HsmDevice | None, credentials: list[CloudCredential], vaults: list[KeyVault]) -> list[SetupStep]:
+    """Return the five steps for a caller who has read device, credentials and vaults already."""
     return [
         _device_step(device),
         _people_step(),
