@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 from django.urls import reverse
 from django.utils.functional import Promise
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from jobs import obstacles
@@ -32,7 +33,7 @@ def start_url(kind: str, **query: object) -> str:
 
 def register_all() -> None:
     """Register the menus."""
-    register(*_of_groups(), *_of_keys(), *_of_versions(), *_of_jobs())
+    register(*_of_groups(), *_of_keys(), *_of_selections(), *_of_versions(), *_of_jobs())
 
 
 def _start(
@@ -143,6 +144,41 @@ def _of_keys() -> list[MenuAction]:
             danger=True,
         ),
     ]
+
+
+def _of_selections() -> list[MenuAction]:
+    """Return what can be done with several keys; before any is picked (None) the labels count nothing."""
+
+    def on_several(
+        kind: JobKind, right: Right, order: int, label: Callable[[int | None], str], **more: Any
+    ) -> MenuAction:
+        return MenuAction(
+            name=kind.value,
+            target="keys",
+            label=lambda selection: label(selection.count if selection else None),
+            url=lambda _selection: reverse("jobs:start", args=[kind]),
+            right=right,
+            method="selection",
+            order=order,
+            **more,
+        )
+
+    return [
+        on_several(JobKind.SYNCHRONIZE, Right.KEY_PUSH, 10, _synchronize_label, submenu=CLOUD),
+        on_several(JobKind.DESTROY, Right.KEY_DESTROY, 90, _destroy_label, danger=True),
+    ]
+
+
+def _synchronize_label(count: int | None) -> str:
+    if count is None:
+        return gettext("Synchronize")
+    return ngettext("Synchronize %(count)d key", "Synchronize %(count)d keys", count) % {"count": count}
+
+
+def _destroy_label(count: int | None) -> str:
+    if count is None:
+        return gettext("Delete (local)")
+    return ngettext("Delete %(count)d key (local)", "Delete %(count)d keys (local)", count) % {"count": count}
 
 
 def _of_versions() -> list[MenuAction]:

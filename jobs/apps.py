@@ -12,9 +12,12 @@ class JobsConfig(AppConfig):
         """Register menus, reports, landings, and what credentials' pages ask of jobs."""
         from cloudcreds import activity  # noqa: PLC0415 - models must be loaded first
         from jobs import actions, landings, reports  # noqa: PLC0415
+        from jobs.key_work import work_of_keys  # noqa: PLC0415
         from jobs.selectors import find_activity  # noqa: PLC0415
+        from keygroups.work import register_teller  # noqa: PLC0415
 
         actions.register_all()
         landings.register_all()
         reports.register_all()
         activity.register(find_activity)
+        register_teller(work_of_keys)

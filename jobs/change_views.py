@@ -49,10 +49,18 @@ def start_job(request: HttpRequest, kind: str) -> HttpResponse:
     if asked is None:
         raise Http404(_("What the job is about does not exist."))
     plan = starting.STARTERS[wanted].plan(asked)
-    sent = request.POST if request.method == "POST" else None
+    # A selection of keys is posted because it may be long; that asks, and starts nothing.
+    sent = request.POST if request.method == "POST" and "ask" not in request.POST else None
     several = "several" in data
     form = starting.make_form(wanted, plan, sent, asked=asked, several=several)
-    context = {"plan": plan, "form": form, "kind": wanted, "several": several, "refusal": None}
+    context = {
+        "plan": plan,
+        "form": form,
+        "kind": wanted,
+        "several": several,
+        "refusal": None,
+        "carried": asked.carried(),
+    }
     if sent is not None and form.is_valid():
         try:
             job = starting.start(wanted, asked, form, actor=actor)

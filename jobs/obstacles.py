@@ -7,7 +7,9 @@ an object is kept on that object for the rest of the request.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 from django.db.models import Count, Exists, OuterRef, Q
 from django.utils.translation import gettext as _
@@ -132,12 +134,68 @@ def to_check_drift(group: KeyGroup) -> str:
     return _busy(situation_of_group(group).open_job)
 
 
+# --- Several keys ----------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Sorted:
+    """Keys that can be worked on, and those that can't with the reason."""
+
+    ready: list[Key]
+    barred: list[tuple[Key, str]]
+
+
+def sort_to_synchronize(keys: Sequence[Key]) -> Sorted:
+    """Part the keys that can be pushed from those that can't: three queries, however many there are."""
+    ids = [key.pk for key in keys]
+    held = CloudVersion.objects.filter(key__in=ids, state__in=_HELD_STATES)
+    versions = {version.key_id: version for version in held.order_by("pushed_at")}
+    busy = _open_jobs(keys)
+    found = Sorted([], [])
+    for key in keys:
+        situation = KeySituation(busy.get(key.pk) or busy.get(key.group_id), versions.get(key.pk))
+        reason = _to_push(key, situation)
+        if not reason and key.group.cloud_state == GroupCloudState.SOFT_DELETED:
+            reason = _("Deleted in the vault: recover or purge it first")
+        _sort(found, key, reason)
+    return found
+
+
+def sort_to_destroy(keys: Sequence[Key]) -> Sorted:
+    """Part the keys whose material can be destroyed from those where it can't: two queries."""
+    busy, found = _open_jobs(keys), Sorted([], [])
+    for key in keys:
+        is_gone = key.state == KeyState.DESTROYED
+        reason = _("The key was destroyed already") if is_gone else _busy(busy.get(key.pk) or busy.get(key.group_id))
+        _sort(found, key, reason)
+    return found
+
+
+def _sort(found: Sorted, key: Key, reason: str) -> None:
+    if reason:
+        found.barred.append((key, reason))
+    else:
+        found.ready.append(key)
+
+
+def _open_jobs(keys: Sequence[Key]) -> dict[UUID, Job]:
+    """Return the open jobs in the way, by the key they work on or the group they work on as a whole."""
+    targets = JobTarget.objects.filter(key__in=[key.pk for key in keys], job__state__in=OPEN_STATES)
+    found = {target.key_id: target.job for target in targets.select_related("job")}
+    groups = {key.group_id for key in keys}
+    whole = Job.objects.filter(group__in=groups, kind__in=WHOLE_KEY_KINDS, state__in=OPEN_STATES)
+    return found | {job.group_id: job for job in whole if job.group_id}
+
+
 # --- Keys and versions -----------------------------------------------------------------------
 def to_synchronize(key: Key) -> str:
     """Say why the key can't be pushed."""
     if key.state == KeyState.DESTROYED:
         return _("The key was destroyed here")
-    situation = situation_of_key(key)
+    return _to_push(key, situation_of_key(key))
+
+
+def _to_push(key: Key, situation: KeySituation) -> str:
+    if key.state == KeyState.DESTROYED:
+        return _("The key was destroyed here")
     if situation.open_job is not None:
         return _busy(situation.open_job)
     if situation.version is None:

@@ -95,7 +95,7 @@ def open_job(request: Request, *, actor: Actor, idempotency_key: str, before: Ca
 
 def subject_of(job: Job, key: Key | None = None, version: str = "", *, group: KeyGroup | None = None) -> Subject:
     """Return the plain labels a log row about this job carries; ``group`` is the one it is at now."""
-    group = group or job.group
+    group = group or job.group or (key.group if key else None)
     credential = job.credential or (group.credential if group else None)
     return Subject(
         credential_id=str(credential.pk) if credential else "",

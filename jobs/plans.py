@@ -49,9 +49,10 @@ class Plan:
 
 
 # --- Facts -----------------------------------------------------------------------------------
-def _names(keys: Sequence[Key]) -> str:
-    shown = ", ".join(key.name for key in keys[:NAMES_SHOWN])
-    more = len(keys) - NAMES_SHOWN
+def names_of(keys: Sequence[Key], *, limit: int = NAMES_SHOWN) -> str:
+    """Return the names of keys, the first ones only where there are many."""
+    shown = ", ".join(key.name for key in keys[:limit])
+    more = len(keys) - limit
     return shown if more <= 0 else _("%(names)s and %(more)d more") % {"names": shown, "more": more}
 
 
@@ -91,7 +92,8 @@ def _push_facts(group: KeyGroup) -> list[tuple[str, str]]:
     ]
 
 
-def _push_warnings(group: KeyGroup) -> list[str]:
+def push_warnings(group: KeyGroup) -> list[str]:
+    """Say what speaks against pushing the group's keys as they are."""
     found = []
     if group.vault.tier == VaultTier.STANDARD:
         found.append(_("The vault is of the Standard tier: it can't take HSM protected keys. Choose a Premium vault."))
@@ -146,9 +148,9 @@ def plan_synchronize(group: KeyGroup, keys: Sequence[Key], *, whole_group: bool)
         title=title or many,
         button=many,
         back=group.get_absolute_url(),
-        facts=[(_("Keys"), _names(keys)), *_push_facts(group)] if keys else _push_facts(group),
+        facts=[(_("Keys"), names_of(keys)), *_push_facts(group)] if keys else _push_facts(group),
         effects=_push_effects(group, count) if keys else [],
-        warnings=_push_warnings(group),
+        warnings=push_warnings(group),
         obstacle=obstacle,
     )
 
@@ -165,7 +167,7 @@ def plan_rotate(group: KeyGroup) -> Plan:
             *_push_effects(group, 1),
             _("“Last rotated” is set when all of that has succeeded."),
         ],
-        warnings=_push_warnings(group),
+        warnings=push_warnings(group),
         obstacle=obstacles.to_rotate(group),
     )
 
@@ -285,23 +287,28 @@ def plan_purge(group: KeyGroup) -> Plan:
     )
 
 
+def fate_of_versions(keys: Sequence[Key]) -> Fate:
+    """Say that what stands in the vault outlives the material here."""
+    in_vault = CloudVersion.objects.filter(key__in=[key.pk for key in keys], state__in=LIVE_STATES).count()
+    versions = ngettext("%(count)d version in the vault", "%(count)d versions in the vault", in_vault)
+    return Fate(versions % {"count": in_vault}, _("stay as they are: the vault is not touched"), "good")
+
+
 def plan_destroy(keys: Sequence[Key]) -> Plan:
     """Describe what destroying key material here does."""
     group, count = keys[0].group, len(keys)
     name = keys[0].name if count == 1 else group.name
-    in_vault = CloudVersion.objects.filter(key__in=keys, state__in=LIVE_STATES).count()
-    versions = ngettext("%(count)d version in the vault", "%(count)d versions in the vault", in_vault)
     return Plan(
         title=_("Delete %(key)s (local)") % {"key": name}
         if count == 1
         else ngettext("Delete %(count)d key (local)", "Delete %(count)d keys (local)", count) % {"count": count},
         button=ngettext("Destroy %(count)d key", "Destroy %(count)d keys", count) % {"count": count},
         back=group.get_absolute_url(),
-        facts=[(_("Keys"), _names(keys)), (_("Key group"), group.name)],
+        facts=[(_("Keys"), names_of(keys)), (_("Key group"), group.name)],
         fates=[
             Fate(_("Private key material here"), _("destroyed for good"), "bad"),
             Fate(_("Public halves, history and log rows"), _("stay"), "good"),
-            Fate(versions % {"count": in_vault}, _("stay as they are: the vault is not touched"), "good"),
+            fate_of_versions(keys),
         ],
         warnings=[
             _("This can't be undone: the key can't be synchronized again. A copy in a database backup stays readable.")

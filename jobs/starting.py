@@ -11,17 +11,21 @@ from typing import Any
 
 from django.http import QueryDict
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from cloudcreds.models import CloudCredential, KeyVault
-from jobs import plans, services
+from jobs import bulk_plans, plans, services
 from jobs.choices import JobKind
 from jobs.forms import AskedForm, ConnectionTestForm, NamesForm, StartForm, TypedNameForm
 from jobs.models import Job
+from jobs.obstacles import sort_to_destroy, sort_to_synchronize
 from jobs.plans import Plan
 from jobs.proofs import request_proof
 from keygroups.models import CloudVersion, Key, KeyGroup
+from keygroups.selection import KeySelection, digest_of_keys
 from kmes.accounts.rights import Right
 from kmes.core.actor import Actor
+from kmes.core.errors import ConflictError, InputError
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,14 @@ class Asked:
     enabled: bool | None = None
     credential: CloudCredential | None = None
     vault: KeyVault | None = None
+    # How the keys were named where several were picked; None: one by one in the address.
+    selection: KeySelection | None = None
+
+    def carried(self) -> list[tuple[str, str]]:
+        """Return the form fields that carry a selection on to the next step."""
+        if self.selection is None:
+            return []
+        return [*self.selection.fields(), ("seen", digest_of_keys(self.keys))]
 
 
 @dataclass(frozen=True)
@@ -48,7 +60,16 @@ class Starter:
 
 
 def read_asked(kind: JobKind, data: QueryDict) -> Asked | None:
-    """Return what the address names, or None when a part is missing or doesn't exist."""
+    """Return what the address or a form names, or None when a part is missing or doesn't exist.
+
+    Raises:
+        InputError: several keys were to be picked, and none was.
+        ConflictError: other keys match than those that were shown.
+
+    """
+    selection = KeySelection.read(data)
+    if selection is not None:
+        return Asked(keys=_selected(selection, seen=data.get("seen", "")), selection=selection)
     form = AskedForm(data)
     if not form.is_valid():
         return None
@@ -63,6 +84,18 @@ def read_asked(kind: JobKind, data: QueryDict) -> Asked | None:
     if asked.vault is not None and asked.credential is not None and asked.vault.credential_id != asked.credential.pk:
         return None
     return asked
+
+
+def _selected(selection: KeySelection, *, seen: str) -> tuple[Key, ...]:
+    keys = tuple(selection.keys())
+    if not keys:
+        raise InputError(_("No key is selected."), _("Tick the boxes of the keys, or choose all that match."))
+    if seen and seen != digest_of_keys(keys):
+        raise ConflictError(
+            _("Other keys match now than those you were shown; nothing was done."),
+            _("Go back to the keys and select them again."),
+        )
+    return keys
 
 
 def make_form(kind: JobKind, plan: Plan, data: QueryDict | None, *, asked: Asked, several: bool = False) -> StartForm:
@@ -115,13 +148,27 @@ def _version(asked: Asked) -> CloudVersion:
 
 
 def _keys_to_push(asked: Asked) -> list[Key]:
+    if asked.selection is not None:
+        return sort_to_synchronize(asked.keys).ready
     return list(asked.keys) if asked.keys else services.keys_to_synchronize(_group(asked))
 
 
 def _plan_synchronize(asked: Asked) -> Plan:
+    if asked.selection is not None:
+        return bulk_plans.plan_synchronize(sort_to_synchronize(asked.keys))
     keys = _keys_to_push(asked)
     group = asked.keys[0].group if asked.keys else _group(asked)
     return plans.plan_synchronize(group, keys, whole_group=not asked.keys)
+
+
+def _keys_to_destroy(asked: Asked) -> list[Key]:
+    return list(asked.keys) if asked.selection is None else sort_to_destroy(asked.keys).ready
+
+
+def _plan_destroy(asked: Asked) -> Plan:
+    if asked.selection is not None:
+        return bulk_plans.plan_destroy(sort_to_destroy(asked.keys))
+    return plans.plan_destroy(asked.keys)
 
 
 def _start_create(asked: Asked, form: Any, given: dict[str, Any]) -> Job:
@@ -178,8 +225,8 @@ STARTERS: dict[JobKind, Starter] = {
     JobKind.DESTROY: Starter(
         Right.KEY_DESTROY,
         ("keys",),
-        lambda asked: plans.plan_destroy(asked.keys),
-        lambda asked, _form, given: services.request_destroy(keys=list(asked.keys), **given),
+        _plan_destroy,
+        lambda asked, _form, given: services.request_destroy(keys=_keys_to_destroy(asked), **given),
     ),
     JobKind.CHECK_DRIFT: Starter(
         Right.KEY_PUSH,

@@ -47,13 +47,19 @@ ATTENTION_LABELS = {
 KEY_FILTERS = (Attention.EXPIRING, Attention.MISSING)
 
 
-def list_groups(*, search: str = "", show: str = "") -> QuerySet[KeyGroup]:
+def list_groups(
+    *, search: str = "", show: str = "", vault_id: UUID | None = None, state: str = ""
+) -> QuerySet[KeyGroup]:
     """Return the groups by name, each with its vault and the number of its present keys (``key_count``)."""
     # A subquery and no join, so that counting the groups doesn't count their keys.
     present = Key.objects.filter(group=OuterRef("pk"), state=KeyState.PRESENT).order_by()
     groups = KeyGroup.objects.select_related("vault", "credential").annotate(
         key_count=Coalesce(Subquery(present.values("group").annotate(number=Count("pk")).values("number")), 0)
     )
+    if vault_id is not None:
+        groups = groups.filter(vault_id=vault_id)
+    if state:
+        groups = groups.filter(cloud_state=state)
     if show in KEY_FILTERS:
         groups = groups.filter(Exists(CloudVersion.objects.filter(_version_filter(show), group=OuterRef("pk"))))
     elif show == Attention.LATE:
@@ -97,20 +103,44 @@ def _key_search(search: str) -> Q:
     return Q(name__icontains=search) | Q(thumbprint__startswith=exact) | Q(pk__in=versions)
 
 
-def list_keys(*, group: KeyGroup | None = None, search: str = "", show: str = "") -> QuerySet[Key]:
+def list_keys(
+    *,
+    group_id: UUID | None = None,
+    search: str = "",
+    show: str = "",
+    vault_id: UUID | None = None,
+    state: str = "",
+) -> QuerySet[Key]:
     """Return keys, newest first, with group and versions; of one group, or of all that match.
 
-    In a group that itself matches the search all keys are shown.
+    In a chosen group that itself matches the search all keys are shown.
     """
     keys = Key.objects.defer("wrapped_private", "public_spki").select_related("group", "group__vault")
     keys = keys.prefetch_related(Prefetch("cloud_versions", queryset=CloudVersion.objects.order_by("-updated_at")))
-    if group is not None:
-        keys = keys.filter(group=group)
+    if group_id is not None:
+        keys = keys.filter(group_id=group_id)
+    if vault_id is not None:
+        keys = keys.filter(group__vault_id=vault_id)
+    if state:
+        keys = keys.filter(group__cloud_state=state)
     if show in KEY_FILTERS:
         keys = keys.filter(Exists(CloudVersion.objects.filter(_version_filter(show), key=OuterRef("pk"))))
-    if search and not (group is not None and search.casefold() in group.name.casefold()):
-        keys = keys.filter(_key_search(search))
+    if search:
+        found = _key_search(search)
+        keys = keys.filter(found if group_id is None else found | Q(group__name__icontains=search))
     return keys.order_by("-created_at", "name")
+
+
+def list_places() -> list[KeyVault]:
+    """Return the vaults that have groups, each with their number (``group_count``)."""
+    counted = KeyVault.objects.annotate(group_count=Count("groups")).filter(group_count__gt=0)
+    return list(counted.select_related("credential").order_by("name", "credential__name"))
+
+
+def count_by_state() -> dict[str, int]:
+    """Return how many groups are in each state in Azure."""
+    counted = KeyGroup.objects.order_by().values_list("cloud_state").annotate(count=Count("pk"))
+    return dict(counted)
 
 
 def find_group(group_id: UUID) -> KeyGroup | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import django_tables2 as tables
 from django.db.models import F, Max, QuerySet
@@ -15,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from keygroups.choices import STATE_COLOURS
 from keygroups.models import Key
 from keygroups.selectors import version_shown
+from keygroups.work import KeyWork
 from kmes.ui.tables import ConsoleTable, MenuColumn, StateColumn
 from kmes.ui.templatetags.kmes_ui import badge, cut, when
 
@@ -34,11 +36,7 @@ class KeyTable(ConsoleTable):
 
     caption = _("Keys")
 
-    pick = tables.Column(
-        verbose_name=_("Select"),
-        empty_values=(),
-        orderable=False,
-    )
+    pick = tables.Column(verbose_name=_("Select"), empty_values=(), orderable=False)
     name = tables.Column(verbose_name=_("Name"), linkify=True, attrs=_ONE_LINE)
     group = tables.Column(verbose_name=_("Key group"), linkify=True, order_by="group__name")
     key_spec = tables.Column(verbose_name=_("Type"), attrs=_ONE_LINE)
@@ -48,7 +46,11 @@ class KeyTable(ConsoleTable):
     created_at = tables.Column(verbose_name=_("Created"), attrs=_ONE_LINE)
     pushed = tables.Column(verbose_name=_("Pushed"), empty_values=(), attrs=_ONE_LINE)
     expires = tables.Column(verbose_name=_("Expires"), empty_values=(), attrs=_ONE_LINE)
+    last_job = tables.Column(verbose_name=_("Last job"), empty_values=(), orderable=False, attrs=_ONE_LINE)
     menu = MenuColumn(_actions_url)
+
+    # The jobs of the keys shown, by key; the view asks for them once per page.
+    work: dict[UUID, KeyWork]
 
     class Meta(ConsoleTable.Meta):
         model = Key
@@ -64,6 +66,7 @@ class KeyTable(ConsoleTable):
             "created_at",
             "pushed",
             "expires",
+            "last_job",
             "menu",
         )
         row_attrs = {
@@ -113,6 +116,15 @@ class KeyTable(ConsoleTable):
         """Show when the version ends in the vault."""
         version = version_shown(record)
         return _day(version.expires_at if version else None)
+
+    def render_last_job(self, record: Key) -> SafeString:
+        """Link the key's last job, with its state."""
+        known = self.work.get(record.pk)
+        if known is None or known.last is None:
+            return _day(None)
+        job = known.last
+        link = format_html('<a class="font-monospace" href="{}" title="{}">{}</a>', job.url, job.title, job.name)
+        return format_html("{} {}", link, badge(job.state, job.colour))
 
     def order_pushed(self, keys: QuerySet[Key], is_descending: bool) -> tuple[QuerySet[Any], bool]:  # noqa: FBT001
         """Sort by the newest push."""

@@ -9,6 +9,8 @@ from keygroups import change_views, views
 app_name = "keygroups"
 urlpatterns = [
     path("", views.show_keys, name="keys"),
+    path("tree/", views.show_branch, name="branch"),
+    path("selection/actions/", views.show_selection_actions, name="selection_actions"),
     path("actions/", views.show_groups_actions, name="groups_actions"),
     path("groups/add/", change_views.add_group, name="group_add"),
     path("groups/preview/", change_views.preview_group, name="preview"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -12,30 +13,33 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import content_disposition_header
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_safe
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_POST, require_safe
 from django_tables2 import RequestConfig
 
 from keygroups.choices import STATE_COLOURS
-from keygroups.filters import KeysFilter
+from keygroups.filters import VIEW_LABELS, KeysFilter, View
 from keygroups.models import Key, KeyGroup
 from keygroups.policy import describe, policy_of
 from keygroups.public_keys import to_jwk, to_pem
+from keygroups.selection import KeySelection
 from keygroups.selectors import (
     ATTENTION_LABELS,
     digest_of,
     find_group,
     find_key,
     list_groups,
-    list_keys,
     list_versions,
     version_shown,
 )
 from keygroups.tables import KeyTable
+from keygroups.tree import group_node, read_branch, read_tree
+from keygroups.work import work_of
 from kmes.accounts.rights import Right
 from kmes.core.clock import now
 from kmes.core.errors import InputError
 from kmes.ui.access import right_required
-from kmes.ui.actions import menu_for
+from kmes.ui.actions import flat_menu, menu_for
 from kmes.ui.answers import asks_for_fragment
 from kmes.ui.tables import PAGE_SIZE
 
@@ -48,52 +52,79 @@ SEEN_HEADER = "X-Kmes-Seen"
 @require_safe
 @right_required(Right.CONSOLE_READ)
 def show_keys(request: HttpRequest) -> HttpResponse:
-    """Show the groups on the left and the keys of the chosen one on the right."""
+    """Show the tree of groups on the left and the keys of what is chosen in it on the right."""
     wanted = KeysFilter.read(request.GET)
-    groups = list_groups(search=wanted.search, show=wanted.show)
+    groups = list_groups(search=wanted.q, show=wanted.show)
     page = Paginator(groups, GROUPS_PER_PAGE).get_page(request.GET.get("groups"))
     group = _chosen_group(wanted, list(page.object_list))
-    keys = list_keys(group=group, search=wanted.search, show=wanted.show)
+    # The right side shows the first group also where the address names none.
+    shown = replace(wanted, group=group.pk) if group else wanted
+    keys = shown.keys()
     digest = digest_of(group, keys)
     is_pane = asks_for_fragment(request) and request.headers.get("HX-Target") == KEYS_PANE
     if is_pane and request.headers.get(SEEN_HEADER) == digest:
         return HttpResponse(status=204)
-    context = {
-        "wanted": wanted,
+    context = {"wanted": wanted, "pane": _pane(request, shown, group, keys, digest), "is_pane": is_pane}
+    if is_pane:
+        counted = list_groups().filter(pk=group.pk).first() if group else None
+        context["node"] = group_node(wanted, counted) if counted else None
+        return render(request, "keygroups/_pane.html", context)
+    context |= {
         "page": page,
-        "groups": [(each, wanted.link(group_id=each.pk)) for each in page.object_list],
+        "tree_branch": read_tree(wanted, page, group),
+        "views": _views(wanted),
         "shows": ATTENTION_LABELS,
         "can_add": _may(request, Right.GROUP_MANAGE),
-        "pane": _pane(request, wanted, group, keys, digest),
     }
-    return render(request, "keygroups/_pane.html" if is_pane else "keygroups/keys.html", context)
+    return render(request, "keygroups/keys.html", context)
+
+
+def _views(wanted: KeysFilter) -> list[tuple[str, str, bool]]:
+    """Return the orders of the tree: label, address, and whether it is this one."""
+    kept = {"group": wanted.group} if wanted.group else {}
+    return [(str(label), wanted.link(view=view, **kept), view == wanted.view) for view, label in VIEW_LABELS.items()]
+
+
+@require_safe
+@right_required(Right.CONSOLE_READ)
+def show_branch(request: HttpRequest) -> HttpResponse:
+    """Give the children of one node of the tree."""
+    branch = read_branch(KeysFilter.read(request.GET), request.GET.get("node", ""), request.GET.get("page", "1"))
+    if branch is None:
+        raise Http404(_("There is no such branch."))
+    return render(request, "keygroups/_branch.html", {"branch": branch})
 
 
 def _chosen_group(wanted: KeysFilter, shown: list[KeyGroup]) -> KeyGroup | None:
     """Return the group the address names, else the first one, unless keys of several groups are asked for."""
-    if wanted.group_id is not None:
-        group = next((each for each in shown if each.pk == wanted.group_id), None) or find_group(wanted.group_id)
+    if wanted.group is not None:
+        group = next((each for each in shown if each.pk == wanted.group), None) or find_group(wanted.group)
         if group is None:
             raise Http404(_("There is no such key group."))
         return group
-    return None if wanted.spans_groups or not shown else shown[0]
+    if wanted.spans_groups or wanted.view != View.GROUP or not shown:
+        return None
+    return shown[0]
 
 
-def _pane(request: HttpRequest, wanted: KeysFilter, group: KeyGroup | None, keys: Any, digest: str) -> dict[str, Any]:
+def _pane(request: HttpRequest, shown: KeysFilter, group: KeyGroup | None, keys: Any, digest: str) -> dict[str, Any]:
     """Return what the right side shows."""
-    can_pick = group is not None and _may(request, Right.KEY_PUSH)
-    hidden = [] if can_pick else ["pick"]
-    table = KeyTable(keys, exclude=hidden if group is None else [*hidden, "group"])
+    bulk = menu_for("keys", None, request.user)
+    table = KeyTable(keys, exclude=([] if bulk else ["pick"]) + (["group"] if group else []))
     RequestConfig(request, paginate={"per_page": PAGE_SIZE}).configure(table)
+    table.work = work_of(row.record.pk for row in table.paginated_rows)
     return {
         "id": KEYS_PANE,
         "group": group,
         "table": table,
-        "can_pick": can_pick,
+        "bulk": flat_menu(bulk),
+        "filter": shown.query(),
+        "count": table.paginator.count,
+        "has_more": table.paginator.num_pages > 1,
         "colour": STATE_COLOURS[group.cloud_state] if group else "",
         "description": describe(policy_of(group), at=now()) if group else None,
         "digest": digest,
-        "has_keys_at_all": bool(group and wanted.is_set and group.keys.exists()),
+        "has_keys_at_all": bool(group and shown.is_set and group.keys.exists()),
         "can_create": _may(request, Right.KEY_CREATE),
     }
 
@@ -158,6 +189,15 @@ def show_group_actions(request: HttpRequest, group_id: UUID) -> HttpResponse:
     """Show what can be done with a group."""
     group = _group_or_404(group_id)
     return _render_menu(request, "group", group, str(group), group.get_absolute_url())
+
+
+@require_POST
+@right_required(Right.CONSOLE_READ)
+def show_selection_actions(request: HttpRequest) -> HttpResponse:
+    """Show what can be done with several keys. Changes nothing; posted, because a selection may be long."""
+    selection = KeySelection.read(request.POST) or KeySelection()
+    name = ngettext("%(count)d key", "%(count)d keys", selection.count) % {"count": selection.count}
+    return _render_menu(request, "keys", selection, name, reverse("keygroups:keys"))
 
 
 @require_safe

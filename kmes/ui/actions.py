@@ -11,8 +11,9 @@ from typing import Any, Literal
 
 from django.utils.functional import Promise
 
-Target = Literal["key", "group", "groups", "credential", "credentials", "job", "version"]
-Method = Literal["link", "dialog", "copy"]
+Target = Literal["key", "keys", "group", "groups", "credential", "credentials", "job", "version"]
+# "selection" posts what is picked in a table to the page that confirms it.
+Method = Literal["link", "dialog", "copy", "selection"]
 
 
 def _never(_obj: Any) -> str:
@@ -28,13 +29,14 @@ class MenuAction:
     """One entry of an object's menu.
 
     ``url`` gives the address of the page that does or confirms it; with ``method`` "copy" it gives
-    the text to copy. ``disabled_reason`` says why it can't be done now ("" when it can); such an
-    entry stays in the menu. ``shown`` leaves an entry out where it makes no sense at all.
+    the text to copy. ``label`` may be a function, where it counts what it acts on.
+    ``disabled_reason`` says why it can't be done now ("" when it can); such an entry stays in the
+    menu. ``shown`` leaves an entry out where it makes no sense at all.
     """
 
     name: str
     target: Target
-    label: str | Promise
+    label: str | Promise | Callable[[Any], str]
     url: Callable[[Any], str]
     submenu: str | Promise = ""
     right: str = ""
@@ -104,7 +106,7 @@ def _to_item(action: MenuAction, obj: Any) -> MenuItem:
     reason = str(action.disabled_reason(obj))
     return MenuItem(
         name=action.name,
-        label=str(action.label),
+        label=action.label(obj) if callable(action.label) else str(action.label),
         url="" if reason else action.url(obj),
         method=action.method,
         danger=action.danger,

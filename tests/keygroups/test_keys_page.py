@@ -55,17 +55,19 @@ def test_the_table_shows_each_key_here_and_in_azure(pages, group) -> None:
     assert f'name="key" value="{fresh.pk}"' in page
 
 
-def test_picking_keys_leads_to_the_confirmation_of_synchronize(pages, group) -> None:
+def test_picking_keys_leads_to_the_confirmations_of_what_can_be_done_with_several(pages, group) -> None:
     make_key(group)
     page = text_of(pages.get(KEYS))
-    assert f'<form method="get" action="{reverse("jobs:start", args=["synchronize"])}"' in page
+    assert f'formaction="{reverse("jobs:start", args=["synchronize"])}"' in page
+    assert f'formaction="{reverse("jobs:start", args=["destroy"])}"' in page
+    assert f'data-pick="{reverse("keygroups:selection_actions")}"' in page
 
 
 def test_who_may_not_push_has_no_boxes_and_no_buttons(pages, group) -> None:
     make_key(group)
     page = text_of(pages.as_role("auditor").get(KEYS))
     assert 'type="checkbox"' not in page
-    assert "Synchronize selected" not in page
+    assert "formaction" not in page
     assert reverse("keygroups:group_edit", args=[group.pk]) not in page
 
 
@@ -140,7 +142,7 @@ def test_the_attention_filters_single_out_what_the_dashboard_counts(pages, vault
     CloudVersion.objects.filter(pk=gone.pk).update(state="missing")
     CloudVersion.objects.filter(pk=ending.pk).update(expires_at=now() + timedelta(days=5))
     found = {
-        show: [each.name for each, _ in pages.get(KEYS, {"show": show}).context["groups"]]
+        show: [each.label for each in pages.get(KEYS, {"show": show}).context["tree_branch"].nodes]
         for show in ("late", "due", "missing", "expiring")
     }
     assert found == {"late": ["late-one"], "due": ["due-one"], "missing": ["payments"], "expiring": ["due-one"]}

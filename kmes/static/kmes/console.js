@@ -5,6 +5,8 @@ import "./dialog.js";
 import "./menu.js";
 import "./forms.js";
 import "./rows.js";
+import "./selection.js";
+import "./tree.js";
 import "./copy.js";
 import "./drawer.js";
 import "./job.js";

@@ -1,18 +1,19 @@
 // The one dialog: links with data-dialog open in it. Without script they are pages.
-import { load } from "./htmx.js";
+import { load, loadByPost } from "./htmx.js";
 
 const dialog = () => document.getElementById("dialog");
 let opener = null;
 let touched = false;
 
-export async function openDialog(url, from) {
+// With ``values`` the page is asked for by POST, because what it is about is too long for an address.
+export async function openDialog(url, from, values = null) {
   const box = dialog();
   const content = document.getElementById("dialog-content");
   // A link inside the dialog shows the next step; the focus still goes back to who opened the first.
   if (!box.open) opener = from && document.contains(from) ? from : null;
   touched = false;
   try {
-    await load(url, content);
+    await (values ? loadByPost(url, content, values) : load(url, content));
   } catch {
     // The server can't be reached; the banner says so and the page stays as it is.
     return;

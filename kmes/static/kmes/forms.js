@@ -24,41 +24,6 @@ document.addEventListener("submit", (event) => {
   setTimeout(restore, 15000);
 }, true);
 
-// A box with data-check-all governs the boxes of the same name in its table.
-function countChecked(form) {
-  const boxes = [...form.querySelectorAll("tbody [data-check-row]")];
-  const checked = boxes.filter((box) => box.checked);
-  const all = form.querySelector("[data-check-all]");
-  if (all) {
-    all.checked = boxes.length > 0 && checked.length === boxes.length;
-    all.indeterminate = checked.length > 0 && checked.length < boxes.length;
-  }
-  for (const bar of form.querySelectorAll("[data-checked-bar]")) bar.hidden = checked.length === 0;
-  for (const place of form.querySelectorAll("[data-checked-count]")) place.textContent = String(checked.length);
-  for (const box of boxes) box.closest("tr").setAttribute("aria-selected", String(box.checked));
-}
-
-let lastBox = null;
-document.addEventListener("click", (event) => {
-  const box = event.target.closest("[data-check-row]");
-  if (!box) return;
-  const form = box.closest("form");
-  if (event.shiftKey && lastBox && form.contains(lastBox)) {
-    const boxes = [...form.querySelectorAll("[data-check-row]")];
-    const [from, to] = [boxes.indexOf(lastBox), boxes.indexOf(box)].sort((a, b) => a - b);
-    for (const between of boxes.slice(from, to + 1)) between.checked = box.checked;
-  }
-  lastBox = box;
-  countChecked(form);
-});
-document.addEventListener("change", (event) => {
-  const all = event.target.closest("[data-check-all]");
-  if (!all) return;
-  const form = all.closest("form");
-  for (const box of form.querySelectorAll("[data-check-row]")) box.checked = all.checked;
-  countChecked(form);
-});
-
 // Prefills one field from another while the user has not typed into it: data-follows="#id".
 document.addEventListener("input", (event) => {
   if (event.target.matches("[data-follows]")) event.target.dataset.own = "1";

@@ -44,3 +44,13 @@ document.addEventListener("htmx:afterSettle", () => {
 export function load(url, target) {
   return window.htmx.ajax("GET", url, { target, swap: "innerHTML" });
 }
+
+// The same with what a form holds, for a question that is too long for an address.
+export function loadByPost(url, target, values) {
+  return window.htmx.ajax("POST", url, { target, swap: "innerHTML", values });
+}
+
+// Lets htmx see links that came without it.
+export function enliven(element) {
+  window.htmx.process(element);
+}

@@ -1,6 +1,7 @@
 // Context menus by right-click, Shift+F10 or Menu key, and the ⋮ button (WAI-ARIA menu pattern).
 // The server renders the entries when a menu is first asked for; this file opens, moves and closes.
 import { openDialog } from "./dialog.js";
+import { selectFor, selectionOf } from "./selection.js";
 
 let layer = null;
 let opener = null;
@@ -12,10 +13,14 @@ let early = null;
 let awaited = null;
 let asked = 0;
 let hoverTimer = 0;
+// What the open menu acts on when that is several rows.
+let picked = null;
 const HOVER_MS = 180;
 
-async function fetchMenu(url) {
-  const answer = await fetch(url, { headers: { "HX-Request": "true" }, credentials: "same-origin" });
+// ``values``: what is picked in a table, where the menu is that of several rows.
+async function fetchMenu(url, values) {
+  const ask = { headers: { "HX-Request": "true" }, credentials: "same-origin" };
+  const answer = await fetch(url, values ? { ...ask, method: "POST", body: values } : ask);
   if (!answer.ok) return null;
   const box = document.createElement("div");
   box.innerHTML = await answer.text();
@@ -33,7 +38,7 @@ function itemsOf(menu) {
   return [...menu.querySelectorAll("[role=menuitem]")].filter((item) => item.closest("[role=menu]") === menu);
 }
 
-async function openMenu(url, at, from) {
+async function openMenu(url, at, from, values = null) {
   closeMenus(false);
   const question = ++asked;
   early = [];
@@ -41,7 +46,7 @@ async function openMenu(url, at, from) {
   let menu = null;
   let lost = false;
   try {
-    menu = await fetchMenu(url);
+    menu = await fetchMenu(url, values);
   } catch {
     lost = true;
   }
@@ -52,12 +57,13 @@ async function openMenu(url, at, from) {
   awaited = null;
   if (lost) return;
   if (!menu) {
-    location.href = url;
+    if (!values) location.href = url;
     return;
   }
   opener = from;
   opener?.setAttribute("aria-expanded", "true");
   layer = menu;
+  picked = values;
   // A modal dialog makes the rest of the page inert: a menu asked for inside it belongs inside.
   (from?.closest("dialog") || document.body).append(menu);
   place(menu, at.x, at.y);
@@ -111,6 +117,13 @@ function activate(item, event) {
   if (item.hasAttribute("aria-haspopup")) {
     event.preventDefault();
     openSubmenu(item);
+    return;
+  }
+  if (item.dataset.selectionUrl) {
+    event.preventDefault();
+    const [back, values] = [opener, picked];
+    closeMenus(false);
+    openDialog(item.dataset.selectionUrl, back, values);
     return;
   }
   if (item.matches("a[data-dialog]") && !event.ctrlKey && !event.metaKey) {
@@ -199,9 +212,16 @@ document.addEventListener("contextmenu", (event) => {
   event.preventDefault();
   const byKey = event.button !== 2 || (event.clientX === 0 && event.clientY === 0);
   const focused = document.activeElement === document.body ? owner : document.activeElement;
-  const box = (byKey ? focused : owner).getBoundingClientRect();
+  const shown = byKey ? focused : owner;
+  // A node of the tree holds its branch as well; its own line is what the menu belongs to.
+  const box = (shown.querySelector(":scope > .tree-row") || shown).getBoundingClientRect();
   const at = byKey ? { x: box.left + 16, y: box.bottom } : { x: event.clientX, y: event.clientY };
-  openMenu(owner.dataset.menu, at, byKey ? focused : owner.querySelector("[data-menu-button]") || owner);
+  // Inside a selection the menu acts on all of it; outside, the row is selected first.
+  const selection = selectionOf(owner);
+  if (!selection) selectFor(owner);
+  const from = byKey ? focused : owner.querySelector("[data-menu-button]") || owner;
+  if (selection) openMenu(selection.url, at, from, selection.values);
+  else openMenu(owner.dataset.menu, at, from);
 });
 
 document.addEventListener("click", (event) => {

@@ -13,9 +13,8 @@ document.addEventListener("keydown", (event) => {
   const row = event.target.closest("tr[data-open], tr[data-menu]");
   if (!row || event.target !== row) return;
   if (event.key === "Enter" && row.dataset.open) open(row);
-  else if (event.key === "ArrowDown") row.nextElementSibling?.focus();
-  else if (event.key === "ArrowUp") row.previousElementSibling?.focus();
-  else if (event.key === " " && row.querySelector("[data-check-row]")) row.querySelector("[data-check-row]").click();
+  else if (event.key === "ArrowDown" && !event.shiftKey) row.nextElementSibling?.focus();
+  else if (event.key === "ArrowUp" && !event.shiftKey) row.previousElementSibling?.focus();
   else return;
   event.preventDefault();
 });

@@ -1,0 +1,188 @@
+"""The tree of the Keys view: groups and their keys, in order of groups, vaults or states.
+
+Branches are read when they are opened, a page at a time, so that thousands of groups stay usable.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from django.core.paginator import Page, Paginator
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from keygroups.choices import STATE_COLOURS, GroupCloudState
+from keygroups.filters import KeysFilter, View, read_uuid
+from keygroups.models import Key, KeyGroup
+from keygroups.policy import tier_text
+from keygroups.selectors import count_by_state, list_groups, list_keys, list_places, version_shown
+
+BRANCH_SIZE = 100
+
+
+@dataclass
+class Node:
+    """One line of the tree. ``branch_url`` gives its children; "" for a leaf."""
+
+    id: str
+    label: str
+    url: str
+    icon: str
+    state: str = ""
+    colour: str = "neutral"
+    note: str = ""
+    menu_url: str = ""
+    branch_url: str = ""
+    is_chosen: bool = False
+    # Its link fills the right side instead of leading to another page.
+    fills_pane: bool = False
+    branch: Branch | None = None
+
+
+@dataclass
+class Branch:
+    """Children of a node, or the tree's first level; ``more_url`` gives those that follow."""
+
+    nodes: list[Node] = field(default_factory=list)
+    more_url: str = ""
+    more: int = 0
+
+
+def read_tree(wanted: KeysFilter, groups: Page[KeyGroup], chosen: KeyGroup | None) -> Branch:
+    """Return the first level in the wanted order, with the branch of what is chosen already open."""
+    chosen_id = chosen.pk if chosen else None
+    if wanted.view == View.VAULT:
+        open_vault = wanted.vault or (chosen.vault_id if wanted.group and chosen else None)
+        return Branch([_vault_node(wanted, vault, open_vault, chosen_id) for vault in list_places()])
+    if wanted.view == View.STATE:
+        counts, open_state = count_by_state(), wanted.state or (chosen.cloud_state if wanted.group and chosen else "")
+        return Branch(
+            [_state_node(wanted, state, counts.get(state, 0), open_state, chosen_id) for state in GroupCloudState]
+        )
+    return Branch([_group_node(wanted, group, chosen_id) for group in groups.object_list])
+
+
+def read_branch(wanted: KeysFilter, node: str, page: str) -> Branch | None:
+    """Return a page of a node's children; None when there is no such node."""
+    kind, _colon, name = node.partition(":")
+    if kind == "state" and name in GroupCloudState.values:
+        return _groups_below(wanted, node, page=page, state=name)
+    found = read_uuid(name)
+    if found is None:
+        return None
+    if kind == "vault":
+        return _groups_below(wanted, node, page=page, vault_id=found)
+    return _keys_below(wanted, node, found, page) if kind == "group" else None
+
+
+def _branch_url(wanted: KeysFilter, node: str, page: int = 1) -> str:
+    query = wanted.link(node=node, page=page if page > 1 else "")
+    return reverse("keygroups:branch") + query
+
+
+def _groups_below(
+    wanted: KeysFilter,
+    node: str,
+    *,
+    page: str = "1",
+    vault_id: UUID | None = None,
+    state: str = "",
+    chosen: UUID | None = None,
+) -> Branch:
+    groups = list_groups(search=wanted.q, show=wanted.show, vault_id=vault_id, state=state)
+    shown = Paginator(groups, BRANCH_SIZE).get_page(page)
+    return _branch(wanted, node, shown, [_group_node(wanted, group, chosen) for group in shown.object_list])
+
+
+def _keys_below(wanted: KeysFilter, node: str, group_id: UUID, page: str) -> Branch:
+    shown = Paginator(list_keys(group_id=group_id), BRANCH_SIZE).get_page(page)
+    return _branch(wanted, node, shown, [_key_node(key) for key in shown.object_list])
+
+
+def _branch(wanted: KeysFilter, node: str, shown: Page[KeyGroup] | Page[Key], nodes: list[Node]) -> Branch:
+    if not shown.has_next():
+        return Branch(nodes)
+    left = shown.paginator.count - shown.end_index()
+    return Branch(nodes, _branch_url(wanted, node, shown.next_page_number()), left)
+
+
+def _vault_node(wanted: KeysFilter, vault: Any, open_vault: UUID | None, chosen: UUID | None) -> Node:
+    node = f"vault:{vault.pk}"
+    count = vault.group_count
+    is_open = vault.pk == open_vault
+    return Node(
+        id=node,
+        label=tier_text(vault),
+        url=reverse("keygroups:keys") + wanted.link(vault=vault.pk),
+        icon="cloud",
+        note=f"{_groups_text(count)} · {vault.credential.name}",
+        branch_url=_branch_url(wanted, node),
+        is_chosen=is_open and chosen is None,
+        fills_pane=True,
+        branch=_groups_below(wanted, node, vault_id=vault.pk, chosen=chosen) if is_open else None,
+    )
+
+
+def _groups_text(count: int) -> str:
+    return ngettext("%(count)d group", "%(count)d groups", count) % {"count": count}
+
+
+def _state_node(wanted: KeysFilter, state: GroupCloudState, count: int, open_state: str, chosen: UUID | None) -> Node:
+    node, is_open = f"state:{state}", state == open_state
+    return Node(
+        id=node,
+        label=str(state.label),
+        url=reverse("keygroups:keys") + wanted.link(state=state),
+        icon=f"state-{STATE_COLOURS[state]}",
+        note=_groups_text(count),
+        branch_url=_branch_url(wanted, node) if count else "",
+        is_chosen=is_open and chosen is None,
+        fills_pane=True,
+        branch=_groups_below(wanted, node, state=state, chosen=chosen) if is_open else None,
+    )
+
+
+def group_node(wanted: KeysFilter, group: KeyGroup) -> Node:
+    """Return the chosen group's line, to be renewed with the right side. ``group`` comes from ``list_groups``."""
+    return _group_node(wanted, group, group.pk)
+
+
+def _group_node(wanted: KeysFilter, group: KeyGroup, chosen: UUID | None) -> Node:
+    node = f"group:{group.pk}"
+    count = group.key_count  # type: ignore[attr-defined]
+    state, colour = group.get_cloud_state_display(), STATE_COLOURS[group.cloud_state]
+    if group.differences:
+        state, colour = _("Differs from the vault"), "warning"
+    note = ngettext("%(count)d key", "%(count)d keys", count) % {"count": count}
+    if group.rotate and group.next_due_at:
+        note += " · " + _("due %(date)s") % {"date": f"{group.next_due_at:%Y-%m-%d}"}
+    return Node(
+        id=node,
+        label=group.name,
+        url=reverse("keygroups:keys") + wanted.link(group=group.pk),
+        icon="folder",
+        state=state,
+        colour=colour,
+        note=note,
+        menu_url=reverse("keygroups:group_actions", args=[group.pk]),
+        branch_url=_branch_url(wanted, node),
+        is_chosen=group.pk == chosen,
+        fills_pane=True,
+    )
+
+
+def _key_node(key: Key) -> Node:
+    version = version_shown(key)
+    return Node(
+        id=f"key:{key.pk}",
+        label=key.name,
+        url=key.get_absolute_url(),
+        icon="key",
+        state=version.get_state_display() if version else _("Not synchronized"),
+        colour=STATE_COLOURS[version.state] if version else "neutral",
+        note=key.get_state_display() if key.state != "present" else "",
+        menu_url=reverse("keygroups:key_actions", args=[key.pk]),
+    )
