@@ -18,6 +18,7 @@ class JobKind(models.TextChoices):
     CLOUD_PURGE = "cloud_purge", _("Purge HSM Protected key(s)")
     DESTROY = "destroy", _("Destroy HSM Protected key(s)")
     CHECK_DRIFT = "check_drift", _("Check cloud drift")
+    REPAIR = "repair", _("Repair HSM Protected key(s)")
     TEST_CONNECTION = "test_connection", _("Test Connection")
     LIST_VAULTS = "list_vaults", _("List Key Vaults")
     SELF_TEST = "self_test", _("Device self-test")

@@ -111,6 +111,7 @@ _LEFT_BEHIND = {
     JobKind.CREATE: _left_by_create,
     JobKind.DESTROY: _left_by_destroy,
     JobKind.SET_ENABLED: _left_by_one_call,
+    JobKind.REPAIR: _left_by_one_call,
     JobKind.CLOUD_DELETE: _left_by_one_call,
     JobKind.CLOUD_RECOVER: _left_by_one_call,
     JobKind.CLOUD_PURGE: _left_by_one_call,

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from cloudcreds.models import CloudCredential, KeyVault
 from jobs.services import MAX_KEY_NAME
-from keygroups.models import CloudVersion, Key, KeyGroup
+from keygroups.models import CloudVersion, Key, KeyGroup, Observation
 from kmes.core.ids import new_uuid
 
 
@@ -30,12 +30,18 @@ def _versions() -> QuerySet[CloudVersion]:
     return related.defer("key__wrapped_private", "key__public_spki", "group__credential__sealed_secret")
 
 
+def _observations() -> QuerySet[Observation]:
+    related = Observation.objects.select_related("group__vault", "group__credential", "version__key")
+    return related.defer("version__key__wrapped_private", "group__credential__sealed_secret")
+
+
 class AskedForm(forms.Form):
     """Reads what a job is about from the address: ``group``, ``key`` (repeated), ``version``, and so on."""
 
     group = forms.ModelChoiceField(KeyGroup.objects.none(), required=False)
     key = forms.ModelMultipleChoiceField(Key.objects.none(), required=False)
     version = forms.ModelChoiceField(CloudVersion.objects.none(), required=False)
+    observation = forms.ModelMultipleChoiceField(Observation.objects.none(), required=False)
     credential = forms.ModelChoiceField(CloudCredential.objects.none(), required=False)
     vault = forms.ModelChoiceField(KeyVault.objects.none(), required=False)
     enabled = forms.TypedChoiceField(
@@ -48,6 +54,7 @@ class AskedForm(forms.Form):
             ("group", _groups()),
             ("key", _keys()),
             ("version", _versions()),
+            ("observation", _observations()),
             ("credential", CloudCredential.objects.defer("sealed_secret")),
             ("vault", KeyVault.objects.all()),
         ):

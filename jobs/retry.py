@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from cloudcreds.models import KeyVault
@@ -70,6 +71,14 @@ def _set_enabled(job: Job, actor: Actor, key: str) -> Job:
     )
 
 
+def _repair(job: Job, actor: Actor, key: str) -> Job:
+    rows = _group(job).observations.select_related("group__credential", "group__vault", "version__key")
+    undone = Q(version__key__in=[key.pk for key in _undone(job)]) | Q(azure_version__in=job.params["strangers"])
+    return services.request_repair(
+        observations=list(rows.filter(undone)), actor=actor, idempotency_key=key, retry_of=job
+    )
+
+
 def _connection(job: Job, actor: Actor, key: str) -> Job:
     if job.credential is None:
         raise ConflictError(_("The cloud credential no longer exists."))
@@ -110,6 +119,7 @@ _RETRIES: dict[JobKind, Callable[[Job, Actor, str], Job]] = {
     JobKind.CLOUD_PURGE: _on_group(services.request_cloud_purge),
     JobKind.DESTROY: _destroy,
     JobKind.CHECK_DRIFT: _on_group(services.request_check_drift),
+    JobKind.REPAIR: _repair,
     JobKind.TEST_CONNECTION: _connection,
     JobKind.LIST_VAULTS: _connection,
     JobKind.SELF_TEST: _self_test,

@@ -20,7 +20,8 @@ from jobs.models import Job
 from jobs.opening import Request, open_job, send_hint, subject_of
 from keygroups import lifecycle as key_lifecycle
 from keygroups.choices import GroupCloudState, KeyState
-from keygroups.models import CloudVersion, Key, KeyGroup
+from keygroups.drift import is_repairable
+from keygroups.models import CloudVersion, Key, KeyGroup, Observation
 from keygroups.rotation import rotated_key_name
 from kmes.accounts.rights import Right, check
 from kmes.core.actor import Actor
@@ -285,6 +286,34 @@ def request_check_drift(
     """Ask for what the vault holds to be compared with what is known here."""
     check(actor, Right.KEY_PUSH)
     request = Request(JobKind.CHECK_DRIFT, group.name, group=group, azure_lock=group.azure_lock, retry_of=retry_of)
+    return open_job(request, actor=actor, idempotency_key=idempotency_key)
+
+
+def request_repair(
+    *, observations: Sequence[Observation], actor: Actor, idempotency_key: str = "", retry_of: Job | None = None
+) -> Job:
+    """Ask for versions in the vault to be set back to what is known here; those others made are disabled.
+
+    Raises:
+        ConflictError: nothing differs that can be set back.
+
+    """
+    check(actor, Right.KEY_DISABLE)
+    wanted = [row for row in observations if is_repairable(row)]
+    if not wanted:
+        raise ConflictError(_("Nothing differs that can be set back."), _("Run Cloud > Check Drift and look again."))
+    group = wanted[0].group
+    keys = [row.version.key for row in wanted if row.version is not None]
+    strangers = [row.azure_version for row in wanted if row.version is None]
+    request = Request(
+        JobKind.REPAIR,
+        keys[0].name if len(keys) == 1 and not strangers else group.name,
+        group=group,
+        keys=keys,
+        params={"strangers": strangers},
+        azure_lock=group.azure_lock,
+        retry_of=retry_of,
+    )
     return open_job(request, actor=actor, idempotency_key=idempotency_key)
 
 

@@ -21,7 +21,8 @@ from jobs.models import Job
 from jobs.obstacles import sort_to_destroy, sort_to_synchronize
 from jobs.plans import Plan
 from jobs.proofs import request_proof
-from keygroups.models import CloudVersion, Key, KeyGroup
+from keygroups.drift import is_repairable
+from keygroups.models import CloudVersion, Key, KeyGroup, Observation
 from keygroups.selection import KeySelection, digest_of_keys
 from kmes.accounts.rights import Right
 from kmes.core.actor import Actor
@@ -38,6 +39,7 @@ class Asked:
     enabled: bool | None = None
     credential: CloudCredential | None = None
     vault: KeyVault | None = None
+    observations: tuple[Observation, ...] = ()
     # How the keys were named where several were picked; None: one by one in the address.
     selection: KeySelection | None = None
 
@@ -75,7 +77,15 @@ def read_asked(kind: JobKind, data: QueryDict) -> Asked | None:
         return None
     found = form.cleaned_data
     keys = tuple(sorted(found["key"], key=lambda key: (key.created_at, key.name)))
-    asked = Asked(found["group"], keys, found["version"], found["enabled"], found["credential"], found["vault"])
+    asked = Asked(
+        group=found["group"],
+        keys=keys,
+        version=found["version"],
+        enabled=found["enabled"],
+        credential=found["credential"],
+        vault=found["vault"],
+        observations=tuple(found["observation"]),
+    )
     needs = STARTERS[kind].needs
     if needs and not any(getattr(asked, need) for need in needs):
         return None
@@ -161,6 +171,19 @@ def _plan_synchronize(asked: Asked) -> Plan:
     return plans.plan_synchronize(group, keys, whole_group=not asked.keys)
 
 
+def _plan_repair(asked: Asked) -> Plan:
+    rows = _to_repair(asked)
+    return plans.plan_repair(rows[0].group if rows else _group(asked), rows)
+
+
+def _to_repair(asked: Asked) -> list[Observation]:
+    """Return the differences named one by one, else all of the group's that can be set back."""
+    if asked.observations:
+        return list(asked.observations)
+    rows = _group(asked).observations.select_related("group__credential", "group__vault", "version__key")
+    return [row for row in rows if is_repairable(row) and row.version_id]
+
+
 def _keys_to_destroy(asked: Asked) -> list[Key]:
     return list(asked.keys) if asked.selection is None else sort_to_destroy(asked.keys).ready
 
@@ -233,6 +256,12 @@ STARTERS: dict[JobKind, Starter] = {
         ("group",),
         lambda asked: plans.plan_drift(_group(asked)),
         _on_group(services.request_check_drift),
+    ),
+    JobKind.REPAIR: Starter(
+        Right.KEY_DISABLE,
+        ("observations", "group"),
+        _plan_repair,
+        lambda asked, _form, given: services.request_repair(observations=_to_repair(asked), **given),
     ),
     JobKind.TEST_CONNECTION: Starter(
         Right.CREDENTIAL_MANAGE,

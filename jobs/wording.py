@@ -42,6 +42,7 @@ WORDING: dict[str, Wording] = {
     JobKind.CLOUD_PURGE: Wording("Purging", "Purged", "purge"),
     JobKind.DESTROY: Wording("Destroying", "Destroyed", "destroy"),
     JobKind.CHECK_DRIFT: Wording("Checking", "Checked", "check"),
+    JobKind.REPAIR: Wording("Repairing", "Repaired", "repair"),
     JobKind.TEST_CONNECTION: Wording("Testing", "Tested", "test"),
     JobKind.LIST_VAULTS: Wording("Listing", "Listed", "list"),
     JobKind.SELF_TEST: Wording("Testing", "Tested", "test"),

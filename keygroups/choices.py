@@ -69,6 +69,22 @@ class VersionState(models.TextChoices):
     FAILED = "failed", _("Failed")
 
 
+class Drift(models.TextChoices):
+    """In what the vault differs from what is known here of a version."""
+
+    MISSING = "missing", _("Missing in the vault")
+    UNKNOWN = "unknown", _("Not made here")
+    MATERIAL = "material", _("Other key material")
+    ENABLED = "enabled", _("Enabled")
+    EXPIRY = "expiry", _("Expiry")
+    OPERATIONS = "operations", _("Permitted operations")
+    TAGS = "tags", _("Tags")
+
+
+# What a repair can set back; other differences need a person's decision.
+REPAIRABLE = frozenset({Drift.ENABLED, Drift.EXPIRY, Drift.OPERATIONS, Drift.TAGS})
+
+
 # Badge colours by meaning: good, info, warning, bad, neutral.
 STATE_COLOURS: dict[str, str] = {
     "present": "good",

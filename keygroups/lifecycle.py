@@ -122,6 +122,8 @@ def begin_push(*, key: Key) -> CloudVersion:
                 azure_name=group.azure_name,
                 state=VersionState.PUSHING,
                 enabled=group.enabled_on_push,
+                operations=group.azure_operations,
+                tags=group.tags,
             )
     except IntegrityError:
         living = key.cloud_versions.exclude(
@@ -227,6 +229,17 @@ def record_enabled(*, version: CloudVersion, enabled: bool) -> None:
     )
     target = VersionState.ACTIVE if newest is None or newest.pk == version.pk else VersionState.SUPERSEDED
     _move(version, target, enabled=True)
+
+
+def record_accepted(
+    *, version: CloudVersion, enabled: bool, expires_at: datetime | None, operations: list[str], tags: dict[str, str]
+) -> None:
+    """Record as known what the vault shows of a version, after somebody decided that it may stay so."""
+    if version.enabled != enabled:
+        record_enabled(version=version, enabled=enabled)
+    CloudVersion.objects.filter(pk=version.pk).update(
+        expires_at=expires_at, operations=operations, tags=tags, updated_at=now()
+    )
 
 
 def record_deleted(*, group: KeyGroup, deleted_at: datetime, scheduled_purge_at: datetime | None) -> None:

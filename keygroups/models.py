@@ -151,6 +151,9 @@ class CloudVersion(models.Model):
     kid = models.CharField(max_length=512, blank=True)
     state = models.CharField(max_length=16, choices=VersionState, default=VersionState.PUSHING)
     enabled = models.BooleanField(default=True)
+    # What it was pushed with; empty and NULL where it was pushed before this was kept.
+    operations = models.JSONField(default=list)
+    tags = models.JSONField(null=True)
     pushed_at = models.DateTimeField(null=True)
     expires_at = models.DateTimeField(null=True)
     updated_at = models.DateTimeField(auto_now=True)
@@ -172,3 +175,36 @@ class CloudVersion(models.Model):
 
     def __str__(self) -> str:
         return f"{self.azure_name}/{self.azure_version or '-'}"
+
+
+class Observation(models.Model):
+    """A version as the vault showed it at the last look, and in what that differs from what is known.
+
+    ``version`` is empty where somebody else made it. ``flags`` are values of ``Drift``.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_uuid, editable=False)
+    group = models.ForeignKey(KeyGroup, on_delete=models.CASCADE, related_name="observations")
+    version = models.ForeignKey(CloudVersion, null=True, on_delete=models.CASCADE, related_name="observations")
+    azure_version = models.CharField(max_length=64)
+    kid = models.CharField(max_length=512, blank=True)
+    seen_at = models.DateTimeField()
+    is_present = models.BooleanField(default=True)
+    enabled = models.BooleanField(null=True)
+    created_on = models.DateTimeField(null=True)
+    updated_on = models.DateTimeField(null=True)
+    expires_on = models.DateTimeField(null=True)
+    operations = models.JSONField(default=list)
+    tags = models.JSONField(default=dict)
+    flags = models.JSONField(default=list)
+    # Somebody looked at a version that was not made here and decided to leave it.
+    is_accepted = models.BooleanField(default=False)
+
+    class Meta:
+        ordering = ["-created_on", "azure_version"]
+        constraints = [
+            models.UniqueConstraint(fields=["group", "azure_version"], name="one_observation_per_azure_version")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.group} {self.azure_version}"

@@ -41,6 +41,15 @@ def to_jwk(spki: bytes, *, thumbprint: str) -> dict[str, str]:
     raise TypeError(type(key).__name__)
 
 
+def check_value(thumbprint: str) -> str:
+    """Return the key check value people compare by eye: the thumbprint's first three bytes.
+
+    The thumbprint is the SHA-256 of the DER SubjectPublicKeyInfo, so anyone with the public half can
+    tell it: ``openssl pkey -pubin -outform DER | sha256sum``.
+    """
+    return thumbprint[:6].upper()
+
+
 def _number(value: int, size: int = 0) -> str:
     """Return a number big-endian in base64url without padding."""
     data = value.to_bytes(size or (value.bit_length() + 7) // 8, "big")

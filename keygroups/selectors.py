@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from cloudcreds.models import KeyVault
 from keygroups.choices import KeyState, VersionState
-from keygroups.models import CloudVersion, Key, KeyGroup
+from keygroups.models import CloudVersion, Key, KeyGroup, Observation
 from kmes.core.clock import now
 
 DUE_DAYS = 7
@@ -178,6 +178,17 @@ def list_versions(group: KeyGroup) -> list[CloudVersion]:
     return list(versions.order_by(order, "-updated_at")[:VERSIONS_SHOWN])
 
 
+def list_observations(group: KeyGroup) -> list[Observation]:
+    """Return what the vault showed of the group's versions, newest first, with versions and keys."""
+    rows = group.observations.select_related("version__key")
+    return list(rows.defer("version__key__wrapped_private", "version__key__public_spki"))
+
+
+def find_observation(version: CloudVersion) -> Observation | None:
+    """Return what the vault showed of a version at the last look."""
+    return Observation.objects.filter(version=version).first()
+
+
 def list_vaults() -> QuerySet[KeyVault]:
     """Return all known vaults by credential and name."""
     return KeyVault.objects.select_related("credential").order_by("credential__name", "name")
@@ -192,5 +203,10 @@ def digest_of(group: KeyGroup | None, keys: QuerySet[Key]) -> str:
         moved=Max("cloud_versions__updated_at"),
         versions=Count("cloud_versions", distinct=True),
     )
-    seen = repr((sorted(counted.items(), key=str), group and (group.pk, group.lock_version, group.updated_at)))
+    seen = repr(
+        (
+            sorted(counted.items(), key=str),
+            group and (group.pk, group.lock_version, group.updated_at, group.compared_at),
+        )
+    )
     return hashlib.sha256(seen.encode()).hexdigest()[:16]

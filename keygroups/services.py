@@ -14,10 +14,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from cloudcreds.models import KeyVault
-from keygroups import lifecycle
-from keygroups.choices import VersionState
+from keygroups import drift, lifecycle
+from keygroups.choices import Drift, VersionState
 from keygroups.fields import type_of
-from keygroups.models import Key, KeyGroup
+from keygroups.models import Key, KeyGroup, Observation
 from keygroups.values import GroupChangedError, GroupValues, differences, readable
 from keygroups.vaults import find_or_create_vault
 from kmes.accounts.rights import Right, check
@@ -123,6 +123,53 @@ def delete_group(*, group: KeyGroup, actor: Actor) -> None:
             _("“%(name)s” just got its first key and can't be deleted any more.") % {"name": group.name},
             _("Reload the page."),
         ) from error
+
+
+def accept_drift(*, observation: Observation, actor: Actor) -> None:
+    """Take what the vault shows of a version as what is known; a version of others is left and not reported again.
+
+    Raises:
+        PermissionRefused: the actor may not decide about versions.
+        ConflictError: there is no difference, or none that can be accepted.
+
+    """
+    check(actor, Right.KEY_DISABLE)
+    with transaction.atomic():
+        row = Observation.objects.select_related("group__credential", "group__vault", "version__key").get(
+            pk=observation.pk
+        )
+        if reason := refusal_to_accept(row):
+            raise ConflictError(reason, _("Reload the page and look at the difference."))
+        if row.version is None:
+            Observation.objects.filter(pk=row.pk).update(is_accepted=True)
+        else:
+            lifecycle.record_accepted(
+                version=row.version,
+                enabled=bool(row.enabled),
+                expires_at=row.expires_on,
+                operations=row.operations,
+                tags=drift.own_tags(row.tags),
+            )
+            Observation.objects.filter(pk=row.pk).update(flags=[])
+        drift.recount(row.group)
+        record(
+            "key.drift_accepted",
+            actor=actor,
+            message=_("Version %(version)s is taken as the vault shows it") % {"version": row.azure_version},
+            subject=subject_of(row.group, row.version.key if row.version else None),
+            data={"version": row.azure_version, "differences": row.flags},
+        )
+
+
+def refusal_to_accept(row: Observation) -> str:
+    """Return why a difference can't be accepted; "" when it can."""
+    if not row.flags or row.is_accepted:
+        return _("Nothing differs here any more.")
+    if Drift.MATERIAL in row.flags:
+        return _("The vault holds other key material under this version; that can't be taken as known.")
+    if Drift.MISSING in row.flags:
+        return _("The version is missing in the vault and recorded so.")
+    return ""
 
 
 def refusal_to_delete(group: KeyGroup) -> str:

@@ -41,7 +41,7 @@ class KeyTable(ConsoleTable):
     group = tables.Column(verbose_name=_("Key group"), linkify=True, order_by="group__name")
     key_spec = tables.Column(verbose_name=_("Type"), attrs=_ONE_LINE)
     state = StateColumn(verbose_name=_("Here"), colours=STATE_COLOURS)
-    cloud_state = tables.Column(verbose_name=_("In Azure"), empty_values=(), orderable=False)
+    cloud_state = tables.Column(verbose_name=_("In Azure"), empty_values=(), orderable=False, attrs=_ONE_LINE)
     azure_version = tables.Column(verbose_name=_("Azure version"), empty_values=(), orderable=False, attrs=_ONE_LINE)
     created_at = tables.Column(verbose_name=_("Created"), attrs=_ONE_LINE)
     pushed = tables.Column(verbose_name=_("Pushed"), empty_values=(), attrs=_ONE_LINE)

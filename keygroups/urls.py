@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from keygroups import change_views, views
+from keygroups import change_views, drift_views, views
 
 app_name = "keygroups"
 urlpatterns = [
@@ -18,6 +18,8 @@ urlpatterns = [
     path("groups/<uuid:group_id>/edit/", change_views.edit_group, name="group_edit"),
     path("groups/<uuid:group_id>/delete/", change_views.delete_group, name="group_delete"),
     path("groups/<uuid:group_id>/actions/", views.show_group_actions, name="group_actions"),
+    path("groups/<uuid:group_id>/drift/", drift_views.show_drift, name="drift"),
+    path("groups/<uuid:group_id>/drift/<uuid:observation_id>/accept/", drift_views.accept, name="drift_accept"),
     path("<uuid:key_id>/", views.show_key, name="key_detail"),
     path("<uuid:key_id>/actions/", views.show_key_actions, name="key_actions"),
     path("<uuid:key_id>/public/", views.download_public, name="key_public"),

@@ -17,24 +17,27 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 from django_tables2 import RequestConfig
 
-from keygroups.choices import STATE_COLOURS
+from keygroups.choices import STATE_COLOURS, Drift
+from keygroups.comparison import compare_in_columns
+from keygroups.drift import is_repairable
 from keygroups.filters import VIEW_LABELS, KeysFilter, View
 from keygroups.models import Key, KeyGroup
 from keygroups.policy import describe, policy_of
-from keygroups.public_keys import to_jwk, to_pem
+from keygroups.public_keys import check_value, to_jwk, to_pem
 from keygroups.selection import KeySelection
 from keygroups.selectors import (
     ATTENTION_LABELS,
     digest_of,
     find_group,
     find_key,
+    find_observation,
     list_groups,
     list_versions,
     version_shown,
 )
 from keygroups.tables import KeyTable
 from keygroups.tree import group_node, read_branch, read_tree
-from keygroups.work import work_of
+from keygroups.work import KeyWork, work_of
 from kmes.accounts.rights import Right
 from kmes.core.clock import now
 from kmes.core.errors import InputError
@@ -139,17 +142,29 @@ def show_group(_request: HttpRequest, group_id: UUID) -> HttpResponse:
 @require_safe
 @right_required(Right.CONSOLE_READ)
 def show_key(request: HttpRequest, key_id: UUID) -> HttpResponse:
-    """Show a key's properties: here, in Azure as last known, and the versions of its group."""
+    """Show a key's properties: here, last known and live in Azure, and the versions of its group."""
     key = _key_or_404(key_id)
     version = version_shown(key)
+    observation = find_observation(version) if version else None
+    group, versions = key.group, list_versions(key.group)
+    work = work_of({key.pk, *(each.key_id for each in versions)})
     context = {
         "key": key,
-        "group": key.group,
+        "group": group,
         "version": version,
-        "versionless": f"{key.group.vault.url.rstrip('/')}/keys/{key.group.azure_name}",
-        "versions": [(each, STATE_COLOURS[each.state], each.key_id == key.pk) for each in list_versions(key.group)],
+        "observation": observation,
+        "flags": [Drift(flag).label for flag in observation.flags] if observation else [],
+        "can_repair": observation is not None and is_repairable(observation) and _may(request, Right.KEY_DISABLE),
+        "columns": compare_in_columns(group, key, version, observation),
+        "versionless": f"{group.vault.url.rstrip('/')}/keys/{group.azure_name}",
+        "versions": [
+            (each, STATE_COLOURS[each.state], each.key_id == key.pk, work.get(each.key_id, KeyWork()).push)
+            for each in versions
+        ],
+        "last_job": work.get(key.pk, KeyWork()).last,
         "colour": STATE_COLOURS[key.state],
         "version_colour": STATE_COLOURS[version.state] if version else "neutral",
+        "check_value": check_value(key.thumbprint),
         "pem": to_pem(bytes(key.public_spki)),
         "can_read_log": _may(request, Right.LOG_READ),
     }

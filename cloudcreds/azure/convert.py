@@ -53,6 +53,7 @@ def key(sdk: KeyVaultKey) -> VaultKey:
         recoverable_days=properties.recoverable_days,
         key_ops=tuple(_text(operation) for operation in sdk.key_operations or ()),
         tags=dict(properties.tags or {}),
+        updated_on=properties.updated_on,
     )
 
 
@@ -80,6 +81,7 @@ def version(properties: KeyProperties) -> VersionInfo:
         created_on=properties.created_on,
         expires_on=properties.expires_on,
         tags=dict(properties.tags or {}),
+        updated_on=properties.updated_on,
     )
 
 

@@ -58,7 +58,16 @@ class KeyVaultGateway(Protocol):
     ) -> VaultKey: ...
     def get_key(self, name: str, version: str = "") -> VaultKey | None: ...  # noqa: D102
     def list_versions(self, name: str) -> list[VersionInfo]: ...  # noqa: D102
-    def update_version(self, name: str, version: str, *, enabled: bool) -> VaultKey: ...  # noqa: D102
+    def update_version(  # noqa: D102
+        self,
+        name: str,
+        version: str,
+        *,
+        enabled: bool | None = None,
+        expires_on: datetime | None = None,
+        operations: list[str] | None = None,
+        tags: dict[str, str] | None = None,
+    ) -> VaultKey: ...
     def delete_key(self, name: str) -> DeletedKey: ...  # noqa: D102
     def get_deleted(self, name: str) -> DeletedKey | None: ...  # noqa: D102
     def recover_key(self, name: str) -> None: ...  # noqa: D102
@@ -288,16 +297,31 @@ class AzureGateway:
         )
         return sorted(found or [], key=lambda row: row.created_on.timestamp() if row.created_on else 0.0)
 
-    def update_version(self, name: str, version: str, *, enabled: bool) -> VaultKey:
-        """Enable or disable a version. Doing so twice changes nothing, so it is safe to repeat."""
+    def update_version(
+        self,
+        name: str,
+        version: str,
+        *,
+        enabled: bool | None = None,
+        expires_on: datetime | None = None,
+        operations: list[str] | None = None,
+        tags: dict[str, str] | None = None,
+    ) -> VaultKey:
+        """Set what is said about a version; None leaves a value. Doing so twice changes nothing, so it is safe."""
+        given = {"enabled": enabled, "expires_on": expires_on, "key_operations": operations, "tags": tags}
+        changes: dict[str, Any] = {option: value for option, value in given.items() if value is not None}
+        if set(changes) == {"enabled"}:
+            done = "enabled" if enabled else "disabled"
+        else:
+            done = f"updated: {', '.join(sorted(changes))}"
         return self.call(
             "azure.version_updated",
             lambda hook: convert.key(
-                self._clients.read.update_key_properties(name, version, enabled=enabled, raw_response_hook=hook)
+                self._clients.read.update_key_properties(name, version, raw_response_hook=hook, **changes)
             ),
             permission="update",
             key=name,
-            message=lambda made: f"Version {made.version} of {name} {'enabled' if enabled else 'disabled'}",
+            message=lambda made: f"Version {made.version} of {name} {done}",
         )
 
     def delete_key(self, name: str) -> DeletedKey:

@@ -104,6 +104,7 @@ class VaultKey:
     recoverable_days: int | None
     key_ops: tuple[str, ...] = ()
     tags: dict[str, str] = field(default_factory=dict)
+    updated_on: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,7 @@ class VersionInfo:
     created_on: datetime | None
     expires_on: datetime | None
     tags: dict[str, str] = field(default_factory=dict)
+    updated_on: datetime | None = None
 
 
 @dataclass(frozen=True)

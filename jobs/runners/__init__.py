@@ -12,6 +12,7 @@ from jobs.runners.deletion import run_delete, run_purge, run_recover
 from jobs.runners.destroy import run_destroy
 from jobs.runners.drift import run_check_drift
 from jobs.runners.proof import run_prove
+from jobs.runners.repair import run_repair
 from jobs.runners.report import run_sign_report
 from jobs.runners.rotate import run_rotate
 from jobs.runners.self_test import run_self_test
@@ -28,6 +29,7 @@ RUNNERS: dict[str, Callable[[JobRun], None]] = {
     JobKind.CLOUD_PURGE: run_purge,
     JobKind.DESTROY: run_destroy,
     JobKind.CHECK_DRIFT: run_check_drift,
+    JobKind.REPAIR: run_repair,
     JobKind.TEST_CONNECTION: run_test_connection,
     JobKind.LIST_VAULTS: run_list_vaults,
     JobKind.SELF_TEST: run_self_test,

@@ -100,7 +100,7 @@ def open_group(page: Page, group: str) -> None:
 def synchronize(page: Page, group: str, key: str, state: str = "Succeeded") -> str:
     """Right-click the key > Cloud > Synchronize; returns the job's number."""
     open_group(page, group)
-    menu(page, key_row(page, key).get_by_role("link", name=key), "Cloud", "Synchronize")
+    menu(page, key_row(page, key).get_by_role("link", name=key, exact=True), "Cloud", "Synchronize")
     code = start(page)
     await_job(page, state)
     return code

@@ -1,0 +1,112 @@
+"""A version in three columns: here, last known, live. Pure: works on rows that were read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.utils.translation import gettext as _
+
+from keygroups.choices import Drift
+from keygroups.drift import own_tags
+from keygroups.fields import show_tags
+from keygroups.models import CloudVersion, Key, KeyGroup, Observation
+from keygroups.policy import period_text
+
+UNKNOWN = "–"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One property, as it is meant here, as it was known last, and as the vault showed it."""
+
+    label: str
+    here: str
+    known: str
+    live: str
+    differs: bool = False
+
+
+def compare_in_columns(
+    group: KeyGroup, key: Key | None, version: CloudVersion | None, observation: Observation | None
+) -> list[Row]:
+    """Return the rows of the table; what nobody asked the vault yet shows as a dash."""
+    flags = set(observation.flags) if observation else set()
+    seen = observation if observation is not None and observation.is_present else None
+    return [
+        Row(
+            _("State"),
+            key.get_state_display() if key else _("Not made here"),
+            version.get_state_display() if version else UNKNOWN,
+            _in_vault(observation),
+            bool(flags & {Drift.MISSING, Drift.UNKNOWN}),
+        ),
+        Row(
+            _("Enabled"),
+            _("as decided per version")
+            if version and version.enabled != group.enabled_on_push
+            else _yes(group.enabled_on_push),
+            _yes(version.enabled) if version else UNKNOWN,
+            _yes(seen.enabled) if seen else UNKNOWN,
+            Drift.ENABLED in flags,
+        ),
+        Row(
+            _("Expires"),
+            _("%(period)s after the push") % {"period": period_text(group.valid_for, group.valid_unit)}
+            if group.valid_for
+            else _("never"),
+            _moment(version.expires_at, pushed=version.pushed_at is not None) if version else UNKNOWN,
+            _moment(seen.expires_on) if seen else UNKNOWN,
+            Drift.EXPIRY in flags,
+        ),
+        Row(
+            _("Permitted operations"),
+            ", ".join(group.azure_operations),
+            (", ".join(version.operations) or _("not recorded")) if version else UNKNOWN,
+            ", ".join(seen.operations) if seen else UNKNOWN,
+            Drift.OPERATIONS in flags,
+        ),
+        Row(
+            _("Tags"),
+            show_tags(group.tags) or UNKNOWN,
+            (show_tags(version.tags) if version.tags is not None else _("not recorded")) or UNKNOWN
+            if version
+            else UNKNOWN,
+            _tags(seen, flags),
+            Drift.TAGS in flags,
+        ),
+        Row(_("Public key"), key.thumbprint[:16] + "…" if key else UNKNOWN, *_material(version, seen, flags)),
+    ]
+
+
+def _in_vault(observation: Observation | None) -> str:
+    if observation is None:
+        return _("not compared yet")
+    return _("in the vault") if observation.is_present else _("missing")
+
+
+def _yes(value: bool | None) -> str:  # noqa: FBT001 - a cell's value
+    return _("yes") if value else _("no")
+
+
+def _moment(moment: datetime | None, *, pushed: bool = True) -> str:
+    if moment is None:
+        return _("never") if pushed else UNKNOWN
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _tags(seen: Observation | None, flags: set[str]) -> str:
+    if seen is None:
+        return UNKNOWN
+    text = show_tags(own_tags(seen.tags)) or UNKNOWN
+    if Drift.TAGS in flags and "kmes-key" not in seen.tags:
+        text += "\n" + _("the console's own tags were taken away")
+    return text
+
+
+def _material(version: CloudVersion | None, seen: Observation | None, flags: set[str]) -> tuple[str, str, bool]:
+    differs = Drift.MATERIAL in flags
+    known = _("the same, verified at the push") if version and version.pushed_at else UNKNOWN
+    if seen is None or version is None:
+        return known, UNKNOWN, differs
+    return known, _("another one") if differs else _("the same"), differs
