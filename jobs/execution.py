@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from jobs import lifecycle
 from jobs.choices import JobKind, JobState, TargetState
 from jobs.context import Cancelled, JobRun, WaitUntil
+from jobs.following import open_next
 from jobs.lifecycle import LeaseLost
 from jobs.models import Job
 from jobs.runners import RUNNERS
@@ -112,11 +113,23 @@ def _finish(run: JobRun) -> None:
                 run.say(WORDING[run.job.kind].all_done(_count(run)))
             run.log("job.finished", f"{run.job.title}: {run.job.subject}")
             lifecycle.finish(run.held, JobState.SUCCEEDED)
+            _go_on(run)
         return
     state = JobState.FAILED if failed == len(states) else JobState.PARTLY_FAILED
     detail = run.job.targets.filter(state=TargetState.FAILED).values_list("detail", flat=True).first() or ""
     what = _("%(failed)d of %(total)d keys failed.") % {"failed": failed, "total": len(states)}
     _end(run, state, KmesError(what, detail, code="targets_failed"))
+
+
+def _go_on(run: JobRun) -> None:
+    """Open the job that was to follow this one. Called in the transaction that finishes it."""
+    try:
+        following = open_next(run.job, actor=run.actor)
+    except KmesError as error:
+        run.say(_("What was to follow can't be started: %(error)s") % {"error": error}, Severity.ERROR)
+        return
+    if following is not None:
+        run.say(_("Going on with %(job)s: %(title)s") % {"job": following, "title": following.title})
 
 
 def _release(run: JobRun, wait: WaitUntil) -> None:

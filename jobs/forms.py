@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
 from cloudcreds.models import CloudCredential, KeyVault
+from jobs.removal import Choice, needs_typing
 from jobs.services import MAX_KEY_NAME
 from keygroups.models import CloudVersion, Key, KeyGroup, Observation
 from kmes.core.ids import new_uuid
@@ -138,3 +139,48 @@ class TypedNameForm(StartForm):
         if self.cleaned_data["typed"] != self.expected.strip():
             raise forms.ValidationError(self._refusal(), code="differs")
         return self.cleaned_data["typed"]
+
+
+class RemovalForm(StartForm):
+    """Asks where a group's keys are removed and how; the name is typed before what can't be undone."""
+
+    scope = forms.ChoiceField(error_messages={"required": _("Choose where to delete: local, cloud or both.")})
+    way = forms.ChoiceField(required=False)
+    stop_rotation = forms.BooleanField(
+        label=_("Switch Rotate Key off"),
+        required=False,
+        initial=True,
+        help_text=_("Else the next rotation makes a new key and pushes it."),
+    )
+    typed = forms.CharField(
+        required=False,
+        widget=forms.TextInput(
+            attrs={"autocomplete": "off", "spellcheck": "false", "autocapitalize": "off", "required": False}
+        ),
+    )
+
+    def __init__(
+        self, data: QueryDict | None, *, group: KeyGroup, scopes: list[Choice], ways: list[Choice], wanted: str
+    ) -> None:
+        super().__init__(data)
+        self.expected = group.name
+        for name, choices in (("scope", scopes), ("way", ways)):
+            field: Any = self.fields[name]
+            field.choices = [(each.value, each.label) for each in choices if not each.reason]
+            open_values = [value for value, _label in field.choices]
+            self.initial[name] = wanted if wanted in open_values else next(iter(open_values), "")
+        self.fields["typed"].label = _now("Type “%(name)s” to confirm") % {"name": group.name}
+        self.fields["typed"].help_text = _now("Asked for wherever something can't be undone.")
+        if not group.rotate:
+            del self.fields["stop_rotation"]
+
+    def clean(self) -> dict[str, Any]:
+        """Ask for the name where the chosen way can't be undone."""
+        chosen: dict[str, Any] = self.cleaned_data
+        chosen.setdefault("stop_rotation", False)
+        chosen["way"] = chosen.get("way") or "soft"
+        way = chosen["way"] if chosen.get("scope") in {"cloud", "both"} else ""
+        if needs_typing(chosen.get("scope", ""), way) and chosen.get("typed") != self.expected.strip():
+            refusal = _now("Type the name exactly as it is shown: %(name)s") % {"name": self.expected}
+            self.add_error("typed", forms.ValidationError(refusal, code="differs"))
+        return chosen

@@ -36,6 +36,8 @@ class Job(models.Model):
     idempotency_key = models.CharField(max_length=128, null=True, unique=True)  # noqa: DJ001
     device_serial = models.CharField(max_length=64, blank=True)
     retry_of = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="retries")
+    # The job that was asked for together with this one and had to succeed first.
+    follows = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="followers")
     fence = models.PositiveIntegerField(default=0)
     # Tries that ended in a passing failure; claims after a crash or a wait don't count.
     failures = models.PositiveIntegerField(default=0)

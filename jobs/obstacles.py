@@ -80,7 +80,8 @@ def living_version(key: Key) -> CloudVersion | None:
     return key.cloud_versions.filter(state__in=_HELD_STATES).order_by("-pushed_at").first()
 
 
-def _busy(job: Job | None) -> str:
+def busy_text(job: Job | None) -> str:
+    """Name the job in the way; "" for none."""
     return _("Another job is running (%(job)s)") % {"job": job} if job else ""
 
 
@@ -94,14 +95,14 @@ def to_synchronize_all(group: KeyGroup) -> str:
         return _("The group has no key yet")
     if not situation.unpushed_keys:
         return _("All keys are synchronized already")
-    return _busy(situation.open_job)
+    return busy_text(situation.open_job)
 
 
 def to_rotate(group: KeyGroup) -> str:
     """Say why the group can't be rotated."""
     if group.cloud_state == GroupCloudState.SOFT_DELETED:
         return _("Deleted in the vault: recover or purge it first")
-    return _busy(situation_of_group(group).open_job)
+    return busy_text(situation_of_group(group).open_job)
 
 
 def to_delete(group: KeyGroup) -> str:
@@ -110,14 +111,14 @@ def to_delete(group: KeyGroup) -> str:
         return _("Deleted in the vault already")
     if group.cloud_state != GroupCloudState.LIVE:
         return _("The vault holds no key of this group")
-    return _busy(situation_of_group(group).open_job)
+    return busy_text(situation_of_group(group).open_job)
 
 
 def to_recover(group: KeyGroup) -> str:
     """Say why the Azure key can't be recovered."""
     if group.cloud_state != GroupCloudState.SOFT_DELETED:
         return _("Not deleted in the vault")
-    return _busy(situation_of_group(group).open_job)
+    return busy_text(situation_of_group(group).open_job)
 
 
 def to_purge(group: KeyGroup) -> str:
@@ -126,12 +127,12 @@ def to_purge(group: KeyGroup) -> str:
         return _("Not deleted in the vault")
     if group.vault.is_purge_protected:
         return _("The vault has purge protection")
-    return _busy(situation_of_group(group).open_job)
+    return busy_text(situation_of_group(group).open_job)
 
 
 def to_check_drift(group: KeyGroup) -> str:
     """Say why the vault can't be compared now."""
-    return _busy(situation_of_group(group).open_job)
+    return busy_text(situation_of_group(group).open_job)
 
 
 # --- Several keys ----------------------------------------------------------------------------
@@ -164,7 +165,9 @@ def sort_to_destroy(keys: Sequence[Key]) -> Sorted:
     busy, found = _open_jobs(keys), Sorted([], [])
     for key in keys:
         is_gone = key.state == KeyState.DESTROYED
-        reason = _("The key was destroyed already") if is_gone else _busy(busy.get(key.pk) or busy.get(key.group_id))
+        reason = (
+            _("The key was destroyed already") if is_gone else busy_text(busy.get(key.pk) or busy.get(key.group_id))
+        )
         _sort(found, key, reason)
     return found
 
@@ -197,7 +200,7 @@ def _to_push(key: Key, situation: KeySituation) -> str:
     if key.state == KeyState.DESTROYED:
         return _("The key was destroyed here")
     if situation.open_job is not None:
-        return _busy(situation.open_job)
+        return busy_text(situation.open_job)
     if situation.version is None:
         return ""
     if situation.version.state == VersionState.SOFT_DELETED:
@@ -223,21 +226,21 @@ def to_switch_version(version: CloudVersion, *, wanted: bool) -> str:
 def _to_switch(situation: KeySituation, *, wanted: bool) -> str:
     version = situation.version
     if version is None or version.state == VersionState.PUSHING:
-        return _busy(situation.open_job) or _("Nothing was synchronized yet")
+        return busy_text(situation.open_job) or _("Nothing was synchronized yet")
     if version.state == VersionState.SOFT_DELETED:
         return _("Deleted in the vault: recover it first")
     if version.state not in LIVE_STATES:
         return _("The vault holds no live version of this key")
     if version.enabled == wanted:
         return _("Enabled already") if wanted else _("Disabled already")
-    return _busy(situation.open_job)
+    return busy_text(situation.open_job)
 
 
 def to_destroy(key: Key) -> str:
     """Say why the key material here can't be destroyed."""
     if key.state == KeyState.DESTROYED:
         return _("The key was destroyed already")
-    return _busy(situation_of_key(key).open_job)
+    return busy_text(situation_of_key(key).open_job)
 
 
 # --- Jobs ------------------------------------------------------------------------------------

@@ -36,6 +36,7 @@ class Request:
     # Jobs that change an Azure key hold it while they run; others hold nothing.
     azure_lock: str = ""
     retry_of: Job | None = None
+    follows: Job | None = None
 
 
 def send_hint(job_id: UUID) -> None:
@@ -68,6 +69,7 @@ def open_job(request: Request, *, actor: Actor, idempotency_key: str, before: Ca
                 azure_lock=request.azure_lock,
                 idempotency_key=idempotency_key or None,
                 retry_of=request.retry_of,
+                follows=request.follows,
                 run_after=now(),
             )
             if before is not None:

@@ -109,14 +109,21 @@ def _on_group(request: Callable[..., Job]) -> Callable[[Job, Actor, str], Job]:
     return lambda job, actor, key: request(group=_group(job), actor=actor, idempotency_key=key, retry_of=job)
 
 
+def _on_whole_key(request: Callable[..., Job]) -> Callable[[Job, Actor, str], Job]:
+    """The same, with what was to follow the job."""
+    return lambda job, actor, key: request(
+        group=_group(job), actor=actor, idempotency_key=key, retry_of=job, then=job.params.get("then", ())
+    )
+
+
 _RETRIES: dict[JobKind, Callable[[Job, Actor, str], Job]] = {
     JobKind.CREATE: _create,
     JobKind.SYNCHRONIZE: _synchronize,
     JobKind.ROTATE: _on_group(services.request_rotation),
     JobKind.SET_ENABLED: _set_enabled,
-    JobKind.CLOUD_DELETE: _on_group(services.request_cloud_delete),
+    JobKind.CLOUD_DELETE: _on_whole_key(services.request_cloud_delete),
     JobKind.CLOUD_RECOVER: _on_group(services.request_cloud_recover),
-    JobKind.CLOUD_PURGE: _on_group(services.request_cloud_purge),
+    JobKind.CLOUD_PURGE: _on_whole_key(services.request_cloud_purge),
     JobKind.DESTROY: _destroy,
     JobKind.CHECK_DRIFT: _on_group(services.request_check_drift),
     JobKind.REPAIR: _repair,

@@ -58,6 +58,7 @@ class JobView:
     steps: list[JobStep]
     targets: list[Any]
     retries: list[Job]
+    followers: list[Job]
     line_count: int
     why: LogEntry | None
     digest: str
@@ -165,7 +166,7 @@ def _short(text: str) -> str:
 
 def find_job(code: str) -> Job | None:
     """Return the job of this code (``7F3KQ2`` or ``job-7F3KQ2``, in any case), with what its page names."""
-    related = ("group__vault", "group__credential", "credential", "retry_of", "requested_by")
+    related = ("group__vault", "group__credential", "credential", "retry_of", "follows", "requested_by")
     found = Job.objects.select_related(*related).filter(code=code.upper().removeprefix("JOB-"))
     return found.defer("credential__sealed_secret", "group__credential__sealed_secret").first()
 
@@ -176,13 +177,15 @@ def view_job(job: Job) -> JobView:
     targets = list(
         job.targets.select_related("key").defer("key__wrapped_private", "key__public_spki").order_by("ordinal")
     )
-    retries = list(job.retries.order_by("created_at"))
+    linked = list(Job.objects.filter(Q(retry_of=job) | Q(follows=job)).order_by("created_at"))
+    retries = [other for other in linked if other.retry_of_id == job.pk]
+    followers = [other for other in linked if other.follows_id == job.pk]
     line_count = job.messages.count()
-    parts = [job.state, job.waiting_for, str(job.cancel_requested_at), str(line_count), str(len(retries))]
+    parts = [job.state, job.waiting_for, str(job.cancel_requested_at), str(line_count), str(len(linked))]
     parts += [f"{step.pk}{step.state}{step.detail}{step.finished_at}" for step in steps]
     parts += [f"{target.pk}{target.state}{target.detail}" for target in targets]
     why = find_reason(job) if job.state in FAILED_STATES else None
-    return JobView(job, steps, targets, retries, line_count, why, _short("|".join(parts)))
+    return JobView(job, steps, targets, retries, followers, line_count, why, _short("|".join(parts)))
 
 
 def log_lines(job: Job, *, after: int, limit: int | None = None) -> list[LogLine]:

@@ -194,6 +194,8 @@ def _request_on_azure_key(
     actor: Actor,
     idempotency_key: str,
     retry_of: Job | None,
+    follows: Job | None = None,
+    then: Sequence[dict[str, Any]] = (),
 ) -> Job:
     """Ask for a job on the whole Azure key, with what is known of it now as frozen precondition."""
     check(actor, right)
@@ -208,17 +210,23 @@ def _request_on_azure_key(
         kind,
         group.azure_name,
         group=group,
-        params={"versions": _known_versions(group)},
+        params={"versions": _known_versions(group), **({"then": list(then)} if then else {})},
         azure_lock=group.azure_lock,
         retry_of=retry_of,
+        follows=follows,
     )
     return open_job(request, actor=actor, idempotency_key=idempotency_key)
 
 
 def request_cloud_delete(
-    *, group: KeyGroup, actor: Actor, idempotency_key: str = "", retry_of: Job | None = None
+    *,
+    group: KeyGroup,
+    actor: Actor,
+    idempotency_key: str = "",
+    retry_of: Job | None = None,
+    then: Sequence[dict[str, Any]] = (),
 ) -> Job:
-    """Ask for the whole Azure key to be deleted; keys here stay."""
+    """Ask for the whole Azure key to be deleted; keys here stay, unless ``then`` says what follows (``following``)."""
     return _request_on_azure_key(
         JobKind.CLOUD_DELETE,
         group,
@@ -227,6 +235,7 @@ def request_cloud_delete(
         actor=actor,
         idempotency_key=idempotency_key,
         retry_of=retry_of,
+        then=then,
     )
 
 
@@ -246,7 +255,13 @@ def request_cloud_recover(
 
 
 def request_cloud_purge(
-    *, group: KeyGroup, actor: Actor, idempotency_key: str = "", retry_of: Job | None = None
+    *,
+    group: KeyGroup,
+    actor: Actor,
+    idempotency_key: str = "",
+    retry_of: Job | None = None,
+    follows: Job | None = None,
+    then: Sequence[dict[str, Any]] = (),
 ) -> Job:
     """Ask for a deleted Azure key to be purged; that can't be undone."""
     if group.vault.is_purge_protected:
@@ -262,11 +277,18 @@ def request_cloud_purge(
         actor=actor,
         idempotency_key=idempotency_key,
         retry_of=retry_of,
+        follows=follows,
+        then=then,
     )
 
 
 def request_destroy(
-    *, keys: Sequence[Key], actor: Actor, idempotency_key: str = "", retry_of: Job | None = None
+    *,
+    keys: Sequence[Key],
+    actor: Actor,
+    idempotency_key: str = "",
+    retry_of: Job | None = None,
+    follows: Job | None = None,
 ) -> Job:
     """Ask for key material here to be destroyed; what stands in the vault stays."""
     check(actor, Right.KEY_DESTROY)
@@ -276,7 +298,7 @@ def request_destroy(
     if not keys:
         raise ConflictError(_("There is no key to destroy."))
     only = keys[0].group if len({key.group_id for key in keys}) == 1 else None
-    request = Request(JobKind.DESTROY, _name_keys(keys), group=only, keys=keys, retry_of=retry_of)
+    request = Request(JobKind.DESTROY, _name_keys(keys), group=only, keys=keys, retry_of=retry_of, follows=follows)
     return open_job(request, actor=actor, idempotency_key=idempotency_key)
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from django.urls import path
 
-from jobs import change_views, views
+from jobs import change_views, removal_views, views
 
 app_name = "jobs"
 urlpatterns = [
     path("", views.show_jobs, name="list"),
     path("drawer/", views.show_drawer, name="drawer"),
+    path("remove/", removal_views.remove, name="remove"),
     path("start/<slug:kind>/", change_views.start_job, name="start"),
     path("<slug:code>/", views.show_job, name="detail"),
     path("<slug:code>/live/", views.show_live, name="live"),

@@ -16,6 +16,7 @@ from jobs import selectors
 from jobs.choices import FINAL_STATES, STATE_COLOURS
 from jobs.ending import explain_failure
 from jobs.filters import JobFilterForm
+from jobs.following import describe_next
 from jobs.models import Job
 from jobs.progress import describe_duration, describe_progress, label_of, label_of_step
 from jobs.selectors import LOG_TAIL, LOG_UPDATE, JobView
@@ -138,6 +139,7 @@ def _job_context(request: HttpRequest, view: JobView, *, shown: int) -> dict[str
         "items": [(submenu, item) for submenu, item in items if item.name != "open"],
         "state_colour": STATE_COLOURS.get(job.state, "neutral"),
         "failure": explain_failure(view),
+        "to_follow": describe_next(job),
         "steps": [(step, label_of(step), STATE_COLOURS.get(step.state, "neutral")) for step in view.steps],
         "targets": [(target, STATE_COLOURS.get(target.state, "neutral")) for target in view.targets],
         "progress": describe_progress(job, begun=len(view.steps), done=view.steps_done),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from keygroups.choices import KeyState
 from keygroups.models import Key, KeyGroup
 from keygroups.selectors import version_shown
 from keygroups.services import refusal_to_delete
@@ -27,8 +30,25 @@ def _edit_url(group: KeyGroup) -> str:
     return reverse("keygroups:group_edit", args=[group.pk])
 
 
+def _states_of_keys(group: KeyGroup) -> set[str]:
+    """Return the states the group's keys are in; asked once per object."""
+    known = group.__dict__.get("_states_of_keys")
+    if not isinstance(known, set):
+        known = set(group.keys.order_by().values_list("state", flat=True).distinct())
+        group.__dict__["_states_of_keys"] = known
+    return known
+
+
 def _delete_url(group: KeyGroup) -> str:
+    """Lead to the group's own page, or where its keys' material is destroyed by a job."""
+    if _states_of_keys(group):
+        return f"{reverse('jobs:remove')}?{urlencode({'group': group.pk, 'scope': 'local'})}"
     return reverse("keygroups:group_delete", args=[group.pk])
+
+
+def _reason_against_delete(group: KeyGroup) -> str:
+    states = _states_of_keys(group)
+    return refusal_to_delete(group) if states and KeyState.PRESENT not in states else ""
 
 
 def register_all() -> None:
@@ -61,7 +81,7 @@ def register_all() -> None:
             right=Right.GROUP_MANAGE,
             method="dialog",
             danger=True,
-            disabled_reason=refusal_to_delete,
+            disabled_reason=_reason_against_delete,
             order=90,
         ),
         MenuAction(

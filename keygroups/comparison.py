@@ -8,8 +8,7 @@ from datetime import datetime
 from django.utils.translation import gettext as _
 
 from keygroups.choices import Drift
-from keygroups.drift import own_tags
-from keygroups.fields import show_tags
+from keygroups.fields import own_tags, show_tags
 from keygroups.models import CloudVersion, Key, KeyGroup, Observation
 from keygroups.policy import period_text
 

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from keygroups import lifecycle
 from keygroups.choices import REPAIRABLE, Drift
-from keygroups.fields import RESERVED_TAG_PREFIX
+from keygroups.fields import own_tags
 from keygroups.models import CloudVersion, KeyGroup, Observation
 from kmes.core.clock import now
 
@@ -30,11 +30,6 @@ class Seen:
     operations: list[str] = field(default_factory=list)
     tags: dict[str, str] = field(default_factory=dict)
     public_spki: bytes | None = None
-
-
-def own_tags(tags: dict[str, str]) -> dict[str, str]:
-    """Return the tags people set, without the console's own."""
-    return {name: value for name, value in tags.items() if not name.lower().startswith(RESERVED_TAG_PREFIX)}
 
 
 def console_tags(version: CloudVersion) -> dict[str, str]:

@@ -227,6 +227,11 @@ def show_tags(tags: Mapping[str, str]) -> str:
     return "\n".join(f"{name}={value}" for name, value in tags.items())
 
 
+def own_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """Return the tags people set, without the console's own."""
+    return {name: value for name, value in tags.items() if not name.lower().startswith(RESERVED_TAG_PREFIX)}
+
+
 def clean_tags(tags: Mapping[str, str]) -> dict[str, str]:
     """Return tags that fit on a pushed version beside the console's own.
 

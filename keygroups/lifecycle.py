@@ -122,8 +122,6 @@ def begin_push(*, key: Key) -> CloudVersion:
                 azure_name=group.azure_name,
                 state=VersionState.PUSHING,
                 enabled=group.enabled_on_push,
-                operations=group.azure_operations,
-                tags=group.tags,
             )
     except IntegrityError:
         living = key.cloud_versions.exclude(
@@ -156,6 +154,8 @@ class Pushed:
     pushed_at: datetime
     enabled: bool
     expires_at: datetime | None = None
+    operations: Sequence[str] = ()
+    tags: dict[str, str] | None = None
 
 
 def record_pushed(pushed: Sequence[Pushed]) -> None:
@@ -203,9 +203,9 @@ def _move_pushed(pushed: Sequence[Pushed], target: VersionState) -> None:
         version = each.version
         version.state, version.azure_version, version.kid = target, each.azure_version, each.kid
         version.pushed_at, version.enabled, version.expires_at = each.pushed_at, each.enabled, each.expires_at
-    CloudVersion.objects.bulk_update(
-        [each.version for each in pushed], ["azure_version", "kid", "pushed_at", "enabled", "expires_at"]
-    )
+        version.operations, version.tags = list(each.operations), each.tags
+    written = ["azure_version", "kid", "pushed_at", "enabled", "expires_at", "operations", "tags"]
+    CloudVersion.objects.bulk_update([each.version for each in pushed], written)
 
 
 def fail_push(*, key: Key) -> None:

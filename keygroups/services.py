@@ -16,8 +16,9 @@ from django.utils.translation import ngettext
 from cloudcreds.models import KeyVault
 from keygroups import drift, lifecycle
 from keygroups.choices import Drift, VersionState
-from keygroups.fields import type_of
+from keygroups.fields import own_tags, type_of
 from keygroups.models import Key, KeyGroup, Observation
+from keygroups.policy import period_text
 from keygroups.values import GroupChangedError, GroupValues, differences, readable
 from keygroups.vaults import find_or_create_vault
 from kmes.accounts.rights import Right, check
@@ -95,6 +96,31 @@ def update_group(*, group: KeyGroup, values: GroupValues, lock_version: int, act
         raise _taken_at_the_same_moment(values, error, except_for=group) from error
 
 
+def stop_rotation(*, group: KeyGroup, actor: Actor) -> None:
+    """Switch Rotate Key off, so that nothing is made or pushed any more unless somebody asks.
+
+    Raises:
+        PermissionRefused: the actor may not manage groups.
+
+    """
+    check(actor, Right.GROUP_MANAGE)
+    with transaction.atomic():
+        if not KeyGroup.objects.filter(pk=group.pk, rotate=True).update(
+            rotate=False, updated_at=now(), lock_version=F("lock_version") + 1
+        ):
+            return
+        stopped = KeyGroup.objects.select_related("credential", "vault").get(pk=group.pk)
+        lifecycle.schedule_rotation(group=stopped, anchor_at=now())
+        before = period_text(stopped.rotate_every, stopped.rotate_unit)
+        record(
+            "group.updated",
+            actor=actor,
+            message=_("Key group %(name)s updated") % {"name": stopped.name},
+            subject=subject_of(stopped),
+            data={"changed": {"rotation": [before, readable(stopped)["rotation"]]}},
+        )
+
+
 def delete_group(*, group: KeyGroup, actor: Actor) -> None:
     """Delete a group that never had keys. Nothing in Azure is touched.
 
@@ -148,7 +174,7 @@ def accept_drift(*, observation: Observation, actor: Actor) -> None:
                 enabled=bool(row.enabled),
                 expires_at=row.expires_on,
                 operations=row.operations,
-                tags=drift.own_tags(row.tags),
+                tags=own_tags(row.tags),
             )
             Observation.objects.filter(pk=row.pk).update(flags=[])
         drift.recount(row.group)

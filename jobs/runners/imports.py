@@ -22,6 +22,7 @@ from jobs.runners.batches import WINDOW, Progress
 from jobs.wording import WORDING
 from keygroups import lifecycle as key_lifecycle
 from keygroups.choices import VersionState
+from keygroups.fields import own_tags
 from keygroups.models import CloudVersion, Key, KeyGroup
 from keygroups.rotation import expiry
 from kmes.core.clock import now
@@ -154,7 +155,16 @@ def record_versions(run: JobRun, found: Sequence[tuple[Key, VaultKey]]) -> None:
             versions[key.pk] = key_lifecycle.begin_push(key=key)
     key_lifecycle.record_pushed(
         [
-            key_lifecycle.Pushed(versions[key.pk], bundle.version, bundle.kid, now(), bundle.enabled, bundle.expires_on)
+            key_lifecycle.Pushed(
+                versions[key.pk],
+                bundle.version,
+                bundle.kid,
+                now(),
+                bundle.enabled,
+                bundle.expires_on,
+                bundle.key_ops,
+                own_tags(bundle.tags),
+            )
             for key, bundle in found
         ]
     )

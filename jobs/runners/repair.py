@@ -20,6 +20,7 @@ from jobs.runners.drift import seen_of
 from jobs.wording import WORDING
 from keygroups import drift
 from keygroups import lifecycle as key_lifecycle
+from keygroups.fields import own_tags
 from keygroups.models import CloudVersion, KeyGroup
 from kmes.core.errors import ConflictError, KmesError
 from logging_reports.choices import Severity
@@ -85,7 +86,7 @@ def _set_back(gateway: KeyVaultGateway, group: KeyGroup, version: CloudVersion |
         )
     current = gateway.get_key(group.azure_name, version.azure_version)
     live = current.tags if current else {}
-    own = version.tags if version.tags is not None else drift.own_tags(live)
+    own = version.tags if version.tags is not None else own_tags(live)
     job = {"kmes-job": live["kmes-job"]} if "kmes-job" in live else {}
     return gateway.update_version(
         group.azure_name,

@@ -132,7 +132,7 @@ def test_material_of_several_groups_is_destroyed_by_one_job_after_typing_how_man
     assert pages.post(DESTROY, {**sent, "typed": "4 keys"}).status_code == 422
     assert pages.post(DESTROY, {**sent, "typed": "5 keys"}).status_code == 302
     job = Job.objects.get()
-    assert (job.group, job.subject, job.targets.count()) == (None, "5 keys", 5)
+    assert (job.group, job.subject, job.targets.count()) == (None, "5 keys in 2 key groups", 5)
 
 
 def test_in_one_group_the_groups_name_is_typed(pages, keys, group):

@@ -75,6 +75,7 @@ def addresses(group, key, version):
         "cloud_purge": on_group,
         "destroy": f"key={key.pk}",
         "check_drift": on_group,
+        "repair": on_group,
         "test_connection": f"credential={group.credential_id}&vault={group.vault_id}",
         "list_vaults": f"credential={group.credential_id}",
         "self_test": "",

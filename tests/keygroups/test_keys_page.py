@@ -203,10 +203,14 @@ def test_the_menu_is_a_fragment_for_script_and_a_page_without(pages, group) -> N
     assert version.kid in text_of(pages.get(url))
 
 
-def test_a_group_with_keys_shows_why_it_can_not_be_deleted(pages, group) -> None:
-    make_key(group)
-    page = text_of(pages.get(reverse("keygroups:group_actions", args=[group.pk])))
-    assert "Delete (local): “payments” has 1 key" in page
+def test_a_group_with_keys_leads_to_the_removal_of_its_material_and_without_any_left_says_why_not(pages, group) -> None:
+    from keygroups import lifecycle
+
+    key = make_key(group)
+    actions = reverse("keygroups:group_actions", args=[group.pk])
+    assert f'href="{reverse("jobs:remove")}?group={group.pk}&amp;scope=local"' in text_of(pages.get(actions))
+    lifecycle.destroy_key(key=key)
+    assert "Delete (local): “payments” has 1 key" in text_of(pages.get(actions))
 
 
 def test_a_key_shows_both_sides_identifiers_and_where_to_read_on(pages, group) -> None:

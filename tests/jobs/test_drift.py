@@ -1,0 +1,202 @@
+"""Check Drift keeps what the vault shows beside what is known; repairs set it back, acceptance takes it over."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+pytestmark = pytest.mark.django_db(transaction=True)
+LATER = datetime(2031, 5, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def version(group, admin):
+    """The only version in the vault, with a tag of people's."""
+    from jobs import services
+    from keygroups.models import KeyGroup
+    from tests.jobs.builders import make_keys, work
+
+    KeyGroup.objects.filter(pk=group.pk).update(tags={"owner": "treasury"})
+    (key,) = make_keys(group, "one", actor=admin)
+    job = work(services.request_synchronize(keys=[key], actor=admin))
+    assert job.state == "succeeded", job.error_what
+    return key.cloud_versions.get()
+
+
+@pytest.fixture
+def check(group, admin):
+    """Compare with the vault, as Check Drift does."""
+    from jobs import services
+    from keygroups.models import KeyGroup
+    from tests.jobs.builders import work
+
+    def compare():
+        job = work(services.request_check_drift(group=group, actor=admin))
+        assert (job.state, job.error_what) == ("succeeded", "")
+        return job, KeyGroup.objects.get(pk=group.pk)
+
+    return compare
+
+
+@pytest.fixture
+def repair(group, admin):
+    """Set back all that differs."""
+    from jobs import services
+    from tests.jobs.builders import work
+
+    def run():
+        rows = list(group.observations.select_related("group__credential", "group__vault", "version__key"))
+        return work(services.request_repair(observations=rows, actor=admin))
+
+    return run
+
+
+def change(vault, version, **changes):
+    """What somebody else does to a version, in the portal say."""
+    vault.client.update_key_properties("payments", version.azure_version, **changes)
+
+
+def flags_of(group):
+    return {row.azure_version: sorted(row.flags) for row in group.observations.all()}
+
+
+def test_what_was_just_pushed_does_not_differ(version, group, check):
+    _job, compared = check()
+    assert flags_of(group) == {version.azure_version: []}
+    assert (compared.differences, compared.compared_at is not None) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "flag"),
+    [
+        ({"enabled": False}, "enabled"),
+        ({"expires_on": LATER}, "expiry"),
+        ({"key_operations": ["verify"]}, "operations"),
+        ({"tags": {"owner": "somebody"}}, "tags"),
+    ],
+)
+def test_each_attribute_is_compared_and_nothing_known_is_overwritten(version, group, check, vault, changes, flag):
+    from tests.jobs.builders import messages
+
+    change(vault, version, **changes)
+    job, compared = check()
+    assert flags_of(group) == {version.azure_version: [flag]}
+    assert compared.differences == 1
+    assert any(version.azure_version in text for text in messages(job))
+    before = (version.state, version.enabled, version.expires_at, version.operations)
+    version.refresh_from_db()
+    assert (version.state, version.enabled, version.expires_at, version.operations) == before
+
+
+def test_a_repair_sets_all_back_and_leaves_no_difference(version, group, check, repair, vault):
+    from keygroups.models import KeyGroup
+    from tests.jobs.builders import messages
+
+    change(vault, version, enabled=False, key_operations=["verify"], tags={})
+    check()
+    job = repair()
+    assert (job.state, job.error_what) == ("succeeded", "")
+    assert messages(job) == [
+        "Repairing 1 HSM protected key(s)...",
+        "Repaired HSM protected key one",
+        "Successfully repaired 1 HSM protected key(s)",
+    ]
+    live = vault.client.get_key("payments", version.azure_version)
+    assert live.properties.enabled is True
+    assert sorted(str(operation) for operation in live.key_operations) == ["sign", "verify"]
+    assert live.properties.tags["owner"] == "treasury"
+    assert live.properties.tags["kmes-key"] == str(version.key_id)
+    assert KeyGroup.objects.get(pk=group.pk).differences == 0
+    check()
+    assert flags_of(group) == {version.azure_version: []}
+
+
+def test_an_accepted_difference_becomes_what_is_known(version, group, check, admin, vault):
+    from keygroups.models import KeyGroup
+    from keygroups.services import accept_drift
+    from logging_reports.models import LogEntry
+
+    change(vault, version, enabled=False, expires_on=LATER, key_operations=["verify"])
+    check()
+    accept_drift(observation=group.observations.get(), actor=admin)
+    version.refresh_from_db()
+    assert (version.state, version.enabled, version.expires_at) == ("disabled", False, LATER)
+    assert version.operations == ["verify"]
+    assert KeyGroup.objects.get(pk=group.pk).differences == 0
+    assert LogEntry.objects.filter(event="key.drift_accepted").count() == 1
+    _job, compared = check()
+    assert compared.differences == 0
+
+
+def test_a_version_of_somebody_else_can_be_left_or_disabled(version, group, check, repair, admin, vault):
+    from keygroups.services import accept_drift
+
+    stranger = vault.client.create_ec_key("payments").properties.version
+    check()
+    assert flags_of(group) == {version.azure_version: [], stranger: ["unknown"]}
+    job = repair()
+    assert job.state == "succeeded"
+    assert vault.client.get_key("payments", stranger).properties.enabled is False
+    assert vault.client.get_key("payments", version.azure_version).properties.enabled is True
+    accept_drift(observation=group.observations.get(azure_version=stranger), actor=admin)
+    _job, compared = check()
+    assert compared.differences == 0
+
+
+def test_a_missing_version_is_recorded_and_can_be_pushed_again(version, group, check, admin, vault):
+    from jobs import services
+    from keygroups.models import CloudVersion, KeyGroup
+    from tests.jobs.builders import work
+
+    CloudVersion.objects.filter(pk=version.pk).update(azure_version="f" * 32)
+    _job, compared = check()
+    assert compared.differences == 2
+    assert flags_of(group)["f" * 32] == ["missing"]
+    version.refresh_from_db()
+    assert version.state == "missing"
+    key = type(version.key).objects.select_related("group__vault", "group__credential").get(pk=version.key_id)
+    job = work(services.request_synchronize(keys=[key], actor=admin))
+    assert job.state == "succeeded", job.error_what
+    check()
+    assert "missing" not in str(flags_of(group))
+    assert KeyGroup.objects.get(pk=group.pk).cloud_state == "live"
+
+
+def test_unchanged_versions_are_not_read_one_by_one_again(version, group, check, azure_stand_in):
+    from datetime import timedelta
+
+    from keygroups.models import Observation
+    from kmes.core.clock import now
+
+    check()
+    # The second in which it was pushed is over.
+    Observation.objects.filter(group=group).update(seen_at=now() + timedelta(seconds=10))
+    asked = len(azure_stand_in.control("GET", "/_emulator/requests"))
+    check()
+    paths = [each["path"] for each in azure_stand_in.control("GET", "/_emulator/requests")[asked:]]
+    assert any(path.endswith("/versions") for path in paths)
+    assert not any(version.azure_version in path for path in paths)
+
+
+def test_a_key_recovered_outside_the_console_is_known_as_live_again(version, group, check, admin, vault):
+    from jobs import services
+    from keygroups.models import KeyGroup
+    from tests.jobs.builders import work
+
+    work(services.request_cloud_delete(group=KeyGroup.objects.get(pk=group.pk), actor=admin))
+    vault.client.begin_recover_deleted_key("payments").wait()
+    _job, compared = check()
+    assert (compared.cloud_state, compared.differences) == ("live", 0)
+    version.refresh_from_db()
+    assert version.state == "active"
+
+
+def test_a_repair_asked_for_twice_is_refused_when_nothing_differs_any_more(version, group, check, repair, vault):
+    from kmes.core.errors import ConflictError
+
+    change(vault, version, enabled=False)
+    check()
+    repair()
+    with pytest.raises(ConflictError, match="Nothing differs"):
+        repair()
