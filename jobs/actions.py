@@ -15,7 +15,7 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from jobs import obstacles
-from jobs.choices import JobKind
+from jobs.choices import JobKind, JobState
 from jobs.models import Job
 from jobs.starting import STARTERS
 from keygroups.models import CloudVersion, Key
@@ -212,6 +212,11 @@ def _of_versions() -> list[MenuAction]:
     ]
 
 
+def _retry_label(job: Job) -> str:
+    """Say that only what failed is done again, where other keys went well."""
+    return gettext("Retry failed only") if job.state == JobState.PARTLY_FAILED else gettext("Retry")
+
+
 def _retries() -> list[MenuAction]:
     """Return one Retry per right: a retry needs the right of what it does again."""
 
@@ -220,7 +225,7 @@ def _retries() -> list[MenuAction]:
         return MenuAction(
             name=f"retry-{right}",
             target="job",
-            label=_("Retry"),
+            label=_retry_label,
             url=lambda job: reverse("jobs:retry", args=[job.code]),
             right=right,
             method="dialog",

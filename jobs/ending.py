@@ -42,6 +42,8 @@ class Failure:
     help_label: str = ""
     help_url: str = ""
     request_id: str = ""
+    # All of it as plain text, to be sent to whoever helps.
+    details: str = ""
 
 
 def explain_failure(view: JobView) -> Failure | None:
@@ -60,7 +62,22 @@ def explain_failure(view: JobView) -> Failure | None:
         why.append(_("Kind of error: %(code)s.") % {"code": job.error_code})
     label, url = _find_help(job, status)
     request_id = view.why.azure_request_id if view.why else ""
-    return Failure(job.error_what, why, job.error_remedy, label, url, request_id)
+    details = _details(job, why, request_id)
+    return Failure(job.error_what, why, job.error_remedy, label, url, request_id, details)
+
+
+def _details(job: Job, why: list[str], request_id: str) -> str:
+    lines = [
+        f"{job}: {job.title}",
+        _("Subject: %(subject)s") % {"subject": job.subject},
+        _("Requested: %(at)s by %(name)s") % {"at": f"{job.created_at:%Y-%m-%d %H:%M:%S} UTC", "name": job.actor_name},
+        _("What happened: %(what)s") % {"what": job.error_what},
+        *why,
+        _("What to do: %(remedy)s") % {"remedy": job.error_remedy or "–"},
+    ]
+    if request_id:
+        lines.append(_("Azure request id: %(id)s") % {"id": request_id})
+    return "\n".join(lines)
 
 
 def _find_help(job: Job, status: int | None) -> tuple[str, str]:

@@ -24,6 +24,8 @@ from keygroups.models import CloudVersion, Key, KeyGroup, Observation
 from kmes.core.clock import now
 
 NAMES_SHOWN = 10
+# As the connection test names them (KMES.md, "Azure side").
+PUSH_PERMISSIONS = ("Get", "List", "Create", "Import", "Delete", "Purge")
 
 
 @dataclass(frozen=True)
@@ -90,9 +92,29 @@ def _push_facts(group: KeyGroup) -> list[tuple[str, str]]:
     return [
         *_vault_facts(group),
         (_("Key type"), group.key_spec),
-        (_("Ephemeral KEK"), _("RSA %(bits)d, made in the vault for this job") % {"bits": group.spec.kek_bits}),
+        (_("Ephemeral KEK"), _kek_text(group)),
+        (_("Permissions"), _permissions_text(group.credential)),
         (_("Keep key valid for"), valid),
     ]
+
+
+def _kek_text(group: KeyGroup) -> str:
+    return _("kmes-kek-…, named after the job: RSA %(bits)d, may only import, lives two hours at most") % {
+        "bits": group.spec.kek_bits
+    }
+
+
+def _permissions_text(credential: CloudCredential) -> str:
+    """Say which permissions of the push the last connection test found."""
+    results = {row.get("name"): row.get("ok") for row in credential.last_test}
+    found = [name for name in PUSH_PERMISSIONS if results.get(name)]
+    missing = [name for name in PUSH_PERMISSIONS if results.get(name) is False]
+    if credential.last_tested_at is None or not (found or missing):
+        return _("not tested yet (Test Connection on the credential)")
+    text = _("found: %(names)s") % {"names": ", ".join(found) or "–"}
+    if missing:
+        text += "; " + _("missing: %(names)s") % {"names": ", ".join(missing)}
+    return f"{text} ({credential.last_tested_at:%Y-%m-%d})"
 
 
 def push_warnings(group: KeyGroup) -> list[str]:
@@ -104,6 +126,10 @@ def push_warnings(group: KeyGroup) -> list[str]:
         found.append(_("The last connection test of this credential failed: a permission may be missing."))
     if group.spec.is_rsa and group.spec.bits > 3072:
         found.append(_("Azure SQL takes RSA keys of 2048 or 3072 bits only."))
+    if not group.spec.is_rsa:
+        found.append(
+            _("Azure SQL, disk encryption and storage take RSA keys only; this one serves applications of your own.")
+        )
     return found
 
 

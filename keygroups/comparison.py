@@ -31,6 +31,8 @@ def compare_in_columns(
 ) -> list[Row]:
     """Return the rows of the table; what nobody asked the vault yet shows as a dash."""
     flags = set(observation.flags) if observation else set()
+    # What is meant for the group's keys says nothing of a version that others made.
+    meant = key is not None
     seen = observation if observation is not None and observation.is_present else None
     return [
         Row(
@@ -42,32 +44,28 @@ def compare_in_columns(
         ),
         Row(
             _("Enabled"),
-            _("as decided per version")
-            if version and version.enabled != group.enabled_on_push
-            else _yes(group.enabled_on_push),
+            _enabled_here(group, version) if meant else UNKNOWN,
             _yes(version.enabled) if version else UNKNOWN,
             _yes(seen.enabled) if seen else UNKNOWN,
             Drift.ENABLED in flags,
         ),
         Row(
             _("Expires"),
-            _("%(period)s after the push") % {"period": period_text(group.valid_for, group.valid_unit)}
-            if group.valid_for
-            else _("never"),
+            _expiry_here(group) if meant else UNKNOWN,
             _moment(version.expires_at, pushed=version.pushed_at is not None) if version else UNKNOWN,
             _moment(seen.expires_on) if seen else UNKNOWN,
             Drift.EXPIRY in flags,
         ),
         Row(
             _("Permitted operations"),
-            ", ".join(group.azure_operations),
+            ", ".join(group.azure_operations) if meant else UNKNOWN,
             (", ".join(version.operations) or _("not recorded")) if version else UNKNOWN,
             ", ".join(seen.operations) if seen else UNKNOWN,
             Drift.OPERATIONS in flags,
         ),
         Row(
             _("Tags"),
-            show_tags(group.tags) or UNKNOWN,
+            (show_tags(group.tags) if meant else "") or UNKNOWN,
             (show_tags(version.tags) if version.tags is not None else _("not recorded")) or UNKNOWN
             if version
             else UNKNOWN,
@@ -76,6 +74,18 @@ def compare_in_columns(
         ),
         Row(_("Public key"), key.thumbprint[:16] + "…" if key else UNKNOWN, *_material(version, seen, flags)),
     ]
+
+
+def _enabled_here(group: KeyGroup, version: CloudVersion | None) -> str:
+    if version is not None and version.enabled != group.enabled_on_push:
+        return _("as decided per version")
+    return _yes(group.enabled_on_push)
+
+
+def _expiry_here(group: KeyGroup) -> str:
+    if not group.valid_for:
+        return _("never")
+    return _("%(period)s after the push") % {"period": period_text(group.valid_for, group.valid_unit)}
 
 
 def _in_vault(observation: Observation | None) -> str:

@@ -15,6 +15,7 @@ from cloudcreds.azure.gateway import KeyVaultGateway
 from cloudcreds.azure.types import VaultKey, VersionInfo
 from jobs.context import JobRun
 from jobs.reports import UNMANAGED
+from jobs.wording import WORDING
 from keygroups import drift
 from keygroups import lifecycle as key_lifecycle
 from keygroups.choices import Drift, GroupCloudState, VersionState
@@ -33,7 +34,11 @@ def run_check_drift(run: JobRun) -> None:
     if run.job.group_id is None:
         raise ConflictError(_("The key group no longer exists."))
     group = KeyGroup.objects.select_related("vault__credential").get(pk=run.job.group_id)
+    count = group.cloud_versions.filter(state__in=key_lifecycle.LIVE_STATES).count()
     with run.step("compare"):
+        if not run.job.messages.exists():
+            with run.write():
+                run.say(WORDING["check_drift"].start(count))
         gateway = run.gateway(group.vault)
         gateway.get_token()
         live = gateway.list_versions(group.azure_name)
@@ -45,9 +50,10 @@ def run_check_drift(run: JobRun) -> None:
                 _report(run, _("The Azure key was recovered outside this console"))
         seen = _look(run, gateway, group, live)
         found = _compare(run, group, seen)
-        if not found:
-            with run.write():
+        with run.write():
+            if not found:
                 run.say(_("No drift: the vault holds what this console knows of"))
+            run.say(WORDING["check_drift"].all_done(count))
 
 
 def _is_deleted(run: JobRun, gateway: KeyVaultGateway, group: KeyGroup) -> bool:

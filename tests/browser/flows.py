@@ -43,6 +43,7 @@ def add_group(page: Page, name: str, credential: str, vault_url: str, spec: str 
     box.get_by_label("Credential").select_option(label=credential)
     box.get_by_label("Key Type").select_option("RSA" if spec.startswith("RSA") else "ECC")
     box.get_by_label("Key Length").select_option(spec)
+    box.get_by_role("tab", name="Azure Properties").click()
     box.get_by_label("Key Vault name or URL").fill(vault_url)
     box.get_by_role("button", name="Add key group").click()
     page.wait_for_url("**/keys/?group=*")

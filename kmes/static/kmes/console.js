@@ -6,6 +6,7 @@ import "./menu.js";
 import "./forms.js";
 import "./rows.js";
 import "./selection.js";
+import "./tabs.js";
 import "./tree.js";
 import "./copy.js";
 import "./drawer.js";

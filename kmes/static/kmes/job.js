@@ -28,7 +28,7 @@ function findInLog(box, log) {
       line.hidden = wanted !== "" && !line.textContent.toLowerCase().includes(wanted);
       if (!line.hidden) count += 1;
     }
-    if (found) found.textContent = wanted ? `${count}` : "";
+    if (found) found.textContent = wanted ? `${count} ${found.dataset.words}` : "";
   };
   input.addEventListener("input", hideOthers);
   new MutationObserver(() => { if (input.value) hideOthers(); }).observe(log, { childList: true });

@@ -1,0 +1,230 @@
+"""The Keys view by mouse and keyboard: the tree, several keys at once, tabs, conflicts, drift, removal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from tests.browser import flows
+from tests.browser.conftest import Console, sign_in
+from tests.jobs.observer import VaultObserver
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+
+
+@pytest.fixture
+def vault(console: Console) -> VaultObserver:
+    """The Premium vault, asked by the SDK directly."""
+    return VaultObserver(console.stand_in)
+
+
+@pytest.fixture
+def group(admin: Page, console: Console) -> str:
+    """A group with four keys that nobody pushed."""
+    credential, group = flows.fresh("cred"), flows.fresh("tree")
+    flows.add_credential(admin, credential)
+    flows.add_group(admin, group, credential, console.stand_in.vault_url("kv-premium"))
+    create_keys(admin, group, [f"{group}-k{number}" for number in range(1, 5)])
+    return group
+
+
+@pytest.fixture
+def second(chromium: Browser, console: Console) -> Iterator[Page]:
+    """Another administrator in a browser of their own."""
+    context = chromium.new_context(base_url=console.url, locale="en-US")
+    context.set_default_timeout(15_000)
+    page = context.new_page()
+    sign_in(page, "admin2")
+    yield page
+    context.close()
+
+
+def create_keys(page: Page, group: str, names: list[str]) -> None:
+    flows.open_group(page, group)
+    flows.menu(page, flows.group_link(page, group), "Create", "Random")
+    flows.dialog(page).get_by_role("link", name="Create several keys").click()
+    flows.dialog(page).get_by_label("Names").fill("\n".join(names))
+    flows.start(page)
+    flows.await_job(page)
+
+
+def cell(page: Page, key: str) -> Locator:
+    """A place in the key's row that is no link."""
+    return flows.key_row(page, key).get_by_role("cell").nth(2)
+
+
+def selected(page: Page) -> Locator:
+    return page.locator("[data-checked-count]")
+
+
+def test_the_tree_is_walked_by_keyboard(admin: Page, group: str):
+    flows.open_group(admin, group)
+    node = admin.get_by_role("treeitem", name=group).first
+    expect(node).to_have_attribute("aria-selected", "true")
+    node.focus()
+    admin.keyboard.press("ArrowRight")
+    expect(node).to_have_attribute("aria-expanded", "true")
+    expect(node.get_by_role("treeitem")).to_have_count(4)
+    admin.keyboard.press("ArrowRight")
+    expect(admin.get_by_role("treeitem", name=f"{group}-k4")).to_be_focused()
+    admin.keyboard.type(f"{group}-k2")
+    expect(admin.get_by_role("treeitem", name=f"{group}-k2")).to_be_focused()
+    admin.keyboard.press("Shift+F10")
+    expect(admin.get_by_role("menu", name=f"Actions for {group}-k2")).to_be_visible()
+    admin.keyboard.press("Escape")
+    expect(admin.get_by_role("treeitem", name=f"{group}-k2")).to_be_focused()
+    admin.keyboard.press("ArrowLeft")
+    expect(node).to_be_focused()
+    admin.keyboard.press("ArrowLeft")
+    expect(node).to_have_attribute("aria-expanded", "false")
+    admin.keyboard.press("Home")
+    expect(admin.get_by_role("treeitem").first).to_be_focused()
+    admin.keyboard.press("Enter")
+    expect(admin.get_by_role("treeitem").first).to_have_attribute("aria-selected", "true")
+
+
+def test_an_open_branch_is_open_again_after_the_page_was_left(admin: Page, group: str):
+    flows.open_group(admin, group)
+    admin.get_by_role("treeitem", name=group).first.locator("[data-twist]").first.click()
+    expect(admin.get_by_role("treeitem", name=f"{group}-k1")).to_be_visible()
+    admin.goto("/jobs/")
+    admin.goto("/keys/")
+    expect(admin.get_by_role("treeitem", name=f"{group}-k1")).to_be_visible()
+
+
+def test_back_leads_to_the_group_before(admin: Page, group: str, console: Console):
+    other = flows.fresh("other")
+    credential = flows.fresh("cred")
+    flows.add_credential(admin, credential)
+    flows.add_group(admin, other, credential, console.stand_in.vault_url("kv-premium"))
+    flows.open_group(admin, group)
+    expect(admin.get_by_role("heading", name=group)).to_be_visible()
+    flows.group_link(admin, other).click()
+    expect(admin.get_by_role("heading", name=other)).to_be_visible()
+    expect(admin).to_have_title(f"{other} · Keys · KMES console")
+    admin.go_back()
+    expect(admin.get_by_role("heading", name=group)).to_be_visible()
+
+
+def test_keys_are_selected_as_in_desktop_lists(admin: Page, group: str):
+    flows.open_group(admin, group)
+    cell(admin, f"{group}-k4").click()
+    expect(selected(admin)).to_have_text("1")
+    cell(admin, f"{group}-k2").click(modifiers=["Shift"])
+    expect(selected(admin)).to_have_text("3")
+    cell(admin, f"{group}-k3").click(modifiers=["ControlOrMeta"])
+    expect(selected(admin)).to_have_text("2")
+    # Outside the selection the row is selected first, and the menu is its own.
+    cell(admin, f"{group}-k1").click(button="right")
+    expect(admin.get_by_role("menu", name=f"Actions for {group}-k1")).to_be_visible()
+    expect(selected(admin)).to_have_text("1")
+    admin.keyboard.press("Escape")
+    flows.key_row(admin, f"{group}-k4").focus()
+    admin.keyboard.press("Control+a")
+    expect(selected(admin)).to_have_text("4")
+    # A table that renews itself keeps what is selected.
+    admin.wait_for_timeout(3500)
+    expect(selected(admin)).to_have_text("4")
+
+
+def test_several_keys_are_pushed_by_one_job_from_the_menu(admin: Page, group: str, vault: VaultObserver):
+    flows.open_group(admin, group)
+    cell(admin, f"{group}-k4").click()
+    cell(admin, f"{group}-k2").click(modifiers=["Shift"])
+    flows.menu(admin, cell(admin, f"{group}-k3"), "Cloud", "Synchronize 3 keys")
+    expect(flows.dialog(admin)).to_contain_text("Synchronize 3 keys")
+    flows.start(admin)
+    flows.await_job(admin)
+    expect(admin.locator("#job-log")).to_contain_text("Successfully synchronized 3 HSM protected key(s)")
+    assert len(vault.versions(group)) == 3
+    flows.open_group(admin, group)
+    expect(flows.key_row(admin, f"{group}-k1")).to_contain_text("Not synchronized")
+
+
+def test_the_bar_asks_before_it_deletes_several(admin: Page, group: str):
+    flows.open_group(admin, group)
+    admin.get_by_label("Select all shown").check()
+    admin.get_by_role("button", name="Delete (local)", exact=True).click()
+    box = flows.dialog(admin)
+    expect(box).to_contain_text("Delete 4 keys (local)")
+    box.locator("input[name=typed]").fill(group)
+    flows.start(admin)
+    flows.await_job(admin)
+    expect(admin.locator("#job-log")).to_contain_text("Successfully destroyed 4 HSM protected key(s)")
+
+
+def test_the_tabs_of_the_group_dialog_go_by_keyboard_and_open_at_the_error(admin: Page, group: str):
+    admin.goto("/keys/")
+    admin.get_by_role("link", name="Add › Key Group").first.click()
+    box = flows.dialog(admin)
+    box.get_by_role("button", name="OK").click()
+    first = box.get_by_role("tab", name="Group")
+    expect(first).to_have_attribute("aria-selected", "true")
+    first.focus()
+    admin.keyboard.press("End")
+    expect(box.get_by_role("tab", name="Azure Properties")).to_be_focused()
+    expect(box.get_by_label("Azure key name")).to_be_visible()
+    admin.keyboard.press("ArrowRight")
+    expect(first).to_be_focused()
+    expect(box.get_by_label("Azure key name")).to_be_hidden()
+    box.get_by_label("Name", exact=True).fill("needs a vault")
+    box.get_by_label("Credential").select_option(index=1)
+    box.get_by_role("button", name="Add key group").click()
+    expect(box.get_by_role("tab", name="Azure Properties: 1 fields to correct")).to_have_attribute(
+        "aria-selected", "true"
+    )
+    expect(box.get_by_label("Key Vault", exact=True)).to_be_focused()
+
+
+def test_two_people_edit_one_group_and_the_second_sees_the_difference(admin: Page, second: Page, group: str):
+    for page in (admin, second):
+        flows.open_group(page, group)
+        flows.menu(page, flows.group_link(page, group), "Edit")
+        expect(flows.dialog(page).get_by_label("Rotate Every")).to_have_value("90")
+    flows.dialog(admin).get_by_label("Rotate Every").fill("30")
+    flows.dialog(admin).get_by_role("button", name="Save key group").click()
+    expect(admin.get_by_text(f"Key group {group} saved.")).to_be_visible()
+    box = flows.dialog(second)
+    box.get_by_label("Rotate Every").fill("60")
+    box.get_by_role("button", name="Save key group").click()
+    expect(box).to_contain_text("was changed by somebody else while you were editing it")
+    row = box.get_by_role("row", name="Rotate Key")
+    expect(row).to_contain_text("30 days")
+    expect(row).to_contain_text("60 days")
+    box.get_by_role("button", name="Save key group").click()
+    expect(second.get_by_text(f"Key group {group} saved.")).to_be_visible()
+
+
+def test_a_difference_is_found_and_set_back(admin: Page, group: str, vault: VaultObserver):
+    flows.synchronize(admin, group, f"{group}-k1")
+    (version,) = vault.versions(group)
+    vault.client.update_key_properties(group, version, enabled=False)
+    flows.open_group(admin, group)
+    flows.menu(admin, flows.group_link(admin, group), "Cloud", "Check Drift")
+    flows.start(admin)
+    flows.await_job(admin)
+    admin.get_by_role("link", name="See the differences").click()
+    expect(admin.get_by_role("row", name="Enabled")).to_contain_text("differs")
+    admin.get_by_role("link", name="Set back to what is known").click()
+    flows.start(admin)
+    flows.await_job(admin)
+    expect(admin.locator("#job-log")).to_contain_text(f"Repaired HSM protected key {group}-k1")
+    assert vault.client.get_key(group, version).properties.enabled is True
+
+
+def test_both_sides_are_deleted_from_one_matrix(admin: Page, group: str, vault: VaultObserver):
+    flows.synchronize(admin, group, f"{group}-k1")
+    flows.open_group(admin, group)
+    flows.menu(admin, flows.group_link(admin, group), "Cloud", "Delete")
+    box = flows.dialog(admin)
+    expect(box.get_by_label(f"Type “{group}” to confirm")).to_be_hidden()
+    box.get_by_label("Both").check()
+    box.get_by_label(f"Type “{group}” to confirm").fill(group)
+    flows.start(admin)
+    flows.await_job(admin)
+    admin.locator("dt:has-text('Followed by') + dd a").click()
+    flows.await_job(admin)
+    expect(admin.locator("#job-log")).to_contain_text("Successfully destroyed 4 HSM protected key(s)")
+    assert vault.is_deleted(group)
