@@ -61,7 +61,7 @@ async function openMenu(url, at, from, values = null) {
     return;
   }
   opener = from;
-  opener?.setAttribute("aria-expanded", "true");
+  sayExpanded(true);
   layer = menu;
   picked = values;
   // A modal dialog makes the rest of the page inert: a menu asked for inside it belongs inside.
@@ -73,6 +73,11 @@ async function openMenu(url, at, from, values = null) {
   }
 }
 
+// On a node of the tree the attribute speaks of its branch, so only buttons carry it for their menu.
+function sayExpanded(isOpen) {
+  if (opener?.hasAttribute("aria-haspopup")) opener.setAttribute("aria-expanded", String(isOpen));
+}
+
 export function closeMenus(giveFocusBack = true) {
   asked += 1;
   early = null;
@@ -82,7 +87,7 @@ export function closeMenus(giveFocusBack = true) {
   for (const menu of document.querySelectorAll("[role=menu]:popover-open")) menu.hidePopover();
   layer.remove();
   layer = null;
-  opener?.setAttribute("aria-expanded", "false");
+  sayExpanded(false);
   if (giveFocusBack && opener && document.contains(opener)) opener.focus();
   opener = null;
 }
@@ -212,9 +217,7 @@ document.addEventListener("contextmenu", (event) => {
   event.preventDefault();
   const byKey = event.button !== 2 || (event.clientX === 0 && event.clientY === 0);
   const focused = document.activeElement === document.body ? owner : document.activeElement;
-  const shown = byKey ? focused : owner;
-  // A node of the tree holds its branch as well; its own line is what the menu belongs to.
-  const box = (shown.querySelector(":scope > .tree-row") || shown).getBoundingClientRect();
+  const box = (byKey ? focused : owner).getBoundingClientRect();
   const at = byKey ? { x: box.left + 16, y: box.bottom } : { x: event.clientX, y: event.clientY };
   // Inside a selection the menu acts on all of it; outside, the row is selected first.
   const selection = selectionOf(owner);

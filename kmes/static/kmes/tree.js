@@ -1,5 +1,6 @@
 // The tree of groups and keys by the WAI-ARIA tree view pattern. The server sends nested lists of links,
-// which work as they are; this file makes a tree of them, opens branches and moves the focus.
+// which work as they are; this file makes a tree of them, opens branches and moves the focus. The item is
+// the line, not the list's entry around it, so that its name is its own text; it owns its branch.
 import { enliven } from "./htmx.js";
 
 const REMEMBERED = 30;
@@ -7,21 +8,31 @@ let typed = "";
 let typedAt = 0;
 
 const nodesIn = (tree) => [...tree.querySelectorAll("[role=treeitem]")];
-const linkOf = (node) => node.querySelector(":scope > .tree-row > a");
-const branchOf = (node) => node.querySelector(":scope > ul");
-const parentOf = (node) => node.parentElement.closest("[role=treeitem]");
+const linkOf = (node) => node.querySelector(":scope > a");
+const dataOf = (node) => node.parentElement.dataset;
+const branchOf = (node) => node.parentElement.querySelector(":scope > ul");
+const parentOf = (node) => node.parentElement.parentElement.closest("li")?.firstElementChild;
 const isOpen = (node) => node.getAttribute("aria-expanded") === "true";
-const isShown = (node) => !node.parentElement.closest("[hidden]");
+const isShown = (node) => !node.parentElement.parentElement.closest("[hidden]");
+
+function levelOf(node) {
+  let level = 1;
+  for (let above = parentOf(node); above; above = parentOf(above)) level += 1;
+  return level;
+}
 
 function dress(tree) {
   tree.setAttribute("role", "tree");
   for (const list of tree.querySelectorAll("ul")) list.setAttribute("role", "group");
-  for (const node of tree.querySelectorAll("li:not([role])")) {
+  for (const entry of tree.querySelectorAll("li:not([role])")) {
+    entry.setAttribute("role", "none");
+    const node = entry.firstElementChild;
     node.setAttribute("role", "treeitem");
     node.tabIndex = -1;
     node.setAttribute("aria-labelledby", linkOf(node).id);
-    if (node.dataset.branch) node.setAttribute("aria-expanded", String(Boolean(branchOf(node))));
-    for (const inner of node.querySelectorAll(":scope > .tree-row a")) inner.tabIndex = -1;
+    node.setAttribute("aria-level", String(levelOf(node)));
+    if (entry.dataset.branch) node.setAttribute("aria-expanded", String(Boolean(branchOf(node))));
+    own(node);
   }
   mark(tree);
   if (!tree.querySelector("[role=treeitem][tabindex='0']")) {
@@ -30,12 +41,18 @@ function dress(tree) {
   }
 }
 
-// Where the link is the current one, the node is the selected one.
+function own(node) {
+  const list = branchOf(node);
+  if (!list) return;
+  list.id = `${linkOf(node).id}-branch`;
+  node.setAttribute("aria-owns", list.id);
+}
+
+// Where the link is the current one, the node is the selected one. Only the node is a stop of the Tab key.
 function mark(tree) {
   for (const node of nodesIn(tree)) {
-    const isChosen = linkOf(node).getAttribute("aria-current") === "true";
-    node.setAttribute("aria-selected", String(isChosen));
-    for (const inner of node.querySelectorAll(":scope > .tree-row a")) inner.tabIndex = -1;
+    node.setAttribute("aria-selected", String(linkOf(node).getAttribute("aria-current") === "true"));
+    for (const inner of node.querySelectorAll("a")) inner.tabIndex = -1;
   }
 }
 
@@ -55,14 +72,15 @@ async function fetchBranch(url) {
 }
 
 async function open(tree, node) {
-  if (!node.dataset.branch || isOpen(node)) return;
+  if (!dataOf(node).branch || isOpen(node)) return;
   node.setAttribute("aria-expanded", "true");
   if (branchOf(node)) branchOf(node).hidden = false;
   else {
     node.setAttribute("aria-busy", "true");
     try {
-      const list = await fetchBranch(node.dataset.branch);
-      node.append(list);
+      const list = await fetchBranch(dataOf(node).branch);
+      node.after(list);
+      own(node);
       enliven(list);
       dress(tree);
     } catch {
@@ -81,17 +99,17 @@ function close(tree, node) {
 }
 
 async function showMore(tree, node) {
-  const list = await fetchBranch(node.dataset.more).catch(() => null);
+  const list = await fetchBranch(dataOf(node).more).catch(() => null);
   if (!list) return;
   const [first] = list.children;
-  node.replaceWith(...list.children);
+  node.parentElement.replaceWith(...list.children);
   enliven(tree);
   dress(tree);
-  focus(tree, first);
+  focus(tree, first.firstElementChild);
 }
 
 function remember(tree) {
-  const opened = nodesIn(tree).filter(isOpen).map((node) => node.dataset.node);
+  const opened = nodesIn(tree).filter(isOpen).map((node) => dataOf(node).node);
   try {
     sessionStorage.setItem(`kmes-tree-${tree.dataset.tree}`, JSON.stringify(opened.slice(0, REMEMBERED)));
   } catch { /* a browser that keeps nothing shows each tree closed */ }
@@ -103,8 +121,8 @@ async function reopen(tree) {
     opened = JSON.parse(sessionStorage.getItem(`kmes-tree-${tree.dataset.tree}`)) || [];
   } catch { /* as above */ }
   for (const name of opened) {
-    const node = tree.querySelector(`[data-node="${CSS.escape(name)}"]`);
-    if (node) await open(tree, node);
+    const entry = tree.querySelector(`[data-node="${CSS.escape(name)}"]`);
+    if (entry) await open(tree, entry.firstElementChild);
   }
 }
 
@@ -154,14 +172,13 @@ document.addEventListener("keydown", (event) => {
 });
 
 document.addEventListener("click", (event) => {
-  const row = event.target.closest("[data-tree] .tree-row");
-  if (!row || event.button !== 0) return;
-  const tree = row.closest("[data-tree]");
-  const node = row.parentElement;
+  const node = event.target.closest("[data-tree] .tree-row");
+  if (!node || event.button !== 0) return;
+  const tree = node.closest("[data-tree]");
   if (event.target.closest("[data-twist]")) {
     if (isOpen(node)) close(tree, node);
     else open(tree, node);
-  } else if (node.dataset.more) {
+  } else if (dataOf(node).more) {
     event.preventDefault();
     showMore(tree, node);
   } else if (event.target.closest(".tree-link") && !event.ctrlKey && !event.metaKey) {
