@@ -162,6 +162,7 @@ def test_the_tabs_of_the_group_dialog_go_by_keyboard_and_open_at_the_error(admin
     box.get_by_role("button", name="OK").click()
     first = box.get_by_role("tab", name="Group")
     expect(first).to_have_attribute("aria-selected", "true")
+    expect(box.get_by_label("Name", exact=True)).to_be_focused()
     first.focus()
     admin.keyboard.press("End")
     expect(box.get_by_role("tab", name="Azure Properties")).to_be_focused()

@@ -34,6 +34,8 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   const row = active && active.closest("[id]");
   focused = row && event.detail.target && event.detail.target.contains(active) ? row.id : null;
 });
+// At once, so that no button is seen or used before it is dressed.
+document.addEventListener("htmx:afterSwap", () => document.dispatchEvent(new CustomEvent("console:changed")));
 document.addEventListener("htmx:afterSettle", () => {
   if (focused && document.activeElement === document.body) document.getElementById(focused)?.focus();
   focused = null;
