@@ -10,17 +10,14 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from django.template.defaultfilters import date as format_date
-from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from cloudcreds.choices import VaultTier
 from cloudcreds.models import CloudCredential, KeyVault
 from jobs import obstacles
-from keygroups.choices import Drift
-from keygroups.drift import is_repairable
 from keygroups.lifecycle import LIVE_STATES
-from keygroups.models import CloudVersion, Key, KeyGroup, Observation
+from keygroups.models import CloudVersion, Key, KeyGroup
 from kmes.core.clock import now
 
 NAMES_SHOWN = 10
@@ -61,7 +58,8 @@ def names_of(keys: Sequence[Key], *, limit: int = NAMES_SHOWN) -> str:
     return shown if more <= 0 else _("%(names)s and %(more)d more") % {"names": shown, "more": more}
 
 
-def _vault_facts(group: KeyGroup) -> list[tuple[str, str]]:
+def vault_facts(group: KeyGroup) -> list[tuple[str, str]]:
+    """Return where a group's keys go, and what the vault does with what is deleted."""
     vault = group.vault
     return [
         (_("Key group"), group.name),
@@ -90,7 +88,7 @@ def _push_facts(group: KeyGroup) -> list[tuple[str, str]]:
     if group.valid_for:
         valid = f"{group.valid_for} {group.get_valid_unit_display()}"
     return [
-        *_vault_facts(group),
+        *vault_facts(group),
         (_("Key type"), group.key_spec),
         (_("Ephemeral KEK"), _kek_text(group)),
         (_("Permissions"), _permissions_text(group.credential)),
@@ -216,7 +214,7 @@ def plan_set_enabled(version: CloudVersion, *, enabled: bool) -> Plan:
         title=f"{verb} {key.name}",
         button=_("Enable version") if enabled else _("Disable version"),
         back=key.get_absolute_url(),
-        facts=[*_vault_facts(group), (_("Azure version"), version.azure_version)],
+        facts=[*vault_facts(group), (_("Azure version"), version.azure_version)],
         effects=effects,
         obstacle=obstacle,
         danger=not enabled,
@@ -262,7 +260,7 @@ def plan_delete(group: KeyGroup) -> Plan:
         title=_("Delete %(key)s from %(vault)s") % {"key": group.azure_name, "vault": vault.name},
         button=_("Delete Azure key"),
         back=group.get_absolute_url(),
-        facts=_vault_facts(group),
+        facts=vault_facts(group),
         fates=[
             _stays_here(),
             versions,
@@ -287,7 +285,7 @@ def plan_recover(group: KeyGroup) -> Plan:
         title=_("Recover %(key)s in %(vault)s") % {"key": group.azure_name, "vault": group.vault.name},
         button=_("Recover Azure key"),
         back=group.get_absolute_url(),
-        facts=[*_vault_facts(group), (_("Recoverable until"), _until(group))],
+        facts=[*vault_facts(group), (_("Recoverable until"), _until(group))],
         effects=[_("The key comes back with all its versions, as they were when it was deleted.")],
         obstacle=obstacles.to_recover(group),
     )
@@ -303,7 +301,7 @@ def plan_purge(group: KeyGroup) -> Plan:
         title=_("Purge %(key)s from %(vault)s") % {"key": group.azure_name, "vault": group.vault.name},
         button=_("Purge Azure key"),
         back=group.get_absolute_url(),
-        facts=[*_vault_facts(group), (_("Recoverable until"), _until(group))],
+        facts=[*vault_facts(group), (_("Recoverable until"), _until(group))],
         fates=[
             _stays_here(),
             Fate(_count_versions(group, ["soft_deleted"]), _("gone for good; nobody can recover them"), "bad"),
@@ -354,40 +352,13 @@ def plan_drift(group: KeyGroup) -> Plan:
         title=_("Check drift of %(group)s") % {"group": group.name},
         button=_("Check drift"),
         back=group.get_absolute_url(),
-        facts=_vault_facts(group),
+        facts=vault_facts(group),
         effects=[
             _("The versions in the vault are read and compared with what is known here."),
             _("Nothing is changed in the vault; differences show on the key group, with what can be done about each."),
         ],
         obstacle=obstacles.to_check_drift(group),
     )
-
-
-def plan_repair(group: KeyGroup, rows: Sequence[Observation]) -> Plan:
-    """Describe what setting versions back does: each version, and what it gets."""
-    ready = [row for row in rows if is_repairable(row)]
-    count = len(ready)
-    button = ngettext("Repair %(count)d version", "Repair %(count)d versions", count) % {"count": count}
-    lasting = [row for row in ready if row.version and Drift.EXPIRY in row.flags and row.version.expires_at is None]
-    return Plan(
-        title=_("Repair %(group)s in the vault") % {"group": group.name},
-        button=button,
-        back=reverse("keygroups:drift", args=[group.pk]),
-        facts=_vault_facts(group),
-        effects=[_repair_effect(row) for row in ready[:NAMES_SHOWN]]
-        + ([_("… and %(more)d more") % {"more": count - NAMES_SHOWN}] if count > NAMES_SHOWN else []),
-        warnings=[_("Azure can't take an expiry away again: accept it, or push a new key.")] if lasting else [],
-        obstacle=obstacles.to_check_drift(group) if ready else _("Nothing differs that can be set back"),
-    )
-
-
-def _repair_effect(row: Observation) -> str:
-    version = row.azure_version
-    if row.version is None:
-        return _("Version %(version)s, which was not made here, is disabled.") % {"version": version}
-    what = ", ".join(str(Drift(flag).label) for flag in row.flags)
-    names = {"version": version, "key": row.version.key.name, "what": what}
-    return _("Version %(version)s (%(key)s) is set back to what is known here: %(what)s.") % names
 
 
 def plan_connection_test(credential: CloudCredential, vault: KeyVault | None) -> Plan:

@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from cloudcreds.models import CloudCredential, KeyVault
-from jobs import bulk_plans, plans, services
+from jobs import bulk_plans, plans, repair_plans, services
 from jobs.choices import JobKind
 from jobs.forms import AskedForm, ConnectionTestForm, NamesForm, StartForm, TypedNameForm
 from jobs.models import Job
@@ -173,7 +173,7 @@ def _plan_synchronize(asked: Asked) -> Plan:
 
 def _plan_repair(asked: Asked) -> Plan:
     rows = _to_repair(asked)
-    return plans.plan_repair(rows[0].group if rows else _group(asked), rows)
+    return repair_plans.plan_repair(rows[0].group if rows else _group(asked), rows)
 
 
 def _to_repair(asked: Asked) -> list[Observation]:
