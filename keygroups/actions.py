@@ -31,8 +31,11 @@ def _edit_url(group: KeyGroup) -> str:
 
 
 def _states_of_keys(group: KeyGroup) -> set[str]:
-    """Return the states the group's keys are in; asked once per object."""
+    """Return the states the group's keys are in, or "present" alone where that is known; asked once per object."""
     known = group.__dict__.get("_states_of_keys")
+    if group.__dict__.get("key_count"):
+        # A list of groups has counted the present keys already, and they decide.
+        known = {str(KeyState.PRESENT)}
     if not isinstance(known, set):
         known = set(group.keys.order_by().values_list("state", flat=True).distinct())
         group.__dict__["_states_of_keys"] = known

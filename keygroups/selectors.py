@@ -144,8 +144,8 @@ def count_by_state() -> dict[str, int]:
 
 
 def find_group(group_id: UUID) -> KeyGroup | None:
-    """Return a group with vault and credential, or None."""
-    return KeyGroup.objects.select_related("vault", "credential").filter(pk=group_id).first()
+    """Return a group as ``list_groups`` does, or None."""
+    return list_groups().filter(pk=group_id).first()
 
 
 def find_key(key_id: UUID) -> Key | None:

@@ -69,8 +69,7 @@ def show_keys(request: HttpRequest) -> HttpResponse:
         return HttpResponse(status=204)
     context = {"wanted": wanted, "pane": _pane(request, shown, group, keys, digest), "is_pane": is_pane}
     if is_pane:
-        counted = list_groups().filter(pk=group.pk).first() if group else None
-        context["node"] = group_node(wanted, counted) if counted else None
+        context["node"] = group_node(wanted, group) if group else None
         return render(request, "keygroups/_pane.html", context)
     context |= {
         "page": page,
