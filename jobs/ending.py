@@ -7,28 +7,42 @@ from dataclasses import dataclass
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
+from cloudcreds.azure.errors import AzureErrorKind
 from jobs.choices import JobKind, JobState
 from jobs.models import Job
 from jobs.progress import label_of
 from jobs.selectors import JobView
 
-# Codes of failures that the credential's page helps with (``cloudcreds.azure.errors``).
+# Failures that the credential's page helps with.
 _CREDENTIAL_CODES = frozenset(
+    f"azure.{kind}"
+    for kind in (
+        AzureErrorKind.AUTHENTICATION,
+        AzureErrorKind.WRONG_TENANT,
+        AzureErrorKind.WRONG_CLIENT,
+        AzureErrorKind.WRONG_SECRET,
+        AzureErrorKind.EXPIRED_SECRET,
+        AzureErrorKind.PERMISSION,
+        AzureErrorKind.FIREWALL,
+        AzureErrorKind.UNREACHABLE,
+        AzureErrorKind.REDIRECT_REFUSED,
+        AzureErrorKind.STANDARD_VAULT,
+    )
+) | {"probe_failed"}
+# Failures that the device's page helps with.
+_DEVICE_CODES = frozenset(
     {
-        "authentication",
-        "wrong_tenant",
-        "wrong_client",
-        "wrong_secret",
-        "expired_secret",
-        "permission",
-        "firewall",
-        "probe_failed",
-        "unreachable",
-        "redirect_refused",
-        "standard_vault",
+        "device",
+        "device_failed",
+        "device_missing",
+        "device_replaced",
+        "major_keys",
+        "not_conformant",
+        "not_designated",
+        "pin_file",
+        "pin_wrong",
     }
 )
-_DEVICE_CODES = frozenset({"device", "not_designated", "wrong_pin", "no_token"})
 _CREDENTIAL_STATUSES = frozenset({401, 403})
 
 

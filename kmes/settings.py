@@ -249,7 +249,11 @@ CELERY_BEAT_SCHEDULE = {
     "remind": {"task": "jobs.tasks.remind", "schedule": env.int("KMES_REMINDER_SCAN_SECONDS", 900)},
     "sweep-keks": {"task": "jobs.tasks.sweep_keks", "schedule": env.int("KMES_KEK_SWEEP_SECONDS", 3600)},
 }
-RQ_QUEUES = {"reports": {"URL": KMES_REDIS_URL, "DEFAULT_TIMEOUT": 3600, "SOCKET_TIMEOUT": 5}}
+# Time-outs in the address, because django-rq takes none beside one: a frozen Redis must not hang a page.
+_TIMEOUTS = "socket_timeout=5&socket_connect_timeout=3"
+RQ_QUEUES = {
+    "reports": {"URL": f"{KMES_REDIS_URL}{'&' if '?' in KMES_REDIS_URL else '?'}{_TIMEOUTS}", "DEFAULT_TIMEOUT": 3600},
+}
 
 # --- Jobs ----------------------------------------------------------------------------------
 KMES_LEASE_SECONDS = env.int("KMES_LEASE_SECONDS", 60)

@@ -177,6 +177,22 @@ def test_a_failed_job_says_what_why_and_what_to_do(pages, group):
     assert "hx-trigger" not in page.split('id="job-live"')[1].split(">")[0]
 
 
+@pytest.mark.parametrize(
+    ("code", "label"),
+    [
+        ("azure.firewall", "Open credential"),
+        ("azure.wrong_secret", "Open credential"),
+        ("device_missing", "Open device"),
+        ("pin_wrong", "Open device"),
+        ("azure.soft_deleted", "Open key group"),
+    ],
+)
+def test_a_failure_leads_to_the_page_that_helps(code, label, pages, group):
+    job = make_job(group, state="failed", error_what="No.", error_code=code, finished_at=now())
+    page = body(pages.get(f"/jobs/{job.code}/"))
+    assert [each for each in ("Open credential", "Open device", "Open key group") if each in page] == [label]
+
+
 def test_the_page_of_a_running_job_updates_itself(pages, group):
     job = make_job(group, started_at=now())
     JobStep.objects.create(job=job, name="preflight", ordinal=1, state="done", started_at=now())

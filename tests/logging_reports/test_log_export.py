@@ -177,3 +177,11 @@ def test_any_text_survives_json_lines(messages):
 
 def test_an_export_asked_for_by_a_filter_that_can_not_be_used_is_refused(auditor):
     assert auditor.get(JSONL, {"since": "yesterday"}).status_code == 400
+
+
+def test_the_report_queue_is_asked_with_time_outs_so_that_a_frozen_redis_hangs_no_page():
+    import django_rq
+
+    options = django_rq.get_connection("reports").connection_pool.connection_kwargs
+    assert 0 < options["socket_timeout"] <= 5
+    assert 0 < options["socket_connect_timeout"] <= 5
