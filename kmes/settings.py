@@ -25,9 +25,12 @@ KMES_PROCESS = env.str("KMES_PROCESS", "manage")
 KMES_INSECURE_HTTP = env.bool("KMES_INSECURE_HTTP", False)
 
 
+KMES_SECRET_KEY_FILE = Path(env.str("KMES_SECRET_KEY_FILE", str(KMES_STATE_DIR / "secret_key")))
+
+
 def _secret_key() -> str:
     """Read the signing key from its file; an embedded instance makes one on first use."""
-    path = Path(env.str("KMES_SECRET_KEY_FILE", str(KMES_STATE_DIR / "secret_key")))
+    path = KMES_SECRET_KEY_FILE
     if not path.exists():
         if "KMES_SECRET_KEY_FILE" in os.environ:
             message = f"KMES_SECRET_KEY_FILE names {path}, which does not exist."
@@ -75,6 +78,7 @@ INSTALLED_APPS = [
     "keygroups",
     "jobs",
     "kmes.dashboard",
+    "kmes.operations",
 ]
 
 MIDDLEWARE = [

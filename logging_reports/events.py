@@ -124,6 +124,8 @@ _register(
     ("job.retried", Category.JOBS, _INFO, _("Job retried")),
     ("certification.requested", Category.JOBS, _INFO, _("Self-certification requested")),
     ("certification.finished", Category.JOBS, _INFO, _("Self-certification finished")),
+    ("backup.made", Category.CONFIGURATION, _INFO, _("Backup made")),
+    ("backup.restored", Category.CONFIGURATION, _WARNING, _("Backup restored")),
     ("log.exported", Category.EXPORT, _INFO, _("Log exported")),
     ("report.exported", Category.EXPORT, _INFO, _("Report exported")),
     ("notice.channel_added", Category.CONFIGURATION, _INFO, _("Notice channel added")),

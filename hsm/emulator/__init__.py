@@ -32,7 +32,7 @@ def create_token(state_dir: Path, *, module: str = "", label: str = LABEL) -> Pa
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         (folder / "tokens").mkdir(mode=0o700, exist_ok=True)
-        conf.write_text(f"directories.tokendir = {folder / 'tokens'}\nobjectstore.backend = file\nlog.level = ERROR\n")
+        write_configuration(folder)
     except OSError as error:
         raise DeviceError(
             f"The folder {folder} can't be written: {error.strerror}.",
@@ -53,6 +53,12 @@ def create_token(state_dir: Path, *, module: str = "", label: str = LABEL) -> Pa
         pin_file.unlink()
         raise
     return pin_file
+
+
+def write_configuration(folder: Path) -> None:
+    """Tell SoftHSM that its tokens lie in ``folder``."""
+    lines = (f"directories.tokendir = {folder / 'tokens'}", "objectstore.backend = file", "log.level = ERROR", "")
+    (folder / "softhsm2.conf").write_text("\n".join(lines))
 
 
 def _init_token(module: str, label: str, pin: str) -> None:

@@ -1,0 +1,125 @@
+"""Makes a backup: database, signing key, software token, and exports if asked for, in one file.
+
+The database is read at one moment while everything goes on. The broker is left out: it holds hints
+only, and the rows are the truth. The stand-in for Azure is left out too: it plays somebody else.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import connection
+
+from kmes.core.actor import SYSTEM
+from kmes.core.clock import now
+from kmes.core.secret_types import SecretText
+from kmes.core.version import VERSION
+from kmes.operations import archive, postgres_copy, sqlite_copy, token_copy
+from kmes.operations.manifest import DeviceFacts, Facts, Manifest
+from logging_reports.services import record
+
+SECRET_KEY = "secret_key"  # noqa: S105 - the part's name
+EXPORTS = "exports"
+# Reads rows: a query, and all its rows.
+Ask = Callable[[str], list[tuple[Any, ...]]]
+
+
+@dataclass(frozen=True)
+class BackupResult:
+    """What was written: where, its SHA-256, and what it says of itself."""
+
+    path: Path
+    sha256: str
+    manifest: Manifest
+
+
+def make_backup(
+    path: Path, *, passphrase: SecretText | None, with_token: bool = True, with_exports: bool = False
+) -> BackupResult:
+    """Write a backup of this installation and log it.
+
+    Without ``passphrase`` the file is not encrypted: whoever has it has everything.
+
+    Raises:
+        BackupError: the database can't be copied, or the file can't be written.
+
+    """
+    with tempfile.TemporaryDirectory(prefix="kmes-backup-") as name:
+        folder = Path(name)
+        facts, tables = _copy_database(folder)
+        has_token = with_token and token_copy.is_software()
+        if has_token:
+            token_copy.copy_out(folder)
+        _write_secret_key(folder)
+        if with_exports and settings.KMES_EXPORT_DIR.is_dir():
+            shutil.copytree(settings.KMES_EXPORT_DIR, folder / EXPORTS, ignore=shutil.ignore_patterns("*.part", ".*"))
+        manifest = Manifest(
+            made_at=now().isoformat(),
+            version=VERSION,
+            vendor=connection.vendor,
+            has_token=has_token,
+            facts=facts,
+            parts=archive.describe(folder),
+            tables=tables,
+        )
+        digest = archive.pack(path, folder, manifest, passphrase)
+    try:
+        record(
+            "backup.made",
+            actor=SYSTEM,
+            message=f"Backup {path.name} made",
+            data={
+                "file": path.name,
+                "sha256": digest,
+                "encrypted": passphrase is not None,
+                "token": has_token,
+                "logs": {service: head[0] for service, head in facts.log_heads.items()},
+            },
+        )
+    except BaseException:
+        # A copy of everything that nobody was told of must not lie about.
+        path.unlink(missing_ok=True)
+        raise
+    return BackupResult(path, digest, manifest)
+
+
+def _write_secret_key(folder: Path) -> None:
+    descriptor = os.open(folder / SECRET_KEY, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as target:
+        target.write(settings.SECRET_KEY)
+
+
+def _copy_database(folder: Path) -> tuple[Facts, dict[str, list[str]]]:
+    if connection.vendor == "sqlite":
+        with closing(sqlite_copy.copy_out(folder)) as copy:
+            return read_facts(lambda query: copy.execute(query).fetchall()), {}
+    with postgres_copy.snapshot() as cursor:
+
+        def ask(query: str) -> list[tuple[Any, ...]]:
+            cursor.execute(query)
+            rows: list[tuple[Any, ...]] = cursor.fetchall()
+            return rows
+
+        tables = postgres_copy.copy_out(cursor, folder)
+        return read_facts(ask), tables
+
+
+def read_facts(ask: Ask) -> Facts:
+    """Read what the manifest says of a database, in plain SQL that both kinds understand."""
+    heads = ask("SELECT service, sequence, hash FROM logging_reports_loghead ORDER BY service")
+    devices = ask("SELECT serial, label, pmk_kcv, mfk_kcv, is_designated FROM hsm_hsmdevice ORDER BY serial")
+    return Facts(
+        migrations=tuple((app, name) for app, name in ask("SELECT app, name FROM django_migrations ORDER BY id")),
+        log_heads={service: (sequence, digest) for service, sequence, digest in heads},
+        devices=tuple(
+            DeviceFacts(serial, label, pmk, mfk, bool(chosen)) for serial, label, pmk, mfk, chosen in devices
+        ),
+    )

@@ -1,0 +1,60 @@
+"""``manage.py restore FILE``: replaces this installation's state by a backup's, whole or not at all."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import Error as AnyDatabaseError
+
+from kmes.core.errors import KmesError
+from kmes.operations import archive
+from kmes.operations.restore import Wanted, check_manifest, restore_backup
+from kmes.operations.sealed_file import read_passphrase
+from kmes.operations.token_copy import statement
+
+
+class Command(BaseCommand):
+    """Restore a backup on a stopped installation."""
+
+    help = "Restore a backup. The installation's processes must be stopped."
+    # The database may not exist yet, or be the damaged one that is being replaced.
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declare the options."""
+        parser.add_argument("file", type=Path)
+        parser.add_argument("--passphrase-file", type=Path, help="the passphrase of an encrypted backup")
+        parser.add_argument("--replace", action="store_true", help="replace what this installation holds")
+        parser.add_argument("--without-token", action="store_true", help="leave the token here as it is")
+        parser.add_argument("--without-device", action="store_true", help="don't ask the device for its check values")
+        parser.add_argument("--show", action="store_true", help="only say what the backup holds and needs")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        """Restore, and say what to do next; every failure is one sentence."""
+        try:
+            passphrase = read_passphrase(options["passphrase_file"]) if options["passphrase_file"] else None
+            if options["show"]:
+                manifest = archive.read_manifest(options["file"], passphrase)
+                self.stdout.write(f"release {manifest.version}, {manifest.made_at[:19]} UTC, {manifest.vendor}")
+                self.stdout.write(statement(manifest.device, has_token=manifest.has_token))
+                check_manifest(manifest)
+                return
+            wanted = Wanted(
+                replace=options["replace"],
+                with_token=not options["without_token"],
+                with_device=not options["without_device"],
+            )
+            result = restore_backup(options["file"], passphrase=passphrase, wanted=wanted)
+        except KmesError as error:
+            raise CommandError(str(error)) from None
+        except (AnyDatabaseError, OSError) as error:
+            raise CommandError(f"Nothing was restored: {error}") from error
+        self.stdout.write(f"Restored the state of {result.manifest.made_at[:19]} UTC.")
+        for service, rows in sorted(result.rows.items()):
+            self.stdout.write(f"{service} log: {rows} rows, chain intact")
+        for note in result.notes:
+            self.stdout.write(note)
+        self.stdout.write("Start the console; scheduled rotations wait until somebody confirms them there.")

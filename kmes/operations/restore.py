@@ -1,0 +1,182 @@
+"""Restores a backup, whole or not at all: looks at everything first, then replaces, then verifies.
+
+Order: unpack and check every sum; refuse what can't be restored here; put the token in place and let
+the device show its check values; load the database; migrate it forward; walk the logs' chains and
+compare their ends with the manifest. A failure anywhere before the end leaves what was there.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.conf import settings
+from django.core.management import call_command
+from django.db import connection
+from django.db.migrations.loader import MigrationLoader
+
+from kmes.core.actor import SYSTEM
+from kmes.core.secret_types import SecretText
+from kmes.core.version import VERSION
+from kmes.operations import archive, backup, postgres_copy, sqlite_copy, token_copy
+from kmes.operations.manifest import BackupError, Manifest
+from logging_reports.choices import Service
+from logging_reports.models import LogEntry
+from logging_reports.services import record
+from logging_reports.verification import Verdict, find_missing_guards, verify_service
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """How a restore is to go about it."""
+
+    replace: bool = False
+    with_token: bool = True
+    with_device: bool = True
+
+
+@dataclass(frozen=True)
+class RestoreResult:
+    """What was restored, and what could not be put in place (sentences for the person who restores)."""
+
+    manifest: Manifest
+    rows: dict[str, int]
+    notes: tuple[str, ...]
+
+
+def restore_backup(path: Path, *, passphrase: SecretText | None, wanted: Wanted) -> RestoreResult:
+    """Replace this installation's state by a backup's.
+
+    Raises:
+        BackupError: the backup can't be restored here; the text says why.
+        SealedFileError: it does not open.
+
+    """
+    with tempfile.TemporaryDirectory(prefix="kmes-restore-") as name:
+        folder = Path(name)
+        manifest = archive.unpack(path, folder, passphrase)
+        check_manifest(manifest)
+        _check_target(wanted)
+        with ExitStack() as stack:
+            if manifest.has_token and wanted.with_token:
+                stack.enter_context(token_copy.put_in_place(folder, replace=wanted.replace))
+            if wanted.with_device:
+                token_copy.check_device(manifest)
+            stack.enter_context(_database_replaced(folder, manifest))
+            call_command("migrate", interactive=False, verbosity=0)
+            verdicts = _verify(manifest)
+            _record(path, manifest)
+        notes = [*_restore_secret_key(folder), *_restore_exports(folder)]
+    if not wanted.with_device:
+        notes.append(token_copy.statement(manifest.device, has_token=False))
+    return RestoreResult(manifest, {verdict.service: verdict.rows for verdict in verdicts}, tuple(notes))
+
+
+def check_manifest(manifest: Manifest) -> None:
+    """Refuse a backup of a newer release, or of another kind of database.
+
+    Raises:
+        BackupError: it can't be restored by this code.
+
+    """
+    if manifest.vendor != connection.vendor:
+        raise BackupError(
+            f"The backup was made of {manifest.vendor}; this installation uses {connection.vendor}.",
+            "Set DATABASE_URL to a database of the same kind.",
+        )
+    known = MigrationLoader(None).disk_migrations
+    if newer := [f"{app}.{name}" for app, name in manifest.facts.migrations if (app, name) not in known]:
+        raise BackupError(
+            f"The backup was made by release {manifest.version}, which is newer than this one ({VERSION}): "
+            f"its migration {newer[0]} is unknown here.",
+            f"Install release {manifest.version} or later, then restore.",
+        )
+
+
+def _check_target(wanted: Wanted) -> None:
+    if sqlite_copy.in_use() or (connection.vendor == "postgresql" and postgres_copy.in_use()):
+        raise BackupError(
+            "The installation is running: other processes use its state.",
+            "Stop all of its processes (Ctrl-C, or docker compose stop), then restore.",
+        )
+    empty = sqlite_copy.is_empty() if connection.vendor == "sqlite" else postgres_copy.is_empty()
+    if not empty and not wanted.replace:
+        raise BackupError(
+            "This installation holds data already.",
+            "Make a backup of it, then add --replace; or restore into an empty one.",
+        )
+
+
+def _database_replaced(folder: Path, manifest: Manifest) -> AbstractContextManager[None]:
+    if connection.vendor == "sqlite":
+        return sqlite_copy.replaced(folder)
+    if connection.vendor == "postgresql":
+        return postgres_copy.replaced(folder, manifest)
+    return nullcontext()
+
+
+def _verify(manifest: Manifest) -> list[Verdict]:
+    """Walk every log and compare where it ends with what the backup says.
+
+    Raises:
+        BackupError: a chain is broken, ends elsewhere, or stands unguarded.
+
+    """
+    verdicts = [verify_service(service) for service in Service]
+    for verdict in verdicts:
+        if verdict.first_break is not None:
+            raise BackupError(
+                f"The {verdict.service} log of the backup was tampered with at row {verdict.first_break.sequence}: "
+                f"{verdict.first_break.reason}",
+                "Nothing was restored. Keep this backup as evidence and restore an earlier one.",
+            )
+        sequence, digest = manifest.facts.log_heads.get(verdict.service, (0, verdict.head_hash))
+        end = LogEntry.objects.filter(service=verdict.service, sequence=sequence).values_list("hash", flat=True).first()
+        if verdict.rows < sequence or (sequence and end != digest):
+            raise BackupError(f"The {verdict.service} log does not end where the backup says.")
+    if missing := find_missing_guards():
+        raise BackupError(f"The log's guard {missing[0]} is missing after the restore.")
+    return verdicts
+
+
+def _record(path: Path, manifest: Manifest) -> None:
+    record(
+        "backup.restored",
+        actor=SYSTEM,
+        message=f"Backup {path.name} of {manifest.made_at[:19].replace('T', ' ')} UTC restored",
+        data={"file": path.name, "made_at": manifest.made_at, "version": manifest.version},
+    )
+
+
+def _restore_secret_key(folder: Path) -> list[str]:
+    """Put the signing key back where this installation reads it, unless somebody else provides it."""
+    wanted = (folder / backup.SECRET_KEY).read_text()
+    if wanted == settings.SECRET_KEY:
+        return []
+    path = Path(settings.KMES_SECRET_KEY_FILE)
+    draft = path.with_name(f".{path.name}.restored")
+    try:
+        with suppress(FileNotFoundError):
+            draft.unlink()
+        draft.touch(mode=0o600)
+        draft.write_text(wanted)
+        draft.replace(path)
+    except OSError:
+        return [f"The signing key could not be written to {path}: links sent by mail before the backup no longer hold."]
+    return []
+
+
+def _restore_exports(folder: Path) -> list[str]:
+    source = folder / backup.EXPORTS
+    if not source.is_dir():
+        return []
+    try:
+        settings.KMES_EXPORT_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for path in source.iterdir():
+            shutil.copyfile(path, settings.KMES_EXPORT_DIR / path.name)
+    except OSError as error:
+        return [f"The exports could not be written to {settings.KMES_EXPORT_DIR}: {error.strerror}."]
+    return []

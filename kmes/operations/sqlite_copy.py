@@ -1,0 +1,121 @@
+"""SQLite's part of backup and restore: a consistent copy of the file, and putting one in its place.
+
+Never copies a database file byte by byte while it is in use: the copy is made by SQLite's own backup API.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from django.conf import settings
+from django.db import connection
+
+from kmes.core.clock import now
+from kmes.operations.manifest import BackupError
+
+FILE = "database.sqlite3"
+BUSY_SECONDS = 60
+# What SQLite may keep beside a database file.
+COMPANIONS = ("-wal", "-shm", "-journal")
+
+
+def database_path() -> Path:
+    """Return where the database lies."""
+    return Path(connection.settings_dict["NAME"])
+
+
+def copy_out(folder: Path) -> sqlite3.Connection:
+    """Copy the whole database at one moment into ``folder``; return a connection to the copy.
+
+    Sessions are left out: who restores a backup must not find other people signed in.
+    """
+    source = sqlite3.connect(f"file:{database_path()}?mode=ro", uri=True, timeout=BUSY_SECONDS)
+    copy = sqlite3.connect(folder / FILE, isolation_level=None)
+    try:
+        with closing(source):
+            source.backup(copy)
+        copy.execute("PRAGMA journal_mode=DELETE")
+        copy.execute("DELETE FROM django_session")
+        copy.execute("VACUUM")
+        (verdict,) = copy.execute("PRAGMA integrity_check").fetchone()
+        if verdict != "ok":
+            raise BackupError(f"The database is damaged: {verdict}.", "Restore the last backup that was made without.")
+    except sqlite3.Error as error:
+        copy.close()
+        raise BackupError(f"The database can't be copied: {error}.", "Check its file and free space.") from error
+    except BaseException:
+        copy.close()
+        raise
+    return copy
+
+
+def is_empty() -> bool:
+    """Return whether the database holds nothing yet."""
+    path = database_path()
+    return not path.exists() or path.stat().st_size == 0 or not connection.introspection.table_names()
+
+
+@contextmanager
+def replaced(folder: Path) -> Iterator[None]:
+    """Put the copy in the place of the database; if the body fails, the former file comes back.
+
+    The former file stays beside it, named ``…before-restore-<time>``, when it held anything.
+    """
+    path, was_empty = database_path(), is_empty()
+    connection.close()
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    aside = path.with_name(f"{path.name}.before-restore-{now():%Y%m%dT%H%M%SZ}")
+    moved = _move(path, aside)
+    try:
+        _put(folder / FILE, path)
+        yield
+    except BaseException:
+        connection.close()
+        for name in (path, *(Path(f"{path}{companion}") for companion in COMPANIONS)):
+            name.unlink(missing_ok=True)
+        for former, place in moved:
+            place.replace(former)
+        raise
+    if was_empty:
+        for _former, place in moved:
+            place.unlink(missing_ok=True)
+
+
+def _put(copy: Path, path: Path) -> None:
+    """Copy beside the place and rename: the folder of the copy may be on another disk."""
+    draft = path.with_name(f".{path.name}.restoring")
+    shutil.copyfile(copy, draft)
+    draft.chmod(0o600)
+    with draft.open("rb") as written:
+        os.fsync(written.fileno())
+    draft.replace(path)
+
+
+def _move(path: Path, aside: Path) -> list[tuple[Path, Path]]:
+    """Move a database and what belongs to it; a journal left behind would be played into the new one."""
+    moved = []
+    for companion in ("", *COMPANIONS):
+        former, place = Path(f"{path}{companion}"), Path(f"{aside}{companion}")
+        if former.exists():
+            former.replace(place)
+            moved.append((former, place))
+    return moved
+
+
+def in_use() -> bool:
+    """Return whether the instance of this state folder is running (its supervisor holds the lock)."""
+    lock = settings.KMES_STATE_DIR / "run" / "supervisor.lock"
+    if not lock.exists():
+        return False
+    with lock.open("a") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return True
+    return False
