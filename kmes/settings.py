@@ -94,6 +94,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "kmes.ui.middleware.ConsoleMiddleware",
+    "kmes.accounts.middleware.OwnPasswordMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
 
@@ -170,6 +171,8 @@ AXES_COOLOFF_TIME = 0.25
 AXES_RESET_ON_SUCCESS = True
 AXES_LOCKOUT_CALLABLE = "kmes.accounts.views.locked_out"
 AXES_VERBOSE = False
+# How long a one-time password opens the door.
+KMES_ONE_TIME_PASSWORD_HOURS = env.int("KMES_ONE_TIME_PASSWORD_HOURS", 72)
 
 # --- Browser-side safety -------------------------------------------------------------------
 SESSION_COOKIE_AGE = 8 * 3600

@@ -10,7 +10,8 @@ class AccountsConfig(AppConfig):
     label = "accounts"
 
     def ready(self) -> None:
-        """Log every sign-in and sign-out."""
-        from kmes.accounts import sign_in_log  # noqa: PLC0415 - models must be loaded first
+        """Log every sign-in and sign-out, and register the menus of users."""
+        from kmes.accounts import actions, sign_in_log  # noqa: PLC0415 - models must be loaded first
 
+        actions.register_all()
         sign_in_log.connect()

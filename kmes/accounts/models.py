@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.contrib.auth.models import AbstractUser
 from django.db import models
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from kmes.accounts.rights import ROLE_RIGHTS, Role
@@ -13,9 +14,21 @@ class User(AbstractUser):
     """A person who signs in; the role says what they may do."""
 
     role = models.CharField(_("Role"), max_length=16, choices=Role, default=Role.AUDITOR)
+    # Set while the password is one that somebody else knows: it opens the door until then, and only
+    # to the page that replaces it.
+    one_time_until = models.DateTimeField(_("One-time password until"), null=True, blank=True)
 
     class Meta:
         ordering = ["username"]
+
+    def get_absolute_url(self) -> str:
+        """Return the user's page."""
+        return reverse("accounts:user", args=[self.pk])
+
+    @property
+    def must_change_password(self) -> bool:
+        """Return whether the password is a one-time one."""
+        return self.one_time_until is not None
 
     def has_right(self, right: str) -> bool:
         """Return whether the user may do this. A user who was switched off may do nothing."""

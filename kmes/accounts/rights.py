@@ -32,6 +32,7 @@ class Right(StrEnum):
     DEVICE_MANAGE = "device.manage"
     USER_MANAGE = "user.manage"
     NOTICE_MANAGE = "notice.manage"
+    CONFIGURATION_MANAGE = "configuration.manage"
 
 
 class Role(models.TextChoices):

@@ -1,11 +1,23 @@
-"""Paths of sign-in."""
+"""Paths of sign-in, users, roles, and the pages about oneself."""
 
 from django.urls import path
 
-from kmes.accounts import views
+from kmes.accounts import profile_views, user_views, views
 
 app_name = "accounts"
 urlpatterns = [
     path("login/", views.login, name="login"),
     path("logout/", views.logout, name="logout"),
+    path("profile/", profile_views.show_profile, name="profile"),
+    path("profile/password/", profile_views.change_password, name="own_password"),
+    path("users/", user_views.list_users, name="users"),
+    path("users/add/", user_views.add_user, name="user_add"),
+    path("users/unlock/", user_views.unlock_sign_in, name="unlock"),
+    path("users/<int:user_id>/", user_views.show_user, name="user"),
+    path("users/<int:user_id>/actions/", user_views.show_actions, name="user_actions"),
+    path("users/<int:user_id>/edit/", user_views.edit_user, name="user_edit"),
+    path("users/<int:user_id>/deactivate/", user_views.deactivate_user, name="user_deactivate"),
+    path("users/<int:user_id>/reactivate/", user_views.reactivate_user, name="user_reactivate"),
+    path("users/<int:user_id>/reset-password/", user_views.reset_password, name="user_reset_password"),
+    path("roles/", user_views.show_roles, name="roles"),
 ]

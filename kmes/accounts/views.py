@@ -8,7 +8,11 @@ from django.contrib.auth.views import LoginView, LogoutView
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-login = LoginView.as_view(template_name="accounts/login.html", redirect_authenticated_user=True)
+from kmes.accounts.forms import SignInForm
+
+login = LoginView.as_view(
+    template_name="accounts/login.html", authentication_form=SignInForm, redirect_authenticated_user=True
+)
 logout = LogoutView.as_view()
 
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from django.utils.functional import Promise
 
-Target = Literal["key", "keys", "group", "groups", "credential", "credentials", "job", "version"]
+Target = Literal["key", "keys", "group", "groups", "credential", "credentials", "job", "version", "user", "users"]
 # "selection" posts what is picked in a table to the page that confirms it.
 Method = Literal["link", "dialog", "copy", "selection"]
 

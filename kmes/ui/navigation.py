@@ -31,7 +31,14 @@ class Section:
 TREE = (
     Section("", (Page(_("Dashboard"), "dashboard:home", "home"),)),
     Section(_("Key Management"), (Page(_("Keys"), "keygroups:keys", "key"),)),
-    Section(_("Identity Management"), (Page(_("Cloud Credentials"), "cloudcreds:list", "cloud"),)),
+    Section(
+        _("Identity Management"),
+        (
+            Page(_("Cloud Credentials"), "cloudcreds:list", "cloud"),
+            Page(_("Users"), "accounts:users", "user"),
+            Page(_("Roles"), "accounts:roles", "role"),
+        ),
+    ),
     Section(
         _("Logging and Reporting"),
         (

@@ -9,7 +9,14 @@ from kmes.core.actor import SCHEDULE, SYSTEM, Actor
 from kmes.core.errors import PermissionRefused
 
 pytestmark = pytest.mark.django_db
-ONLY_ADMIN = {Right.CREDENTIAL_MANAGE, Right.CLOUD_PURGE, Right.DEVICE_MANAGE, Right.USER_MANAGE, Right.NOTICE_MANAGE}
+ONLY_ADMIN = {
+    Right.CREDENTIAL_MANAGE,
+    Right.CLOUD_PURGE,
+    Right.DEVICE_MANAGE,
+    Right.USER_MANAGE,
+    Right.NOTICE_MANAGE,
+    Right.CONFIGURATION_MANAGE,
+}
 READING = {Right.CONSOLE_READ, Right.LOG_READ}
 
 

@@ -1,0 +1,79 @@
+"""Forms about users. None of them shows a password again that was typed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
+from django.contrib.auth.validators import UnicodeUsernameValidator
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
+
+from kmes.accounts.explanations import ROLE_TEXTS
+from kmes.accounts.models import User
+from kmes.accounts.rights import Role
+from kmes.accounts.services import UserValues
+from kmes.core.clock import now
+from kmes.core.errors import InputError, KmesError
+
+
+class UserForm(forms.Form):
+    """Names and role of a user; ``current`` is the one being edited, without it the user name is asked too."""
+
+    username = forms.CharField(
+        label=_("User name"),
+        max_length=150,
+        validators=[UnicodeUsernameValidator()],
+        widget=forms.TextInput({"autocomplete": "off", "spellcheck": "false", "autocapitalize": "off"}),
+        help_text=_("Letters, digits and @ . + - _ It can't be changed later, because the log speaks of it."),
+    )
+    first_name = forms.CharField(label=_("First name"), max_length=150, required=False)
+    last_name = forms.CharField(label=_("Last name"), max_length=150, required=False)
+    email = forms.EmailField(label=_("E-mail"), required=False)
+    role = forms.ChoiceField(label=_("Role"), choices=Role.choices, initial=Role.AUDITOR)
+
+    def __init__(self, *args: Any, current: User | None = None, is_own: bool = False, **kwargs: Any) -> None:
+        if current is not None:
+            names = ("first_name", "last_name", "email", "role")
+            kwargs["initial"] = {name: getattr(current, name) for name in names}
+        super().__init__(*args, **kwargs)
+        self.fields["role"].help_text = " ".join(f"{Role(role).label}: {text}" for role, text in ROLE_TEXTS.items())
+        if current is not None:
+            del self.fields["username"]
+        if is_own:
+            self.fields["role"].disabled = True
+            self.fields["role"].help_text = _("Nobody changes their own role.")
+
+    def values(self) -> UserValues:
+        """Return what was typed, for the services. Call after ``is_valid()``."""
+        data = self.cleaned_data
+        return UserValues(data["role"], data["first_name"], data["last_name"], data["email"])
+
+    def refuse(self, error: KmesError) -> None:
+        """Show a service's refusal at the field it belongs to, else above the form."""
+        field = error.field if isinstance(error, InputError) else ""
+        self.add_error(field if field in self.fields else None, str(error))
+
+
+class SignInForm(AuthenticationForm):
+    """Signing in; a one-time password opens only until its end."""
+
+    def confirm_login_allowed(self, user: Any) -> None:
+        """Refuse a user who was switched off, and a one-time password that has run out."""
+        super().confirm_login_allowed(user)
+        if user.one_time_until is not None and user.one_time_until < now():
+            raise ValidationError(
+                _("This one-time password has run out. Ask an administrator for another one."), code="one_time"
+            )
+
+
+class OwnPasswordForm(PasswordChangeForm):
+    """Changing one's own password: the present one, and the new one twice."""
+
+    def clean_new_password1(self) -> str:
+        """Refuse the present password as the new one: a one-time password would stay known to others."""
+        typed = str(self.cleaned_data["new_password1"])
+        if self.user.check_password(typed):
+            raise ValidationError(_("The new password is the present one."), code="same")
+        return typed

@@ -1,0 +1,51 @@
+"""The pages about oneself: profile, and changing one's own password."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth import update_session_auth_hash
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods, require_safe
+
+from kmes.accounts.explanations import AREAS, ROLE_TEXTS
+from kmes.accounts.forms import OwnPasswordForm
+from kmes.accounts.rights import ROLE_RIGHTS, Right
+from kmes.accounts.services import change_own_password
+from kmes.core.actor import Actor
+from kmes.core.secret_types import SecretText
+from kmes.ui.access import right_required
+from kmes.ui.answers import go_to, render_form
+
+
+@require_safe
+@right_required(Right.CONSOLE_READ)
+def show_profile(request: HttpRequest) -> HttpResponse:
+    """Show who one is here, and what one may do."""
+    viewer: Any = request.user
+    held = ROLE_RIGHTS.get(viewer.role, frozenset())
+    rights = [text for _area, texts in AREAS for right, text in texts.items() if right in held]
+    context = {"role_text": ROLE_TEXTS.get(viewer.role, ""), "rights": rights}
+    return render(request, "accounts/profile.html", context)
+
+
+@sensitive_post_parameters()
+@require_http_methods(["GET", "HEAD", "POST"])
+@right_required(Right.CONSOLE_READ)
+def change_password(request: HttpRequest) -> HttpResponse:
+    """Change one's own password; this session goes on, others of the same user end."""
+    viewer: Any = request.user
+    form = OwnPasswordForm(viewer, request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        chosen = SecretText(form.cleaned_data["new_password1"])
+        change_own_password(user=viewer, password=chosen, actor=Actor.from_user(viewer))
+        update_session_auth_hash(request, viewer)
+        messages.success(request, _("Your password is changed. Your other sessions have ended."))
+        return go_to(request, reverse("accounts:profile"))
+    context = {"form": form, "is_forced": viewer.must_change_password}
+    return render_form(request, "accounts/own_password.html", context, refused=request.method == "POST")

@@ -1,0 +1,223 @@
+"""Writes about users: add, change, deactivate, reset and change passwords, unlock. Each with its log row.
+
+Users are never deleted, because the log speaks of them. One administrator at least stays active, and
+nobody changes their own role or shuts themselves out.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from axes.utils import reset as forget_failures
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
+
+from kmes.accounts.models import User
+from kmes.accounts.rights import Right, Role, check
+from kmes.accounts.selectors import locked_sign_ins, other_active_admins
+from kmes.core.actor import Actor
+from kmes.core.clock import now
+from kmes.core.errors import ConflictError, InputError
+from kmes.core.secret_types import SecretText
+from logging_reports.services import record
+
+# 24 letters and digits in groups, without those that look alike: 120 bits, and it can be read aloud.
+_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
+_GROUPS, _GROUP_LENGTH = 6, 4
+
+
+@dataclass(frozen=True)
+class UserValues:
+    """What an administrator types about a user."""
+
+    role: str
+    first_name: str = ""
+    last_name: str = ""
+    email: str = ""
+
+
+def make_one_time_password() -> SecretText:
+    """Return a random password for one sign-in."""
+    groups = ("".join(secrets.choice(_ALPHABET) for _ in range(_GROUP_LENGTH)) for _ in range(_GROUPS))
+    return SecretText("-".join(groups))
+
+
+def create_user(*, username: str, values: UserValues, actor: Actor) -> tuple[User, SecretText]:
+    """Add a user with a one-time password. Return both; the password is stored nowhere in clear.
+
+    Raises:
+        InputError: the name is taken, in whatever case.
+
+    """
+    check(actor, Right.USER_MANAGE)
+    password = make_one_time_password()
+    taken = InputError(_("There is a user of this name already."), _("Choose another one."), field="username")
+    try:
+        with transaction.atomic():
+            if User.objects.filter(username__iexact=username).exists():
+                raise taken
+            user = User(username=username, one_time_until=_one_time_end(), **vars(values))
+            user.set_password(password.reveal())
+            user.save(force_insert=True)
+            record(
+                "user.created",
+                actor=actor,
+                message=_("User %(user)s created as %(role)s") % {"user": user, "role": user.get_role_display()},
+                data={"user_id": user.pk, "role": user.role},
+            )
+    except IntegrityError:
+        raise taken from None
+    return user, password
+
+
+def update_user(*, user: User, values: UserValues, actor: Actor) -> None:
+    """Change a user's role and names.
+
+    Raises:
+        ConflictError: it is the actor's own role, or the last administrator's.
+
+    """
+    check(actor, Right.USER_MANAGE)
+    with transaction.atomic():
+        current = _locked(user)
+        changes = {
+            name: [getattr(current, name), value]
+            for name, value in vars(values).items()
+            if getattr(current, name) != value
+        }
+        if not changes:
+            return
+        if "role" in changes:
+            if current.pk == actor.user_id:
+                raise ConflictError(_("Nobody changes their own role."), _("Ask another administrator."))
+            if current.role == Role.ADMIN:
+                _refuse_last_admin(current)
+        User.objects.filter(pk=user.pk).update(**vars(values))
+        record(
+            "user.updated",
+            actor=actor,
+            message=_("User %(user)s updated: %(fields)s") % {"user": current, "fields": ", ".join(changes)},
+            data={"user_id": current.pk, "changes": changes},
+        )
+
+
+def refusal_to_deactivate(user: User, viewer_id: int | None) -> str:
+    """Say why a user can't be deactivated; "" when it can be."""
+    if not user.is_active:
+        return _("Deactivated already")
+    if user.pk == viewer_id:
+        return _("Nobody deactivates themselves")
+    if user.role == Role.ADMIN and not other_active_admins(user).exists():
+        return _("The last active administrator")
+    return ""
+
+
+def deactivate_user(*, user: User, actor: Actor) -> None:
+    """Shut a user out at once; what they did stays in the log.
+
+    Raises:
+        ConflictError: it is the actor, the last administrator, or was done already.
+
+    """
+    check(actor, Right.USER_MANAGE)
+    with transaction.atomic():
+        current = _locked(user)
+        if refusal := refusal_to_deactivate(current, actor.user_id):
+            raise ConflictError(f"{refusal}.")
+        User.objects.filter(pk=user.pk).update(is_active=False)
+        _record("user.deactivated", current, actor, _("User %(user)s deactivated"))
+
+
+def reactivate_user(*, user: User, actor: Actor) -> SecretText:
+    """Let a user in again, with a one-time password: who knew the old one may have changed meanwhile.
+
+    Raises:
+        ConflictError: the user is active.
+
+    """
+    check(actor, Right.USER_MANAGE)
+    with transaction.atomic():
+        current = _locked(user)
+        if current.is_active:
+            raise ConflictError(_("%(user)s is active already.") % {"user": current})
+        password = _set_one_time_password(current)
+        User.objects.filter(pk=user.pk).update(is_active=True)
+        _record("user.reactivated", current, actor, _("User %(user)s reactivated with a one-time password"))
+    return password
+
+
+def reset_password(*, user: User, actor: Actor) -> SecretText:
+    """Give a user a one-time password and end their sessions. Return it; it is stored nowhere in clear.
+
+    Raises:
+        ConflictError: it is the actor, who has a page for that, or the user is deactivated.
+
+    """
+    check(actor, Right.USER_MANAGE)
+    with transaction.atomic():
+        current = _locked(user)
+        if current.pk == actor.user_id:
+            raise ConflictError(_("Your own password is changed on your profile page."))
+        if not current.is_active:
+            raise ConflictError(_("%(user)s is deactivated.") % {"user": current}, _("Reactivate the user instead."))
+        password = _set_one_time_password(current)
+        _record("user.password_reset", current, actor, _("Password of %(user)s reset; sessions ended"))
+    return password
+
+
+def change_own_password(*, user: User, password: SecretText, actor: Actor) -> None:
+    """Set the password a user chose; a one-time password is thereby used up. Other sessions of theirs end."""
+    with transaction.atomic():
+        user.set_password(password.reveal())
+        user.one_time_until = None
+        user.save(update_fields=["password", "one_time_until"])
+        _record("user.password_changed", user, actor, _("%(user)s changed the password"))
+
+
+def unlock(*, username: str, actor: Actor) -> None:
+    """Forget the failed sign-ins of a name, from every address.
+
+    Raises:
+        ConflictError: the name is not locked.
+
+    """
+    check(actor, Right.USER_MANAGE)
+    with transaction.atomic():
+        if not locked_sign_ins(username=username):
+            raise ConflictError(_("“%(name)s” is not locked.") % {"name": username}, _("Reload the page."))
+        forget_failures(username=username)
+        record("user.unlocked", actor=actor, message=_("Sign-in of “%(name)s” unlocked") % {"name": username})
+
+
+def _locked(user: User) -> User:
+    """Read the user anew, with the administrators locked, so that two at once can't remove each other."""
+    list(User.objects.select_for_update().filter(role=Role.ADMIN).order_by("pk").values_list("pk", flat=True))
+    return User.objects.select_for_update().get(pk=user.pk)
+
+
+def _refuse_last_admin(user: User) -> None:
+    if user.is_active and not other_active_admins(user).exists():
+        raise ConflictError(
+            _("%(user)s is the last active administrator.") % {"user": user},
+            _("Make somebody else an administrator first."),
+        )
+
+
+def _one_time_end() -> Any:
+    return now() + timedelta(hours=settings.KMES_ONE_TIME_PASSWORD_HOURS)
+
+
+def _set_one_time_password(user: User) -> SecretText:
+    password = make_one_time_password()
+    user.set_password(password.reveal())
+    user.one_time_until = _one_time_end()
+    user.save(update_fields=["password", "one_time_until"])
+    return password
+
+
+def _record(event: str, user: User, actor: Actor, text: str) -> None:
+    record(event, actor=actor, message=text % {"user": user}, data={"user_id": user.pk})

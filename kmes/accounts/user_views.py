@@ -1,0 +1,180 @@
+"""Pages of Users and Roles. A password is shown once, in the answer that made it, and kept nowhere."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_safe
+from django_tables2 import RequestConfig
+
+from kmes.accounts import selectors, services
+from kmes.accounts.explanations import ROLE_TEXTS, role_matrix
+from kmes.accounts.forms import UserForm
+from kmes.accounts.models import User
+from kmes.accounts.rights import Right, Role
+from kmes.accounts.tables import UserTable, state_of
+from kmes.core.actor import Actor
+from kmes.core.errors import KmesError
+from kmes.core.secret_types import SecretText
+from kmes.ui.access import right_required
+from kmes.ui.actions import menu_for
+from kmes.ui.answers import asks_for_fragment, go_to, render_form
+from kmes.ui.tables import PAGE_SIZE
+
+
+def _find(request: HttpRequest, user_id: int) -> User:
+    found = get_object_or_404(User, pk=user_id)
+    # The menu's reasons depend on who looks ("nobody deactivates themselves").
+    found.__dict__["viewer_id"] = request.user.pk
+    return found
+
+
+def _show_password(request: HttpRequest, user: User, password: SecretText) -> HttpResponse:
+    """Show a one-time password in this answer only: a message would be kept in the session's row."""
+    context = {"shown_user": user, "password": password.reveal()}
+    response = render(request, "accounts/one_time_password.html", context)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+@require_safe
+@right_required(Right.CONSOLE_READ)
+def list_users(request: HttpRequest) -> HttpResponse:
+    """List the users, and the names that are locked out now."""
+    show, search = request.GET.get("show", ""), request.GET.get("q", "").strip()[:128]
+    table = UserTable(selectors.list_users(show=show, search=search))
+    RequestConfig(request, paginate={"per_page": PAGE_SIZE}).configure(table)
+    viewer: Any = request.user
+    context = {
+        "table": table,
+        "show": show,
+        "search": search,
+        "tabs": selectors.SHOWN.items(),
+        "locked": selectors.locked_sign_ins(),
+        "may_manage": viewer.has_right(Right.USER_MANAGE),
+    }
+    return render(request, "accounts/users.html", context)
+
+
+@require_safe
+@right_required(Right.CONSOLE_READ)
+def show_user(request: HttpRequest, user_id: int) -> HttpResponse:
+    """Show one user: role and its rights, state, last sign-in."""
+    shown = _find(request, user_id)
+    context = {
+        "shown_user": shown,
+        "state": state_of(shown),
+        "role_text": ROLE_TEXTS.get(shown.role, ""),
+        "locked": selectors.locked_sign_ins(username=shown.username),
+    }
+    return render(request, "accounts/user.html", context)
+
+
+@require_safe
+@right_required(Right.CONSOLE_READ)
+def show_actions(request: HttpRequest, user_id: int) -> HttpResponse:
+    """Answer the user's menu, as a fragment or as a page."""
+    shown = _find(request, user_id)
+    template = "ui/_menu.html" if asks_for_fragment(request) else "ui/actions.html"
+    context = {"name": shown, "groups": menu_for("user", shown, request.user), "back": shown.get_absolute_url()}
+    return render(request, template, context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@right_required(Right.USER_MANAGE)
+def add_user(request: HttpRequest) -> HttpResponse:
+    """Add a user; the answer shows the one-time password."""
+    form = UserForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            made, password = services.create_user(
+                username=form.cleaned_data["username"], values=form.values(), actor=Actor.from_user(request.user)
+            )
+        except KmesError as error:
+            form.refuse(error)
+        else:
+            return _show_password(request, made, password)
+    return render_form(request, "accounts/user_form.html", {"form": form}, refused=request.method == "POST")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@right_required(Right.USER_MANAGE)
+def edit_user(request: HttpRequest, user_id: int) -> HttpResponse:
+    """Change a user's role and names."""
+    edited = _find(request, user_id)
+    form = UserForm(request.POST or None, current=edited, is_own=edited.pk == request.user.pk)
+    if request.method == "POST" and form.is_valid():
+        try:
+            services.update_user(user=edited, values=form.values(), actor=Actor.from_user(request.user))
+        except KmesError as error:
+            form.refuse(error)
+        else:
+            messages.success(request, _("%(user)s is saved.") % {"user": edited})
+            return go_to(request, edited.get_absolute_url())
+    context = {"form": form, "edited": edited}
+    return render_form(request, "accounts/user_form.html", context, refused=request.method == "POST")
+
+
+def _confirm(request: HttpRequest, user: User, act: str, refusal: str = "") -> HttpResponse:
+    context = {"shown_user": user, "act": act, "refusal": refusal}
+    return render_form(request, "accounts/user_confirm.html", context, refused=request.method == "POST")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@right_required(Right.USER_MANAGE)
+def deactivate_user(request: HttpRequest, user_id: int) -> HttpResponse:
+    """Ask, then shut a user out."""
+    shown = _find(request, user_id)
+    if request.method == "POST":
+        services.deactivate_user(user=shown, actor=Actor.from_user(request.user))
+        messages.success(request, _("%(user)s is deactivated.") % {"user": shown})
+        return go_to(request, shown.get_absolute_url())
+    return _confirm(request, shown, "deactivate", services.refusal_to_deactivate(shown, request.user.pk))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@right_required(Right.USER_MANAGE)
+def reactivate_user(request: HttpRequest, user_id: int) -> HttpResponse:
+    """Ask, then let a user in again; the answer shows the one-time password."""
+    shown = _find(request, user_id)
+    if request.method == "POST":
+        password = services.reactivate_user(user=shown, actor=Actor.from_user(request.user))
+        return _show_password(request, shown, password)
+    return _confirm(request, shown, "reactivate", _("Active already") if shown.is_active else "")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@right_required(Right.USER_MANAGE)
+def reset_password(request: HttpRequest, user_id: int) -> HttpResponse:
+    """Ask, then give a user a one-time password, which the answer shows."""
+    shown = _find(request, user_id)
+    if request.method == "POST":
+        password = services.reset_password(user=shown, actor=Actor.from_user(request.user))
+        return _show_password(request, shown, password)
+    return _confirm(request, shown, "reset")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@right_required(Right.USER_MANAGE)
+def unlock_sign_in(request: HttpRequest) -> HttpResponse:
+    """Ask, then forget a name's failed sign-ins. The name need not be a user's, so it comes as a parameter."""
+    username = request.GET.get("name", "")[:255]
+    if request.method == "POST":
+        services.unlock(username=username, actor=Actor.from_user(request.user))
+        messages.success(request, _("“%(name)s” can sign in again.") % {"name": username})
+        return go_to(request, reverse("accounts:users"))
+    locked = selectors.locked_sign_ins(username=username) if username else []
+    return render(request, "accounts/unlock.html", {"name": username, "locked": locked})
+
+
+@require_safe
+@right_required(Right.CONSOLE_READ)
+def show_roles(request: HttpRequest) -> HttpResponse:
+    """Show which role has which right, and what each right is for."""
+    context = {"roles": [(role.label, ROLE_TEXTS[role]) for role in Role], "matrix": role_matrix()}
+    return render(request, "accounts/roles.html", context)
