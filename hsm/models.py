@@ -48,3 +48,20 @@ class HsmDevice(models.Model):
     def self_test_ok(self) -> bool:
         """Return whether the last self-test passed as a whole."""
         return bool(self.self_test) and all(part["ok"] for part in self.self_test)
+
+
+class WorkerSighting(models.Model):
+    """Which worker host was last seen with which device, and in what state. One row per host."""
+
+    host = models.CharField(_("Host"), max_length=128, primary_key=True)
+    device = models.ForeignKey(HsmDevice, null=True, on_delete=models.SET_NULL, related_name="workers")
+    # "ok", or the code of the error that the worker meets with its device.
+    state = models.CharField(max_length=32)
+    version = models.CharField(max_length=32)
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["host"]
+
+    def __str__(self) -> str:
+        return self.host

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import timedelta
 
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from hsm.models import HsmDevice
+from hsm.models import HsmDevice, WorkerSighting
 from hsm.types import DeviceIdentity, MajorKey, SelfTestResult
 from kmes.accounts.rights import Right, check
 from kmes.core.actor import SYSTEM, Actor
 from kmes.core.clock import now
 from kmes.core.errors import DeviceError
+from kmes.core.version import VERSION
 from logging_reports.choices import Severity
 from logging_reports.services import record
+
+# Containers get a new host name each time they are made; old ones would pile up.
+FORGET_WORKER = timedelta(days=7)
 
 
 def designated_device() -> HsmDevice:
@@ -121,3 +126,13 @@ def note_state(*, code: str, serial: str = "") -> None:
             "device.unavailable": _("Device %(device)s does not serve (%(code)s)"),
         }
         record(event, actor=SYSTEM, message=messages[event] % {"device": device, "code": code})
+
+
+def note_worker(*, host: str, state: str, serial: str = "") -> None:
+    """Note that a worker was seen, and with which device; one that can't say keeps the device it had."""
+    seen = {"state": state, "version": VERSION, "seen_at": now()}
+    device = HsmDevice.objects.filter(serial=serial).only("pk").first() if serial else None
+    if device is not None:
+        seen["device"] = device
+    WorkerSighting.objects.update_or_create(host=host[:128], defaults=seen)
+    WorkerSighting.objects.filter(seen_at__lt=now() - FORGET_WORKER).delete()

@@ -98,6 +98,15 @@ class CheckState(models.TextChoices):
     UNPROVEN = "unproven", _("Not proven")
 
 
+class HoldReason(models.TextChoices):
+    """Why scheduled rotations wait."""
+
+    CLOCK_BACK = "clock_back", _("The clock was set back")
+    CLOCK_FORWARD = "clock_forward", _("The clock was set forward")
+    LONG_SILENCE = "long_silence", _("The schedule was silent for long, on a machine that has restarted since")
+    RESTORED = "restored", _("A backup was restored")
+
+
 STATE_COLOURS: dict[str, str] = {
     "queued": "neutral",
     "running": "info",

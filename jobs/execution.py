@@ -14,6 +14,7 @@ from jobs import lifecycle
 from jobs.choices import JobKind, JobState, TargetState
 from jobs.context import Cancelled, JobRun, WaitUntil
 from jobs.following import open_next
+from jobs.fitness import may_take
 from jobs.lifecycle import LeaseLost
 from jobs.models import Job
 from jobs.runners import RUNNERS
@@ -39,7 +40,7 @@ TRIES_FOR_USERS = 3
 def execute(job_id: UUID, *, owner: str) -> UUID | None:
     """Run a job if it can be claimed. Return the job that waited for the Azure key it held, if any."""
     try:
-        held = lifecycle.claim(job_id, owner=owner)
+        held = lifecycle.claim(job_id, owner=owner) if may_take(job_id) else None
     except DatabaseError:
         logger.exception("job %s can't be claimed now: the database failed", job_id)
         return None

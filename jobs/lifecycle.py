@@ -187,6 +187,11 @@ def release(held: Claim, *, run_after: datetime, waiting_for: str, count_failure
         raise LeaseLost("The job was taken over by another worker.")
 
 
+def leave(job_id: UUID, *, waiting_for: str) -> None:
+    """Say what a queued job waits for, without claiming it. A job that runs or has ended is left alone."""
+    Job.objects.filter(pk=job_id, state=JobState.QUEUED).update(waiting_for=waiting_for[:200])
+
+
 def next_in_line(azure_lock: str) -> UUID | None:
     """Return the oldest queued job that waits for an Azure key that is free now."""
     if not azure_lock:

@@ -8,7 +8,7 @@ from django.db.models import Q
 from django.urls import reverse
 
 from cloudcreds.models import CloudCredential, KeyVault
-from jobs.choices import IntentState, JobKind, JobState, KekState, StepState, TargetState
+from jobs.choices import HoldReason, IntentState, JobKind, JobState, KekState, StepState, TargetState
 from keygroups.models import Key, KeyGroup
 from kmes.core.ids import new_job_code, new_uuid
 from logging_reports.choices import Severity
@@ -77,8 +77,8 @@ class Job(models.Model):
 
     @property
     def title(self) -> str:
-        """Return the console's title of the job."""
-        return str(JobKind(self.kind).label)
+        """Return the console's title of the job; a kind of a later release is called by its name."""
+        return str(JobKind(self.kind).label) if self.kind in JobKind.values else self.kind
 
 
 class JobTarget(models.Model):
@@ -177,6 +177,34 @@ class EphemeralKek(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class ScheduleClock(models.Model):
+    """When the schedule last looked at the clock, and whether it holds scheduled rotations. One row."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
+    last_tick_at = models.DateTimeField(null=True)
+    held_since = models.DateTimeField(null=True)
+    held_reason = models.CharField(max_length=24, choices=HoldReason, blank=True)
+    # Since when every look found the clock going as it should.
+    steady_since = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(id=1), name="one_schedule_clock")]
+
+    def __str__(self) -> str:
+        return self.get_held_reason_display() or "steady"
+
+
+class ClockWitness(models.Model):
+    """What one machine's clock and its uptime said at the same moment; uptime can't be set by anybody."""
+
+    boot_id = models.CharField(max_length=64, unique=True)
+    at = models.DateTimeField()
+    uptime_seconds = models.FloatField()
+
+    def __str__(self) -> str:
+        return self.boot_id
 
 
 class RotationSlot(models.Model):

@@ -15,22 +15,27 @@ from uuid import UUID
 
 import redis
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import DatabaseError, IntegrityError, transaction
 from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from hsm.device import get_device
-from hsm.services import note_state
+from hsm.services import note_state, note_worker
+from jobs import schedule
 from jobs.choices import JobState
 from jobs.models import Job, RotationSlot
+from jobs.runners import RUNNERS
 from jobs.services import request_check_drift, request_rotation
 from keygroups import lifecycle as key_lifecycle
 from keygroups.models import KeyGroup
 from keygroups.rotation import due_slots, next_due
+from kmes.core import options
 from kmes.core.actor import SCHEDULE
 from kmes.core.clock import now
 from kmes.core.errors import DeviceError, KmesError
 from logging_reports.notices import deliveries, queue
+from kmes.core.schema import Fit, check_fit
+from kmes.core.version import VERSION
 from logging_reports.services import Subject, record
 
 logger = logging.getLogger(__name__)
@@ -48,23 +53,48 @@ def jobs_to_poke() -> list[UUID]:
     return list(Job.objects.filter(due).order_by("run_after").values_list("pk", flat=True)[:SCAN_LIMIT])
 
 
-def beat_heart() -> None:
-    """Leave word in Redis that a worker is alive and whether its device answers."""
-    device = "ok"
+def beat_heart() -> bool:
+    """Leave word that a worker is alive, whether its device answers, and which release it is.
+
+    Returns whether this code fits the database: a worker that doesn't leaves the rows alone.
+    """
+    host, fit = socket.gethostname(), _fit()
+    device, serial = _look_at_device()
+    if fit == Fit.OK:
+        note_state(code=device, serial=serial)
+        note_worker(host=host, state=device, serial=serial)
+    word = {
+        "at": now().isoformat(),
+        "device": device,
+        "schema": fit,
+        "version": VERSION,
+        "kinds": sorted(RUNNERS),
+    }
+    try:
+        client = redis.Redis.from_url(settings.KMES_REDIS_URL, socket_timeout=2, socket_connect_timeout=2)
+        client.set(f"kmes:heartbeat:worker:{host}", json.dumps(word), ex=HEARTBEAT_SECONDS)
+    except redis.RedisError:
+        logger.warning("the heartbeat could not be left in Redis")
+    if fit != Fit.OK:
+        logger.warning("release %s does no work: the database's schema is %s", VERSION, fit)
+    return fit == Fit.OK
+
+
+def _fit() -> str:
+    try:
+        return check_fit()
+    except DatabaseError:
+        return "unknown"
+
+
+def _look_at_device() -> tuple[str, str]:
+    """Return "ok" and the device's serial number, or the code of the error."""
     try:
         here = get_device()
         here.check_health()
-        note_state(code="ok", serial=here.identity().serial)
+        return "ok", here.identity().serial
     except DeviceError as error:
-        device = error.code
-        note_state(code=device)
-    word = json.dumps({"at": now().isoformat(), "device": device})
-    try:
-        client = redis.Redis.from_url(settings.KMES_REDIS_URL, socket_timeout=2, socket_connect_timeout=2)
-        client.set(f"kmes:heartbeat:worker:{socket.gethostname()}", word, ex=HEARTBEAT_SECONDS)
-        client.set("kmes:heartbeat:beat", word, ex=HEARTBEAT_SECONDS)
-    except redis.RedisError:
-        logger.warning("the heartbeat could not be left in Redis")
+        return error.code, ""
 
 
 def poke_notices() -> None:
@@ -79,7 +109,7 @@ def scan_drift() -> list[UUID]:
     Returns the ids of the jobs made. A day's second try gets the first one's job.
     """
     moment = now()
-    since = moment - timedelta(hours=settings.KMES_COMPARE_EVERY_HOURS)
+    since = moment - timedelta(hours=options.value("compare_every_hours"))
     due = KeyGroup.objects.filter(Q(compared_at__isnull=True) | Q(compared_at__lt=since), cloud_state="live")
     made: list[UUID] = []
     asked: Counter[object] = Counter()
@@ -97,11 +127,13 @@ def scan_drift() -> list[UUID]:
 def scan_rotations() -> list[UUID]:
     """Ask for every rotation that fell due; after an idle time once, not once per missed period.
 
-    Returns the ids of the jobs made.
+    A clock that can't be trusted begins none (``jobs.schedule``). Returns the ids of the jobs made.
     """
-    made = []
+    made: list[UUID] = []
+    if not schedule.tick():
+        return made
     due = KeyGroup.objects.filter(rotate=True, next_due_at__lte=now()).select_related("vault__credential")
-    for group in due.order_by("next_due_at")[:SCAN_LIMIT]:
+    for group in due.order_by("next_due_at")[: min(SCAN_LIMIT, schedule.allowance())]:
         job_id = _serve(group)
         if job_id is not None:
             made.append(job_id)

@@ -14,6 +14,7 @@ from kombu.exceptions import OperationalError
 
 from jobs import checkpoints, execution, keks, reminders, scans
 from jobs.certifications import progress as certifications
+from jobs.fitness import is_fit
 from kmes.core.errors import KmesError
 
 logger = logging.getLogger(__name__)
@@ -47,7 +48,8 @@ def run_job(job_id: str) -> None:
 @shared_task(ignore_result=True)  # type: ignore[untyped-decorator]
 def scan_jobs() -> None:
     """Send hints for jobs that are due and whose hint got lost or was early; then see to the log's checkpoint."""
-    scans.beat_heart()
+    if not scans.beat_heart():
+        return
     for job_id in scans.jobs_to_poke():
         run_job.hint(job_id)
     certifications.follow_all()
@@ -62,13 +64,15 @@ def scan_jobs() -> None:
 @shared_task(ignore_result=True)  # type: ignore[untyped-decorator]
 def scan_rotations() -> None:
     """Make the jobs of rotations that fell due; each sends its own hint."""
-    scans.scan_rotations()
+    if is_fit():
+        scans.scan_rotations()
 
 
 @shared_task(ignore_result=True)  # type: ignore[untyped-decorator]
 def scan_drift() -> None:
     """Make the jobs that compare groups with their vaults."""
-    scans.scan_drift()
+    if is_fit():
+        scans.scan_drift()
 
 
 @shared_task(ignore_result=True)  # type: ignore[untyped-decorator]
@@ -80,4 +84,5 @@ def remind() -> None:
 @shared_task(ignore_result=True)  # type: ignore[untyped-decorator]
 def sweep_keks() -> None:
     """Discard ephemeral keys that were left behind."""
-    keks.sweep()
+    if is_fit():
+        keks.sweep()

@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 import redis
 from celery import Celery
-from celery.signals import beat_init, heartbeat_sent, worker_shutdown
+from celery.signals import after_task_publish, beat_init, heartbeat_sent, worker_shutdown
 from django.conf import settings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "kmes.settings")
@@ -26,6 +26,7 @@ app.autodiscover_tasks(["jobs"])
 
 WORD_SECONDS = 60
 RENEW_SECONDS = 15
+BEAT_WORD = "kmes:heartbeat:beat"
 
 
 @beat_init.connect
@@ -59,6 +60,14 @@ class WordKeeper:
         # What goes wrong here ends by itself: the word has an expiry, and the next turn comes.
         with contextlib.suppress(redis.RedisError), client:
             action(client, f"kmes:heartbeat:worker:{socket.gethostname()}")
+
+
+@after_task_publish.connect(sender="jobs.tasks.scan_jobs")
+def say_that_beat_lives(**_: object) -> None:
+    """Leave beat's own word: nobody else sends this task, so that a silent worker can't silence beat's word."""
+    client = redis.Redis.from_url(settings.KMES_REDIS_URL, socket_timeout=1, socket_connect_timeout=1)
+    with contextlib.suppress(redis.RedisError), client:
+        client.set(BEAT_WORD, "1", ex=WORD_SECONDS)
 
 
 word_keeper = WordKeeper()

@@ -274,6 +274,8 @@ KMES_VAULT_WINDOW_SECONDS = env.int("KMES_VAULT_WINDOW_SECONDS", 10)
 KMES_PACE_CUSTOM_ENDPOINTS = env.bool("KMES_PACE_CUSTOM_ENDPOINTS", False)
 # After so long a job lets others that wait have their turn.
 KMES_TURN_SECONDS = env.int("KMES_TURN_SECONDS", 30)
+# Scheduled rotations begun in a minute, so that a wrong clock or a long pause can't start thousands at once.
+KMES_ROTATIONS_PER_MINUTE = env.int("KMES_ROTATIONS_PER_MINUTE", 60)
 KMES_COMPARE_EVERY_HOURS = env.int("KMES_COMPARE_EVERY_HOURS", 24)
 KMES_KEK_LIFETIME_SECONDS = env.int("KMES_KEK_LIFETIME_SECONDS", 7200)
 

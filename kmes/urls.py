@@ -16,4 +16,5 @@ urlpatterns = [
     path("reports/", include("logging_reports.reports.urls")),
     path("", include("logging_reports.notices.urls")),
     path("administration/", include("hsm.urls")),
+    path("administration/", include("kmes.operations.urls")),
 ]

@@ -10,10 +10,10 @@ import time
 from uuid import UUID
 
 import django_rq
-from django.conf import settings
 from django.utils.translation import gettext as _
 from redis.exceptions import RedisError
 
+from kmes.core import options
 from kmes.core.actor import Actor
 from kmes.core.errors import KmesError
 from logging_reports import export_files, export_lifecycle
@@ -112,5 +112,5 @@ def _write(export: LogExport, name: str) -> bool:
 
 
 def prune_exports() -> int:
-    """Delete exports older than ``KMES_EXPORT_KEEP_DAYS`` days; return how many files went."""
-    return export_lifecycle.expire(keep_days=settings.KMES_EXPORT_KEEP_DAYS)
+    """Delete exports older than the option ``export_keep_days`` says; return how many files went."""
+    return export_lifecycle.expire(keep_days=options.value("export_keep_days"))

@@ -17,8 +17,11 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
+from jobs.schedule import read_clock
+from kmes.core.schema import check_fit
 from kmes.dashboard.heartbeats import Pulse, read_pulse
 from kmes.dashboard.metrics import ConsoleCollector
+from kmes.dashboard.queue import queue_state
 
 # Set by proxies: with one of them a request from the loopback address may come from anywhere.
 _FORWARDING_HEADERS = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP", "HTTP_X_FORWARDED_HOST")
@@ -34,21 +37,25 @@ def healthz(_request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def readyz(_request: HttpRequest) -> JsonResponse:
-    """Answer 200 when database, Redis, a worker and its device serve, else 503; JSON says which does not.
+    """Answer 200 when database, its schema, Redis, a worker and its device serve, else 503; JSON says which does not.
 
-    ``beat`` is told too but decides nothing: without it pages and pushes work, only schedules wait.
+    ``beat`` is told too but decides nothing: without it pages and pushes work, only schedules wait. So are
+    the ``notes``: a queue that does not move, a schedule that is held, workers of another release.
     """
     pulse = read_pulse()
+    database = _database_state()
     checks = {
-        "database": _database_state(),
+        "database": database,
+        "schema": _schema_state() if database == "ok" else "unknown",
         "redis": "ok" if pulse.redis_up else "unreachable",
         "worker": _worker_state(pulse),
         "device": pulse.device if pulse.redis_up else "unknown",
     }
     ready = all(state == "ok" for state in checks.values())
     beat = ("ok" if pulse.beat_alive else "silent") if pulse.redis_up else "unknown"
+    notes = _notes(pulse) if checks["schema"] == "ok" else {}
     return JsonResponse(
-        {"ready": ready, "checks": {**checks, "beat": beat}, "workers": len(pulse.workers)},
+        {"ready": ready, "checks": {**checks, "beat": beat}, "workers": len(pulse.workers), "notes": notes},
         status=200 if ready else 503,
     )
 
@@ -78,10 +85,33 @@ def _database_state() -> str:
     return "ok"
 
 
+def _schema_state() -> str:
+    """Return how the database stands to this process's code."""
+    try:
+        return check_fit()
+    except DatabaseError:
+        return "unknown"
+
+
 def _worker_state(pulse: Pulse) -> str:
+    """Return "ok" when a living worker may take jobs, else why none may."""
     if not pulse.redis_up:
         return "unknown"
-    return "ok" if pulse.workers else "silent"
+    if pulse.fit_workers:
+        return "ok"
+    return f"schema {pulse.workers[0].schema}" if pulse.workers else "silent"
+
+
+def _notes(pulse: Pulse) -> dict[str, str]:
+    """Return what deserves a look although the console serves."""
+    try:
+        return {
+            "queue": queue_state(pulse),
+            "schedule": "held" if read_clock().held_since else "ok",
+            "releases": "mixed" if len({worker.version for worker in pulse.workers}) > 1 else "ok",
+        }
+    except DatabaseError:
+        return {}
 
 
 def _is_loopback(request: HttpRequest) -> bool:

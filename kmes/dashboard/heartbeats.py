@@ -1,13 +1,15 @@
 """What worker and beat last said of themselves, read from Redis with short time-outs. Writes nothing.
 
-Workers write ``kmes:heartbeat:worker:<host>`` (JSON: ``at``, ``device`` = "ok" or an error code)
-and ``kmes:heartbeat:beat``, each with an expiry, so that a key that exists is a process that lives.
+Workers write ``kmes:heartbeat:worker:<host>`` (JSON: ``at``, ``device`` = "ok" or an error code, ``schema``,
+``version``, ``kinds``), beat writes ``kmes:heartbeat:beat``, each with an expiry, so that a key that exists is a
+process that lives.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import redis
@@ -18,15 +20,24 @@ from redis.retry import Retry
 WORKER_PREFIX = "kmes:heartbeat:worker:"
 BEAT_KEY = "kmes:heartbeat:beat"
 TIMEOUT_SECONDS = 1.0
+# Where Celery and RQ keep what waits: lengths are read, contents never.
+QUEUES = {"cloud": "cloud", "reports": "rq:queue:reports"}
+FAILED_REPORTS = "rq:failed:reports"
 
 
 @dataclass(frozen=True)
 class WorkerPulse:
-    """One worker's last sign of life. ``device`` is "ok" or the device's error code."""
+    """One worker's last sign of life. ``device`` is "ok" or the device's error code.
+
+    ``schema`` is "ok", or how the database stands to the worker's code (``kmes.core.schema``).
+    """
 
     host: str
     at: datetime | None
     device: str
+    schema: str = "ok"
+    version: str = ""
+    kinds: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -36,11 +47,18 @@ class Pulse:
     redis_up: bool
     beat_alive: bool = False
     workers: tuple[WorkerPulse, ...] = ()
+    queues: Mapping[str, int] = field(default_factory=dict)
+    failed_reports: int = 0
+
+    @property
+    def fit_workers(self) -> tuple[WorkerPulse, ...]:
+        """Return the workers whose code fits the database: the others take no job."""
+        return tuple(worker for worker in self.workers if worker.schema == "ok")
 
     @property
     def device(self) -> str:
         """Return "ok" when a living worker has the device, else an error code, "unknown" without a worker."""
-        states = [worker.device for worker in self.workers]
+        states = [worker.device for worker in self.fit_workers or self.workers]
         if "ok" in states:
             return "ok"
         return states[0] if states else "unknown"
@@ -60,6 +78,8 @@ def read_pulse() -> Pulse:
         client.ping()
         keys = sorted(client.scan_iter(match=f"{WORKER_PREFIX}*", count=1000))
         values = client.mget([BEAT_KEY, *keys])
+        queues = {name: int(client.llen(key)) for name, key in QUEUES.items()}  # type: ignore[arg-type]
+        failed = int(client.zcard(FAILED_REPORTS))  # type: ignore[arg-type]
     except (redis.RedisError, OSError, UnicodeDecodeError):
         return Pulse(redis_up=False)
     finally:
@@ -69,7 +89,7 @@ def read_pulse() -> Pulse:
         for key, value in zip(keys, values[1:], strict=True)
         if value is not None
     )
-    return Pulse(redis_up=True, beat_alive=values[0] is not None, workers=workers)
+    return Pulse(redis_up=True, beat_alive=values[0] is not None, workers=workers, queues=queues, failed_reports=failed)
 
 
 def _worker(host: str, value: str) -> WorkerPulse:
@@ -78,6 +98,8 @@ def _worker(host: str, value: str) -> WorkerPulse:
         content = json.loads(value)
         at = datetime.fromisoformat(str(content["at"]))
         device = str(content["device"])
-    except (ValueError, KeyError, TypeError):
+        kinds = frozenset(map(str, content.get("kinds", ())))
+    except (ValueError, KeyError, TypeError, AttributeError):
         return WorkerPulse(host=host, at=None, device="unknown")
-    return WorkerPulse(host=host, at=at, device=device)
+    schema, version = str(content.get("schema", "ok")), str(content.get("version", ""))
+    return WorkerPulse(host=host, at=at, device=device, schema=schema, version=version, kinds=kinds)

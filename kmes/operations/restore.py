@@ -2,7 +2,7 @@
 
 Order: unpack and check every sum; refuse what can't be restored here; put the token in place and let
 the device show its check values; load the database; migrate it forward; walk the logs' chains and
-compare their ends with the manifest. A failure anywhere before the end leaves what was there.
+compare their ends with the manifest; hold scheduled rotations, because the vaults have gone on since. A failure anywhere before the end leaves what was there.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.loader import MigrationLoader
 
+from jobs import schedule
+from jobs.choices import HoldReason
 from kmes.core.actor import SYSTEM
 from kmes.core.secret_types import SecretText
 from kmes.core.version import VERSION
@@ -69,6 +71,7 @@ def restore_backup(path: Path, *, passphrase: SecretText | None, wanted: Wanted)
             call_command("migrate", interactive=False, verbosity=0)
             verdicts = _verify(manifest)
             _record(path, manifest)
+            schedule.hold(HoldReason.RESTORED, actor=SYSTEM)
         notes = [*_restore_secret_key(folder), *_restore_exports(folder)]
     if not wanted.with_device:
         notes.append(token_copy.statement(manifest.device, has_token=False))

@@ -36,12 +36,12 @@ def no_redis(settings):
     settings.KMES_REDIS_URL = f"redis://127.0.0.1:{test_services.free_port()}/0"
 
 
-def beat(heart, *, device="ok", host="one") -> None:
+def beat(heart, *, device="ok", host="one", **more) -> None:
     from kmes.core.clock import now
 
-    word = json.dumps({"at": now().isoformat(), "device": device})
-    heart.set(f"kmes:heartbeat:worker:{host}", word, ex=60)
-    heart.set("kmes:heartbeat:beat", word, ex=60)
+    word = {"at": now().isoformat(), "device": device, "schema": "ok", "version": "1", "kinds": ["self_test"], **more}
+    heart.set(f"kmes:heartbeat:worker:{host}", json.dumps(word), ex=60)
+    heart.set("kmes:heartbeat:beat", "1", ex=60)
 
 
 def test_healthz_answers_while_everything_else_is_down(client, no_redis) -> None:
@@ -60,8 +60,9 @@ def test_ready_when_database_redis_worker_and_device_serve(client, heart) -> Non
     assert answer.status_code == 200
     assert answer.json() == {
         "ready": True,
-        "checks": {"database": "ok", "redis": "ok", "worker": "ok", "device": "ok", "beat": "ok"},
+        "checks": {"database": "ok", "schema": "ok", "redis": "ok", "worker": "ok", "device": "ok", "beat": "ok"},
         "workers": 1,
+        "notes": {"queue": "ok", "schedule": "ok", "releases": "ok"},
     }
     assert "no-cache" in answer["Cache-Control"]
 
@@ -71,6 +72,7 @@ def test_not_ready_when_redis_is_down_and_nothing_is_claimed_about_the_rest(clie
     assert answer.status_code == 503
     assert answer.json()["checks"] == {
         "database": "ok",
+        "schema": "ok",
         "redis": "unreachable",
         "worker": "unknown",
         "device": "unknown",
@@ -113,6 +115,123 @@ def test_not_ready_when_the_database_is_gone(client, heart, monkeypatch) -> None
     answer = client.get("/readyz")
     assert (answer.status_code, answer.json()["checks"]["database"]) == (503, "unreachable")
     assert "hunter2" not in answer.content.decode()
+
+
+def make_job(**values):
+    from jobs.models import Job
+    from kmes.core.clock import now
+
+    return Job.objects.create(
+        **{"kind": "self_test", "actor_name": "a", "trigger": "user", "run_after": now(), **values}
+    )
+
+
+def notes(client) -> dict[str, str]:
+    return client.get("/readyz").json()["notes"]
+
+
+def test_not_ready_while_no_worker_fits_the_schema(client, heart) -> None:
+    beat(heart, schema="ahead")
+    answer = client.get("/readyz")
+    assert (answer.status_code, answer.json()["checks"]["worker"]) == (503, "schema ahead")
+    beat(heart, host="two", version="2")
+    answer = client.get("/readyz")
+    assert answer.status_code == 200
+    assert answer.json()["notes"]["releases"] == "mixed"
+
+
+@pytest.mark.parametrize("state", ["behind", "ahead"])
+def test_not_ready_while_the_schema_is_another_releases(client, heart, state) -> None:
+    from django.db import connection
+
+    beat(heart)
+    with connection.cursor() as cursor:
+        if state == "behind":
+            cursor.execute("DELETE FROM django_migrations WHERE app = 'jobs' AND name = '0001_initial'")
+        else:
+            cursor.execute(
+                "UPDATE django_migrations SET name = '0999_later' WHERE app = 'jobs' AND name = '0001_initial'"
+            )
+    answer = client.get("/readyz")
+    assert (answer.status_code, answer.json()["checks"]["schema"]) == (503, state)
+
+
+def test_a_queue_that_does_not_move_is_noted(client, heart) -> None:
+    from datetime import timedelta
+
+    from kmes.core.clock import now
+
+    beat(heart)
+    held = make_job(kind="rotate", azure_lock="kv/x", run_after=now() - timedelta(hours=1))
+    make_job(kind="rotate", azure_lock="kv/x", state="running")
+    beat(heart, kinds=["self_test", "rotate"])
+    # It may not run: another job has its Azure key.
+    assert notes(client)["queue"] == "ok"
+    held.azure_lock = ""
+    held.save()
+    assert notes(client)["queue"] == "stuck"
+
+
+def test_a_job_no_living_worker_knows_is_noted(client, heart) -> None:
+    beat(heart, kinds=["rotate"])
+    make_job()
+    assert notes(client)["queue"] == "unknown kind"
+    assert "kmes_jobs_orphaned 1.0" in client.get("/metrics").content.decode()
+    beat(heart, host="two", kinds=["self_test"])
+    assert notes(client)["queue"] == "ok"
+
+
+def test_a_held_schedule_is_noted(client, heart) -> None:
+    from jobs import schedule
+    from jobs.choices import HoldReason
+    from kmes.core.actor import SYSTEM
+
+    beat(heart)
+    schedule.hold(HoldReason.RESTORED, actor=SYSTEM)
+    assert notes(client)["schedule"] == "held"
+    assert "kmes_schedule_held 1.0" in client.get("/metrics").content.decode()
+
+
+def test_metrics_of_steps_calls_and_the_device_come_from_rows(client, heart, device_row) -> None:
+    from datetime import timedelta
+
+    from jobs.models import JobStep
+    from kmes.core.actor import SYSTEM
+    from kmes.core.clock import now
+    from logging_reports.models import LogHead
+    from logging_reports.services import record
+
+    job, end = make_job(), now()
+    for number, seconds in enumerate((0.05, 3, 400)):
+        start = end - timedelta(seconds=seconds)
+        JobStep.objects.create(
+            job=job,
+            name="wrap_key",
+            subject=str(number),
+            ordinal=number,
+            started_at=start,
+            finished_at=end,
+            state="done",
+        )
+    record("azure.throttled", actor=SYSTEM, http_status=429)
+    record("azure.key_imported", actor=SYSTEM, http_status=200)
+    record("device.self_test", actor=SYSTEM)
+    text = client.get("/metrics").content.decode()
+    lines = text.splitlines()
+    assert 'kmes_step_seconds_bucket{le="0.1",step="wrap_key"} 1.0' in lines
+    assert 'kmes_step_seconds_bucket{le="5",step="wrap_key"} 2.0' in lines
+    assert 'kmes_step_seconds_bucket{le="+Inf",step="wrap_key"} 3.0' in lines
+    assert 'kmes_azure_calls_last_hour{status="429"} 1.0' in lines
+    assert "kmes_azure_throttled_last_hour 1.0" in lines
+    assert 'kmes_device_log_rows_last_hour{event="device.self_test",severity="info"} 1.0' in lines
+    assert LogHead.objects.get(service="azure").hash in text
+    assert 'kmes_queue_depth{queue="reports"} 0.0' in lines
+
+
+def test_a_scrape_stays_cheap(client, heart, django_assert_max_num_queries) -> None:
+    beat(heart)
+    with django_assert_max_num_queries(20):
+        assert client.get("/metrics").status_code == 200
 
 
 def test_metrics_count_jobs_rows_and_rotations(client, heart, device_row) -> None:

@@ -8,7 +8,7 @@ import pytest
 import redis
 from celery.signals import beat_init, heartbeat_sent, worker_shutdown
 
-from kmes.celery import WORD_SECONDS, WordKeeper
+from kmes.celery import BEAT_WORD, WORD_SECONDS, WordKeeper
 
 WORD = f"kmes:heartbeat:worker:{socket.gethostname()}"
 
@@ -16,9 +16,9 @@ WORD = f"kmes:heartbeat:worker:{socket.gethostname()}"
 @pytest.fixture
 def broker(redis_server):
     client = redis.Redis.from_url(redis_server, decode_responses=True)
-    client.delete(WORD, "cloud")
+    client.delete(WORD, BEAT_WORD, "cloud")
     yield client
-    client.delete(WORD, "cloud")
+    client.delete(WORD, BEAT_WORD, "cloud")
     client.close()
 
 
@@ -54,6 +54,15 @@ def test_beat_asks_for_a_scan_as_it_starts(broker):
     beat_init.send(sender=None)
     assert broker.llen("cloud") == 1
     assert "jobs.tasks.scan_jobs" in broker.lindex("cloud", 0)
+
+
+def test_beat_says_itself_that_it_lives_and_no_other_task_says_so(broker):
+    from kmes.celery import app
+
+    app.send_task("jobs.tasks.sweep_keks")
+    assert not broker.exists(BEAT_WORD)
+    app.send_task("jobs.tasks.scan_jobs")
+    assert broker.ttl(BEAT_WORD) > WORD_SECONDS - 5
 
 
 def test_the_signals_reach_the_keeper():

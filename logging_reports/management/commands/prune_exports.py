@@ -1,13 +1,13 @@
-"""``manage.py prune_exports``: deletes export files older than ``KMES_EXPORT_KEEP_DAYS``."""
+"""``manage.py prune_exports``: deletes export files older than the option says."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from kmes.core.errors import KmesError
+from kmes.core.options import value
 from logging_reports.export_lifecycle import expire
 
 if TYPE_CHECKING:
@@ -17,18 +17,19 @@ if TYPE_CHECKING:
 class Command(BaseCommand):
     """Prune the export folder; meant for a nightly timer, harmless at any time."""
 
-    help = "Delete export files older than KMES_EXPORT_KEEP_DAYS days."
+    help = "Delete export files older than the option “Keep export files” says."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the options."""
-        parser.add_argument("--keep-days", type=int, default=settings.KMES_EXPORT_KEEP_DAYS)
+        parser.add_argument("--keep-days", type=int)
 
     def handle(self, *_args: Any, **options: Any) -> None:
         """Prune and say how many files went."""
-        if options["keep_days"] < 0:
+        keep_days = value("export_keep_days") if options["keep_days"] is None else options["keep_days"]
+        if keep_days < 0:
             raise CommandError("--keep-days must not be negative.")
         try:
-            pruned = expire(keep_days=options["keep_days"])
+            pruned = expire(keep_days=keep_days)
         except KmesError as error:
             raise CommandError(str(error)) from error
         self.stdout.write(f"Deleted {pruned} export file(s).")

@@ -1,0 +1,98 @@
+"""Options of the installation that may be changed while it runs: what there is, and what holds now.
+
+Each has a default from the settings. Where the environment names it, the environment decides and pages
+can't change it. Rows of chosen values live in an upper package, which registers its reader here, so
+that packages below may ask for a value without knowing where it is kept.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+
+@dataclass(frozen=True)
+class Option:
+    """A whole number that can be chosen within limits; ``setting`` is its name in settings and environment."""
+
+    name: str
+    setting: str
+    label: str | Promise
+    unit: str | Promise
+    text: str | Promise
+    lowest: int
+    highest: int
+
+    @property
+    def default(self) -> int:
+        """Return what holds when nobody chose."""
+        return int(getattr(settings, self.setting))
+
+    @property
+    def is_locked(self) -> bool:
+        """Return whether the environment decides."""
+        return bool(os.environ.get(self.setting))
+
+
+OPTIONS: dict[str, Option] = {
+    option.name: option
+    for option in (
+        Option(
+            "export_keep_days",
+            "KMES_EXPORT_KEEP_DAYS",
+            _("Keep export files"),
+            _("days"),
+            _("Older files are deleted by the report worker. The log they were made from stays."),
+            1,
+            3650,
+        ),
+        Option(
+            "compare_every_hours",
+            "KMES_COMPARE_EVERY_HOURS",
+            _("Compare each group with its vault every"),
+            _("hours"),
+            _("How soon the console notices what somebody changed in Azure itself."),
+            1,
+            720,
+        ),
+        Option(
+            "rotations_per_minute",
+            "KMES_ROTATIONS_PER_MINUTE",
+            _("Scheduled rotations begun in a minute, at most"),
+            _("rotations"),
+            _(
+                "So that a wrong clock or a long pause can't start thousands at once. The rest follows minute by minute."
+            ),
+            1,
+            1000,
+        ),
+    )
+}
+
+_readers: list[Callable[[str], int | None]] = []
+
+
+def register_reader(reader: Callable[[str], int | None]) -> None:
+    """Let ``reader`` give chosen values; None from it means that nobody chose."""
+    _readers[:] = [reader]
+
+
+def value(name: str) -> int:
+    """Return the value that holds now: the environment's, else the chosen one, else the default.
+
+    Raises:
+        KeyError: there is no such option.
+
+    """
+    option = OPTIONS[name]
+    if not option.is_locked:
+        for reader in _readers:
+            chosen = reader(name)
+            if chosen is not None and option.lowest <= chosen <= option.highest:
+                return chosen
+    return option.default

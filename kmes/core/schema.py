@@ -1,0 +1,54 @@
+"""Does the database's schema fit this code? Asked by every worker before it takes a job, and by /readyz.
+
+Two releases run side by side while an installation is upgraded. Code must neither write into tables it
+does not know (the database is ahead) nor read columns that are not there yet (behind).
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from functools import cache
+
+from django.db import connection
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
+
+
+class Fit(StrEnum):
+    """How the database stands to this code."""
+
+    OK = "ok"
+    BEHIND = "behind"
+    AHEAD = "ahead"
+
+
+@cache
+def _own_migrations() -> dict[tuple[str, str], frozenset[tuple[str, str]]]:
+    """Return this code's migrations, each with those it replaces. Read once: code does not change under a process."""
+    found = MigrationLoader(None, ignore_no_migrations=True).disk_migrations
+    return {key: frozenset(migration.replaces) for key, migration in found.items()}
+
+
+def check_fit() -> Fit:
+    """Compare this code's migrations with those the database has: one query.
+
+    Raises:
+        DatabaseError: the database can't be asked.
+
+    """
+    applied = set(MigrationRecorder(connection).applied_migrations())
+    return compare(_own_migrations(), applied)
+
+
+def compare(own: dict[tuple[str, str], frozenset[tuple[str, str]]], applied: set[tuple[str, str]]) -> Fit:
+    """Return how a set of applied migrations stands to a code's own; apps the code lacks don't count."""
+    known = set(own).union(*own.values())
+    apps = {app for app, _name in own}
+    if any(key not in known for key in applied if key[0] in apps):
+        return Fit.AHEAD
+    replaced = set().union(*own.values())
+    for key, replaces in own.items():
+        if key in applied or key in replaced or (replaces and replaces <= applied):
+            continue
+        return Fit.BEHIND
+    return Fit.OK
