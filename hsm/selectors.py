@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from uuid import UUID
 
 from django.utils.translation import gettext as _
 
 from hsm.models import HsmDevice
 from hsm.verification import fingerprint
+from kmes.core.clock import now
+
+# A worker looks every 15 s; some looks may fall out while it is busy.
+SILENT_AFTER = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
@@ -23,7 +28,31 @@ class MajorKeyRow:
 
 def list_devices() -> list[HsmDevice]:
     """Return the registered devices, the designated one first."""
-    return list(HsmDevice.objects.defer("mfk_public_spki").order_by("-is_designated", "label", "serial"))
+    devices = HsmDevice.objects.defer("mfk_public_spki").prefetch_related("workers")
+    return list(devices.order_by("-is_designated", "label", "serial"))
+
+
+def state_of(device: HsmDevice) -> tuple[str, str]:
+    """Return how workers find the device, as the word and colour of a badge."""
+    if device.last_seen_at is None or now() - device.last_seen_at > SILENT_AFTER:
+        return _("Not seen lately"), "warning"
+    if device.availability == "ok":
+        return _("Serves"), "good"
+    words = {
+        "device_replaced": _("Another token stands in its place"),
+        "pin_wrong": _("PIN refused"),
+        "token_missing": _("Token not found"),
+    }
+    return words.get(device.availability, _("Does not serve (%(code)s)") % {"code": device.availability}), "bad"
+
+
+def sentinel_of(device: HsmDevice) -> tuple[str, str]:
+    """Return what the sentinel tells: that this is the token that was registered, and that it still works."""
+    if device.availability == "device_replaced":
+        return _("Not the one that was registered"), "bad"
+    if device.availability != "ok":
+        return _("Can't be asked now"), "warning"
+    return _("The registered one; it signed when the device was last seen"), "good"
 
 
 def find_device(device_id: UUID) -> HsmDevice | None:

@@ -29,8 +29,16 @@ def _may_manage(request: HttpRequest) -> bool:
 @require_safe
 @right_required(Right.CONSOLE_READ)
 def show_device(request: HttpRequest) -> HttpResponse:
-    """Show each registered device: identity, major keys, self-test, mechanisms."""
-    devices = [(device, selectors.major_keys_of(device)) for device in selectors.list_devices()]
+    """Show each registered device: identity, workers, major keys, sentinel, self-test, mechanisms."""
+    devices = [
+        {
+            "row": device,
+            "keys": selectors.major_keys_of(device),
+            "state": selectors.state_of(device),
+            "sentinel": selectors.sentinel_of(device),
+        }
+        for device in selectors.list_devices()
+    ]
     # By name only: jobs stand above this package.
     self_test_url = reverse("jobs:start", args=["self_test"])
     context = {"devices": devices, "may_manage": _may_manage(request), "self_test_url": self_test_url}
@@ -41,7 +49,8 @@ def show_device(request: HttpRequest) -> HttpResponse:
 @right_required(Right.CONSOLE_READ)
 def show_configuration(request: HttpRequest) -> HttpResponse:
     """Show the HSM Protected Key Options: which device may push key material."""
-    context = {"devices": selectors.list_devices(), "may_manage": _may_manage(request)}
+    devices = [(device, selectors.state_of(device)) for device in selectors.list_devices()]
+    context = {"devices": devices, "may_manage": _may_manage(request)}
     return render(request, "hsm/configuration.html", context)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from datetime import timedelta
 
 import pytest
 from django.db import connection
@@ -58,6 +59,46 @@ def test_the_device_shows_identity_major_keys_and_mechanisms(pages):
         assert words in page
     assert "No self-test was recorded yet" in page
     assert 'href="/jobs/start/self_test/"' in page
+
+
+def test_the_device_shows_its_sentinel_and_its_workers_with_their_release(pages):
+    from hsm.services import note_worker
+
+    make_device(is_designated=True, last_seen_at=now(), sentinel_hash="5e" * 32)
+    note_worker(host="worker-7", state="ok", serial="S-1")
+    page = body(pages.get("/administration/device/"))
+    for words in ("5e" * 32, "The registered one", "worker-7", "release 0.1", "Serves"):
+        assert words in page
+    assert "worker-7" in body(pages.get("/administration/configuration/"))
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"availability": "device_replaced"}, "Another token stands in its place"),
+        ({"availability": "pin_wrong"}, "PIN refused"),
+        ({"availability": "device_failed"}, "Does not serve (device_failed)"),
+        ({"last_seen_at": now() - timedelta(minutes=6)}, "Not seen lately"),
+        ({"last_seen_at": None}, "Not seen lately"),
+    ],
+)
+def test_a_device_that_does_not_serve_says_why(pages, values, words):
+    make_device(is_designated=True, **{"last_seen_at": now(), **values})
+    for path in ("device", "configuration"):
+        assert words in body(pages.get(f"/administration/{path}/"))
+
+
+def test_a_worker_that_lost_its_device_is_still_listed_with_it_and_old_hosts_are_forgotten(pages):
+    from hsm.models import WorkerSighting
+    from hsm.services import note_worker
+
+    make_device(is_designated=True)
+    note_worker(host="gone", state="ok", serial="S-1")
+    WorkerSighting.objects.update(seen_at=now() - timedelta(days=8))
+    note_worker(host="here", state="ok", serial="S-1")
+    note_worker(host="here", state="pin_wrong")
+    seen = WorkerSighting.objects.get()
+    assert (seen.host, seen.state, str(seen.device.serial)) == ("here", "pin_wrong", "S-1")
 
 
 def test_each_part_of_the_self_test_shows_with_its_time(pages):
