@@ -10,6 +10,7 @@ from django.utils.translation import ngettext
 
 from hsm.models import HsmDevice
 from keygroups.reports import count_ages, present_keys
+from jobs.schedule import read_clock
 from kmes.dashboard import selectors
 from kmes.dashboard.heartbeats import Pulse
 from kmes.dashboard.selectors import CredentialCounts, RotationCounts, VersionCounts
@@ -115,7 +116,10 @@ def _pulse_tiles(pulse: Pulse) -> list[Tile]:
 
 def _work_tiles(rotations: RotationCounts) -> list[Tile]:
     failed, keks = selectors.count_failures()
+    watch = read_clock()
+    held = _("Scheduled rotations are held (%(why)s)") % {"why": watch.get_held_reason_display()}
     return [
+        Tile("schedule-held", int(watch.held_since is not None), held, "bad", reverse("operations:schedule")),
         Tile(
             "failed-jobs",
             failed,

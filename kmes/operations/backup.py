@@ -20,10 +20,11 @@ from django.db import connection
 
 from kmes.core.actor import SYSTEM
 from kmes.core.clock import now
+from kmes.core.schema import Fit, check_fit
 from kmes.core.secret_types import SecretText
 from kmes.core.version import VERSION
 from kmes.operations import archive, postgres_copy, sqlite_copy, token_copy
-from kmes.operations.manifest import DeviceFacts, Facts, Manifest
+from kmes.operations.manifest import BackupError, DeviceFacts, Facts, Manifest
 from logging_reports.services import record
 
 SECRET_KEY = "secret_key"  # noqa: S105 - the part's name
@@ -49,6 +50,30 @@ def make_backup(
     Without ``passphrase`` the file is not encrypted: whoever has it has everything.
 
     Raises:
+        BackupError: the database is of another release, can't be copied, or the file can't be written.
+
+    """
+    if check_fit() != Fit.OK:
+        raise BackupError(
+            f"The database is not of this release ({VERSION}).",
+            "Make the backup with the release that the database is of, or migrate first.",
+        )
+    made = write_backup(path, passphrase=passphrase, with_token=with_token, with_exports=with_exports)
+    try:
+        _record(made, encrypted=passphrase is not None)
+    except BaseException:
+        # A copy of everything that nobody was told of must not lie about.
+        path.unlink(missing_ok=True)
+        raise
+    return made
+
+
+def write_backup(
+    path: Path, *, passphrase: SecretText | None, with_token: bool = True, with_exports: bool = False
+) -> BackupResult:
+    """Write the file alone; ``make_backup`` is the one that logs it.
+
+    Raises:
         BackupError: the database can't be copied, or the file can't be written.
 
     """
@@ -71,24 +96,22 @@ def make_backup(
             tables=tables,
         )
         digest = archive.pack(path, folder, manifest, passphrase)
-    try:
-        record(
-            "backup.made",
-            actor=SYSTEM,
-            message=f"Backup {path.name} made",
-            data={
-                "file": path.name,
-                "sha256": digest,
-                "encrypted": passphrase is not None,
-                "token": has_token,
-                "logs": {service: head[0] for service, head in facts.log_heads.items()},
-            },
-        )
-    except BaseException:
-        # A copy of everything that nobody was told of must not lie about.
-        path.unlink(missing_ok=True)
-        raise
     return BackupResult(path, digest, manifest)
+
+
+def _record(made: BackupResult, *, encrypted: bool) -> None:
+    record(
+        "backup.made",
+        actor=SYSTEM,
+        message=f"Backup {made.path.name} made",
+        data={
+            "file": made.path.name,
+            "sha256": made.sha256,
+            "encrypted": encrypted,
+            "token": made.manifest.has_token,
+            "logs": {service: head[0] for service, head in made.manifest.facts.log_heads.items()},
+        },
+    )
 
 
 def _write_secret_key(folder: Path) -> None:

@@ -81,6 +81,15 @@ def furnished(chromium: Browser, console: Console) -> dict[str, str]:
         "checkpoints": "/logs/checkpoints/",
         "device": "/administration/device/",
         "configuration": "/administration/configuration/",
+        "options": "/administration/configuration/options/",
+        "schedule": "/administration/configuration/schedule/",
+        "users": "/users/",
+        "user": "/users/2/",
+        "user form": "/users/add/",
+        "password reset": "/users/2/reset-password/",
+        "roles": "/roles/",
+        "profile": "/profile/",
+        "own password": "/profile/password/",
     }
     return {name: address.removeprefix(console.url) for name, address in pages.items()}
 

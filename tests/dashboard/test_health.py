@@ -181,7 +181,7 @@ def test_a_job_no_living_worker_knows_is_noted(client, heart) -> None:
     assert notes(client)["queue"] == "ok"
 
 
-def test_a_held_schedule_is_noted(client, heart) -> None:
+def test_a_held_schedule_is_noted(client, heart, people) -> None:
     from jobs import schedule
     from jobs.choices import HoldReason
     from kmes.core.actor import SYSTEM
@@ -189,6 +189,10 @@ def test_a_held_schedule_is_noted(client, heart) -> None:
     beat(heart)
     schedule.hold(HoldReason.RESTORED, actor=SYSTEM)
     assert notes(client)["schedule"] == "held"
+    client.force_login(people["operator"])
+    page = client.get("/").content.decode()
+    assert "Scheduled rotations are held" in page
+    assert "/administration/configuration/schedule/" in page
     assert "kmes_schedule_held 1.0" in client.get("/metrics").content.decode()
 
 

@@ -1,0 +1,38 @@
+"""From the previous release to this one: every row stays, the log still verifies, and old and new don't fight."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.operations.installation import Installation
+
+pytestmark = pytest.mark.timeout(240)
+RELEASE = ("-m", "tests.operations.previous_release")
+
+
+@pytest.fixture
+def previous(tmp_path, redis_server):
+    """A populated database of the previous release."""
+    made = Installation(tmp_path / "previous")
+    made.run(*RELEASE, "populate")
+    return made
+
+
+def test_a_populated_database_of_the_previous_release_comes_forward_whole(previous):
+    assert previous.run(*RELEASE, "fit").stdout.strip() == "behind"
+    previous.manage("migrate", "--verbosity", "0")
+    assert previous.run(*RELEASE, "check").stdout.strip() == "as it was"
+    said = previous.manage("verify_log").stdout
+    assert "audit: ok, 2 rows" in said
+    assert "missing" not in said
+    # Nothing is left to do, and a second run changes nothing.
+    assert "No migrations to apply" in previous.manage("migrate").stdout
+
+
+def test_a_backup_of_the_previous_release_comes_forward_on_its_way_in(previous, tmp_path):
+    refused = previous.manage("backup", str(tmp_path / "b"), "--plain", check=False)
+    assert "not of this release" in refused.stderr
+    previous.run(*RELEASE, "back_up", str(tmp_path / "b"))
+    there = Installation(tmp_path / "there")
+    there.manage("restore", str(tmp_path / "b"), "--without-device")
+    assert there.run(*RELEASE, "check").stdout.strip() == "as it was"
