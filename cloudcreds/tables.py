@@ -17,8 +17,9 @@ from kmes.ui.tables import ConsoleTable, MenuColumn
 from kmes.ui.templatetags.kmes_ui import badge, cut, when
 
 
-def _actions_url(credential: CloudCredential) -> str:
-    return reverse("cloudcreds:actions", args=[credential.pk])
+def _actions_url(record: CloudCredential) -> str:
+    # The table passes a row by this parameter's name only.
+    return reverse("cloudcreds:actions", args=[record.pk])
 
 
 class CredentialTable(ConsoleTable):

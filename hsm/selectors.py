@@ -52,7 +52,7 @@ def sentinel_of(device: HsmDevice) -> tuple[str, str]:
         return _("Not the one that was registered"), "bad"
     if device.availability != "ok":
         return _("Can't be asked now"), "warning"
-    return _("The registered one; it signed when the device was last seen"), "good"
+    return _("The registered one, and it signs"), "good"
 
 
 def find_device(device_id: UUID) -> HsmDevice | None:

@@ -18,6 +18,11 @@ from kmes.core.clock import now
 from kmes.core.errors import InputError, KmesError
 
 
+def _explained_roles() -> list[tuple[str, str]]:
+    """Return the roles, each with what it is for: whoever chooses should not have to look it up."""
+    return [(role, f"{Role(role).label}: {text}") for role, text in ROLE_TEXTS.items()]
+
+
 class UserForm(forms.Form):
     """Names and role of a user; ``current`` is the one being edited, without it the user name is asked too."""
 
@@ -31,14 +36,13 @@ class UserForm(forms.Form):
     first_name = forms.CharField(label=_("First name"), max_length=150, required=False)
     last_name = forms.CharField(label=_("Last name"), max_length=150, required=False)
     email = forms.EmailField(label=_("E-mail"), required=False)
-    role = forms.ChoiceField(label=_("Role"), choices=Role.choices, initial=Role.AUDITOR)
+    role = forms.ChoiceField(label=_("Role"), choices=_explained_roles, initial=Role.AUDITOR, widget=forms.RadioSelect)
 
     def __init__(self, *args: Any, current: User | None = None, is_own: bool = False, **kwargs: Any) -> None:
         if current is not None:
             names = ("first_name", "last_name", "email", "role")
             kwargs["initial"] = {name: getattr(current, name) for name in names}
         super().__init__(*args, **kwargs)
-        self.fields["role"].help_text = " ".join(f"{Role(role).label}: {text}" for role, text in ROLE_TEXTS.items())
         if current is not None:
             del self.fields["username"]
         if is_own:
@@ -70,6 +74,12 @@ class SignInForm(AuthenticationForm):
 
 class OwnPasswordForm(PasswordChangeForm):
     """Changing one's own password: the present one, and the new one twice."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["old_password"].label = _("Present password")
+        self.fields["new_password2"].label = _("New password again")
+        self.fields["new_password2"].help_text = ""
 
     def clean_new_password1(self) -> str:
         """Refuse the present password as the new one: a one-time password would stay known to others."""

@@ -13,8 +13,9 @@ from kmes.ui.tables import ConsoleTable, MenuColumn, TimeColumn
 from kmes.ui.templatetags.kmes_ui import badge
 
 
-def _actions_url(user: User) -> str:
-    return reverse("accounts:user_actions", args=[user.pk])
+def _actions_url(record: User) -> str:
+    # The table passes a row by this parameter's name only.
+    return reverse("accounts:user_actions", args=[record.pk])
 
 
 def state_of(user: User) -> tuple[str, str]:

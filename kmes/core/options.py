@@ -63,8 +63,8 @@ OPTIONS: dict[str, Option] = {
         Option(
             "rotations_per_minute",
             "KMES_ROTATIONS_PER_MINUTE",
-            _("Scheduled rotations begun in a minute, at most"),
-            _("rotations"),
+            _("Scheduled rotations to begin"),
+            _("a minute, at most"),
             _(
                 "So that a wrong clock or a long pause can't start thousands at once. The rest follows minute by minute."
             ),

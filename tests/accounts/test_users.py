@@ -61,6 +61,13 @@ def test_everybody_reads_users_and_roles_and_only_administrators_are_offered_cha
         ), path
 
 
+def test_each_row_opens_its_menu_by_right_click_and_its_page_by_enter(pages, ops):
+    page = body(pages.get("/users/"))
+    row = re.search(rf'<tr[^>]*id="user-{ops.pk}"[^>]*>', page)[0]
+    assert f'data-menu="/users/{ops.pk}/actions/"' in row
+    assert f'data-open="/users/{ops.pk}/"' in row
+
+
 def test_the_list_finds_and_filters(pages, ops):
     User.objects.create_user("gone", is_active=False)
     assert "gone" not in body(pages.get("/users/?show=active"))
