@@ -22,7 +22,7 @@ from kmes.core.schema import Fit, check_fit
 from kmes.dashboard.heartbeats import QUEUES, Pulse
 from kmes.dashboard.queue import orphaned_jobs, queued_age_seconds
 from kmes.dashboard.selectors import count_rotations, count_versions, keks_left_over
-from logging_reports.choices import Service, Severity
+from logging_reports.choices import Category, Service, Severity
 from logging_reports.models import LogEntry, LogHead
 
 STEP_SECONDS = (0.1, 0.5, 1, 2, 5, 10, 30, 60, 300)
@@ -47,6 +47,7 @@ class ConsoleCollector(Collector):
         yield self._device()
         yield from self._rotations()
         yield from self._log_heads()
+        yield self._last_backup()
 
     def _parts(self) -> Iterator[Metric]:
         pulse = self._pulse
@@ -173,3 +174,12 @@ class ConsoleCollector(Collector):
             heads.add_metric([service, digest], sequence)
         yield family
         yield heads
+
+    def _last_backup(self) -> Metric:
+        rows = LogEntry.objects.filter(service=Service.AUDIT, category=Category.CONFIGURATION, event="backup.made")
+        at = rows.order_by("-sequence").values_list("at", flat=True).first()
+        return GaugeMetricFamily(
+            "kmes_backup_last_seconds",
+            "When the last backup was made, in seconds since 1970; 0: never",
+            value=at.timestamp() if at else 0.0,
+        )

@@ -19,7 +19,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 TYPED = ("hsm", "cloudcreds", "keygroups", "jobs", "logging_reports", "kmes", "azure_emulator")
 # Where two databases could differ: conditional updates, constraints, triggers, transactions.
-DATA_TESTS = ("tests/keygroups", "tests/jobs", "tests/logging_reports", "tests/cloudcreds")
+DATA_TESTS = (
+    *("tests/keygroups", "tests/jobs", "tests/logging_reports", "tests/cloudcreds"),
+    *("tests/accounts", "tests/dashboard", "tests/operations"),
+)
 BROWSER_TESTS = "tests/browser"
 
 

@@ -245,6 +245,26 @@ def test_four_failures_lock_nobody(pages, ops):
     assert "Locked sign-ins" not in body(pages.get("/users/"))
 
 
+@pytest.mark.parametrize("was_active", [True, False])
+def test_from_the_servers_shell_a_user_gets_in_again(ops, was_active):
+    from io import StringIO
+
+    from django.core.management import CommandError, call_command
+
+    User.objects.filter(pk=ops.pk).update(is_active=was_active)
+    for _try in range(5):
+        sign_in("wrong", "ops")
+    out = StringIO()
+    call_command("reset_password", "ops", stdout=out)
+    name, password = out.getvalue().split()
+    assert name == "ops"
+    row = last_row()
+    assert (row.event, row.actor_name) == ("user.password_reset" if was_active else "user.reactivated", "system")
+    assert sign_in(password, "ops")[1].status_code == 302
+    with pytest.raises(CommandError, match="no user"):
+        call_command("reset_password", "nobody")
+
+
 # --- Who may ---------------------------------------------------------------------------------
 CHANGES = ("add/", "unlock/?name=x", "{pk}/edit/", "{pk}/deactivate/", "{pk}/reactivate/", "{pk}/reset-password/")
 

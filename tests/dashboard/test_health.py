@@ -232,6 +232,17 @@ def test_metrics_of_steps_calls_and_the_device_come_from_rows(client, heart, dev
     assert 'kmes_queue_depth{queue="reports"} 0.0' in lines
 
 
+def test_metrics_tell_when_the_last_backup_was_made(client, heart) -> None:
+    from kmes.core.actor import SYSTEM
+    from logging_reports.services import record
+
+    assert "kmes_backup_last_seconds 0.0" in client.get("/metrics").content.decode()
+    at = record("backup.made", actor=SYSTEM).at.timestamp()
+    text = client.get("/metrics").content.decode()
+    (line,) = [line for line in text.splitlines() if line.startswith("kmes_backup_last_seconds ")]
+    assert float(line.split()[1]) == pytest.approx(at, abs=1)
+
+
 def test_a_scrape_stays_cheap(client, heart, django_assert_max_num_queries) -> None:
     beat(heart)
     with django_assert_max_num_queries(20):
