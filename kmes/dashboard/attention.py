@@ -103,10 +103,16 @@ def _pulse_tiles(pulse: Pulse) -> list[Tile]:
             "bad",
             jobs_url,
         ),
-        # Without a worker nobody executes beat's scans, so beat's silence then says nothing.
+        Tile(
+            "releases",
+            len(pulse.workers) - len(pulse.fit_workers),
+            _("workers of another release take no jobs: finish the upgrade"),
+            "warning" if pulse.fit_workers else "bad",
+            jobs_url,
+        ),
         Tile(
             "beat",
-            int(bool(pulse.workers) and not pulse.beat_alive),
+            int(not pulse.beat_alive),
             _("The scheduler is silent: rotations wait"),
             "warning",
             jobs_url,
