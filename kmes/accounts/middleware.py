@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import reverse
 
-from kmes.ui.answers import go_to
+from kmes.ui.answers import asks_for_fragment, go_to
 
 # What they may still see: the page itself, the way out, and what watches the installation.
 _OPEN = ("accounts:own_password", "accounts:logout", "dashboard:healthz", "dashboard:readyz", "dashboard:metrics")
@@ -24,5 +25,14 @@ class OwnPasswordMiddleware:
         """Pass the request on, or lead to the page."""
         user: Any = request.user
         if user.is_authenticated and user.must_change_password and request.path not in map(reverse, _OPEN):
-            return go_to(request, reverse("accounts:own_password"))
+            page = reverse("accounts:own_password")
+            # What the page itself polls for gets nothing: leading it there again would wipe what is being typed.
+            if asks_for_fragment(request) and _is_on(request, page):
+                return HttpResponse(status=HTTPStatus.NO_CONTENT)
+            return go_to(request, page)
         return self.get_response(request)
+
+
+def _is_on(request: HttpRequest, page: str) -> bool:
+    """Return whether the request came from a page; the header is cut, not parsed: it may hold anything."""
+    return request.headers.get("HX-Current-URL", "").partition("#")[0].partition("?")[0].endswith(page)

@@ -123,6 +123,9 @@ def test_the_one_time_password_opens_only_the_page_that_replaces_it(pages):
     for path in ("/", "/jobs/", "/users/", "/profile/"):
         assert client.get(path)["Location"] == "/profile/password/", path
     assert client.get("/jobs/", **FRAGMENT)["HX-Redirect"] == "/profile/password/"
+    # What the page polls for must not reload it under the fingers of who types.
+    polled = client.get("/jobs/drawer/", **FRAGMENT, HTTP_HX_CURRENT_URL="http://testserver/profile/password/")
+    assert (polled.status_code, polled.content) == (204, b"")
     page = body(client.get("/profile/password/"))
     assert "one-time password" in page
     change = {"old_password": password, "new_password1": password, "new_password2": password}
