@@ -42,7 +42,8 @@ def run_job(job_id: str) -> None:
     waiting = execution.execute(UUID(job_id), owner=owner)
     if waiting is not None:
         run_job.hint(waiting)
-    certifications.follow(UUID(job_id))
+    if is_fit():
+        certifications.follow(UUID(job_id))
 
 
 @shared_task(ignore_result=True)  # type: ignore[untyped-decorator]

@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("hsm", "0002_availability"),
+        ("hsm", "0003_report_key"),
     ]
 
     operations = [
