@@ -33,9 +33,9 @@ from kmes.core import options
 from kmes.core.actor import SCHEDULE
 from kmes.core.clock import now
 from kmes.core.errors import DeviceError, KmesError
-from logging_reports.notices import deliveries, queue
 from kmes.core.schema import Fit, check_fit
 from kmes.core.version import VERSION
+from logging_reports.notices import deliveries, queue
 from logging_reports.services import Subject, record
 
 logger = logging.getLogger(__name__)

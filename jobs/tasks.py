@@ -79,7 +79,8 @@ def scan_drift() -> None:
 @shared_task(ignore_result=True)  # type: ignore[untyped-decorator]
 def remind() -> None:
     """Remind of what expires and of rotations that were missed."""
-    reminders.remind()
+    if is_fit():
+        reminders.remind()
 
 
 @shared_task(ignore_result=True)  # type: ignore[untyped-decorator]

@@ -52,6 +52,15 @@ OPTIONS: dict[str, Option] = {
             3650,
         ),
         Option(
+            "notice_keep_days",
+            "KMES_NOTICE_KEEP_DAYS",
+            _("Keep notices"),
+            _("days"),
+            _("Older notices leave the bell's list. The log rows they speak of stay."),
+            1,
+            3650,
+        ),
+        Option(
             "compare_every_hours",
             "KMES_COMPARE_EVERY_HOURS",
             _("Compare each group with its vault every"),

@@ -9,8 +9,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from hsm.models import HsmDevice
-from keygroups.reports import count_ages, present_keys
 from jobs.schedule import read_clock
+from keygroups.reports import count_ages, present_keys
 from kmes.dashboard import selectors
 from kmes.dashboard.heartbeats import Pulse
 from kmes.dashboard.selectors import CredentialCounts, RotationCounts, VersionCounts

@@ -168,7 +168,7 @@ def _restore_secret_key(folder: Path) -> list[str]:
         draft.write_text(wanted)
         draft.replace(path)
     except OSError:
-        return [f"The signing key could not be written to {path}: links sent by mail before the backup no longer hold."]
+        return [f"The signing key could not be written to {path}: what was signed with it no longer holds."]
     return []
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
-from django.conf import settings
 from django.db import transaction
 
+from kmes.core import options
 from kmes.core.clock import now
 from logging_reports.models import LogEntry
 from logging_reports.notices.models import Channel, Notice, Reminder
@@ -40,11 +40,11 @@ def remind_once(drafts: Sequence[tuple[str, Draft]]) -> list[LogEntry]:
 
 
 def prune() -> int:
-    """Delete notices, with their deliveries, older than ``KMES_NOTICE_KEEP_DAYS`` days; return how many.
+    """Delete notices, with their deliveries, older than the option ``notice_keep_days`` says; return how many.
 
     The rows of channels deleted that long ago go as well.
     """
-    since = now() - timedelta(days=settings.KMES_NOTICE_KEEP_DAYS)
+    since = now() - timedelta(days=options.value("notice_keep_days"))
     old = Notice.objects.filter(at__lt=since)
     count = old.count()
     old.delete()
