@@ -9,7 +9,6 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from hsm.models import HsmDevice
-from jobs.schedule import read_clock
 from keygroups.reports import count_ages, present_keys
 from kmes.dashboard import selectors
 from kmes.dashboard.heartbeats import Pulse
@@ -121,11 +120,10 @@ def _pulse_tiles(pulse: Pulse) -> list[Tile]:
 
 
 def _work_tiles(rotations: RotationCounts) -> list[Tile]:
-    failed, keks = selectors.count_failures()
-    watch = read_clock()
-    held = _("Scheduled rotations are held (%(why)s)") % {"why": watch.get_held_reason_display()}
+    failed, keks, reason = selectors.count_failures()
+    held = _("Scheduled rotations are held (%(why)s)") % {"why": reason.label if reason else ""}
     return [
-        Tile("schedule-held", int(watch.held_since is not None), held, "bad", reverse("operations:schedule")),
+        Tile("schedule-held", int(reason is not None), held, "bad", reverse("operations:schedule")),
         Tile(
             "failed-jobs",
             failed,

@@ -13,8 +13,8 @@ from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Value
 from cloudcreds.models import CloudCredential, KeyVault
 from cloudcreds.selectors import EXPIRY_WARNING_DAYS
 from hsm.models import HsmDevice
-from jobs.choices import FINAL_STATES, JobState, KekState
-from jobs.models import EphemeralKek, Job, RotationSlot
+from jobs.choices import FINAL_STATES, HoldReason, JobState, KekState
+from jobs.models import EphemeralKek, Job, RotationSlot, ScheduleClock
 from keygroups.choices import VersionState
 from keygroups.models import CloudVersion, KeyGroup
 from kmes.core.clock import now
@@ -59,12 +59,18 @@ def recent_jobs(limit: int = RECENT_JOBS) -> list[Job]:
     return list(Job.objects.all()[:limit])
 
 
-def count_failures() -> tuple[int, int]:
-    """Count the jobs of the last seven days that failed, and the KEKs left over. One query."""
+def count_failures() -> tuple[int, int, HoldReason | None]:
+    """Count the jobs of the last seven days that failed and the KEKs left over; say why the schedule is held.
+
+    One query.
+    """
     failed = failed_jobs().order_by().values(of=Value("failed")).annotate(count=Count("pk"))
     left_over = keks_left_over().order_by().values(of=Value("keks")).annotate(count=Count("pk"))
-    counts = {row["of"]: row["count"] for row in failed.union(left_over, all=True)}
-    return counts.get("failed", 0), counts.get("keks", 0)
+    held = ScheduleClock.objects.filter(held_since__isnull=False).order_by().values(of=F("held_reason"))
+    parts = failed.union(left_over, held.annotate(count=Count("pk")), all=True)
+    counts = {row["of"]: row["count"] for row in parts}
+    reason = next((reason for reason in HoldReason if reason.value in counts), None)
+    return counts.get("failed", 0), counts.get("keks", 0), reason
 
 
 def failed_jobs() -> QuerySet[Job]:
