@@ -13,8 +13,8 @@ from django.utils.translation import gettext as _
 from jobs import lifecycle
 from jobs.choices import JobKind, JobState, TargetState
 from jobs.context import Cancelled, JobRun, WaitUntil
-from jobs.following import open_next
 from jobs.fitness import may_take
+from jobs.following import open_next
 from jobs.lifecycle import LeaseLost
 from jobs.models import Job
 from jobs.runners import RUNNERS

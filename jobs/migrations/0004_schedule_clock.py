@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("jobs", "0002_certifications"),
+        ("jobs", "0003_followers_and_repairs"),
     ]
 
     operations = [
