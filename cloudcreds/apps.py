@@ -9,8 +9,9 @@ class CloudcredsConfig(AppConfig):
     name = "cloudcreds"
 
     def ready(self) -> None:
-        """Register menus and navigation."""
-        from cloudcreds import actions, landings  # noqa: PLC0415 - models must be loaded first
+        """Register menus, where notices lead, and what the search finds."""
+        from cloudcreds import actions, landings, search  # noqa: PLC0415 - models must be loaded first
 
         actions.register_all()
         landings.register_all()
+        search.register_all()

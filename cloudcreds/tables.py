@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext_lazy
 
 from cloudcreds.models import CloudCredential
 from cloudcreds.selectors import describe_expiry
@@ -26,6 +26,8 @@ class CredentialTable(ConsoleTable):
     """One row per credential; the secret shows by its expiry only."""
 
     caption = gettext_lazy("Cloud credentials")
+    saved_as = "credentials"
+    counted = ngettext_lazy("%(count)d credential", "%(count)d credentials", "count")
     name = tables.Column(linkify=True)
     cloud = tables.Column()
     tenant_id = tables.Column()

@@ -14,7 +14,6 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
-from django_tables2 import RequestConfig
 
 from cloudcreds import selectors, services
 from cloudcreds.forms import CredentialForm
@@ -28,7 +27,7 @@ from kmes.core.errors import KmesError
 from kmes.ui.access import right_required
 from kmes.ui.actions import menu_for
 from kmes.ui.answers import asks_for_fragment, back_to, go_to, render_form
-from kmes.ui.tables import PAGE_SIZE
+from kmes.ui.tables import arrange
 
 GROUPS_SHOWN = 50
 
@@ -41,16 +40,17 @@ def _find(credential_id: UUID) -> CloudCredential:
 @right_required(Right.CONSOLE_READ)
 def list_credentials(request: HttpRequest) -> HttpResponse:
     """List the credentials, filtered by what they want from their owner and by a search text."""
-    show, search = request.GET.get("show", ""), request.GET.get("q", "").strip()[:128]
+    show, search = request.GET.get("show", ""), request.GET.get("q", "").replace("\x00", "").strip()[:128]
     found = selectors.list_credentials(show=show, search=search)
     table = CredentialTable(found)
-    RequestConfig(request, paginate={"per_page": PAGE_SIZE}).configure(table)
+    arrange(request, table)
     context = {
         "table": table,
         "show": show,
         "search": search,
         "tabs": selectors.ATTENTION_LABELS.items(),
         "is_empty": not search and not show and not found.exists(),
+        "can_add": request.user.has_right(Right.CREDENTIAL_MANAGE),  # type: ignore[union-attr]
     }
     return render(request, "cloudcreds/list.html", context)
 

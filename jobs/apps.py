@@ -9,9 +9,9 @@ class JobsConfig(AppConfig):
     name = "jobs"
 
     def ready(self) -> None:
-        """Register menus, reports, landings, and what credentials' pages ask of jobs."""
+        """Register menus, reports, landings, what the search finds, and what credentials' pages ask of jobs."""
         from cloudcreds import activity  # noqa: PLC0415 - models must be loaded first
-        from jobs import actions, landings, reports  # noqa: PLC0415
+        from jobs import actions, landings, reports, search  # noqa: PLC0415
         from jobs.key_work import work_of_keys  # noqa: PLC0415
         from jobs.selectors import find_activity  # noqa: PLC0415
         from keygroups.work import register_teller  # noqa: PLC0415
@@ -19,5 +19,6 @@ class JobsConfig(AppConfig):
         actions.register_all()
         landings.register_all()
         reports.register_all()
+        search.register_all()
         activity.register(find_activity)
         register_teller(work_of_keys)

@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext_lazy
 
 from jobs.choices import STATE_COLOURS
 from jobs.models import Job
@@ -26,7 +27,7 @@ TRIGGER_LABELS = {
 EMPTY = "—"
 NOWRAP = {"td": {"class": "text-nowrap"}}
 # What the job's page tells as well gives way on narrow screens.
-WIDE_ONLY = {name: {"class": "text-nowrap d-none d-xl-table-cell"} for name in ("th", "td")}
+WIDE_ONLY = {name: {"class": "text-nowrap wide-only"} for name in ("th", "td")}
 
 
 def _actions_url(record: Job) -> str:
@@ -38,6 +39,9 @@ class JobTable(ConsoleTable):
     """Jobs, newest first; a row opens on Enter or double click."""
 
     caption = _("Jobs")
+    saved_as = "jobs"
+    essential = ("code",)
+    counted = ngettext_lazy("%(count)d job", "%(count)d jobs", "count")
     code = tables.Column(verbose_name=_("ID"), orderable=False, attrs=NOWRAP)
     title = tables.Column(verbose_name=_("Name"), order_by="kind", attrs=NOWRAP)
     subject = tables.Column(verbose_name=_("Subject"))

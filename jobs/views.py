@@ -10,7 +10,6 @@ from django.urls import reverse
 from django.utils.cache import patch_vary_headers
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
-from django_tables2 import RequestConfig
 
 from jobs import selectors
 from jobs.choices import FINAL_STATES, STATE_COLOURS
@@ -26,7 +25,7 @@ from kmes.core.clock import stamp
 from kmes.ui.access import right_required
 from kmes.ui.actions import flat_menu, menu_for
 from kmes.ui.answers import asks_for_fragment
-from kmes.ui.tables import PAGE_SIZE
+from kmes.ui.tables import arrange
 
 RESULTS_ID = "job-results"
 NO_CONTENT = 204
@@ -65,9 +64,9 @@ def show_jobs(request: HttpRequest) -> HttpResponse:
 def _find_results(request: HttpRequest, form: JobFilterForm) -> dict[str, Any]:
     jobs = selectors.list_jobs(form.to_filter(user_id=request.user.pk))
     table = JobTable(jobs)
-    RequestConfig(request, paginate={"per_page": PAGE_SIZE}).configure(table)
+    arrange(request, table)
     shown = [row.record for row in table.paginated_rows]
-    place = {name: request.GET[name] for name in ("sort", "page") if request.GET.get(name)}
+    place = {name: request.GET[name] for name in ("sort", "page", "per_page") if request.GET.get(name)}
     return {
         "table": table,
         "count": table.paginator.count,
@@ -80,7 +79,7 @@ def _find_results(request: HttpRequest, form: JobFilterForm) -> dict[str, Any]:
 @require_safe
 @right_required(Right.CONSOLE_READ)
 def show_drawer(request: HttpRequest) -> HttpResponse:
-    """Show the last jobs of everybody, open ones first."""
+    """Show the last jobs of everybody, open ones first: as the drawer, or on a phone as a page."""
     jobs = selectors.recent_jobs()
     running = selectors.count_running()
     digest = selectors.digest_of(jobs, running)
@@ -88,7 +87,7 @@ def show_drawer(request: HttpRequest) -> HttpResponse:
         return HttpResponse(status=NO_CONTENT)
     rows = [(job, _progress(job)) for job in jobs]
     context = {"rows": rows, "running": running, "digest": digest, "colours": STATE_COLOURS}
-    return render(request, "jobs/_drawer.html", context)
+    return render(request, "jobs/_drawer.html" if asks_for_fragment(request) else "jobs/drawer.html", context)
 
 
 def _progress(job: Any) -> str:

@@ -9,9 +9,10 @@ class KeygroupsConfig(AppConfig):
     name = "keygroups"
 
     def ready(self) -> None:
-        """Register menus and reports."""
-        from keygroups import actions, landings, reports  # noqa: PLC0415 - models must be loaded first
+        """Register menus, reports, landings, and what the search finds."""
+        from keygroups import actions, landings, reports, search  # noqa: PLC0415 - models must be loaded first
 
         actions.register_all()
         landings.register_all()
         reports.register_all()
+        search.register_all()

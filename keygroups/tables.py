@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext_lazy
 
 from keygroups.choices import STATE_COLOURS
 from keygroups.models import Key
@@ -35,6 +36,8 @@ class KeyTable(ConsoleTable):
     """Keys with their state here and in Azure, as last known."""
 
     caption = _("Keys")
+    saved_as = "keys"
+    counted = ngettext_lazy("%(count)d key", "%(count)d keys", "count")
 
     pick = tables.Column(verbose_name=_("Select"), empty_values=(), orderable=False)
     name = tables.Column(verbose_name=_("Name"), linkify=True, attrs=_ONE_LINE)

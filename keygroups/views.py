@@ -15,7 +15,6 @@ from django.utils.http import content_disposition_header
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
-from django_tables2 import RequestConfig
 
 from keygroups.choices import STATE_COLOURS, Drift
 from keygroups.comparison import compare_in_columns
@@ -44,7 +43,7 @@ from kmes.core.errors import InputError
 from kmes.ui.access import right_required
 from kmes.ui.actions import flat_menu, menu_for
 from kmes.ui.answers import asks_for_fragment
-from kmes.ui.tables import PAGE_SIZE
+from kmes.ui.tables import arrange
 
 GROUPS_PER_PAGE = 100
 KEYS_PANE = "keys-pane"
@@ -113,7 +112,7 @@ def _pane(request: HttpRequest, shown: KeysFilter, group: KeyGroup | None, keys:
     """Return what the right side shows."""
     bulk = menu_for("keys", None, request.user)
     table = KeyTable(keys, exclude=([] if bulk else ["pick"]) + (["group"] if group else []))
-    RequestConfig(request, paginate={"per_page": PAGE_SIZE}).configure(table)
+    arrange(request, table)
     table.work = work_of(row.record.pk for row in table.paginated_rows)
     return {
         "id": KEYS_PANE,

@@ -8,6 +8,7 @@ urlpatterns = [
     path("", include("kmes.dashboard.urls")),
     path("setup/", include("kmes.dashboard.setup.urls")),
     path("", include("kmes.accounts.urls")),
+    path("", include("kmes.ui.urls")),
     path("cloud-credentials/", include("cloudcreds.urls")),
     path("keys/", include("keygroups.urls")),
     path("jobs/", include("jobs.urls")),

@@ -76,6 +76,11 @@ def register(*actions: MenuAction) -> None:
         _registry[action.target, action.name] = action
 
 
+def all_actions() -> list[MenuAction]:
+    """Return the actions of all targets, in no order."""
+    return list(_registry.values())
+
+
 def actions_of(target: Target) -> list[MenuAction]:
     """Return the target's actions in the order of the menu; destructive ones last."""
     return sorted(

@@ -4,7 +4,7 @@ from django.apps import AppConfig
 
 
 class UiConfig(AppConfig):
-    """The shell has no rows, only templates, tags and static files."""
+    """The shell's only rows are what users chose for their pages."""
 
     name = "kmes.ui"
     label = "ui"

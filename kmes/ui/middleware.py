@@ -11,6 +11,7 @@ from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
 
 from kmes.core.errors import ConflictError, InputError, KmesError, PermissionRefused
+from kmes.ui.preferences import read_by
 
 logger = logging.getLogger(__name__)
 PERMISSIONS_POLICY = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
@@ -24,7 +25,8 @@ class ConsoleMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Pass the request on and complete the headers of the answer."""
-        response = self.get_response(request)
+        with read_by(request):
+            response = self.get_response(request)
         # Pages and fragments share an address; a cache must not mix them up.
         patch_vary_headers(response, ["HX-Request"])
         response.headers.setdefault("Permissions-Policy", PERMISSIONS_POLICY)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,63 +13,77 @@ from django.utils.translation import gettext_lazy as _
 
 @dataclass(frozen=True)
 class Page:
-    """A page of the tree: label, URL name, icon, right needed, and the paths it stands for."""
+    """A page of the tree: label, URL name, icon, right needed, and the letter that goes there after G."""
 
     label: str | Promise
     view: str
     icon: str
     right: str = "console.read"
+    letter: str = ""
 
 
 @dataclass(frozen=True)
 class Section:
-    """A heading of the tree with its pages."""
+    """A heading of the tree with its pages; ``name`` is what its being folded is kept under."""
 
     label: str | Promise
     pages: tuple[Page, ...]
+    name: str = ""
 
 
 TREE = (
-    Section("", (Page(_("Dashboard"), "dashboard:home", "home"),)),
-    Section(_("Key Management"), (Page(_("Keys"), "keygroups:keys", "key"),)),
+    Section("", (Page(_("Dashboard"), "dashboard:home", "home", letter="d"),)),
+    Section(_("Key Management"), (Page(_("Keys"), "keygroups:keys", "key", letter="k"),), "keys"),
     Section(
         _("Identity Management"),
         (
-            Page(_("Cloud Credentials"), "cloudcreds:list", "cloud"),
+            Page(_("Cloud Credentials"), "cloudcreds:list", "cloud", letter="c"),
             Page(_("Users"), "accounts:users", "user"),
             Page(_("Roles"), "accounts:roles", "role"),
         ),
+        "identity",
     ),
     Section(
         _("Logging and Reporting"),
         (
-            Page(_("Jobs"), "jobs:list", "job"),
-            Page(_("System Logs"), "logs:list", "log", "log.read"),
-            Page(_("Reports"), "reports:home", "report"),
+            Page(_("Jobs"), "jobs:list", "job", letter="j"),
+            Page(_("System Logs"), "logs:list", "log", "log.read", letter="l"),
+            Page(_("Reports"), "reports:home", "report", letter="r"),
         ),
+        "logging",
     ),
     Section(
         _("Administration"),
         (
-            Page(_("Configuration"), "hsm:configuration", "settings"),
-            Page(_("Device"), "hsm:device", "device"),
-            Page(_("Notices"), "notices:channels", "bell", "notice.manage"),
+            Page(_("Configuration"), "hsm:configuration", "settings", letter="o"),
+            Page(_("Device"), "hsm:device", "device", letter="v"),
+            Page(_("Notices"), "notices:channels", "bell", "notice.manage", letter="n"),
             Page(_("Self-certification"), "certifications:list", "state-good"),
-            Page(_("Set-up"), "setup:resume", "plus"),
+            Page(_("Set-up"), "setup:resume", "plus", letter="s"),
         ),
+        "administration",
     ),
 )
+SECTION_NAMES = frozenset(section.name for section in TREE if section.name)
 
 
-def tree_for(user: Any, path: str) -> list[dict[str, Any]]:
-    """Return the sections the user may see, with the page they are on marked."""
+def tree_for(user: Any, path: str, closed: Collection[str] = ()) -> list[dict[str, Any]]:
+    """Return the sections the user may see, with the page they are on marked; its section is always open."""
     sections = []
     for section in TREE:
         pages = [_entry(page, path) for page in section.pages if user.has_right(page.right)]
         found = [page for page in pages if page is not None]
         if found:
-            sections.append({"label": section.label, "pages": found})
+            is_open = section.name not in closed or any(page["here"] for page in found)
+            sections.append({"label": section.label, "name": section.name, "pages": found, "is_open": is_open})
     return sections
+
+
+def pages_for(user: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Return each page the user may see, with the label of its section."""
+    for section in tree_for(user, ""):
+        for page in section["pages"]:
+            yield str(section["label"]), page
 
 
 def _entry(page: Page, path: str) -> dict[str, Any] | None:
@@ -77,4 +92,11 @@ def _entry(page: Page, path: str) -> dict[str, Any] | None:
     except NoReverseMatch:
         return None
     here = path == url if url == "/" else path.startswith(url)
-    return {"label": page.label, "url": url, "icon": page.icon, "here": here}
+    return {
+        "label": page.label,
+        "url": url,
+        "icon": page.icon,
+        "here": here,
+        "letter": page.letter,
+        "view": page.view,
+    }

@@ -3,27 +3,114 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import django_tables2 as tables
+from django.core.paginator import EmptyPage
+from django.http import HttpRequest
 from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext_lazy
 
+from kmes.ui.layouts import PAGE_SIZE, PAGE_SIZES, Layout
+from kmes.ui.preferences import choices_of
 from kmes.ui.templatetags.kmes_ui import badge, menu_button, when
 
-PAGE_SIZE = 50
+__all__ = [
+    "PAGE_SIZE",
+    "ConsoleTable",
+    "MenuColumn",
+    "StateColumn",
+    "TimeColumn",
+    "arrange",
+    "find_table",
+    "layout_of",
+    "movable_columns",
+]
+
+# Tables whose columns, order and page size users can choose, by the name it is kept under.
+_by_name: dict[str, type[ConsoleTable]] = {}
+_SIZES = frozenset(str(size) for size in PAGE_SIZES)
 
 
 class ConsoleTable(tables.Table):
-    """Base of all tables; ``caption`` names the table for screen readers."""
+    """Base of all tables; ``caption`` names the table for screen readers.
+
+    With a name in ``saved_as`` users choose its columns themselves. ``fixed`` columns keep their
+    place at the ends and can't be hidden, ``essential`` ones can only be moved. A column whose cells
+    have the class ``wide-only`` gives way on narrow screens until a user chose columns.
+    """
 
     caption: str | Promise = ""
+    saved_as: ClassVar[str] = ""
+    fixed: ClassVar[tuple[str, ...]] = ("pick", "menu")
+    essential: ClassVar[tuple[str, ...]] = ("name",)
+    counted: Any = ngettext_lazy("%(count)d row", "%(count)d rows", "count")
+    layout: Layout | None = None
 
     class Meta:
         template_name = "ui/table.html"
         attrs = {"class": "table table-hover console-table"}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if cls.saved_as:
+            _by_name[cls.saved_as] = cls
+
+    @property
+    def count_text(self) -> str:
+        """Return how many rows there are on all pages, in words."""
+        return str(self.counted % {"count": self.paginator.count})
+
+
+def find_table(name: str) -> type[ConsoleTable] | None:
+    """Return the table that is kept under a name, or None."""
+    return _by_name.get(name)
+
+
+def layout_of(request: HttpRequest, table: type[ConsoleTable]) -> Layout:
+    """Return the user's own layout of a table."""
+    kept = choices_of(request).get(f"table.{table.saved_as}") if table.saved_as else {}
+    return Layout.read(kept, columns=movable_columns(table), essential=table.essential)
+
+
+def movable_columns(table: type[ConsoleTable]) -> list[str]:
+    """Return the columns a user can move, in the table's own order."""
+    names = list(table._meta.sequence or table.base_columns)  # noqa: SLF001 - django-tables2's own name for it
+    return [name for name in names if name in table.base_columns and name not in table.fixed]
+
+
+def arrange(request: HttpRequest, table: ConsoleTable) -> None:
+    """Give a table the user's columns and page size, and the sorting and page the address asks for.
+
+    All views show their tables through here.
+    """
+    table.request = request
+    layout = table.layout = layout_of(request, type(table))
+    movable = [name for name in layout.order if name in table.columns]
+    others = [name for name in table.sequence if name not in movable]
+    first = [name for name in others if name != "menu"]
+    table.sequence = [*first, *movable, *(name for name in others if name == "menu")]
+    for name in layout.hidden:
+        if name in table.columns:
+            table.columns.hide(name)
+    asked = request.GET.getlist(table.prefixed_order_by_field) or layout.sort
+    if asked:
+        table.order_by = asked
+    # The size in an address goes before the user's own, so that a shared link shows the same rows.
+    size = request.GET.get(table.prefixed_per_page_field, "")
+    _turn_to(table, request.GET.get(table.prefixed_page_field, ""), int(size) if size in _SIZES else layout.page_size)
+
+
+def _turn_to(table: ConsoleTable, page: str, size: int) -> None:
+    """Show the page; the first one where the address makes no sense, the last one past the end."""
+    number = int(page) if page.isdecimal() and len(page) < 10 else 1
+    try:
+        table.paginate(page=number, per_page=size)
+    except EmptyPage:
+        table.page = table.paginator.page(table.paginator.num_pages if number else 1)
 
 
 class StateColumn(tables.Column):

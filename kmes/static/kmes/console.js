@@ -12,6 +12,9 @@ import "./copy.js";
 import "./drawer.js";
 import "./job.js";
 import "./print.js";
+import "./palette.js";
+import "./shortcuts.js";
+import "./tables.js";
 
 // On narrow screens the tree is a panel over the page: its button, Escape and a click beside it close it.
 const tree = document.getElementById("tree");
@@ -39,4 +42,28 @@ tree?.addEventListener("keydown", (event) => {
   if (event.key !== "Escape" || !tree.classList.contains("is-open")) return;
   showTree(false);
   treeToggle.focus();
+});
+
+// A folded section of the tree stays folded on the next page, on any of the user's machines.
+tree?.addEventListener("click", (event) => {
+  const section = event.target.closest("summary")?.parentElement;
+  if (!section) return;
+  const body = new FormData(tree.querySelector("form"));
+  body.set("section", section.dataset.section);
+  // The click comes before what it does.
+  body.set("open", section.open ? "0" : "1");
+  fetch(tree.querySelector("form").action, { method: "POST", body })
+    .catch(() => { /* folded on this page only; the banner says that the server is away */ });
+});
+
+// The user's menu in the header closes by Escape and by a click beside it.
+const account = document.querySelector("[data-account]");
+document.addEventListener("click", (event) => {
+  if (account?.open && !account.contains(event.target)) account.open = false;
+});
+account?.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || !account.open) return;
+  event.stopPropagation();
+  account.open = false;
+  account.querySelector("summary").focus();
 });

@@ -9,18 +9,41 @@ let touched = false;
 export async function openDialog(url, from, values = null) {
   const box = dialog();
   const content = document.getElementById("dialog-content");
+  // The palette has done its part; its closing gives the focus back to who opened it.
+  const other = from?.closest("dialog:not(#dialog)");
+  if (other) {
+    other.close();
+    from = document.activeElement;
+  }
   // A link inside the dialog shows the next step; the focus still goes back to who opened the first.
   if (!box.open) opener = from && document.contains(from) ? from : null;
   touched = false;
+  const waiting = setTimeout(() => showWaiting(box, content), WAIT_MS);
   try {
     await (values ? loadByPost(url, content, values) : load(url, content));
   } catch {
     // The server can't be reached; the banner says so and the page stays as it is.
+    if (isWaiting(content)) box.close();
     return;
+  } finally {
+    clearTimeout(waiting);
   }
-  if (!content.firstElementChild) return;
+  if (!content.firstElementChild || isWaiting(content)) return;
   if (!box.open) box.showModal();
   focusFirst(box);
+}
+
+// What takes longer than one notices shows that it is under way.
+const WAIT_MS = 200;
+
+function showWaiting(box, content) {
+  if (box.open) return;
+  content.replaceChildren(document.getElementById("skeleton").content.cloneNode(true));
+  box.showModal();
+}
+
+function isWaiting(content) {
+  return Boolean(content.querySelector("[data-waiting]"));
 }
 
 function focusFirst(box) {

@@ -1,42 +1,109 @@
-// The task drawer: its state is remembered, its badge counts what runs.
+// The task drawer: folded or open, as high as the user made it (both remembered), and the badges that
+// count what runs. On a phone it is hidden, and its link in the header leads to a page of its own.
 
+const root = document.documentElement;
 const drawer = document.querySelector("[data-drawer]");
 const toggle = drawer?.querySelector("[data-drawer-toggle]");
+const grip = drawer?.querySelector("[data-drawer-resize]");
 const body = document.getElementById("drawer-body");
-const STATE = "kmes-drawer";
+const LOWEST = 96;
+const STEP = 24;
+// Who opened the drawer from elsewhere gets the focus back when Escape folds it.
+let opener = null;
 
-function show(open) {
-  body.hidden = !open;
-  toggle.setAttribute("aria-expanded", String(open));
+function keep(name, value) {
   try {
-    localStorage.setItem(STATE, open ? "open" : "closed");
+    localStorage.setItem(name, value);
   } catch { /* a browser that keeps nothing opens it anew on each page */ }
 }
 
-function wasOpen() {
-  try {
-    return localStorage.getItem(STATE) === "open";
-  } catch {
-    return false;
-  }
+const isOpen = () => root.dataset.drawer === "open";
+const highest = () => Math.max(LOWEST, Math.round(innerHeight * 0.7));
+
+function show(open) {
+  if (open) root.dataset.drawer = "open";
+  else delete root.dataset.drawer;
+  toggle.setAttribute("aria-expanded", String(open));
+  keep("kmes-drawer", open ? "open" : "closed");
+  if (open) tell();
+}
+
+// A separator that moves says where it stands.
+function tell() {
+  grip.setAttribute("aria-valuemin", String(LOWEST));
+  grip.setAttribute("aria-valuemax", String(highest()));
+  grip.setAttribute("aria-valuenow", String(Math.round(body.getBoundingClientRect().height)));
+}
+
+function resize(height, isFinal = true) {
+  const now = Math.round(Math.max(LOWEST, Math.min(height, highest())));
+  root.style.setProperty("--k-drawer-height", `${now}px`);
+  tell();
+  if (isFinal) keep("kmes-drawer-height", String(now));
+}
+
+function drag(event) {
+  event.preventDefault();
+  grip.focus();
+  grip.setPointerCapture(event.pointerId);
+  const from = event.clientY + body.getBoundingClientRect().height;
+  const move = (moved) => resize(from - moved.clientY, false);
+  grip.addEventListener("pointermove", move);
+  grip.addEventListener("lostpointercapture", () => {
+    grip.removeEventListener("pointermove", move);
+    resize(body.getBoundingClientRect().height);
+  }, { once: true });
+}
+
+function onGripKey(event) {
+  const height = body.getBoundingClientRect().height;
+  const wanted = {
+    ArrowUp: height + STEP,
+    ArrowDown: height - STEP,
+    PageUp: height + 4 * STEP,
+    PageDown: height - 4 * STEP,
+    Home: LOWEST,
+    End: highest(),
+  }[event.key];
+  if (wanted === undefined) return;
+  event.preventDefault();
+  resize(wanted);
+}
+
+export function toggleDrawer(from = null) {
+  if (!drawer || getComputedStyle(drawer).display === "none") return false;
+  opener = isOpen() ? null : from;
+  show(!isOpen());
+  if (isOpen()) toggle.focus();
+  return true;
 }
 
 function count() {
-  const badge = document.getElementById("drawer-count");
   const running = Number(document.getElementById("drawer-jobs")?.dataset.running || 0);
-  if (!badge) return;
-  badge.hidden = running === 0;
-  badge.textContent = String(running);
+  for (const badge of document.querySelectorAll("[data-running-count]")) {
+    badge.hidden = running === 0;
+    badge.querySelector("[data-number]").textContent = String(running);
+  }
 }
 
 if (drawer) {
-  show(wasOpen() && innerWidth >= 768);
-  toggle.addEventListener("click", () => show(body.hidden));
+  toggle.setAttribute("aria-expanded", String(isOpen()));
+  if (isOpen()) tell();
+  toggle.addEventListener("click", () => show(!isOpen()));
+  grip.addEventListener("pointerdown", drag);
+  grip.addEventListener("keydown", onGripKey);
   drawer.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape" || event.defaultPrevented) return;
+    if (event.key !== "Escape" || event.defaultPrevented || !isOpen()) return;
     show(false);
-    toggle.focus();
+    (opener?.isConnected ? opener : toggle).focus();
+    opener = null;
   });
-  document.addEventListener("console:changed", count);
-  count();
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("[data-drawer-open]");
+    if (!link || event.ctrlKey || event.metaKey || event.button !== 0) return;
+    if (toggleDrawer(link)) event.preventDefault();
+  });
+  addEventListener("resize", () => { if (isOpen()) tell(); });
 }
+document.addEventListener("console:changed", count);
+count();

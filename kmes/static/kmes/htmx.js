@@ -56,3 +56,33 @@ export function loadByPost(url, target, values) {
 export function enliven(element) {
   window.htmx.process(element);
 }
+
+// Fetches a page and puts its parts of these ids into the place of ours. Says whether that was done: not
+// when the question was taken back or the server is away. After 200 ms the parts show that they wait.
+export async function replaceParts(url, ids, signal) {
+  const parts = () => ids.map((id) => document.getElementById(id)).filter(Boolean);
+  const waiting = setTimeout(() => parts().forEach((part) => part.setAttribute("aria-busy", "true")), 200);
+  try {
+    const answer = await fetch(url, { credentials: "same-origin", signal });
+    const text = await answer.text();
+    const page = new DOMParser().parseFromString(text, "text/html");
+    if (answer.redirected || !ids.some((id) => page.getElementById(id))) {
+      location.href = url;
+      return false;
+    }
+    for (const part of parts()) {
+      const fresh = page.getElementById(part.id);
+      if (!fresh) continue;
+      part.replaceWith(fresh);
+      window.htmx.process(fresh);
+    }
+    document.dispatchEvent(new CustomEvent("console:changed"));
+    return true;
+  } catch (error) {
+    if (error.name !== "AbortError" && banner()) banner().hidden = false;
+    return false;
+  } finally {
+    clearTimeout(waiting);
+    for (const part of parts()) part.removeAttribute("aria-busy");
+  }
+}

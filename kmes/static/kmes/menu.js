@@ -38,7 +38,7 @@ function itemsOf(menu) {
   return [...menu.querySelectorAll("[role=menuitem]")].filter((item) => item.closest("[role=menu]") === menu);
 }
 
-async function openMenu(url, at, from, values = null) {
+export async function openMenu(url, at, from, values = null) {
   closeMenus(false);
   const question = ++asked;
   early = [];

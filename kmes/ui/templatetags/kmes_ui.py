@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django import template
@@ -16,6 +16,7 @@ from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 
 from kmes.ui.actions import flat_menu, menu_for
+from kmes.ui.preferences import zone_of_reader
 
 register = template.Library()
 _BADGE_ICONS = {"good": "good", "warning": "warning", "bad": "bad", "info": "info", "neutral": "neutral"}
@@ -40,12 +41,21 @@ def badge(label: object, colour: str = "neutral") -> SafeString:
     )
 
 
+def exact_title(moment: datetime) -> str:
+    """Return a moment to the second in UTC, behind the reader's own time where that differs."""
+    utc = f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    zone = zone_of_reader()
+    if zone is None:
+        return utc
+    return f"{moment.astimezone(zone):%Y-%m-%d %H:%M:%S} {zone.key.replace('_', ' ')} ({utc})"
+
+
 @register.simple_tag
 def when(moment: datetime | None, empty: str = "–") -> SafeString:
-    """Show a time as people say it, with the exact UTC time in the title."""
+    """Show a time as people say it, with the exact time in the title."""
     if moment is None:
         return format_html("{}", empty)
-    exact = f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+    exact = exact_title(moment)
     return format_html('<time datetime="{}" title="{}">{}</time>', moment.isoformat(), exact, naturaltime(moment))
 
 

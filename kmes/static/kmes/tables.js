@@ -1,0 +1,87 @@
+// Tables: the heading stays in sight, columns are moved in their dialog, and a search answers while one types.
+import { replaceParts } from "./htmx.js";
+
+// --- A heading that stays ------------------------------------------------------------------------
+// A table that fits scrolls with the page, below the header; a wider one scrolls in its own frame.
+function fit(frame) {
+  frame.classList.toggle("fits", frame.firstElementChild.scrollWidth <= frame.clientWidth);
+}
+const watcher = new ResizeObserver((entries) => entries.forEach(({ target }) => fit(target.closest(".table-frame"))));
+let watched = [];
+
+function watch() {
+  watched = watched.filter((frame) => frame.isConnected);
+  for (const frame of document.querySelectorAll(".table-frame")) {
+    if (watched.includes(frame) || !frame.firstElementChild) continue;
+    watched.push(frame);
+    watcher.observe(frame);
+    watcher.observe(frame.firstElementChild);
+    fit(frame);
+  }
+}
+watch();
+document.addEventListener("console:changed", watch);
+
+// --- Moving columns ------------------------------------------------------------------------------
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-move]");
+  if (!button) return;
+  event.preventDefault();
+  const item = button.closest("li");
+  const other = button.dataset.move === "up" ? item.previousElementSibling : item.nextElementSibling;
+  if (!other) return;
+  if (button.dataset.move === "up") other.before(item);
+  else other.after(item);
+  // Moving an element takes the focus from it.
+  button.focus();
+  const place = [...item.parentElement.children].indexOf(item) + 1;
+  say(item.closest("[data-said]").dataset.said.replace("%name%", item.dataset.name).replace("%place%", place));
+});
+
+function say(text) {
+  const announcer = document.getElementById("announcer");
+  if (announcer) announcer.textContent = text;
+}
+
+// --- Searching while one types --------------------------------------------------------------------
+// data-quick-search on a form names the parts of the page that its answer renews. The address follows
+// without a new entry in the history.
+const WAIT_MS = 300;
+const running = new WeakMap();
+
+function addressOf(form) {
+  const query = new URLSearchParams([...new FormData(form)].filter(([, value]) => value !== ""));
+  // What isn't in the form but belongs to the view stays; the page starts anew.
+  for (const name of ["sort", "per_page"]) {
+    const value = new URLSearchParams(location.search).get(name);
+    if (value && !query.has(name)) query.set(name, value);
+  }
+  return `${form.getAttribute("action") || location.pathname}?${query}`;
+}
+
+async function search(form) {
+  running.get(form)?.abort();
+  const question = new AbortController();
+  running.set(form, question);
+  const url = addressOf(form);
+  if (!(await replaceParts(url, form.dataset.quickSearch.split(" "), question.signal))) return;
+  history.replaceState(history.state, "", url);
+  say(document.querySelector(`#${form.dataset.quickSearch.split(" ")[0]} [data-count]`)?.textContent.trim() ?? "");
+}
+
+const timers = new WeakMap();
+for (const [name, wait] of [["input", WAIT_MS], ["change", 0]]) {
+  document.addEventListener(name, (event) => {
+    const form = event.target.closest("[data-quick-search]");
+    // A text field says "change" when it is left; its search has run by then.
+    if (!form || (name === "change" && event.target.matches("input:not([type=checkbox])"))) return;
+    clearTimeout(timers.get(form));
+    timers.set(form, setTimeout(() => search(form), wait));
+  });
+}
+document.addEventListener("submit", (event) => {
+  if (!event.target.matches("[data-quick-search]")) return;
+  event.preventDefault();
+  clearTimeout(timers.get(event.target));
+  search(event.target);
+});

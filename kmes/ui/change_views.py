@@ -1,0 +1,137 @@
+"""Pages on which users keep their own choices: preferences, colours, the tree, the layout of a table.
+
+Each user changes only what they see themselves; so reading the console is all the right it takes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST
+
+from kmes.ui.access import right_required
+from kmes.ui.answers import go_to, render_form
+from kmes.ui.forms import PreferencesForm
+from kmes.ui.layouts import PAGE_SIZES, Layout
+from kmes.ui.navigation import SECTION_NAMES
+from kmes.ui.preferences import COLOURS, DISPLAY, TREE, choices_of
+from kmes.ui.tables import ConsoleTable, find_table, layout_of, movable_columns
+
+READ = "console.read"
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@right_required(READ)
+def edit_preferences(request: HttpRequest) -> HttpResponse:
+    """Show and keep how pages look to the user."""
+    choices = choices_of(request)
+    form = PreferencesForm(request.POST) if request.method == "POST" else PreferencesForm.of(choices.display)
+    if request.method == "POST" and form.is_valid():
+        choices.keep(DISPLAY, form.to_display().to_value())
+        messages.success(request, _("Your preferences are saved."))
+        return go_to(request, reverse("ui:preferences"))
+    return render_form(request, "ui/preferences.html", {"form": form}, refused=request.method == "POST")
+
+
+@require_POST
+@right_required(READ)
+def choose_colours(request: HttpRequest) -> HttpResponse:
+    """Keep light, dark, or as the system; the script has changed the page already."""
+    colours = request.POST.get("colours", "")
+    choices = choices_of(request)
+    if colours in COLOURS:
+        choices.keep(DISPLAY, replace(choices.display, colours=colours).to_value())
+    return go_to(request, page_asked_from(request))
+
+
+@require_POST
+@right_required(READ)
+def fold_section(request: HttpRequest) -> HttpResponse:
+    """Keep whether a section of the tree is folded; asked for by the script alone."""
+    name, is_open = request.POST.get("section", ""), request.POST.get("open") == "1"
+    choices = choices_of(request)
+    if name in SECTION_NAMES:
+        closed = choices.closed_sections & SECTION_NAMES
+        choices.keep(TREE, {"closed": sorted(closed - {name} if is_open else closed | {name})})
+    return HttpResponse(status=204)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@right_required(READ)
+def edit_layout(request: HttpRequest, name: str) -> HttpResponse:
+    """Show and keep the user's columns, their order, the page size and the sorting of one table.
+
+    A column is moved by the script in the page; without it, each move is a round trip that keeps nothing.
+    """
+    table = find_table(name)
+    if table is None:
+        raise Http404(_("There is no such table."))
+    layout, back = layout_of(request, table), page_asked_from(request)
+    if request.method == "POST":
+        layout, back = _read_layout(request, table), _own_page(request, request.POST.get("back", ""))
+        verb, _sign, column = request.POST.get("do", "save").partition(":")
+        if verb in {"up", "down"}:
+            layout = layout.moved(column, -1 if verb == "up" else 1)
+        elif verb == "reset":
+            choices_of(request).forget(f"table.{name}")
+            return go_to(request, back)
+        else:
+            choices_of(request).keep(f"table.{name}", layout.to_value())
+            return go_to(request, back)
+    return render(request, "ui/table_layout.html", _layout_context(table, layout, back))
+
+
+def _read_layout(request: HttpRequest, table: type[ConsoleTable]) -> Layout:
+    columns, shown = movable_columns(table), request.POST.getlist("shown")
+    size = request.POST.get("page_size", "")
+    sent = {
+        "order": request.POST.getlist("order"),
+        "hidden": [name for name in columns if name not in shown],
+        "page_size": int(size) if size.isdecimal() and len(size) < 10 else 0,
+        "sort": request.POST.get("sort", ""),
+    }
+    return Layout.read(sent, columns=columns, essential=table.essential)
+
+
+def _layout_context(table: type[ConsoleTable], layout: Layout, back: str) -> dict[str, Any]:
+    columns = table([]).columns
+    headers = {name: columns[name].header for name in layout.order}
+    return {
+        "caption": table.caption,
+        "name": table.saved_as,
+        "layout": layout,
+        "columns": [
+            {
+                "name": name,
+                "header": headers[name],
+                "is_shown": name not in layout.hidden,
+                "is_essential": name in table.essential,
+            }
+            for name in layout.order
+        ],
+        "sorts": [(name, headers[name]) for name in layout.order if columns[name].orderable],
+        "page_sizes": PAGE_SIZES,
+        "back": back,
+    }
+
+
+def page_asked_from(request: HttpRequest) -> str:
+    """Return the address of the page a dialog or link was opened on; the dashboard's where nobody says."""
+    return _own_page(request, request.headers.get("HX-Current-URL") or request.headers.get("Referer", ""))
+
+
+def _own_page(request: HttpRequest, url: str) -> str:
+    if not url or not url_has_allowed_host_and_scheme(url, {request.get_host()}):
+        return reverse("dashboard:home")
+    parts = urlsplit(url)
+    # One slash: two would name another host.
+    path = "/" + parts.path.lstrip("/")
+    return f"{path}?{parts.query}" if parts.query else path

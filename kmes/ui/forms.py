@@ -1,0 +1,46 @@
+"""The form of a user's own preferences."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from kmes.ui.preferences import COLOURS, DENSITIES, Display, known_zones
+
+
+def _zones() -> list[tuple[str, str]]:
+    names = sorted(name for name in known_zones() if "/" in name and not name.startswith("Etc/"))
+    return [("UTC", "UTC"), *((name, name.replace("_", " ")) for name in names)]
+
+
+class PreferencesForm(forms.Form):
+    """How pages look to the user who fills it in."""
+
+    colours = forms.ChoiceField(label=_("Colours"), choices=[*COLOURS.items()])
+    density = forms.ChoiceField(
+        label=_("Rows of tables"),
+        choices=[*DENSITIES.items()],
+        help_text=_("On a touch screen rows are never lower than a finger."),
+    )
+    time_zone = forms.ChoiceField(
+        label=_("Time zone"),
+        choices=_zones,
+        help_text=_("For the exact time behind “2 hours ago”. Logs and jobs show UTC to everybody."),
+    )
+    shortcuts = forms.BooleanField(
+        label=_("Shortcuts of a single letter"),
+        required=False,
+        help_text=_("Switch them off if you speak to your computer or keys are pressed by accident. Ctrl+K stays."),
+    )
+
+    @classmethod
+    def of(cls, display: Display) -> PreferencesForm:
+        """Return the form as it shows what is chosen now."""
+        return cls(initial=display.to_value())
+
+    def to_display(self) -> Display:
+        """Return what the valid form asks for."""
+        values: dict[str, Any] = self.cleaned_data
+        return Display.read(values)

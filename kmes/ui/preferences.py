@@ -1,0 +1,134 @@
+"""Reads and keeps what users chose for their pages: looks, time zone, tables, the tree.
+
+All choices of a user are read at once and once per request. What a row holds is never trusted: an
+older release or a changed table may have left anything there, so readers check each value.
+Choices change no state of the console and no right, so that they aren't logged.
+"""
+
+from __future__ import annotations
+
+import zoneinfo
+from collections.abc import Container, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import asdict, dataclass
+from functools import cache, cached_property
+from typing import Any
+
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from kmes.ui.models import Preference
+
+DISPLAY = "display"
+TREE = "tree"
+COLOURS = {"system": _("As the system"), "light": _("Light"), "dark": _("Dark")}
+DENSITIES = {"compact": _("Compact"), "normal": _("Normal"), "roomy": _("Roomy")}
+DEFAULT_ZONE = "UTC"
+
+
+@cache
+def known_zones() -> frozenset[str]:
+    """Return the names of all time zones this machine knows; UTC always."""
+    return frozenset({DEFAULT_ZONE, *zoneinfo.available_timezones()})
+
+
+@dataclass(frozen=True)
+class Display:
+    """How pages look to a user; the defaults are what a user gets who chose nothing."""
+
+    colours: str = "system"
+    density: str = "normal"
+    time_zone: str = DEFAULT_ZONE
+    shortcuts: bool = True
+
+    @classmethod
+    def read(cls, value: dict[str, Any]) -> Display:
+        """Read what is kept; what can't be used any more is the default again."""
+        return cls(
+            colours=_one_of(COLOURS, value.get("colours"), cls.colours),
+            density=_one_of(DENSITIES, value.get("density"), cls.density),
+            time_zone=_one_of(known_zones(), value.get("time_zone"), DEFAULT_ZONE),
+            shortcuts=value.get("shortcuts") is not False,
+        )
+
+    def to_value(self) -> dict[str, Any]:
+        """Return what is to be kept."""
+        return asdict(self)
+
+
+def _one_of(known: Container[str], value: object, default: str) -> str:
+    return value if isinstance(value, str) and value in known else default
+
+
+class Choices:
+    """All choices of one user; asks the database when the first one is wanted."""
+
+    def __init__(self, user: Any) -> None:
+        self._user = user
+        self._rows: dict[str, Any] | None = None
+
+    def get(self, name: str) -> dict[str, Any]:
+        """Return what is kept under a name; an empty dict when there is nothing."""
+        if self._rows is None:
+            known = self._user is not None and self._user.is_authenticated
+            rows = Preference.objects.filter(user_id=self._user.pk).values_list("name", "value") if known else ()
+            self._rows = dict(rows)
+        value = self._rows.get(name)
+        return value if isinstance(value, dict) else {}
+
+    @cached_property
+    def display(self) -> Display:
+        """Return how pages look to the user."""
+        return Display.read(self.get(DISPLAY))
+
+    @property
+    def closed_sections(self) -> set[str]:
+        """Return the names of the tree's sections that the user folded."""
+        closed = self.get(TREE).get("closed")
+        return {each for each in closed if isinstance(each, str)} if isinstance(closed, list) else set()
+
+    def keep(self, name: str, value: dict[str, Any]) -> None:
+        """Keep a choice, in place of what was kept under the name."""
+        Preference.objects.update_or_create(user_id=self._user.pk, name=name, defaults={"value": value})
+        self._read_anew()
+
+    def forget(self, name: str) -> None:
+        """Go back to the default."""
+        Preference.objects.filter(user_id=self._user.pk, name=name).delete()
+        self._read_anew()
+
+    def _read_anew(self) -> None:
+        self._rows = None
+        self.__dict__.pop("display", None)
+
+
+def choices_of(request: HttpRequest) -> Choices:
+    """Return the choices of the request's user, the same object throughout the request."""
+    known = request.__dict__.get("_kmes_choices")
+    if not isinstance(known, Choices):
+        known = request.__dict__["_kmes_choices"] = Choices(getattr(request, "user", None))
+    return known
+
+
+# --- The reader's time zone --------------------------------------------------------------------
+# Only the titles of relative times are in it. Django's own current zone stays UTC, because logs,
+# jobs and exports show exact UTC to everybody.
+_reader: ContextVar[Choices | None] = ContextVar("kmes_reader", default=None)
+
+
+@contextmanager
+def read_by(request: HttpRequest) -> Iterator[None]:
+    """Say who reads what is rendered inside."""
+    token = _reader.set(choices_of(request))
+    try:
+        yield
+    finally:
+        _reader.reset(token)
+
+
+def zone_of_reader() -> zoneinfo.ZoneInfo | None:
+    """Return the time zone of who reads the page that is being rendered; None for UTC."""
+    reader = _reader.get()
+    name = reader.display.time_zone if reader else DEFAULT_ZONE
+    return None if name == DEFAULT_ZONE else zoneinfo.ZoneInfo(name)

@@ -1,0 +1,197 @@
+"""Finds pages, objects and what can be done with them: the command palette and the search page.
+
+Each app registers a provider for its objects when it is loaded; nothing here knows what an object
+is. An answer costs at most one query per provider, plus what the actions of the best hits ask.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.urls import reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+
+from kmes.ui.actions import MenuItem, Method, Target, all_actions, flat_menu, menu_for
+from kmes.ui.navigation import pages_for
+
+MAX_TEXT = 160
+PER_KIND = 6
+PER_KIND_ON_PAGE = 30
+ACTIONS_SHOWN = 8
+# On how many hits a verb is tried ("synchronize tde"): the menu of each may cost two queries.
+TRIED_WITH_VERB = 2
+_SHORTEST_VERB = 3
+
+
+@dataclass(frozen=True)
+class Hit:
+    """Something that was found. ``actions_url`` is the page of its actions, "" where it has none.
+
+    ``method`` and ``reason`` are those of a menu entry, where the hit is an action.
+    """
+
+    label: str
+    url: str
+    icon: str
+    detail: str = ""
+    actions_url: str = ""
+    target: Target | None = None
+    obj: Any = None
+    # What else the hit is known by; words that begin it mean the hit as well as its label does.
+    also: tuple[str, ...] = ()
+    method: Method = "link"
+    reason: str = ""
+
+    def is_meant_by(self, words: str) -> bool:
+        """Return whether the words begin the hit's name, so that its actions are worth showing."""
+        return any(name.casefold().startswith(words) for name in (self.label, *self.also))
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Hits of one kind, under their heading."""
+
+    label: str
+    hits: list[Hit] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provider:
+    """What one app finds: ``find`` gets the text and how many hits at most, best first."""
+
+    name: str
+    label: str | Promise
+    find: Callable[[str, int], list[Hit]]
+    right: str = "console.read"
+    order: int = 100
+
+
+# Targets whose actions need no object: what can be added.
+_backgrounds: dict[Target, tuple[int, str]] = {}
+_providers: dict[str, Provider] = {}
+
+
+def register(*providers: Provider) -> None:
+    """Add providers; the same name again replaces the entry (apps may be loaded twice)."""
+    for provider in providers:
+        _providers[provider.name] = provider
+
+
+def register_background(target: Target, *, icon: str, order: int = 100) -> None:
+    """Say that a target's actions need no object, so that they can be found by their own words."""
+    _backgrounds[target] = (order, icon)
+
+
+def search(text: str, user: Any, *, limit: int = PER_KIND) -> list[Kind]:
+    """Return what the user may see of what a text finds, by kind; without a text, where one can go.
+
+    The text names something, or what to do and with what: "force rotation tde".
+    """
+    text = " ".join(text.replace("\x00", "").split())[:MAX_TEXT]
+    words = text.casefold()
+    around = [Kind(_("Go to"), _pages(words, user)), Kind(_("Actions"), _background_actions(words, user))]
+    if not text:
+        return _without_empty(around)
+    verb, rest = _split_verb(text)
+    found = _objects(rest, user, limit) if verb else []
+    done = _actions_with_verb(verb, found, user) if verb else []
+    if done:
+        return _without_empty([Kind(_("Actions"), done), *found])
+    found = _objects(text, user, limit)
+    return _without_empty([*around, *_with_actions_of_best(found, words, user)])
+
+
+def _without_empty(kinds: list[Kind]) -> list[Kind]:
+    return [kind for kind in kinds if kind.hits]
+
+
+def _pages(words: str, user: Any) -> list[Hit]:
+    return [
+        Hit(label=str(page["label"]), url=page["url"], icon=page["icon"], detail=section)
+        for section, page in [*pages_for(user), *_own_pages()]
+        if _fits(words, str(page["label"]), section)
+    ]
+
+
+def _own_pages() -> list[tuple[str, dict[str, Any]]]:
+    """Return the pages of the shell itself, which stand in the user's menu and not in the tree."""
+    pages = [(_("Preferences"), "ui:preferences", "settings"), (_("Keyboard shortcuts"), "ui:shortcuts", "keyboard")]
+    return [("", {"label": label, "url": reverse(view), "icon": icon}) for label, view, icon in pages]
+
+
+def _fits(words: str, *labels: str) -> bool:
+    """Return whether each word begins a word of the labels."""
+    there = " ".join(labels).casefold().split()
+    return all(any(each.startswith(word) for each in there) for word in words.split())
+
+
+def _objects(text: str, user: Any, limit: int) -> list[Kind]:
+    providers = sorted(_providers.values(), key=lambda provider: provider.order)
+    return _without_empty(
+        [
+            Kind(str(provider.label), provider.find(text, limit))
+            for provider in providers
+            if user.has_right(provider.right)
+        ]
+    )
+
+
+# --- Actions -----------------------------------------------------------------------------------
+def _background_actions(words: str, user: Any) -> list[Hit]:
+    hits = []
+    for target, (_order, icon) in sorted(_backgrounds.items(), key=lambda entry: entry[1]):
+        for submenu, item in flat_menu(menu_for(target, None, user)):
+            if _fits(words, submenu, item.label):
+                hits.append(_to_hit(submenu, item, icon=icon))
+    return hits
+
+
+def _split_verb(text: str) -> tuple[str, str]:
+    """Return the longest beginning that begins the label of an action, and the rest; "" when there is none."""
+    words = text.split()
+    labels = {str(action.label).casefold() for action in all_actions()}
+    for length in range(len(words) - 1, 0, -1):
+        verb = " ".join(words[:length]).casefold()
+        if len(verb) >= _SHORTEST_VERB and any(label.startswith(verb) for label in labels):
+            return verb, " ".join(words[length:])
+    return "", text
+
+
+def _actions_with_verb(verb: str, found: list[Kind], user: Any) -> list[Hit]:
+    with_menu = [hit for kind in found for hit in kind.hits if hit.target]
+    return [
+        action
+        for hit in with_menu[:TRIED_WITH_VERB]
+        for action in _actions_of(hit, user)
+        if action.label.rpartition("› ")[2].casefold().startswith(verb)
+    ]
+
+
+def _with_actions_of_best(found: list[Kind], words: str, user: Any) -> list[Kind]:
+    """Put what can be done with the first hit behind its kind, when it is clearly what was meant."""
+    best = next((hit for kind in found for hit in kind.hits[:1] if hit.target), None)
+    if best is None or not best.is_meant_by(words):
+        return found
+    actions = Kind(_("Actions for %(name)s") % {"name": best.label}, _actions_of(best, user)[:ACTIONS_SHOWN])
+    place = next(place for place, kind in enumerate(found) if best in kind.hits)
+    return [*found[: place + 1], actions, *found[place + 1 :]]
+
+
+def _actions_of(hit: Hit, user: Any) -> list[Hit]:
+    assert hit.target is not None
+    items = flat_menu(menu_for(hit.target, hit.obj, user))
+    return [_to_hit(submenu, item, icon=hit.icon, detail=hit.label) for submenu, item in items if item.url != hit.url]
+
+
+def _to_hit(submenu: str, item: MenuItem, *, icon: str, detail: str = "") -> Hit:
+    return Hit(
+        label=f"{submenu} › {item.label}" if submenu else item.label,
+        url=item.url,
+        icon=icon,
+        detail=detail,
+        method=item.method,
+        reason=item.reason,
+    )

@@ -1,0 +1,181 @@
+"""Tables: the user's own columns, their order, page size and sorting, for every table alike."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kmes.ui.layouts import PAGE_SIZE, PAGE_SIZES, Layout
+from kmes.ui.models import Preference
+from tests.ui.rows import body, make_job, make_key
+
+LAYOUT = "/preferences/tables/jobs/"
+COLUMNS = ["name", "state", "made", "size"]
+
+
+def headings(page: str) -> list[str]:
+    """The headings of the page's table, without markup."""
+    head = re.search(r"<thead>.*?</thead>", page[page.index("table-frame") :], re.DOTALL)
+    return [re.sub(r"<[^>]+>", "", cell) for cell in re.findall(r"<th.*?</th>", head.group(), re.DOTALL)]
+
+
+@pytest.fixture
+def jobs(pages, group):
+    """Some jobs, so that the list shows its table."""
+    return [make_job(group, subject=f"key-{number:02}") for number in range(30)]
+
+
+def choose(pages, **values):
+    defaults = {
+        "order": ["code", "state", "subject"],
+        "shown": ["code", "state", "subject"],
+        "page_size": "25",
+        "do": "save",
+    }
+    return pages.post(LAYOUT, defaults | values)
+
+
+def test_only_the_chosen_columns_show_in_the_chosen_order(pages, jobs):
+    assert headings(body(pages.get("/jobs/")))[:3] == ["ID", "Name", "Subject"]
+    choose(pages)
+    assert headings(body(pages.get("/jobs/"))) == ["ID", "Status", "Subject", "Actions"]
+    choose(pages, order=["subject", "code", "state"])
+    assert headings(body(pages.get("/jobs/"))) == ["Subject", "ID", "Status", "Actions"]
+
+
+def test_the_page_size_is_the_users_and_an_address_may_ask_for_another(pages, jobs):
+    choose(pages)
+    assert body(pages.get("/jobs/")).count("<tr id=") == 25
+    assert "Page 1 of 2" in body(pages.get("/jobs/"))
+    assert body(pages.get("/jobs/?per_page=50")).count("<tr id=") == 30
+
+
+@pytest.mark.parametrize("size", ["1", "100000", "-5", "x", ""])
+def test_a_page_of_any_size_is_not_to_be_had(size, pages, jobs):
+    choose(pages)
+    assert body(pages.get("/jobs/", {"per_page": size})).count("<tr id=") == 25
+
+
+@pytest.mark.parametrize(("page", "shown"), [("2", 5), ("99", 5), ("0", 25), ("-1", 25), ("x", 25), ("9" * 40, 25)])
+def test_any_page_in_an_address_shows_one(page, shown, pages, jobs):
+    choose(pages)
+    assert body(pages.get("/jobs/", {"page": page})).count("<tr id=") == shown
+
+
+def test_the_users_sorting_holds_until_an_address_asks_for_another(pages, jobs):
+    choose(pages, sort="-subject")
+    first = r'<tr id="row-.*?key-(\d+)'
+    assert re.search(first, body(pages.get("/jobs/")), re.DOTALL).group(1) == "29"
+    assert re.search(first, body(pages.get("/jobs/?sort=subject")), re.DOTALL).group(1) == "00"
+
+
+def test_a_new_sorting_begins_at_the_first_page_and_keeps_the_filter(pages, jobs):
+    choose(pages)
+    page = body(pages.get("/jobs/?q=key&page=2&seen=abc"))
+    links = [link.replace("&amp;", "&") for link in re.findall(r'<th[^>]*><a href="([^"]*)"', page)]
+    assert links
+    for link in links:
+        assert "q=key" in link
+        assert "page=" not in link.replace("per_page=", "")
+        assert "seen=" not in link
+
+
+def test_what_names_the_row_can_not_be_hidden(pages, jobs):
+    choose(pages, shown=["state"])
+    assert headings(body(pages.get("/jobs/"))) == ["ID", "Status", "Actions"]
+
+
+def test_reset_brings_back_the_consoles_own(pages, jobs):
+    before = headings(body(pages.get("/jobs/")))
+    choose(pages)
+    choose(pages, do="reset")
+    assert headings(body(pages.get("/jobs/"))) == before
+    assert not Preference.objects.exists()
+
+
+def test_without_script_a_column_moves_by_a_round_trip_that_keeps_nothing(pages, jobs):
+    page = body(choose(pages, do="down:code"))
+    assert re.findall(r'name="order" value="(\w+)"', page)[:3] == ["state", "code", "subject"]
+    assert not Preference.objects.exists()
+
+
+def test_saving_leads_back_to_the_page_with_its_filter(pages, jobs):
+    page = body(pages.get(LAYOUT, headers={"Referer": "http://testserver/jobs/?show=mine"}))
+    back = re.search(r'name="back" value="([^"]+)"', page).group(1)
+    assert choose(pages, back=back)["Location"] == "/jobs/?show=mine"
+    assert choose(pages, back="https://evil.example/")["Location"] == "/"
+
+
+def test_from_the_dialog_the_whole_page_is_renewed(pages, jobs):
+    answer = pages.post(LAYOUT, {"do": "save", "shown": "state", "back": "/jobs/"}, headers={"HX-Request": "true"})
+    assert answer["HX-Redirect"] == "/jobs/"
+
+
+def test_another_user_sees_the_consoles_own_columns(pages, jobs, people, client):
+    choose(pages)
+    client.force_login(people["operator"])
+    assert "Name" in headings(body(client.get("/jobs/")))
+
+
+def test_there_is_no_layout_of_a_table_that_does_not_exist(pages):
+    assert pages.get("/preferences/tables/nonsense/").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("name", "path"), [("keys", "/keys/"), ("credentials", "/cloud-credentials/"), ("jobs", "/jobs/")]
+)
+def test_every_table_offers_its_columns(name, path, pages, group):
+    make_key(group, "a-key")
+    make_job(group)
+    assert f'href="/preferences/tables/{name}/"' in body(pages.get(path))
+    form = body(pages.get(f"/preferences/tables/{name}/"))
+    columns = re.findall(r'name="order" value="(\w+)"', form)
+    assert len(columns) > 4
+    assert {"pick", "menu"}.isdisjoint(columns)
+    hidden = {"order": columns[::-1], "shown": columns[:2], "page_size": "100", "do": "save"}
+    assert pages.post(f"/preferences/tables/{name}/", hidden).status_code == 302
+    assert pages.get(path).status_code == 200
+
+
+def test_the_boxes_stay_first_and_the_menu_last(pages, group):
+    make_key(group, "a-key")
+    pages.post("/preferences/tables/keys/", {"order": ["expires", "name"], "shown": ["expires", "name"], "do": "save"})
+    assert headings(body(pages.get("/keys/"))) == ["Select", "Expires", "Name", "Actions"]
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8), lambda s: st.lists(s, max_size=3)
+)
+
+
+@given(st.dictionaries(st.sampled_from(["order", "hidden", "page_size", "sort", "other"]), VALUES))
+def test_whatever_is_kept_gives_a_table_one_can_use(kept):
+    layout = Layout.read(kept, columns=COLUMNS, essential=("name",))
+    assert sorted(layout.order) == sorted(COLUMNS)
+    assert "name" not in layout.hidden
+    assert layout.page_size in PAGE_SIZES
+
+
+@given(st.permutations(COLUMNS), st.sets(st.sampled_from(COLUMNS[1:])), st.sampled_from(PAGE_SIZES))
+def test_what_is_kept_is_read_back_the_same(order, hidden, size):
+    layout = Layout(tuple(order), frozenset(hidden), size, "-state", is_own=True)
+    assert Layout.read(layout.to_value(), columns=COLUMNS, essential=("name",)) == layout
+
+
+def test_a_column_that_is_new_in_a_release_comes_at_the_end():
+    layout = Layout.read({"order": ["size", "name"], "hidden": ["size", "gone"]}, columns=COLUMNS)
+    assert layout.order == ("size", "name", "state", "made")
+    assert layout.hidden == {"size"}
+
+
+@given(st.permutations(COLUMNS), st.sampled_from([*COLUMNS, "gone"]), st.sampled_from([-1, 1]))
+def test_moving_a_column_moves_it_by_one_and_keeps_all(order, name, by):
+    moved = Layout(tuple(order)).moved(name, by)
+    assert sorted(moved.order) == sorted(order)
+    if name in order:
+        place = max(0, min(len(order) - 1, order.index(name) + by))
+        assert moved.order.index(name) == place
+    assert moved.page_size == PAGE_SIZE
