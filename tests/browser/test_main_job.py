@@ -49,6 +49,7 @@ def test_an_administrator_logs_in_and_out(page: Page):
     expect(page.get_by_role("alert")).to_be_visible()
     sign_in(page, "admin2", PASSWORD)
     expect(page.get_by_role("heading", name="Dashboard")).to_be_visible()
+    page.locator("[data-account] summary").click()
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
 

@@ -90,6 +90,11 @@ def furnished(chromium: Browser, console: Console) -> dict[str, str]:
         "roles": "/roles/",
         "profile": "/profile/",
         "own password": "/profile/password/",
+        "recent tasks": "/jobs/drawer/",
+        "search": "/search/?q=furnished",
+        "shortcuts": "/shortcuts/",
+        "preferences": "/preferences/",
+        "columns": "/preferences/tables/jobs/",
     }
     return {name: address.removeprefix(console.url) for name, address in pages.items()}
 

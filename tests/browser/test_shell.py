@@ -1,0 +1,240 @@
+"""The shell in a real browser: palette, shortcuts, task drawer, tables, and a server that goes away."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser import flows
+from tests.browser.conftest import Console, sign_in
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+
+
+@pytest.fixture
+def chosen_back(admin: Page) -> Iterator[None]:
+    """Take back what the test chooses for admin1."""
+    yield
+    admin.goto("/preferences/")
+    admin.get_by_label("Colours").last.select_option("system")
+    admin.get_by_label("Rows of tables").select_option("normal")
+    admin.get_by_label("Shortcuts of a single letter").check()
+    admin.get_by_role("button", name="Save preferences").click()
+    expect(admin.get_by_text("Your preferences are saved.")).to_be_visible()
+
+
+@pytest.fixture(scope="module")
+def group(chromium, console: Console) -> str:
+    """A key group with one key, by name."""
+    context = chromium.new_context(base_url=console.url, viewport={"width": 1280, "height": 860}, locale="en-US")
+    page = context.new_page()
+    sign_in(page, "admin1")
+    credential, name = flows.fresh("shell-cred"), flows.fresh("palette")
+    flows.add_credential(page, credential)
+    flows.add_group(page, name, credential, console.stand_in.vault_url("kv-premium"))
+    flows.create_key(page, name, f"{name}-key")
+    context.close()
+    return name
+
+
+def palette(page: Page):
+    return page.get_by_role("combobox", name=re.compile("^Find a page"))
+
+
+def option(page: Page, name: str):
+    return page.get_by_role("option", name=re.compile(f"^{re.escape(name)}"))
+
+
+def test_by_keyboard_alone_the_palette_finds_a_key_and_starts_a_job_on_it(admin: Page, group: str):
+    admin.goto("/jobs/")
+    admin.keyboard.press("Control+k")
+    expect(palette(admin)).to_be_focused()
+    admin.keyboard.type(f"synchronize {group}-key")
+    chosen = option(admin, "Cloud › Synchronize")
+    expect(chosen).to_have_attribute("aria-selected", "true")
+    expect(palette(admin)).to_have_attribute("aria-activedescendant", chosen.get_attribute("id") or "-")
+    admin.keyboard.press("Enter")
+    expect(palette(admin)).to_be_hidden()
+    expect(flows.dialog(admin).get_by_role("heading", name="What will happen")).to_be_visible()
+    flows.start(admin)
+    flows.await_job(admin)
+
+
+def test_the_palette_moves_opens_menus_and_gives_the_focus_back(admin: Page, group: str):
+    admin.goto("/jobs/")
+    filters = admin.locator("summary", has_text="Filter")
+    filters.focus()
+    admin.keyboard.press("/")
+    admin.keyboard.type(f"{group}-key")
+    expect(option(admin, f"{group}-key")).to_have_attribute("aria-selected", "true")
+    admin.keyboard.press("ArrowRight")
+    expect(admin.get_by_role("menuitem").first).to_be_focused()
+    admin.keyboard.press("Escape")
+    expect(palette(admin)).to_be_focused()
+    admin.keyboard.press("ArrowDown")
+    expect(option(admin, f"{group}-key")).to_have_attribute("aria-selected", "false")
+    admin.keyboard.press("Escape")
+    expect(palette(admin)).to_be_hidden()
+    expect(filters).to_be_focused()
+    admin.keyboard.press("Control+k")
+    # Enter before the answer is there belongs to the answer.
+    palette(admin).fill(f"{group}-key")
+    admin.keyboard.press("Enter")
+    admin.wait_for_url("**/keys/*-*/")
+
+
+def test_letters_go_to_pages_but_not_while_one_types_and_not_when_switched_off(admin: Page, chosen_back):
+    admin.goto("/")
+    admin.keyboard.press("g")
+    admin.keyboard.press("j")
+    admin.wait_for_url("**/jobs/")
+    admin.keyboard.press("?")
+    expect(flows.dialog(admin).get_by_role("heading", name="Keyboard shortcuts")).to_be_visible()
+    admin.keyboard.press("g")
+    admin.keyboard.press("k")
+    admin.keyboard.press("Escape")
+    expect(flows.dialog(admin)).to_be_hidden()
+    admin.goto("/keys/?q=x")
+    admin.get_by_label(re.compile("thumbprint or Azure version")).fill("")
+    admin.keyboard.type("gj?t/")
+    admin.wait_for_timeout(700)
+    assert admin.url.partition("?")[0].endswith("/keys/")
+    admin.goto("/preferences/")
+    admin.get_by_label("Shortcuts of a single letter").uncheck()
+    admin.get_by_role("button", name="Save preferences").click()
+    expect(admin.get_by_text("Your preferences are saved.")).to_be_visible()
+    for key in "gj?t/":
+        admin.keyboard.press(key)
+    expect(admin.locator("dialog[open]")).to_have_count(0)
+    assert admin.url.endswith("/preferences/")
+    admin.keyboard.press("Control+k")
+    expect(palette(admin)).to_be_focused()
+
+
+def test_the_drawer_is_sized_by_keys_and_mouse_and_remembered(admin: Page):
+    admin.goto("/jobs/")
+    grip = admin.get_by_role("separator", name=re.compile("^Height"))
+    opener = admin.get_by_role("link", name=re.compile("^Recent tasks"))
+    opener.focus()
+    admin.keyboard.press("Enter")
+    toggle = admin.get_by_role("button", name=re.compile("^Recent tasks"))
+    expect(toggle).to_be_focused()
+    before = int(grip.get_attribute("aria-valuenow") or 0)
+    grip.focus()
+    admin.keyboard.press("ArrowUp")
+    expect(grip).to_have_attribute("aria-valuenow", str(before + 24))
+    admin.keyboard.press("Home")
+    expect(grip).to_have_attribute("aria-valuenow", grip.get_attribute("aria-valuemin") or "")
+    box = grip.bounding_box()
+    assert box
+    admin.mouse.move(box["x"] + 200, box["y"] + 4)
+    admin.mouse.down()
+    admin.mouse.move(box["x"] + 200, box["y"] - 96, steps=4)
+    admin.mouse.up()
+    dragged = int(grip.get_attribute("aria-valuenow") or 0)
+    assert abs(dragged - int(grip.get_attribute("aria-valuemin") or 0) - 100) <= 2
+    admin.goto("/")
+    expect(toggle).to_have_attribute("aria-expanded", "true")
+    expect(grip).to_have_attribute("aria-valuenow", str(dragged))
+    grip.focus()
+    admin.keyboard.press("Escape")
+    expect(toggle).to_have_attribute("aria-expanded", "false")
+    expect(toggle).to_be_focused()
+
+
+def test_a_lost_server_shows_and_heals_by_itself_and_the_badge_counts_what_runs(admin: Page, group: str):
+    admin.goto("/jobs/")
+    banner = admin.locator("#connection")
+    admin.context.route("**/*", lambda route: route.abort())
+    expect(banner).to_be_visible(timeout=5_000)
+    expect(banner).to_contain_text("Reconnecting")
+    admin.context.unroute("**/*")
+    expect(banner).to_be_hidden(timeout=5_000)
+    # Meanwhile somebody else starts a job: it shows within two seconds and a poll.
+    other = admin.context.new_page()
+    flows.open_group(other, group)
+    other.get_by_role("link", name="Cloud › Check Drift").first.click()
+    code = flows.start(other)
+    expect(admin.locator(f"#row-{code}")).to_be_visible(timeout=4_500)
+    other.close()
+
+
+def test_columns_are_chosen_by_keyboard_and_shown_to_this_user_only(admin: Page, group: str):
+    admin.goto("/jobs/?show=all")
+    admin.get_by_role("link", name=re.compile("^Columns")).focus()
+    admin.keyboard.press("Enter")
+    box = flows.dialog(admin)
+    move = box.get_by_role("button", name="Move Name down")
+    move.focus()
+    admin.keyboard.press("Enter")
+    expect(move).to_be_focused()
+    expect(admin.locator("#announcer")).to_have_text("Name is column 3")
+    box.get_by_role("checkbox", name="Progress").uncheck()
+    box.get_by_role("button", name="Save columns").click()
+    admin.wait_for_url("**/jobs/?show=all")
+    headings = admin.locator("#job-results thead th")
+    expect(headings.nth(1)).to_have_text("Subject")
+    expect(headings.nth(2)).to_have_text("Name")
+    expect(headings.filter(has_text="Progress")).to_have_count(0)
+    admin.get_by_role("link", name=re.compile("^Columns")).click()
+    flows.dialog(admin).get_by_role("button", name=re.compile("^Reset")).click()
+    expect(headings.filter(has_text="Progress")).to_have_count(1)
+
+
+def test_a_search_answers_while_one_types_without_filling_the_history(admin: Page, group: str):
+    admin.goto("/")
+    admin.goto("/jobs/?show=all&sort=kind")
+    admin.locator("summary", has_text="Filter").click()
+    text = admin.get_by_role("searchbox", name="Text")
+    text.press_sequentially("no such job", delay=30)
+    expect(admin.get_by_role("heading", name="No job matches")).to_be_visible()
+    assert "q=no+such+job" in admin.url
+    assert "sort=kind" in admin.url
+    expect(text).to_be_focused()
+    text.fill(group)
+    expect(admin.locator("#announcer")).to_have_text(re.compile(r"^\d+ jobs?$"))
+    admin.go_back()
+    admin.wait_for_url(re.compile(r"/$"))
+
+
+def test_the_headings_of_a_long_table_stay_in_sight(admin: Page, group: str):
+    admin.set_viewport_size({"width": 1280, "height": 400})
+    admin.goto("/jobs/?show=all")
+    admin.mouse.wheel(0, 300)
+    admin.wait_for_timeout(200)
+    top = admin.locator("#job-results thead th").first.bounding_box()
+    header = admin.locator(".app-header").bounding_box()
+    assert top
+    assert header
+    assert top["y"] >= header["height"] - 1
+
+
+def test_colours_and_a_folded_section_follow_the_user(admin: Page, chosen_back):
+    admin.goto("/jobs/")
+    admin.locator("[data-account] summary").click()
+    with admin.expect_response("**/preferences/colours/"):
+        admin.get_by_role("button", name="Dark").click()
+    expect(admin.locator("html")).to_have_attribute("data-bs-theme", "dark")
+    with admin.expect_response("**/preferences/tree/"):
+        admin.locator("summary", has_text="Key Management").click()
+    admin.evaluate("localStorage.clear()")
+    admin.reload()
+    expect(admin.locator("html")).to_have_attribute("data-bs-theme", "dark")
+    keys = admin.get_by_role("navigation", name="Console").get_by_role("link", name="Keys")
+    expect(keys).to_be_hidden()
+    with admin.expect_response("**/preferences/tree/"):
+        admin.locator("summary", has_text="Key Management").click()
+    expect(keys).to_be_visible()
+
+
+def test_on_a_phone_the_drawer_is_a_page(admin: Page, group: str):
+    admin.set_viewport_size({"width": 360, "height": 740})
+    admin.goto("/keys/")
+    expect(admin.locator("#drawer")).to_be_hidden()
+    admin.get_by_role("link", name=re.compile("^Recent tasks")).click()
+    admin.wait_for_url("**/jobs/drawer/")
+    expect(admin.get_by_role("heading", name="Recent tasks")).to_be_visible()
+    expect(admin.locator("#drawer-jobs tbody tr").first).to_be_visible()
