@@ -133,6 +133,30 @@ def test_axe_finds_nothing_on_any_page(scheme, signed_in, furnished):
     assert found == []
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_in_what_opens_over_a_page(scheme, signed_in, furnished):
+    page = signed_in(color_scheme=scheme, viewport={"width": 1280, "height": 860}, bypass_csp=True)
+    page.goto(furnished["group"])
+    page.evaluate(AXE.read_text())
+    openings = {
+        "palette": lambda: (page.keyboard.press("Control+k"), page.keyboard.type("a-key")),
+        "nothing found": lambda: (page.keyboard.press("Control+k"), page.keyboard.type("no such thing")),
+        "account": lambda: page.locator("[data-account] summary").click(),
+        "drawer": lambda: page.keyboard.press("t"),
+        "shortcuts": lambda: page.keyboard.press("?"),
+        "columns": lambda: page.get_by_role("link", name="Columns of Keys").click(),
+        "menu": lambda: flows.key_row(page, "a-key").get_by_role("link", name="a-key").click(button="right"),
+    }
+    found = []
+    for name, open_it in openings.items():
+        open_it()
+        page.wait_for_timeout(600)
+        violations = page.evaluate("axe.run({resultTypes: ['violations']}).then(r => r.violations)")
+        found += [f"{name}: {each['id']} {json.dumps([n['target'] for n in each['nodes']][:3])}" for each in violations]
+        page.keyboard.press("Escape")
+    assert found == []
+
+
 @pytest.mark.parametrize("width", [320, 360, 1024, 1920])
 def test_no_page_scrolls_sideways(width, signed_in, furnished):
     page = signed_in(viewport={"width": width, "height": 740})

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
 from jobs.models import Job
 from keygroups.models import CloudVersion, Key
 from kmes.core.clock import now
+
+
+def _public_half() -> bytes:
+    public = ec.generate_private_key(ec.SECP256R1()).public_key()
+    return public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def make_key(group, name, *, thumbprint="", version=""):
@@ -13,7 +21,7 @@ def make_key(group, name, *, thumbprint="", version=""):
         group=group,
         name=name,
         key_spec="P-256",
-        public_spki=b"p",
+        public_spki=_public_half(),
         wrapped_private=b"w",
         thumbprint=thumbprint,
         created_by="ada",

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import gzip
 import re
 from pathlib import Path
 
 import pytest
-from django.contrib.staticfiles import finders
 
 from kmes.ui import actions
 from kmes.ui.actions import MenuAction, flat_menu, menu_for
@@ -174,16 +172,3 @@ def test_htmx_event_names_stand_in_one_file():
     for path in SCRIPTS:
         if path.name != "htmx.js":
             assert "htmx:" not in path.read_text(), path.name
-
-
-def test_a_page_ships_at_most_160_kilobytes():
-    names = [
-        "bootstrap/css/bootstrap.min.css",
-        "django_htmx/htmx-2.min.js",
-        "kmes/tokens.css",
-        "kmes/app.css",
-        "kmes/icons.svg",
-        *[f"kmes/{path.name}" for path in SCRIPTS],
-    ]
-    size = sum(len(gzip.compress(Path(finders.find(name)).read_bytes())) for name in names)
-    assert size <= 160 * 1024

@@ -64,8 +64,9 @@ export async function openMenu(url, at, from, values = null) {
   sayExpanded(true);
   layer = menu;
   picked = values;
-  // A modal dialog makes the rest of the page inert: a menu asked for inside it belongs inside.
-  (from?.closest("dialog") || document.body).append(menu);
+  // A modal dialog makes the rest of the page inert: a menu asked for inside it belongs inside. Else it
+  // belongs to the landmark it was asked for in, so that a screen reader's user knows where they are.
+  (from?.closest("dialog, main, #tree, #drawer") || document.body).append(menu);
   place(menu, at.x, at.y);
   itemsOf(menu)[0]?.focus();
   for (const key of keys) {
