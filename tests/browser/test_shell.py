@@ -212,6 +212,17 @@ def test_the_headings_of_a_long_table_stay_in_sight(admin: Page, group: str):
     assert top["y"] >= header["height"] - 1
 
 
+def test_a_slow_dialog_shows_at_once_that_it_is_on_its_way(admin: Page, group: str):
+    admin.goto("/jobs/?show=all")
+    held = []
+    admin.route("**/preferences/tables/jobs/", lambda route: held.append(route))  # noqa: PLW0108 - its arity is asked for
+    admin.get_by_role("link", name=re.compile("^Columns")).click()
+    expect(flows.dialog(admin).get_by_text("Loading…")).to_be_attached()
+    held[0].continue_()
+    expect(flows.dialog(admin).get_by_role("checkbox", name="Subject")).to_be_visible()
+    admin.unroute("**/preferences/tables/jobs/")
+
+
 def test_colours_and_a_folded_section_follow_the_user(admin: Page, chosen_back):
     admin.goto("/jobs/")
     admin.locator("[data-account] summary").click()

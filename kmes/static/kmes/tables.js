@@ -10,6 +10,10 @@ const watcher = new ResizeObserver((entries) => entries.forEach(({ target }) => 
 let watched = [];
 
 function watch() {
+  for (const frame of watched.filter((each) => !each.isConnected)) {
+    watcher.unobserve(frame);
+    watcher.unobserve(frame.firstElementChild);
+  }
   watched = watched.filter((frame) => frame.isConnected);
   for (const frame of document.querySelectorAll(".table-frame")) {
     if (watched.includes(frame) || !frame.firstElementChild) continue;
