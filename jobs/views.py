@@ -66,7 +66,7 @@ def _find_results(request: HttpRequest, form: JobFilterForm) -> dict[str, Any]:
     table = JobTable(jobs)
     arrange(request, table)
     shown = [row.record for row in table.paginated_rows]
-    place = {name: request.GET[name] for name in ("sort", "page", "per_page") if request.GET.get(name)}
+    place = {name: request.GET[name] for name in ("sort", "page", "per_page", "view") if request.GET.get(name)}
     return {
         "table": table,
         "count": table.paginator.count,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
@@ -19,10 +19,12 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from kmes.ui.access import right_required
 from kmes.ui.answers import go_to, render_form
-from kmes.ui.forms import PreferencesForm
+from kmes.ui.forms import PreferencesForm, SavedViewForm
 from kmes.ui.layouts import PAGE_SIZES, Layout
+from kmes.ui.models import SavedView
 from kmes.ui.navigation import SECTION_NAMES
 from kmes.ui.preferences import COLOURS, DISPLAY, TREE, choices_of
+from kmes.ui.saved_views import drop_view, find_view, keep_view, list_views
 from kmes.ui.tables import ConsoleTable, find_table, layout_of, movable_columns
 
 READ = "console.read"
@@ -87,6 +89,47 @@ def edit_layout(request: HttpRequest, name: str) -> HttpResponse:
             choices_of(request).keep(f"table.{name}", layout.to_value())
             return go_to(request, back)
     return render(request, "ui/table_layout.html", _layout_context(table, layout, back))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@right_required(READ)
+def edit_saved_views(request: HttpRequest, name: str) -> HttpResponse:
+    """Show the named views of one table, and keep the present one under a name or delete one of the user's own."""
+    table = find_table(name)
+    if table is None:
+        raise Http404(_("There is no such table."))
+    form, back = SavedViewForm(request.POST or None), page_asked_from(request)
+    if request.method == "POST":
+        back = _own_page(request, request.POST.get("back", ""))
+        verb, _sign, view_id = request.POST.get("do", "save").partition(":")
+        if verb == "delete":
+            drop_view(user=request.user, table=name, view_id=view_id)
+            return go_to(request, back)
+        if form.is_valid():
+            view = _keep_view(request, table, form, back)
+            messages.success(request, _("The view “%(name)s” is saved.") % {"name": view})
+            return go_to(request, view.get_absolute_url())
+    context = {
+        "form": form,
+        "views": list_views(request.user, name),
+        "caption": table.caption,
+        "name": name,
+        "back": back,
+    }
+    return render_form(request, "ui/saved_views.html", context, refused=request.method == "POST")
+
+
+def _keep_view(request: HttpRequest, table: type[ConsoleTable], form: SavedViewForm, back: str) -> SavedView:
+    shown = find_view(request.user, table.saved_as, dict(parse_qsl(urlsplit(back).query)).get("view", ""))
+    own = choices_of(request).get(f"table.{table.saved_as}")
+    return keep_view(
+        user=request.user,
+        table=table.saved_as,
+        name=form.cleaned_data["name"],
+        address=back,
+        layout=shown.layout if shown else own,
+        is_shared=form.cleaned_data["is_shared"],
+    )
 
 
 def _read_layout(request: HttpRequest, table: type[ConsoleTable]) -> Layout:

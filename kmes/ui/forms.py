@@ -1,4 +1,4 @@
-"""The form of a user's own preferences."""
+"""Forms of what users choose for their own pages."""
 
 from __future__ import annotations
 
@@ -13,6 +13,17 @@ from kmes.ui.preferences import COLOURS, DENSITIES, Display, known_zones
 def _zones() -> list[tuple[str, str]]:
     names = sorted(name for name in known_zones() if "/" in name and not name.startswith("Etc/"))
     return [("UTC", "UTC"), *((name, name.replace("_", " ")) for name in names)]
+
+
+class SavedViewForm(forms.Form):
+    """What a view of a table is called, and whether others see it."""
+
+    name = forms.CharField(label=_("Name"), max_length=64, widget=forms.TextInput(attrs={"autocomplete": "off"}))
+    is_shared = forms.BooleanField(
+        label=_("Everybody can use it"),
+        required=False,
+        help_text=_("Others see its name, filter and columns, never more rows than their role allows."),
+    )
 
 
 class PreferencesForm(forms.Form):

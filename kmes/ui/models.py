@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.db import models
+from django.db.models.functions import Lower
+from django.utils.translation import gettext_lazy as _
 
 
 class Preference(models.Model):
@@ -19,3 +21,28 @@ class Preference(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class SavedView(models.Model):
+    """A table as somebody named it: its filter, sorting and columns; for all users when it is shared."""
+
+    table = models.CharField(max_length=48)
+    name = models.CharField(_("Name"), max_length=64)
+    # Path and query of the page, always of this console.
+    address = models.CharField(max_length=2000)
+    layout = models.JSONField(default=dict)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="saved_views")
+    is_shared = models.BooleanField(_("Everybody can use it"), default=False)
+
+    class Meta:
+        ordering = [Lower("name"), "pk"]
+        constraints = [
+            models.UniqueConstraint("owner", "table", Lower("name"), name="view_name_once_per_owner_and_table"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        """Return the page as it was when it was named."""
+        return f"{self.address}{'&' if '?' in self.address else '?'}view={self.pk}"

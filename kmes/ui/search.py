@@ -109,11 +109,13 @@ def _without_empty(kinds: list[Kind]) -> list[Kind]:
 
 
 def _pages(words: str, user: Any) -> list[Hit]:
-    return [
+    hits = [
         Hit(label=str(page["label"]), url=page["url"], icon=page["icon"], detail=section)
         for section, page in [*pages_for(user), *_own_pages()]
         if _fits(words, str(page["label"]), section)
     ]
+    # "log" means System Logs before all that stands below Logging and Reporting.
+    return sorted(hits, key=lambda hit: not _fits(words, hit.label))
 
 
 def _own_pages() -> list[tuple[str, dict[str, Any]]]:
@@ -152,21 +154,29 @@ def _background_actions(words: str, user: Any) -> list[Hit]:
 def _split_verb(text: str) -> tuple[str, str]:
     """Return the longest beginning that begins the label of an action, and the rest; "" when there is none."""
     words = text.split()
-    labels = {str(action.label).casefold() for action in all_actions()}
+    # A label that counts what it acts on belongs to a selection, which the palette has none of.
+    named = [action for action in all_actions() if isinstance(action.label, str | Promise)]
     for length in range(len(words) - 1, 0, -1):
         verb = " ".join(words[:length]).casefold()
-        if len(verb) >= _SHORTEST_VERB and any(label.startswith(verb) for label in labels):
+        if len(verb) >= _SHORTEST_VERB and any(
+            _is_called(verb, str(action.submenu), str(action.label)) for action in named
+        ):
             return verb, " ".join(words[length:])
     return "", text
+
+
+def _is_called(verb: str, submenu: str, label: str) -> bool:
+    """Return whether the words begin what an action is called: "rotate", "force rotation", "create random"."""
+    return any(name.casefold().startswith(verb) for name in (label, f"{submenu} {label}"))
 
 
 def _actions_with_verb(verb: str, found: list[Kind], user: Any) -> list[Hit]:
     with_menu = [hit for kind in found for hit in kind.hits if hit.target]
     return [
-        action
+        _to_hit(submenu, item, icon=hit.icon, detail=hit.label)
         for hit in with_menu[:TRIED_WITH_VERB]
-        for action in _actions_of(hit, user)
-        if action.label.rpartition("› ")[2].casefold().startswith(verb)
+        for submenu, item in _items_of(hit, user)
+        if _is_called(verb, submenu, item.label)
     ]
 
 
@@ -181,9 +191,14 @@ def _with_actions_of_best(found: list[Kind], words: str, user: Any) -> list[Kind
 
 
 def _actions_of(hit: Hit, user: Any) -> list[Hit]:
+    return [_to_hit(submenu, item, icon=hit.icon, detail=hit.label) for submenu, item in _items_of(hit, user)]
+
+
+def _items_of(hit: Hit, user: Any) -> list[tuple[str, MenuItem]]:
+    """Return the entries of the hit's menu but the one that only leads to the hit itself."""
     assert hit.target is not None
     items = flat_menu(menu_for(hit.target, hit.obj, user))
-    return [_to_hit(submenu, item, icon=hit.icon, detail=hit.label) for submenu, item in items if item.url != hit.url]
+    return [(submenu, item) for submenu, item in items if item.url != hit.url]
 
 
 def _to_hit(submenu: str, item: MenuItem, *, icon: str, detail: str = "") -> Hit:

@@ -15,7 +15,9 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 
 from kmes.ui.layouts import PAGE_SIZE, PAGE_SIZES, Layout
+from kmes.ui.models import SavedView
 from kmes.ui.preferences import choices_of
+from kmes.ui.saved_views import find_view
 from kmes.ui.templatetags.kmes_ui import badge, menu_button, when
 
 __all__ = [
@@ -49,6 +51,7 @@ class ConsoleTable(tables.Table):
     essential: ClassVar[tuple[str, ...]] = ("name",)
     counted: Any = ngettext_lazy("%(count)d row", "%(count)d rows", "count")
     layout: Layout | None = None
+    view: SavedView | None = None
 
     class Meta:
         template_name = "ui/table.html"
@@ -88,7 +91,7 @@ def arrange(request: HttpRequest, table: ConsoleTable) -> None:
     All views show their tables through here.
     """
     table.request = request
-    layout = table.layout = layout_of(request, type(table))
+    layout = table.layout = _layout_asked_for(request, table)
     movable = [name for name in layout.order if name in table.columns]
     others = [name for name in table.sequence if name not in movable]
     first = [name for name in others if name != "menu"]
@@ -102,6 +105,17 @@ def arrange(request: HttpRequest, table: ConsoleTable) -> None:
     # The size in an address goes before the user's own, so that a shared link shows the same rows.
     size = request.GET.get(table.prefixed_per_page_field, "")
     _turn_to(table, request.GET.get(table.prefixed_page_field, ""), int(size) if size in _SIZES else layout.page_size)
+
+
+def _layout_asked_for(request: HttpRequest, table: ConsoleTable) -> Layout:
+    """Return the layout of the named view in the address, else the user's own."""
+    asked = request.GET.get("view", "")
+    view = find_view(request.user, table.saved_as, asked) if asked and table.saved_as else None
+    if view is None:
+        return layout_of(request, type(table))
+    table.view = view
+    kind = type(table)
+    return Layout.read(view.layout, columns=movable_columns(kind), essential=kind.essential)
 
 
 def _turn_to(table: ConsoleTable, page: str, size: int) -> None:

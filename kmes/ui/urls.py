@@ -14,4 +14,5 @@ urlpatterns = [
     path("preferences/colours/", change_views.choose_colours, name="colours"),
     path("preferences/tree/", change_views.fold_section, name="tree"),
     path("preferences/tables/<slug:name>/", change_views.edit_layout, name="table"),
+    path("preferences/tables/<slug:name>/views/", change_views.edit_saved_views, name="views"),
 ]

@@ -95,6 +95,7 @@ def furnished(chromium: Browser, console: Console) -> dict[str, str]:
         "shortcuts": "/shortcuts/",
         "preferences": "/preferences/",
         "columns": "/preferences/tables/jobs/",
+        "views": "/preferences/tables/jobs/views/",
     }
     return {name: address.removeprefix(console.url) for name, address in pages.items()}
 

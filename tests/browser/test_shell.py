@@ -191,6 +191,7 @@ def test_a_search_answers_while_one_types_without_filling_the_history(admin: Pag
     text = admin.get_by_role("searchbox", name="Text")
     text.press_sequentially("no such job", delay=30)
     expect(admin.get_by_role("heading", name="No job matches")).to_be_visible()
+    expect(admin.locator("#announcer")).to_have_text("No job matches")
     assert "q=no+such+job" in admin.url
     assert "sort=kind" in admin.url
     expect(text).to_be_focused()

@@ -79,6 +79,19 @@ def test_a_verb_before_a_name_offers_that_action(admin, group):
     assert "/jobs/start/synchronize/?key=" in kinds[0].hits[0].url
 
 
+@pytest.mark.parametrize(
+    ("text", "action"),
+    [("create pay", "Create › Random"), ("random pay", "Create › Random"), ("FORCE ROT pay", "Cloud › Force Rotation")],
+)
+def test_a_verb_may_be_the_menus_or_the_entrys_word(text, action, admin, group):
+    assert found(text, admin)["Actions"] == [action]
+
+
+def test_a_page_by_its_own_name_comes_before_those_of_its_section(admin):
+    assert found("log", admin)["Go to"][0] == "System Logs"
+    assert "Jobs" in found("log", admin)["Go to"]
+
+
 def test_a_name_that_begins_like_a_verb_is_found_all_the_same(admin, group):
     make_key(group, "delete me later")
     assert found("delete me", admin)["Keys"] == ["delete me later"]

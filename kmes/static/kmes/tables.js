@@ -4,7 +4,9 @@ import { replaceParts } from "./htmx.js";
 // --- A heading that stays ------------------------------------------------------------------------
 // A table that fits scrolls with the page, below the header; a wider one scrolls in its own frame.
 function fit(frame) {
-  frame.classList.toggle("fits", frame.firstElementChild.scrollWidth <= frame.clientWidth);
+  const fits = frame.firstElementChild.scrollWidth <= frame.clientWidth;
+  frame.classList.toggle("fits", fits);
+  frame.classList.toggle("is-wide", !fits);
 }
 const watcher = new ResizeObserver((entries) => entries.forEach(({ target }) => fit(target.closest(".table-frame"))));
 let watched = [];
@@ -70,7 +72,8 @@ async function search(form) {
   const url = addressOf(form);
   if (!(await replaceParts(url, form.dataset.quickSearch.split(" "), question.signal))) return;
   history.replaceState(history.state, "", url);
-  say(document.querySelector(`#${form.dataset.quickSearch.split(" ")[0]} [data-count]`)?.textContent.trim() ?? "");
+  const found = document.getElementById(form.dataset.quickSearch.split(" ")[0]);
+  say(found?.querySelector("[data-count], .empty-state h2")?.textContent.trim() ?? "");
 }
 
 const timers = new WeakMap();

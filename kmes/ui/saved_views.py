@@ -1,0 +1,55 @@
+"""Reads and keeps named views of tables: a filter, a sorting and columns under one name, own or shared.
+
+A view is a bookmark that others may use. It shows nobody more than the page it leads to.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+from django.db.models import Q, QuerySet
+
+from kmes.ui.models import SavedView
+
+MAX_VIEWS = 100
+MAX_ADDRESS = 2000
+# What belongs to a moment and not to a view.
+_PASSING = frozenset({"page", "seen", "view"})
+
+
+def list_views(user: Any, table: str) -> QuerySet[SavedView]:
+    """Return the views of a table the user can use: their own, and those others share."""
+    views = SavedView.objects.filter(Q(owner_id=user.pk) | Q(is_shared=True), table=table)
+    return views.select_related("owner")[:MAX_VIEWS]
+
+
+def find_view(user: Any, table: str, view_id: str) -> SavedView | None:
+    """Return a view the user can use, or None; any text may be asked for."""
+    if not (view_id.isdecimal() and len(view_id) < 10):
+        return None
+    views = SavedView.objects.filter(Q(owner_id=user.pk) | Q(is_shared=True), table=table)
+    return views.filter(pk=int(view_id)).first()
+
+
+def keep_view(*, user: Any, table: str, name: str, address: str, layout: dict[str, Any], is_shared: bool) -> SavedView:
+    """Keep a view under a name; the same name of the same user again replaces it."""
+    path, _mark, query = address.partition("?")
+    kept = urlencode([pair for pair in parse_qsl(query) if pair[0] not in _PASSING])
+    values = {
+        "name": name,
+        "address": (f"{path}?{kept}" if kept else path)[:MAX_ADDRESS],
+        "layout": layout,
+        "is_shared": is_shared,
+    }
+    view, _made = SavedView.objects.update_or_create(owner_id=user.pk, table=table, name__iexact=name, defaults=values)
+    return view
+
+
+def drop_view(*, user: Any, table: str, view_id: str) -> bool:
+    """Delete a view of the user's own, and say whether there was one."""
+    view = find_view(user, table, view_id)
+    if view is None or view.owner_id != user.pk:
+        return False
+    view.delete()
+    return True
