@@ -250,3 +250,12 @@ def test_on_a_phone_the_drawer_is_a_page(admin: Page, group: str):
     admin.wait_for_url("**/jobs/drawer/")
     expect(admin.get_by_role("heading", name="Recent tasks")).to_be_visible()
     expect(admin.locator("#drawer-jobs tbody tr").first).to_be_visible()
+    admin.goto("/jobs/?show=all")
+    card = admin.locator("#job-results tbody tr").first
+    row, kebab = card.bounding_box(), card.locator("[data-menu-button]").bounding_box()
+    assert row
+    assert kebab
+    # Above the card's right corner, and wide enough for a finger.
+    assert kebab["y"] - row["y"] < 10
+    assert row["x"] + row["width"] - kebab["x"] - kebab["width"] < 10
+    assert min(kebab["width"], kebab["height"]) >= 44
