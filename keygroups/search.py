@@ -1,4 +1,4 @@
-"""Finds key groups and keys for the command palette: by name, owner, vault, thumbprint, Azure version.
+"""Finds key groups and keys for the command palette: by name, owner, thumbprint, Azure version.
 
 One query each, cut at the number that is shown; what begins with the text comes first.
 """

@@ -109,6 +109,12 @@ def test_who_may_not_read_logs_is_not_led_there(people, monkeypatch):
     assert "System Logs" not in found("", person)["Go to"]
 
 
+def test_who_may_read_nothing_finds_no_object(people, key, monkeypatch):
+    person = people["auditor"]
+    monkeypatch.setattr(type(person), "has_right", lambda _self, _right: False)
+    assert set(found("payments", person)) <= {"Go to"}
+
+
 @pytest.mark.parametrize("text", ["\x00", "%", "_", "'", "   ", "x" * 5000, "<script>", "synchronize \x00"])
 def test_any_text_gives_an_answer(text, pages):
     answer = pages.get("/search/", {"q": text}, **IN_PALETTE)
