@@ -17,7 +17,8 @@ from kmes.core.ids import new_uuid
 class VaultForm(forms.Form):
     """Asks for a vault that the credential may not list."""
 
-    credential = forms.ModelChoiceField(CloudCredential.objects.none(), label=_("Credential"))
+    # Without an empty entry the first credential is chosen.
+    credential = forms.ModelChoiceField(CloudCredential.objects.none(), label=_("Credential"), empty_label=None)
     vault = forms.CharField(
         label=_("Key Vault name or URL"),
         max_length=255,
@@ -29,7 +30,8 @@ class VaultForm(forms.Form):
         super().__init__(data)
         field: Any = self.fields["credential"]
         field.queryset = CloudCredential.objects.defer("sealed_secret").order_by("name")
-        field.initial = field.queryset.first()
+        # Read once: Django's own iterator asks the database for each look at the choices.
+        field.choices = list(iter(field.choices))
 
 
 class FirstPushForm(forms.Form):
