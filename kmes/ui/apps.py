@@ -8,3 +8,9 @@ class UiConfig(AppConfig):
 
     name = "kmes.ui"
     label = "ui"
+
+    def ready(self) -> None:
+        """Let each new session bring its user's choices along."""
+        from kmes.ui import preferences  # noqa: PLC0415 - models must be loaded first
+
+        preferences.connect()

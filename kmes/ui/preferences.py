@@ -1,6 +1,8 @@
 """Reads and keeps what users chose for their pages: looks, time zone, tables, the tree.
 
-All choices of a user are read at once and once per request. What a row holds is never trusted: an
+All choices of a user are read at once, at sign-in, and travel with the session, so that no page asks
+for them. A change shows at once where it is made, and in the user's other sessions from their next
+sign-in on. What a row holds is never trusted: an
 older release or a changed table may have left anything there, so readers check each value.
 Choices change no state of the console and no right, so that they aren't logged.
 """
@@ -15,12 +17,14 @@ from dataclasses import asdict, dataclass
 from functools import cache, cached_property
 from typing import Any
 
+from django.contrib.auth.signals import user_logged_in
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from kmes.ui.models import Preference
 
 DISPLAY = "display"
+SESSION_KEY = "kmes_choices"
 TREE = "tree"
 COLOURS = {"system": _("As the system"), "light": _("Light"), "dark": _("Dark")}
 DENSITIES = {"compact": _("Compact"), "normal": _("Normal"), "roomy": _("Roomy")}
@@ -62,18 +66,19 @@ def _one_of(known: Container[str], value: object, default: str) -> str:
 
 
 class Choices:
-    """All choices of one user; asks the database when the first one is wanted."""
+    """All choices of one user; asks the database only where the session doesn't hold them."""
 
-    def __init__(self, user: Any) -> None:
+    def __init__(self, user: Any, session: Any = None) -> None:
         self._user = user
+        self._session = session
         self._rows: dict[str, Any] | None = None
 
     def get(self, name: str) -> dict[str, Any]:
         """Return what is kept under a name; an empty dict when there is nothing."""
         if self._rows is None:
+            held = self._session.get(SESSION_KEY) if self._session is not None else None
             known = self._user is not None and self._user.is_authenticated
-            rows = Preference.objects.filter(user_id=self._user.pk).values_list("name", "value") if known else ()
-            self._rows = dict(rows)
+            self._rows = held if isinstance(held, dict) else rows_of(self._user) if known else {}
         value = self._rows.get(name)
         return value if isinstance(value, dict) else {}
 
@@ -99,16 +104,35 @@ class Choices:
         self._read_anew()
 
     def _read_anew(self) -> None:
-        self._rows = None
+        self._rows = rows_of(self._user)
         self.__dict__.pop("display", None)
+        if self._session is not None:
+            self._session[SESSION_KEY] = self._rows
 
 
 def choices_of(request: HttpRequest) -> Choices:
     """Return the choices of the request's user, the same object throughout the request."""
     known = request.__dict__.get("_kmes_choices")
     if not isinstance(known, Choices):
-        known = request.__dict__["_kmes_choices"] = Choices(getattr(request, "user", None))
+        known = request.__dict__["_kmes_choices"] = Choices(
+            getattr(request, "user", None), getattr(request, "session", None)
+        )
     return known
+
+
+def rows_of(user: Any) -> dict[str, Any]:
+    """Return what the user chose, by name, as the database holds it."""
+    return dict(Preference.objects.filter(user_id=user.pk).values_list("name", "value"))
+
+
+def connect() -> None:
+    """Put a user's choices into each new session; safe to call again."""
+    user_logged_in.connect(_take_along, dispatch_uid="kmes.ui.choices")
+
+
+def _take_along(sender: Any, request: HttpRequest, user: Any, **kwargs: Any) -> None:  # noqa: ARG001 - the signal's signature
+    if request is not None and hasattr(request, "session"):
+        request.session[SESSION_KEY] = rows_of(user)
 
 
 # --- The reader's time zone --------------------------------------------------------------------

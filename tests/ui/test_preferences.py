@@ -57,6 +57,7 @@ def test_nonsense_is_refused_at_its_field_and_not_kept(wrong, pages):
 def test_what_an_older_release_left_never_breaks_a_page(value, pages, people):
     for name in (DISPLAY, "tree", "table.jobs"):
         Preference.objects.create(user=people["admin"], name=name, value=value)
+    pages.force_login(people["admin"])
     assert pages.get("/jobs/").status_code == 200
 
 
@@ -98,12 +99,15 @@ def test_only_the_titles_of_relative_times_are_in_the_readers_zone(people):
     assert "2026-01-01 20:30:00<" in exact
 
 
-def test_each_page_of_a_user_asks_once_for_all_choices(pages, django_assert_num_queries):
+def test_no_page_asks_for_the_choices_and_the_next_sign_in_brings_them(pages, people, django_assert_num_queries):
     pages.post("/preferences/", CHOSEN)
     pages.get("/")  # Shows the message.
-    # Session, user, choices.
-    with django_assert_num_queries(3):
+    # Session and user.
+    with django_assert_num_queries(2):
         pages.get("/shortcuts/")
+    pages.logout()
+    pages.force_login(people["admin"])
+    assert 'data-density="compact"' in body(pages.get("/shortcuts/"))
 
 
 @pytest.mark.parametrize(
