@@ -6,7 +6,7 @@ import django_tables2 as tables
 from django.urls import reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext_lazy
 
 from kmes.accounts.models import User
 from kmes.ui.tables import ConsoleTable, MenuColumn, TimeColumn
@@ -31,6 +31,9 @@ class UserTable(ConsoleTable):
     """One row per user."""
 
     caption = gettext_lazy("Users")
+    saved_as = "users"
+    essential = ("username",)
+    counted = ngettext_lazy("%(count)d user", "%(count)d users", "count")
     username = tables.Column(verbose_name=gettext_lazy("User name"), linkify=True)
     name = tables.Column(
         accessor="get_full_name", verbose_name=gettext_lazy("Name"), order_by=("last_name", "first_name")

@@ -10,7 +10,6 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
-from django_tables2 import RequestConfig
 
 from kmes.accounts import selectors, services
 from kmes.accounts.explanations import ROLE_TEXTS, role_matrix
@@ -24,7 +23,7 @@ from kmes.core.secret_types import SecretText
 from kmes.ui.access import right_required
 from kmes.ui.actions import menu_for
 from kmes.ui.answers import asks_for_fragment, go_to, render_form
-from kmes.ui.tables import PAGE_SIZE
+from kmes.ui.tables import arrange
 
 
 def _find(request: HttpRequest, user_id: int) -> User:
@@ -48,7 +47,7 @@ def list_users(request: HttpRequest) -> HttpResponse:
     """List the users, and the names that are locked out now."""
     show, search = request.GET.get("show", ""), request.GET.get("q", "").strip()[:128]
     table = UserTable(selectors.list_users(show=show, search=search))
-    RequestConfig(request, paginate={"per_page": PAGE_SIZE}).configure(table)
+    arrange(request, table)
     viewer: Any = request.user
     context = {
         "table": table,
