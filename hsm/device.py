@@ -57,8 +57,13 @@ class Device:
 
     def _prepare(self, session: Any) -> _Ready:
         if self._ready is None or self._ready.generation != self._session.generation:
-            found = major_keys.find_major_keys(session)
-            self._check_same_token(found.sentinel_hash)
+            try:
+                found = major_keys.find_major_keys(session)
+                self._check_same_token(found.sentinel_hash)
+            except DeviceError:
+                # Not our token, or one being exchanged: look anew next time, it may be the right one then.
+                self._session.leave()
+                raise
             self._ready = _Ready(self._session.generation, found, byok.kwp_is_exact(session))
         return self._ready
 

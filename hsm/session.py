@@ -225,6 +225,11 @@ class TokenSession:
                 self._forget()
             raise self._failure(error) from error
 
+    def leave(self) -> None:
+        """Drop the connection; the next operation begins with looking for the token."""
+        with self._lock:
+            self._forget()
+
     def token(self) -> Any:
         """Return the token's description, read anew."""
         with self._serialised():

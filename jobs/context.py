@@ -10,8 +10,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
+from typing import Any, Protocol
 
 from django.conf import settings
 from django.db import transaction
@@ -21,9 +21,10 @@ from cloudcreds.access import open_access
 from cloudcreds.azure.gateway import KeyVaultGateway, open_gateway
 from cloudcreds.azure.patience import Patience
 from cloudcreds.azure.recorder import LogRecorder
+from cloudcreds.azure.sending import SendBy
 from cloudcreds.models import KeyVault
 from hsm.device import Device, get_device
-from jobs import lifecycle, pace
+from jobs import lifecycle, pace, stopping
 from jobs.choices import JobKind, JobState, StepState, TargetState
 from jobs.models import Job, JobMessage, JobStep, JobTarget
 from jobs.opening import send_hint, subject_of
@@ -60,6 +61,15 @@ class GiveWay(WaitUntil):
     """Other jobs wait for this worker: the whole job queues up behind them."""
 
 
+class AnnouncedCall(Protocol):
+    """A changing call that stands in the ledger before it is made."""
+
+    send_by: SendBy
+
+    def renew(self) -> None:
+        """Announce it anew from now on. Called inside ``write()``."""
+
+
 class JobRun:
     """One run of one job under one claim."""
 
@@ -75,6 +85,10 @@ class JobRun:
         self._part = ""
         self._ordinal = job.steps.count()
         self._begun = time.monotonic()
+        # Until when a changing call may leave: the claim was held a moment ago.
+        self._send_by = SendBy.within(settings.KMES_SEND_SECONDS)
+        # The announced call that is being made, which has a moment of its own.
+        self.announced_call: AnnouncedCall | None = None
         # Whether stopping on request is still safe and useful; cleaning up switches it off.
         self.may_cancel = True
 
@@ -107,11 +121,13 @@ class JobRun:
             LeaseLost: another worker has the job; nothing is written.
 
         """
+        send_by = SendBy.within(settings.KMES_SEND_SECONDS)
         with lifecycle.fenced(self.held):
             self._show_ends()
             yield
             # Last, so that the head of the log's chain is locked as briefly as possible.
             self._flush()
+        self._send_by = send_by
 
     def _flush(self) -> None:
         if self._rows:
@@ -264,12 +280,14 @@ class JobRun:
         self.checkpoint()
 
     def let_others(self) -> None:
-        """Give the worker away after a while when other jobs wait for one.
+        """Give the worker away after a while when other jobs wait for one, and at once when it is to stop.
 
         Raises:
-            GiveWay: others wait; this job queues up behind them.
+            GiveWay: this job queues up behind the others.
 
         """
+        if stopping.is_asked():
+            raise GiveWay(_("another worker: this one stops"), seconds=0)
         if time.monotonic() - self._begun < settings.KMES_TURN_SECONDS:
             return
         waiting = Job.objects.filter(state=JobState.QUEUED, run_after__lte=now(), waiting_for="")
@@ -299,6 +317,25 @@ class JobRun:
         with self.write():
             self.say(_("Waiting %(seconds)d s: %(reason)s") % {"seconds": round(seconds), "reason": reason})
 
+    def before_send(self) -> SendBy:
+        """Return until when the changing call that is about to be made may leave this process.
+
+        What is left of an announcement, or of the last proof of the claim, is enough for a call made at
+        once. After a pause the claim is proved and the announcement renewed first.
+
+        Raises:
+            LeaseLost: another worker has the job; the call must not be made.
+
+        """
+        call = self.announced_call
+        send_by = call.send_by if call else self._send_by
+        if send_by.seconds_left() < settings.KMES_SEND_SECONDS / 2:
+            with self.write():
+                if call:
+                    call.renew()
+            send_by = call.send_by if call else self._send_by
+        return send_by
+
     def _recorder(self) -> LogRecorder:
         """Return a recorder whose rows go out with this run's writes."""
         return LogRecorder(
@@ -325,11 +362,11 @@ class JobRun:
                 open_access(credential),
                 vault.url if vault else "",
                 recorder=self._recorder(),
-                patience=Patience(should_stop=self.is_stopping, on_wait=self._on_wait, sleep=time.sleep),
+                patience=Patience(
+                    should_stop=self.is_stopping,
+                    on_wait=self._on_wait,
+                    sleep=time.sleep,
+                    before_send=self.before_send,
+                ),
             )
         return self._gateways[slot]
-
-
-def quarantine_left(sent_at: object, seconds: int) -> float:
-    """Return for how many seconds a call sent at that moment may still take effect."""
-    return (sent_at + timedelta(seconds=seconds) - now()).total_seconds()  # type: ignore[operator]

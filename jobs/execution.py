@@ -17,6 +17,7 @@ from jobs.fitness import may_take
 from jobs.following import open_next
 from jobs.lifecycle import LeaseLost
 from jobs.models import Job
+from jobs.opening import send_hint
 from jobs.runners import RUNNERS
 from jobs.runners.push import discard_job_keks
 from jobs.wording import WORDING
@@ -25,6 +26,7 @@ from kmes.core.actor import Trigger
 from kmes.core.clock import now
 from kmes.core.errors import KmesError
 from logging_reports.choices import Severity
+from logging_reports.services import LogWriteError
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +55,7 @@ def execute(job_id: UUID, *, owner: str) -> UUID | None:
             _run(run)
     except LeaseLost:
         logger.warning("%s was taken over by another worker", job)
-    except DatabaseError:
+    except (DatabaseError, LogWriteError):
         # Nothing can be written now: the lease runs out, and another run begins with a look.
         logger.exception("%s stops: the database failed", job)
         return None
@@ -145,6 +147,9 @@ def _release(run: JobRun, wait: WaitUntil) -> None:
             waiting_for=wait.what,
             count_failure=wait.counts_as_failure,
         )
+        if not wait.seconds:
+            # Its next turn comes when the jobs that wait already had theirs, not with the next scan.
+            send_hint(run.job.pk)
 
 
 def _tries(run: JobRun) -> int:

@@ -3,20 +3,27 @@
 Azure has no idempotency token: an import whose answer got lost may have made a version, or may
 still make one. An intent that is pending from an earlier run, or unknown, therefore bars a
 repeat until the quarantine is over (RELIABILITY.md, 4.3; docs/decisions/0003).
+
+The quarantine counts from the last moment at which the request can have left its worker. An
+announcement is good for KMES_SEND_SECONDS; a call that leaves later, because it waited out a
+throttled vault or because its worker stood still, is announced anew first, and the connection
+itself refuses to send what is too late (``cloudcreds.azure.sending``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
 
 from django.conf import settings
 from django.utils.translation import gettext as _
 
 from cloudcreds.azure.errors import AzureError
+from cloudcreds.azure.sending import SendBy
 from jobs.choices import IntentState
-from jobs.context import JobRun, WaitUntil, quarantine_left
-from jobs.lifecycle import LeaseLost
+from jobs.context import JobRun, WaitUntil
 from jobs.models import Intent
 from keygroups.models import Key
 from kmes.core.clock import now
@@ -58,26 +65,33 @@ def resolve_all(intents: Sequence[tuple[Intent, str]], state: IntentState) -> No
     Intent.objects.bulk_update([intent for intent, _kid in intents], ["state", "kid", "resolved_at"])
 
 
-def is_fresh(intent: Intent) -> bool:
-    """Return whether the announcement is young enough for its call to be made still."""
-    age = (now() - intent.sent_at).total_seconds()
-    return age <= float(settings.KMES_LEASE_SECONDS) / 2
+@dataclass
+class _Call:
+    """An announced call while it is being made."""
+
+    intent: Intent
+    send_by: SendBy
+
+    def renew(self) -> None:
+        """Announce the call from now on: what was tried so far had no effect."""
+        self.send_by = SendBy.within(settings.KMES_SEND_SECONDS)
+        self.intent.sent_at = now()
+        Intent.objects.filter(pk=self.intent.pk).update(sent_at=self.intent.sent_at)
 
 
 @contextmanager
 def announced(run: JobRun, intent: Intent) -> Iterator[None]:
-    """Resolve an intent when its call fails: refused when it had no effect, else unknown.
+    """Make the announced call in the body; a failure resolves it: refused when it had no effect, else unknown.
 
     Raises:
         WaitUntil: the outcome is unknown; the job looks again after the quarantine.
-        LeaseLost: too much time has passed since the announcement to make the call still.
+        LeaseLost: another worker took the job over before the call could be made.
 
     """
     run.reach(f"before_{intent.operation}")
-    if not is_fresh(intent):
-        # This process stood still since it announced the call. Others may have taken the job over and
-        # waited the quarantine out; only a call made at once keeps what the announcement promises.
-        raise LeaseLost(_("The worker stood still for too long and stops."))
+    # In this order: a pause between the two lines makes the moment earlier, never later.
+    send_by = SendBy.within(settings.KMES_SEND_SECONDS)
+    run.announced_call = _Call(intent, send_by.earlier((now() - intent.sent_at).total_seconds()))
     try:
         yield
         run.reach(f"after_{intent.operation}")
@@ -88,14 +102,26 @@ def announced(run: JobRun, intent: Intent) -> Iterator[None]:
             raise WaitUntil(
                 _("the outcome of a call to Azure is unknown (%(why)s); looking again before anything is repeated")
                 % {"why": error.what},
-                seconds=quarantine_left(intent.sent_at, settings.KMES_UNKNOWN_QUARANTINE_SECONDS),
+                seconds=quarantine_left(intent),
             ) from error
         raise
+    finally:
+        run.announced_call = None
 
 
 def open_intents(run: JobRun) -> list[Intent]:
     """Return the unresolved calls on the job's Azure key, of this job or any other, oldest first."""
     return list(Intent.objects.filter(azure_lock=run.job.azure_lock, state__in=OPEN_STATES).select_related("key"))
+
+
+def quarantine_left(intent: Intent) -> float:
+    """Return for how many seconds an unresolved call may still take effect."""
+    left_by = intent.sent_at + timedelta(seconds=settings.KMES_SEND_SECONDS)
+    if intent.resolved_at is not None:
+        # Its worker got no answer then, so it had left before.
+        left_by = min(left_by, intent.resolved_at)
+    ends = left_by + timedelta(seconds=settings.KMES_UNKNOWN_QUARANTINE_SECONDS)
+    return (ends - now()).total_seconds()
 
 
 def wait_for_quarantine(intents: list[Intent]) -> None:
@@ -105,8 +131,27 @@ def wait_for_quarantine(intents: list[Intent]) -> None:
         WaitUntil: one still can; until then nothing may be imported into that name.
 
     """
-    left = max(
-        (quarantine_left(intent.sent_at, settings.KMES_UNKNOWN_QUARANTINE_SECONDS) for intent in intents), default=0.0
-    )
+    left = max((quarantine_left(intent) for intent in intents), default=0.0)
     if left > 0:
         raise WaitUntil(_("an earlier call to Azure whose outcome is unknown may still take effect"), seconds=left)
+
+
+def settle(run: JobRun, is_done: Callable[[], bool]) -> bool:
+    """Resolve this job's own calls of unknown outcome by what the vault shows. Return whether one did its work.
+
+    Only calls of this job: another job's may want the contrary, and what it wanted may still come.
+
+    Raises:
+        WaitUntil: what is wanted is not there, and a lost call may still bring it.
+
+    """
+    intents = [intent for intent in open_intents(run) if intent.job_id == run.job.pk]
+    if not intents:
+        return False
+    done = is_done()
+    if not done:
+        wait_for_quarantine(intents)
+    with run.write():
+        for intent in intents:
+            resolve(intent, IntentState.ADOPTED if done else IntentState.VOID)
+    return done

@@ -6,9 +6,12 @@ A KEK that is left behind is useless (it expires after two hours) and is found b
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import timedelta
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import Q
 from django.utils.translation import gettext as _
 
@@ -23,6 +26,7 @@ from cloudcreds.models import KeyVault
 from jobs.choices import FINAL_STATES, KekState
 from jobs.context import JobRun, WaitUntil
 from jobs.models import EphemeralKek, Job
+from jobs.pace import arrived
 from kmes.core import failpoints
 from kmes.core.actor import SYSTEM
 from kmes.core.clock import now
@@ -37,6 +41,7 @@ EXPIRY_MARGIN = timedelta(minutes=10)
 # How long to wait for news of a KEK whose creation has an unknown outcome.
 UNKNOWN_KEK_SECONDS = 10
 MAX_SWEEPS = 200
+LEFT_TO_AZURE = "left to Azure: purge protection"
 # How far back a key that was discarded is still looked for: far longer than a request may be under way.
 LATE_SECONDS = 6 * 3600
 
@@ -55,19 +60,27 @@ def obtain_kek(run: JobRun, vault: KeyVault, bits: int) -> tuple[EphemeralKek, K
     for row in EphemeralKek.objects.filter(job=run.job, vault=vault, modulus_bits=bits).exclude(
         state__in=[KekState.DELETED, KekState.GONE]
     ):
-        if row.expires_at < now() + EXPIRY_MARGIN:
-            discard_kek(gateway, row)
+        if is_near_expiry(row):
+            discard_kek(gateway, row, write=run.write)
             continue
         public = gateway.read_kek(row.name)
         if public is not None:
-            _mark(row, KekState.LIVE, kid=public.kid)
+            with run.write():
+                _mark(row, KekState.LIVE, kid=public.kid)
             return row, public
         if row.state == KekState.PLANNED:
             return row, _create(run, gateway, row)
-        _mark(row, KekState.GONE, note="vanished from the vault")
+        with run.write():
+            # Deleted by an earlier try or by somebody else: perhaps recoverable still, so the sweep purges it.
+            _mark(row, KekState.DELETED, note="vanished from the vault")
     with run.write():
         row = _plan(run, vault, bits)
     return row, _create(run, gateway, row)
+
+
+def is_near_expiry(row: EphemeralKek) -> bool:
+    """Return whether a KEK is too old to wrap further keys under it."""
+    return row.expires_at < now() + EXPIRY_MARGIN
 
 
 def _plan(run: JobRun, vault: KeyVault, bits: int) -> EphemeralKek:
@@ -89,6 +102,7 @@ def _create(run: JobRun, gateway: KeyVaultGateway, row: EphemeralKek) -> KekPubl
         public = gateway.create_kek(
             row.name, row.modulus_bits, expires_on=row.expires_at, tags={"kmes-job": run.job.code, "kmes-app": "kmes"}
         )
+        arrived(row.vault)
         failpoints.reach("kek.after_create")
     except AzureError as error:
         if error.effect_unknown:
@@ -115,28 +129,42 @@ def _mark(row: EphemeralKek, state: KekState, *, kid: str = "", note: str = "") 
     row.save(update_fields=["state", "kid", "note"])
 
 
-def discard_kek(gateway: KeyVaultGateway, row: EphemeralKek) -> str:
+Write = Callable[[], AbstractContextManager[None]]
+
+
+def discard_kek(gateway: KeyVaultGateway, row: EphemeralKek, *, write: Write) -> str:
     """Delete a KEK, and purge it where the vault allows. Return what is left to be done ("" for nothing).
 
-    Never raises for what Azure answers: the ledger keeps the row, and the sweep tries again.
+    ``write`` opens the transactions in which the ledger changes: a job's are fenced. Never raises for what
+    Azure answers: the ledger keeps the row, and the sweep tries again.
+
+    Raises:
+        LeaseLost: ``write`` is a job's, and another worker has it.
+
     """
     try:
         if row.state in {KekState.PLANNED, KekState.LIVE}:
-            _delete(gateway, row)
+            state = _delete(gateway, row)
+            with write():
+                _mark(row, state)
         if row.state == KekState.DELETED:
-            _purge(gateway, row)
+            note = _purge(gateway, row)
+            with write():
+                if note == LEFT_TO_AZURE:
+                    _log_left_to_azure(row)
+                _mark(row, KekState.GONE, note=note)
     except AzureError as error:
         if error.kind == AzureErrorKind.BEING_DELETED:
             note = _("deleted; it will be purged when Azure has finished deleting it")
         else:
             note = str(error)
-        row.note = note
-        row.save(update_fields=["note"])
+        with write():
+            _mark(row, KekState(row.state), note=note)
         return f"{row.name}: {note}"
     return ""
 
 
-def _delete(gateway: KeyVaultGateway, row: EphemeralKek) -> None:
+def _delete(gateway: KeyVaultGateway, row: EphemeralKek) -> KekState:
     failpoints.reach("kek.before_delete")
     try:
         deleted = gateway.delete_key(row.name)
@@ -145,38 +173,37 @@ def _delete(gateway: KeyVaultGateway, row: EphemeralKek) -> None:
         if error.kind not in {AzureErrorKind.NOT_FOUND, AzureErrorKind.SOFT_DELETED, AzureErrorKind.BEING_DELETED}:
             raise
         # Gone already: by an earlier try whose answer got lost, or never made.
-        _mark(row, KekState.DELETED)
-        return
-    _mark(row, KekState.DELETED if deleted.recovery_id else KekState.GONE)
+        return KekState.DELETED
+    return KekState.DELETED if deleted.recovery_id else KekState.GONE
 
 
-def _purge(gateway: KeyVaultGateway, row: EphemeralKek) -> None:
-    vault = KeyVault.objects.get(pk=row.vault_id)
-    if vault.is_purge_protected:
-        record(
-            "azure.kek_purge_not_needed",
-            actor=SYSTEM,
-            message=_("%(kek)s stays deleted until the retention period ends: the vault has purge protection")
-            % {"kek": row.name},
-            subject=Subject(credential=vault.credential.name, vault=vault.name),
-            job_id=row.job_id,
-            job_code=row.job.code,
-        )
-        _mark(row, KekState.GONE, note="left to Azure: purge protection")
-        return
+def _purge(gateway: KeyVaultGateway, row: EphemeralKek) -> str:
+    """Purge a deleted KEK where that is possible. Return what the ledger notes about it."""
+    if KeyVault.objects.get(pk=row.vault_id).is_purge_protected:
+        return LEFT_TO_AZURE
     failpoints.reach("kek.before_purge")
     try:
         gateway.purge_key(row.name)
         failpoints.reach("kek.after_purge")
     except AzureError as error:
-        if error.kind == AzureErrorKind.NOT_FOUND:
-            pass
-        elif error.kind == AzureErrorKind.PURGE_PROTECTED:
-            _mark(row, KekState.GONE, note="left to Azure: purge protection")
-            return
-        else:
+        if error.kind == AzureErrorKind.PURGE_PROTECTED:
+            return LEFT_TO_AZURE
+        if error.kind != AzureErrorKind.NOT_FOUND:
             raise
-    _mark(row, KekState.GONE)
+    return ""
+
+
+def _log_left_to_azure(row: EphemeralKek) -> None:
+    vault = KeyVault.objects.select_related("credential").get(pk=row.vault_id)
+    record(
+        "azure.kek_purge_not_needed",
+        actor=SYSTEM,
+        message=_("%(kek)s stays deleted until the retention period ends: the vault has purge protection")
+        % {"kek": row.name},
+        subject=Subject(credential=vault.credential.name, vault=vault.name),
+        job_id=row.job_id,
+        job_code=row.job.code,
+    )
 
 
 def sweep() -> int:
@@ -194,7 +221,7 @@ def sweep() -> int:
     left = 0
     for row in rows:
         try:
-            remains = discard_kek(_open_for_sweep(row.vault, row.job), row)
+            remains = discard_kek(_open_for_sweep(row.vault, row.job), row, write=transaction.atomic)
         except KmesError as error:
             remains = str(error)
         if remains:
@@ -206,13 +233,15 @@ def sweep() -> int:
 
 
 def _reopen_late_arrivals() -> None:
-    """Find KEKs that the ledger calls gone and a vault holds all the same.
+    """Find KEKs that the ledger calls deleted or gone and a vault holds all the same.
 
     A request that timed out may make its key minutes later, when the job has long cleaned up. Only
     names of our own ledger are taken: other installations may use the same vault.
     """
     recent = now() - timedelta(seconds=LATE_SECONDS)
-    closed = EphemeralKek.objects.filter(state=KekState.GONE, created_at__gte=recent, job__state__in=FINAL_STATES)
+    closed = EphemeralKek.objects.filter(
+        state__in=[KekState.DELETED, KekState.GONE], created_at__gte=recent, job__state__in=FINAL_STATES
+    )
     for vault in KeyVault.objects.filter(pk__in=closed.values("vault")).select_related("credential"):
         names = list(closed.filter(vault=vault).values_list("name", flat=True))
         try:

@@ -37,6 +37,23 @@ def reserve(vault: KeyVault) -> float:
     return at - moment
 
 
+def arrived(vault: KeyVault) -> None:
+    """Note that a reserved change has been made by now, so that a slow way to the vault shifts what comes after.
+
+    The vault counts when a request arrives, which on a busy machine is later than it was reserved for.
+    """
+    if not is_paced(vault):
+        return
+    moment = now().timestamp()
+    with transaction.atomic():
+        row = KeyVault.objects.select_for_update().only("recent_changes").get(pk=vault.pk)
+        # The latest reservation whose moment has come is taken for it; which of them it was makes no difference.
+        due = [at for at in row.recent_changes if at <= moment]
+        if due:
+            later = sorted([*row.recent_changes[: len(due) - 1], moment, *row.recent_changes[len(due) :]])
+            KeyVault.objects.filter(pk=vault.pk).update(recent_changes=later)
+
+
 def seconds_for(count: int) -> float:
     """Return how long ``count`` changes take at this pace, once the first burst is over."""
     return float(count * settings.KMES_VAULT_WINDOW_SECONDS / settings.KMES_VAULT_CHANGES)

@@ -22,8 +22,9 @@ from django.utils.translation import gettext as _
 from hsm.device import get_device
 from hsm.services import note_state, note_worker
 from jobs import schedule
-from jobs.choices import JobState
-from jobs.models import Job, RotationSlot
+from jobs.choices import FINAL_STATES, JobState
+from jobs.intents import OPEN_STATES
+from jobs.models import Intent, Job, RotationSlot
 from jobs.runners import RUNNERS
 from jobs.services import request_check_drift, request_rotation
 from keygroups import lifecycle as key_lifecycle
@@ -122,6 +123,25 @@ def scan_drift() -> list[UUID]:
         asked[group.vault_id] += 1
         made.append(request_check_drift(group=group, actor=SCHEDULE, idempotency_key=key).pk)
     return made
+
+
+def scan_leftovers() -> list[UUID]:
+    """Ask for a comparison where a job ended before it knew what became of a call to Azure.
+
+    A push that was cancelled or failed in doubt may have made its version all the same. Once it can't
+    take effect any more, one look settles it. Returns the ids of the jobs made.
+    """
+    lately = now() - timedelta(seconds=settings.KMES_SEND_SECONDS + settings.KMES_UNKNOWN_QUARANTINE_SECONDS)
+    left = Intent.objects.filter(state__in=OPEN_STATES, job__state__in=FINAL_STATES, sent_at__lt=lately)
+    made: dict[UUID, UUID] = {}
+    for intent in left.select_related("job__group__vault", "key__group__vault").order_by("sent_at")[:SCAN_LIMIT]:
+        group = intent.key.group if intent.key else intent.job.group
+        if group is None or group.pk in made:
+            continue
+        key = f"settle:{intent.pk}:{now():%Y-%m-%d %H}"
+        if not Job.objects.filter(idempotency_key=key).exists():
+            made[group.pk] = request_check_drift(group=group, actor=SCHEDULE, idempotency_key=key).pk
+    return list(made.values())
 
 
 def scan_rotations() -> list[UUID]:

@@ -9,15 +9,28 @@ from functools import partial
 from uuid import UUID
 
 from celery import Task, shared_task
+from celery.signals import worker_init, worker_shutting_down
 from django.db import transaction
 from kombu.exceptions import OperationalError
 
-from jobs import checkpoints, execution, keks, reminders, scans
+from jobs import checkpoints, execution, keks, reminders, scans, stopping
 from jobs.certifications import progress as certifications
 from jobs.fitness import is_fit
 from kmes.core.errors import KmesError
 
 logger = logging.getLogger(__name__)
+
+
+@worker_init.connect  # type: ignore[untyped-decorator]
+def begin(**_: object) -> None:
+    """A worker begins."""
+    stopping.forget()
+
+
+@worker_shutting_down.connect  # type: ignore[untyped-decorator]
+def let_jobs_give_way(**_: object) -> None:
+    """Let long jobs go back into the queue instead of holding up the worker's end."""
+    stopping.ask()
 
 
 class HintTask(Task):  # type: ignore[misc]
@@ -71,8 +84,9 @@ def scan_rotations() -> None:
 
 @shared_task(ignore_result=True)  # type: ignore[untyped-decorator]
 def scan_drift() -> None:
-    """Make the jobs that compare groups with their vaults."""
+    """Make the jobs that compare groups with their vaults, and that settle what ended in doubt."""
     if is_fit():
+        scans.scan_leftovers()
         scans.scan_drift()
 
 

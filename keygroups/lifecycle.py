@@ -99,15 +99,17 @@ def _refusal(version: CloudVersion, target: str) -> ConflictError:
     )
 
 
-def begin_push(*, key: Key) -> CloudVersion:
+def begin_push(*, key: Key, is_in_vault: bool = False) -> CloudVersion:
     """Mark a key as being pushed to its group's vault.
+
+    ``is_in_vault``: it was found there, so it is recorded even if it was destroyed here meanwhile.
 
     Raises:
         ConflictError: the key is destroyed, or is in the vault or on its way already.
 
     """
     group = key.group
-    if not Key.objects.filter(pk=key.pk, state=KeyState.PRESENT).exists():
+    if not is_in_vault and not Key.objects.filter(pk=key.pk, state=KeyState.PRESENT).exists():
         raise ConflictError(
             _("Key “%(key)s” was destroyed and can't be synchronized.") % {"key": key.name},
             _("Create a new key in the group."),
@@ -206,6 +208,24 @@ def _move_pushed(pushed: Sequence[Pushed], target: VersionState) -> None:
         version.operations, version.tags = list(each.operations), each.tags
     written = ["azure_version", "kid", "pushed_at", "enabled", "expires_at", "operations", "tags"]
     CloudVersion.objects.bulk_update([each.version for each in pushed], written)
+
+
+def replace_double(double: Pushed) -> None:
+    """Record that the vault holds a key once more, newer than its version known so far, and so its current one."""
+    version = double.version
+    with transaction.atomic():
+        CloudVersion.objects.filter(group=version.group_id, state=VersionState.ACTIVE).exclude(pk=version.pk).update(
+            state=VersionState.SUPERSEDED, updated_at=now()
+        )
+        CloudVersion.objects.filter(pk=version.pk, state__in=LIVE_STATES).update(
+            state=VersionState.ACTIVE if double.enabled else VersionState.DISABLED,
+            azure_version=double.azure_version,
+            kid=double.kid,
+            pushed_at=double.pushed_at,
+            enabled=double.enabled,
+            expires_at=double.expires_at,
+            updated_at=now(),
+        )
 
 
 def fail_push(*, key: Key) -> None:

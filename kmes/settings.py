@@ -266,6 +266,8 @@ RQ_QUEUES = {
 KMES_LEASE_SECONDS = env.int("KMES_LEASE_SECONDS", 60)
 KMES_HEARTBEAT_SECONDS = env.int("KMES_HEARTBEAT_SECONDS", 15)
 KMES_UNKNOWN_QUARANTINE_SECONDS = env.int("KMES_UNKNOWN_QUARANTINE_SECONDS", 120)
+# For how long an announced change may still be sent; the quarantine counts from then.
+KMES_SEND_SECONDS = env.int("KMES_SEND_SECONDS", 15)
 KMES_MAX_ATTEMPTS = env.int("KMES_MAX_ATTEMPTS", 20)
 # Azure allows 10 creates and imports of HSM keys in 10 s per vault. The pace is kept here, so that a
 # large job doesn't collect refusals; the stand-in has no such limit unless told.

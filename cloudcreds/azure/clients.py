@@ -2,7 +2,8 @@
 
 * read: the SDK's own retries, no redirects.
 * mutate: ``retry_total=0``, because a repeated PUT doubles versions; no redirects, because an answer
-  from elsewhere could claim a success.
+  from elsewhere could claim a success. Their requests leave in time or not at all
+  (``cloudcreds.azure.sending``).
 
 Clients are kept per process and credential, so that connections and tokens serve many jobs. A
 changed secret makes another slot; a fork starts empty.
@@ -19,12 +20,12 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from azure.core.pipeline.transport import RequestsTransport
 from azure.identity import ClientSecretCredential
 from azure.keyvault.keys import KeyClient
 from azure.mgmt.keyvault import KeyVaultManagementClient
 from django.conf import settings
 
+from cloudcreds.azure.sending import GuardedTransport
 from cloudcreds.azure.types import Cloud, CredentialAccess
 
 CONNECT_SECONDS = 5
@@ -117,7 +118,7 @@ def open_key_clients(access: CredentialAccess, vault_url: str) -> KeyClients:
             options["verify_challenge_resource"] = False
         # One transport for both: they take turns within a job, and one TLS connection is enough. The
         # environment's proxies are read here once and not before every request.
-        transport = RequestsTransport(**_transport_options(options), use_env_settings=False)
+        transport = GuardedTransport(**_transport_options(options), use_env_settings=False)
         options["proxies"] = _proxies(vault_url)
         return KeyClients(
             read=KeyClient(vault_url, credential, transport=transport, retry_total=3, **options),

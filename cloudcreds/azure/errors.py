@@ -20,6 +20,7 @@ from azure.core.exceptions import (
 )
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
+from cloudcreds.azure.sending import TooLateToSend
 from kmes.core.errors import KmesError
 
 
@@ -46,9 +47,12 @@ class AzureErrorKind(StrEnum):
     UNKNOWN_OUTCOME = "unknown_outcome"
     SERVER_ERROR = "server_error"
     REDIRECT_REFUSED = "redirect_refused"
+    TOO_LATE = "too_late"
 
 
-RETRYABLE = frozenset({AzureErrorKind.THROTTLED, AzureErrorKind.UNREACHABLE, AzureErrorKind.SERVER_ERROR})
+RETRYABLE = frozenset(
+    {AzureErrorKind.THROTTLED, AzureErrorKind.UNREACHABLE, AzureErrorKind.SERVER_ERROR, AzureErrorKind.TOO_LATE}
+)
 
 
 class AzureError(KmesError):
@@ -115,8 +119,8 @@ def translate(error: SdkError, *, mutating: bool, permission: str = "", subject:
     """
     if isinstance(error, ClientAuthenticationError):
         return _authentication(error)
-    if isinstance(error, TooManyRedirectsError):
-        return _redirect()
+    if isinstance(error, (TooLateToSend, TooManyRedirectsError)):
+        return _too_late() if isinstance(error, TooLateToSend) else _redirect()
     if isinstance(error, HttpResponseError):
         return _answer(error, mutating=mutating, permission=permission, subject=subject)
     if isinstance(error, ServiceRequestError) and _never_sent(error):
@@ -171,6 +175,14 @@ def _network_reason(error: BaseException) -> str:
         if sign in text:
             return words
     return "no connection could be made"
+
+
+def _too_late() -> AzureError:
+    return AzureError(
+        AzureErrorKind.TOO_LATE,
+        "The request was not sent, because this worker had stood still for too long.",
+        "Nothing is lost: it is announced anew and sent then.",
+    )
 
 
 def _redirect() -> AzureError:

@@ -124,7 +124,8 @@ class AzureGateway:
             text = "Azure must not be asked while a database transaction is open"
             raise AssertionError(text)
         return self._patience.call(
-            lambda: self._once(event, operation, permission=permission, key=key, mutating=mutating, message=message)
+            lambda: self._once(event, operation, permission=permission, key=key, mutating=mutating, message=message),
+            changing=mutating,
         )
 
     def _once(
@@ -307,20 +308,25 @@ class AzureGateway:
         operations: list[str] | None = None,
         tags: dict[str, str] | None = None,
     ) -> VaultKey:
-        """Set what is said about a version; None leaves a value. Doing so twice changes nothing, so it is safe."""
+        """Set what is said about a version; None leaves a value.
+
+        Doing so twice changes nothing. But a switch that was given up may land after a later one to the
+        contrary, so enabling and disabling is not repeated here.
+        """
         given = {"enabled": enabled, "expires_on": expires_on, "key_operations": operations, "tags": tags}
         changes: dict[str, Any] = {option: value for option, value in given.items() if value is not None}
         if set(changes) == {"enabled"}:
             done = "enabled" if enabled else "disabled"
         else:
             done = f"updated: {', '.join(sorted(changes))}"
+        is_switch = set(changes) == {"enabled"}
+        client = self._clients.mutate if is_switch else self._clients.read
         return self.call(
             "azure.version_updated",
-            lambda hook: convert.key(
-                self._clients.read.update_key_properties(name, version, raw_response_hook=hook, **changes)
-            ),
+            lambda hook: convert.key(client.update_key_properties(name, version, raw_response_hook=hook, **changes)),
             permission="update",
             key=name,
+            mutating=is_switch,
             message=lambda made: f"Version {made.version} of {name} {done}",
         )
 

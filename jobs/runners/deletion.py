@@ -17,7 +17,9 @@ from cloudcreds.azure.gateway import KeyVaultGateway
 from cloudcreds.azure.types import DeletedKey
 from jobs.choices import IntentState
 from jobs.context import JobRun, WaitUntil
-from jobs.intents import announce, announced, open_intents, resolve, wait_for_quarantine
+from jobs.intents import announce, announced, resolve, settle
+from jobs.models import Intent
+from jobs.runners.preflight import settle_earlier_calls
 from keygroups import lifecycle as key_lifecycle
 from keygroups.models import KeyGroup
 from kmes.core.clock import now
@@ -25,6 +27,7 @@ from kmes.core.errors import ConflictError
 
 # Azure shows a deleted or recovered key only after half a minute or more (AZURE.md 5.4).
 SETTLE_SECONDS = 10
+DELETING_SECONDS = 120
 
 
 def _prepare(run: JobRun) -> tuple[KeyGroup, KeyVaultGateway]:
@@ -47,26 +50,15 @@ def _check_precondition(run: JobRun, group: KeyGroup, found: set[str]) -> None:
         )
 
 
-def _settle_intents(run: JobRun, *, reached: bool) -> None:
-    """Resolve earlier calls of unknown outcome by what the vault shows now."""
-    intents = open_intents(run)
-    if not intents:
-        return
-    if not reached:
-        wait_for_quarantine(intents)
-    with run.write():
-        for intent in intents:
-            resolve(intent, IntentState.ADOPTED if reached else IntentState.VOID)
-
-
 def run_delete(run: JobRun) -> None:
     """Delete the Azure key with all its versions; keys here are not touched."""
     with run.step("preflight"):
         group, gateway = _prepare(run)
         versions = gateway.list_versions(group.azure_name)
+        settle_earlier_calls(run, gateway, group, versions, of_others=True)
         _check_precondition(run, group, {version.version for version in versions})
         deleted = None if versions else gateway.get_deleted(group.azure_name)
-        _settle_intents(run, reached=not versions)
+        settle(run, lambda: not versions)
     with run.step("delete_key"):
         if versions:
             with run.write():
@@ -93,7 +85,9 @@ def _deleted_or_wait(gateway: KeyVaultGateway, group: KeyGroup) -> DeletedKey | 
     deleted = gateway.get_deleted(group.azure_name)
     if deleted is not None:
         return deleted
-    if group.deleted_in_cloud_at and (now() - group.deleted_in_cloud_at).total_seconds() < 2 * 60:
+    # By our own clock: the vault's may be wrong by hours. A deletion that others made was seen to be over.
+    ours = Intent.objects.filter(azure_lock=group.azure_lock, operation="delete").order_by("-sent_at").first()
+    if ours is not None and (now() - ours.sent_at).total_seconds() < DELETING_SECONDS:
         raise WaitUntil(_("Azure is still deleting the key"), seconds=SETTLE_SECONDS)
     return None
 
@@ -103,7 +97,8 @@ def run_recover(run: JobRun) -> None:
     with run.step("preflight"):
         group, gateway = _prepare(run)
         live = gateway.list_versions(group.azure_name)
-        _settle_intents(run, reached=bool(live))
+        settle_earlier_calls(run, gateway, group, live, of_others=True)
+        settle(run, lambda: bool(live))
         if not live and _deleted_or_wait(gateway, group) is None:
             with run.write():
                 key_lifecycle.record_purged(group=group)
@@ -149,14 +144,16 @@ def run_purge(run: JobRun) -> None:
     """Purge the deleted Azure key: all versions are gone for good; keys here are not touched."""
     with run.step("preflight"):
         group, gateway = _prepare(run)
-        if gateway.list_versions(group.azure_name):
+        live = gateway.list_versions(group.azure_name)
+        settle_earlier_calls(run, gateway, group, live, of_others=True)
+        if live:
             raise ConflictError(
                 _("The vault holds a live key “%(key)s”; only a deleted one can be purged.")
                 % {"key": group.azure_name},
                 _("Run Cloud > Check Drift: somebody recovered or made it outside this console."),
             )
         deleted = _deleted_or_wait(gateway, group)
-        _settle_intents(run, reached=deleted is None)
+        settle(run, lambda: deleted is None)
     with run.step("purge_key"):
         if deleted is not None:
             _call(run, "purge", lambda: gateway.purge_key(group.azure_name))

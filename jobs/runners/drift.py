@@ -13,8 +13,12 @@ from django.utils.translation import gettext as _
 
 from cloudcreds.azure.gateway import KeyVaultGateway
 from cloudcreds.azure.types import VaultKey, VersionInfo
+from jobs.choices import IntentState
 from jobs.context import JobRun
+from jobs.intents import resolve_all
+from jobs.models import Intent
 from jobs.reports import UNMANAGED
+from jobs.runners.preflight import settle_earlier_calls
 from jobs.wording import WORDING
 from keygroups import drift
 from keygroups import lifecycle as key_lifecycle
@@ -42,7 +46,11 @@ def run_check_drift(run: JobRun) -> None:
         gateway = run.gateway(group.vault)
         gateway.get_token()
         live = gateway.list_versions(group.azure_name)
+        in_doubt = settle_earlier_calls(run, gateway, group, live)
+        group.refresh_from_db(fields=["cloud_state"])
+        _settle_switches(run, live, in_doubt)
         if not live and _is_deleted(run, gateway, group):
+            _close(run, in_doubt)
             return
         if live and group.cloud_state == GroupCloudState.SOFT_DELETED:
             with run.write():
@@ -54,11 +62,36 @@ def run_check_drift(run: JobRun) -> None:
             if not found:
                 run.say(_("No drift: the vault holds what this console knows of"))
             run.say(WORDING["check_drift"].all_done(count))
+        _close(run, in_doubt)
+
+
+def _settle_switches(run: JobRun, live: list[VersionInfo], in_doubt: list[Intent]) -> None:
+    """Record what became of our own calls to enable or disable whose answer was lost."""
+    there = {info.version: info for info in live}
+    for intent in in_doubt:
+        if intent.operation != "update" or intent.key is None:
+            continue
+        version = intent.key.cloud_versions.filter(state__in=key_lifecycle.LIVE_STATES).first()
+        info = there.get(version.azure_version) if version else None
+        if version is not None and info is not None and info.enabled != version.enabled:
+            with run.write():
+                key_lifecycle.record_enabled(version=version, enabled=info.enabled)
+
+
+def _close(run: JobRun, in_doubt: list[Intent]) -> None:
+    """Close calls in doubt: whatever became of them is recorded now."""
+    if in_doubt:
+        with run.write():
+            resolve_all([(intent, "") for intent in in_doubt], IntentState.VOID)
 
 
 def _is_deleted(run: JobRun, gateway: KeyVaultGateway, group: KeyGroup) -> bool:
     """Record a whole key that somebody deleted outside this console. Return whether it was so."""
     deleted = gateway.get_deleted(group.azure_name)
+    if deleted is None and group.cloud_state == GroupCloudState.SOFT_DELETED:
+        with run.write():
+            key_lifecycle.record_purged(group=group)
+            _report(run, _("The Azure key was purged outside this console"))
     if deleted is None or group.cloud_state != GroupCloudState.LIVE:
         return False
     with run.write():

@@ -14,10 +14,10 @@ from cloudcreds.azure.gateway import KeyVaultGateway
 from cloudcreds.azure.types import VaultKey
 from jobs.choices import IntentState, TargetState
 from jobs.context import JobRun
-from jobs.intents import announce_all, announced, is_fresh, resolve, resolve_all
+from jobs.intents import announce_all, announced, resolve, resolve_all
 from jobs.lifecycle import LeaseLost
 from jobs.models import Intent, JobTarget
-from jobs.pace import is_paced
+from jobs.pace import arrived, is_paced
 from jobs.runners.batches import WINDOW, Progress
 from jobs.wording import WORDING
 from keygroups import lifecycle as key_lifecycle
@@ -45,8 +45,7 @@ def import_all(
     newest = ""
     while todo:
         window, todo = todo[:size], todo[size:]
-        made, unsent = _import_window(run, gateway, group, window, blobs, progress)
-        newest, todo = made or newest, unsent + todo
+        newest = _import_window(run, gateway, group, window, blobs, progress) or newest
     run.end("import_key", progress.text())
     return newest
 
@@ -58,14 +57,14 @@ def _import_window(
     window: list[JobTarget],
     blobs: dict[int, bytes],
     progress: Progress,
-) -> tuple[str, list[JobTarget]]:
+) -> str:
     """Announce some imports in one transaction, make them in order, and write their results in another.
 
     Each is announced before it is made, so a crash in between leaves what any crash leaves: pending
     intents, which the next run resolves by looking. Where the vault is so slow that an announcement
-    would grow old, the rest of the window is taken back.
+    grows old, it is renewed before its call is made.
 
-    Returns the version imported last ("" for none), and the keys whose import was taken back.
+    Returns the version imported last, "" for none.
     """
     run.let_others()
     run.keep_pace(group.vault)
@@ -74,7 +73,7 @@ def _import_window(
     waiting = list(zip(window, intents, strict=True))
     done: list[tuple[JobTarget, Intent, VaultKey]] = []
     try:
-        while waiting and is_fresh(waiting[0][1]):
+        while waiting:
             run.checkpoint()
             target, intent = waiting.pop(0)
             bundle = _import_one(run, gateway, group, target, blobs.pop(target.pk), intent)
@@ -85,8 +84,9 @@ def _import_window(
     except Exception:
         _write_results(run, done, waiting, progress)
         raise
+    arrived(group.vault)
     _write_results(run, done, waiting, progress)
-    return done[-1][2].version if done else "", [target for target, _intent in waiting]
+    return done[-1][2].version if done else ""
 
 
 def _write_results(
@@ -135,10 +135,14 @@ def _import_one(
     if bundle.public_spki != bytes(key.public_spki):
         with run.write():
             resolve(intent, IntentState.OK, kid=bundle.kid)
-        gateway.update_version(group.azure_name, bundle.version, enabled=False)
+        try:
+            gateway.update_version(group.azure_name, bundle.version, enabled=False)
+            fate = _("the version was disabled")
+        except AzureError as error:
+            fate = _("the version could not be disabled (%(why)s)") % {"why": error.what}
         raise KmesError(
-            _("The vault's public key of %(kid)s is not the one of key “%(key)s”; the version was disabled.")
-            % {"kid": bundle.kid, "key": key.name},
+            _("The vault's public key of %(kid)s is not the one of key “%(key)s”; %(fate)s.")
+            % {"kid": bundle.kid, "key": key.name, "fate": fate},
             _("Run the device's self-test and look into the vault before you try again."),
             code="verify_failed",
         )
@@ -152,7 +156,8 @@ def record_versions(run: JobRun, found: Sequence[tuple[Key, VaultKey]]) -> None:
     versions = {version.key_id: version for version in pushing}
     for key in keys.values():
         if key.pk not in versions:
-            versions[key.pk] = key_lifecycle.begin_push(key=key)
+            # Also of a key that was destroyed here after its push was given up: the vault holds it all the same.
+            versions[key.pk] = key_lifecycle.begin_push(key=key, is_in_vault=True)
     key_lifecycle.record_pushed(
         [
             key_lifecycle.Pushed(

@@ -7,17 +7,23 @@ from __future__ import annotations
 
 from django.utils.translation import gettext as _
 
+from cloudcreds.azure.errors import AzureError
 from cloudcreds.azure.gateway import KeyVaultGateway
 from cloudcreds.azure.types import VaultKey, VersionInfo
 from hsm.services import designated_device
 from jobs.choices import IntentState, TargetState
-from jobs.context import JobRun
+from jobs.context import JobRun, WaitUntil
 from jobs.intents import open_intents, resolve_all, wait_for_quarantine
 from jobs.models import Intent
 from jobs.runners.batches import pending_in
 from jobs.runners.imports import record_versions
+from keygroups import lifecycle as key_lifecycle
 from keygroups.models import Key, KeyGroup
+from kmes.core.clock import now
 from kmes.core.errors import ConflictError, DeviceError
+
+# How long to wait before a doubled version is disabled again.
+DOUBLE_SECONDS = 5
 
 
 def look_first(run: JobRun, group: KeyGroup) -> None:
@@ -52,7 +58,8 @@ def look_first(run: JobRun, group: KeyGroup) -> None:
                 "key": group.azure_name,
             },
         )
-        _settle_earlier_calls(run, gateway, group, versions)
+        settle_earlier_calls(run, gateway, group, versions)
+        _settle_found(run, group)
 
 
 def _check_device(run: JobRun) -> None:
@@ -67,9 +74,21 @@ def _check_device(run: JobRun) -> None:
         )
 
 
-def _settle_earlier_calls(run: JobRun, gateway: KeyVaultGateway, group: KeyGroup, versions: list[VersionInfo]) -> None:
-    """Adopt what earlier runs brought into the vault; wait while a lost call may still land."""
-    intents = open_intents(run)
+def settle_earlier_calls(
+    run: JobRun, gateway: KeyVaultGateway, group: KeyGroup, versions: list[VersionInfo], *, of_others: bool = False
+) -> list[Intent]:
+    """Adopt what earlier runs brought into the vault; wait while a lost call may still land.
+
+    ``of_others`` leaves this job's own calls to ``jobs.intents.settle``, which knows what they were to do.
+
+    Returns calls other than imports that other jobs left in doubt: they can't take effect any more, and a
+    comparison has yet to find out whether they did (``jobs.scans.scan_leftovers``).
+
+    Raises:
+        WaitUntil: one may.
+
+    """
+    intents = [intent for intent in open_intents(run) if not of_others or intent.job_id != run.job.pk]
     known = set(group.cloud_versions.exclude(azure_version="").values_list("azure_version", flat=True))
     strangers = [version for version in versions if version.version not in known]
     for key in _keys_to_find(run, group, intents):
@@ -78,9 +97,21 @@ def _settle_earlier_calls(run: JobRun, gateway: KeyVaultGateway, group: KeyGroup
             _adopt(run, gateway, group, key, found, intents)
     still_open = [intent for intent in intents if intent.state in {IntentState.PENDING, IntentState.UNKNOWN}]
     wait_for_quarantine(still_open)
-    if still_open:
+    imports = [intent for intent in still_open if intent.operation == "import"]
+    if imports:
         with run.write():
-            resolve_all([(intent, "") for intent in still_open], IntentState.VOID)
+            resolve_all([(intent, "") for intent in imports], IntentState.VOID)
+    return [intent for intent in still_open if intent not in imports]
+
+
+def _settle_found(run: JobRun, group: KeyGroup) -> None:
+    """Settle targets whose key is in the vault: another job on the Azure key may have found and recorded it."""
+    with run.write():
+        for target in pending_in(run, group):
+            version = target.key.cloud_versions.filter(state__in=key_lifecycle.LIVE_STATES).first()
+            if version is not None:
+                run.settle(target, TargetState.DONE, version.kid)
+                run.say(_("HSM protected key %(key)s is in the vault already") % {"key": target.key.name})
 
 
 def _keys_to_find(run: JobRun, group: KeyGroup, intents: list[Intent]) -> list[Key]:
@@ -103,14 +134,29 @@ def _find_ours(gateway: KeyVaultGateway, group: KeyGroup, strangers: list[Versio
     return found
 
 
+def _disable_double(gateway: KeyVaultGateway, group: KeyGroup, double: VaultKey) -> None:
+    """Disable an older double. Nobody ever enables it again, so its outcome may be found by doing it again."""
+    try:
+        gateway.update_version(group.azure_name, double.version, enabled=False)
+    except AzureError as error:
+        if error.effect_unknown:
+            raise WaitUntil(error.what, seconds=DOUBLE_SECONDS, counts_as_failure=True) from error
+        raise
+
+
 def _adopt(
     run: JobRun, gateway: KeyVaultGateway, group: KeyGroup, key: Key, found: list[VaultKey], intents: list[Intent]
 ) -> None:
     """Record a version the vault got from an earlier run; disable older doubles of it."""
     *doubles, newest = found
+    recorded = key.cloud_versions.filter(state__in=key_lifecycle.LIVE_STATES).first()
+    if recorded is not None:
+        known = gateway.get_key(group.azure_name, recorded.azure_version)
+        if known is not None:
+            doubles = [known, *doubles]
     for double in doubles:
-        gateway.update_version(group.azure_name, double.version, enabled=False)
-    mine = [intent for intent in intents if intent.key_id == key.pk]
+        _disable_double(gateway, group, double)
+    mine = [intent for intent in intents if intent.key_id == key.pk and intent.operation == "import"]
     with run.write():
         for double in doubles:
             run.log(
@@ -120,7 +166,12 @@ def _adopt(
                 version=double.version,
             )
         resolve_all([(intent, newest.kid) for intent in mine], IntentState.ADOPTED)
-        record_versions(run, [(key, newest)])
+        if recorded is not None:
+            key_lifecycle.replace_double(
+                key_lifecycle.Pushed(recorded, newest.version, newest.kid, now(), newest.enabled, newest.expires_on)
+            )
+        else:
+            record_versions(run, [(key, newest)])
         run.settle_all(
             [(target, newest.kid) for target in run.pending_targets() if target.key_id == key.pk], TargetState.DONE
         )

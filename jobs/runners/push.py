@@ -27,7 +27,7 @@ from cloudcreds.azure.gateway import KeyVaultGateway
 from cloudcreds.azure.types import KekPublicKey
 from jobs.choices import KekState
 from jobs.context import Cancelled, GiveWay, JobRun, WaitUntil
-from jobs.keks import discard_kek, obtain_kek
+from jobs.keks import discard_kek, is_near_expiry, obtain_kek
 from jobs.lifecycle import LeaseLost
 from jobs.models import EphemeralKek, JobTarget
 from jobs.runners.batches import batched, pending_in
@@ -116,9 +116,11 @@ def _fail_group(run: JobRun, group: KeyGroup, error: KmesError) -> bool:
 def _wrap_and_import(run: JobRun, group: KeyGroup) -> None:
     gateway = run.gateway(group.vault)
     with run.step("create_kek"):
-        __, kek = obtain_kek(run, group.vault, group.spec.kek_bits)
+        row, kek = obtain_kek(run, group.vault, group.spec.kek_bits)
     newest = ""
     for batch in batched(pending_in(run, group)):
+        if is_near_expiry(row):
+            row, kek = obtain_kek(run, group.vault, group.spec.kek_bits)
         with run.step("wrap_key"):
             blobs = _wrap(run, kek, batch)
         newest = import_all(run, gateway, group, batch, blobs) or newest
@@ -185,7 +187,7 @@ def _discard(run: JobRun) -> None:
         return
     with run.write():
         run.begin("discard_kek")
-    left = [note for row in rows if (note := discard_kek(run.gateway(row.vault), row))]
+    left = [note for row in rows if (note := discard_kek(run.gateway(row.vault), row, write=run.write))]
     run.end("discard_kek", "; ".join(left))
     if left:
         with run.write():

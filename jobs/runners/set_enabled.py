@@ -1,19 +1,32 @@
-"""Enable or disable one version in the vault. Setting the same value twice is harmless."""
+"""Enable or disable one version in the vault.
+
+Announced like every change: a request that was given up as timed out may land minutes later, and
+must not undo what somebody asked for in the meantime.
+"""
 
 from __future__ import annotations
 
 from django.utils.translation import gettext as _
 
 from cloudcreds.azure.errors import AzureError, AzureErrorKind
-from jobs.choices import TargetState
+from cloudcreds.azure.gateway import KeyVaultGateway
+from cloudcreds.azure.types import VaultKey
+from jobs.choices import IntentState, TargetState
 from jobs.context import JobRun
+from jobs.intents import announce, announced, resolve, settle
+from jobs.runners.preflight import settle_earlier_calls
 from keygroups import lifecycle as key_lifecycle
 from keygroups.models import CloudVersion
 from kmes.core.errors import ConflictError
 
 
 def run_set_enabled(run: JobRun) -> None:
-    """Set the version's ``enabled`` attribute and record what the vault answers."""
+    """Set the version's ``enabled`` attribute and record what the vault answers.
+
+    Raises:
+        ConflictError: the vault has no such version.
+
+    """
     wanted = bool(run.job.params["enabled"])
     version = CloudVersion.objects.select_related("group", "vault__credential", "key").get(
         pk=run.job.params["version_id"]
@@ -21,25 +34,57 @@ def run_set_enabled(run: JobRun) -> None:
     with run.step("enable_version" if wanted else "disable_version"):
         gateway = run.gateway(version.vault)
         gateway.get_token()
+        versions = gateway.list_versions(version.azure_name)
+        settle_earlier_calls(run, gateway, version.group, versions, of_others=True)
         try:
-            bundle = gateway.update_version(version.azure_name, version.azure_version, enabled=wanted)
+            bundle = _found_done(run, gateway, version, wanted=wanted) or _switch(run, gateway, version, wanted=wanted)
         except AzureError as error:
             if error.kind != AzureErrorKind.NOT_FOUND:
                 raise
-            with run.write():
-                key_lifecycle.record_missing(version=version)
-                run.log("azure.drift_found", _("%(kid)s is missing") % {"kid": version.kid}, key=version.key)
-            raise ConflictError(
-                _("The vault has no version %(kid)s any more.") % {"kid": version.kid},
-                _("Synchronize the key again, or run Cloud > Check Drift."),
-            ) from error
-        with run.write():
-            if version.enabled != bundle.enabled or (version.state == "disabled") == bundle.enabled:
-                key_lifecycle.record_enabled(version=version, enabled=bundle.enabled)
-            for target in run.pending_targets():
-                run.settle(target, TargetState.DONE)
-            run.say(
-                _("Enabled version %(version)s") % {"version": version.azure_version}
-                if wanted
-                else _("Disabled version %(version)s") % {"version": version.azure_version}
-            )
+            raise _missing(run, version) from error
+        _record(run, version, bundle, wanted=wanted)
+
+
+def _found_done(run: JobRun, gateway: KeyVaultGateway, version: CloudVersion, *, wanted: bool) -> VaultKey | None:
+    """Return the version if an earlier call, whose answer got lost, did it; wait while one may still land."""
+    bundle = None
+
+    def is_done() -> bool:
+        nonlocal bundle
+        bundle = gateway.get_key(version.azure_name, version.azure_version)
+        return bundle is not None and bundle.enabled == wanted
+
+    return bundle if settle(run, is_done) else None
+
+
+def _switch(run: JobRun, gateway: KeyVaultGateway, version: CloudVersion, *, wanted: bool) -> VaultKey:
+    with run.write():
+        intent = announce(run, "update", key=version.key)
+    with announced(run, intent):
+        bundle = gateway.update_version(version.azure_name, version.azure_version, enabled=wanted)
+    with run.write():
+        resolve(intent, IntentState.OK, kid=bundle.kid)
+    return bundle
+
+
+def _missing(run: JobRun, version: CloudVersion) -> ConflictError:
+    with run.write():
+        key_lifecycle.record_missing(version=version)
+        run.log("azure.drift_found", _("%(kid)s is missing") % {"kid": version.kid}, key=version.key)
+    return ConflictError(
+        _("The vault has no version %(kid)s any more.") % {"kid": version.kid},
+        _("Synchronize the key again, or run Cloud > Check Drift."),
+    )
+
+
+def _record(run: JobRun, version: CloudVersion, bundle: VaultKey, *, wanted: bool) -> None:
+    with run.write():
+        if version.enabled != bundle.enabled or (version.state == "disabled") == bundle.enabled:
+            key_lifecycle.record_enabled(version=version, enabled=bundle.enabled)
+        for target in run.pending_targets():
+            run.settle(target, TargetState.DONE)
+        run.say(
+            _("Enabled version %(version)s") % {"version": version.azure_version}
+            if wanted
+            else _("Disabled version %(version)s") % {"version": version.azure_version}
+        )

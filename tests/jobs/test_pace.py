@@ -29,6 +29,19 @@ def test_ten_changes_go_at_once_and_the_next_waits_for_the_window(group, paced, 
     assert reserve(group.vault) == 0.0
 
 
+def test_a_change_that_arrives_late_shifts_what_comes_after(group, paced, monkeypatch):
+    from jobs.pace import arrived, reserve
+
+    at = [timezone.now()]
+    monkeypatch.setattr(timezone, "now", lambda: at[0])
+    for _change in range(10):
+        reserve(group.vault)
+        at[0] += timedelta(seconds=0.5)
+        arrived(group.vault)
+    # The first arrived half a second after it was reserved; five seconds have passed since the first.
+    assert reserve(group.vault) == pytest.approx(10.25 + 0.5 - 5, abs=0.01)
+
+
 def test_another_vault_is_not_slowed_down(group, credential, azure_stand_in, paced):
     from jobs.pace import reserve
 
