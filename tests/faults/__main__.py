@@ -35,16 +35,22 @@ class Table:
         ]
         for row in [("operation", "accident", "step", "outcome"), *rows]:
             print("  ".join(cell.ljust(width) for cell, width in zip(row, [*widths, 0], strict=True)).rstrip())
+        accidents = [accident for _operation, accident, _step, _how in rows]
+        kills, stops = (
+            accidents.count("kill -9") + 2 * accidents.count("kill -9 twice"),
+            accidents.count("stands still"),
+        )
+        print(f"{kills} workers killed by SIGKILL, {stops} stopped and woken after their job was over")
         failed = sum(how == "broke" for how in self.outcomes.values())
         print(f"{len(self.outcomes) - failed} passed, {failed} failed")
         return 1 if failed or not self.outcomes else 0
 
 
 def main() -> int:
-    """Run the matrix on two worker processes."""
+    """Run the matrix on three processes: much of it is waiting."""
     os.environ["FAULTS"] = "all"
     table = Table()
-    options = ["-q", "-n", "2", "--no-header", "-p", "no:cacheprovider", FOLDER, *sys.argv[1:]]
+    options = ["-q", "-n", "3", "--no-header", "-p", "no:cacheprovider", FOLDER, *sys.argv[1:]]
     pytest.main(options, plugins=[table])
     return table.show()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.faults.world import QUARANTINE_SECONDS, World
+from tests.faults.world import QUARANTINE_SECONDS, SEND_SECONDS, World
 from tests.jobs.conftest import admin, credential, device, group, hsm_token, vault
 from tests.logging_reports.harness import log_can_be_flushed
 
@@ -15,4 +15,5 @@ __all__ = ["admin", "credential", "device", "group", "hsm_token", "log_can_be_fl
 def world(group, admin, vault, azure_stand_in, settings):
     """A group in an empty vault, with timers short enough to wait for."""
     settings.KMES_UNKNOWN_QUARANTINE_SECONDS = QUARANTINE_SECONDS
+    settings.KMES_SEND_SECONDS = SEND_SECONDS
     return World(group, admin, vault, azure_stand_in)

@@ -50,6 +50,7 @@ def broken(world, *, strangers=0):
         *_one_version_per_key(versions, strangers),
         *_known_here_as_there(world, versions),
         *_announced(versions),
+        *_one_at_a_time(),
         *_at_rest(),
         *_rotations(),
         *_nothing_lost(),
@@ -75,6 +76,8 @@ def _one_version_per_key(versions, strangers):
             yield f"I1 key {ours[print_]} stands {count} times in the vault, {enabled[print_]} of them enabled"
     if strangers < 0:
         yield "I1 the vault holds a version that nobody made"
+    if strangers > 0:
+        yield "I10 a version that somebody else made is gone"
 
 
 def _known_here_as_there(world, versions):
@@ -114,6 +117,18 @@ def _announced(versions):
             yield f"I3 {key.name} got into the vault unannounced"
 
 
+def _one_at_a_time():
+    from jobs.models import Intent
+
+    known = list(Intent.objects.filter(state__in=["ok", "refused"]))
+    for first in known:
+        for second in known:
+            same_run = (first.job_id, first.fence) == (second.job_id, second.fence)
+            same_key = first.azure_lock == second.azure_lock
+            if same_key and not same_run and first.sent_at < second.sent_at < first.resolved_at:
+                yield f"I5 {second} was called while {first} of another run was under way"
+
+
 def _at_rest():
     from jobs.choices import FINAL_STATES
     from jobs.models import Intent, Job, JobTarget
@@ -124,13 +139,17 @@ def _at_rest():
         yield f"I4 {job} failed without a word"
     for target in JobTarget.objects.filter(state="pending", job__state__in=FINAL_STATES):
         yield f"I4 {target} stays pending in a job that has ended"
-    for intent in Intent.objects.filter(state="pending", job__state="succeeded"):
-        yield f"I9 the call {intent} was announced and never resolved"
+    for intent in Intent.objects.filter(state__in=["pending", "unknown"]):
+        yield f"I9 the call {intent} is {intent.state} for ever"
 
 
 def _rotations():
     from jobs.models import RotationSlot
 
+    served = Counter(RotationSlot.objects.exclude(job=None).values_list("group", "due_at"))
+    for (_group, due_at), count in served.items():
+        if count > 1:
+            yield f"I6 the rotation due at {due_at} was served {count} times"
     for slot in RotationSlot.objects.select_related("job"):
         if slot.job is None and not slot.skipped:
             yield f"I6 the rotation due at {slot.due_at} has no job"

@@ -34,13 +34,16 @@ PUSH = (
     *PREFLIGHT,
     "push.before_create_kek",
     "kek.before_create",
+    "azure.sending_post",
     "kek.after_create",
     "push.after_create_kek",
     "push.before_wrap_key",
     "push.after_wrap_key",
     "push.before_import",
+    "azure.sending_put",
     "push.after_import",
     "kek.before_delete",
+    "azure.sending_delete",
     "kek.after_delete",
     "kek.before_purge",
     "kek.after_purge",
@@ -139,7 +142,8 @@ def _on_azure_key(area, verb):
     """The moments of a job on the whole Azure key."""
     steps = ("preflight", f"{verb}_key", "record")
     moments = [f"{area}.{when}_{step}" for step in steps for when in ("before", "after")]
-    moments[3:3] = [f"{area}.before_{verb}", f"{area}.after_{verb}"]
+    method = "post" if verb == "recover" else "delete"
+    moments[3:3] = [f"{area}.before_{verb}", f"azure.sending_{method}", f"{area}.after_{verb}"]
     return tuple(moments)
 
 
@@ -158,8 +162,14 @@ OPERATIONS = {
         Operation(
             "disable",
             _disable,
-            ("set_enabled.before_disable_version", "set_enabled.after_disable_version"),
-            (("disable_version", "PATCH", f"/keys/{NAME}/*"),),
+            (
+                "set_enabled.before_disable_version",
+                "set_enabled.before_update",
+                "azure.sending_patch",
+                "set_enabled.after_update",
+                "set_enabled.after_disable_version",
+            ),
+            (VERSIONS, ("disable_version", "PATCH", f"/keys/{NAME}/*")),
         ),
         Operation("delete", _delete, _on_azure_key("cloud_delete", "delete"), (VERSIONS, LIVE_DELETE)),
         Operation(

@@ -1,22 +1,26 @@
 """Worlds in which everything goes wrong by the dice, with the real job code and a clock that can jump.
 
-A world has one vault in memory, one key to push, and a seed. The vault fails a third of all changing
-calls in seven ways, some of them with the effect landing up to 90 s later; workers crash between
-steps; messages get lost and doubled; listings lag. The same seed gives the same world.
+A world has one vault in memory, one key group, a user who pushes, rotates, disables, deletes, recovers,
+purges, destroys and cancels, and a seed. The vault fails a third of all changing calls in seven ways,
+some of them with the effect landing up to 90 s later; workers crash between steps, or stand still while
+others go on; messages get lost and doubled; listings lag. The same seed gives the same world.
 """
 
 from __future__ import annotations
 
 import base64
-import contextlib
 import json
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
 from kmes.core.errors import KmesError
 
-FAIL, CRASH, LOSS, DOUBLE, LAG = 0.32, 0.04, 0.02, 0.07, 0.10
+FAIL, CRASH, LOSS, DOUBLE, LAG, STALL, ACT = 0.32, 0.04, 0.02, 0.07, 0.10, 0.03, 0.02
 WAYS = ("429", "refused", "5xx before", "5xx after", "reset before", "reset after", "timeout")
 LIMIT = timedelta(hours=4)
 SCAN = timedelta(seconds=15)
@@ -50,24 +54,42 @@ class SimVault:
     landing: list = field(default_factory=list)
     material: dict[bytes, bytes] = field(default_factory=dict)
     quiet: bool = False
+    # Told of each moment at which a worker may crash or stand still.
+    moment: Callable[[str], None] = lambda _name: None
+
+    story: list[str] = field(default_factory=list)
+
+    def tell(self, text):
+        """Keep what happened, for whoever looks into a world that broke."""
+        self.story.append(f"{self.now:%H:%M:%S} {text}")
 
     # --- time --------------------------------------------------------------------------------
     def sleep(self, seconds):
         """Let time pass; what was under way lands when its time has come."""
-        self.now += timedelta(seconds=seconds)
-        due = sorted((at, number) for number, (at, _effect) in enumerate(self.landing) if at <= self.now)
-        for _at, number in due:
+        end = self.now + timedelta(seconds=seconds)
+        while due := [entry for entry in self.landing if entry[0] <= end]:
+            first = min(due, key=lambda entry: entry[0])
+            self.landing.remove(first)
+            self.now = max(self.now, first[0])
             # Nobody waits for these any more, so nobody hears that one found nothing to do.
-            with contextlib.suppress(KmesError):
-                self.landing[number][1]()
-        self.landing = [entry for entry in self.landing if entry[0] > self.now]
+            try:
+                first[1]()
+            except KmesError as error:
+                self.tell(f"what was under way finds nothing to do: {error}")
+        self.now = max(self.now, end)
 
     # --- calls -------------------------------------------------------------------------------
     def change(self, effect):
         """Make a changing call: it succeeds, or fails in one of the ways."""
-        from cloudcreds.azure.errors import AzureError, AzureErrorKind
+        from cloudcreds.azure import sending
+        from cloudcreds.azure.errors import AzureError, AzureErrorKind, translate
 
         self.sleep(self.dice.uniform(0.05, 0.5))
+        self.moment("azure.sending")
+        try:
+            sending.check("PUT")
+        except sending.TooLateToSend as error:
+            raise translate(error, mutating=True) from None
         if self.quiet or self.dice.random() >= FAIL:
             return effect()
         way = self.dice.choice(WAYS)
@@ -80,6 +102,7 @@ class SimVault:
         if way == "timeout":
             at = self.now + timedelta(seconds=self.dice.uniform(0, LANDING_SECONDS))
             self.landing.append((at, effect))
+            self.tell(f"a request is under way until {at:%H:%M:%S}")
             self.sleep(READ_TIMEOUT)
         raise AzureError(AzureErrorKind.UNKNOWN_OUTCOME, f"Unknown: {way}.")
 
@@ -94,6 +117,7 @@ class SimVault:
     def add(self, name, spki, tags, *, enabled=True):
         """Make a version."""
         version = Version(f"{self.dice.getrandbits(128):032x}", spki, tags, enabled, self.now)
+        self.tell(f"{name} gets a version with {tags.get('kmes-key', '')[-6:]}")
         self.keys.setdefault(name, []).append(version)
         return version
 
@@ -101,14 +125,20 @@ class SimVault:
 class SimGateway:
     """The gateway's protocol over the vault in memory, with the real patience."""
 
-    def __init__(self, vault):
-        from cloudcreds.azure.patience import Patience
-
-        self.vault = vault
-        self.patience = Patience(sleep=vault.sleep)
+    def __init__(self, vault, patience):
+        self.vault, self.patience = vault, patience
+        patience.sleep = vault.sleep
 
     def _change(self, effect):
-        return self.patience.call(lambda: self.vault.change(effect))
+        return self.patience.call(lambda: self.vault.change(effect), changing=True)
+
+    def _add(self, name, spki, tags, *, enabled=True):
+        """Make a version, unless a deleted key has the name."""
+        from cloudcreds.azure.errors import AzureError, AzureErrorKind
+
+        if name in self.vault.deleted:
+            raise AzureError(AzureErrorKind.SOFT_DELETED, "The name is taken by a deleted key.")
+        return self.vault.add(name, spki, tags, enabled=enabled)
 
     def get_token(self):
         """Sign in."""
@@ -124,7 +154,7 @@ class SimGateway:
 
     def create_kek(self, name, bits, *, expires_on, tags):
         """Make a KEK."""
-        self._change(lambda: self.vault.add(name, b"", tags))
+        self._change(lambda: self._add(name, b"", tags))
         return self._kek(name)
 
     def read_kek(self, name):
@@ -155,7 +185,7 @@ class SimGateway:
         text = json.loads(blob)["ciphertext"]
         mark = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
         spki = self.vault.material[mark]
-        return self._bundle(name, self._change(lambda: self.vault.add(name, spki, tags, enabled=enabled)))
+        return self._bundle(name, self._change(lambda: self._add(name, spki, tags, enabled=enabled)))
 
     def get_key(self, name, version=""):
         """Read a version, or the newest."""
@@ -179,9 +209,16 @@ class SimGateway:
 
     def update_version(self, name, version, *, enabled):
         """Switch a version."""
-        (found,) = [one for one in self.vault.keys[name] if one.id == version]
-        self._change(lambda: setattr(found, "enabled", enabled))
-        return self._bundle(name, found)
+        from cloudcreds.azure.errors import AzureError, AzureErrorKind
+
+        def effect():
+            found = [one for one in self.vault.keys.get(name, []) if one.id == version]
+            if not found:
+                raise AzureError(AzureErrorKind.NOT_FOUND, "There is no such version.")
+            found[0].enabled = enabled
+            return found[0]
+
+        return self._bundle(name, self._change(effect))
 
     def delete_key(self, name):
         """Delete a key with all its versions."""
@@ -192,6 +229,7 @@ class SimGateway:
             if name not in self.vault.keys:
                 raise AzureError(AzureErrorKind.NOT_FOUND, "There is no such key.")
             self.vault.deleted[name] = self.vault.keys.pop(name)
+            self.vault.tell(f"{name} is deleted")
 
         self._change(effect)
         return DeletedKey(name, "recovery", self.vault.now, self.vault.now + timedelta(days=90))
@@ -201,7 +239,20 @@ class SimGateway:
         from cloudcreds.azure.types import DeletedKey
 
         self.vault.look()
-        return DeletedKey(name, "recovery", self.vault.now, None) if name in self.vault.deleted else None
+        if name not in self.vault.deleted:
+            return None
+        return DeletedKey(name, "recovery", self.vault.now, self.vault.now + timedelta(days=90))
+
+    def recover_key(self, name):
+        """Recover a deleted key with all its versions."""
+        from cloudcreds.azure.errors import AzureError, AzureErrorKind
+
+        def effect():
+            if name not in self.vault.deleted:
+                raise AzureError(AzureErrorKind.NOT_FOUND, "There is no such key.")
+            self.vault.keys[name] = self.vault.deleted.pop(name)
+
+        self._change(effect)
 
     def purge_key(self, name):
         """Purge a deleted key."""
@@ -210,6 +261,7 @@ class SimGateway:
         def effect():
             if self.vault.deleted.pop(name, None) is None:
                 raise AzureError(AzureErrorKind.NOT_FOUND, "There is no such key.")
+            self.vault.tell(f"{name} is purged")
 
         self._change(effect)
 
@@ -217,6 +269,12 @@ class SimGateway:
         """List live keys by prefix."""
         self.vault.look()
         return [name for name in self.vault.keys if name.startswith(prefix)]
+
+
+def make_spki(dice):
+    """Make a public key; the dice make it the same in each run of a world."""
+    private = ec.derive_private_key(dice.getrandbits(255) + 1, ec.SECP256R1())
+    return private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 class SimDevice:
@@ -231,6 +289,12 @@ class SimDevice:
         """Say who it is."""
         return self
 
+    def generate(self, _spec):
+        """Make a key that pretends to be in the device."""
+        from hsm.types import GeneratedKey
+
+        return GeneratedKey(make_spki(self.vault.dice), b"sim")
+
     def wrap_for_kek(self, *, wrapped_private, public_spki, spec, kek_modulus, kek_exponent):
         """Name the material."""
         mark = b"mark:" + public_spki[-32:]
@@ -238,57 +302,9 @@ class SimDevice:
         return mark
 
 
-def run_world(seed, make_key, patch):
-    """Live through one world; returns what went wrong, in words."""
-    from jobs import execution, keks, scans
-    from jobs.choices import FINAL_STATES
-    from jobs.models import Job
-
-    dice = random.Random(seed)
-    vault = SimVault(dice)
-    patch(vault, SimGateway(vault), SimDevice(vault), lambda _moment: _maybe_crash(vault))
-    job, key = make_key()
-    end = vault.now + LIMIT
-    messages = [job.pk]
-    while vault.now < end:
-        for pk in messages:
-            for _delivery in range(0 if dice.random() < LOSS else 2 if dice.random() < DOUBLE else 1):
-                try:
-                    execution.execute(pk, owner=f"worker-{dice.random()}")
-                except Crash:
-                    continue
-        job.refresh_from_db()
-        if job.state in FINAL_STATES:
-            break
-        vault.sleep(SCAN.total_seconds())
-        messages = [pk for pk in scans.jobs_to_poke() if pk == job.pk]
-    vault.quiet = True
-    vault.sleep(LANDING_SECONDS + READ_TIMEOUT)
-    keks.sweep()
-    return list(_wrong(vault, Job.objects.get(pk=job.pk), key))
-
-
 def _maybe_crash(vault):
     if not vault.quiet and vault.dice.random() < CRASH:
         raise Crash
-
-
-def _wrong(vault, job, key):
-    from jobs.choices import FINAL_STATES
-
-    versions = [one for one in vault.keys.get(key.group.azure_name, []) if one.spki == bytes(key.public_spki)]
-    enabled = [one for one in versions if one.enabled]
-    if len(enabled) > 1:
-        yield f"{len(enabled)} enabled versions of one key"
-    if job.state not in FINAL_STATES:
-        yield "not converged in four hours"
-    if job.state == "succeeded" and not enabled:
-        yield "a success without a version"
-    known = key.cloud_versions.filter(state="active").first()
-    if job.state == "succeeded" and (known is None or known.azure_version != enabled[-1].id):
-        yield "the version known here is not the one in the vault"
-    if any(name.startswith("kmes-kek-") for name in [*vault.keys, *vault.deleted]):
-        yield "a KEK is left"
 
 
 def run_naive_world(seed):

@@ -26,6 +26,9 @@ def hold(world, case, monkeypatch, settings):
     world.rest(job)
     strangers = 1 if case.accident == "somebody else pushes" else 0
     found = broken(world, strangers=strangers)
+    if case.operation == "delete" and case.accident == "somebody else pushes":
+        # A deletion that would take somebody else's version with it is refused, however often it is asked for.
+        return found if job.state == "failed" else [*found, f"I10 it ends {job.state}"]
     undone = job.targets.exclude(state="done").exists() or not job.targets.exists()
     if job.state in {"failed", "partly_failed"} and undone and not found:
         job = world.retry(job)
