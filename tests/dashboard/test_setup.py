@@ -121,6 +121,13 @@ def test_two_administrators_with_passwords_of_their_own_are_needed(people):
     assert not step(2).is_done
 
 
+def test_only_who_has_the_first_password_is_led_to_change_it(pages, people):
+    get_user_model().objects.create_user("second", role="admin")
+    page = body(pages.get("/setup/2/"))
+    assert page.count("still has the password given at the start.") >= 2
+    assert page.count("Change my password") == 1
+
+
 def test_it_says_plainly_that_dual_login_is_not_there(people):
     assert "dual login) is not part of this console yet" in texts(2)
 

@@ -11,12 +11,13 @@ from django.utils.translation import gettext as _
 
 @dataclass(frozen=True)
 class Way:
-    """A link that does something about a finding. ``right`` is what it needs."""
+    """A link that does something about a finding. ``right`` is what it needs; ``user`` who alone can use it."""
 
     label: str
     url: str
     right: str = ""
     in_dialog: bool = True
+    user: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,10 +61,12 @@ class SetupStep:
         return reverse("setup:step", args=[self.number])
 
 
-def way_to(label: str, view: str, *args: object, right: str = "", query: str = "", in_dialog: bool = True) -> list[Way]:
+def way_to(
+    label: str, view: str, *args: object, right: str = "", query: str = "", in_dialog: bool = True, user: str = ""
+) -> list[Way]:
     """Return the link to a page, or nothing where this console has no such page."""
     try:
         url = reverse(view, args=args)
     except NoReverseMatch:
         return []
-    return [Way(label, f"{url}?{query}" if query else url, right, in_dialog)]
+    return [Way(label, f"{url}?{query}" if query else url, right, in_dialog, user)]

@@ -144,7 +144,7 @@ def _password_of(name: str, changed_at: object) -> Finding:
         ok=False,
         remedy=_("%(name)s signs in and changes it on the profile page: whoever saw the start may know it.")
         % {"name": name},
-        ways=way_to(_("Change my password"), "accounts:own_password", in_dialog=False),
+        ways=way_to(_("Change my password"), "accounts:own_password", in_dialog=False, user=name),
     )
 
 
