@@ -8,7 +8,7 @@ the device or Azure is asked.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Protocol
@@ -78,7 +78,7 @@ class JobRun:
         self.held = held
         self.actor = Actor(job.actor_name, Trigger(job.trigger), job.requested_by_id)
         self._rows: list[Draft] = []
-        self._over: list[tuple[str, str, str, datetime]] = []
+        self._later: list[Callable[[], None]] = []
         self._gateways: dict[object, KeyVaultGateway] = {}
         # The key group the run is at; a job on several turns from one to the next.
         self._group = job.group
@@ -123,11 +123,22 @@ class JobRun:
         """
         send_by = SendBy.within(settings.KMES_SEND_SECONDS)
         with lifecycle.fenced(self.held):
-            self._show_ends()
+            self._catch_up()
             yield
             # Last, so that the head of the log's chain is locked as briefly as possible.
             self._flush()
         self._send_by = send_by
+
+    def later(self, write: Callable[[], None]) -> None:
+        """Write something with the next transaction, which comes at once or ends the job."""
+        self._later.append(write)
+
+    def _catch_up(self) -> None:
+        owed = list(self._later)
+        for write in owed:
+            write()
+        # Forgotten only when the transaction stands, as with the log's rows.
+        transaction.on_commit(lambda: self._later.__delitem__(slice(len(owed))))
 
     def _flush(self) -> None:
         if self._rows:
@@ -180,28 +191,28 @@ class JobRun:
     # --- steps -----------------------------------------------------------------------------
     def begin(self, name: str, detail: str = "") -> None:
         """Show a step as running; one done before a crash keeps its row. Call inside ``write()``."""
-        self._ordinal += 1
-        step, made = JobStep.objects.get_or_create(
-            job=self.job,
-            name=name,
-            subject=self._part,
-            defaults={"ordinal": self._ordinal, "started_at": now(), "detail": detail},
-        )
-        if not made:
-            self._ordinal -= 1
-            JobStep.objects.filter(pk=step.pk).update(state=StepState.RUNNING, finished_at=None, detail=detail)
+        self._show(name, self._part, StepState.RUNNING, now(), detail)
 
     def end(self, name: str, detail: str = "") -> None:
-        """Call a step over. The page shows it with the next write, which comes at once or ends the job."""
-        self._over.append((name, self._part, detail[:2000], now()))
+        """Call a step over. The page shows it with the next write; one that never began had nothing to wait for."""
+        part, moment = self._part, now()
+        self.later(lambda: self._show(name, part, StepState.DONE, moment, detail[:2000]))
 
-    def _show_ends(self) -> None:
-        ended = list(self._over)
-        for name, part, detail, moment in ended:
-            steps = JobStep.objects.filter(job=self.job, name=name, subject=part)
-            steps.update(state=StepState.DONE, finished_at=moment, detail=detail)
-        # Forgotten only when the transaction stands, as with the log's rows.
-        transaction.on_commit(lambda: self._over.__delitem__(slice(len(ended))))
+    def _show(self, name: str, part: str, state: StepState, moment: datetime, detail: str) -> None:
+        finished_at = moment if state == StepState.DONE else None
+        steps = JobStep.objects.filter(job=self.job, name=name, subject=part)
+        if not steps.update(state=state, finished_at=finished_at, detail=detail):
+            self._ordinal += 1
+            JobStep.objects.create(
+                job=self.job,
+                name=name,
+                subject=part,
+                ordinal=self._ordinal,
+                state=state,
+                started_at=moment,
+                finished_at=finished_at,
+                detail=detail,
+            )
 
     @contextmanager
     def step(self, name: str, detail: str = "") -> Iterator[None]:
@@ -242,7 +253,8 @@ class JobRun:
         """Record that some keys, each with its detail, went alike. Call inside ``write()``."""
         for target, detail in targets:
             target.state, target.detail = state, detail
-        JobTarget.objects.bulk_update([target for target, _detail in targets], ["state", "detail"])
+        JobTarget.objects.filter(pk__in=[target.pk for target, _detail in targets]).update(state=state)
+        JobTarget.objects.bulk_update([target for target, _detail in targets], ["detail"])
 
     # --- stopping --------------------------------------------------------------------------
     def checkpoint(self) -> None:

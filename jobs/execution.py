@@ -98,13 +98,13 @@ def _speaks_of_keys(run: JobRun) -> bool:
 
 
 def _announce_start(run: JobRun) -> None:
-    with run.write():
-        if run.job.messages.exists():
-            return
-        run.log("job.started", f"{run.job.title}: {run.job.subject}")
-        if _speaks_of_keys(run):
-            # A rotation's visible work is the push of its new key.
-            run.say(WORDING[run.job.kind].start(_count(run)))
+    """Say that the job begins, with its first write."""
+    if run.job.messages.exists():
+        return
+    run.log("job.started", f"{run.job.title}: {run.job.subject}")
+    if _speaks_of_keys(run):
+        # A rotation's visible work is the push of its new key.
+        run.later(lambda: run.say(WORDING[run.job.kind].start(_count(run))))
 
 
 def _finish(run: JobRun) -> None:

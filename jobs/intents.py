@@ -60,9 +60,12 @@ def resolve(intent: Intent, state: IntentState, *, kid: str = "") -> None:
 
 def resolve_all(intents: Sequence[tuple[Intent, str]], state: IntentState) -> None:
     """Write down that some calls, each with the key identifier it gave, came out alike. Call inside ``run.write()``."""
+    moment = now()
     for intent, kid in intents:
-        intent.state, intent.kid, intent.resolved_at = state, kid, now()
-    Intent.objects.bulk_update([intent for intent, _kid in intents], ["state", "kid", "resolved_at"])
+        intent.state, intent.kid, intent.resolved_at = state, kid, moment
+    named = [intent for intent, kid in intents if kid]
+    Intent.objects.filter(pk__in=[intent.pk for intent, _kid in intents]).update(state=state, resolved_at=moment)
+    Intent.objects.bulk_update(named, ["kid"])
 
 
 @dataclass

@@ -112,13 +112,13 @@ def _create(run: JobRun, gateway: KeyVaultGateway, row: EphemeralKek) -> KekPubl
                 counts_as_failure=True,
             ) from error
         raise
-    KeyVault.objects.filter(pk=row.vault_id).update(
-        tier=VaultTier.PREMIUM,
-        recovery_level=public.recovery_level,
-        recoverable_days=public.recoverable_days,
-        seen_at=now(),
-    )
     with run.write():
+        KeyVault.objects.filter(pk=row.vault_id).update(
+            tier=VaultTier.PREMIUM,
+            recovery_level=public.recovery_level,
+            recoverable_days=public.recoverable_days,
+            seen_at=now(),
+        )
         _mark(row, KekState.LIVE, kid=public.kid)
         run.log("azure.kek_public_read", _("Public key of %(kid)s read") % {"kid": public.kid}, version=public.version)
     return public

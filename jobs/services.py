@@ -88,8 +88,7 @@ def request_synchronize(
     only = keys[0].group if len(groups) == 1 else None
 
     def begin() -> None:
-        for key in ordered:
-            key_lifecycle.begin_push(key=key)
+        key_lifecycle.begin_pushes(ordered)
 
     request = Request(
         JobKind.SYNCHRONIZE,

@@ -108,32 +108,53 @@ def begin_push(*, key: Key, is_in_vault: bool = False) -> CloudVersion:
         ConflictError: the key is destroyed, or is in the vault or on its way already.
 
     """
-    group = key.group
-    if not is_in_vault and not Key.objects.filter(pk=key.pk, state=KeyState.PRESENT).exists():
+    return _begin([key])[0] if is_in_vault else begin_pushes([key])[0]
+
+
+def begin_pushes(keys: Sequence[Key]) -> list[CloudVersion]:
+    """Mark keys as being pushed to the vaults of their groups, all or none; a few queries per group.
+
+    Raises:
+        ConflictError: a key is destroyed, or is in the vault or on its way already.
+
+    """
+    destroyed = Key.objects.filter(pk__in=[key.pk for key in keys]).exclude(state=KeyState.PRESENT).first()
+    if destroyed is not None:
         raise ConflictError(
-            _("Key “%(key)s” was destroyed and can't be synchronized.") % {"key": key.name},
+            _("Key “%(key)s” was destroyed and can't be synchronized.") % {"key": destroyed.name},
             _("Create a new key in the group."),
         )
+    return _begin(keys)
+
+
+def _begin(keys: Sequence[Key]) -> list[CloudVersion]:
+    groups = {key.group_id: key.group for key in keys}
     try:
         with transaction.atomic():
-            _hold_place(group)
-            return CloudVersion.objects.create(
-                key=key,
-                group=group,
-                vault=group.vault,
-                azure_name=group.azure_name,
-                state=VersionState.PUSHING,
-                enabled=group.enabled_on_push,
-            )
+            for group in groups.values():
+                _hold_place(group)
+            return CloudVersion.objects.bulk_create(_pushing(key, groups[key.group_id]) for key in keys)
     except IntegrityError:
-        living = key.cloud_versions.exclude(
+        living = CloudVersion.objects.filter(key__in=keys).exclude(
             state__in=[VersionState.PURGED, VersionState.FAILED, VersionState.MISSING]
-        ).first()
-        state = living.get_state_display() if living else ""
+        )
+        barred = living.select_related("key").first()
+        name, state = (barred.key.name, barred.get_state_display()) if barred else (keys[0].name, "")
         raise ConflictError(
-            _("Key “%(key)s” is synchronized already, or on its way (%(state)s).") % {"key": key.name, "state": state},
+            _("Key “%(key)s” is synchronized already, or on its way (%(state)s).") % {"key": name, "state": state},
             _("See the key's properties for its version and its last job."),
         ) from None
+
+
+def _pushing(key: Key, group: KeyGroup) -> CloudVersion:
+    return CloudVersion(
+        key=key,
+        group=group,
+        vault=group.vault,
+        azure_name=group.azure_name,
+        state=VersionState.PUSHING,
+        enabled=group.enabled_on_push,
+    )
 
 
 def _hold_place(group: KeyGroup) -> None:
@@ -206,7 +227,11 @@ def _move_pushed(pushed: Sequence[Pushed], target: VersionState) -> None:
         version.state, version.azure_version, version.kid = target, each.azure_version, each.kid
         version.pushed_at, version.enabled, version.expires_at = each.pushed_at, each.enabled, each.expires_at
         version.operations, version.tags = list(each.operations), each.tags
-    written = ["azure_version", "kid", "pushed_at", "enabled", "expires_at", "operations", "tags"]
+    written = ["azure_version", "kid", "pushed_at", "expires_at", "tags"]
+    if any((each.enabled, each.operations) != (pushed[0].enabled, pushed[0].operations) for each in pushed):
+        written += ["enabled", "operations"]
+    else:
+        rows.update(enabled=pushed[0].enabled, operations=list(pushed[0].operations))
     CloudVersion.objects.bulk_update([each.version for each in pushed], written)
 
 

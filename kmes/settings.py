@@ -144,8 +144,8 @@ if "sqlite3" in DATABASES["default"]["ENGINE"]:
     # Tests use a file as well: worker processes and lease threads must see the same rows.
     DATABASES["default"]["TEST"] = {"NAME": str(KMES_STATE_DIR / "test.sqlite3")}
 else:
-    DATABASES["default"]["CONN_MAX_AGE"] = env.int("KMES_DATABASE_CONN_MAX_AGE", 60)
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+DATABASES["default"]["CONN_MAX_AGE"] = env.int("KMES_DATABASE_CONN_MAX_AGE", 60)
 ATOMIC_REQUESTS = False
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

@@ -15,8 +15,10 @@ from keygroups.models import KeyGroup
 
 # Keys wrapped ahead of their import: blobs of a large job must not pile up in memory.
 BATCH = 25
-# Imports announced in one transaction where no pace has to be kept between them.
-WINDOW = 10
+# Imports announced in one transaction where no pace has to be kept between them: as many as are made in
+# about a second, so that the page sees each second what became of them.
+WINDOW = BATCH
+WINDOW_SECONDS = 1.0
 
 
 def pending_in(run: JobRun, group: KeyGroup) -> list[JobTarget]:

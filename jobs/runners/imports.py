@@ -5,6 +5,7 @@ Owns what one import means here: its intent, its call, the comparison of public 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 from django.utils.translation import gettext as _
@@ -18,7 +19,7 @@ from jobs.intents import announce_all, announced, resolve, resolve_all
 from jobs.lifecycle import LeaseLost
 from jobs.models import Intent, JobTarget
 from jobs.pace import arrived, is_paced
-from jobs.runners.batches import WINDOW, Progress
+from jobs.runners.batches import WINDOW, WINDOW_SECONDS, Progress
 from jobs.wording import WORDING
 from keygroups import lifecycle as key_lifecycle
 from keygroups.choices import VersionState
@@ -45,7 +46,8 @@ def import_all(
     newest = ""
     while todo:
         window, todo = todo[:size], todo[size:]
-        newest = _import_window(run, gateway, group, window, blobs, progress) or newest
+        made, unsent = _import_window(run, gateway, group, window, blobs, progress)
+        newest, todo = made or newest, unsent + todo
     run.end("import_key", progress.text())
     return newest
 
@@ -57,23 +59,23 @@ def _import_window(
     window: list[JobTarget],
     blobs: dict[int, bytes],
     progress: Progress,
-) -> str:
+) -> tuple[str, list[JobTarget]]:
     """Announce some imports in one transaction, make them in order, and write their results in another.
 
     Each is announced before it is made, so a crash in between leaves what any crash leaves: pending
-    intents, which the next run resolves by looking. Where the vault is so slow that an announcement
-    grows old, it is renewed before its call is made.
+    intents, which the next run resolves by looking. What is not made within a second is taken back.
 
-    Returns the version imported last, "" for none.
+    Returns the version imported last ("" for none), and the keys whose import was taken back.
     """
     run.let_others()
     run.keep_pace(group.vault)
     with run.write():
         intents = announce_all(run, "import", [target.key for target in window])
     waiting = list(zip(window, intents, strict=True))
+    until = time.monotonic() + WINDOW_SECONDS
     done: list[tuple[JobTarget, Intent, VaultKey]] = []
     try:
-        while waiting:
+        while waiting and (len(waiting) == len(window) or time.monotonic() < until):
             run.checkpoint()
             target, intent = waiting.pop(0)
             bundle = _import_one(run, gateway, group, target, blobs.pop(target.pk), intent)
@@ -86,7 +88,7 @@ def _import_window(
         raise
     arrived(group.vault)
     _write_results(run, done, waiting, progress)
-    return done[-1][2].version if done else ""
+    return done[-1][2].version if done else "", [target for target, _intent in waiting]
 
 
 def _write_results(

@@ -106,12 +106,22 @@ def settle_earlier_calls(
 
 def _settle_found(run: JobRun, group: KeyGroup) -> None:
     """Settle targets whose key is in the vault: another job on the Azure key may have found and recorded it."""
+    pending = pending_in(run, group)
+    live = group.cloud_versions.filter(
+        key__in=[target.key_id for target in pending], state__in=key_lifecycle.LIVE_STATES
+    )
+    kids = dict(live.values_list("key_id", "kid"))
+    found = [(target, kids[target.key_id]) for target in pending if target.key_id in kids]
+    if not found:
+        return
     with run.write():
-        for target in pending_in(run, group):
-            version = target.key.cloud_versions.filter(state__in=key_lifecycle.LIVE_STATES).first()
-            if version is not None:
-                run.settle(target, TargetState.DONE, version.kid)
-                run.say(_("HSM protected key %(key)s is in the vault already") % {"key": target.key.name})
+        run.settle_all(found, TargetState.DONE)
+        run.say_all(
+            [
+                _("HSM protected key %(key)s is in the vault already") % {"key": target.key.name}
+                for target, _kid in found
+            ]
+        )
 
 
 def _keys_to_find(run: JobRun, group: KeyGroup, intents: list[Intent]) -> list[Key]:
