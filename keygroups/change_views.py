@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
@@ -51,12 +52,33 @@ def add_group(request: HttpRequest) -> HttpResponse:
         else:
             messages.success(request, _("Key group %(name)s created.") % {"name": group.name})
             return go_to(request, group.get_absolute_url())
-    context: dict[str, object] = {
+    return render_form(request, "keygroups/group_form.html", dialog_context(request, form), refused=bool(form.errors))
+
+
+def dialog_context(request: HttpRequest, form: GroupForm, group: KeyGroup | None = None) -> dict[str, object]:
+    """Return what the dialog shows beside its fields, for a new group or for the one that is edited."""
+    user: Any = request.user
+    may_list = user.has_right(Right.CREDENTIAL_MANAGE)
+    if group is None:
+        action, back = reverse("keygroups:group_add"), reverse("keygroups:keys")
+        has_credentials = CloudCredential.objects.exists()
+        return {
+            "form": form,
+            "has_credentials": has_credentials,
+            "action": action,
+            "back": back,
+            "may_list_vaults": may_list,
+        }
+    return {
         "form": form,
-        "has_credentials": CloudCredential.objects.exists(),
-        "back": reverse("keygroups:keys"),
+        "may_list_vaults": may_list,
+        "group": group,
+        "has_credentials": True,
+        "action": reverse("keygroups:group_edit", args=[group.pk]),
+        "back": group.get_absolute_url(),
+        "description": describe(policy_of(group), at=now()),
+        "operations": ", ".join(group.azure_operations),
     }
-    return render_form(request, "keygroups/group_form.html", context, refused=bool(form.errors))
 
 
 def _first_choices(request: HttpRequest) -> dict[str, object]:
@@ -73,14 +95,7 @@ def edit_group(request: HttpRequest, group_id: UUID) -> HttpResponse:
     """Show the dialog filled in; save it unless somebody else did meanwhile."""
     group = _group_or_404(group_id)
     form = GroupForm(request.POST if request.method == "POST" else None, current=group)
-    context: dict[str, object] = {
-        "form": form,
-        "group": group,
-        "has_credentials": True,
-        "back": group.get_absolute_url(),
-        "description": describe(policy_of(group), at=now()),
-        "operations": ", ".join(group.azure_operations),
-    }
+    context = dialog_context(request, form, group)
     if request.method == "POST" and form.is_valid():
         seen = form.cleaned_data["lock_version"] or 0
         try:

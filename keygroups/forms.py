@@ -7,7 +7,9 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.http import QueryDict
 from django.urls import reverse_lazy
+from django.utils.datastructures import MultiValueDict
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -132,7 +134,7 @@ class GroupForm(forms.Form):
             "required": gettext_lazy("The key vault is missing. Choose one from the list, or type its name or URL.")
         },
         empty_label=gettext_lazy("Typed below"),
-        help_text=gettext_lazy("Vaults are listed by Cloud Credentials > List Key Vaults."),
+        help_text=gettext_lazy("Those that were found through the credential, each with its tier."),
     )
     vault_url = forms.CharField(
         label=gettext_lazy("Key Vault name or URL"),
@@ -171,6 +173,15 @@ class GroupForm(forms.Form):
             self.fields[name].widget.attrs.update(_LIVE, **{"hx-post": asked})
         # Once there is a page to change, the server is asked what its first choices mean.
         self.fields["key_type"].widget.attrs["hx-trigger"] = "load, change"
+
+    @classmethod
+    def left_as(cls, data: QueryDict, *, current: KeyGroup | None) -> GroupForm:
+        """Return the dialog as it was left, without judging it yet."""
+        open_fields = {name: field for name, field in cls(current=current).fields.items() if not field.disabled}
+        typed = {
+            name: field.widget.value_from_datadict(data, MultiValueDict(), name) for name, field in open_fields.items()
+        }
+        return cls(current=current, initial=typed)
 
     def _offer_choices(self) -> None:
         """Fill the lists, each grouped, so that they make sense without script as well."""

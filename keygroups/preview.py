@@ -8,7 +8,7 @@ from typing import Any
 from django.http import QueryDict
 from django.utils.translation import gettext as _
 
-from cloudcreds.models import KeyVault
+from cloudcreds.models import CloudCredential, KeyVault
 from hsm.types import KeySpec
 from keygroups.choices import KeyType
 from keygroups.fields import type_of, usages_of
@@ -68,6 +68,11 @@ def _vault_choices(form: GroupForm, chosen: str) -> list[Choice]:
     credential = form.cleaned_data.get("credential")
     if credential is None or form.fields["vault"].disabled:
         return []
+    return vault_choices(credential, chosen)
+
+
+def vault_choices(credential: CloudCredential, chosen: str) -> list[Choice]:
+    """Return the vaults known through a credential, each with its tier, behind the choice to type another one."""
     vaults: list[KeyVault] = list(list_vaults().filter(credential=credential))
     listed = [Choice(str(vault.pk), tier_text(vault), str(vault.pk) == chosen) for vault in vaults]
     return [Choice("", _("Typed below"), not any(choice.selected for choice in listed)), *listed]

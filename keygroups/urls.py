@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from keygroups import change_views, drift_views, views
+from keygroups import change_views, drift_views, vault_views, views
 
 app_name = "keygroups"
 urlpatterns = [
@@ -14,6 +14,8 @@ urlpatterns = [
     path("actions/", views.show_groups_actions, name="groups_actions"),
     path("groups/add/", change_views.add_group, name="group_add"),
     path("groups/preview/", change_views.preview_group, name="preview"),
+    path("groups/vaults/", vault_views.list_vaults, name="vaults"),
+    path("groups/vaults/<slug:code>/", vault_views.show_listing, name="vault_listing"),
     path("groups/<uuid:group_id>/", views.show_group, name="group_detail"),
     path("groups/<uuid:group_id>/edit/", change_views.edit_group, name="group_edit"),
     path("groups/<uuid:group_id>/delete/", change_views.delete_group, name="group_delete"),

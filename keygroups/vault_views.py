@@ -1,0 +1,84 @@
+"""The vault chooser of the Key Group dialog: asks Azure for vaults while what was typed stays. Writes no group."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST, require_safe
+
+from cloudcreds import listing
+from cloudcreds.listing import Listing
+from cloudcreds.models import CloudCredential
+from keygroups.change_views import dialog_context
+from keygroups.filters import read_uuid
+from keygroups.forms import GroupForm
+from keygroups.models import KeyGroup
+from keygroups.preview import vault_choices
+from keygroups.selectors import find_group
+from kmes.accounts.rights import Right
+from kmes.core.actor import Actor
+from kmes.core.errors import InputError
+from kmes.ui.access import right_required
+from kmes.ui.answers import asks_for_fragment
+
+
+@require_POST
+@right_required(Right.GROUP_MANAGE)
+def list_vaults(request: HttpRequest) -> HttpResponse:
+    """Ask Azure for the vaults of the dialog's credential; ``?job=`` shows what came of an earlier question.
+
+    Without script the whole dialog is shown again as it was left, with the lists as they are now.
+    """
+    context: dict[str, Any] = {"listing": None, "refusal": None}
+    code = request.GET.get("job", "")
+    try:
+        context["listing"] = _find_or_404(code) if code else _start(request)
+    except InputError as error:
+        context["refusal"] = error
+    if asks_for_fragment(request):
+        return render(request, "keygroups/_vault_listing.html", context)
+    group = _group_asked(request)
+    form = GroupForm.left_as(request.POST, current=group)
+    return render(request, "keygroups/group_form.html", {**dialog_context(request, form, group), **context})
+
+
+@require_safe
+@right_required(Right.GROUP_MANAGE)
+def show_listing(request: HttpRequest, code: str) -> HttpResponse:
+    """Say how far a listing is, and fill the dialog's list when it has ended; 204 while nothing changed."""
+    found = _find_or_404(code)
+    if found.state == request.GET.get("seen"):
+        return HttpResponse(status=HTTPStatus.NO_CONTENT)
+    credential = _credential_asked(request.GET.get("credential", ""))
+    choices = vault_choices(credential, request.GET.get("vault", "")) if credential else []
+    return render(request, "keygroups/_vault_listing.html", {"listing": found, "vaults": choices})
+
+
+def _start(request: HttpRequest) -> Listing:
+    credential = _credential_asked(request.POST.get("credential", ""))
+    if credential is None:
+        raise InputError(
+            _("No credential is chosen yet."), _("Choose the one to ask through, in the section Group."), field="vault"
+        )
+    return listing.start(credential, actor=Actor.from_user(request.user))
+
+
+def _credential_asked(text: str) -> CloudCredential | None:
+    wanted = read_uuid(text)
+    return CloudCredential.objects.defer("sealed_secret").filter(pk=wanted).first() if wanted else None
+
+
+def _group_asked(request: HttpRequest) -> KeyGroup | None:
+    wanted = read_uuid(request.GET.get("group", ""))
+    return find_group(wanted) if wanted else None
+
+
+def _find_or_404(code: str) -> Listing:
+    found = listing.find(code)
+    if found is None:
+        raise Http404(_("There is no such listing."))
+    return found
