@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from django import forms
-from django.urls import reverse_lazy
 from django.utils.translation import gettext_lazy as _
 
 from kmes.core import clock
@@ -34,16 +33,8 @@ _PRESET_CHOICES = [
 ]
 _TIME_ERROR = _("Use a UTC date and time such as 2026-11-23 14:05, or a date alone.")
 MAIN_FIELDS = ("q", "severity", "category", "range")
-# Searching while typing replaces the address instead of adding to the history.
-_AS_TYPED = {
-    "hx-get": reverse_lazy("logs:list"),
-    "hx-trigger": "input changed delay:300ms, search",
-    "hx-target": "#log-results",
-    "hx-swap": "outerHTML",
-    "hx-include": "closest form",
-    "hx-sync": "closest form:replace",
-    "hx-replace-url": "true",
-}
+# Half a date or half a name finds nothing; such a field is asked when it is left.
+_WHEN_LEFT = {"data-when-left": True}
 
 
 @dataclass(frozen=True)
@@ -64,7 +55,9 @@ class MomentField(forms.DateTimeField):
         super().__init__(
             label=label,
             required=False,
-            widget=forms.TextInput(attrs={"placeholder": "YYYY-MM-DD HH:MM", "inputmode": "numeric", "size": 16}),
+            widget=forms.TextInput(
+                attrs={"placeholder": "YYYY-MM-DD HH:MM", "inputmode": "numeric", "size": 16, **_WHEN_LEFT}
+            ),
             error_messages={"invalid": _TIME_ERROR},
         )
 
@@ -84,17 +77,19 @@ class LogFilterForm(forms.Form):
 
     service = forms.ChoiceField(label=_("Log"), choices=Service.choices, required=False)
     q = forms.CharField(
-        label=_("Text"), required=False, max_length=200, widget=forms.TextInput(attrs={"type": "search", **_AS_TYPED})
+        label=_("Text"), required=False, max_length=200, widget=forms.TextInput(attrs={"type": "search"})
     )
     category = forms.ChoiceField(label=_("Category"), required=False)
     severity = forms.ChoiceField(label=_("Severity"), choices=[("", _("Any")), *Severity.choices], required=False)
     range = forms.ChoiceField(label=_("Time"), choices=_PRESET_CHOICES, required=False)
     since = MomentField(label=_("From (UTC)"))
     until = MomentField(label=_("To (UTC)"), is_end=True)
-    group = forms.CharField(label=_("Key group"), required=False, max_length=255)
-    key = forms.CharField(label=_("Key"), required=False, max_length=255)
-    job = forms.CharField(label=_("Job"), required=False, max_length=36)
-    actor = forms.CharField(label=_("Actor"), required=False, max_length=255)
+    group = forms.CharField(
+        label=_("Key group"), required=False, max_length=255, widget=forms.TextInput(attrs=_WHEN_LEFT)
+    )
+    key = forms.CharField(label=_("Key"), required=False, max_length=255, widget=forms.TextInput(attrs=_WHEN_LEFT))
+    job = forms.CharField(label=_("Job"), required=False, max_length=36, widget=forms.TextInput(attrs=_WHEN_LEFT))
+    actor = forms.CharField(label=_("Actor"), required=False, max_length=255, widget=forms.TextInput(attrs=_WHEN_LEFT))
 
     def __init__(self, data: QueryDict, *, service: str = "") -> None:
         values = data.copy()

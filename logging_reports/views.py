@@ -62,7 +62,7 @@ def show_log(request: HttpRequest) -> HttpResponse:
     """Show one log: filters, rows newest first, links to newer and older ones."""
     form = LogFilterForm(request.GET)
     is_fragment = request.headers.get("HX-Target") == RESULTS_ID
-    context = {**_page_context(request, form), **_find_results(request, form), "is_fragment": is_fragment}
+    context = {**_page_context(request, form), **_find_results(request, form)}
     if not is_fragment:
         context["saved_filters"] = list_saved_filters(int(request.user.pk or 0))
     template = "logging_reports/_results.html" if is_fragment else "logging_reports/list.html"

@@ -151,12 +151,11 @@ BAD = [
 @pytest.mark.parametrize(("query", "field", "text"), BAD, ids=str)
 def test_a_filter_that_can_not_be_used_says_so_at_its_field(auditor, query, field, text):
     write(1)
-    for headers in ({}, {"HX-Request": "true", "HX-Target": "log-results"}):
-        body = auditor.get(URL, query, headers=headers).content.decode()
-        error = re.search(rf'id="filter-{field}-error"[^>]*>([^<]*)<', body)
-        assert error
-        assert text in error[1]
-        assert shown(auditor.get(URL, query)) == []
+    body = auditor.get(URL, query).content.decode()
+    error = re.search(rf'id="filter-{field}-error"[^>]*>([^<]*)<', body)
+    assert error
+    assert text in error[1]
+    assert shown(auditor.get(URL, query)) == []
     assert auditor.get(URL + "export.csv", query).status_code == 400
 
 
@@ -175,6 +174,24 @@ def test_a_fragment_holds_the_rows_and_no_page_around_them(auditor):
     assert "<html" not in body
     assert 'id="log-results"' in body
     assert "HX-Target" in response["Vary"]
+
+
+def test_the_filter_answers_while_one_types_by_the_console_s_own_means(auditor):
+    write(2)
+    body = auditor.get(URL).content.decode()
+    form = re.search(r'<form id="log-filters".*?</form>', body, re.DOTALL)
+    assert form
+    parts = re.search(r'data-quick-search="([^"]*)"', form[0])
+    assert parts
+    # The first part holds the count that is announced; a part that isn't there would be silently left out.
+    assert parts[1].split()[0] == "log-results"
+    assert re.search(r"<p [^>]*data-count>\s*2 rows", body)
+    for part in parts[1].split():
+        assert body.count(f'id="{part}"') == 1, part
+    # One search of its own would ask twice; half a date is no date.
+    assert "hx-get" not in form[0]
+    assert re.search(r'name="since"[^>]*data-when-left', form[0])
+    assert not re.search(r'name="q"[^>]*data-when-left', form[0])
 
 
 def test_chips_name_the_filters_and_take_them_away(auditor):

@@ -51,7 +51,7 @@ function say(text) {
 
 // --- Searching while one types --------------------------------------------------------------------
 // data-quick-search on a form names the parts of the page that its answer renews. The address follows
-// without a new entry in the history.
+// without a new entry in the history. A field with data-when-left means nothing while it is half typed.
 const WAIT_MS = 300;
 const running = new WeakMap();
 
@@ -80,8 +80,11 @@ const timers = new WeakMap();
 for (const [name, wait] of [["input", WAIT_MS], ["change", 0]]) {
   document.addEventListener(name, (event) => {
     const form = event.target.closest("[data-quick-search]");
+    if (!form) return;
     // A text field says "change" when it is left; its search has run by then.
-    if (!form || (name === "change" && event.target.matches("input:not([type=checkbox])"))) return;
+    const isText = event.target.matches("input:not([type=checkbox])");
+    const waits = isText && event.target.matches("[data-when-left]");
+    if (name === "change" ? isText && !waits : waits) return;
     clearTimeout(timers.get(form));
     timers.set(form, setTimeout(() => search(form), wait));
   });
