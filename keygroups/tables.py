@@ -18,7 +18,7 @@ from keygroups.choices import STATE_COLOURS
 from keygroups.models import Key
 from keygroups.selectors import version_shown
 from keygroups.work import KeyWork
-from kmes.ui.tables import ConsoleTable, MenuColumn, StateColumn
+from kmes.ui.tables import ConsoleTable, MenuColumn, PickColumn, StateColumn
 from kmes.ui.templatetags.kmes_ui import badge, cut, when
 
 
@@ -39,7 +39,7 @@ class KeyTable(ConsoleTable):
     saved_as = "keys"
     counted = ngettext_lazy("%(count)d key", "%(count)d keys", "count")
 
-    pick = tables.Column(verbose_name=_("Select"), empty_values=(), orderable=False)
+    pick = PickColumn()
     name = tables.Column(verbose_name=_("Name"), linkify=True, attrs=_ONE_LINE)
     group = tables.Column(verbose_name=_("Key group"), linkify=True, order_by="group__name")
     key_spec = tables.Column(verbose_name=_("Type"), attrs=_ONE_LINE)
@@ -79,14 +79,6 @@ class KeyTable(ConsoleTable):
             "data-open": lambda record: record.get_absolute_url(),
             "tabindex": "0",
         }
-
-    def render_pick(self, record: Key) -> SafeString:
-        """Show the box that picks the key for a job on several."""
-        return format_html(
-            '<input type="checkbox" class="form-check-input" name="key" value="{}" data-check-row aria-label="{}">',
-            record.pk,
-            _("Select %(name)s") % {"name": record.name},
-        )
 
     def render_name(self, value: str) -> SafeString | str:
         """Show a long name cut in the middle: rotated keys differ at the end only."""

@@ -24,6 +24,7 @@ __all__ = [
     "PAGE_SIZE",
     "ConsoleTable",
     "MenuColumn",
+    "PickColumn",
     "StateColumn",
     "TimeColumn",
     "arrange",
@@ -147,6 +148,31 @@ class TimeColumn(tables.Column):
     def render(self, value: Any) -> SafeString:
         """Show the time."""
         return when(value)
+
+
+class PickColumn(tables.Column):
+    """The boxes that pick rows, always first; the one in the heading picks all that are shown."""
+
+    def __init__(self) -> None:
+        super().__init__(verbose_name=_("Select"), empty_values=(), orderable=False)
+
+    @property
+    def header(self) -> SafeString:
+        """Show the box for all rows; the word is what a card shows beside its own box."""
+        return format_html(
+            '<input type="checkbox" id="pick-all" class="form-check-input needs-script" data-check-all aria-label="{}">'
+            '<span class="visually-hidden">{}</span>',
+            _("Select all shown"),
+            self.verbose_name,
+        )
+
+    def render(self, record: Any) -> SafeString:
+        """Show the row's box, which sends the row's key under the name ``key``."""
+        return format_html(
+            '<input type="checkbox" class="form-check-input" name="key" value="{}" data-check-row aria-label="{}">',
+            record.pk,
+            _("Select %(name)s") % {"name": record},
+        )
 
 
 class MenuColumn(tables.Column):

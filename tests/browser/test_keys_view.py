@@ -145,7 +145,7 @@ def test_several_keys_are_pushed_by_one_job_from_the_menu(admin: Page, group: st
 
 def test_the_bar_asks_before_it_deletes_several(admin: Page, group: str):
     flows.open_group(admin, group)
-    admin.get_by_label("Select all shown").check()
+    admin.get_by_role("checkbox", name="Select all shown").check()
     admin.get_by_role("button", name="Delete (local)", exact=True).click()
     box = flows.dialog(admin)
     expect(box).to_contain_text("Delete 4 keys (local)")

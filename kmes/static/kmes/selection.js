@@ -1,4 +1,4 @@
-// Several rows at once: click, Shift, Ctrl, Space, the box in the bar, and "all that match".
+// Several rows at once: click, Shift, Ctrl, Space, the box in the heading, and "all that match".
 // A form with data-pick holds the table; its value is the page of what can be done with the rows.
 // The boxes are the truth; what was picked outlives a table that renews itself.
 import { openDialog } from "./dialog.js";
@@ -20,8 +20,8 @@ function show(form) {
   const boxes = boxesOf(form);
   const everything = matching(form)?.checked;
   const checked = boxes.filter((box) => box.checked);
-  const all = form.querySelector("[data-check-all]");
-  if (all) {
+  // One in the heading, and one in the bar for cards, which have no heading; only one of them is seen.
+  for (const all of form.querySelectorAll("[data-check-all]")) {
     all.checked = boxes.length > 0 && checked.length === boxes.length;
     all.indeterminate = checked.length > 0 && checked.length < boxes.length;
   }
