@@ -32,9 +32,14 @@ def list_devices() -> list[HsmDevice]:
     return list(devices.order_by("-is_designated", "label", "serial"))
 
 
+def is_silent(device: HsmDevice) -> bool:
+    """Return whether no worker has reported the device lately, so that its rows may be old."""
+    return device.last_seen_at is None or now() - device.last_seen_at > SILENT_AFTER
+
+
 def state_of(device: HsmDevice) -> tuple[str, str]:
     """Return how workers find the device, as the word and colour of a badge."""
-    if device.last_seen_at is None or now() - device.last_seen_at > SILENT_AFTER:
+    if is_silent(device):
         return _("Not seen lately"), "warning"
     if device.availability == "ok":
         return _("Serves"), "good"

@@ -35,6 +35,7 @@ def show_device(request: HttpRequest) -> HttpResponse:
             "row": device,
             "keys": selectors.major_keys_of(device),
             "state": selectors.state_of(device),
+            "is_silent": selectors.is_silent(device),
             "sentinel": selectors.sentinel_of(device),
         }
         for device in selectors.list_devices()

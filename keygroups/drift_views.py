@@ -8,6 +8,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
@@ -15,7 +16,7 @@ from keygroups.choices import REPAIRABLE, Drift
 from keygroups.comparison import compare_in_columns
 from keygroups.drift import is_repairable
 from keygroups.models import KeyGroup, Observation
-from keygroups.selectors import find_group, list_observations
+from keygroups.selectors import find_group, list_observations, was_reached
 from keygroups.services import accept_drift, refusal_to_accept
 from kmes.accounts.rights import Right
 from kmes.core.actor import Actor
@@ -44,6 +45,8 @@ def show_drift(request: HttpRequest, group_id: UUID) -> HttpResponse:
         "accepted": [row for row in rows if row.is_accepted],
         "may_decide": user.has_right(Right.KEY_DISABLE),
         "may_push": user.has_right(Right.KEY_PUSH),
+        "check_url": f"{reverse('jobs:start', args=['check_drift'])}?group={group.pk}",
+        "is_unreached": not rows and not was_reached(group),
         "may_rotate": user.has_right(Right.KEY_ROTATE),
     }
     return render(request, "keygroups/drift.html", context)

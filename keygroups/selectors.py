@@ -189,6 +189,13 @@ def find_observation(version: CloudVersion) -> Observation | None:
     return Observation.objects.filter(version=version).first()
 
 
+def was_reached(group: KeyGroup) -> bool:
+    """Return whether the group's vault has ever answered: to a test or a listing, a comparison or a push."""
+    if group.vault.seen_at or group.compared_at:
+        return True
+    return KeyVault.objects.filter(pk=group.vault_id, groups__cloud_versions__pushed_at__isnull=False).exists()
+
+
 def list_vaults() -> QuerySet[KeyVault]:
     """Return all known vaults by credential and name."""
     return KeyVault.objects.select_related("credential").order_by("credential__name", "name")

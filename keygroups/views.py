@@ -33,6 +33,7 @@ from keygroups.selectors import (
     list_groups,
     list_versions,
     version_shown,
+    was_reached,
 )
 from keygroups.tables import KeyTable
 from keygroups.tree import group_node, read_branch, read_tree
@@ -126,8 +127,16 @@ def _pane(request: HttpRequest, shown: KeysFilter, group: KeyGroup | None, keys:
         "description": describe(policy_of(group), at=now()) if group else None,
         "digest": digest,
         "has_keys_at_all": bool(group and shown.is_set and group.keys.exists()),
-        "can_create": _may(request, Right.KEY_CREATE),
+        **_first_steps(request, group),
     }
+
+
+def _first_steps(request: HttpRequest, group: KeyGroup | None) -> dict[str, str]:
+    """Return where a group without keys leads: to its first one, and to the credential of a vault nobody reached."""
+    if group is None or group.key_count:  # type: ignore[attr-defined]
+        return {}
+    create = f"{reverse('jobs:start', args=['create'])}?group={group.pk}" if _may(request, Right.KEY_CREATE) else ""
+    return {"create_url": create, "unreached_url": "" if was_reached(group) else group.credential.get_absolute_url()}
 
 
 @require_safe

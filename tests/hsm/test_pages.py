@@ -52,9 +52,18 @@ def test_without_a_device_the_pages_say_what_to_do(pages, path):
     assert "Run self-test" not in page
 
 
+def test_a_device_no_worker_reports_is_shown_as_not_connected(pages):
+    make_device(is_designated=True, last_seen_at=now() - timedelta(hours=1))
+    page = body(pages.get("/administration/device/"))
+    assert "No worker reaches this device" in page
+    assert "empty-link" in page
+    assert "/logs/?service=device" in page
+
+
 def test_the_device_shows_identity_major_keys_and_mechanisms(pages):
     make_device(is_designated=True, last_seen_at=now())
     page = body(pages.get("/administration/device/"))
+    assert "No worker reaches this device" not in page
     for words in ("SoftHSM project", "Designated", "PMK", "A1B2C3", "MFK", "D4E5F6", "RSA_PKCS_OAEP", "2 mechanisms"):
         assert words in page
     assert "No self-test was recorded yet" in page

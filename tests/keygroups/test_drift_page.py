@@ -39,7 +39,25 @@ def look(group, version, **changes):
     return row
 
 
-def test_before_the_first_look_the_page_offers_one(pages, address) -> None:
+def test_a_vault_that_never_answered_leads_to_its_credential(pages, group, address) -> None:
+    page = text_of(pages.get(address))
+    assert "The vault was never reached" in page
+    assert "empty-link" in page
+    assert f'class="btn btn-primary" href="{group.credential.get_absolute_url()}"' in page
+
+
+def test_a_push_has_reached_the_vault(pages, group, version, address) -> None:
+    from keygroups.selectors import was_reached
+
+    assert was_reached(group)
+    assert "The vault was never reached" not in text_of(pages.get(address))
+
+
+def test_before_the_first_look_the_page_offers_one(pages, group, address) -> None:
+    from kmes.core.clock import now
+
+    group.vault.seen_at = now()
+    group.vault.save()
     page = text_of(pages.get(address))
     assert "Not compared yet" in page
     assert reverse("jobs:start", args=["check_drift"]) in page

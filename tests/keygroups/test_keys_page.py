@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import timedelta
 
 import pytest
@@ -42,6 +43,47 @@ def test_a_group_without_keys_offers_create_random(pages, group) -> None:
     assert f"{reverse('jobs:start', args=['create'])}?group={group.pk}" in page
     assert "Rotates every 90 days, next on" in page
     assert "pushes to kv-prod (Premium)." in page
+
+
+def test_a_group_without_keys_says_that_its_vault_was_never_reached(pages, group) -> None:
+    from kmes.core.clock import now
+
+    page = text_of(pages.get(KEYS))
+    assert "The vault has not been reached yet" in page
+    group.vault.seen_at = now()
+    group.vault.save()
+    assert "The vault has not been reached yet" not in text_of(pages.get(KEYS))
+
+
+def test_a_reader_is_told_which_right_makes_the_first_key(pages, group) -> None:
+    page = text_of(pages.as_role("auditor").get(KEYS))
+    assert "empty-right" in page
+    assert "key.create" in page
+
+
+def test_the_search_answers_while_one_types(pages, group) -> None:
+    make_key(group)
+    page = pages.get(KEYS).content.decode()
+    parts = re.search(r'data-quick-search="([^"]*)"', page)
+    assert parts
+    # The pane holds the count that is announced; a part that isn't there would be silently left out.
+    assert parts[1].split()[0] == "keys-pane"
+    for part in parts[1].split():
+        assert page.count(f'id="{part}"') == 1, part
+    assert "data-count" in page[page.index('id="keys-pane"') :]
+    nothing = pages.get(KEYS, {"q": "nothing of the kind"}).content.decode()
+    for part in parts[1].split():
+        assert nothing.count(f'id="{part}"') == 1, part
+
+
+def test_the_box_for_all_rows_stands_in_the_heading(pages, group) -> None:
+    make_key(group, 'odd "name"')
+    page = pages.get(KEYS).content.decode()
+    heading = page[page.index("<thead") : page.index("</thead")]
+    assert 'data-check-all aria-label="Select all shown"' in heading
+    # The cell's label is the word alone, so that no markup ends up in an attribute.
+    assert 'data-label="Select"' in page
+    assert 'aria-label="Select odd &quot;name&quot;"' in page
 
 
 def test_the_table_shows_each_key_here_and_in_azure(pages, group) -> None:
