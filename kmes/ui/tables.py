@@ -86,10 +86,10 @@ def movable_columns(table: type[ConsoleTable]) -> list[str]:
     return [name for name in names if name in table.base_columns and name not in table.fixed]
 
 
-def arrange(request: HttpRequest, table: ConsoleTable) -> None:
+def arrange(request: HttpRequest, table: ConsoleTable, *, rows: int = 0) -> None:
     """Give a table the user's columns and page size, and the sorting and page the address asks for.
 
-    All views show their tables through here.
+    All views show their tables through here. ``rows`` is the size of a page whatever anybody chose, for print.
     """
     table.request = request
     layout = table.layout = _layout_asked_for(request, table)
@@ -104,8 +104,9 @@ def arrange(request: HttpRequest, table: ConsoleTable) -> None:
     if asked:
         table.order_by = asked
     # The size in an address goes before the user's own, so that a shared link shows the same rows.
-    size = request.GET.get(table.prefixed_per_page_field, "")
-    _turn_to(table, request.GET.get(table.prefixed_page_field, ""), int(size) if size in _SIZES else layout.page_size)
+    asked_size = request.GET.get(table.prefixed_per_page_field, "")
+    size = int(asked_size) if asked_size in _SIZES else layout.page_size
+    _turn_to(table, request.GET.get(table.prefixed_page_field, ""), rows or size)
 
 
 def _layout_asked_for(request: HttpRequest, table: ConsoleTable) -> Layout:

@@ -91,8 +91,11 @@ _registry: dict[str, Report] = {}
 
 def register(*reports: Report) -> None:
     """Add reports; the same name again replaces the entry (apps may be loaded twice)."""
+    from logging_reports.reports.tables import make_table  # noqa: PLC0415 - tables are made of what stands here
+
     for report in reports:
         _registry[report.name] = report
+        make_table(report)
 
 
 def find_report(name: str) -> Report | None:

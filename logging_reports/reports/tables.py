@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from types import new_class
 from typing import Any
 
 import django_tables2 as tables
@@ -57,15 +58,34 @@ class ReportColumn(tables.Column):  # type: ignore[misc]
 
 
 class ReportTable(ConsoleTable):
-    """The table of any report; its columns are given when it is made."""
+    """Base of the reports' tables; each report has a class of its own, as users arrange each for themselves."""
 
     class Meta(ConsoleTable.Meta):
         """The console's look."""
 
-    def __init__(self, report: Report, answer: Answer, **options: Any) -> None:
-        self.caption = report.title
-        columns = [(column.name, ReportColumn(column)) for column in report.columns]
-        super().__init__(answer.rows, extra_columns=columns, **options)
+
+_tables: dict[str, type[ReportTable]] = {}
+
+
+def make_table(report: Report) -> None:
+    """Make the table of a report, which from then on can be arranged; the same report again replaces it."""
+    columns = {column.name: ReportColumn(column) for column in report.columns}
+    first = next(iter(columns))
+    settings = {
+        "Meta": ReportTable.Meta,
+        "caption": report.title,
+        "saved_as": f"report-{report.name}",
+        "essential": (first,),
+    }
+    # As if the class were written down, so that django-tables2 finds the columns in it.
+    _tables[report.name] = new_class(
+        "ReportTable", (ReportTable,), exec_body=lambda body: body.update(settings | columns)
+    )
+
+
+def table_of(report: Report, answer: Answer) -> ReportTable:
+    """Return the table of a registered report with the rows of an answer."""
+    return _tables[report.name](answer.rows)
 
 
 def csv_header(report: Report) -> list[str]:

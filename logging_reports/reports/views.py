@@ -8,15 +8,14 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, St
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_safe
-from django_tables2 import RequestConfig
 
 from kmes.core.actor import Actor
 from kmes.ui.access import right_required
-from kmes.ui.tables import PAGE_SIZE
+from kmes.ui.tables import arrange
 from logging_reports.reports import download
 from logging_reports.reports.charts import draw_bars
 from logging_reports.reports.registry import Report, find_report, reports_for
-from logging_reports.reports.tables import ReportTable
+from logging_reports.reports.tables import table_of
 
 # A printed report holds more than a page of the screen, but no whole database.
 PRINTED_ROWS = 2000
@@ -61,8 +60,8 @@ def show_report(request: HttpRequest, name: str) -> HttpResponse:
 def _find_rows(request: HttpRequest, report: Report, filters: dict[str, Any]) -> dict[str, Any]:
     answer = report.answer(filters)
     is_whole = request.GET.get("rows") == "all"
-    table = ReportTable(report, answer)
-    RequestConfig(request, paginate={"per_page": PRINTED_ROWS if is_whole else PAGE_SIZE}).configure(table)
+    table = table_of(report, answer)
+    arrange(request, table, rows=PRINTED_ROWS if is_whole else 0)
     count = table.paginator.count
     return {
         "answer": answer,
@@ -83,8 +82,8 @@ def export_report(request: HttpRequest, name: str) -> HttpResponseBase:
     form = report.form(request.GET)
     if not form.is_valid():
         return render(request, "reports/report.html", {"report": report, "form": form, "table": None}, status=400)
-    table = ReportTable(report, report.answer(form.cleaned_data))
-    RequestConfig(request, paginate=False).configure(table)
+    table = table_of(report, report.answer(form.cleaned_data))
+    arrange(request, table)
     file_name = download.make_file_name(report)
     lines = download.stream_csv(
         report,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -121,6 +122,57 @@ def test_a_page_to_print_holds_more_rows_and_the_button(auditor):
     assert whole.count("<tr ") == 60
     assert 'class="table table-hover console-table"' in whole
     assert "data-print" in whole
+
+
+@pytest.mark.parametrize("name", ["key-age", "rotation", "expiring", "activity", "unmanaged"])
+def test_the_columns_of_each_report_are_the_users_to_choose(auditor, name):
+    page = f"/preferences/tables/report-{name}/"
+    columns = re.findall(r'name="order" value="(\w+)"', auditor.get(page).content.decode())
+    assert len(columns) > 4
+    chosen = {"order": columns[::-1], "shown": columns[1:], "page_size": "25", "do": "save"}
+    assert auditor.post(page, chosen).status_code == 302
+    again = auditor.get(page).content.decode()
+    assert re.findall(r'name="order" value="(\w+)"', again) == columns[::-1]
+    # What names a row can be moved, not hidden.
+    assert f'<input type="hidden" name="shown" value="{columns[0]}">' in again
+    assert auditor.get(f"/reports/{name}/").status_code == 200
+
+
+def test_a_report_is_shown_as_the_user_arranged_it(auditor):
+    record_many([Draft(event="job.requested", actor=person(f"user-{n:03}")) for n in range(60)])
+    page = auditor.get("/reports/activity/?q=user-").content.decode()
+    assert 'href="/preferences/tables/report-activity/"' in page
+    assert 'href="/preferences/tables/report-activity/views/"' in page
+    auditor.post(
+        "/preferences/tables/report-activity/",
+        {
+            "order": ["last_at", "actor_name"],
+            "shown": ["last_at", "actor_name"],
+            "page_size": "25",
+            "sort": "-actor_name",
+            "do": "save",
+        },
+    )
+    page = auditor.get("/reports/activity/?q=user-").content.decode()
+    assert page.count("<tr ") == 25
+    headings = re.findall(r'<th scope="col"[^>]*>(?:<a [^>]*>)?([^<]+)', page)
+    assert headings == ["Last active", "User"]
+    assert page.index(">user-059<") < page.index(">user-058<")
+    # To print there is one page of all rows; the file keeps all columns, in the order of the page's rows.
+    assert auditor.get("/reports/activity/?q=user-&rows=all").content.decode().count("<tr ") == 60
+    rows = parse(auditor.get("/reports/activity/export.csv?q=user-"))
+    assert len(rows) == 60
+    assert rows[0]["actor_name"] == "user-059"
+    assert "actions" in rows[0]
+
+
+def test_another_report_keeps_its_own_columns(auditor):
+    auditor.post(
+        "/preferences/tables/report-activity/", {"order": ["actor_name"], "shown": ["actor_name"], "do": "save"}
+    )
+    other = auditor.get("/preferences/tables/report-rotation/").content.decode()
+    assert "actor_name" not in other
+    assert 'name="shown" value="owner" checked' in other
 
 
 def test_activity_takes_few_queries(auditor, django_assert_max_num_queries):
