@@ -22,6 +22,7 @@ from kmes.core.schema import Fit, check_fit
 from kmes.dashboard.heartbeats import QUEUES, Pulse
 from kmes.dashboard.queue import orphaned_jobs, queued_age_seconds
 from kmes.dashboard.selectors import count_rotations, count_versions, keks_left_over
+from logging_reports.checkpoints import find_newest
 from logging_reports.choices import Category, Service, Severity
 from logging_reports.models import LogEntry, LogHead
 
@@ -47,6 +48,7 @@ class ConsoleCollector(Collector):
         yield self._device()
         yield from self._rotations()
         yield from self._log_heads()
+        yield self._last_checkpoint()
         yield self._last_backup()
 
     def _parts(self) -> Iterator[Metric]:
@@ -174,6 +176,14 @@ class ConsoleCollector(Collector):
             heads.add_metric([service, digest], sequence)
         yield family
         yield heads
+
+    def _last_checkpoint(self) -> Metric:
+        newest = find_newest()
+        return GaugeMetricFamily(
+            "kmes_log_checkpoint_age_seconds",
+            "How old the last signed checkpoint of the log is; infinite while there is none",
+            value=(now() - newest.at).total_seconds() if newest else float("inf"),
+        )
 
     def _last_backup(self) -> Metric:
         rows = LogEntry.objects.filter(service=Service.AUDIT, category=Category.CONFIGURATION, event="backup.made")

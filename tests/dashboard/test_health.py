@@ -232,6 +232,26 @@ def test_metrics_of_steps_calls_and_the_device_come_from_rows(client, heart, dev
     assert 'kmes_queue_depth{queue="reports"} 0.0' in lines
 
 
+def test_metrics_tell_how_old_the_last_signed_checkpoint_of_the_log_is(client, heart) -> None:
+    from datetime import timedelta
+
+    import time_machine
+
+    from kmes.core.actor import SYSTEM
+    from kmes.core.clock import now
+    from logging_reports.services import record
+    from tests.logging_reports.signing import Signer
+
+    name = "kmes_log_checkpoint_age_seconds"
+    # No number of seconds would be true: an alert on any age must fire.
+    assert f"{name} +Inf" in client.get("/metrics").content.decode()
+    record("device.self_test", actor=SYSTEM)
+    signed = Signer().make_checkpoint()
+    with time_machine.travel(signed.at + timedelta(minutes=70), tick=False):
+        assert now() == signed.at + timedelta(minutes=70)
+        assert f"{name} 4200.0" in client.get("/metrics").content.decode()
+
+
 def test_metrics_tell_when_the_last_backup_was_made(client, heart) -> None:
     from kmes.core.actor import SYSTEM
     from logging_reports.services import record
