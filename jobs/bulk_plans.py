@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from jobs.obstacles import Sorted
-from jobs.plans import NAMES_SHOWN, Fate, Plan, fate_of_versions, names_of, push_warnings
+from jobs.plan_parts import NAMES_SHOWN, Fate, Plan, fate_of_versions, names_of, push_warnings
 from keygroups.models import Key, KeyGroup
 from keygroups.policy import tier_text
 

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from jobs import obstacles
-from jobs.plans import Fate
+from jobs.plan_parts import Fate
 from keygroups.choices import KeyState
 from keygroups.lifecycle import LIVE_STATES
 from keygroups.models import KeyGroup

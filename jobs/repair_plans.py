@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from jobs import obstacles
-from jobs.plans import NAMES_SHOWN, Plan, vault_facts
+from jobs.plan_parts import NAMES_SHOWN, Plan, vault_facts
 from keygroups.choices import Drift
 from keygroups.drift import is_repairable
 from keygroups.models import KeyGroup, Observation

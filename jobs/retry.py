@@ -8,7 +8,7 @@ from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from cloudcreds.models import KeyVault
-from jobs import services
+from jobs import inquiries, services
 from jobs.choices import JobKind, JobState, TargetState
 from jobs.models import Job
 from jobs.proofs import request_proof
@@ -83,10 +83,10 @@ def _connection(job: Job, actor: Actor, key: str) -> Job:
     if job.credential is None:
         raise ConflictError(_("The cloud credential no longer exists."))
     if job.kind == JobKind.LIST_VAULTS:
-        return services.request_vault_list(credential=job.credential, actor=actor, idempotency_key=key, retry_of=job)
+        return inquiries.request_vault_list(credential=job.credential, actor=actor, idempotency_key=key, retry_of=job)
     vault_id = job.params.get("vault_id")
     vault = KeyVault.objects.filter(pk=vault_id).first() if vault_id else None
-    return services.request_connection_test(
+    return inquiries.request_connection_test(
         credential=job.credential, vault=vault, actor=actor, idempotency_key=key, retry_of=job
     )
 
@@ -101,7 +101,7 @@ def _prove(job: Job, actor: Actor, key: str) -> Job:
 
 
 def _self_test(job: Job, actor: Actor, key: str) -> Job:
-    return services.request_self_test(actor=actor, idempotency_key=key, retry_of=job)
+    return inquiries.request_self_test(actor=actor, idempotency_key=key, retry_of=job)
 
 
 def _on_group(request: Callable[..., Job]) -> Callable[[Job, Actor, str], Job]:
@@ -125,7 +125,7 @@ _RETRIES: dict[JobKind, Callable[[Job, Actor, str], Job]] = {
     JobKind.CLOUD_RECOVER: _on_group(services.request_cloud_recover),
     JobKind.CLOUD_PURGE: _on_whole_key(services.request_cloud_purge),
     JobKind.DESTROY: _destroy,
-    JobKind.CHECK_DRIFT: _on_group(services.request_check_drift),
+    JobKind.CHECK_DRIFT: _on_group(inquiries.request_check_drift),
     JobKind.REPAIR: _repair,
     JobKind.TEST_CONNECTION: _connection,
     JobKind.LIST_VAULTS: _connection,

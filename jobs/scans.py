@@ -23,10 +23,11 @@ from hsm.device import get_device
 from hsm.services import note_state, note_worker
 from jobs import schedule
 from jobs.choices import FINAL_STATES, JobState
+from jobs.inquiries import request_check_drift
 from jobs.intents import OPEN_STATES
 from jobs.models import Intent, Job, RotationSlot
 from jobs.runners import RUNNERS
-from jobs.services import request_check_drift, request_rotation
+from jobs.services import request_rotation
 from keygroups import lifecycle as key_lifecycle
 from keygroups.models import KeyGroup
 from keygroups.rotation import due_slots, next_due

@@ -1,6 +1,6 @@
-"""Asking for work: each function checks the right and what can be known now, and opens the job.
+"""Asking for work on keys: each function checks the right and what can be known now, and opens the job.
 
-Nothing here touches the device or Azure.
+Nothing here touches the device or Azure. What only asks and changes nothing is in ``inquiries``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from cloudcreds.models import CloudCredential, KeyVault
 from hsm.services import designated_device
 from jobs import lifecycle
 from jobs.choices import FINAL_STATES, JobKind
@@ -301,15 +300,6 @@ def request_destroy(
     return open_job(request, actor=actor, idempotency_key=idempotency_key)
 
 
-def request_check_drift(
-    *, group: KeyGroup, actor: Actor, idempotency_key: str = "", retry_of: Job | None = None
-) -> Job:
-    """Ask for what the vault holds to be compared with what is known here."""
-    check(actor, Right.KEY_PUSH)
-    request = Request(JobKind.CHECK_DRIFT, group.name, group=group, azure_lock=group.azure_lock, retry_of=retry_of)
-    return open_job(request, actor=actor, idempotency_key=idempotency_key)
-
-
 def request_repair(
     *, observations: Sequence[Observation], actor: Actor, idempotency_key: str = "", retry_of: Job | None = None
 ) -> Job:
@@ -336,44 +326,6 @@ def request_repair(
         retry_of=retry_of,
     )
     return open_job(request, actor=actor, idempotency_key=idempotency_key)
-
-
-def request_connection_test(
-    *,
-    credential: CloudCredential,
-    vault: KeyVault | None = None,
-    actor: Actor,
-    idempotency_key: str = "",
-    retry_of: Job | None = None,
-) -> Job:
-    """Ask for a credential to be tried: token, Resource Manager, and each permission on a vault."""
-    check(actor, Right.CREDENTIAL_MANAGE)
-    subject = f"{credential.name} → {vault.name}" if vault else credential.name
-    request = Request(
-        JobKind.TEST_CONNECTION,
-        subject,
-        credential=credential,
-        params={"vault_id": str(vault.pk) if vault else ""},
-        retry_of=retry_of,
-    )
-    return open_job(request, actor=actor, idempotency_key=idempotency_key)
-
-
-def request_vault_list(
-    *, credential: CloudCredential, actor: Actor, idempotency_key: str = "", retry_of: Job | None = None
-) -> Job:
-    """Ask Azure Resource Manager which vaults the credential can see."""
-    check(actor, Right.CREDENTIAL_MANAGE)
-    request = Request(JobKind.LIST_VAULTS, credential.name, credential=credential, retry_of=retry_of)
-    return open_job(request, actor=actor, idempotency_key=idempotency_key)
-
-
-def request_self_test(*, actor: Actor, idempotency_key: str = "", retry_of: Job | None = None) -> Job:
-    """Ask for the device's self-test to be run by a worker."""
-    check(actor, Right.DEVICE_MANAGE)
-    return open_job(
-        Request(JobKind.SELF_TEST, _("device"), retry_of=retry_of), actor=actor, idempotency_key=idempotency_key
-    )
 
 
 def request_cancel(*, job: Job, actor: Actor) -> Job:

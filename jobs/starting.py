@@ -14,12 +14,12 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from cloudcreds.models import CloudCredential, KeyVault
-from jobs import bulk_plans, plans, repair_plans, services
+from jobs import bulk_plans, inquiries, plans, repair_plans, services
 from jobs.choices import JobKind
 from jobs.forms import AskedForm, ConnectionTestForm, NamesForm, StartForm, TypedNameForm
 from jobs.models import Job
 from jobs.obstacles import sort_to_destroy, sort_to_synchronize
-from jobs.plans import Plan
+from jobs.plan_parts import Plan
 from jobs.proofs import request_proof
 from keygroups.drift import is_repairable
 from keygroups.models import CloudVersion, Key, KeyGroup, Observation
@@ -255,7 +255,7 @@ STARTERS: dict[JobKind, Starter] = {
         Right.KEY_PUSH,
         ("group",),
         lambda asked: plans.plan_drift(_group(asked)),
-        _on_group(services.request_check_drift),
+        _on_group(inquiries.request_check_drift),
     ),
     JobKind.REPAIR: Starter(
         Right.KEY_DISABLE,
@@ -267,7 +267,7 @@ STARTERS: dict[JobKind, Starter] = {
         Right.CREDENTIAL_MANAGE,
         ("credential",),
         lambda asked: plans.plan_connection_test(_credential(asked), asked.vault),
-        lambda asked, _form, given: services.request_connection_test(
+        lambda asked, _form, given: inquiries.request_connection_test(
             credential=_credential(asked), vault=asked.vault, **given
         ),
     ),
@@ -275,13 +275,13 @@ STARTERS: dict[JobKind, Starter] = {
         Right.CREDENTIAL_MANAGE,
         ("credential",),
         lambda asked: plans.plan_vault_list(_credential(asked)),
-        lambda asked, _form, given: services.request_vault_list(credential=_credential(asked), **given),
+        lambda asked, _form, given: inquiries.request_vault_list(credential=_credential(asked), **given),
     ),
     JobKind.SELF_TEST: Starter(
         Right.DEVICE_MANAGE,
         (),
         lambda _asked: plans.plan_self_test(reverse("hsm:device")),
-        lambda _asked, _form, given: services.request_self_test(**given),
+        lambda _asked, _form, given: inquiries.request_self_test(**given),
     ),
     JobKind.PROVE: Starter(
         Right.KEY_PUSH,

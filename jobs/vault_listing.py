@@ -7,8 +7,8 @@ from datetime import timedelta
 from cloudcreds.listing import Lister, Listing, Look
 from cloudcreds.models import CloudCredential, KeyVault
 from jobs.choices import FINAL_STATES, JobKind, JobState
+from jobs.inquiries import request_vault_list
 from jobs.models import Job
-from jobs.services import request_vault_list
 from kmes.accounts.rights import Right, check
 from kmes.core.actor import Actor
 from kmes.core.clock import now

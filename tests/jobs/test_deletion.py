@@ -112,19 +112,19 @@ def test_a_version_can_be_disabled_and_enabled(pushed, group, admin, vault):
 
 
 def test_drift_is_found_and_recorded(pushed, group, admin, vault):
-    from jobs import services
+    from jobs import inquiries
     from tests.jobs.builders import messages, work
 
     vault.client.create_ec_key("payments")
-    job = work(services.request_check_drift(group=group, actor=admin))
+    job = work(inquiries.request_check_drift(group=group, actor=admin))
     assert any("not made here" in text for text in messages(job))
 
 
 def test_a_key_deleted_outside_the_console_is_found_by_the_drift_check(pushed, group, admin, vault):
-    from jobs import services
+    from jobs import inquiries
     from tests.jobs.builders import work
 
     vault.client.begin_delete_key("payments").wait()
-    work(services.request_check_drift(group=group, actor=admin))
+    work(inquiries.request_check_drift(group=group, actor=admin))
     assert _reload(group).cloud_state == "soft_deleted"
     assert pushed.cloud_versions.get().state == "soft_deleted"

@@ -141,11 +141,11 @@ def test_a_key_destroyed_while_its_push_is_in_doubt_does_not_bar_the_group(group
 
 
 def test_a_version_called_missing_is_known_again_when_the_vault_shows_it(group, admin, vault):
-    from jobs import services
+    from jobs import inquiries, services
     from keygroups import lifecycle
 
     (key,) = make_keys(group, "one", actor=admin)
     work(services.request_synchronize(keys=[key], actor=admin))
     lifecycle.record_missing(version=key.cloud_versions.get())
-    assert work(services.request_check_drift(group=group, actor=admin)).state == "succeeded"
+    assert work(inquiries.request_check_drift(group=group, actor=admin)).state == "succeeded"
     assert key.cloud_versions.get().state == "active"

@@ -27,12 +27,12 @@ def version(group, admin):
 @pytest.fixture
 def check(group, admin):
     """Compare with the vault, as Check Drift does."""
-    from jobs import services
+    from jobs import inquiries
     from keygroups.models import KeyGroup
     from tests.jobs.builders import work
 
     def compare():
-        job = work(services.request_check_drift(group=group, actor=admin))
+        job = work(inquiries.request_check_drift(group=group, actor=admin))
         assert (job.state, job.error_what) == ("succeeded", "")
         return job, KeyGroup.objects.get(pk=group.pk)
 

@@ -149,12 +149,12 @@ def test_groups_are_compared_with_their_vaults_once_a_day(group, admin, vault, s
 
 
 def test_a_difference_is_kept_and_shown(group, admin, vault):
-    from jobs import services
+    from jobs import inquiries, services
 
     (key,) = make_keys(group, "one", actor=admin)
     work(services.request_synchronize(keys=[key], actor=admin))
     vault.client.update_key_properties("payments", enabled=False)
-    job = work(services.request_check_drift(group=group, actor=admin))
+    job = work(inquiries.request_check_drift(group=group, actor=admin))
     group.refresh_from_db()
     assert group.differences == 1
     assert "disabled outside this console" in " ".join(job.messages.values_list("text", flat=True))

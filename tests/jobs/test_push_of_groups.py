@@ -107,13 +107,13 @@ def test_a_lost_answer_in_one_group_is_looked_for_after_the_other_is_done(groups
 
 
 def test_a_job_that_waits_for_the_key_a_run_turned_from_is_next(groups, admin):
-    from jobs import lifecycle, services
+    from jobs import inquiries, lifecycle
     from jobs.models import Job
 
     job, __ = _request(groups, admin)
     held = lifecycle.claim(job.pk, owner="worker")
     assert lifecycle.hold(held, groups[0].azure_lock)
-    waiting = services.request_check_drift(group=groups[0], actor=admin)
+    waiting = inquiries.request_check_drift(group=groups[0], actor=admin)
     assert lifecycle.claim(waiting.pk, owner="other") is None
     assert lifecycle.hold(held, groups[1].azure_lock)
     assert lifecycle.next_in_line(groups[0].azure_lock) == waiting.pk

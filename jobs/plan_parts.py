@@ -1,0 +1,172 @@
+"""What the plans of all jobs are made of: their shape, facts on keys and vaults, and what becomes of things."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from django.template.defaultfilters import date as format_date
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from cloudcreds.choices import VaultTier
+from cloudcreds.models import CloudCredential, KeyVault
+from keygroups.lifecycle import LIVE_STATES
+from keygroups.models import CloudVersion, Key, KeyGroup
+
+NAMES_SHOWN = 10
+# As the connection test names them (KMES.md, "Azure side").
+PUSH_PERMISSIONS = ("Get", "List", "Create", "Import", "Delete", "Purge")
+
+
+@dataclass(frozen=True)
+class Fate:
+    """One row of the matrix: a thing, and what becomes of it ("good" when it stays)."""
+
+    thing: str
+    outcome: str
+    colour: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a confirmation shows. ``typed`` is the name to type before what can't be undone."""
+
+    title: str
+    button: str
+    back: str
+    facts: list[tuple[str, str]] = field(default_factory=list)
+    effects: list[str] = field(default_factory=list)
+    fates: list[Fate] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    obstacle: str = ""
+    typed: str = ""
+    danger: bool = False
+
+
+def names_of(keys: Sequence[Key], *, limit: int = NAMES_SHOWN) -> str:
+    """Return the names of keys, the first ones only where there are many."""
+    shown = ", ".join(key.name for key in keys[:limit])
+    more = len(keys) - limit
+    return shown if more <= 0 else _("%(names)s and %(more)d more") % {"names": shown, "more": more}
+
+
+def vault_facts(group: KeyGroup) -> list[tuple[str, str]]:
+    """Return where a group's keys go, and what the vault does with what is deleted."""
+    vault = group.vault
+    return [
+        (_("Key group"), group.name),
+        (_("Cloud credential"), group.credential.name),
+        (_("Key Vault"), f"{vault.name} ({vault.get_tier_display()})"),
+        (_("Azure key name"), group.azure_name),
+        (_("Recovery level"), _describe_recovery(vault)),
+    ]
+
+
+def _describe_recovery(vault: KeyVault) -> str:
+    if vault.has_soft_delete is None:
+        return _("not asked yet; the job looks")
+    if not vault.has_soft_delete:
+        return _("no soft-delete: what is deleted is gone")
+    days = vault.recoverable_days
+    kept = ngettext("kept %(days)d day after deletion", "kept %(days)d days after deletion", days or 90) % {
+        "days": days or 90
+    }
+    protected = _("purge protection") if vault.is_purge_protected else _("can be purged")
+    return f"{kept}, {protected}"
+
+
+def push_facts(group: KeyGroup) -> list[tuple[str, str]]:
+    """Return what is known of a push: where it goes, under which key, with which permissions, for how long."""
+    valid = _("no expiry")
+    if group.valid_for:
+        valid = f"{group.valid_for} {group.get_valid_unit_display()}"
+    return [
+        *vault_facts(group),
+        (_("Key type"), group.key_spec),
+        (_("Ephemeral KEK"), _kek_text(group)),
+        (_("Permissions"), _permissions_text(group.credential)),
+        (_("Keep key valid for"), valid),
+    ]
+
+
+def _kek_text(group: KeyGroup) -> str:
+    return _("kmes-kek-…, named after the job: RSA %(bits)d, may only import, lives two hours at most") % {
+        "bits": group.spec.kek_bits
+    }
+
+
+def _permissions_text(credential: CloudCredential) -> str:
+    """Say which permissions of the push the last connection test found."""
+    results = {row.get("name"): row.get("ok") for row in credential.last_test}
+    found = [name for name in PUSH_PERMISSIONS if results.get(name)]
+    missing = [name for name in PUSH_PERMISSIONS if results.get(name) is False]
+    if credential.last_tested_at is None or not (found or missing):
+        return _("not tested yet (Test Connection on the credential)")
+    text = _("found: %(names)s") % {"names": ", ".join(found) or "–"}
+    if missing:
+        text += "; " + _("missing: %(names)s") % {"names": ", ".join(missing)}
+    return f"{text} ({credential.last_tested_at:%Y-%m-%d})"
+
+
+def push_warnings(group: KeyGroup) -> list[str]:
+    """Say what speaks against pushing the group's keys as they are."""
+    found = []
+    if group.vault.tier == VaultTier.STANDARD:
+        found.append(_("The vault is of the Standard tier: it can't take HSM protected keys. Choose a Premium vault."))
+    if group.credential.last_test_ok is False:
+        found.append(_("The last connection test of this credential failed: a permission may be missing."))
+    if group.spec.is_rsa and group.spec.bits > 3072:
+        found.append(_("Azure SQL takes RSA keys of 2048 or 3072 bits only."))
+    if not group.spec.is_rsa:
+        found.append(
+            _("Azure SQL, disk encryption and storage take RSA keys only; this one serves applications of your own.")
+        )
+    return found
+
+
+def push_effects(group: KeyGroup, count: int) -> list[str]:
+    """Return what a push does, in order."""
+    return [
+        _("The vault makes an ephemeral KEK; its private half never leaves the vault."),
+        ngettext("The HSM wraps %(count)d key under it.", "The HSM wraps %(count)d keys under it.", count)
+        % {"count": count},
+        ngettext(
+            "The vault imports it as a new version of “%(name)s”.",
+            "The vault imports them as new versions of “%(name)s”.",
+            count,
+        )
+        % {"name": group.azure_name},
+        _("The newest version becomes active; older ones stay in the vault as superseded."),
+        _("The KEK is deleted, and purged where the vault soft-deletes."),
+    ]
+
+
+def count_versions(group: KeyGroup, states: Sequence[str]) -> str:
+    """Return how many versions of the group are in these states, in words."""
+    count = group.cloud_versions.filter(state__in=states).count()
+    return ngettext("%(count)d version in the vault", "%(count)d versions in the vault", count) % {"count": count}
+
+
+def keys_stay() -> Fate:
+    """Say that the keys here outlive the Azure key."""
+    return Fate(_("Keys here, in the HSM's keeping"), _("stay, and can be synchronized again"), "good")
+
+
+def fate_of_name(vault: KeyVault) -> str:
+    """Return what becomes of an Azure key's name when the key is deleted."""
+    if vault.has_soft_delete is False:
+        return _("is free again")
+    return _("stays taken until the key is recovered or purged")
+
+
+def recoverable_until(group: KeyGroup) -> str:
+    """Return until when a deleted Azure key can be recovered, in words."""
+    return format_date(group.scheduled_purge_at, "Y-m-d H:i") + " UTC" if group.scheduled_purge_at else _("unknown")
+
+
+def fate_of_versions(keys: Sequence[Key]) -> Fate:
+    """Say that what stands in the vault outlives the material here."""
+    in_vault = CloudVersion.objects.filter(key__in=[key.pk for key in keys], state__in=LIVE_STATES).count()
+    versions = ngettext("%(count)d version in the vault", "%(count)d versions in the vault", in_vault)
+    return Fate(versions % {"count": in_vault}, _("stay as they are: the vault is not touched"), "good")
