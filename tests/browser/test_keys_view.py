@@ -155,6 +155,97 @@ def test_the_bar_asks_before_it_deletes_several(admin: Page, group: str):
     expect(admin.locator("#job-log")).to_contain_text("Successfully destroyed 4 HSM protected key(s)")
 
 
+def test_the_box_in_the_heading_picks_all_rows_by_keyboard(admin: Page, group: str):
+    flows.open_group(admin, group)
+    box = admin.get_by_role("checkbox", name="Select all shown")
+    # One control: the bar's own is for cards, which have no heading.
+    expect(box).to_have_count(1)
+    box.focus()
+    admin.keyboard.press("Space")
+    expect(selected(admin)).to_have_text("4")
+    flows.key_row(admin, f"{group}-k2").get_by_role("checkbox").uncheck()
+    assert box.evaluate("box => box.indeterminate")
+    box.focus()
+    admin.keyboard.press("Space")
+    admin.keyboard.press("Space")
+    expect(selected(admin)).to_have_text("0")
+    admin.set_viewport_size({"width": 360, "height": 800})
+    expect(box).to_have_count(1)
+    box.check()
+    expect(selected(admin)).to_have_text("4")
+
+
+def test_the_search_answers_while_one_types_in_tree_and_table(admin: Page, group: str):
+    admin.goto("/keys/")
+    before = admin.evaluate("history.length")
+    field = admin.get_by_role("searchbox", name="Name of a group or key")
+    field.press_sequentially(f"{group}-k3", delay=30)
+    expect(admin.locator("#announcer")).to_have_text("1 key")
+    expect(admin.locator("#keys-groups .tree-link")).to_have_count(1)
+    expect(field).to_be_focused()
+    admin.wait_for_url(f"**/keys/?*q={group}-k3*")
+    assert admin.evaluate("history.length") == before
+    admin.get_by_role("link", name="Clear filters").first.click()
+    admin.wait_for_url(lambda address: "q=" not in address)
+    admin.get_by_role("searchbox", name="Name of a group or key").fill("nothing is called that")
+    expect(admin.locator("#announcer")).to_have_text("No key matches")
+
+
+def test_the_group_dialog_lists_vaults_and_keeps_what_was_typed(admin: Page, console: Console):
+    credential = flows.fresh("cred")
+    flows.add_credential(admin, credential)
+    admin.goto("/keys/")
+    admin.get_by_role("link", name="Add › Key Group").first.click()
+    box = flows.dialog(admin)
+    box.get_by_role("button", name="OK").click()
+    name = flows.fresh("listed")
+    box.get_by_label("Name", exact=True).fill(name)
+    box.get_by_label("Credential").select_option(label=credential)
+    box.get_by_role("tab", name="Info").click()
+    box.get_by_label("Notes").fill("half written")
+    box.get_by_role("tab", name="Azure Properties").click()
+    box.get_by_role("button", name="List Key Vaults").click()
+    # The field is exact, because "Key Vault name or URL" stands beside it.
+    vaults = box.get_by_label("Key Vault", exact=True)
+    expect(box.locator("#vault-listing")).to_contain_text("3 vaults found")
+    vaults.select_option(label="kv-protected (Premium)")
+    expect(vaults.get_by_role("option", name="kv-standard (Standard)")).to_have_count(1)
+    # Enter saves; the button that lists stands before the one that saves and must not catch it.
+    box.get_by_label("Azure key name").press("Enter")
+    admin.wait_for_url("**/keys/?group=*")
+    expect(admin.get_by_role("heading", name=name)).to_be_visible()
+    expect(admin.get_by_text("half written")).to_be_visible()
+    expect(admin.get_by_text("pushes to kv-protected (Premium)")).to_be_visible()
+
+
+def test_without_script_the_group_page_lists_vaults_and_keeps_what_was_typed(
+    admin: Page, chromium: Browser, console: Console
+):
+    credential = flows.fresh("cred")
+    flows.add_credential(admin, credential)
+    context = chromium.new_context(base_url=console.url, java_script_enabled=False, locale="en-US")
+    page = context.new_page()
+    sign_in(page, "admin1")
+    page.goto("/keys/groups/add/?key_kind=asymmetric&storage=hsm")
+    name = flows.fresh("plain")
+    page.get_by_label("Name", exact=True).fill(name)
+    page.get_by_label("Credential", exact=True).select_option(label=credential)
+    page.get_by_role("button", name="List Key Vaults").click()
+    for _turn in range(30):
+        if page.get_by_text("3 vaults found").count():
+            break
+        page.wait_for_timeout(300)
+        page.get_by_role("button", name="Show what was found").click()
+    expect(page.get_by_label("Name", exact=True)).to_have_value(name)
+    page.locator("#id_vault").select_option(
+        page.locator(f'optgroup[label="{credential}"] option', has_text="kv-premium").get_attribute("value") or ""
+    )
+    page.get_by_label("Azure key name").press("Enter")
+    page.wait_for_url("**/keys/?group=*")
+    expect(page.get_by_role("heading", name=name)).to_be_visible()
+    context.close()
+
+
 def test_the_tabs_of_the_group_dialog_go_by_keyboard_and_open_at_the_error(admin: Page, group: str):
     admin.goto("/keys/")
     admin.get_by_role("link", name="Add › Key Group").first.click()

@@ -35,6 +35,29 @@ def test_new_rows_are_counted_under_the_readers_eyes_and_shown_when_asked_for(ad
     expect(admin.get_by_text("Watching for new rows")).to_be_visible()
 
 
+def test_the_log_is_searched_while_one_types(admin: Page):
+    admin.goto("/logs/?service=audit")
+    before = admin.evaluate("history.length")
+    admin.get_by_role("searchbox", name="Text").press_sequentially("no row says this", delay=20)
+    expect(admin.locator("#announcer")).to_have_text("0 rows")
+    expect(admin.get_by_role("heading", name="No row matches")).to_be_visible()
+    expect(admin.get_by_role("searchbox", name="Text")).to_be_focused()
+    admin.get_by_role("searchbox", name="Text").fill("")
+    expect(admin.locator("#log-results tbody tr").first).to_be_visible()
+    # Half a date is no error while it is typed, and one when it is left.
+    admin.get_by_text("More filters").click()
+    since = admin.get_by_label("From (UTC)")
+    since.press_sequentially("2026-1", delay=20)
+    admin.wait_for_timeout(600)
+    expect(admin.locator("#filter-since-error")).to_be_empty()
+    since.press("Tab")
+    expect(admin.locator("#filter-since-error")).not_to_be_empty()
+    since.fill("2026-01-01")
+    since.press("Tab")
+    expect(admin.locator("#filter-since-error")).to_be_empty()
+    assert admin.evaluate("history.length") == before
+
+
 def test_a_filter_is_saved_from_its_chips_in_a_dialog_and_found_again(admin: Page):
     name = flows.fresh("errors")
     admin.goto("/logs/?service=audit&severity=info")
