@@ -74,6 +74,8 @@ def show_exports(request: HttpRequest) -> HttpResponse:
         "digest": digest,
         "is_live": any(export.row.is_open for export in exports),
         "exports_id": EXPORTS_ID,
+        # Asked only where it explains why nothing is there.
+        "is_queue_away": not exports and not rq_jobs.is_queue_reached(),
     }
     template = "logging_reports/_exports.html" if is_fragment else "logging_reports/exports.html"
     response = render(request, template, context)

@@ -56,6 +56,14 @@ def request_export(wanted: LogFilter, *, form: str, query: str = "", actor: Acto
     return export
 
 
+def is_queue_reached() -> bool:
+    """Return whether the queue answers; asks Redis once."""
+    try:
+        return bool(django_rq.get_connection(QUEUE).ping())
+    except RedisError:
+        return False
+
+
 def run_export(export_id: str) -> str:
     """Write the file of one export, telling how far it is; returns the file's name, "" when it didn't come to one.
 

@@ -232,6 +232,18 @@ def test_a_queue_out_of_reach_is_said_and_stays_on_the_page(auditor, monkeypatch
     assert "Export again" in body
 
 
+def test_an_empty_list_says_whether_nothing_was_asked_or_the_queue_is_away(
+    auditor, redis_server, monkeypatch, settings
+):
+    body = auditor.get(URL).content.decode()
+    assert "No export is prepared yet" in body
+    assert "empty-none" in body
+    monkeypatch.setitem(settings.RQ_QUEUES["reports"], "URL", "redis://127.0.0.1:1/0")
+    body = auditor.get(URL).content.decode()
+    assert "The report queue is not reached" in body
+    assert "empty-link" in body
+
+
 def test_a_silent_worker_is_said_and_the_export_can_be_cancelled(auditor):
     export = ask()
     LogExport.objects.update(created_at=datetime(2026, 1, 1, tzinfo=UTC))
