@@ -190,6 +190,4 @@ class MenuColumn(tables.Column):
 
     def render(self, record: Any) -> SafeString:
         """Show the button."""
-        from django.template.loader import render_to_string  # noqa: PLC0415 - templates need loaded apps
-
-        return format_html("{}", render_to_string("ui/_menu_button.html", menu_button(self.url(record), record)))
+        return menu_button(self.url(record), record)

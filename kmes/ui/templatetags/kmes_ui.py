@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 from django import template
@@ -11,9 +12,11 @@ from django.db.models import Model
 from django.forms import BoundField
 from django.template.context import Context
 from django.templatetags.static import static
-from django.utils.html import format_html
+from django.utils.html import format_html, strip_tags
 from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
+from django.utils.translation import gettext as _
+from django_tables2.columns import BoundColumn
 
 from kmes.ui.actions import flat_menu, menu_for
 from kmes.ui.preferences import zone_of_reader
@@ -24,6 +27,7 @@ _CUT_KEPT = 8
 
 
 @register.simple_tag
+@cache
 def icon(name: str) -> SafeString:
     """Draw an icon of the sprite; it says nothing to a screen reader, the word beside it does."""
     return format_html(
@@ -100,10 +104,23 @@ def field(bound: BoundField, width: str = "") -> dict[str, Any]:
     return {"field": bound, "control": control, "kind": kind, "several": several, "width": width}
 
 
-@register.inclusion_tag("ui/_menu_button.html")
-def menu_button(url: str, name: object) -> dict[str, Any]:
-    """Show the ⋮ button that opens an object's menu; ``url`` is the page of its actions."""
-    return {"url": url, "name": name}
+@register.simple_tag
+def menu_button(url: str, name: object) -> SafeString:
+    """Show the ⋮ button that opens an object's menu; without script it leads to a page of the same actions."""
+    label = _("Actions for %(name)s") % {"name": name}
+    return format_html(
+        '<a class="icon-button menu-button" href="{}" data-menu-button aria-label="{}">{}</a>', url, label, icon("more")
+    )
+
+
+@register.simple_tag
+def cell_open(column: BoundColumn) -> SafeString:
+    """Open a table's cell, with its column's name for cards; made once per column, for they are many."""
+    known = column.__dict__.get("_cell_open")
+    if known is None:
+        known = format_html('<td {} data-label="{}">', column.attrs["td"].as_html(), strip_tags(str(column.header)))
+        column.__dict__["_cell_open"] = known
+    return known  # type: ignore[no-any-return]
 
 
 @register.inclusion_tag("ui/_toolbar.html", takes_context=True)
