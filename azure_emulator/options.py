@@ -55,6 +55,9 @@ class Settings:
     page_size: int = 25
     token_lifetime: int = 3599
     allow_rotate_imported: bool = False
+    # How far the vaults' clock is ahead of this machine's, as clients see it in created, updated and deleted
+    # stamps and in what has expired; negative is behind. Tokens keep to the machine's clock.
+    clock_skew_seconds: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from azure_emulator.keyvault.vault import Vault
 from azure_emulator.options import Options, UsageError, VaultProfile, check_profile
 
 FIXED_VAULT_FIELDS = {"name", "port"}
+SIGNED = {"clock_skew_seconds"}
 
 
 class BadChange(Exception):
@@ -150,7 +151,7 @@ def converted(name: str, value: Any, kind: str) -> Any:
         return value
     if kind.startswith("int") and is_number and value >= 0:
         return int(value)
-    if kind.startswith("float") and is_number and value >= 0:
+    if kind.startswith("float") and is_number and (value >= 0 or name in SIGNED):
         return float(value)
     if kind.startswith("str") and isinstance(value, str):
         return value

@@ -4,6 +4,9 @@ Azure has no idempotency token: an import whose answer got lost may have made a 
 still make one. An intent that is pending from an earlier run, or unknown, therefore bars a
 repeat until the quarantine is over (RELIABILITY.md, 4.3; docs/decisions/0003).
 
+It is counted by the machine's uptime, not by its clock: a clock that is set an hour ahead must not end a
+quarantine that has just begun (docs/decisions/0010-quarantine-by-uptime.md).
+
 The quarantine counts from the last moment at which the request can have left its worker. An
 announcement is good for KMES_SEND_SECONDS; a call that leaves later, because it waited out a
 throttled vault or because its worker stood still, is announced anew first, and the connection
@@ -15,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.utils.translation import gettext as _
@@ -26,7 +29,7 @@ from jobs.choices import IntentState
 from jobs.context import JobRun, WaitUntil
 from jobs.models import Intent
 from keygroups.models import Key
-from kmes.core.clock import now
+from kmes.core.clock import now, uptime
 
 OPEN_STATES = (IntentState.PENDING, IntentState.UNKNOWN)
 
@@ -39,6 +42,7 @@ def announce(run: JobRun, operation: str, *, key: Key | None = None) -> Intent:
 
 def announce_all(run: JobRun, operation: str, keys: Sequence[Key | None]) -> list[Intent]:
     """Write down calls that are about to be made, one per key. Call inside ``run.write()``."""
+    sent = _moment()
     return Intent.objects.bulk_create(
         Intent(
             job=run.job,
@@ -47,10 +51,20 @@ def announce_all(run: JobRun, operation: str, keys: Sequence[Key | None]) -> lis
             azure_lock=run.job.azure_lock,
             key=key,
             thumbprint=key.thumbprint if key else "",
-            sent_at=now(),
+            **sent,
         )
         for key in keys
     )
+
+
+def _moment() -> dict[str, Any]:
+    """Return the present moment by the clock and by this machine's uptime."""
+    up = uptime()
+    return {
+        "sent_at": now(),
+        "sent_boot_id": up.boot_id if up else "",
+        "sent_uptime": up.seconds if up else 0.0,
+    }
 
 
 def resolve(intent: Intent, state: IntentState, *, kid: str = "") -> None:
@@ -78,8 +92,10 @@ class _Call:
     def renew(self) -> None:
         """Announce the call from now on: what was tried so far had no effect."""
         self.send_by = SendBy.within(settings.KMES_SEND_SECONDS)
-        self.intent.sent_at = now()
-        Intent.objects.filter(pk=self.intent.pk).update(sent_at=self.intent.sent_at)
+        sent = _moment()
+        for name, value in sent.items():
+            setattr(self.intent, name, value)
+        Intent.objects.filter(pk=self.intent.pk).update(**sent)
 
 
 @contextmanager
@@ -94,7 +110,7 @@ def announced(run: JobRun, intent: Intent) -> Iterator[None]:
     run.reach(f"before_{intent.operation}")
     # In this order: a pause between the two lines makes the moment earlier, never later.
     send_by = SendBy.within(settings.KMES_SEND_SECONDS)
-    run.announced_call = _Call(intent, send_by.earlier((now() - intent.sent_at).total_seconds()))
+    run.announced_call = _Call(intent, send_by.earlier(seconds_since(intent)))
     try:
         yield
         run.reach(f"after_{intent.operation}")
@@ -119,12 +135,23 @@ def open_intents(run: JobRun) -> list[Intent]:
 
 def quarantine_left(intent: Intent) -> float:
     """Return for how many seconds an unresolved call may still take effect."""
-    left_by = intent.sent_at + timedelta(seconds=settings.KMES_SEND_SECONDS)
+    left_after = float(settings.KMES_SEND_SECONDS)
     if intent.resolved_at is not None:
-        # Its worker got no answer then, so it had left before.
-        left_by = min(left_by, intent.resolved_at)
-    ends = left_by + timedelta(seconds=settings.KMES_UNKNOWN_QUARANTINE_SECONDS)
-    return (ends - now()).total_seconds()
+        # Its worker got no answer then, so it had left before; unless the clock was set in between.
+        asked = (intent.resolved_at - intent.sent_at).total_seconds()
+        left_after = asked if 0 <= asked <= left_after else left_after
+    return left_after + settings.KMES_UNKNOWN_QUARANTINE_SECONDS - seconds_since(intent)
+
+
+def seconds_since(intent: Intent) -> float:
+    """Return how long ago a call was announced, whatever was done to this machine's clock since."""
+    by_clock, up = float((now() - intent.sent_at).total_seconds()), uptime()
+    if up is None:
+        return by_clock
+    if up.boot_id == intent.sent_boot_id:
+        return float(up.seconds - intent.sent_uptime)
+    # Announced by another machine, or by this one before it started, when its clock may have been another.
+    return min(by_clock, up.seconds)
 
 
 def wait_for_quarantine(intents: list[Intent]) -> None:

@@ -66,7 +66,7 @@ def obtain_kek(run: JobRun, vault: KeyVault, bits: int) -> tuple[EphemeralKek, K
         public = gateway.read_kek(row.name)
         if public is not None:
             with run.write():
-                _mark(row, KekState.LIVE, kid=public.kid)
+                _mark_live(row, public)
             return row, public
         if row.state == KekState.PLANNED:
             return row, _create(run, gateway, row)
@@ -119,7 +119,7 @@ def _create(run: JobRun, gateway: KeyVaultGateway, row: EphemeralKek) -> KekPubl
             recoverable_days=public.recoverable_days,
             seen_at=now(),
         )
-        _mark(row, KekState.LIVE, kid=public.kid)
+        _mark_live(row, public)
         run.log("azure.kek_public_read", _("Public key of %(kid)s read") % {"kid": public.kid}, version=public.version)
     return public
 
@@ -127,6 +127,14 @@ def _create(run: JobRun, gateway: KeyVaultGateway, row: EphemeralKek) -> KekPubl
 def _mark(row: EphemeralKek, state: KekState, *, kid: str = "", note: str = "") -> None:
     row.state, row.kid, row.note = state, kid or row.kid, note
     row.save(update_fields=["state", "kid", "note"])
+
+
+def _mark_live(row: EphemeralKek, public: KekPublicKey) -> None:
+    _mark(row, KekState.LIVE, kid=public.kid)
+    if public.lifetime is not None:
+        # A vault whose clock is ahead of ours ends it sooner than we asked for.
+        row.expires_at = min(row.expires_at, row.created_at + public.lifetime)
+        row.save(update_fields=["expires_at"])
 
 
 Write = Callable[[], AbstractContextManager[None]]

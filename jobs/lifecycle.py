@@ -192,6 +192,15 @@ def leave(job_id: UUID, *, waiting_for: str) -> None:
     Job.objects.filter(pk=job_id, state=JobState.QUEUED).update(waiting_for=waiting_for[:200])
 
 
+def look_again() -> None:
+    """Let jobs that wait for a moment of a clock that was set back look again at once, and leases end in time.
+
+    Each finds out by itself whether what it waits for is over. A worker that lives renews its lease before then.
+    """
+    Job.objects.filter(state=JobState.QUEUED, run_after__gt=now()).update(run_after=now())
+    Job.objects.filter(state=JobState.RUNNING, lease_until__gt=_lease_end()).update(lease_until=_lease_end())
+
+
 def next_in_line(azure_lock: str) -> UUID | None:
     """Return the oldest queued job that waits for an Azure key that is free now."""
     if not azure_lock:

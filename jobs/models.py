@@ -146,6 +146,9 @@ class Intent(models.Model):
     thumbprint = models.CharField(max_length=64, blank=True)
     state = models.CharField(max_length=16, choices=IntentState, default=IntentState.PENDING)
     sent_at = models.DateTimeField()
+    # The same moment by the sender's uptime, which nobody can set: the quarantine is counted by it.
+    sent_boot_id = models.CharField(max_length=64, blank=True)
+    sent_uptime = models.FloatField(default=0.0)
     resolved_at = models.DateTimeField(null=True)
     kid = models.CharField(max_length=512, blank=True)
 

@@ -15,6 +15,8 @@ from kmes.core.clock import now
 
 # Requests are not all equally long under way; two that left a window apart may arrive closer.
 MARGIN_SECONDS = 0.25
+# Nobody reserves further ahead than so many windows: such a moment was written before the clock was set back.
+FAR_WINDOWS = 12
 
 
 def is_paced(vault: KeyVault) -> bool:
@@ -29,7 +31,8 @@ def reserve(vault: KeyVault) -> float:
     moment = now().timestamp()
     with transaction.atomic():
         row = KeyVault.objects.select_for_update().only("recent_changes").get(pk=vault.pk)
-        recent: list[float] = row.recent_changes[-settings.KMES_VAULT_CHANGES :]
+        far = moment + FAR_WINDOWS * settings.KMES_VAULT_WINDOW_SECONDS
+        recent = [at for at in row.recent_changes if at <= far][-settings.KMES_VAULT_CHANGES :]
         at = moment
         if len(recent) == settings.KMES_VAULT_CHANGES:
             at = max(moment, recent[0] + settings.KMES_VAULT_WINDOW_SECONDS + MARGIN_SECONDS)

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from jobs import lifecycle
 from jobs.choices import HoldReason
 from jobs.models import ClockWitness, RotationSlot, ScheduleClock
 from keygroups.models import KeyGroup
@@ -78,6 +79,8 @@ def tick() -> bool:
             ClockWitness.objects.filter(at__lt=moment - FORGET_WITNESS).delete()
         if fault is not None:
             _hold_for_clock(watch, fault, moment)
+            if fault == HoldReason.CLOCK_BACK:
+                lifecycle.look_again()
         elif watch.held_since and watch.held_reason in _CLOCK_REASONS and _is_steady(watch, moment):
             _release(watch, SCHEDULE, _("The clock went steadily for 10 minutes: scheduled rotations go on"))
         watch.last_tick_at = moment

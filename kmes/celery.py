@@ -12,11 +12,17 @@ import os
 import socket
 import time
 from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
 
 import redis
 from celery import Celery
+from celery.beat import PersistentScheduler, ScheduleEntry
+from celery.schedules import schedstate
 from celery.signals import after_task_publish, beat_init, heartbeat_sent, worker_shutdown
 from django.conf import settings
+
+from kmes.core import clock
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "kmes.settings")
 
@@ -33,6 +39,35 @@ BEAT_WORD = "kmes:heartbeat:beat"
 def scan_at_once(**_: object) -> None:
     """Scan as beat starts: jobs left from before go on, and the worker's device is known, one interval sooner."""
     app.send_task("jobs.tasks.scan_jobs")
+
+
+_BEGAN_AT, _BEGAN = clock.now(), clock.steady()
+
+
+def even_now() -> datetime:
+    """Return the time that the clock showed as this process began, gone on evenly since."""
+    return _BEGAN_AT + timedelta(seconds=clock.steady() - _BEGAN)
+
+
+class EvenEntry(ScheduleEntry):  # type: ignore[misc]
+    """One periodic task, whose intervals pass whatever is done to the clock."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.schedule.nowfun = even_now
+
+    def is_due(self) -> schedstate:
+        """Return whether to run now, and in how many seconds to ask again."""
+        if self.last_run_at > even_now():
+            # Beat ran last by a clock that was ahead of this one.
+            return schedstate(is_due=True, next=self.schedule.seconds)
+        return super().is_due()
+
+
+class EvenScheduler(PersistentScheduler):  # type: ignore[misc]
+    """Beat's scheduler by an even clock: Celery's own waits until a clock that was set back has caught up."""
+
+    Entry = EvenEntry
 
 
 class WordKeeper:

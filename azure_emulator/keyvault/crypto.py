@@ -6,7 +6,6 @@ private parts.
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,12 +53,11 @@ class Work:
     body: dict[str, Any]
 
 
-def check_use(version: KeyVersion, operation: str) -> None:
-    """Refuse a version that is disabled, out of time or not made for this."""
+def check_use(version: KeyVersion, operation: str, now: float) -> None:
+    """Refuse a version that is disabled, out of time by the vault's clock or not made for this."""
     word = OPERATIONS.get(operation, operation)
     if not version.enabled:
         raise errors.forbidden(f"Operation {word} is not allowed on a disabled key.", "KeyDisabled")
-    now = time.time()
     if operation not in ALLOWED_OUTSIDE_VALIDITY:
         if version.nbf is not None and now < version.nbf:
             raise errors.forbidden(f"Operation {word} is not allowed on a key that is not yet valid.", "KeyNotYetValid")
@@ -193,7 +191,7 @@ async def perform(call: Call) -> dict[str, Any]:
         raise errors.bad_parameter("The property 'alg' must be a text.")
     value = read_binary(body, "value")
     record, version = call.vault.live_version(call.name, call.version)
-    check_use(version, call.operation)
+    check_use(version, call.operation, call.vault.now())
     algorithm = check_algorithm(body["alg"], version, call.operation)
     result = ACTIONS[call.operation](Work(version.private, algorithm, value, body))
     return {"kid": call.shape.key_id(record, version)} | result

@@ -7,7 +7,6 @@ rotates by itself here: time-driven rotation would make tests depend on a clock.
 from __future__ import annotations
 
 import re
-import time
 from typing import Any
 
 from azure_emulator.keyvault import errors
@@ -105,7 +104,7 @@ async def put_policy(call: Call) -> dict[str, Any]:
     rotates = any(entry["action"]["type"] == "Rotate" for entry in actions)
     if rotates and record.current().origin == "imported" and not call.world.settings.allow_rotate_imported:
         raise errors.bad_parameter("A key whose material was imported can't have a Rotate action; use Notify.")
-    now = int(time.time())
+    now = int(call.vault.now())
     created = (record.policy or {}).get("attributes", {}).get("created", now)
     record.policy = {
         "lifetimeActions": actions,

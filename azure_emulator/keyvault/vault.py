@@ -76,6 +76,10 @@ class Vault:
         """How answers look to a client that used this address."""
         return Shape(base, self.recovery_level, self.profile.retention_days)
 
+    def now(self) -> float:
+        """The time by the vault's own clock, for stamps and expiry; how long a change takes is not told by it."""
+        return time.time() + self.settings.clock_skew_seconds
+
     def _settle(self, which: str) -> float:
         own = getattr(self.profile, f"{which}_settle")
         return float(own if own is not None else getattr(self.settings, f"{which}_settle"))
@@ -83,7 +87,7 @@ class Vault:
     def _record(self, name: str) -> KeyRecord | None:
         """The record in whatever state; a deletion whose retention has ended is gone."""
         record = self.keys.get(name.lower())
-        if record is not None and record.purge_at is not None and record.purge_at <= time.time():
+        if record is not None and record.purge_at is not None and record.purge_at <= self.now():
             self._forget(record)
             return None
         return record
@@ -156,10 +160,9 @@ class Vault:
         if not self.soft_delete:
             self._forget(record)
             return record
-        now = time.time()
-        record.deleted_at = int(now)
+        record.deleted_at = int(self.now())
         record.purge_at = record.deleted_at + self.profile.retention_days * SECONDS_PER_DAY
-        record.settles_at = now + self._settle("delete")
+        record.settles_at = time.time() + self._settle("delete")
         self.save(record)
         return record
 

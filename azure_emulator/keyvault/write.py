@@ -6,7 +6,6 @@ transfer blobs itself; that judgement is ``byok``'s alone.
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -66,7 +65,7 @@ def read_wish(body: Mapping[str, Any], key: Mapping[str, Any], call: Call, *, hs
 def store_version(call: Call, wish: Wish, private: PrivateKey, origin: str) -> dict[str, Any]:
     """Join the new version to its name; nothing is inherited from earlier versions."""
     record = call.vault.check_writable(call.name) or KeyRecord(name=call.name)
-    version = make_version(uuid.uuid4().hex, wish.kty, private, to_pem(private), int(time.time()), origin)
+    version = make_version(uuid.uuid4().hex, wish.kty, private, to_pem(private), int(call.vault.now()), origin)
     version.key_ops = wish.key_ops
     version.enabled = wish.attributes.enabled is not False
     version.nbf, version.exp = wish.attributes.nbf, wish.attributes.exp
@@ -125,7 +124,7 @@ async def import_key(call: Call) -> dict[str, Any]:
     if key.get("key_hsm") is not None:
         if any(key.get(member) is not None for member in PRIVATE_MEMBERS):
             raise errors.bad_parameter('The property "key" can\'t hold both key_hsm and private members')
-        private = byok.open_blob(key["key_hsm"], lambda kid: find_kek(call, kid), time.time())
+        private = byok.open_blob(key["key_hsm"], lambda kid: find_kek(call, kid), call.vault.now())
     else:
         private = load_plain(key, wish.kty)
     check_fit(private, wish.kty, key.get("crv"))
@@ -199,6 +198,7 @@ async def update(call: Call) -> dict[str, Any]:
     if policy is not None:
         change_release_policy(version, policy)
     apply_update(version, found, key_ops, tags)
+    version.updated = int(call.vault.now())
     call.vault.save(record)
     return call.shape.bundle(record, version)
 
@@ -225,7 +225,6 @@ def apply_update(
         version.key_ops = key_ops
     if tags is not None:
         version.tags = tags
-    version.updated = int(time.time())
 
 
 async def rotate(call: Call) -> dict[str, Any]:
@@ -242,7 +241,7 @@ async def rotate(call: Call) -> dict[str, Any]:
     else:
         private = await call.world.pool.ec(previous.curve or "P-256")
     record = call.vault.live(call.name)
-    expiry = rotation.expiry_after(record.policy, int(time.time()))
+    expiry = rotation.expiry_after(record.policy, int(call.vault.now()))
     wish = Wish(
         kty=previous.kty,
         key_ops=list(previous.key_ops),

@@ -61,6 +61,7 @@ def kek(sdk: KeyVaultKey) -> KekPublicKey:
     """Convert the bundle of a key-encryption key."""
     # The SDK's JsonWebKey sets its members as attributes at run time.
     numbers: Any = sdk.key
+    made, ends = sdk.properties.created_on, sdk.properties.expires_on
     return KekPublicKey(
         kid=sdk.id,
         name=sdk.name,
@@ -69,6 +70,7 @@ def kek(sdk: KeyVaultKey) -> KekPublicKey:
         exponent=int.from_bytes(numbers.e),
         recovery_level=_text(sdk.properties.recovery_level),
         recoverable_days=sdk.properties.recoverable_days,
+        lifetime=ends - made if made and ends else None,
     )
 
 

@@ -9,7 +9,6 @@ the challenge and the handshake, in the last line before the request is written.
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from urllib3.connection import HTTPSConnection
 from urllib3.util import Retry
 
 from kmes.core import failpoints
-from kmes.core.clock import now
+from kmes.core.clock import now, steady
 
 CHANGING = frozenset({"PUT", "POST", "PATCH", "DELETE"})
 _current = threading.local()
@@ -36,23 +35,23 @@ class TooLateToSend(SdkError):
 
 @dataclass(frozen=True)
 class SendBy:
-    """A moment by two clocks: one may be set back, the other stands while a machine is suspended."""
+    """A moment by two clocks: one may be set back, the other stands while a virtual machine is frozen."""
 
-    monotonic: float
+    steady: float
     wall: float
 
     @classmethod
     def within(cls, seconds: float) -> SendBy:
         """Return the moment that many seconds from now."""
-        return cls(time.monotonic() + seconds, now().timestamp() + seconds)
+        return cls(steady() + seconds, now().timestamp() + seconds)
 
     def earlier(self, seconds: float) -> SendBy:
         """Return the moment that many seconds before; a negative number changes nothing."""
-        return SendBy(self.monotonic - max(0.0, seconds), self.wall - max(0.0, seconds))
+        return SendBy(self.steady - max(0.0, seconds), self.wall - max(0.0, seconds))
 
     def seconds_left(self) -> float:
         """Return what is left by the clock that is ahead; negative when the moment is over."""
-        return min(self.monotonic - time.monotonic(), self.wall - now().timestamp())
+        return min(self.steady - steady(), self.wall - now().timestamp())
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from kmes.core.secret_types import SecretText
@@ -77,7 +77,10 @@ class CredentialAccess:
 
 @dataclass(frozen=True)
 class KekPublicKey:
-    """A key-encryption key in a vault: its versioned id and public numbers."""
+    """A key-encryption key in a vault: its versioned id and public numbers.
+
+    ``lifetime`` is how long the vault lets it live, by its own clock; None when the vault doesn't say.
+    """
 
     kid: str
     name: str
@@ -86,6 +89,7 @@ class KekPublicKey:
     exponent: int
     recovery_level: str
     recoverable_days: int | None
+    lifetime: timedelta | None = None
 
 
 @dataclass(frozen=True)

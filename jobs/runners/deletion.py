@@ -17,7 +17,7 @@ from cloudcreds.azure.gateway import KeyVaultGateway
 from cloudcreds.azure.types import DeletedKey
 from jobs.choices import IntentState
 from jobs.context import JobRun, WaitUntil
-from jobs.intents import announce, announced, resolve, settle
+from jobs.intents import announce, announced, resolve, seconds_since, settle
 from jobs.models import Intent
 from jobs.runners.preflight import settle_earlier_calls
 from keygroups import lifecycle as key_lifecycle
@@ -87,7 +87,7 @@ def _deleted_or_wait(gateway: KeyVaultGateway, group: KeyGroup) -> DeletedKey | 
         return deleted
     # By our own clock: the vault's may be wrong by hours. A deletion that others made was seen to be over.
     ours = Intent.objects.filter(azure_lock=group.azure_lock, operation="delete").order_by("-sent_at").first()
-    if ours is not None and (now() - ours.sent_at).total_seconds() < DELETING_SECONDS:
+    if ours is not None and seconds_since(ours) < DELETING_SECONDS:
         raise WaitUntil(_("Azure is still deleting the key"), seconds=SETTLE_SECONDS)
     return None
 

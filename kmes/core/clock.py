@@ -30,6 +30,12 @@ def stamp(moment: datetime) -> str:
     return moment.astimezone(timezone.get_fixed_timezone(0)).strftime("%Y-%m-%d %H:%M:%S")
 
 
+def steady() -> float:
+    """Return seconds that only ever go on, through sleep and whatever is done to the clock; for differences."""
+    up = uptime()
+    return up.seconds if up else time.monotonic()
+
+
 def uptime() -> Uptime | None:
     """Return the machine's uptime, which goes on evenly whatever is done to the clock; None where it is not told."""
     try:

@@ -30,7 +30,7 @@ def _let_quarantines_end():
 
     for intent in Intent.objects.exclude(sent_at=None):
         long_ago = intent.sent_at - timedelta(hours=1)
-        Intent.objects.filter(pk=intent.pk).update(sent_at=long_ago)
+        Intent.objects.filter(pk=intent.pk).update(sent_at=long_ago, sent_uptime=intent.sent_uptime - 3600)
 
 
 def test_the_quarantine_counts_from_the_last_try_and_not_from_the_first_announcement(
@@ -53,6 +53,50 @@ def test_the_quarantine_counts_from_the_last_try_and_not_from_the_first_announce
     # The announcement of three seconds ago was renewed before the second try.
     assert intent.resolved_at - intent.sent_at < timedelta(seconds=2)
     assert quarantine_left(intent) > 97
+
+
+@pytest.fixture
+def in_doubt(group, admin, azure_stand_in, settings):
+    """A call that was made a moment ago and may still take effect for 122 seconds at most."""
+    from jobs import services
+    from jobs.models import Intent
+
+    settings.KMES_SEND_SECONDS = 2
+    settings.KMES_UNKNOWN_QUARANTINE_SECONDS = 120
+    _reset(azure_stand_in, "before")
+    (key,) = make_keys(group, "one", actor=admin)
+    work(services.request_synchronize(keys=[key], actor=admin))
+    return Intent.objects.get(operation="import")
+
+
+@pytest.mark.parametrize("hours", [1, -1], ids=["ahead", "back"])
+def test_a_clock_that_is_set_neither_ends_a_quarantine_nor_prolongs_it(in_doubt, hours, monkeypatch):
+    from django.utils import timezone
+
+    from jobs.intents import quarantine_left
+
+    real = timezone.now
+    monkeypatch.setattr(timezone, "now", lambda: real() + timedelta(hours=hours))
+    assert 100 < quarantine_left(in_doubt) <= 122
+
+
+def test_a_clock_set_back_between_announcing_and_no_answer_does_not_shorten_the_quarantine(in_doubt):
+    from jobs.intents import quarantine_left
+
+    in_doubt.resolved_at = in_doubt.sent_at - timedelta(hours=1)
+    assert quarantine_left(in_doubt) > 110
+
+
+def test_after_a_restart_with_a_wrong_clock_the_quarantine_counts_from_the_restart(in_doubt, monkeypatch):
+    from jobs.intents import quarantine_left
+    from kmes.core import clock
+
+    in_doubt.sent_at -= timedelta(hours=1)
+    monkeypatch.setattr("jobs.intents.uptime", lambda: clock.Uptime("another life", 30.0))
+    assert 80 < quarantine_left(in_doubt) <= 92
+    # Of another machine, which has been up all the while, only the clock is known.
+    monkeypatch.setattr("jobs.intents.uptime", lambda: clock.Uptime("another machine", 90_000.0))
+    assert quarantine_left(in_doubt) < 0
 
 
 def test_a_push_cancelled_in_doubt_is_settled_by_a_comparison(group, admin, vault, azure_stand_in):
