@@ -31,6 +31,10 @@ TIMEOUTS = {
     # The request is still under way when the client has given up.
     "timeout, lands late": {"delay_ms": 1500},
 }
+# The same with this machine's clock set while the call is in doubt: hours.
+SET_IN_DOUBT = {"lands late, clock ahead": 1, "lands late, clock back": -1}
+# By how many hours the vault's clock differs from ours.
+VAULT_CLOCKS = {"vault ahead": 1, "vault behind": -1}
 READ_SECONDS = 0.6
 LANDING_SECONDS = 2.0
 
@@ -64,11 +68,22 @@ class Disturbance:
     def __init__(self, world, case, monkeypatch, settings):
         self.world, self.case, self.patch, self.settings = world, case, monkeypatch, settings
 
+    def arrange(self):
+        """Set up what is so from before the job was asked for."""
+        if self.case.accident in VAULT_CLOCKS and self.case.step == "all along":
+            self.world.set_clock_of_vault(VAULT_CLOCKS[self.case.accident])
+
     def strike(self, job):
         """Let it happen."""
         accident, step = self.case.accident, self.case.step
         if accident in WIRE or accident in TIMEOUTS:
             self._on_the_wire(job, {**WIRE, **TIMEOUTS}[accident], step)
+        elif accident in SET_IN_DOUBT:
+            self._on_the_wire(job, TIMEOUTS["timeout, lands late"], step)
+            self.world.set_clock(SET_IN_DOUBT[accident])
+        elif accident in VAULT_CLOCKS:
+            self.world.set_clock_of_vault(VAULT_CLOCKS[accident])
+            self.world.work(job)
         elif accident == "kill -9":
             self.world.work_elsewhere(job, f"{step}=kill@1")
         elif accident == "kill -9 twice":
@@ -87,7 +102,8 @@ class Disturbance:
     def _on_the_wire(self, job, fault, step):
         calls = {label: (method, path) for label, method, path in OPERATIONS[self.case.operation].calls}
         method, path = calls[step]
-        if self.case.accident in TIMEOUTS:
+        is_slow = self.case.accident in {**TIMEOUTS, **SET_IN_DOUBT}
+        if is_slow:
             from cloudcreds.azure import clients
 
             self.patch.setattr(clients, "READ_SECONDS", READ_SECONDS)
@@ -96,7 +112,7 @@ class Disturbance:
         forget_clients()
         self.world.fault(method=method, path=path, **fault)
         self.world.work(job)
-        if self.case.accident in TIMEOUTS:
+        if is_slow:
             self.world.landing_until = time.monotonic() + LANDING_SECONDS
         self.patch.undo()
         forget_clients()
@@ -169,6 +185,7 @@ SURROUNDED = {
     ("secret revoked", "permissions taken", "device gone"): ("push one", "rotate due"),
     ("device bounces", "device replaced", "PIN wrong"): ("push one",),
     ("database locked", "disk full", "connections cut"): ("push one", "delete"),
+    ("clock ahead", "clock back"): ("push one", "rotate due", "disable", "delete", "recover", "purge"),
     ("stands still",): ("push one", "rotate due", "disable", "delete", "purge"),
     ("kill -9 twice",): ("push one", "push three", "rotate due", "disable", "delete", "recover", "purge"),
 }
@@ -192,6 +209,9 @@ def all_cases():
         cases += [
             Case(name, "somebody else pushes", moment) for moment in ("push.after_preflight", "push.after_import")
         ]
+    changing = [name for name in OPERATIONS if name != "destroy"]
+    for accident, name, step in itertools.product(VAULT_CLOCKS, changing, ("all along", "from now on")):
+        cases.append(Case(name, accident, step))
     return [*cases, Case("delete", "somebody else pushes", "cloud_delete.before_preflight")]
 
 
@@ -202,12 +222,12 @@ def _on_the_wire(name, operation):
     for label, method, _path in operation.calls:
         yield from (Case(name, accident, label) for accident in WIRE if accident != "empty page")
         if method != "GET":
-            yield from (Case(name, accident, label) for accident in TIMEOUTS)
+            yield from (Case(name, accident, label) for accident in (*TIMEOUTS, *SET_IN_DOUBT))
         if label == "list_versions":
             yield Case(name, "empty page", label)
 
 
-SHORT_STEPS = ("azure.sending_put", "push.after_import", "kek.after_create", "import_key", "statement 9")
+SHORT_STEPS = ("azure.sending_put", "push.after_import", "kek.after_create", "import_key", "statement 9", "from now on")
 
 
 def short_cases():

@@ -16,4 +16,5 @@ def world(group, admin, vault, azure_stand_in, settings):
     """A group in an empty vault, with timers short enough to wait for."""
     settings.KMES_UNKNOWN_QUARANTINE_SECONDS = QUARANTINE_SECONDS
     settings.KMES_SEND_SECONDS = SEND_SECONDS
-    return World(group, admin, vault, azure_stand_in)
+    with pytest.MonkeyPatch.context() as patch:
+        yield World(group, admin, vault, azure_stand_in, patch)

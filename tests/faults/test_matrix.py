@@ -19,8 +19,10 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(180)]
 
 def hold(world, case, monkeypatch, settings):
     """Run one case to rest; returns what is broken, before and after the retry of a failed job."""
+    disturbance = Disturbance(world, case, monkeypatch, settings)
+    disturbance.arrange()
     job = OPERATIONS[case.operation].prepare(world)
-    Disturbance(world, case, monkeypatch, settings).strike(job)
+    disturbance.strike(job)
     settings.KMES_FAILPOINTS = ""
     world.calm()
     world.rest(job)

@@ -19,9 +19,10 @@ ROUNDS = 60
 
 
 class World:
-    """What a case acts on. ``actor`` is an administrator."""
+    """What a case acts on. ``actor`` is an administrator; what ``patch`` changes lasts as long as the world."""
 
-    def __init__(self, group, actor, vault, stand_in):
+    def __init__(self, group, actor, vault, stand_in, patch):
+        self.patch = patch
         self.group, self.actor, self.vault, self.stand_in = group, actor, vault, stand_in
         # Until then a request that the client has given up may still take effect.
         self.landing_until = 0.0
@@ -163,6 +164,17 @@ class World:
     def calm(self):
         """End all faults of the stand-in."""
         self.stand_in.control("DELETE", "/_emulator/faults")
+
+    def set_clock(self, hours):
+        """Set this machine's clock; its uptime goes on."""
+        from django.utils import timezone
+
+        real = timezone.now
+        self.patch.setattr(timezone, "now", lambda: real() + timedelta(hours=hours))
+
+    def set_clock_of_vault(self, hours):
+        """Let the vault's clock be ahead of this machine's, or behind with a negative number."""
+        self.stand_in.control("POST", "/_emulator/settings", {"clock_skew_seconds": hours * 3600})
 
     def push_of_somebody_else(self):
         """Make a version that is not ours under the group's name."""
