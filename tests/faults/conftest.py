@@ -14,7 +14,10 @@ __all__ = ["admin", "credential", "device", "group", "hsm_token", "log_can_be_fl
 @pytest.fixture
 def world(group, admin, vault, azure_stand_in, settings):
     """A group in an empty vault, with timers short enough to wait for."""
+    from jobs.runners import deletion
+
     settings.KMES_UNKNOWN_QUARANTINE_SECONDS = QUARANTINE_SECONDS
     settings.KMES_SEND_SECONDS = SEND_SECONDS
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(deletion, "DELETING_SECONDS", QUARANTINE_SECONDS + SEND_SECONDS)
         yield World(group, admin, vault, azure_stand_in, patch)
