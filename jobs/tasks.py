@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import time
 from functools import partial
 from uuid import UUID
 
@@ -20,6 +21,9 @@ from kmes.core.errors import KmesError
 
 logger = logging.getLogger(__name__)
 
+SLOW_SECONDS = 1
+PAUSE_SECONDS = 10
+
 
 @worker_init.connect  # type: ignore[untyped-decorator]
 def begin(**_: object) -> None:
@@ -34,14 +38,23 @@ def let_jobs_give_way(**_: object) -> None:
 
 
 class HintTask(Task):  # type: ignore[misc]
-    """A task whose message may get lost: sending it never fails the sender."""
+    """A task whose message may get lost: sending it never fails the sender, nor holds it up for long."""
+
+    # A broker that is frozen costs each hint a time-out, and a page may send many: the next ones are left out.
+    pause_until = 0.0
 
     def hint(self, job_id: UUID) -> None:
         """Send the hint now; a broker that is down is logged, the scan will find the row."""
+        began = time.monotonic()
+        if began < HintTask.pause_until:
+            return
         try:
-            self.delay(str(job_id))
+            # Once: whoever waits for the page gains nothing by a second try.
+            self.apply_async((str(job_id),), retry=False)
         except (OperationalError, OSError):
             logger.warning("the broker is out of reach; the scan will find job %s", job_id)
+            if time.monotonic() - began > SLOW_SECONDS:
+                HintTask.pause_until = time.monotonic() + PAUSE_SECONDS
 
     def hint_on_commit(self, job_id: UUID) -> None:
         """Send the hint when the transaction that made or freed the job has committed."""

@@ -239,13 +239,12 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_MAX_TASKS_PER_CHILD = 500
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 # Without time-outs a frozen Redis hangs the page that sends a hint; socket_timeout must stay
-# above the 1 s poll of the worker.
+# above the 1 s poll of the worker. No second try: a lost hint costs one scan, a page that waits a user.
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "visibility_timeout": 600,
-    "socket_timeout": 5,
+    "socket_timeout": 3,
     "socket_connect_timeout": 3,
     "health_check_interval": 30,
-    "retry_on_timeout": True,
 }
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_step": 0.2}
 CELERY_TIMEZONE = "UTC"
