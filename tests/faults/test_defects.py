@@ -1,10 +1,12 @@
-"""The matrix can fail: three deliberate defects, put in by the test alone, are each caught."""
+"""The matrix can fail: four deliberate defects, put in by the test alone, are each caught."""
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
-from tests.faults.accidents import Case
+from tests.faults.accidents import LANDING_SECONDS, Case
 from tests.faults.test_matrix import hold
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(120)]
@@ -41,3 +43,23 @@ def test_an_effect_without_its_row_is_caught(world, monkeypatch, settings):
         defect.setattr(JobRun, "_flush", lambda run: run._rows.clear())
         found = hold(world, Case("push one", "delivered twice", "push.after_import"), monkeypatch, settings)
     assert any(sentence.startswith("I9") for sentence in found), found
+
+
+def test_a_quarantine_by_the_clock_is_caught(world, monkeypatch, settings):
+    """Set ahead, it ends the quarantine of a call that has yet to land, and the key is imported again."""
+    from jobs import intents
+    from jobs.runners import push
+    from kmes.core.clock import now
+
+    discard = push._discard
+
+    def discard_late(run):
+        # Else the ephemeral key is gone, and with it the chance of the late call to do harm.
+        time.sleep(LANDING_SECONDS)
+        discard(run)
+
+    with pytest.MonkeyPatch.context() as defect:
+        defect.setattr(push, "_discard", discard_late)
+        defect.setattr(intents, "seconds_since", lambda intent: (now() - intent.sent_at).total_seconds())
+        found = hold(world, Case("push one", "lands late, clock ahead", "import_key"), monkeypatch, settings)
+    assert any(sentence.startswith(("I1", "I2")) for sentence in found), found
