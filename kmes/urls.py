@@ -19,3 +19,5 @@ urlpatterns = [
     path("administration/", include("hsm.urls")),
     path("administration/", include("kmes.operations.urls")),
 ]
+
+handler500 = "kmes.ui.failures.answer_failure"

@@ -109,37 +109,63 @@ def _postgres_program(name: str) -> str:
     return path
 
 
-@contextlib.contextmanager
-def running_postgres(folder: Path) -> Iterator[str]:
-    """Run a throw-away PostgreSQL; yields its DATABASE_URL.
+class Postgres:
+    """A throw-away PostgreSQL that can be stopped and started again.
 
     It refuses to run as root, so root hands the folder to the user ``postgres``.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    # Its folders must be reachable for another user; pytest makes them for the owner only.
-    identity: dict[str, Any] = {}
-    if os.geteuid() == 0:
-        shutil.chown(folder, "postgres", "postgres")
-        for parent in (folder, *folder.parents):
-            if parent.stat().st_uid == 0 and parent != Path("/") and not parent.stat().st_mode & 0o001:
-                parent.chmod(parent.stat().st_mode | 0o011)
-        identity = {"user": "postgres", "group": "postgres", "extra_groups": []}
-    data, log, port = folder / "data", folder / "postgres.log", free_port()
-    log.touch()
-    start = [_postgres_program("initdb"), "-D", str(data), "-U", "kmes", "--auth=trust", "-E", "UTF8", "--no-sync"]
-    subprocess.run([*start, "--locale=C.UTF-8"], check=True, capture_output=True, cwd=folder, **identity)
-    command = [_postgres_program("postgres"), "-D", str(data), "-p", str(port), "-h", "127.0.0.1", "-k", str(folder)]
-    # A test database is thrown away: durability would only make it slow.
-    for option in ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=60"):
-        command += ["-c", option]
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output, cwd=folder, **identity)
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        # Its folders must be reachable for another user; pytest makes them for the owner only.
+        self._identity: dict[str, Any] = {}
+        if os.geteuid() == 0:
+            shutil.chown(folder, "postgres", "postgres")
+            for parent in (folder, *folder.parents):
+                if parent.stat().st_uid == 0 and parent != Path("/") and not parent.stat().st_mode & 0o001:
+                    parent.chmod(parent.stat().st_mode | 0o011)
+            self._identity = {"user": "postgres", "group": "postgres", "extra_groups": []}
+        self._folder, self._port = folder, free_port()
+        self._data, self._log = folder / "data", folder / "postgres.log"
+        self._log.touch()
+        make = [_postgres_program("initdb"), "-D", str(self._data), "-U", "kmes", "--auth=trust", "-E", "UTF8"]
+        subprocess.run(
+            [*make, "--no-sync", "--locale=C.UTF-8"], check=True, capture_output=True, cwd=folder, **self._identity
+        )
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Its DATABASE_URL."""
+        return f"postgres://kmes@127.0.0.1:{self._port}/postgres"
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        command = [_postgres_program("postgres"), "-D", str(self._data), "-p", str(self._port), "-h", "127.0.0.1"]
+        command += ["-k", str(self._folder)]
+        # A test database is thrown away: durability would only make it slow.
+        for option in ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=60"):
+            command += ["-c", option]
+        with self._log.open("ab") as output:
+            self._process = subprocess.Popen(command, stdout=output, stderr=output, cwd=self._folder, **self._identity)
+        ready = [_postgres_program("pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self._port)]
+        wait_until(lambda: subprocess.run(ready, check=False).returncode == 0, self._process, self._log)
+
+    def stop(self) -> None:
+        """Stop it at once, as ``pg_ctl stop -m fast`` does: every connection is cut."""
+        if self._process is not None:
+            stop(self._process, sent=signal.SIGINT)
+
+
+@contextlib.contextmanager
+def running_postgres(folder: Path) -> Iterator[str]:
+    """Run a throw-away PostgreSQL; yields its DATABASE_URL."""
+    server = Postgres(folder)
     try:
-        ready = [_postgres_program("pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)]
-        wait_until(lambda: subprocess.run(ready, check=False).returncode == 0, process, log)
-        yield f"postgres://kmes@127.0.0.1:{port}/postgres"
+        server.start()
+        yield server.url
     finally:
-        stop(process, sent=signal.SIGINT)
+        server.stop()
 
 
 # --- The stand-in for Azure -----------------------------------------------------------------

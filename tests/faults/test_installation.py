@@ -45,8 +45,9 @@ PAGES = ("/", "/keys/", "/jobs/", "/logs/", "/healthz")
 class Installation(Trial):
     """A temporary installation, its user, and an observer of its vault."""
 
-    def __init__(self):
-        super().__init__("faults", **({} if REAL else SHORT), KMES_KEK_SWEEP_SECONDS="5", KMES_DRIFT_SCAN_SECONDS="3")
+    def __init__(self, **environment):
+        timers = {**({} if REAL else SHORT), "KMES_KEK_SWEEP_SECONDS": "5", "KMES_DRIFT_SCAN_SECONDS": "3"}
+        super().__init__("faults", **timers, **environment)
         self.stand_in = services.StandIn(self.instance.stand_in_port, self.instance.path("azure_emulator"))
 
     def ask(self, *command):

@@ -1,0 +1,26 @@
+"""The answer to an error that nobody foresaw, and to a database that does not answer. Asks no database."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from http import HTTPStatus
+
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+from django.views import defaults
+
+logger = logging.getLogger(__name__)
+RETRY_SECONDS = "5"
+
+
+def answer_failure(request: HttpRequest) -> HttpResponse:
+    """Answer 503 and say so when the database is out of reach, else 500. Django calls it in the ``except`` block."""
+    error = sys.exc_info()[1]
+    if not isinstance(error, OperationalError | InterfaceError):
+        return defaults.server_error(request)
+    logger.warning("%s %s: the database does not answer", request.method, request.path)
+    answer = HttpResponse(render_to_string("503.html"), status=HTTPStatus.SERVICE_UNAVAILABLE)
+    answer.headers["Retry-After"], answer.headers["Cache-Control"] = RETRY_SECONDS, "no-store"
+    return answer

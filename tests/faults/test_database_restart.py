@@ -1,0 +1,42 @@
+"""PostgreSQL is stopped and started again while jobs run and pages are open: everything goes on by itself."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests import services
+from tests.faults.test_installation import MOVING_SECONDS, Installation, pages_watched
+
+pytestmark = pytest.mark.timeout(400)
+DOWN_SECONDS = 4
+
+
+def test_a_database_that_is_stopped_in_the_middle_of_jobs_and_comes_back(tmp_path):
+    server = services.Postgres(tmp_path / "postgres")
+    server.start()
+    try:
+        with Installation(DATABASE_URL=server.url) as installation:
+            codes = installation.load("restart", groups=4, keys=8)
+
+            def running():
+                return {code: told for code, told in installation.jobs(codes).items() if told[1] == "running"}
+
+            installation.await_that(running, 60, "no job runs")
+            before = running()
+            assert before, "the load was over before the restart"
+            with pages_watched(installation) as bad:
+                server.stop()
+                time.sleep(DOWN_SECONDS)
+                server.start()
+                begun = time.monotonic()
+                installation.await_that(lambda: not running() or running() != before, MOVING_SECONDS, "nothing moved")
+                installation.settle(codes)
+            print(
+                f"\n{len(before)} running jobs of {len(codes)} were over {time.monotonic() - begun:.0f} s after the restart"
+            )
+            # A page that finds no database may say so, in words and as 503; it is never a bare 500.
+            assert bad == []
+    finally:
+        server.stop()
