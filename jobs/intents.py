@@ -29,7 +29,8 @@ from jobs.choices import IntentState
 from jobs.context import JobRun, WaitUntil
 from jobs.models import Intent
 from keygroups.models import Key
-from kmes.core.clock import now, uptime
+from kmes.core import clock
+from kmes.core.clock import now
 
 OPEN_STATES = (IntentState.PENDING, IntentState.UNKNOWN)
 
@@ -59,7 +60,7 @@ def announce_all(run: JobRun, operation: str, keys: Sequence[Key | None]) -> lis
 
 def _moment() -> dict[str, Any]:
     """Return the present moment by the clock and by this machine's uptime."""
-    up = uptime()
+    up = clock.uptime()
     return {
         "sent_at": now(),
         "sent_boot_id": up.boot_id if up else "",
@@ -135,17 +136,17 @@ def open_intents(run: JobRun) -> list[Intent]:
 
 def quarantine_left(intent: Intent) -> float:
     """Return for how many seconds an unresolved call may still take effect."""
-    left_after = float(settings.KMES_SEND_SECONDS)
+    left_after, quarantine = float(settings.KMES_SEND_SECONDS), float(settings.KMES_UNKNOWN_QUARANTINE_SECONDS)
     if intent.resolved_at is not None:
         # Its worker got no answer then, so it had left before; unless the clock was set in between.
         asked = (intent.resolved_at - intent.sent_at).total_seconds()
         left_after = asked if 0 <= asked <= left_after else left_after
-    return left_after + settings.KMES_UNKNOWN_QUARANTINE_SECONDS - seconds_since(intent)
+    return left_after + quarantine - seconds_since(intent)
 
 
 def seconds_since(intent: Intent) -> float:
     """Return how long ago a call was announced, whatever was done to this machine's clock since."""
-    by_clock, up = float((now() - intent.sent_at).total_seconds()), uptime()
+    by_clock, up = float((now() - intent.sent_at).total_seconds()), clock.uptime()
     if up is None:
         return by_clock
     if up.boot_id == intent.sent_boot_id:

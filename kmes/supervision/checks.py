@@ -22,6 +22,12 @@ TYPED = ("hsm", "cloudcreds", "keygroups", "jobs", "logging_reports", "kmes", "a
 DATA_TESTS = (
     *("tests/keygroups", "tests/jobs", "tests/logging_reports", "tests/cloudcreds"),
     *("tests/accounts", "tests/dashboard", "tests/operations"),
+    "tests/faults/test_database_restart.py",
+)
+# Where a lock, a full disk and a cut connection are another matter on PostgreSQL.
+DATA_CELLS = tuple(
+    f"tests/faults/test_matrix.py::test_holds[push one / {accident} / azure.sending_put]"
+    for accident in ("database locked", "disk full", "connections cut")
 )
 BROWSER_TESTS = "tests/browser"
 
@@ -66,7 +72,7 @@ def type_checks(state: Path) -> list[Check]:
 def test_checks() -> list[Check]:
     """Return the test runs: everything on SQLite, data behaviour on PostgreSQL, pages in a browser."""
     pytest = _tool("pytest", "-q")
-    data = [folder for folder in DATA_TESTS if (ROOT / folder).is_dir()]
+    data = [*(path for path in DATA_TESTS if (ROOT / path).exists()), *DATA_CELLS]
     return [
         Check("tests (SQLite)", (*pytest, "-n", "2", "--ignore", BROWSER_TESTS, "tests")),
         Check("tests (PostgreSQL)", (*pytest, "-n", "2", *data), {"KMES_TEST_DATABASE": "postgres"}),

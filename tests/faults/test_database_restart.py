@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 import pytest
@@ -9,7 +10,14 @@ import pytest
 from tests import services
 from tests.faults.test_installation import MOVING_SECONDS, Installation, pages_watched
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = [
+    pytest.mark.timeout(400),
+    # It brings a server of its own; once is enough.
+    pytest.mark.skipif(
+        os.environ.get("KMES_TEST_DATABASE") != "postgres" and os.environ.get("FAULTS") != "all",
+        reason="part of the run on PostgreSQL",
+    ),
+]
 DOWN_SECONDS = 4
 
 

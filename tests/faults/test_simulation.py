@@ -31,6 +31,7 @@ def live(group, admin, monkeypatch, settings):
 
     from jobs import context, keks, tasks
     from jobs.runners import deletion
+    from kmes.core import clock
     from tests.jobs.builders import make_group
 
     if connection.vendor == "sqlite":
@@ -46,6 +47,7 @@ def live(group, admin, monkeypatch, settings):
         vault = SimVault(random.Random(seed))
         device = SimDevice(vault)
         monkeypatch.setattr(timezone, "now", lambda: vault.now)
+        monkeypatch.setattr(clock, "uptime", lambda: clock.Uptime("one life", vault.now.timestamp()))
         monkeypatch.setattr(context, "get_device", lambda: device)
         monkeypatch.setattr(deletion, "time", SimpleNamespace(sleep=vault.sleep))
         for module in (context, keks):

@@ -90,12 +90,13 @@ def test_a_clock_set_back_between_announcing_and_no_answer_does_not_shorten_the_
 def test_after_a_restart_with_a_wrong_clock_the_quarantine_counts_from_the_restart(in_doubt, monkeypatch):
     from jobs.intents import quarantine_left
     from kmes.core import clock
+    from kmes.core.clock import Uptime
 
     in_doubt.sent_at -= timedelta(hours=1)
-    monkeypatch.setattr("jobs.intents.uptime", lambda: clock.Uptime("another life", 30.0))
+    monkeypatch.setattr(clock, "uptime", lambda: Uptime("another life", 30.0))
     assert 80 < quarantine_left(in_doubt) <= 92
     # Of another machine, which has been up all the while, only the clock is known.
-    monkeypatch.setattr("jobs.intents.uptime", lambda: clock.Uptime("another machine", 90_000.0))
+    monkeypatch.setattr(clock, "uptime", lambda: Uptime("another machine", 90_000.0))
     assert quarantine_left(in_doubt) < 0
 
 
