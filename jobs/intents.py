@@ -5,7 +5,7 @@ still make one. An intent that is pending from an earlier run, or unknown, there
 repeat until the quarantine is over (RELIABILITY.md, 4.3; docs/decisions/0003).
 
 It is counted by the machine's uptime, not by its clock: a clock that is set an hour ahead must not end a
-quarantine that has just begun (docs/decisions/0010-quarantine-by-uptime.md).
+quarantine that has just begun (docs/decisions/0011-quarantine-by-uptime.md).
 
 The quarantine counts from the last moment at which the request can have left its worker. An
 announcement is good for KMES_SEND_SECONDS; a call that leaves later, because it waited out a

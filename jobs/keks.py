@@ -38,6 +38,8 @@ logger = logging.getLogger(__name__)
 KEK_PREFIX = "kmes-kek-"
 # A KEK nearer to its expiry than this is not used for further keys.
 EXPIRY_MARGIN = timedelta(minutes=10)
+# Clocks that differ by less differ by nothing; Azure's stamps have whole seconds.
+NOTICED = timedelta(seconds=5)
 # How long to wait for news of a KEK whose creation has an unknown outcome.
 UNKNOWN_KEK_SECONDS = 10
 MAX_SWEEPS = 200
@@ -131,9 +133,10 @@ def _mark(row: EphemeralKek, state: KekState, *, kid: str = "", note: str = "") 
 
 def _mark_live(row: EphemeralKek, public: KekPublicKey) -> None:
     _mark(row, KekState.LIVE, kid=public.kid)
-    if public.lifetime is not None:
+    ends = row.created_at + public.lifetime if public.lifetime else row.expires_at
+    if row.expires_at - ends > NOTICED:
         # A vault whose clock is ahead of ours ends it sooner than we asked for.
-        row.expires_at = min(row.expires_at, row.created_at + public.lifetime)
+        row.expires_at = ends
         row.save(update_fields=["expires_at"])
 
 
