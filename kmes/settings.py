@@ -258,7 +258,7 @@ CELERY_BEAT_SCHEDULE = {
     "sweep-keks": {"task": "jobs.tasks.sweep_keks", "schedule": env.int("KMES_KEK_SWEEP_SECONDS", 3600)},
 }
 # Time-outs in the address, because django-rq takes none beside one: a frozen Redis must not hang a page.
-_TIMEOUTS = "socket_timeout=5&socket_connect_timeout=3"
+_TIMEOUTS = "socket_timeout=2&socket_connect_timeout=2"
 RQ_QUEUES = {
     "reports": {"URL": f"{KMES_REDIS_URL}{'&' if '?' in KMES_REDIS_URL else '?'}{_TIMEOUTS}", "DEFAULT_TIMEOUT": 3600},
 }
