@@ -12,7 +12,7 @@ import os
 import socket
 import time
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import redis
@@ -41,7 +41,8 @@ def scan_at_once(**_: object) -> None:
     app.send_task("jobs.tasks.scan_jobs")
 
 
-_BEGAN_AT, _BEGAN = clock.now(), clock.steady()
+# Not by ``clock.now``, which reads the settings: this module is imported before they can be read.
+_BEGAN_AT, _BEGAN = datetime.now(UTC), clock.steady()
 
 
 def even_now() -> datetime:

@@ -30,6 +30,8 @@ DATA_CELLS = tuple(
     for accident in ("database locked", "disk full", "connections cut")
 )
 BROWSER_TESTS = "tests/browser"
+# One process more than CI has cores, because many tests wait: for leases, pauses, processes that start.
+SIDE_BY_SIDE = ("-n", "3", "--dist", "worksteal")
 
 
 @dataclass(frozen=True)
@@ -74,9 +76,9 @@ def test_checks() -> list[Check]:
     pytest = _tool("pytest", "-q")
     data = [*(path for path in DATA_TESTS if (ROOT / path).exists()), *DATA_CELLS]
     return [
-        Check("tests (SQLite)", (*pytest, "-n", "2", "--ignore", BROWSER_TESTS, "tests")),
-        Check("tests (PostgreSQL)", (*pytest, "-n", "2", *data), {"KMES_TEST_DATABASE": "postgres"}),
-        Check("tests (browser)", (*pytest, "-n", "2", BROWSER_TESTS)),
+        Check("tests (SQLite)", (*pytest, *SIDE_BY_SIDE, "--ignore", BROWSER_TESTS, "tests")),
+        Check("tests (PostgreSQL)", (*pytest, *SIDE_BY_SIDE, *data), {"KMES_TEST_DATABASE": "postgres"}),
+        Check("tests (browser)", (*pytest, *SIDE_BY_SIDE, BROWSER_TESTS)),
     ]
 
 
