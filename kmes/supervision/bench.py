@@ -30,6 +30,7 @@ from kmes.supervision.visitor import PageError, Visitor
 KEYS_PER_JOB = 20
 # Of pushes while the memory is watched; the timed ones come after them, on a warm worker.
 ROUNDS = 10
+WARMING_VISITS = 10
 LATENCIES_MS = (0, 50)
 TIMED_RUNS = 5
 SDK_SCRIPT = "tests.supervision.bare_sdk"
@@ -228,6 +229,9 @@ def main() -> int:
             django.setup()
             product = Product.of(trial)
             visit = Visits(trial)
+            # Each of the web server's processes loads what pages need when it answers its first ones.
+            for _visit in range(WARMING_VISITS):
+                visit()
             watch_memory(trial, product, visit)
             for latency in LATENCIES_MS:
                 time_pushes(trial, product, latency)

@@ -137,13 +137,23 @@ def test_what_runs_on_has_a_health_check_and_what_ends_has_none(name):
         assert health_of(service)[0] == "CMD"
 
 
+@pytest.fixture
+def silent_redis(redis_server):
+    """A Redis in which nobody has said a word; other tests' words may still lie there."""
+    import redis
+
+    with redis.Redis.from_url(redis_server) as client:
+        client.flushall()
+    return redis_server
+
+
 @pytest.mark.parametrize("name", [name for name in sorted(OURS) if health_of(OURS[name])])
-def test_each_health_check_asks_for_its_own_service(name, redis_server):
+def test_each_health_check_asks_for_its_own_service(name, silent_redis):
     assert health_of(OURS[name])[1:] == ["python", "-m", "kmes.supervision.container", "health", name]
     assert words(OURS["web"])[words(OURS["web"]).index("--bind") + 1].endswith(f":{container.WEB_PORT}")
     assert resolve("/healthz").view_name
     try:
-        healthy = container.is_healthy(name, {"KMES_REDIS_URL": redis_server})
+        healthy = container.is_healthy(name, {"KMES_REDIS_URL": silent_redis})
     except OSError:
         healthy = False
     # An answer and no error; yes only where a console of this machine's user runs on the usual port.
