@@ -34,6 +34,10 @@ from logging_reports.choices import Severity
 SINGLE_KEY_KINDS = frozenset({AzureErrorKind.REFUSED_INPUT})
 
 
+# How often a window's imports are interrupted to see whether somebody asked to cancel.
+LOOK_SECONDS = 0.2
+
+
 def import_all(
     run: JobRun, gateway: KeyVaultGateway, group: KeyGroup, batch: list[JobTarget], blobs: dict[int, bytes]
 ) -> str:
@@ -72,11 +76,14 @@ def _import_window(
     with run.write():
         intents = announce_all(run, "import", [target.key for target in window])
     waiting = list(zip(window, intents, strict=True))
-    until = time.monotonic() + WINDOW_SECONDS
+    began = looked_at = time.monotonic()
     done: list[tuple[JobTarget, Intent, VaultKey]] = []
     try:
-        while waiting and (len(waiting) == len(window) or time.monotonic() < until):
-            run.checkpoint()
+        run.checkpoint()
+        while waiting and (len(waiting) == len(window) or time.monotonic() < began + WINDOW_SECONDS):
+            if time.monotonic() - looked_at > LOOK_SECONDS:
+                looked_at = time.monotonic()
+                run.checkpoint()
             target, intent = waiting.pop(0)
             bundle = _import_one(run, gateway, group, target, blobs.pop(target.pk), intent)
             if bundle is not None:
