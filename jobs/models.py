@@ -103,7 +103,7 @@ class JobStep(models.Model):
 
     job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="steps")
     name = models.CharField(max_length=48)
-    # The key's name where a step is done once per key, else "".
+    # The key group's name where a step is done once per group, else "".
     subject = models.CharField(max_length=160, blank=True)
     ordinal = models.PositiveIntegerField()
     state = models.CharField(max_length=16, choices=StepState, default=StepState.RUNNING)

@@ -32,8 +32,6 @@ from logging_reports.choices import Severity
 
 # What one key's import may be refused for without the next key meeting the same.
 SINGLE_KEY_KINDS = frozenset({AzureErrorKind.REFUSED_INPUT})
-
-
 # How often a window's imports are interrupted to see whether somebody asked to cancel.
 LOOK_SECONDS = 0.2
 

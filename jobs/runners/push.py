@@ -55,14 +55,9 @@ def push(run: JobRun) -> None:
         raise
     except KmesError as error:
         if not error.retryable:
-            _discard(run)
+            discard_job_keks(run)
         raise
-    _discard(run)
-
-
-def discard_job_keks(run: JobRun) -> None:
-    """Discard what KEKs a job that ends early has left."""
-    _discard(run)
+    discard_job_keks(run)
 
 
 def _group(group_id: UUID) -> KeyGroup:
@@ -176,7 +171,7 @@ def _verify_current(run: JobRun, gateway: KeyVaultGateway, group: KeyGroup, newe
 
 
 # --- 7 -----------------------------------------------------------------------------------------
-def _discard(run: JobRun) -> None:
+def discard_job_keks(run: JobRun) -> None:
     """Discard the job's KEKs; what can't be discarded now is left to the sweep, and said."""
     run.may_cancel = False
     rows = list(

@@ -29,7 +29,7 @@ def test_a_forgotten_kek_is_caught(world, monkeypatch, settings):
     from jobs.runners import push
 
     with pytest.MonkeyPatch.context() as defect:
-        defect.setattr(push, "_discard", lambda _run: None)
+        defect.setattr(push, "discard_job_keks", lambda _run: None)
         defect.setattr(keks, "sweep", lambda: 0)
         found = hold(world, Case("push one", "delivered twice", "push.after_import"), monkeypatch, settings)
     assert any(sentence.startswith("I8") for sentence in found), found
@@ -51,7 +51,7 @@ def test_a_quarantine_by_the_clock_is_caught(world, monkeypatch, settings):
     from jobs.runners import push
     from kmes.core.clock import now
 
-    discard = push._discard
+    discard = push.discard_job_keks
 
     def discard_late(run):
         # Else the ephemeral key is gone, and with it the chance of the late call to do harm.
@@ -59,7 +59,7 @@ def test_a_quarantine_by_the_clock_is_caught(world, monkeypatch, settings):
         discard(run)
 
     with pytest.MonkeyPatch.context() as defect:
-        defect.setattr(push, "_discard", discard_late)
+        defect.setattr(push, "discard_job_keks", discard_late)
         defect.setattr(intents, "seconds_since", lambda intent: (now() - intent.sent_at).total_seconds())
         found = hold(world, Case("push one", "lands late, clock ahead", "import_key"), monkeypatch, settings)
     assert any(sentence.startswith(("I1", "I2")) for sentence in found), found
