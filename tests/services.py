@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -25,6 +26,11 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 30.0
+# Linux connects from 32768 upwards unless told otherwise (ip_local_port_range).
+OWN_PORTS = (12_000, 32_000)
+# Old claims are given up: by then the service listens, or is over.
+CLAIMS = 100
+_claims: list[socket.socket] = []
 
 
 class ServiceError(Exception):
@@ -32,20 +38,29 @@ class ServiceError(Exception):
 
 
 def free_port(count: int = 1) -> int:
-    """Return the first of ``count`` neighbouring ports that nobody listens on."""
+    """Return the first of ``count`` neighbouring ports, this process's own for long enough.
+
+    Between the choice and the service's start, nobody may take them. So they lie below the range
+    the system hands out to connections by itself, and test processes tell each other what they
+    hold: by Unix sockets with abstract names, which the kernel forgets with their owner.
+    """
+    choose = random.SystemRandom()
     for _ in range(200):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            first: int = probe.getsockname()[1]
-        if first + count > 65_000:
+        first = choose.randrange(*OWN_PORTS)
+        claims = [socket.socket(socket.AF_UNIX) for _ in range(count)]
+        try:
+            for offset, claim in enumerate(claims):
+                claim.bind(f"\0kmes-tests-port-{first + offset}")
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", first + offset))
+        except OSError:
+            for claim in claims:
+                claim.close()
             continue
-        with contextlib.ExitStack() as stack:
-            try:
-                for port in range(first, first + count):
-                    stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return first
+        _claims.extend(claims)
+        while len(_claims) > CLAIMS:
+            _claims.pop(0).close()
+        return first
     message = f"no {count} neighbouring free ports"
     raise ServiceError(message)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-import socket
 import subprocess
 import sys
 import threading
@@ -17,7 +15,8 @@ from azure.keyvault.keys import KeyClient, KeyVaultKey
 from azure.keyvault.keys.crypto import CryptographyClient
 from azure.mgmt.keyvault import KeyVaultManagementClient
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.services import ROOT, free_port
+
 TENANT = "11111111-1111-1111-1111-111111111111"
 CLIENT = "22222222-2222-2222-2222-222222222222"
 SECRET = "emulator-secret"
@@ -27,25 +26,6 @@ OFFSETS = {"kv-premium": 0, "kv-protected": 1, "kv-standard": 2, "kv-hard": 3, "
 EXTRA_VAULTS = ("--vault", "name=kv-hard,retention=0", "--vault", "name=kv-week,retention=7,purge_protection=1")
 
 
-def is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
-
-
-def free_ports(count: int) -> int:
-    """The first of ``count`` free ports in a row, below the range the system hands out itself."""
-    choose = random.SystemRandom()
-    while True:
-        first = choose.randrange(12_000, 31_000)
-        if all(is_free(first + offset) for offset in range(count)):
-            return first
-
-
 class Emulator:
     """One running process."""
 
@@ -53,7 +33,7 @@ class Emulator:
         self.state = state
         self.arguments = arguments
         self.ca = str(state / "ca.pem")
-        self.port = port or free_ports(len(OFFSETS))
+        self.port = port or free_port(len(OFFSETS))
         self.web = requests.Session()
         self.web.verify = self.ca
         self.web.trust_env = False
