@@ -19,7 +19,7 @@ from django.views.decorators.http import require_POST, require_safe
 from keygroups.choices import STATE_COLOURS, Drift
 from keygroups.comparison import compare_in_columns
 from keygroups.drift import is_repairable
-from keygroups.filters import VIEW_LABELS, KeysFilter, View
+from keygroups.filters import VIEW_LABELS, KeysFilter, View, read_uuid
 from keygroups.models import Key, KeyGroup
 from keygroups.policy import describe, policy_of
 from keygroups.public_keys import check_value, to_jwk, to_pem
@@ -48,8 +48,11 @@ from kmes.ui.tables import arrange
 
 GROUPS_PER_PAGE = 100
 KEYS_PANE = "keys-pane"
-# In a header and not in the address, because the table builds its links from the address.
+# In headers and not in the address, because the table builds its links from the address: what the page
+# shows already, of which group though its address names none, and whether its tree lacks that group.
 SEEN_HEADER = "X-Kmes-Seen"
+GROUP_HEADER = "X-Kmes-Group"
+NO_NODE_HEADER = "X-Kmes-No-Node"
 
 
 @require_safe
@@ -59,17 +62,19 @@ def show_keys(request: HttpRequest) -> HttpResponse:
     wanted = KeysFilter.read(request.GET)
     groups = list_groups(search=wanted.q, show=wanted.show)
     page = Paginator(groups, GROUPS_PER_PAGE).get_page(request.GET.get("groups"))
-    group = _chosen_group(wanted, list(page.object_list))
+    is_pane = asks_for_fragment(request) and request.headers.get("HX-Target") == KEYS_PANE
+    group = _group_still_shown(request) if is_pane and not wanted.group else None
+    group = group or _chosen_group(wanted, list(page.object_list))
     # The right side shows the first group also where the address names none.
     shown = replace(wanted, group=group.pk) if group else wanted
     keys = shown.keys()
     digest = digest_of(group, keys)
-    is_pane = asks_for_fragment(request) and request.headers.get("HX-Target") == KEYS_PANE
     if is_pane and request.headers.get(SEEN_HEADER) == digest:
         return HttpResponse(status=204)
     context = {"wanted": wanted, "pane": _pane(request, shown, group, keys, digest), "is_pane": is_pane}
     if is_pane:
-        context["node"] = group_node(wanted, group) if group else None
+        has_node = NO_NODE_HEADER not in request.headers
+        context["node"] = group_node(wanted, group) if group and has_node else None
         return render(request, "keygroups/_pane.html", context)
     context |= {
         "page": page,
@@ -95,6 +100,12 @@ def show_branch(request: HttpRequest) -> HttpResponse:
     if branch is None:
         raise Http404(_("There is no such branch."))
     return render(request, "keygroups/_branch.html", {"branch": branch})
+
+
+def _group_still_shown(request: HttpRequest) -> KeyGroup | None:
+    """Return the group a page shows that renews itself: a new first group must not take its place."""
+    named = read_uuid(request.headers.get(GROUP_HEADER, ""))
+    return find_group(named) if named else None
 
 
 def _chosen_group(wanted: KeysFilter, shown: list[KeyGroup]) -> KeyGroup | None:

@@ -6,6 +6,7 @@ before the settings are read.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import json
 import os
@@ -63,6 +64,12 @@ def free_port(count: int = 1) -> int:
         return first
     message = f"no {count} neighbouring free ports"
     raise ServiceError(message)
+
+
+@atexit.register
+def _give_claims_up() -> None:
+    for claim in _claims:
+        claim.close()
 
 
 def wait_until(answers: Callable[[], bool], process: subprocess.Popen[bytes], log: Path) -> None:

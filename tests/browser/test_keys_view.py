@@ -108,6 +108,16 @@ def test_back_leads_to_the_group_before(admin: Page, group: str, console: Consol
     expect(admin.get_by_role("heading", name=group)).to_be_visible()
 
 
+def test_a_group_the_tree_does_not_show_renews_itself_all_the_same(admin: Page, second: Page, group: str):
+    said: list[str] = []
+    second.on("console", lambda message: said.append(message.text))
+    flows.open_group(second, group)
+    second.evaluate("document.getElementById(document.getElementById('keys-pane').dataset.renews).remove()")
+    create_keys(admin, group, ["made-elsewhere"])
+    expect(cell(second, "made-elsewhere")).to_be_visible()
+    assert said == []
+
+
 def test_keys_are_selected_as_in_desktop_lists(admin: Page, group: str):
     flows.open_group(admin, group)
     cell(admin, f"{group}-k4").click()

@@ -202,6 +202,23 @@ def test_the_right_side_renews_itself_only_when_something_changed(pages, group) 
     assert b"Active" in renewed.content
 
 
+def test_a_new_first_group_does_not_take_the_place_of_the_one_that_is_shown(pages, vault, group) -> None:
+    page = pages.get(KEYS)
+    assert page.context["pane"]["group"] == group
+    headers = {"HX-Request": "true", "HX-Target": "keys-pane", "X-Kmes-Group": str(group.pk)}
+    make_group(vault, "earlier")
+    assert pages.get(KEYS).context["pane"]["group"].name == "earlier"
+    assert pages.get(KEYS, headers=headers).context["pane"]["group"] == group
+    group.delete()
+    assert pages.get(KEYS, headers=headers).context["pane"]["group"].name == "earlier"
+
+
+def test_a_node_the_tree_of_the_page_lacks_is_not_renewed(pages, group) -> None:
+    headers = {"HX-Request": "true", "HX-Target": "keys-pane"}
+    assert b'id="node-group' in pages.get(KEYS, headers=headers).content
+    assert b'id="node-group' not in pages.get(KEYS, headers=headers | {"X-Kmes-No-Node": "1"}).content
+
+
 @pytest.mark.parametrize("sort", ["name", "-name", "key_spec", "state", "created_at", "pushed", "-pushed", "-expires"])
 def test_the_table_sorts(pages, group, sort) -> None:
     push(make_key(group, "a"))

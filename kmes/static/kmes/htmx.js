@@ -11,6 +11,12 @@ document.addEventListener("htmx:beforeRequest", (event) => {
   if (isPoll(event) && document.hidden) event.preventDefault();
 });
 
+// A group outside the part of the tree that is shown has no node to be renewed.
+document.addEventListener("htmx:configRequest", (event) => {
+  const node = event.detail.elt.dataset.renews;
+  if (node && !document.getElementById(node)) event.detail.headers["X-Kmes-No-Node"] = "1";
+});
+
 for (const name of ["htmx:sendError", "htmx:timeout"]) {
   document.addEventListener(name, () => { if (banner()) banner().hidden = false; });
 }
