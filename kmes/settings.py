@@ -245,6 +245,8 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_timeout": 3,
     "socket_connect_timeout": 3,
     "health_check_interval": 30,
+    # Kombu would otherwise go on connecting for as long as CELERY_BROKER_CONNECTION_TIMEOUT.
+    "max_retries": 0,
 }
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_step": 0.2}
 CELERY_TIMEZONE = "UTC"
