@@ -47,10 +47,10 @@ class Table:
 
 
 def main() -> int:
-    """Run the matrix on three processes: much of it is waiting."""
+    """Run the matrix on more processes than there are cores: much of it is waiting."""
     os.environ["FAULTS"] = "all"
     table = Table()
-    options = ["-q", "-n", "3", "--no-header", "-p", "no:cacheprovider", FOLDER, *sys.argv[1:]]
+    options = ["-q", "-n", "4", "--dist", "worksteal", "--no-header", "-p", "no:cacheprovider", FOLDER, *sys.argv[1:]]
     pytest.main(options, plugins=[table])
     return table.show()
 

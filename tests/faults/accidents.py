@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.faults.operations import OPERATIONS
 from tests.faults.surroundings import HOOKS
-from tests.faults.world import SIGKILL
+from tests.faults.world import SEND_SECONDS, SIGKILL
 
 # What the wire may do to one call, as the stand-in's fault control takes it.
 WIRE = {
@@ -123,6 +123,8 @@ class Disturbance:
         try:
             if not has_stopped(worker):
                 return
+            # A lease outlasts what was sent under it; here it ends by decree.
+            time.sleep(SEND_SECONDS)
             self._let_lease_run_out(job)
             self.world.rest(job)
             before = self.world.picture()

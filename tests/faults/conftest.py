@@ -11,6 +11,11 @@ from tests.logging_reports.harness import log_can_be_flushed
 __all__ = ["admin", "credential", "device", "group", "hsm_token", "log_can_be_flushed", "vault"]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the tests that wait longest, so that the others run beside them."""
+    items.sort(key=lambda item: item.path.stem not in {"test_pressure", "test_installation"})
+
+
 @pytest.fixture
 def world(group, admin, vault, azure_stand_in, settings):
     """A group in an empty vault, with timers short enough to wait for."""
