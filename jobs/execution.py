@@ -7,7 +7,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import DatabaseError, IntegrityError
 from django.utils.translation import gettext as _
 
 from jobs import lifecycle
@@ -67,7 +67,13 @@ def _run(run: JobRun) -> None:
         _announce_start(run)
         RUNNERS[run.job.kind](run)
         _finish(run)
-    except (LeaseLost, DatabaseError):
+    except LeaseLost:
+        raise
+    except IntegrityError:
+        # No passing weather: the same would be refused again, so it must not be tried for ever.
+        logger.exception("%s would break a rule of the database", run.job)
+        _fail_or_retry(run, _unexpected())
+    except DatabaseError:
         raise
     except WaitUntil as wait:
         _release(run, wait)
@@ -78,15 +84,16 @@ def _run(run: JobRun) -> None:
     except Exception:
         # Like a crash: the next run begins with a look at what this one left behind.
         logger.exception("%s met an unexpected error", run.job)
-        _fail_or_retry(
-            run,
-            KmesError(
-                _("An unexpected error stopped the job."),
-                _("Retry it; if it happens again, give the job's number to whoever runs this console."),
-                retryable=True,
-                code="unexpected",
-            ),
-        )
+        _fail_or_retry(run, _unexpected())
+
+
+def _unexpected() -> KmesError:
+    return KmesError(
+        _("An unexpected error stopped the job."),
+        _("Retry it; if it happens again, give the job's number to whoever runs this console."),
+        retryable=True,
+        code="unexpected",
+    )
 
 
 def _count(run: JobRun) -> int:

@@ -167,10 +167,15 @@ def wait_for_quarantine(intents: list[Intent]) -> None:
         raise WaitUntil(_("an earlier call to Azure whose outcome is unknown may still take effect"), seconds=left)
 
 
-def settle(run: JobRun, is_done: Callable[[], bool]) -> bool:
+def _nothing() -> None:
+    """Record nothing."""
+
+
+def settle(run: JobRun, is_done: Callable[[], bool], record: Callable[[], None] = _nothing) -> bool:
     """Resolve this job's own calls of unknown outcome by what the vault shows. Return whether one did its work.
 
-    Only calls of this job: another job's may want the contrary, and what it wanted may still come.
+    ``record`` writes down what it did, in the transaction that resolves it: a job that is cancelled or fails
+    right after must not leave it out. Only calls of this job: another job's may want the contrary, and what it wanted may still come.
 
     Raises:
         WaitUntil: what is wanted is not there, and a lost call may still bring it.
@@ -185,4 +190,6 @@ def settle(run: JobRun, is_done: Callable[[], bool]) -> bool:
     with run.write():
         for intent in intents:
             resolve(intent, IntentState.ADOPTED if done else IntentState.VOID)
+        if done:
+            record()
     return done

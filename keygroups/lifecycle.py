@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from django.db import IntegrityError, transaction
+from django.db.models import Max
 from django.utils.translation import gettext as _
 
 from keygroups.choices import GroupCloudState, KeyState, VersionState
@@ -201,11 +203,18 @@ def record_pushed(pushed: Sequence[Pushed]) -> None:
         mine = [each.version.pk for each in pushed]
         former = CloudVersion.objects.filter(group=group_id, state=VersionState.ACTIVE).exclude(pk__in=mine)
         former.update(state=VersionState.SUPERSEDED, updated_at=now())
+        for ordinal, each in enumerate(pushed, _next_ordinal(group_id)):
+            each.version.ordinal = ordinal
         for target in (VersionState.SUPERSEDED, VersionState.DISABLED, VersionState.ACTIVE):
             _move_pushed([each for each in pushed if _state_after(each, pushed[-1]) == target], target)
         KeyGroup.objects.filter(pk=group_id).exclude(cloud_state=GroupCloudState.LIVE).update(
             cloud_state=GroupCloudState.LIVE, deleted_in_cloud_at=None, scheduled_purge_at=None, updated_at=now()
         )
+
+
+def _next_ordinal(group_id: UUID) -> int:
+    newest = CloudVersion.objects.filter(group=group_id).aggregate(newest=Max("ordinal"))["newest"]
+    return (newest or 0) + 1
 
 
 def _state_after(each: Pushed, newest: Pushed) -> VersionState:
@@ -227,7 +236,7 @@ def _move_pushed(pushed: Sequence[Pushed], target: VersionState) -> None:
         version.state, version.azure_version, version.kid = target, each.azure_version, each.kid
         version.pushed_at, version.enabled, version.expires_at = each.pushed_at, each.enabled, each.expires_at
         version.operations, version.tags = list(each.operations), each.tags
-    written = ["azure_version", "kid", "pushed_at", "expires_at", "tags"]
+    written = ["azure_version", "kid", "pushed_at", "ordinal", "expires_at", "tags"]
     if any((each.enabled, each.operations) != (pushed[0].enabled, pushed[0].operations) for each in pushed):
         written += ["enabled", "operations"]
     else:
@@ -247,6 +256,7 @@ def replace_double(double: Pushed) -> None:
             azure_version=double.azure_version,
             kid=double.kid,
             pushed_at=double.pushed_at,
+            ordinal=_next_ordinal(version.group_id),
             enabled=double.enabled,
             expires_at=double.expires_at,
             updated_at=now(),
@@ -267,13 +277,14 @@ def record_enabled(*, version: CloudVersion, enabled: bool) -> None:
     if not enabled:
         _move(version, VersionState.DISABLED, enabled=False)
         return
-    newest = (
-        CloudVersion.objects.filter(group=version.group, state__in=LIVE_STATES, pushed_at__isnull=False)
-        .order_by("-pushed_at")
-        .first()
-    )
-    target = VersionState.ACTIVE if newest is None or newest.pk == version.pk else VersionState.SUPERSEDED
-    _move(version, target, enabled=True)
+    others = CloudVersion.objects.filter(group=version.group_id).exclude(pk=version.pk)
+    if others.filter(state__in=LIVE_STATES, ordinal__gt=version.ordinal).exists():
+        _move(version, VersionState.SUPERSEDED, enabled=True)
+        return
+    with transaction.atomic():
+        # It comes back as the newest, when an older one had taken its place.
+        others.filter(state=VersionState.ACTIVE).update(state=VersionState.SUPERSEDED, updated_at=now())
+        _move(version, VersionState.ACTIVE, enabled=True)
 
 
 def record_accepted(
@@ -303,16 +314,19 @@ def record_deleted(*, group: KeyGroup, deleted_at: datetime, scheduled_purge_at:
 
 
 def record_recovered(*, group: KeyGroup) -> None:
-    """Record that the deleted Azure key is live again, with the versions as they were."""
+    """Record that the deleted Azure key is live again, with the versions as they were.
+
+    The newest is Azure's current version again; if it is disabled, none is active.
+    """
     with transaction.atomic():
         KeyGroup.objects.filter(pk=group.pk).update(
             cloud_state=GroupCloudState.LIVE, deleted_in_cloud_at=None, scheduled_purge_at=None, updated_at=now()
         )
         deleted = CloudVersion.objects.filter(group=group, state=VersionState.SOFT_DELETED)
+        newest = deleted.order_by("-ordinal").first()
         deleted.filter(enabled=False).update(state=VersionState.DISABLED, updated_at=now())
-        newest = deleted.filter(enabled=True).order_by("-pushed_at").first()
         deleted.filter(enabled=True).update(state=VersionState.SUPERSEDED, updated_at=now())
-        if newest is not None:
+        if newest is not None and newest.enabled:
             CloudVersion.objects.filter(pk=newest.pk).update(state=VersionState.ACTIVE, updated_at=now())
 
 

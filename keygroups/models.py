@@ -155,6 +155,10 @@ class CloudVersion(models.Model):
     operations = models.JSONField(default=list)
     tags = models.JSONField(null=True)
     pushed_at = models.DateTimeField(null=True)
+    # Its place in the order in which the group's versions came into the vault, from 1; 0 until it did. Azure's
+    # current version is the newest, and no clock tells which that is: Azure's stamps have whole seconds,
+    # and ours may be set back.
+    ordinal = models.PositiveIntegerField(default=0)
     expires_at = models.DateTimeField(null=True)
     updated_at = models.DateTimeField(auto_now=True)
 

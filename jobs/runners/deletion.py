@@ -9,6 +9,8 @@ success.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from functools import partial
 
 from django.utils.translation import gettext as _
 
@@ -58,7 +60,7 @@ def run_delete(run: JobRun) -> None:
         settle_earlier_calls(run, gateway, group, versions, of_others=True)
         _check_precondition(run, group, {version.version for version in versions})
         deleted = None if versions else gateway.get_deleted(group.azure_name)
-        settle(run, lambda: not versions)
+        settle(run, lambda: not versions, lambda: _record_deleted(group, deleted))
     with run.step("delete_key"):
         if versions:
             with run.write():
@@ -67,17 +69,23 @@ def run_delete(run: JobRun) -> None:
                 deleted = gateway.delete_key(group.azure_name)
             with run.write():
                 resolve(intent, IntentState.OK)
+                _record_deleted(group, deleted)
     with run.step("record"), run.write():
-        recoverable = deleted is not None and deleted.recovery_id
-        key_lifecycle.record_deleted(
-            group=group,
-            deleted_at=(deleted.deleted_on if deleted else None) or now(),
-            scheduled_purge_at=deleted.scheduled_purge_on if deleted and recoverable else None,
-        )
+        # Once more, for a key that was gone already.
+        _record_deleted(group, deleted)
         run.say(_("Deleted %(key)s in the vault with all its versions") % {"key": group.azure_name})
-        if deleted and recoverable:
+        if deleted and deleted.recovery_id:
             run.say(_("It can be recovered until %(date)s") % {"date": f"{deleted.scheduled_purge_on:%Y-%m-%d}"})
         run.say(_("Keys here were not touched"))
+
+
+def _record_deleted(group: KeyGroup, deleted: DeletedKey | None) -> None:
+    recoverable = deleted is not None and deleted.recovery_id
+    key_lifecycle.record_deleted(
+        group=group,
+        deleted_at=(deleted.deleted_on if deleted else None) or now(),
+        scheduled_purge_at=deleted.scheduled_purge_on if deleted and recoverable else None,
+    )
 
 
 def _deleted_or_wait(gateway: KeyVaultGateway, group: KeyGroup) -> DeletedKey | None:
@@ -98,7 +106,7 @@ def run_recover(run: JobRun) -> None:
         group, gateway = _prepare(run)
         live = gateway.list_versions(group.azure_name)
         settle_earlier_calls(run, gateway, group, live, of_others=True)
-        settle(run, lambda: bool(live))
+        _settle_recovery(run, group, is_live=bool(live))
         if not live and _deleted_or_wait(gateway, group) is None:
             with run.write():
                 key_lifecycle.record_purged(group=group)
@@ -108,11 +116,36 @@ def run_recover(run: JobRun) -> None:
             )
     with run.step("recover_key"):
         if not live:
-            _call(run, "recover", lambda: gateway.recover_key(group.azure_name))
-            _await_live(gateway, group)
+            _call(
+                run, "recover", partial(_recover, gateway, group), partial(key_lifecycle.record_recovered, group=group)
+            )
     with run.step("record"), run.write():
+        # Once more, for a key that was live already.
         key_lifecycle.record_recovered(group=group)
         run.say(_("Recovered %(key)s with all its versions") % {"key": group.azure_name})
+
+
+def _settle_recovery(run: JobRun, group: KeyGroup, *, is_live: bool) -> None:
+    try:
+        settle(run, lambda: is_live, partial(key_lifecycle.record_recovered, group=group))
+    except WaitUntil as wait:
+        # Rarely a lost call, mostly Azure at work: worth a look sooner than a lost call is given up.
+        raise WaitUntil(_("Azure is still recovering the key"), seconds=min(wait.seconds, SETTLE_SECONDS)) from wait
+
+
+def _recover(gateway: KeyVaultGateway, group: KeyGroup) -> None:
+    """Recover the key and see it live: until then the call stays in doubt, also for a job that is cancelled."""
+    try:
+        gateway.recover_key(group.azure_name)
+    except AzureError as error:
+        if error.kind != AzureErrorKind.NOT_FOUND:
+            raise
+        raise WaitUntil(
+            _("another look: the deleted key was recovered or purged just now"),
+            seconds=SETTLE_SECONDS,
+            counts_as_failure=True,
+        ) from error
+    _await_live(gateway, group)
 
 
 def _await_live(gateway: KeyVaultGateway, group: KeyGroup) -> None:
@@ -124,13 +157,13 @@ def _await_live(gateway: KeyVaultGateway, group: KeyGroup) -> None:
     raise WaitUntil(_("Azure is still recovering the key"), seconds=SETTLE_SECONDS)
 
 
-def _call(run: JobRun, operation: str, act: object) -> None:
-    """Make one announced call; what Azure is still busy with is asked again later."""
+def _call(run: JobRun, operation: str, act: Callable[[], None], record: Callable[[], None]) -> None:
+    """Make one announced call and record what it did; what Azure is still busy with is asked again later."""
     with run.write():
         intent = announce(run, operation)
     try:
         with announced(run, intent):
-            act()  # type: ignore[operator]
+            act()
     except AzureError as error:
         if error.kind == AzureErrorKind.BEING_DELETED:
             raise WaitUntil(_("Azure is still deleting the key"), seconds=SETTLE_SECONDS) from error
@@ -138,6 +171,7 @@ def _call(run: JobRun, operation: str, act: object) -> None:
             raise
     with run.write():
         resolve(intent, IntentState.OK)
+        record()
 
 
 def run_purge(run: JobRun) -> None:
@@ -153,11 +187,13 @@ def run_purge(run: JobRun) -> None:
                 _("Run Cloud > Check Drift: somebody recovered or made it outside this console."),
             )
         deleted = _deleted_or_wait(gateway, group)
-        settle(run, lambda: deleted is None)
+        record = partial(key_lifecycle.record_purged, group=group)
+        settle(run, lambda: deleted is None, record)
     with run.step("purge_key"):
         if deleted is not None:
-            _call(run, "purge", lambda: gateway.purge_key(group.azure_name))
+            _call(run, "purge", partial(gateway.purge_key, group.azure_name), record)
     with run.step("record"), run.write():
-        key_lifecycle.record_purged(group=group)
+        # Once more, for a key that was gone already.
+        record()
         run.say(_("Purged %(key)s: the vault holds nothing of it any more") % {"key": group.azure_name})
         run.say(_("Keys here were not touched and can be synchronized again"))

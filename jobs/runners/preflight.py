@@ -5,6 +5,8 @@ The first step of each push. Changes nothing in the vault but doubles, which it 
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.utils.translation import gettext as _
 
 from cloudcreds.azure.errors import AzureError
@@ -91,10 +93,10 @@ def settle_earlier_calls(
     intents = [intent for intent in open_intents(run) if not of_others or intent.job_id != run.job.pk]
     known = set(group.cloud_versions.exclude(azure_version="").values_list("azure_version", flat=True))
     strangers = [version for version in versions if version.version not in known]
-    for key in _keys_to_find(run, group, intents):
-        found = _find_ours(gateway, group, strangers, key)
-        if found:
-            _adopt(run, gateway, group, key, found, intents)
+    found = [(key, _find_ours(gateway, group, strangers, key)) for key in _keys_to_find(run, group, intents)]
+    # In the order in which they came into the vault: the last one is its current version.
+    for key, bundles in sorted((each for each in found if each[1]), key=_came_at):
+        _adopt(run, gateway, group, key, bundles, intents)
     still_open = [intent for intent in intents if intent.state in {IntentState.PENDING, IntentState.UNKNOWN}]
     wait_for_quarantine(still_open)
     imports = [intent for intent in still_open if intent.operation == "import"]
@@ -125,10 +127,14 @@ def _settle_found(run: JobRun, group: KeyGroup) -> None:
 
 
 def _keys_to_find(run: JobRun, group: KeyGroup, intents: list[Intent]) -> list[Key]:
-    """Return the keys that may be in the vault without a record here, in the order of their import."""
-    keys = {intent.key_id: intent.key for intent in intents if intent.key is not None}
-    keys.update({target.key_id: target.key for target in pending_in(run, group)})
+    """Return the keys that may be in the vault without a record here, this job's in the order of their import."""
+    keys: dict[object, Key | None] = {target.key_id: target.key for target in pending_in(run, group)}
+    keys.update({intent.key_id: intent.key for intent in intents})
     return [key for key in keys.values() if key is not None]
+
+
+def _came_at(found: tuple[Key, list[VaultKey]]) -> datetime:
+    return found[1][-1].created_on or now()
 
 
 def _find_ours(gateway: KeyVaultGateway, group: KeyGroup, strangers: list[VersionInfo], key: Key) -> list[VaultKey]:

@@ -10,7 +10,6 @@ from django.utils.translation import gettext as _
 
 from cloudcreds.azure.errors import AzureError, AzureErrorKind
 from cloudcreds.azure.gateway import KeyVaultGateway
-from cloudcreds.azure.types import VaultKey
 from jobs.choices import IntentState, TargetState
 from jobs.context import JobRun
 from jobs.intents import announce, announced, resolve, settle
@@ -37,37 +36,40 @@ def run_set_enabled(run: JobRun) -> None:
         versions = gateway.list_versions(version.azure_name)
         settle_earlier_calls(run, gateway, version.group, versions, of_others=True)
         try:
-            bundle = _found_done(run, gateway, version, wanted=wanted) or _switch(run, gateway, version, wanted=wanted)
+            if not _is_done(run, gateway, version, wanted=wanted):
+                _switch(run, gateway, version, wanted=wanted)
         except AzureError as error:
             if error.kind != AzureErrorKind.NOT_FOUND:
                 raise
-            raise _missing(run, version) from error
-        _record(run, version, bundle, wanted=wanted)
+            raise _missing(run, gateway, version) from error
 
 
-def _found_done(run: JobRun, gateway: KeyVaultGateway, version: CloudVersion, *, wanted: bool) -> VaultKey | None:
-    """Return the version if an earlier call, whose answer got lost, did it; wait while one may still land."""
-    bundle = None
+def _is_done(run: JobRun, gateway: KeyVaultGateway, version: CloudVersion, *, wanted: bool) -> bool:
+    """Return whether an earlier call, whose answer got lost, did it, and record it; wait while one may still land."""
 
     def is_done() -> bool:
-        nonlocal bundle
         bundle = gateway.get_key(version.azure_name, version.azure_version)
         return bundle is not None and bundle.enabled == wanted
 
-    return bundle if settle(run, is_done) else None
+    return settle(run, is_done, lambda: _record(run, version, enabled=wanted, wanted=wanted))
 
 
-def _switch(run: JobRun, gateway: KeyVaultGateway, version: CloudVersion, *, wanted: bool) -> VaultKey:
+def _switch(run: JobRun, gateway: KeyVaultGateway, version: CloudVersion, *, wanted: bool) -> None:
     with run.write():
         intent = announce(run, "update", key=version.key)
     with announced(run, intent):
         bundle = gateway.update_version(version.azure_name, version.azure_version, enabled=wanted)
     with run.write():
         resolve(intent, IntentState.OK, kid=bundle.kid)
-    return bundle
+        _record(run, version, enabled=bundle.enabled, wanted=wanted)
 
 
-def _missing(run: JobRun, version: CloudVersion) -> ConflictError:
+def _missing(run: JobRun, gateway: KeyVaultGateway, version: CloudVersion) -> ConflictError:
+    if gateway.get_deleted(version.azure_name) is not None:
+        return ConflictError(
+            _("The Azure key “%(key)s” is deleted, with all its versions.") % {"key": version.azure_name},
+            _("Recover it first (Cloud > Recover)."),
+        )
     with run.write():
         key_lifecycle.record_missing(version=version)
         run.log("azure.drift_found", _("%(kid)s is missing") % {"kid": version.kid}, key=version.key)
@@ -77,14 +79,14 @@ def _missing(run: JobRun, version: CloudVersion) -> ConflictError:
     )
 
 
-def _record(run: JobRun, version: CloudVersion, bundle: VaultKey, *, wanted: bool) -> None:
-    with run.write():
-        if version.enabled != bundle.enabled or (version.state == "disabled") == bundle.enabled:
-            key_lifecycle.record_enabled(version=version, enabled=bundle.enabled)
-        for target in run.pending_targets():
-            run.settle(target, TargetState.DONE)
-        run.say(
-            _("Enabled version %(version)s") % {"version": version.azure_version}
-            if wanted
-            else _("Disabled version %(version)s") % {"version": version.azure_version}
-        )
+def _record(run: JobRun, version: CloudVersion, *, enabled: bool, wanted: bool) -> None:
+    """Write down how the vault has the version now. Called inside ``run.write()``."""
+    if version.enabled != enabled or (version.state == "disabled") == enabled:
+        key_lifecycle.record_enabled(version=version, enabled=enabled)
+    for target in run.pending_targets():
+        run.settle(target, TargetState.DONE)
+    run.say(
+        _("Enabled version %(version)s") % {"version": version.azure_version}
+        if wanted
+        else _("Disabled version %(version)s") % {"version": version.azure_version}
+    )

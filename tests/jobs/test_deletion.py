@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -128,3 +130,63 @@ def test_a_key_deleted_outside_the_console_is_found_by_the_drift_check(pushed, g
     work(inquiries.request_check_drift(group=group, actor=admin))
     assert _reload(group).cloud_state == "soft_deleted"
     assert pushed.cloud_versions.get().state == "soft_deleted"
+
+
+class Crash(BaseException):
+    """A worker's sudden end; nothing in the product can catch it."""
+
+
+@pytest.fixture
+def crash(settings):
+    """Let the worker end at a moment, and what it held run out."""
+    from jobs.models import Job
+    from kmes.core.clock import now
+    from tests.jobs.builders import work
+
+    def fall(moment):
+        if moment == wanted[-1]:
+            raise Crash
+
+    def arrange(job, moment):
+        wanted.append(moment)
+        with pytest.raises(Crash):
+            work(job)
+        wanted.append("")
+        Job.objects.filter(pk=job.pk).update(lease_until=now() - timedelta(seconds=1))
+
+    wanted = [""]
+    settings.KMES_FAILPOINTS = fall
+    return arrange
+
+
+def test_what_a_job_did_is_recorded_though_it_is_cancelled_before_it_says_so(pushed, group, admin, vault, crash):
+    from jobs import services
+    from tests.jobs.builders import work
+
+    version = pushed.cloud_versions.get
+    steps = [
+        (services.request_cloud_delete, "cloud_delete.after_delete_key", "soft_deleted"),
+        (services.request_cloud_recover, "cloud_recover.after_recover_key", "active"),
+        (services.request_cloud_delete, "cloud_delete.before_record", "soft_deleted"),
+        (services.request_cloud_purge, "cloud_purge.after_purge_key", "purged"),
+    ]
+    for ask, moment, state in steps:
+        job = ask(group=_reload(group), actor=admin)
+        crash(job, moment)
+        services.request_cancel(job=job, actor=admin)
+        assert work(job).state == "cancelled"
+        assert version().state == state, moment
+    assert vault.versions("payments") == []
+
+
+def test_a_version_of_a_deleted_key_is_not_called_missing(pushed, group, admin, vault):
+    from jobs import services
+    from tests.jobs.builders import work
+
+    switch = services.request_set_enabled(version=pushed.cloud_versions.get(), enabled=False, actor=admin)
+    vault.client.begin_delete_key("payments").wait()
+    work(switch)
+    assert switch.state == "failed"
+    assert "is deleted, with all its versions" in switch.error_what
+    assert "Recover it first" in switch.error_remedy
+    assert pushed.cloud_versions.get().state == "active"

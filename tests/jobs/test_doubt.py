@@ -194,3 +194,21 @@ def test_a_version_called_missing_is_known_again_when_the_vault_shows_it(group, 
     lifecycle.record_missing(version=key.cloud_versions.get())
     assert work(inquiries.request_check_drift(group=group, actor=admin)).state == "succeeded"
     assert key.cloud_versions.get().state == "active"
+
+
+def test_a_rule_of_the_database_that_a_job_would_break_ends_it_and_is_not_tried_for_ever(group, admin):
+    from django.db import IntegrityError, connection
+
+    from jobs import services
+
+    def refuse(call, sql, params, many, context):
+        if sql.startswith("UPDATE") and "keygroups_cloudversion" in sql and "ordinal" in sql:
+            raise IntegrityError("duplicate key value violates unique constraint")
+        return call(sql, params, many, context)
+
+    (key,) = make_keys(group, "one", actor=admin)
+    job = services.request_synchronize(keys=[key], actor=admin)
+    with connection.execute_wrapper(refuse):
+        for _try in range(3):
+            job = _later(job)
+    assert (job.state, job.error_code) == ("failed", "unexpected")

@@ -179,6 +179,45 @@ def test_a_deleted_azure_key_comes_back_as_it_was(lifecycle, group) -> None:
     assert (group.cloud_state, group.scheduled_purge_at) == ("live", None)
 
 
+def test_of_what_comes_back_none_is_active_while_the_newest_is_disabled(lifecycle, group) -> None:
+    from kmes.core.clock import now
+
+    _older, newest = (push(make_key(group, name)) for name in ("a", "b"))
+    lifecycle.record_enabled(version=newest, enabled=False)
+    lifecycle.record_deleted(group=group, deleted_at=now(), scheduled_purge_at=now() + timedelta(days=90))
+    lifecycle.record_recovered(group=group)
+    assert states(group) == {"a": "superseded", "b": "disabled"}
+    newest.refresh_from_db()
+    lifecycle.record_enabled(version=newest, enabled=True)
+    assert states(group) == {"a": "superseded", "b": "active"}
+
+
+def test_the_newest_is_the_one_that_came_last_whatever_the_clock_showed(lifecycle, group) -> None:
+    from kmes.core.clock import now
+
+    older, newest = (push(make_key(group, name)) for name in ("a", "b"))
+    # Pushed after the clock was set back by an hour, which is no reason to take it for the older one.
+    type(newest).objects.filter(pk=newest.pk).update(pushed_at=now() - timedelta(hours=1))
+    for version in (older, newest):
+        version.refresh_from_db()
+        lifecycle.record_enabled(version=version, enabled=False)
+    for version in (newest, older):
+        lifecycle.record_enabled(version=version, enabled=True)
+    assert states(group) == {"a": "superseded", "b": "active"}
+
+
+def test_the_newest_that_was_missing_takes_its_place_again(lifecycle, group) -> None:
+    newest = [push(make_key(group, name)) for name in ("a", "b")][-1]
+    newest.refresh_from_db()
+    lifecycle.record_missing(version=newest)
+    older = group.cloud_versions.get(key__name="a")
+    lifecycle.record_enabled(version=older, enabled=False)
+    lifecycle.record_enabled(version=older, enabled=True)
+    assert states(group) == {"a": "active", "b": "missing"}
+    lifecycle.record_enabled(version=newest, enabled=True)
+    assert states(group) == {"a": "superseded", "b": "active"}
+
+
 def test_deletion_without_a_purge_date_and_purge_end_everything(lifecycle, group) -> None:
     from kmes.core.clock import now
 
