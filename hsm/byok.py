@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 from cryptography.hazmat.primitives import keywrap
+from django.utils.translation import gettext as _
 from pkcs11 import MGF, Attribute, KeyType, Mechanism, ObjectClass
 
 from hsm.types import KeySpec
@@ -54,7 +55,7 @@ def der_length(der: bytes) -> int:
 
     """
     if len(der) < 2 or der[0] != 0x30 or der[1] == 0x80:
-        raise DeviceError("The device wrapped something that is not a PKCS#8 key.", code="not_conformant")
+        raise DeviceError(_("The device wrapped something that is not a PKCS#8 key."), code="not_conformant")
     if der[1] < 0x80:
         return 2 + der[1]
     octets = der[1] & 0x7F
@@ -124,8 +125,8 @@ def wrap(session: Any, private: Any, *, modulus: int, exponent: int, exact: bool
             secret, aes = _one_time_key(session)
         else:
             raise DeviceError(
-                "The device's AES key wrap does not conform to RFC 5649, so Azure could not read the key.",
-                "Update the device's firmware, or use another device.",
+                _("The device's AES key wrap does not conform to RFC 5649, so Azure could not read the key."),
+                _("Update the device's firmware, or use another device."),
                 code="not_conformant",
             )
         wrapped_aes = bytes(kek.wrap_key(aes, mechanism=Mechanism.RSA_PKCS_OAEP, mechanism_param=OAEP_SHA1))
@@ -152,7 +153,7 @@ def repair(secret: bytes, wrapped_key: bytes) -> bytes:
         length = der_length(bytes(clear[:8]))
         tail = clear[length:]
         if length > len(clear) or len(tail) > 7 or any(tail):
-            raise DeviceError("The device wrapped a key with unknown bytes behind it.", code="not_conformant")
+            raise DeviceError(_("The device wrapped a key with unknown bytes behind it."), code="not_conformant")
         return keywrap.aes_key_wrap_with_padding(secret, bytes(clear[:length]))
     finally:
         for index in range(len(clear)):

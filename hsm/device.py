@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from django.conf import settings
 from django.db import connection
+from django.utils.translation import gettext as _
 from pkcs11 import Mechanism
 from pkcs11 import exceptions as p11
 
@@ -70,8 +71,8 @@ class Device:
     def _check_same_token(self, sentinel_hash: str) -> None:
         if self._sentinel_hash and sentinel_hash != self._sentinel_hash:
             raise DeviceError(
-                "The token was replaced: its sentinel key is not the one seen before.",
-                "Connect the former token, or restart the workers if the change is wanted and its PMK is the same.",
+                _("The token was replaced: its sentinel key is not the one seen before."),
+                _("Connect the former token, or restart the workers if the change is wanted and its PMK is the same."),
                 code="device_replaced",
             )
         self._sentinel_hash = sentinel_hash
@@ -186,7 +187,7 @@ class Device:
             try:
                 self_test.sign_and_verify(ready.keys)
             except ValueError as error:
-                raise DeviceError("The device's sentinel signs wrongly.", code="device_failed") from error
+                raise DeviceError(_("The device's sentinel signs wrongly."), code="device_failed") from error
 
         self._run(operation)
 
@@ -204,8 +205,8 @@ def get_device() -> Device:
     """
     if settings.KMES_PROCESS in SHUT_OUT:
         raise DeviceError(
-            f"The {settings.KMES_PROCESS} process may not use the device.",
-            "Ask for a job: a cloud worker will do it.",
+            _("The %(process)s process may not use the device.") % {"process": settings.KMES_PROCESS},
+            _("Ask for a job: a cloud worker will do it."),
             code="not_allowed",
         )
     device = _devices.get(os.getpid())

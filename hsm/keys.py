@@ -16,6 +16,7 @@ from typing import Any
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa, utils
+from django.utils.translation import gettext as _
 from pkcs11 import Attribute, KeyType, Mechanism, ObjectClass
 from pkcs11 import exceptions as p11
 from pkcs11.constants import DEFAULT
@@ -113,8 +114,8 @@ def unwrapped(
 
 def _mismatch() -> DeviceError:
     return DeviceError(
-        "The wrapped private key does not belong to this key's public half, or to this device's PMK.",
-        "The row was changed, or the database belongs to another device. Restore it from a backup.",
+        _("The wrapped private key does not belong to this key's public half, or to this device's PMK."),
+        _("The row was changed, or the database belongs to another device. Restore it from a backup."),
         code="wrapped_key_mismatch",
     )
 

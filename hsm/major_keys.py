@@ -12,6 +12,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from django.utils.translation import gettext as _
 from pkcs11 import Attribute, KeyType, Mechanism, ObjectClass
 from pkcs11.util.ec import encode_ec_public_key, encode_named_curve_parameters
 
@@ -39,8 +40,8 @@ def _find(session: Any, label: str, kind: ObjectClass) -> Any | None:
     found = list(session.get_objects({Attribute.LABEL: label, Attribute.CLASS: kind}))
     if len(found) > 1:
         raise DeviceError(
-            f"The token holds {len(found)} objects named “{label}”.",
-            "Remove the wrong one with the device's own tools; the console does not guess.",
+            _("The token holds %(count)s objects named “%(label)s”.") % {"count": len(found), "label": label},
+            _("Remove the wrong one with the device's own tools; the console does not guess."),
             code="major_keys",
         )
     return found[0] if found else None
@@ -50,8 +51,8 @@ def _need(session: Any, label: str, kind: ObjectClass) -> Any:
     found = _find(session, label, kind)
     if found is None:
         raise DeviceError(
-            f"The token has no major key “{label}”.",
-            "Run manage.py hsm_init, or restore the major keys with the device's own tools.",
+            _("The token has no major key “%(label)s”.") % {"label": label},
+            _("Run manage.py hsm_init, or restore the major keys with the device's own tools."),
             code="major_keys",
         )
     return found

@@ -5,6 +5,8 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
+from django.utils.translation import gettext as _
+
 from kmes.core.errors import DeviceError
 from kmes.core.secret_types import SecretText
 
@@ -20,17 +22,22 @@ def read_pin(path: Path) -> SecretText:
         mode = path.stat().st_mode
         if stat.S_IMODE(mode) & 0o077:
             raise DeviceError(
-                f"The PIN file {path} may be read by others (mode {stat.S_IMODE(mode):04o}).",
-                f"Run: chmod 600 {path}",
+                _("The PIN file %(path)s may be read by others (mode %(mode)s).")
+                % {"path": path, "mode": f"{stat.S_IMODE(mode):04o}"},
+                _("Run: chmod 600 %(path)s") % {"path": path},
                 code="pin_file",
             )
         pin = path.read_text().strip()
     except OSError as error:
         raise DeviceError(
-            f"The PIN file {path} can't be read: {error.strerror}.",
-            "Set KMES_HSM_PIN_FILE to a file that holds the token's user PIN and is readable for the worker only.",
+            _("The PIN file %(path)s can't be read: %(reason)s.") % {"path": path, "reason": error.strerror},
+            _("Set KMES_HSM_PIN_FILE to a file that holds the token's user PIN and is readable for the worker only."),
             code="pin_file",
         ) from error
     if not pin:
-        raise DeviceError(f"The PIN file {path} is empty.", "Write the token's user PIN into it.", code="pin_file")
+        raise DeviceError(
+            _("The PIN file %(path)s is empty.") % {"path": path},
+            _("Write the token's user PIN into it."),
+            code="pin_file",
+        )
     return SecretText(pin)

@@ -15,6 +15,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from django.utils.translation import gettext as _
 
 from kmes.core.errors import DeviceError
 from kmes.core.secret_types import SecretText
@@ -27,7 +28,9 @@ def seal(clear: SecretText, *, aad: bytes, mfk_public_spki: bytes) -> bytes:
     """Seal a text so that only the device can open it, and only with the same associated data."""
     public = serialization.load_der_public_key(mfk_public_spki)
     if not isinstance(public, rsa.RSAPublicKey):
-        raise DeviceError("The MFK's public half is not an RSA key.", "Run manage.py hsm_init.", code="major_keys")
+        raise DeviceError(
+            _("The MFK's public half is not an RSA key."), _("Run manage.py hsm_init."), code="major_keys"
+        )
     key, nonce = AESGCM.generate_key(256), os.urandom(NONCE_BYTES)
     oaep = padding.OAEP(padding.MGF1(hashes.SHA1()), hashes.SHA1(), None)
     wrapped = public.encrypt(key, oaep)
@@ -42,8 +45,8 @@ def unseal(sealed: bytes, *, aad: bytes, decrypt: Callable[[bytes], bytes]) -> S
 
     """
     damaged = DeviceError(
-        "A stored secret can't be opened: it was changed, moved, or sealed for another device.",
-        "Type the secret again in the cloud credential.",
+        _("A stored secret can't be opened: it was changed, moved, or sealed for another device."),
+        _("Type the secret again in the cloud credential."),
         code="sealed_damaged",
     )
     if not sealed.startswith(MAGIC) or len(sealed) < len(MAGIC) + 2:

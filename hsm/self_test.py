@@ -9,6 +9,7 @@ from typing import Any
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
+from django.utils.translation import gettext as _
 from pkcs11 import Attribute, KeyType, Mechanism, ObjectClass
 from pkcs11.exceptions import PKCS11Error
 
@@ -26,11 +27,11 @@ AES_CIPHER = bytes.fromhex("8ea2b7ca516745bfeafc49904b496089")
 def run_tests(session: Any, keys: MajorKeys, *, software: bool) -> list[SelfTestResult]:
     """Run every test; one that breaks is a result, not an exception."""
     parts: list[tuple[str, Callable[[], str]]] = [
-        ("Random numbers", lambda: _random(session)),
-        ("AES known answer", lambda: _aes(session)),
-        ("RSA-OAEP round trip", lambda: _oaep(keys)),
-        ("ECDSA sign and verify", lambda: _ecdsa(keys)),
-        ("AES key wrap (RFC 5649)", lambda: _kwp(session, software=software)),
+        (_("Random numbers"), lambda: _random(session)),
+        (_("AES known answer"), lambda: _aes(session)),
+        (_("RSA-OAEP round trip"), lambda: _oaep(keys)),
+        (_("ECDSA sign and verify"), lambda: _ecdsa(keys)),
+        (_("AES key wrap (RFC 5649)"), lambda: _kwp(session, software=software)),
     ]
     results = []
     for name, part in parts:
@@ -44,8 +45,8 @@ def run_tests(session: Any, keys: MajorKeys, *, software: bool) -> list[SelfTest
 def _random(session: Any) -> str:
     first, second = bytes(session.generate_random(256)), bytes(session.generate_random(256))
     if first == second or len(set(first)) < 8:
-        raise ValueError("two draws are alike")
-    return "two draws of 256 bits differ"
+        raise ValueError(_("two draws are alike"))
+    return _("two draws of 256 bits differ")
 
 
 def _aes(session: Any) -> str:
@@ -60,29 +61,29 @@ def _aes(session: Any) -> str:
     )
     try:
         if bytes(handle.encrypt(AES_PLAIN, mechanism=Mechanism.AES_ECB)) != AES_CIPHER:
-            raise ValueError("the answer differs from FIPS 197")
+            raise ValueError(_("the answer differs from FIPS 197"))
     finally:
         handle.destroy()
-    return "the answer is that of FIPS 197"
+    return _("the answer is that of FIPS 197")
 
 
 def _oaep(keys: MajorKeys) -> str:
     public = serialization.load_der_public_key(keys.mfk_public_spki)
     if not isinstance(public, rsa.RSAPublicKey):
-        raise TypeError("the MFK is not an RSA key")
+        raise TypeError(_("the MFK is not an RSA key"))
     message = os.urandom(32)
     oaep = padding.OAEP(padding.MGF1(hashes.SHA1()), hashes.SHA1(), None)
     clear = keys.mfk_private.decrypt(
         public.encrypt(message, oaep), mechanism=Mechanism.RSA_PKCS_OAEP, mechanism_param=byok.OAEP_SHA1
     )
     if bytes(clear) != message:
-        raise ValueError("the decrypted message differs")
-    return "what was encrypted outside was decrypted inside"
+        raise ValueError(_("the decrypted message differs"))
+    return _("what was encrypted outside was decrypted inside")
 
 
 def _ecdsa(keys: MajorKeys) -> str:
     sign_and_verify(keys)
-    return "the sentinel's signature verifies"
+    return _("the sentinel's signature verifies")
 
 
 def sign_and_verify(keys: MajorKeys) -> None:
@@ -94,13 +95,13 @@ def sign_and_verify(keys: MajorKeys) -> None:
     """
     public = serialization.load_der_public_key(keys.sentinel_public_spki)
     if not isinstance(public, ec.EllipticCurvePublicKey):
-        raise TypeError("the sentinel is not an EC key")
+        raise TypeError(_("the sentinel is not an EC key"))
     challenge = os.urandom(32)
     raw = bytes(keys.sentinel_private.sign(challenge, mechanism=Mechanism.ECDSA))
     try:
         public.verify(to_der(raw), challenge, ec.ECDSA(utils.Prehashed(hashes.SHA256())))
     except InvalidSignature as error:
-        raise ValueError("the signature does not verify") from error
+        raise ValueError(_("the signature does not verify")) from error
 
 
 def is_well(keys: MajorKeys) -> bool:
@@ -114,7 +115,7 @@ def is_well(keys: MajorKeys) -> bool:
 
 def _kwp(session: Any, *, software: bool) -> str:
     if byok.kwp_is_exact(session):
-        return "exact: the device's own wrap is used"
+        return _("exact: the device's own wrap is used")
     if software:
-        return "the software token pads the key before the wrap: repaired"
-    raise ValueError("the device pads the key before the wrap")
+        return _("the software token pads the key before the wrap: repaired")
+    raise ValueError(_("the device pads the key before the wrap"))

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pkcs11
+from django.utils.translation import gettext as _
 from pkcs11 import exceptions as p11
 from pkcs11.constants import TokenFlag
 
@@ -82,8 +83,10 @@ def find_module(configured: str) -> str:
         if Path(path).exists():
             return path
     raise DeviceError(
-        f"The PKCS#11 library {configured or 'of SoftHSM'} does not exist.",
-        "Install the package softhsm2, or set KMES_HSM_MODULE to your device's library.",
+        _("The PKCS#11 library %(module)s does not exist.") % {"module": configured}
+        if configured
+        else _("The PKCS#11 library of SoftHSM does not exist."),
+        _("Install the package softhsm2, or set KMES_HSM_MODULE to your device's library."),
         code="device_missing",
     )
 
@@ -94,8 +97,9 @@ def load_library(module: str) -> Any:
         library = pkcs11.lib(module)
     except (p11.PKCS11Error, RuntimeError, OSError) as error:
         raise DeviceError(
-            f"The PKCS#11 library {module} could not be loaded ({type(error).__name__}).",
-            "Check KMES_HSM_MODULE and the device's own configuration file.",
+            _("The PKCS#11 library %(module)s could not be loaded (%(error)s).")
+            % {"module": module, "error": type(error).__name__},
+            _("Check KMES_HSM_MODULE and the device's own configuration file."),
             code="device_missing",
         ) from error
     raw = ctypes.CDLL(module)
@@ -152,8 +156,10 @@ class TokenSession:
             self._refused_pin_at = self._pin_file.stat().st_mtime_ns
             self._forget()
             raise DeviceError(
-                f"The device refused the PIN of token “{self.label}” ({type(error).__name__}).",
-                f"Put the right PIN into {self._pin_file}. It will not be tried again before the file changes.",
+                _("The device refused the PIN of token “%(label)s” (%(error)s).")
+                % {"label": self.label, "error": type(error).__name__},
+                _("Put the right PIN into %(file)s. It will not be tried again before the file changes.")
+                % {"file": self._pin_file},
                 code="pin_wrong",
             ) from None
 
@@ -164,8 +170,8 @@ class TokenSession:
             self._refused_pin_at = None
             return
         raise DeviceError(
-            f"The device refused the PIN of token “{self.label}”, so it is not tried again.",
-            f"Put the right PIN into {self._pin_file}.",
+            _("The device refused the PIN of token “%(label)s”, so it is not tried again.") % {"label": self.label},
+            _("Put the right PIN into %(file)s.") % {"file": self._pin_file},
             code="pin_wrong",
         )
 
@@ -183,10 +189,11 @@ class TokenSession:
         ]
         if len(tokens) == 1:
             return tokens[0]
-        found = "is not there" if not tokens else f"is there {len(tokens)} times"
         raise DeviceError(
-            f"The token “{self.label}” {found}.",
-            "Connect the device, or run manage.py hsm_init to make a development token.",
+            _("The token “%(label)s” is there %(count)d times.") % {"label": self.label, "count": len(tokens)}
+            if tokens
+            else _("The token “%(label)s” is not there.") % {"label": self.label},
+            _("Connect the device, or run manage.py hsm_init to make a development token."),
             code="token_missing",
             retryable=not tokens,
         )
@@ -243,8 +250,8 @@ class TokenSession:
     @staticmethod
     def _failure(error: Exception) -> DeviceError:
         return DeviceError(
-            f"The device failed ({type(error).__name__}).",
-            "Check that it is connected and powered; Administration > Device shows its state.",
+            _("The device failed (%(error)s).") % {"error": type(error).__name__},
+            _("Check that it is connected and powered; Administration > Device shows its state."),
             code="device_failed",
             retryable=isinstance(error, PASSING),
         )

@@ -10,6 +10,7 @@ import hashlib
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import utils
+from django.utils.translation import gettext as _
 from pkcs11 import Mechanism
 
 from hsm.keys import canonical_spki
@@ -29,7 +30,7 @@ def sign_checkpoint(session: Any, text: bytes) -> bytes:
 
     """
     if not text.startswith(CHECKPOINT_PREFIX):
-        raise DeviceError("The checkpoint key signs checkpoints of the log only.", code="not_a_checkpoint")
+        raise DeviceError(_("The checkpoint key signs checkpoints of the log only."), code="not_a_checkpoint")
     private, found = find_checkpoint_key(session)
     return sign_and_verify(private, canonical_spki(found), text)
 
@@ -49,7 +50,7 @@ def sign_and_verify(private: Any, public_spki: bytes, text: bytes) -> bytes:
     raw = bytes(private.sign(hashlib.sha256(text).digest(), mechanism=Mechanism.ECDSA))
     signature = to_der(raw)
     if not is_genuine(text, signature=signature, public_spki=public_spki):
-        raise DeviceError("The device's key signs wrongly.", code="device_failed")
+        raise DeviceError(_("The device's key signs wrongly."), code="device_failed")
     return signature
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from hsm.keys import canonical_spki
 from hsm.major_keys import find_report_key
 from hsm.signing import sign_and_verify
@@ -24,7 +26,7 @@ def sign(session: Any, statement: bytes) -> StatementSignature:
 
     """
     if not _is_report(statement):
-        raise DeviceError("The report key signs reports of this console only.", code="not_a_report")
+        raise DeviceError(_("The report key signs reports of this console only."), code="not_a_report")
     private, found = find_report_key(session)
     public_spki = canonical_spki(found)
     return StatementSignature(sign_and_verify(private, public_spki, statement), public_spki)

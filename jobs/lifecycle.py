@@ -17,6 +17,7 @@ from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.db.models import Case, F, Q, Value, When
 from django.db.models.functions import Coalesce
+from django.utils.translation import gettext as _
 
 from jobs.choices import FINAL_STATES, JobState
 from jobs.models import Job
@@ -82,7 +83,7 @@ def hold(held: Claim, azure_lock: str) -> bool:
     except IntegrityError:
         return False
     if not kept:
-        raise LeaseLost("The job was taken over by another worker.")
+        raise LeaseLost(_("The job was taken over by another worker."))
     return True
 
 
@@ -98,7 +99,7 @@ def renew(held: Claim) -> None:
 
     """
     if not Job.objects.filter(_held(held)).update(lease_until=_lease_end()):
-        raise LeaseLost("The job was taken over by another worker.")
+        raise LeaseLost(_("The job was taken over by another worker."))
 
 
 @contextmanager
@@ -163,7 +164,7 @@ def finish(held: Claim, state: JobState, *, error: KmesError | None = None) -> N
         error_code=error.code if error else "",
     )
     if not ended:
-        raise LeaseLost("The job was taken over by another worker.")
+        raise LeaseLost(_("The job was taken over by another worker."))
 
 
 def release(held: Claim, *, run_after: datetime, waiting_for: str, count_failure: bool = False) -> None:
@@ -184,7 +185,7 @@ def release(held: Claim, *, run_after: datetime, waiting_for: str, count_failure
         azure_lock=Case(When(group__isnull=True, then=Value("")), default=F("azure_lock")),
     )
     if not released:
-        raise LeaseLost("The job was taken over by another worker.")
+        raise LeaseLost(_("The job was taken over by another worker."))
 
 
 def leave(job_id: UUID, *, waiting_for: str) -> None:

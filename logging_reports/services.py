@@ -13,6 +13,7 @@ from uuid import UUID
 
 from django.db import DatabaseError, transaction
 from django.utils import translation
+from django.utils.translation import gettext as _
 
 from kmes.core import clock
 from kmes.core.errors import KmesError
@@ -134,8 +135,8 @@ def record_many(drafts: Sequence[Draft]) -> list[LogEntry]:
             raise_notices(entries)
     except DatabaseError as error:
         raise LogWriteError(
-            "The log can't be written, so nothing was done.",
-            "Check the database and try again.",
+            _("The log can't be written, so nothing was done."),
+            _("Check the database and try again."),
             retryable=True,
         ) from error
     return entries

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
+from django.utils.translation import gettext as _
+
 from cloudcreds.azure.types import ENDPOINTS, Cloud
 from kmes.core.errors import InputError
 
@@ -32,15 +34,16 @@ def check_vault_url(text: str, *, cloud: Cloud, custom_allowed: bool, custom_hos
         match = re.fullmatch(rf"https://([a-zA-Z0-9-]+)\.{re.escape(suffix)}/?", text)
         if match is None:
             raise InputError(
-                f"This is no vault of the credential's cloud: its addresses look like https://NAME.{suffix}.",
-                "Type the vault's name, or its URL without port, path or user.",
+                _("This is no vault of the credential's cloud: its addresses look like https://NAME.%(suffix)s.")
+                % {"suffix": suffix},
+                _("Type the vault's name, or its URL without port, path or user."),
                 field="vault",
             )
         name = match.group(1)
     if not VAULT_NAME.fullmatch(name):
         raise InputError(
-            "A vault's name has 3 to 24 letters, digits and single hyphens, and begins with a letter.",
-            "Copy it from the vault's overview page in Azure.",
+            _("A vault's name has 3 to 24 letters, digits and single hyphens, and begins with a letter."),
+            _("Copy it from the vault's overview page in Azure."),
             field="vault",
         )
     return f"https://{name.lower()}.{suffix}"
@@ -55,13 +58,14 @@ def check_custom_url(text: str, *, field: str, custom_allowed: bool, custom_host
     """
     if not custom_allowed:
         raise InputError(
-            "This installation does not allow custom endpoints.",
-            "Choose one of Azure's clouds, or ask whoever runs the console to set KMES_ALLOW_CUSTOM_ENDPOINTS.",
+            _("This installation does not allow custom endpoints."),
+            _("Choose one of Azure's clouds, or ask whoever runs the console to set KMES_ALLOW_CUSTOM_ENDPOINTS."),
             field=field,
         )
     problem = InputError(
-        f"A custom endpoint looks like https://HOST:PORT; allowed hosts: {', '.join(custom_hosts)}.",
-        "Type it without path, user name or query.",
+        _("A custom endpoint looks like https://HOST:PORT; allowed hosts: %(hosts)s.")
+        % {"hosts": ", ".join(custom_hosts)},
+        _("Type it without path, user name or query."),
         field=field,
     )
     if not re.fullmatch(r"https://[a-zA-Z0-9.-]+(:[0-9]{1,5})?/?", text):

@@ -18,6 +18,8 @@ from azure.core.exceptions import (
     ServiceRequestError,
     TooManyRedirectsError,
 )
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
 from cloudcreds.azure.sending import TooLateToSend
@@ -88,21 +90,25 @@ class AzureError(KmesError):
         self.retry_after = retry_after
 
 
-_SECRET_HELP = "Type the current client secret in the cloud credential, or make a new one in Entra."  # noqa: S105
+_SECRET_HELP = gettext_lazy("Type the current client secret in the cloud credential, or make a new one in Entra.")
 _AADSTS = {
-    "7000215": (AzureErrorKind.WRONG_SECRET, "Entra refused the client secret", _SECRET_HELP),
-    "7000222": (AzureErrorKind.EXPIRED_SECRET, "The client secret has expired", _SECRET_HELP),
+    "7000215": (AzureErrorKind.WRONG_SECRET, gettext_lazy("Entra refused the client secret (%(code)s)."), _SECRET_HELP),
+    "7000222": (AzureErrorKind.EXPIRED_SECRET, gettext_lazy("The client secret has expired (%(code)s)."), _SECRET_HELP),
     "700016": (
         AzureErrorKind.WRONG_CLIENT,
-        "The tenant knows no application with this client id",
-        "Check Client ID and Tenant ID in the cloud credential.",
+        gettext_lazy("The tenant knows no application with this client id (%(code)s)."),
+        gettext_lazy("Check Client ID and Tenant ID in the cloud credential."),
     ),
     "90002": (
         AzureErrorKind.WRONG_TENANT,
-        "Entra knows no tenant with this id",
-        "Check Tenant ID and Cloud in the cloud credential.",
+        gettext_lazy("Entra knows no tenant with this id (%(code)s)."),
+        gettext_lazy("Check Tenant ID and Cloud in the cloud credential."),
     ),
-    "900023": (AzureErrorKind.WRONG_TENANT, "The tenant id is malformed", "Check Tenant ID in the cloud credential."),
+    "900023": (
+        AzureErrorKind.WRONG_TENANT,
+        gettext_lazy("The tenant id is malformed (%(code)s)."),
+        gettext_lazy("Check Tenant ID in the cloud credential."),
+    ),
 }
 _ACTIONS = {"read": "get/list", "update": "update", "create": "create", "import": "import", "delete": "delete"}
 
@@ -123,22 +129,26 @@ def translate(error: SdkError, *, mutating: bool, permission: str = "", subject:
         return _too_late() if isinstance(error, TooLateToSend) else _redirect()
     if isinstance(error, HttpResponseError):
         return _answer(error, mutating=mutating, permission=permission, subject=subject)
+    return _no_answer(error, mutating=mutating, subject=subject or "Azure")
+
+
+def _no_answer(error: SdkError, *, mutating: bool, subject: str) -> AzureError:
     if isinstance(error, ServiceRequestError) and _never_sent(error):
         return AzureError(
             AzureErrorKind.UNREACHABLE,
-            f"{subject or 'Azure'} can't be reached: {_network_reason(error)}.",
-            "Check name, network and firewall: the login, management and vault addresses need port 443.",
+            _("%(subject)s can't be reached: %(reason)s.") % {"subject": subject, "reason": _network_reason(error)},
+            _("Check name, network and firewall: the login, management and vault addresses need port 443."),
         )
     if mutating:
         return AzureError(
             AzureErrorKind.UNKNOWN_OUTCOME,
-            f"The connection to {subject or 'Azure'} broke before its answer came.",
-            "Nothing is repeated before the vault has been looked at.",
+            _("The connection to %(subject)s broke before its answer came.") % {"subject": subject},
+            _("Nothing is repeated before the vault has been looked at."),
         )
     return AzureError(
         AzureErrorKind.UNREACHABLE,
-        f"The connection to {subject or 'Azure'} broke.",
-        "Check the network between the worker and Azure.",
+        _("The connection to %(subject)s broke.") % {"subject": subject},
+        _("Check the network between the worker and Azure."),
     )
 
 
@@ -166,30 +176,30 @@ def _never_sent(error: BaseException) -> bool:
 def _network_reason(error: BaseException) -> str:
     text = str(error)
     for sign, words in (
-        ("CERTIFICATE_VERIFY_FAILED", "its certificate is not trusted"),
-        ("refused", "the connection was refused"),
-        ("resolve", "its name is not known"),
-        ("resolution", "its name is not known"),
-        ("timed out", "it did not answer in time"),
+        ("CERTIFICATE_VERIFY_FAILED", _("its certificate is not trusted")),
+        ("refused", _("the connection was refused")),
+        ("resolve", _("its name is not known")),
+        ("resolution", _("its name is not known")),
+        ("timed out", _("it did not answer in time")),
     ):
         if sign in text:
             return words
-    return "no connection could be made"
+    return _("no connection could be made")
 
 
 def _too_late() -> AzureError:
     return AzureError(
         AzureErrorKind.TOO_LATE,
-        "The request was not sent, because this worker had stood still for too long.",
-        "Nothing is lost: it is announced anew and sent then.",
+        _("The request was not sent, because this worker had stood still for too long."),
+        _("Nothing is lost: it is announced anew and sent then."),
     )
 
 
 def _redirect() -> AzureError:
     return AzureError(
         AzureErrorKind.REDIRECT_REFUSED,
-        "The answer pointed to another address, which is never followed.",
-        "Check the vault's URL, and whether a proxy stands in between.",
+        _("The answer pointed to another address, which is never followed."),
+        _("Check the vault's URL, and whether a proxy stands in between."),
     )
 
 
@@ -199,17 +209,22 @@ def _authentication(error: ClientAuthenticationError) -> AzureError:
     for code in codes:
         if code in _AADSTS:
             kind, what, remedy = _AADSTS[code]
-            return AzureError(kind, f"{what} (AADSTS{code}).", remedy, http_status=error.status_code)
+            return AzureError(kind, str(what) % {"code": f"AADSTS{code}"}, str(remedy), http_status=error.status_code)
     # MSAL hides the tenant's error behind its own (AZURE.md, 3.5).
     if "authority configuration" in text:
-        kind, what, remedy = _AADSTS["90002"]
-        return AzureError(kind, f"{what}, or the login address can't be reached.", remedy)
+        return AzureError(
+            AzureErrorKind.WRONG_TENANT,
+            _("Entra knows no tenant with this id, or the login address can't be reached."),
+            _("Check Tenant ID and Cloud in the cloud credential."),
+        )
     vault_code = re.search(r"AKV\d+", text)
-    detail = f"AADSTS{codes[0]}" if codes else vault_code.group() if vault_code else "no code given"
+    detail = f"AADSTS{codes[0]}" if codes else vault_code.group() if vault_code else _("no code given")
     return AzureError(
         AzureErrorKind.AUTHENTICATION,
-        f"Azure did not accept the sign-in ({detail}).",
-        "Check Tenant ID, Client ID and Client Secret of the cloud credential, and that the vault is in this tenant.",
+        _("Azure did not accept the sign-in (%(detail)s).") % {"detail": detail},
+        _(
+            "Check Tenant ID, Client ID and Client Secret of the cloud credential, and that the vault is in this tenant."
+        ),
         http_status=error.status_code,
         request_id=_request_id(error),
     )
@@ -254,32 +269,44 @@ def _classify(  # noqa: PLR0911 - one return per kind of answer
     status: int, code: str, inner: str, text: str, *, mutating: bool, permission: str, subject: str
 ) -> tuple[AzureErrorKind, str, str]:
     """Return kind, what, remedy of an answer with an error status."""
-    name = f"“{subject}”" if subject else "the key"
+    name = _("“%(name)s”") % {"name": subject} if subject else _("the key")
     if status in {301, 302, 303, 307, 308}:
         redirect = _redirect()
         return redirect.kind, redirect.what, redirect.remedy
     if status == 429:
-        return AzureErrorKind.THROTTLED, "The vault throttles: too many requests.", "It is tried again after a pause."
+        return (
+            AzureErrorKind.THROTTLED,
+            _("The vault throttles: too many requests."),
+            _("It is tried again after a pause."),
+        )
     if status >= 500:
         kind = AzureErrorKind.UNKNOWN_OUTCOME if mutating else AzureErrorKind.SERVER_ERROR
-        return kind, f"Azure answered with an error of its own (HTTP {status}).", "It is looked at again later."
+        return (
+            kind,
+            _("Azure answered with an error of its own (HTTP %(status)d).") % {"status": status},
+            _("It is looked at again later."),
+        )
     if status == 403:
         return _forbidden(inner, text, permission, name)
     if status == 404:
-        return AzureErrorKind.NOT_FOUND, f"The vault has no key {name}.", "Run Cloud > Check Drift."
+        return (
+            AzureErrorKind.NOT_FOUND,
+            _("The vault has no key %(name)s.") % {"name": name},
+            _("Run Cloud > Check Drift."),
+        )
     if status == 409:
         return _conflict(inner, name)
     if "standard vault" in text or "KeyTypeNotSupported" in inner:
         return (
             AzureErrorKind.STANDARD_VAULT,
-            "The vault is of the Standard tier, which holds no HSM keys.",
-            "Choose a vault of the Premium tier.",
+            _("The vault is of the Standard tier, which holds no HSM keys."),
+            _("Choose a vault of the Premium tier."),
         )
-    short = " ".join(text.split())[:300]
+    answer = f"{code or status} {' '.join(text.split())[:300]}".rstrip(" .")
     return (
         AzureErrorKind.REFUSED_INPUT,
-        f"Azure refused the request about {name}: {code or status} {short}".rstrip(" .") + ".",
-        "Check the key group's Azure properties.",
+        _("Azure refused the request about %(name)s: %(answer)s.") % {"name": name, "answer": answer},
+        _("Check the key group's Azure properties."),
     )
 
 
@@ -287,28 +314,33 @@ def _forbidden(inner: str, text: str, permission: str, name: str) -> tuple[Azure
     if inner in {"ForbiddenByFirewall", "ForbiddenByConnection"} or "not authorized and caller is not" in text:
         return (
             AzureErrorKind.FIREWALL,
-            "The vault's firewall does not let this console in.",
-            "Allow the console's address or subnet in the vault's Networking settings.",
+            _("The vault's firewall does not let this console in."),
+            _("Allow the console's address or subnet in the vault's Networking settings."),
         )
     if "purge protection" in text:
         return (
             AzureErrorKind.PURGE_PROTECTED,
-            "The vault has purge protection: nobody can purge before the retention period ends.",
-            "Azure purges by itself then; until then the key can be recovered.",
+            _("The vault has purge protection: nobody can purge before the retention period ends."),
+            _("Azure purges by itself then; until then the key can be recovered."),
         )
     if inner == "KeyDisabled" or "disabled key" in text:
-        return AzureErrorKind.KEY_DISABLED, f"The version of {name} is disabled.", "Enable it first."
+        return (
+            AzureErrorKind.KEY_DISABLED,
+            _("The version of %(name)s is disabled.") % {"name": name},
+            _("Enable it first."),
+        )
     named = re.search(r"does not have keys (\w+) permission", text)
     action = re.search(r"vaults/keys/(\w+)", text)
     word = (named and named.group(1)) or permission or (action and _ACTIONS.get(action.group(1), action.group(1))) or ""
     word = str(word).capitalize()
     return (
         AzureErrorKind.PERMISSION,
-        f"The app registration lacks the key permission {word} on the vault.",
-        (
-            f"Grant it {word} in the vault's access policy, or the role Key Vault Crypto Officer; "
+        _("The app registration lacks the key permission %(name)s on the vault.") % {"name": word},
+        _(
+            "Grant it %(name)s in the vault's access policy, or the role Key Vault Crypto Officer; "
             "a new grant can take some minutes."
-        ),
+        )
+        % {"name": word},
     )
 
 
@@ -316,13 +348,17 @@ def _conflict(inner: str, name: str) -> tuple[AzureErrorKind, str, str]:
     if inner == "ObjectIsDeletedButRecoverable":
         return (
             AzureErrorKind.SOFT_DELETED,
-            f"The Azure key {name} is deleted but recoverable, so its name can't be used.",
-            "Recover it (Cloud > Recover) or purge it (Cloud > Purge) first.",
+            _("The Azure key %(name)s is deleted but recoverable, so its name can't be used.") % {"name": name},
+            _("Recover it (Cloud > Recover) or purge it (Cloud > Purge) first."),
         )
     if inner in {"ObjectIsBeingDeleted", "ObjectIsBeingRecovered"}:
         return (
             AzureErrorKind.BEING_DELETED,
-            f"Azure is still busy with deleting or recovering {name}.",
-            "Try again in a minute.",
+            _("Azure is still busy with deleting or recovering %(name)s.") % {"name": name},
+            _("Try again in a minute."),
         )
-    return AzureErrorKind.CONFLICT, f"The vault reports a conflict about {name}.", "Look at the key in the vault."
+    return (
+        AzureErrorKind.CONFLICT,
+        _("The vault reports a conflict about %(name)s.") % {"name": name},
+        _("Look at the key in the vault."),
+    )

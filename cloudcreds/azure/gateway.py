@@ -16,6 +16,7 @@ from azure.core.exceptions import AzureError as SdkError
 from azure.keyvault.keys import JsonWebKey
 from django.conf import settings
 from django.db import connection
+from django.utils.translation import gettext as _
 
 from cloudcreds.azure import arm, clients, convert, signatures
 from cloudcreds.azure.endpoints import same_host, vault_name
@@ -172,8 +173,8 @@ class AzureGateway:
         if kid and not same_host(kid, self._url):
             raise AzureError(
                 AzureErrorKind.REDIRECT_REFUSED,
-                f"The answer is about a key of another vault ({kid}).",
-                "Check the vault's URL, and whether a proxy stands in between.",
+                _("The answer is about a key of another vault (%(kid)s).") % {"kid": kid},
+                _("Check the vault's URL, and whether a proxy stands in between."),
             )
 
     def _note_failure(self, error: AzureError, event: str, key: str, begun: float) -> None:

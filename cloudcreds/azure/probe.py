@@ -14,6 +14,9 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
 from cloudcreds.azure.errors import AzureError, AzureErrorKind
 from cloudcreds.azure.types import KekPublicKey, ProbeResult, has_soft_delete, is_purge_protected
 from hsm.types import KeySpec
@@ -32,30 +35,30 @@ VAULT_CHECKS = ("List", "Get", "Create", "Import", "Update", "Delete", "Recover"
 
 def probe(gateway: AzureGateway, prefix: str, *, has_vault: bool) -> Iterator[ProbeResult]:
     """Run the checks in order; after a failed sign-in nothing else is tried."""
-    token = _try("Token", gateway.get_token, "signed in")
+    token = _try("Token", gateway.get_token, _("signed in"))
     yield token
     if not token.ok:
         return
-    yield _try("Resource Manager", gateway.list_vaults, "vaults can be listed", needed=False)
+    yield _try("Resource Manager", gateway.list_vaults, _("vaults can be listed"), needed=False)
     if has_vault:
         yield from _probe_vault(gateway, f"{prefix}-{secrets.token_hex(6)}")
 
 
 def _probe_vault(gateway: AzureGateway, name: str) -> Iterator[ProbeResult]:
-    listing = _try("List", lambda: gateway.list_key_names("kmes-probe"), "keys can be listed")
+    listing = _try("List", lambda: gateway.list_key_names("kmes-probe"), _("keys can be listed"))
     yield _network(listing)
     if listing.kind in NO_WAY_IN:
         yield from (_not_tried(check) for check in VAULT_CHECKS)
         return
     yield listing
-    yield _try("Get", lambda: gateway.get_key(name), "keys can be read")
+    yield _try("Get", lambda: gateway.get_key(name), _("keys can be read"))
     made: list[KekPublicKey] = []
 
     def create() -> None:
         expires_on = now() + timedelta(minutes=10)
         made.append(gateway.create_kek(name, PROBE_BITS, expires_on=expires_on, tags={"kmes-app": "probe"}))
 
-    created = _try("Create", create, "ephemeral keys can be made")
+    created = _try("Create", create, _("ephemeral keys can be made"))
     yield created
     with gateway.expecting(*BEHIND_THE_DOOR):
         yield from _probe_changes(gateway, name, made[0] if made else None)
@@ -66,22 +69,24 @@ def _probe_changes(gateway: AzureGateway, name: str, key: KekPublicKey | None) -
     """Try what changes a key: on the throw-away key, or where none could be made on a name that nobody has."""
     level = key.recovery_level if key else ""
     version = key.version if key else NO_VERSION
-    yield _try("Import", lambda: gateway.import_nonsense(f"{name}-i"), "keys can be imported")
+    yield _try("Import", lambda: gateway.import_nonsense(f"{name}-i"), _("keys can be imported"))
     yield _try(
-        "Update", lambda: gateway.update_version(name, version, enabled=False), "versions can be disabled and enabled"
+        "Update",
+        lambda: gateway.update_version(name, version, enabled=False),
+        _("versions can be disabled and enabled"),
     )
-    yield _try("Delete", lambda: gateway.delete_key(name), "keys can be deleted")
-    yield _try("Recover", lambda: gateway.recover_key(f"{name}-r"), "deleted keys can be recovered", needed=False)
+    yield _try("Delete", lambda: gateway.delete_key(name), _("keys can be deleted"))
+    yield _try("Recover", lambda: gateway.recover_key(f"{name}-r"), _("deleted keys can be recovered"), needed=False)
     if key is not None and not has_soft_delete(level):
-        yield ProbeResult("Purge", ok=None, text="not needed: the vault has no soft-delete", at=_stamp())
+        yield ProbeResult("Purge", ok=None, text=_("not needed: the vault has no soft-delete"), at=_stamp())
     elif is_purge_protected(level):
-        yield ProbeResult("Purge", ok=None, text="not possible: the vault has purge protection", at=_stamp())
+        yield ProbeResult("Purge", ok=None, text=_("not possible: the vault has purge protection"), at=_stamp())
     else:
-        yield _try("Purge", lambda: gateway.purge_key(name), "deleted keys can be purged")
+        yield _try("Purge", lambda: gateway.purge_key(name), _("deleted keys can be purged"))
     yield _try(
         "Sign",
         lambda: gateway.sign(f"{name}-s", NO_VERSION, spec=KeySpec.P_256, message=b"probe"),
-        "keys can sign, which the self-certification asks for",
+        _("keys can sign, which the self-certification asks for"),
         needed=False,
     )
 
@@ -90,33 +95,38 @@ def _network(first: ProbeResult) -> ProbeResult:
     """Tell from the first call to the vault whether network and firewall let it through."""
     if first.kind in NO_WAY_IN:
         return ProbeResult("Network", False, first.text, first.remedy, first.duration_ms, first.kind, first.at)
-    return ProbeResult("Network", True, "the vault answers this worker", "", first.duration_ms, "", first.at)
+    return ProbeResult("Network", True, _("the vault answers this worker"), "", first.duration_ms, "", first.at)
 
 
 def _facts(created: ProbeResult, key: KekPublicKey | None) -> Iterator[ProbeResult]:
     """Tell what making a key showed of the vault."""
     if created.kind == AzureErrorKind.STANDARD_VAULT:
-        text, tier = "Standard: it holds no HSM keys", {"tier": "standard"}
+        text, tier = _("Standard: it holds no HSM keys"), {"tier": "standard"}
         yield ProbeResult("Tier", False, text, created.remedy, kind=created.kind, at=created.at, facts=tier)
         return
     if key is None:
         yield from (_not_tried(name) for name in ("Tier", "Soft-delete", "Purge protection"))
         return
     level, days = key.recovery_level, key.recoverable_days
-    yield ProbeResult("Tier", True, "Premium: it holds HSM keys", at=created.at, facts={"tier": "premium"})
-    soft = f"on: deleted keys are kept {days or 90} days" if has_soft_delete(level) else "off: a deletion is final"
+    yield ProbeResult("Tier", True, _("Premium: it holds HSM keys"), at=created.at, facts={"tier": "premium"})
+    soft = _kept_for(days or 90) if has_soft_delete(level) else _("off: a deletion is final")
     facts: dict[str, str | int | None] = {"recovery_level": level, "recoverable_days": days}
     yield ProbeResult("Soft-delete", True, soft, at=created.at, facts=facts)
     protection = (
-        "on: nobody can purge before the retention ends, so a deleted name stays taken until then"
+        _("on: nobody can purge before the retention ends, so a deleted name stays taken until then")
         if is_purge_protected(level)
-        else "off: deleted keys can be purged; some Azure services ask for it to be on"
+        else _("off: deleted keys can be purged; some Azure services ask for it to be on")
     )
     yield ProbeResult("Purge protection", True, protection, at=created.at)
 
 
+def _kept_for(days: int) -> str:
+    text = ngettext("on: deleted keys are kept %(count)d day", "on: deleted keys are kept %(count)d days", days)
+    return text % {"count": days}
+
+
 def _not_tried(name: str) -> ProbeResult:
-    return ProbeResult(name, ok=None, text="not tried, because of what failed above")
+    return ProbeResult(name, ok=None, text=_("not tried, because of what failed above"))
 
 
 def _stamp() -> str:
@@ -131,7 +141,7 @@ def _try(name: str, call: Callable[[], object], good: str, *, needed: bool = Tru
         call()
     except AzureError as error:
         if error.kind == AzureErrorKind.PURGE_PROTECTED:
-            ok, text = None, "not possible: the vault has purge protection"
+            ok, text = None, _("not possible: the vault has purge protection")
         elif name in {"Token", "Resource Manager", "List", "Create"} or error.kind not in BEHIND_THE_DOOR:
             # What only makes the console more comfortable does not fail the test.
             ok, text, remedy, kind = (False if needed else None), error.what, error.remedy, str(error.kind)

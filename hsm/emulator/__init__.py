@@ -10,6 +10,8 @@ import os
 import secrets
 from pathlib import Path
 
+from django.utils.translation import gettext as _
+
 from hsm.session import find_module, load_library
 from kmes.core.errors import DeviceError
 
@@ -35,8 +37,8 @@ def create_token(state_dir: Path, *, module: str = "", label: str = LABEL) -> Pa
         write_configuration(folder)
     except OSError as error:
         raise DeviceError(
-            f"The folder {folder} can't be written: {error.strerror}.",
-            "Check its owner and mode, or set KMES_STATE_DIR to another folder.",
+            _("The folder %(folder)s can't be written: %(reason)s.") % {"folder": folder, "reason": error.strerror},
+            _("Check its owner and mode, or set KMES_STATE_DIR to another folder."),
             code="state_dir",
         ) from error
     os.environ["SOFTHSM2_CONF"] = str(conf)
@@ -66,7 +68,9 @@ def _init_token(module: str, label: str, pin: str) -> None:
     library = load_library(module)
     slots = [slot.slot_id for slot in library.get_slots() if not slot.get_token().flags & 0x400]
     if not slots:
-        raise DeviceError("The software token offers no free slot.", "Remove unused tokens.", code="token_missing")
+        raise DeviceError(
+            _("The software token offers no free slot."), _("Remove unused tokens."), code="token_missing"
+        )
     raw = ctypes.CDLL(module)
     so_pin, user_pin = secrets.token_hex(16).encode(), pin.encode()
     session = ctypes.c_ulong()
@@ -86,8 +90,9 @@ def _init_token(module: str, label: str, pin: str) -> None:
         answer: int = call()  # type: ignore[no-untyped-call]
         if answer != 0:
             raise DeviceError(
-                f"The software token could not be made (step {number}, PKCS#11 answer 0x{answer:x}).",
-                "Check that its folder can be written.",
+                _("The software token could not be made (step %(number)s, PKCS#11 answer 0x%(answer)s).")
+                % {"number": number, "answer": f"{answer:x}"},
+                _("Check that its folder can be written."),
                 code="token_missing",
             )
     # SoftHSM gives an initialised token a new slot id, which only a fresh start shows.

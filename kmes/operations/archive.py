@@ -15,6 +15,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from django.utils.translation import gettext as _
+
 from kmes.core.secret_types import SecretText
 from kmes.operations.manifest import NAME, BackupError, Manifest, Part
 from kmes.operations.sealed_file import OpeningReader, SealingWriter, is_sealed
@@ -45,7 +47,10 @@ def pack(target: Path, folder: Path, manifest: Manifest, passphrase: SecretText 
     draft = target.with_name(f".{target.name}.part")
     try:
         if target.exists():
-            raise BackupError(f"{target} exists already.", "Name another file; a backup is never overwritten.")
+            raise BackupError(
+                _("%(target)s exists already.") % {"target": target},
+                _("Name another file; a backup is never overwritten."),
+            )
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             _write(file, folder, manifest, passphrase)
@@ -57,8 +62,8 @@ def pack(target: Path, folder: Path, manifest: Manifest, passphrase: SecretText 
         return digest
     except OSError as error:
         raise BackupError(
-            f"{target} can't be written: {error.strerror or error}.",
-            "Check the folder, its owner and its free space.",
+            _("%(target)s can't be written: %(reason)s.") % {"target": target, "reason": error.strerror or error},
+            _("Check the folder, its owner and its free space."),
         ) from error
     finally:
         with suppress(OSError):
@@ -82,10 +87,12 @@ def _write(file: IO[bytes], folder: Path, manifest: Manifest, passphrase: Secret
 @contextmanager
 def _opened(path: Path, passphrase: SecretText | None) -> Iterator[tarfile.TarFile]:
     if not path.is_file():
-        raise BackupError(f"There is no file {path}.")
+        raise BackupError(_("There is no file %(path)s.") % {"path": path})
     sealed = is_sealed(path)
     if sealed and passphrase is None:
-        raise BackupError(f"{path} is encrypted.", "Name the file with its passphrase: --passphrase-file FILE")
+        raise BackupError(
+            _("%(path)s is encrypted.") % {"path": path}, _("Name the file with its passphrase: --passphrase-file FILE")
+        )
     with path.open("rb") as file:
         stream = OpeningReader(file, passphrase) if sealed and passphrase else file
         try:
@@ -93,7 +100,10 @@ def _opened(path: Path, passphrase: SecretText | None) -> Iterator[tarfile.TarFi
                 yield tar
         # A cut gzip stream ends in EOFError, a foreign file in one of the others.
         except (tarfile.TarError, zlib.error, EOFError) as error:
-            raise BackupError(f"{path} is not a whole backup of this console ({type(error).__name__}).") from error
+            raise BackupError(
+                _("%(path)s is not a whole backup of this console (%(error)s).")
+                % {"path": path, "error": type(error).__name__}
+            ) from error
 
 
 def read_manifest(path: Path, passphrase: SecretText | None) -> Manifest:
@@ -112,7 +122,7 @@ def _first_member(tar: tarfile.TarFile) -> Manifest:
     member = tar.next()
     source = tar.extractfile(member) if member is not None and member.name == NAME else None
     if member is None or source is None or member.size > HIGHEST_MANIFEST_BYTES:
-        raise BackupError("The file is not a backup of this console: it does not begin with a manifest.")
+        raise BackupError(_("The file is not a backup of this console: it does not begin with a manifest."))
     return Manifest.from_json(source.read())
 
 
@@ -131,10 +141,14 @@ def unpack(path: Path, folder: Path, passphrase: SecretText | None) -> Manifest:
             part = wanted.pop(member.name, None)
             source = tar.extractfile(member) if part is not None else None
             if part is None or source is None or not _NAME.fullmatch(part.name):
-                raise BackupError(f"The backup holds something its manifest does not name: {member.name!r}.")
+                raise BackupError(
+                    _("The backup holds something its manifest does not name: “%(name)s”.") % {"name": member.name}
+                )
             _unpack_part(part, source, folder)
     if wanted:
-        raise BackupError(f"The backup lacks a part: {min(wanted)}.", "Take another backup; this one is cut.")
+        raise BackupError(
+            _("The backup lacks a part: %(part)s.") % {"part": min(wanted)}, _("Take another backup; this one is cut.")
+        )
     return manifest
 
 
@@ -149,4 +163,7 @@ def _unpack_part(part: Part, source: IO[bytes], folder: Path) -> None:
             size += len(block)
             target.write(block)
     if (size, digest.hexdigest()) != (part.size, part.sha256):
-        raise BackupError(f"The part {part.name} of the backup is not what its manifest says.", "Nothing was restored.")
+        raise BackupError(
+            _("The part %(name)s of the backup is not what its manifest says.") % {"name": part.name},
+            _("Nothing was restored."),
+        )

@@ -17,6 +17,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection
+from django.utils.translation import gettext as _
 
 from kmes.core.actor import SYSTEM
 from kmes.core.clock import now
@@ -55,8 +56,8 @@ def make_backup(
     """
     if check_fit() != Fit.OK:
         raise BackupError(
-            f"The database is not of this release ({VERSION}).",
-            "Make the backup with the release that the database is of, or migrate first.",
+            _("The database is not of this release (%(version)s).") % {"version": VERSION},
+            _("Make the backup with the release that the database is of, or migrate first."),
         )
     made = write_backup(path, passphrase=passphrase, with_token=with_token, with_exports=with_exports)
     try:

@@ -9,6 +9,8 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from kmes.core.errors import KmesError
 
 FORMAT = 1
@@ -88,8 +90,9 @@ class Manifest:
             content: dict[str, Any] = json.loads(text)
             if content["format"] != FORMAT:
                 raise BackupError(
-                    f"The backup has format {content['format']}; this release reads format {FORMAT}.",
-                    "Restore it with the release that made it, or a later one.",
+                    _("The backup has format %(format)s; this release reads format %(known)s.")
+                    % {"format": content["format"], "known": FORMAT},
+                    _("Restore it with the release that made it, or a later one."),
                 )
             facts = content.pop("facts")
             return cls(
@@ -104,4 +107,4 @@ class Manifest:
                 }
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise BackupError("The file is not a backup of this console: its manifest can't be read.") from error
+            raise BackupError(_("The file is not a backup of this console: its manifest can't be read.")) from error

@@ -13,6 +13,7 @@ from typing import Any
 
 from django.db import connection, transaction
 from django.db.migrations.executor import MigrationExecutor
+from django.utils.translation import gettext as _
 
 from kmes.operations.manifest import BackupError, Manifest
 
@@ -112,7 +113,9 @@ def _leaves(executor: MigrationExecutor, manifest: Manifest) -> list[tuple[str, 
 def _load(cursor: Any, folder: Path, manifest: Manifest) -> None:
     here = _tables(cursor)
     if unknown := set(manifest.tables) - set(here):
-        raise BackupError(f"The backup holds the table {min(unknown)}, which its migrations do not make.")
+        raise BackupError(
+            _("The backup holds the table %(table)s, which its migrations do not make.") % {"table": min(unknown)}
+        )
     for name in here:
         # A migration may have put rows into a table of its own; the log's heads are never among them.
         cursor.execute(f"SELECT EXISTS (SELECT 1 FROM {_quoted(name)})")  # noqa: S608 - a name of the catalogue

@@ -17,6 +17,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.loader import MigrationLoader
+from django.utils.translation import gettext as _
 
 from jobs import schedule
 from jobs.choices import HoldReason
@@ -87,29 +88,33 @@ def check_manifest(manifest: Manifest) -> None:
     """
     if manifest.vendor != connection.vendor:
         raise BackupError(
-            f"The backup was made of {manifest.vendor}; this installation uses {connection.vendor}.",
-            "Set DATABASE_URL to a database of the same kind.",
+            _("The backup was made of %(theirs)s; this installation uses %(ours)s.")
+            % {"theirs": manifest.vendor, "ours": connection.vendor},
+            _("Set DATABASE_URL to a database of the same kind."),
         )
     known = MigrationLoader(None).disk_migrations
     if newer := [f"{app}.{name}" for app, name in manifest.facts.migrations if (app, name) not in known]:
         raise BackupError(
-            f"The backup was made by release {manifest.version}, which is newer than this one ({VERSION}): "
-            f"its migration {newer[0]} is unknown here.",
-            f"Install release {manifest.version} or later, then restore.",
+            _(
+                "The backup was made by release %(version)s, which is newer than this one (%(ours)s): "
+                "its migration %(migration)s is unknown here."
+            )
+            % {"version": manifest.version, "ours": VERSION, "migration": newer[0]},
+            _("Install release %(version)s or later, then restore.") % {"version": manifest.version},
         )
 
 
 def _check_target(wanted: Wanted) -> None:
     if sqlite_copy.in_use() or (connection.vendor == "postgresql" and postgres_copy.in_use()):
         raise BackupError(
-            "The installation is running: other processes use its state.",
-            "Stop all of its processes (Ctrl-C, or docker compose stop), then restore.",
+            _("The installation is running: other processes use its state."),
+            _("Stop all of its processes (Ctrl-C, or docker compose stop), then restore."),
         )
     empty = sqlite_copy.is_empty() if connection.vendor == "sqlite" else postgres_copy.is_empty()
     if not empty and not wanted.replace:
         raise BackupError(
-            "This installation holds data already.",
-            "Make a backup of it, then add --replace; or restore into an empty one.",
+            _("This installation holds data already."),
+            _("Make a backup of it, then add --replace; or restore into an empty one."),
         )
 
 
@@ -132,16 +137,20 @@ def _verify(manifest: Manifest) -> list[Verdict]:
     for verdict in verdicts:
         if verdict.first_break is not None:
             raise BackupError(
-                f"The {verdict.service} log of the backup was tampered with at row {verdict.first_break.sequence}: "
-                f"{verdict.first_break.reason}",
-                "Nothing was restored. Keep this backup as evidence and restore an earlier one.",
+                _("The %(log)s log of the backup was tampered with at row %(row)d: %(reason)s")
+                % {
+                    "log": verdict.service,
+                    "row": verdict.first_break.sequence,
+                    "reason": verdict.first_break.reason,
+                },
+                _("Nothing was restored. Keep this backup as evidence and restore an earlier one."),
             )
         sequence, digest = manifest.facts.log_heads.get(verdict.service, (0, verdict.head_hash))
         end = LogEntry.objects.filter(service=verdict.service, sequence=sequence).values_list("hash", flat=True).first()
         if verdict.rows < sequence or (sequence and end != digest):
-            raise BackupError(f"The {verdict.service} log does not end where the backup says.")
+            raise BackupError(_("The %(log)s log does not end where the backup says.") % {"log": verdict.service})
     if missing := find_missing_guards():
-        raise BackupError(f"The log's guard {missing[0]} is missing after the restore.")
+        raise BackupError(_("The log's guard %(name)s is missing after the restore.") % {"name": missing[0]})
     return verdicts
 
 

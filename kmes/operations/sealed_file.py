@@ -16,6 +16,7 @@ from typing import IO
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+from django.utils.translation import gettext as _
 
 from kmes.core.errors import KmesError
 from kmes.core.secret_types import SecretText
@@ -50,17 +51,21 @@ def read_passphrase(path: Path) -> SecretText:
         text = path.read_text().strip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         raise SealedFileError(
-            f"The passphrase file {path} can't be read ({type(error).__name__}).",
-            "Name a file that holds the passphrase as one line of text.",
+            _("The passphrase file %(path)s can't be read (%(error)s).")
+            % {"path": path, "error": type(error).__name__},
+            _("Name a file that holds the passphrase as one line of text."),
         ) from error
     if mode & 0o077:
         raise SealedFileError(
-            f"The passphrase file {path} may be read by others (mode {mode:04o}).", f"Run: chmod 600 {path}"
+            _("The passphrase file %(path)s may be read by others (mode %(mode)s).")
+            % {"path": path, "mode": f"{mode:04o}"},
+            _("Run: chmod 600 %(path)s") % {"path": path},
         )
     if len(text) < SHORTEST_PASSPHRASE:
         raise SealedFileError(
-            f"The passphrase in {path} is shorter than {SHORTEST_PASSPHRASE} characters.",
-            "Make one, for example: openssl rand -base64 32",
+            _("The passphrase in %(path)s is shorter than %(count)d characters.")
+            % {"path": path, "count": SHORTEST_PASSPHRASE},
+            _("Make one, for example: openssl rand -base64 32"),
         )
     return SecretText(text)
 
@@ -127,7 +132,7 @@ class OpeningReader(io.RawIOBase):
         self._header = source.read(HEADER_BYTES)
         log2_n = self._header[len(MAGIC)] if len(self._header) == HEADER_BYTES else 0
         if not self._header.startswith(MAGIC) or not 0 < log2_n <= HIGHEST_LOG2_N:
-            raise SealedFileError("The file is not an encrypted backup of this console.")
+            raise SealedFileError(_("The file is not an encrypted backup of this console."))
         salt = self._header[len(MAGIC) + 1 : -PREFIX_BYTES]
         self._prefix = self._header[-PREFIX_BYTES:]
         self._cipher = _cipher(passphrase, salt, log2_n)
@@ -158,10 +163,10 @@ class OpeningReader(io.RawIOBase):
             self._clear = self._cipher.decrypt(nonce, chunk, self._header)
         except InvalidTag:
             if self._number:
-                what = "The backup is damaged or was changed: a part of it does not open."
+                what = _("The backup is damaged or was changed: a part of it does not open.")
             else:
-                what = "The backup does not open: the passphrase is another one, or the file was changed."
-            raise SealedFileError(what, "Nothing was restored.") from None
+                what = _("The backup does not open: the passphrase is another one, or the file was changed.")
+            raise SealedFileError(what, _("Nothing was restored.")) from None
         self._number += 1
 
 

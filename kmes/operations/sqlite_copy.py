@@ -15,6 +15,7 @@ from pathlib import Path
 
 from django.conf import settings
 from django.db import connection
+from django.utils.translation import gettext as _
 
 from kmes.core.clock import now
 from kmes.operations.manifest import BackupError
@@ -45,10 +46,15 @@ def copy_out(folder: Path) -> sqlite3.Connection:
         copy.execute("VACUUM")
         (verdict,) = copy.execute("PRAGMA integrity_check").fetchone()
         if verdict != "ok":
-            raise BackupError(f"The database is damaged: {verdict}.", "Restore the last backup that was made without.")
+            raise BackupError(
+                _("The database is damaged: %(verdict)s.") % {"verdict": verdict},
+                _("Restore the last backup that was made without."),
+            )
     except sqlite3.Error as error:
         copy.close()
-        raise BackupError(f"The database can't be copied: {error}.", "Check its file and free space.") from error
+        raise BackupError(
+            _("The database can't be copied: %(error)s.") % {"error": error}, _("Check its file and free space.")
+        ) from error
     except BaseException:
         copy.close()
         raise

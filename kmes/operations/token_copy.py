@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from django.conf import settings
+from django.utils.translation import gettext as _
 
 from hsm.device import get_device
 from hsm.emulator import write_configuration
@@ -59,8 +60,8 @@ def put_in_place(folder: Path, *, replace: bool) -> Iterator[None]:
     tokens, stamp = home / "tokens", f"before-restore-{now():%Y%m%dT%H%M%SZ}"
     if tokens.is_dir() and any(tokens.iterdir()) and not replace:
         raise BackupError(
-            f"There is a token in {home} already.",
-            "Restore into an empty state folder, or add --replace: the present one is then kept beside it.",
+            _("There is a token in %(home)s already.") % {"home": home},
+            _("Restore into an empty state folder, or add --replace: the present one is then kept beside it."),
         )
     moved = [(path, path.with_name(f"{path.name}.{stamp}")) for path in (tokens, pin) if path.exists()]
     for path, aside in moved:
@@ -100,13 +101,15 @@ def check_device(manifest: Manifest) -> None:
         values = {key.name: key.check_value for key in get_device().major_keys()}
     except DeviceError as error:
         raise BackupError(
-            f"The device can't be asked for its major keys: {error.what}",
-            f"Connect the device of the backup: {wanted}. Or add --without-device to restore the rows alone.",
+            _("The device can't be asked for its major keys: %(what)s") % {"what": error.what},
+            _("Connect the device of the backup: %(wanted)s. Or add --without-device to restore the rows alone.")
+            % {"wanted": wanted},
         ) from error
     if (values["PMK"], values["MFK"]) != (wanted.pmk_check_value, wanted.mfk_check_value):
         raise BackupError(
-            f"The connected device has other major keys: PMK {values['PMK']}, MFK {values['MFK']}.",
-            f"The keys of this backup open only in a device with the major keys of {wanted}.",
+            _("The connected device has other major keys: PMK %(pmk)s, MFK %(mfk)s.")
+            % {"pmk": values["PMK"], "mfk": values["MFK"]},
+            _("The keys of this backup open only in a device with the major keys of %(wanted)s.") % {"wanted": wanted},
         )
 
 
