@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from cloudcreds.azure.errors import AzureErrorKind as Kind
 from cloudcreds.guide import Command, network_commands, permissions, policy_command, role_command
@@ -61,10 +62,11 @@ def _check(credential: CloudCredential, vault: KeyVault | None, result: dict[str
     cure = _cure(kind, credential, vault, result) if kind or result["ok"] is False else None
     word, colour = _badge(ok=result["ok"], kind=kind)
     return Check(
-        result["name"],
+        str(_NAMES.get(result["name"], result["name"])),
         word,
         colour,
-        result["text"],
+        # Kept as it was found, in English; what is a whole sentence of ours has its translation.
+        _(result["text"]),
         reason,
         datetime.fromisoformat(at) if at else None,
         result.get("duration_ms", 0),
@@ -87,7 +89,7 @@ def _cure(kind: str, credential: CloudCredential, vault: KeyVault | None, result
     if result["name"] == "Resource Manager":
         return _reader_cure(credential.client_id, name)
     make = _CURES.get(kind)
-    return make(name) if make else Cure(result.get("remedy", ""))
+    return make(name) if make else Cure(_(result.get("remedy", "")))
 
 
 def _permission_cure(client: str, vault: str, permission: str) -> Cure:
@@ -164,6 +166,15 @@ def _network_cure(_vault: str) -> Cure:
     )
 
 
+# The checks that are not named after one of Azure's permissions, whose names are the same in every language.
+_NAMES = {
+    "Token": gettext_lazy("Token"),
+    "Resource Manager": gettext_lazy("Resource Manager"),
+    "Network": gettext_lazy("Network"),
+    "Tier": gettext_lazy("Tier"),
+    "Soft-delete": gettext_lazy("Soft-delete"),
+    "Purge protection": gettext_lazy("Purge protection"),
+}
 _CURES: dict[str, Callable[[str], Cure]] = {
     Kind.FIREWALL: _firewall_cure,
     Kind.STANDARD_VAULT: _tier_cure,

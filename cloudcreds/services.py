@@ -57,7 +57,7 @@ def create_credential(*, values: CredentialValues, actor: Actor) -> CloudCredent
             record(
                 "credential.created",
                 actor=actor,
-                message=_("Cloud credential %(name)s created") % {"name": credential.name},
+                message=f"Cloud credential {credential.name} created",
                 subject=subject_of(credential),
                 data=readable(values.plain()),
             )
@@ -133,7 +133,7 @@ def delete_credential(*, credential: CloudCredential, actor: Actor) -> None:
             record(
                 "credential.deleted",
                 actor=actor,
-                message=_("Cloud credential %(name)s deleted") % {"name": subject.credential},
+                message=f"Cloud credential {subject.credential} deleted",
                 subject=subject,
             )
     except ProtectedError as error:
@@ -207,7 +207,7 @@ def _record_update(before: CloudCredential, values: CredentialValues, changed: d
         record(
             "credential.updated",
             actor=actor,
-            message=_("Cloud credential %(name)s updated") % {"name": values.name},
+            message=f"Cloud credential {values.name} updated",
             subject=subject,
             data={"changed": {name: [old[name], new[name]] for name in changed}},
         )
@@ -215,7 +215,7 @@ def _record_update(before: CloudCredential, values: CredentialValues, changed: d
         record(
             "credential.secret_changed",
             actor=actor,
-            message=_("Client secret of cloud credential %(name)s changed") % {"name": values.name},
+            message=f"Client secret of cloud credential {values.name} changed",
             subject=subject,
         )
 

@@ -67,7 +67,7 @@ def register_device(
             },
         )
         if made:
-            record("device.registered", actor=actor, message=_("Device %(device)s registered") % {"device": device})
+            record("device.registered", actor=actor, message=f"Device {device} registered")
         if not HsmDevice.objects.filter(is_designated=True).exists():
             _designate(device, actor)
     return device
@@ -85,7 +85,7 @@ def _designate(device: HsmDevice, actor: Actor) -> None:
     HsmDevice.objects.filter(is_designated=True).exclude(pk=device.pk).update(is_designated=False)
     HsmDevice.objects.filter(pk=device.pk).update(is_designated=True)
     device.is_designated = True
-    record("device.designated", actor=actor, message=_("Device %(device)s may push key material") % {"device": device})
+    record("device.designated", actor=actor, message=f"Device {device} may push key material")
 
 
 def record_self_test(*, serial: str, results: list[SelfTestResult], actor: Actor) -> None:
@@ -99,9 +99,7 @@ def record_self_test(*, serial: str, results: list[SelfTestResult], actor: Actor
             "device.self_test",
             actor=actor,
             severity=Severity.INFO if passed else Severity.ERROR,
-            message=_("Self-test of %(serial)s passed") % {"serial": serial}
-            if passed
-            else _("Self-test of %(serial)s failed") % {"serial": serial},
+            message=f"Self-test of {serial} passed" if passed else f"Self-test of {serial} failed",
             data={"results": [asdict(result) for result in results]},
         )
 
@@ -121,9 +119,9 @@ def note_state(*, code: str, serial: str = "") -> None:
         event = {"ok": "device.returned", "device_replaced": "device.replaced"}.get(code, "device.unavailable")
         device = devices.get()
         messages = {
-            "device.returned": _("Device %(device)s serves again"),
-            "device.replaced": _("Another token stands where device %(device)s was; it is not used"),
-            "device.unavailable": _("Device %(device)s does not serve (%(code)s)"),
+            "device.returned": "Device %(device)s serves again",
+            "device.replaced": "Another token stands where device %(device)s was; it is not used",
+            "device.unavailable": "Device %(device)s does not serve (%(code)s)",
         }
         record(event, actor=SYSTEM, message=messages[event] % {"device": device, "code": code})
 

@@ -108,7 +108,7 @@ def _announce_start(run: JobRun) -> None:
     """Say that the job begins, with its first write."""
     if run.job.messages.exists():
         return
-    run.log("job.started", f"{run.job.title}: {run.job.subject}")
+    run.log("job.started", f"{run.job.recorded_title}: {run.job.subject}")
     if _speaks_of_keys(run):
         # A rotation's visible work is the push of its new key.
         run.later(lambda: run.say(WORDING[run.job.kind].start(_count(run))))
@@ -121,7 +121,7 @@ def _finish(run: JobRun) -> None:
         with run.write():
             if _speaks_of_keys(run):
                 run.say(WORDING[run.job.kind].all_done(_count(run)))
-            run.log("job.finished", f"{run.job.title}: {run.job.subject}")
+            run.log("job.finished", f"{run.job.recorded_title}: {run.job.subject}")
             lifecycle.finish(run.held, JobState.SUCCEEDED)
             _go_on(run)
         return
@@ -202,7 +202,7 @@ def _end(run: JobRun, state: JobState, error: KmesError) -> None:
             state = JobState.PARTLY_FAILED
         if run.job.kind == JobKind.ROTATE and not cancelled:
             run.log("azure.rotation_failed", str(error))
-        run.log("job.cancelled" if cancelled else "job.failed", f"{run.job.title}: {error}")
+        run.log("job.cancelled" if cancelled else "job.failed", f"{run.job.recorded_title}: {error}")
         lifecycle.finish(run.held, state, error=error)
 
 

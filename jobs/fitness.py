@@ -9,6 +9,9 @@ from __future__ import annotations
 import logging
 from uuid import UUID
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
 from jobs import lifecycle
 from jobs.models import Job
 from jobs.runners import RUNNERS
@@ -18,8 +21,8 @@ from kmes.core.version import VERSION
 logger = logging.getLogger(__name__)
 
 _SCHEMA_TEXTS = {
-    Fit.BEHIND: "the database to be migrated to the release of the workers",
-    Fit.AHEAD: "a worker of the release the database was migrated to",
+    Fit.BEHIND: gettext_lazy("the database to be migrated to the release of the workers"),
+    Fit.AHEAD: gettext_lazy("a worker of the release the database was migrated to"),
 }
 # Said once per job and reason in a process's life; the scan would repeat it every 15 s.
 _said: set[tuple[UUID, str]] = set()
@@ -42,11 +45,11 @@ def may_take(job_id: UUID) -> bool:
         DatabaseError: the database can't be asked.
 
     """
-    reason = _SCHEMA_TEXTS.get(check_fit(), "")
+    reason = str(_SCHEMA_TEXTS.get(check_fit(), ""))
     if not reason:
         kind = Job.objects.values_list("kind", flat=True).filter(pk=job_id).first()
         if kind is not None and kind not in RUNNERS:
-            reason = f"a worker that knows jobs of the kind “{kind}”"
+            reason = _("a worker that knows jobs of the kind “%(kind)s”") % {"kind": kind}
     if not reason:
         return True
     lifecycle.leave(job_id, waiting_for=reason)

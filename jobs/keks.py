@@ -122,7 +122,7 @@ def _create(run: JobRun, gateway: KeyVaultGateway, row: EphemeralKek) -> KekPubl
             seen_at=now(),
         )
         _mark_live(row, public)
-        run.log("azure.kek_public_read", _("Public key of %(kid)s read") % {"kid": public.kid}, version=public.version)
+        run.log("azure.kek_public_read", f"Public key of {public.kid} read", version=public.version)
     return public
 
 
@@ -209,8 +209,7 @@ def _log_left_to_azure(row: EphemeralKek) -> None:
     record(
         "azure.kek_purge_not_needed",
         actor=SYSTEM,
-        message=_("%(kek)s stays deleted until the retention period ends: the vault has purge protection")
-        % {"kek": row.name},
+        message=f"{row.name} stays deleted until the retention period ends: the vault has purge protection",
         subject=Subject(credential=vault.credential.name, vault=vault.name),
         job_id=row.job_id,
         job_code=row.job.code,

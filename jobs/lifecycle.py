@@ -63,7 +63,7 @@ def claim(job_id: UUID, *, owner: str) -> Claim | None:
                 started_at=Coalesce("started_at", Value(moment)),
             )
     except IntegrityError:
-        Job.objects.filter(pk=job_id, state=JobState.QUEUED).update(waiting_for="another job on the same Azure key")
+        Job.objects.filter(pk=job_id, state=JobState.QUEUED).update(waiting_for=_("another job on the same Azure key"))
         return None
     if not won:
         return None

@@ -10,6 +10,7 @@ from django.urls import reverse
 from cloudcreds.models import CloudCredential, KeyVault
 from jobs.choices import HoldReason, IntentState, JobKind, JobState, KekState, StepState, TargetState
 from keygroups.models import Key, KeyGroup
+from kmes.core import language
 from kmes.core.ids import new_job_code, new_uuid
 from logging_reports.choices import Severity
 
@@ -79,6 +80,11 @@ class Job(models.Model):
     def title(self) -> str:
         """Return the console's title of the job; a kind of a later release is called by its name."""
         return str(JobKind(self.kind).label) if self.kind in JobKind.values else self.kind
+
+    @property
+    def recorded_title(self) -> str:
+        """Return the title as rows of the log say it."""
+        return language.recorded(JobKind(self.kind).label) if self.kind in JobKind.values else self.kind
 
 
 class JobTarget(models.Model):

@@ -11,7 +11,6 @@ from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
-from django.utils.translation import gettext as _
 
 from cloudcreds.models import CloudCredential
 from jobs.choices import JobKind
@@ -80,7 +79,7 @@ def open_job(request: Request, *, actor: Actor, idempotency_key: str, before: Ca
             record(
                 "job.retried" if request.retry_of else "job.requested",
                 actor=actor,
-                message=_("%(title)s: %(subject)s") % {"title": job.title, "subject": request.subject},
+                message=f"{job.recorded_title}: {request.subject}",
                 subject=subject_of(job),
                 job_id=job.pk,
                 job_code=job.code,

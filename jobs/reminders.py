@@ -9,8 +9,6 @@ import logging
 from datetime import UTC, date, timedelta
 
 from django.db import IntegrityError
-from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from cloudcreds.models import CloudCredential
 from jobs.reports import LATE, with_standing
@@ -52,9 +50,8 @@ def _threshold(days_left: int) -> tuple[int, Severity] | None:
 
 def _words(ends_on: date, days_left: int) -> str:
     if days_left < 0:
-        return _("expired on %(date)s") % {"date": ends_on.isoformat()}
-    left = ngettext("%(count)d day left", "%(count)d days left", days_left) % {"count": days_left}
-    return _("ends on %(date)s, %(left)s") % {"date": ends_on.isoformat(), "left": left}
+        return f"expired on {ends_on.isoformat()}"
+    return f"ends on {ends_on.isoformat()}, {days_left} {'day' if days_left == 1 else 'days'} left"
 
 
 def _expiring_versions() -> list[tuple[str, Draft]]:
@@ -81,10 +78,7 @@ def _expiring_versions() -> list[tuple[str, Draft]]:
             key=version.key.name,
             version=version.azure_version,
         )
-        message = _("The active version of %(group)s %(words)s") % {
-            "group": group.name,
-            "words": _words(ends_on, (ends_on - today).days),
-        }
+        message = f"The active version of {group.name} {_words(ends_on, (ends_on - today).days)}"
         key = f"version:{version.pk}:{ends_on}:{passed[0]}"
         found.append((key, _draft("key.version_expiring", message, subject, passed[1])))
     return found
@@ -99,10 +93,7 @@ def _expiring_secrets() -> list[tuple[str, Draft]]:
         passed = _threshold((ends_on - today).days) if ends_on else None
         if ends_on is None or passed is None:
             continue
-        message = _("The client secret of %(name)s %(words)s") % {
-            "name": credential.name,
-            "words": _words(ends_on, (ends_on - today).days),
-        }
+        message = f"The client secret of {credential.name} {_words(ends_on, (ends_on - today).days)}"
         subject = Subject(credential_id=str(credential.pk), credential=credential.name)
         key = f"secret:{credential.pk}:{ends_on}:{passed[0]}"
         found.append((key, _draft("credential.secret_expiring", message, subject, passed[1])))
@@ -114,10 +105,7 @@ def _missed_rotations() -> list[tuple[str, Draft]]:
     found = []
     for group in groups.defer("credential__sealed_secret"):
         due_at = group.last_due_at or group.next_due_at
-        message = _("The rotation of %(group)s was due at %(due)s UTC and has not been done") % {
-            "group": group.name,
-            "due": f"{due_at:%Y-%m-%d %H:%M:%S}",
-        }
+        message = f"The rotation of {group.name} was due at {due_at:%Y-%m-%d %H:%M:%S} UTC and has not been done"
         subject = Subject(
             credential_id=str(group.credential_id),
             credential=group.credential.name,

@@ -17,7 +17,6 @@ import redis
 from django.conf import settings
 from django.db import DatabaseError, IntegrityError, transaction
 from django.db.models import Q
-from django.utils.translation import gettext as _
 
 from hsm.device import get_device
 from hsm.services import note_state, note_worker
@@ -197,8 +196,7 @@ def _request(group: KeyGroup, slot: RotationSlot, due_at: datetime) -> UUID | No
             record(
                 "azure.rotation_due",
                 actor=SCHEDULE,
-                message=_("Rotation of %(group)s was due at %(due)s")
-                % {"group": group, "due": f"{due_at:%Y-%m-%d %H:%M:%S}"},
+                message=f"Rotation of {group} was due at {due_at:%Y-%m-%d %H:%M:%S}",
                 subject=subject,
                 job_id=job.pk,
                 job_code=job.code,

@@ -17,7 +17,7 @@ from jobs.choices import HoldReason
 from jobs.models import ClockWitness, RotationSlot, ScheduleClock
 from keygroups.models import KeyGroup
 from kmes.accounts.rights import Right, check
-from kmes.core import clock, options
+from kmes.core import clock, language, options
 from kmes.core.actor import SCHEDULE, Actor
 from kmes.core.errors import ConflictError
 from logging_reports.services import record
@@ -82,7 +82,7 @@ def tick() -> bool:
             if fault == HoldReason.CLOCK_BACK:
                 lifecycle.look_again()
         elif watch.held_since and watch.held_reason in _CLOCK_REASONS and _is_steady(watch, moment):
-            _release(watch, SCHEDULE, _("The clock went steadily for 10 minutes: scheduled rotations go on"))
+            _release(watch, SCHEDULE, "The clock went steadily for 10 minutes: scheduled rotations go on")
         watch.last_tick_at = moment
         watch.save()
     return watch.held_since is None
@@ -104,7 +104,7 @@ def hold(reason: HoldReason, *, actor: Actor) -> None:
         watch.last_tick_at = None
         watch.save()
         ClockWitness.objects.all().delete()
-        record("schedule.held", actor=actor, message=_("Scheduled rotations wait: %(why)s") % {"why": reason.label})
+        record("schedule.held", actor=actor, message=f"Scheduled rotations wait: {language.recorded(reason.label)}")
 
 
 def confirm(*, actor: Actor) -> None:
@@ -119,7 +119,7 @@ def confirm(*, actor: Actor) -> None:
         watch = _lock_clock()
         if watch.held_since is None:
             raise ConflictError(_("Scheduled rotations are not held."), _("Reload the page."))
-        _release(watch, actor, _("%(name)s let scheduled rotations go on") % {"name": actor.name})
+        _release(watch, actor, f"{actor.name} let scheduled rotations go on")
         watch.save()
 
 
@@ -147,8 +147,10 @@ def _hold_for_clock(watch: ScheduleClock, fault: HoldReason, moment: datetime) -
     record(
         "schedule.clock_jump",
         actor=SCHEDULE,
-        message=_("%(why)s (last look %(last)s, now %(now)s): scheduled rotations wait")
-        % {"why": fault.label, "last": last, "now": f"{moment:%Y-%m-%d %H:%M:%S}"},
+        message=(
+            f"{language.recorded(fault.label)} (last look {last}, now {moment:%Y-%m-%d %H:%M:%S}): "
+            "scheduled rotations wait"
+        ),
         data={"reason": fault.value, "last_tick_at": last, "now": moment.isoformat()},
     )
     watch.steady_since = moment

@@ -341,7 +341,7 @@ def request_cancel(*, job: Job, actor: Actor) -> Job:
         record(
             event,
             actor=actor,
-            message=_("%(title)s: %(subject)s") % {"title": job.title, "subject": job.subject},
+            message=f"{job.recorded_title}: {job.subject}",
             subject=subject_of(job),
             job_id=job.pk,
             job_code=job.code,

@@ -7,6 +7,7 @@ import os
 import socket
 import time
 from functools import partial
+from typing import Any
 from uuid import UUID
 
 from celery import Task, shared_task
@@ -17,6 +18,7 @@ from kombu.exceptions import OperationalError
 from jobs import checkpoints, execution, keks, reminders, scans, stopping
 from jobs.certifications import progress as certifications
 from jobs.fitness import is_fit
+from kmes.core import language
 from kmes.core.errors import KmesError
 
 logger = logging.getLogger(__name__)
@@ -37,7 +39,16 @@ def let_jobs_give_way(**_: object) -> None:
     stopping.ask()
 
 
-class HintTask(Task):  # type: ignore[misc]
+class RecordTask(Task):  # type: ignore[misc]
+    """A task of the worker: what it writes is kept, so it is English whatever the worker's locale."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the task."""
+        with language.of_records():
+            return super().__call__(*args, **kwargs)
+
+
+class HintTask(RecordTask):
     """A task whose message may get lost: sending it never fails the sender, nor holds it up for long."""
 
     # A broker that is frozen costs each hint a time-out, and a page may send many: the next ones are left out.
@@ -72,7 +83,7 @@ def run_job(job_id: str) -> None:
         certifications.follow(UUID(job_id))
 
 
-@shared_task(ignore_result=True)  # type: ignore[untyped-decorator]
+@shared_task(base=RecordTask, ignore_result=True)  # type: ignore[untyped-decorator]
 def scan_jobs() -> None:
     """Send hints for jobs that are due and whose hint got lost or was early; then see to the log's checkpoint."""
     if not scans.beat_heart():
@@ -88,14 +99,14 @@ def scan_jobs() -> None:
         logger.warning("no checkpoint of the log could be made (%s)", error.code)
 
 
-@shared_task(ignore_result=True)  # type: ignore[untyped-decorator]
+@shared_task(base=RecordTask, ignore_result=True)  # type: ignore[untyped-decorator]
 def scan_rotations() -> None:
     """Make the jobs of rotations that fell due; each sends its own hint."""
     if is_fit():
         scans.scan_rotations()
 
 
-@shared_task(ignore_result=True)  # type: ignore[untyped-decorator]
+@shared_task(base=RecordTask, ignore_result=True)  # type: ignore[untyped-decorator]
 def scan_drift() -> None:
     """Make the jobs that compare groups with their vaults, and that settle what ended in doubt."""
     if is_fit():
@@ -103,14 +114,14 @@ def scan_drift() -> None:
         scans.scan_drift()
 
 
-@shared_task(ignore_result=True)  # type: ignore[untyped-decorator]
+@shared_task(base=RecordTask, ignore_result=True)  # type: ignore[untyped-decorator]
 def remind() -> None:
     """Remind of what expires and of rotations that were missed."""
     if is_fit():
         reminders.remind()
 
 
-@shared_task(ignore_result=True)  # type: ignore[untyped-decorator]
+@shared_task(base=RecordTask, ignore_result=True)  # type: ignore[untyped-decorator]
 def sweep_keks() -> None:
     """Discard ephemeral keys that were left behind."""
     if is_fit():

@@ -1,4 +1,7 @@
-"""The console's sentences about jobs, to the letter of KMES.md ("What happens")."""
+"""The console's sentences about jobs, to the letter of KMES.md ("What happens").
+
+A job's record keeps them in English, as all that is kept (``kmes.core.language``): they are not translated.
+"""
 
 from __future__ import annotations
 

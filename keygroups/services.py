@@ -22,6 +22,7 @@ from keygroups.policy import period_text
 from keygroups.values import GroupChangedError, GroupValues, differences, readable
 from keygroups.vaults import find_or_create_vault
 from kmes.accounts.rights import Right, check
+from kmes.core import language
 from kmes.core.actor import Actor
 from kmes.core.clock import now
 from kmes.core.errors import ConflictError, InputError
@@ -62,9 +63,9 @@ def create_group(*, values: GroupValues, actor: Actor) -> KeyGroup:
             record(
                 "group.created",
                 actor=actor,
-                message=_("Key group %(name)s created") % {"name": group.name},
+                message=f"Key group {group.name} created",
                 subject=subject_of(group),
-                data=readable(values),
+                data=_recorded(values),
             )
     except IntegrityError as error:
         raise _taken_at_the_same_moment(values, error) from error
@@ -111,13 +112,14 @@ def stop_rotation(*, group: KeyGroup, actor: Actor) -> None:
             return
         stopped = KeyGroup.objects.select_related("credential", "vault").get(pk=group.pk)
         lifecycle.schedule_rotation(group=stopped, anchor_at=now())
-        before = period_text(stopped.rotate_every, stopped.rotate_unit)
+        with language.of_records():
+            before = period_text(stopped.rotate_every, stopped.rotate_unit)
         record(
             "group.updated",
             actor=actor,
-            message=_("Key group %(name)s updated") % {"name": stopped.name},
+            message=f"Key group {stopped.name} updated",
             subject=subject_of(stopped),
-            data={"changed": {"rotation": [before, readable(stopped)["rotation"]]}},
+            data={"changed": {"rotation": [before, _recorded(stopped)["rotation"]]}},
         )
 
 
@@ -140,9 +142,9 @@ def delete_group(*, group: KeyGroup, actor: Actor) -> None:
             record(
                 "group.deleted",
                 actor=actor,
-                message=_("Key group %(name)s deleted; Azure was not touched") % {"name": subject.group},
+                message=f"Key group {subject.group} deleted; Azure was not touched",
                 subject=subject,
-                data=readable(current),
+                data=_recorded(current),
             )
     except ProtectedError as error:
         raise ConflictError(
@@ -181,7 +183,7 @@ def accept_drift(*, observation: Observation, actor: Actor) -> None:
         record(
             "key.drift_accepted",
             actor=actor,
-            message=_("Version %(version)s is taken as the vault shows it") % {"version": row.azure_version},
+            message=f"Version {row.azure_version} is taken as the vault shows it",
             subject=subject_of(row.group, row.version.key if row.version else None),
             data={"version": row.azure_version, "differences": row.flags},
         )
@@ -256,7 +258,7 @@ def _refuse_fixed(current: KeyGroup, values: GroupValues) -> None:
 
 def _update(current: KeyGroup, values: GroupValues, actor: Actor) -> KeyGroup:
     """Write what changed, move the schedule if its rule changed, and log both sides."""
-    before, vault = readable(current), find_or_create_vault(url=values.vault, credential=values.credential)
+    before, vault = _recorded(current), find_or_create_vault(url=values.vault, credential=values.credential)
     writes: dict[str, Any] = {**values.plain(), "credential_id": values.credential.pk, "vault_id": vault.pk}
     changed = {name for name, value in writes.items() if getattr(current, name) != value}
     if not changed:
@@ -265,11 +267,11 @@ def _update(current: KeyGroup, values: GroupValues, actor: Actor) -> KeyGroup:
     updated = KeyGroup.objects.select_related("credential", "vault").get(pk=current.pk)
     if changed & _SCHEDULE_FIELDS:
         lifecycle.schedule_rotation(group=updated, anchor_at=now())
-    after = readable(updated)
+    after = _recorded(updated)
     record(
         "group.updated",
         actor=actor,
-        message=_("Key group %(name)s updated") % {"name": updated.name},
+        message=f"Key group {updated.name} updated",
         subject=subject_of(updated),
         data={"changed": {name: [before[name], after[name]] for name in before if before[name] != after[name]}},
     )
@@ -312,3 +314,8 @@ def _taken_at_the_same_moment(
     except InputError as refusal:
         return refusal
     raise error
+
+
+def _recorded(values: KeyGroup | GroupValues) -> dict[str, str]:
+    with language.of_records():
+        return readable(values)

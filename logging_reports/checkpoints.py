@@ -14,7 +14,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import TextChoices
 from django.utils.translation import gettext_lazy as _
 
-from kmes.core import clock
+from kmes.core import clock, language
 from kmes.core.actor import SYSTEM
 from logging_reports.anchors import NO_CHECKPOINT, Anchor, AnchorError, Position, Statement, fingerprint
 from logging_reports.chain import GENESIS, Break
@@ -184,13 +184,14 @@ def store(anchor: Anchor) -> LogCheckpoint | None:
 
 def report_break(service: Service, found: Break) -> None:
     """Log that a log doesn't hold; once per place, however often it is seen."""
-    place = f"{service.label} {found.sequence}"
+    label = language.recorded(service.label)
+    place = f"{label} {found.sequence}"
     rows = LogEntry.objects.filter(service=Service.AUDIT, category=Category.INTEGRITY, event="log.chain_broken")
     if not rows.filter(version=place).exists():
         record(
             "log.chain_broken",
             actor=SYSTEM,
-            message=f"The {service.label} log does not hold at row {found.sequence}: {found.reason}",
+            message=f"The {label} log does not hold at row {found.sequence}: {found.reason}",
             subject=Subject(version=place),
             data={"service": service.value, "sequence": found.sequence, "reason": found.reason},
         )

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from kmes.core import clock
+from kmes.core import clock, language
 from kmes.core.actor import SYSTEM, Actor, Trigger
 from kmes.core.errors import KmesError
 from logging_reports import export_files
@@ -42,7 +42,7 @@ def request(wanted: LogFilter, *, form: str, query: str, actor: Actor) -> LogExp
             trigger=actor.trigger.value,
             created_at=clock.now(),
         )
-        _log("log.export_requested", export, actor, _("Export of the %(log)s log asked for"))
+        _log("log.export_requested", export, actor, "Export of the %(log)s log asked for")
     return export
 
 
@@ -79,7 +79,7 @@ def finish(export: LogExport, *, file_name: str, size: int, outcome: Outcome) ->
         )
         if is_ours:
             export.refresh_from_db()
-            _log("log.export_ready", export, requester(export), _("The export %(file)s is ready: %(rows)s rows"))
+            _log("log.export_ready", export, requester(export), "The export %(file)s is ready: %(rows)s rows")
     if not is_ours:
         export_files.remove(file_name)
     return bool(is_ours)
@@ -89,7 +89,7 @@ def fail(export: LogExport, error: KmesError) -> None:
     """End an export that could not be made, with the reason."""
     with transaction.atomic():
         if _end(export, ExportState.FAILED, error_what=error.what, error_remedy=error.remedy):
-            _log("log.export_failed", export, requester(export), _("Export of the %(log)s log failed: %(what)s"))
+            _log("log.export_failed", export, requester(export), "Export of the %(log)s log failed: %(what)s")
 
 
 def cancel(export: LogExport, *, actor: Actor) -> bool:
@@ -97,14 +97,15 @@ def cancel(export: LogExport, *, actor: Actor) -> bool:
     with transaction.atomic():
         ended = _end(export, ExportState.CANCELLED, cancel_requested_by=actor.name)
         if ended:
-            _log("log.export_cancelled", export, actor, _("Export of the %(log)s log cancelled"))
+            _log("log.export_cancelled", export, actor, "Export of the %(log)s log cancelled")
     return ended
 
 
 def fail_silent() -> int:
     """End running exports whose worker fell silent; returns how many."""
     silent = LogExport.objects.filter(state=ExportState.RUNNING, seen_at__lt=clock.now() - SILENT_AFTER)
-    error = KmesError(_("The report worker stopped before the export was done."), _("Ask for the export again."))
+    with language.of_records():
+        error = KmesError(_("The report worker stopped before the export was done."), _("Ask for the export again."))
     found = list(silent)
     for export in found:
         fail(export, error)
@@ -139,7 +140,7 @@ def _end(export: LogExport, state: ExportState, **values: Any) -> bool:
 
 def _log(event: str, export: LogExport, actor: Actor, text: str) -> None:
     words = {
-        "log": Service(export.service).label,
+        "log": language.recorded(Service(export.service).label),
         "file": export.file_name,
         "rows": export.rows_done,
         "what": export.error_what,

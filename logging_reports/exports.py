@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 
+from kmes.core import language
 from kmes.core.actor import Actor
 from logging_reports.chain import canonical_json
 from logging_reports.choices import ExportFormat, Service, Severity
@@ -104,7 +105,7 @@ def _cell(name: str, value: object) -> str:
 
 
 def _record_export(wanted: LogFilter, actor: Actor, done: Outcome, file_name: str) -> None:
-    label = Service(wanted.service).label
+    label = language.recorded(Service(wanted.service).label)
     text = (
         f"Exported {done.rows} rows of the {label} log"
         if done.is_complete

@@ -13,7 +13,7 @@ import django_rq
 from django.utils.translation import gettext as _
 from redis.exceptions import RedisError
 
-from kmes.core import options
+from kmes.core import language, options
 from kmes.core.actor import Actor
 from kmes.core.errors import KmesError
 from logging_reports import export_files, export_lifecycle
@@ -45,15 +45,19 @@ def request_export(wanted: LogFilter, *, form: str, query: str = "", actor: Acto
             run_export, str(export.pk), job_timeout=_TIMEOUT_SECONDS, result_ttl=_KEEP_RESULT_SECONDS
         )
     except RedisError as error:
-        refusal = KmesError(
-            _("The report queue can't be reached, so no export was started."),
-            _("Try again in a minute, or export a narrower filter directly."),
-            retryable=True,
-            code="queue",
-        )
-        export_lifecycle.fail(export, refusal)
-        raise refusal from error
+        with language.of_records():
+            export_lifecycle.fail(export, _no_queue())
+        raise _no_queue() from error
     return export
+
+
+def _no_queue() -> KmesError:
+    return KmesError(
+        _("The report queue can't be reached, so no export was started."),
+        _("Try again in a minute, or export a narrower filter directly."),
+        retryable=True,
+        code="queue",
+    )
 
 
 def is_queue_reached() -> bool:
@@ -64,6 +68,7 @@ def is_queue_reached() -> bool:
         return False
 
 
+@language.of_records()
 def run_export(export_id: str) -> str:
     """Write the file of one export, telling how far it is; returns the file's name, "" when it didn't come to one.
 

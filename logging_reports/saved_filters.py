@@ -65,6 +65,6 @@ def delete_filter(saved: SavedFilter, *, actor: Actor, may_delete_any: bool) -> 
 
 
 def _log(event: str, saved: SavedFilter, actor: Actor) -> None:
-    words = _("Log filter “%(name)s” saved") if event == "log.filter_saved" else _("Log filter “%(name)s” deleted")
+    done = "saved" if event == "log.filter_saved" else "deleted"
     data = {"name": saved.name, "filter": saved.query, "shared": saved.is_shared, "owner": saved.owner_name}
-    record(event, actor=actor, message=words % {"name": saved.name}, data=data)
+    record(event, actor=actor, message=f"Log filter “{saved.name}” {done}", data=data)

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.db import DatabaseError, transaction
-from django.utils import translation
 from django.utils.translation import gettext as _
 
-from kmes.core import clock
+from kmes.core import clock, language
 from kmes.core.errors import KmesError
 from logging_reports.chain import GENESIS, hash_entry
 from logging_reports.choices import Category, Service, Severity
@@ -90,7 +89,8 @@ def record(
 ) -> LogEntry:
     """Append one row to the log its event belongs to and return it.
 
-    Without a message the event's label stands in. ``category`` overrides the event's own, for
+    The message is English, never translated (``kmes.core.language``). Without one the event's label stands
+    in. ``category`` overrides the event's own, for
     events that speak of any call (``azure.call_failed``, ``azure.intent``). Secrets are
     masked and long texts cut. ``duration_ms`` is in milliseconds.
 
@@ -183,7 +183,7 @@ def _build(draft: Draft) -> LogEntry:
         azure_request_id=clean.label(draft.azure_request_id, limit=_limit("azure_request_id")),
         http_status=draft.http_status,
         duration_ms=draft.duration_ms,
-        message=clean.text(draft.message or _label(kind)),
+        message=clean.text(str(draft.message) or language.recorded(kind.label)),
         data=clean.data(draft.data),
         **subject,
     )
@@ -193,9 +193,3 @@ def _build(draft: Draft) -> LogEntry:
 
 def _limit(field_name: str) -> int:
     return int(getattr(LogEntry, field_name).field.max_length)
-
-
-def _label(kind: Event) -> str:
-    # The log is kept in one language whatever the reader's or writer's.
-    with translation.override(None):
-        return str(kind.label)

@@ -18,6 +18,7 @@ from jobs.certifications.models import Certification, CertificationStep
 from jobs.certifications.steps import BY_NAME, Run
 from jobs.choices import FINAL_STATES, CertificationState, CheckState, JobState
 from jobs.models import Job
+from kmes.core import language
 from kmes.core.actor import SYSTEM, Actor, Trigger
 from kmes.core.clock import now
 from kmes.core.errors import KmesError, PermissionRefused
@@ -150,8 +151,9 @@ def _finish(certification: Certification) -> None:
         "certification.finished",
         actor=SYSTEM,
         severity=Severity.ERROR if state == CertificationState.FAILED else None,
-        message=_("Self-certification %(code)s on vault %(vault)s: %(state)s")
-        % {"code": certification, "vault": certification.vault_name, "state": state.label},
+        message=(
+            f"Self-certification {certification} on vault {certification.vault_name}: {language.recorded(state.label)}"
+        ),
         subject=Subject(
             vault=certification.vault_name,
             group_id=str(certification.group_id or ""),

@@ -16,6 +16,7 @@ from keygroups.choices import KeyUsage, PeriodUnit
 from keygroups.services import create_group, subject_of
 from keygroups.values import GroupValues
 from kmes.accounts.rights import Right, check
+from kmes.core import language
 from kmes.core.actor import Actor
 from kmes.core.errors import ConflictError, InputError
 from kmes.core.ids import new_job_code
@@ -75,11 +76,11 @@ def _begin(vault: KeyVault, key_spec: str, actor: Actor, idempotency_key: str) -
     record(
         "certification.requested",
         actor=actor,
-        message=_("Self-certification %(code)s on vault %(vault)s requested")
-        % {"code": certification, "vault": vault.name},
+        message=f"Self-certification {certification} on vault {vault.name} requested",
         subject=subject_of(group),
     )
-    advance(certification.pk)
+    with language.of_records():
+        advance(certification.pk)
     return certification
 
 

@@ -45,8 +45,8 @@ def make_key(run: JobRun, group: KeyGroup, name: str, *, state: str) -> Key:
                 created_by=run.actor.name,
             )
             JobTarget.objects.create(job=run.job, key=key, ordinal=run.job.targets.count() + 1, state=state)
-            run.log("device.key_generated", _("%(spec)s key made in the device") % {"spec": group.key_spec}, key=key)
-            run.log("key.created", _("Key %(key)s created") % {"key": name}, key=key)
+            run.log("device.key_generated", f"{group.key_spec} key made in the device", key=key)
+            run.log("key.created", f"Key {name} created", key=key)
     except IntegrityError as error:
         raise ConflictError(
             _("The group has a key “%(name)s” already.") % {"name": name}, _("Choose another name.")

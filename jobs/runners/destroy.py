@@ -27,7 +27,7 @@ def run_destroy(run: JobRun) -> None:
                         run.say(
                             _("The version of %(key)s in the vault was not touched") % {"key": key.name},
                         )
-                    run.log("key.destroyed", _("Key %(key)s destroyed here") % {"key": key.name}, key=key)
+                    run.log("key.destroyed", f"Key {key.name} destroyed here", key=key)
             except ConflictError as error:
                 with run.write():
                     run.settle(target, TargetState.FAILED, str(error))

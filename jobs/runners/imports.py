@@ -183,7 +183,7 @@ def record_versions(run: JobRun, found: Sequence[tuple[Key, VaultKey]]) -> None:
     for key, bundle in found:
         run.log(
             "azure.import_verified",
-            _("The public key of %(kid)s is the one of key %(key)s") % {"kid": bundle.kid, "key": key.name},
+            f"The public key of {bundle.kid} is the one of key {key.name}",
             key=key,
             version=bundle.version,
         )

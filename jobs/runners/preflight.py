@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from cloudcreds.azure.errors import AzureError
 from cloudcreds.azure.gateway import KeyVaultGateway
 from cloudcreds.azure.types import VaultKey, VersionInfo
+from cloudcreds.choices import VaultTier
 from hsm.services import designated_device
 from jobs.choices import IntentState, TargetState
 from jobs.context import JobRun, WaitUntil
@@ -21,6 +22,7 @@ from jobs.runners.batches import pending_in
 from jobs.runners.imports import record_versions
 from keygroups import lifecycle as key_lifecycle
 from keygroups.models import Key, KeyGroup
+from kmes.core import language
 from kmes.core.clock import now
 from kmes.core.errors import ConflictError, DeviceError
 
@@ -51,14 +53,8 @@ def look_first(run: JobRun, group: KeyGroup) -> None:
         vault = group.vault
         run.log(
             "azure.vault_looked_up",
-            _("Vault %(vault)s: tier %(tier)s, recovery level %(level)s, %(count)d version(s) of %(key)s")
-            % {
-                "vault": vault.name,
-                "tier": vault.get_tier_display(),
-                "level": vault.recovery_level or "not known yet",
-                "count": len(versions),
-                "key": group.azure_name,
-            },
+            f"Vault {vault.name}: tier {language.recorded(VaultTier(vault.tier).label)}, recovery level "
+            f"{vault.recovery_level or 'not known yet'}, {len(versions)} version(s) of {group.azure_name}",
         )
         settle_earlier_calls(run, gateway, group, versions)
         _settle_found(run, group)
@@ -177,7 +173,7 @@ def _adopt(
         for double in doubles:
             run.log(
                 "azure.duplicate_version",
-                _("%(kid)s holds key %(key)s a second time; it was disabled") % {"kid": double.kid, "key": key.name},
+                f"{double.kid} holds key {key.name} a second time; it was disabled",
                 key=key,
                 version=double.version,
             )

@@ -149,7 +149,7 @@ def _wrap(run: JobRun, kek: KekPublicKey, batch: list[JobTarget]) -> dict[int, b
         blobs[target.pk] = build_transfer_blob(kek.kid, ciphertext)
         run.log(
             "azure.key_wrapped",
-            _("Key %(key)s wrapped under %(kek)s") % {"key": key.name, "kek": kek.name},
+            f"Key {key.name} wrapped under {kek.name}",
             key=key,
         )
     return blobs
@@ -162,7 +162,7 @@ def _verify_current(run: JobRun, gateway: KeyVaultGateway, group: KeyGroup, newe
         return
     found = current.kid if current else _("nothing")
     with run.write():
-        run.log("azure.drift_found", _("The vault's current version is %(found)s") % {"found": found})
+        run.log("azure.drift_found", f"The vault's current version is {found}")
     raise ConflictError(
         _("Somebody else changed “%(key)s” meanwhile: the vault's current version is %(found)s.")
         % {"key": group.azure_name, "found": found},

@@ -41,7 +41,7 @@ def run_sign_report(run: JobRun) -> None:
         for sentence in left:
             run.say(sentence)
         run.say(_("The report of %(number)s is signed") % {"number": certification})
-        run.log("device.report_signed", _("Report of %(number)s signed") % {"number": certification})
+        run.log("device.report_signed", f"Report of {certification} signed")
 
 
 def _find_left_behind(run: JobRun, certification: Certification) -> list[str]:

@@ -36,7 +36,7 @@ def run_rotate(run: JobRun) -> None:
         if run.actor.trigger != Trigger.SCHEDULE:
             # The period starts anew with the key that was forced.
             key_lifecycle.schedule_rotation(group=group, anchor_at=moment)
-        run.log("azure.rotation_done", _("Group %(group)s rotated to %(key)s") % {"group": group, "key": key}, key=key)
+        run.log("azure.rotation_done", f"Group {group} rotated to {key}", key=key)
 
 
 def _key_to_push(run: JobRun) -> Key:

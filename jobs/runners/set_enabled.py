@@ -72,7 +72,7 @@ def _missing(run: JobRun, gateway: KeyVaultGateway, version: CloudVersion) -> Co
         )
     with run.write():
         key_lifecycle.record_missing(version=version)
-        run.log("azure.drift_found", _("%(kid)s is missing") % {"kid": version.kid}, key=version.key)
+        run.log("azure.drift_found", f"{version.kid} is missing", key=version.key)
     return ConflictError(
         _("The vault has no version %(kid)s any more.") % {"kid": version.kid},
         _("Synchronize the key again, or run Cloud > Check Drift."),

@@ -19,6 +19,7 @@ from django.utils.translation import gettext as _
 from kmes.accounts.models import User
 from kmes.accounts.rights import Right, Role, check
 from kmes.accounts.selectors import locked_sign_ins, other_active_admins
+from kmes.core import language
 from kmes.core.actor import Actor
 from kmes.core.clock import now
 from kmes.core.errors import ConflictError, InputError
@@ -66,7 +67,7 @@ def create_user(*, username: str, values: UserValues, actor: Actor) -> tuple[Use
             record(
                 "user.created",
                 actor=actor,
-                message=_("User %(user)s created as %(role)s") % {"user": user, "role": user.get_role_display()},
+                message=f"User {user} created as {language.recorded(Role(user.role).label)}",
                 data={"user_id": user.pk, "role": user.role},
             )
     except IntegrityError:
@@ -100,7 +101,7 @@ def update_user(*, user: User, values: UserValues, actor: Actor) -> None:
         record(
             "user.updated",
             actor=actor,
-            message=_("User %(user)s updated: %(fields)s") % {"user": current, "fields": ", ".join(changes)},
+            message=f"User {current} updated: {', '.join(changes)}",
             data={"user_id": current.pk, "changes": changes},
         )
 
@@ -129,7 +130,7 @@ def deactivate_user(*, user: User, actor: Actor) -> None:
         if refusal := refusal_to_deactivate(current, actor.user_id):
             raise ConflictError(f"{refusal}.")
         User.objects.filter(pk=user.pk).update(is_active=False)
-        _record("user.deactivated", current, actor, _("User %(user)s deactivated"))
+        _record("user.deactivated", current, actor, "User %(user)s deactivated")
 
 
 def reactivate_user(*, user: User, actor: Actor) -> SecretText:
@@ -146,7 +147,7 @@ def reactivate_user(*, user: User, actor: Actor) -> SecretText:
             raise ConflictError(_("%(user)s is active already.") % {"user": current})
         password = _set_one_time_password(current)
         User.objects.filter(pk=user.pk).update(is_active=True)
-        _record("user.reactivated", current, actor, _("User %(user)s reactivated with a one-time password"))
+        _record("user.reactivated", current, actor, "User %(user)s reactivated with a one-time password")
     return password
 
 
@@ -165,7 +166,7 @@ def reset_password(*, user: User, actor: Actor) -> SecretText:
         if not current.is_active:
             raise ConflictError(_("%(user)s is deactivated.") % {"user": current}, _("Reactivate the user instead."))
         password = _set_one_time_password(current)
-        _record("user.password_reset", current, actor, _("Password of %(user)s reset; sessions ended"))
+        _record("user.password_reset", current, actor, "Password of %(user)s reset; sessions ended")
     return password
 
 
@@ -175,7 +176,7 @@ def change_own_password(*, user: User, password: SecretText, actor: Actor) -> No
         user.set_password(password.reveal())
         user.one_time_until = None
         user.save(update_fields=["password", "one_time_until"])
-        _record("user.password_changed", user, actor, _("%(user)s changed the password"))
+        _record("user.password_changed", user, actor, "%(user)s changed the password")
 
 
 def unlock(*, username: str, actor: Actor) -> None:
@@ -190,7 +191,7 @@ def unlock(*, username: str, actor: Actor) -> None:
         if not locked_sign_ins(username=username):
             raise ConflictError(_("“%(name)s” is not locked.") % {"name": username}, _("Reload the page."))
         forget_failures(username=username)
-        record("user.unlocked", actor=actor, message=_("Sign-in of “%(name)s” unlocked") % {"name": username})
+        record("user.unlocked", actor=actor, message=f"Sign-in of “{username}” unlocked")
 
 
 def _locked(user: User) -> User:

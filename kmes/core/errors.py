@@ -22,9 +22,10 @@ class KmesError(Exception):
     code = "error"
 
     def __init__(self, what: str, remedy: str = "", *, retryable: bool = False, code: str = "") -> None:
-        super().__init__(what)
-        self.what = what
-        self.remedy = remedy
+        # A lazy text is settled here: it must not reach a row, a message or another process.
+        self.what = str(what)
+        self.remedy = str(remedy)
+        super().__init__(self.what)
         self.retryable = retryable
         if code:
             self.code = code

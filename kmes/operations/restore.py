@@ -177,7 +177,10 @@ def _restore_secret_key(folder: Path) -> list[str]:
         draft.write_text(wanted)
         draft.replace(path)
     except OSError:
-        return [f"The signing key could not be written to {path}: what was signed with it no longer holds."]
+        return [
+            _("The signing key could not be written to %(path)s: what was signed with it no longer holds.")
+            % {"path": path}
+        ]
     return []
 
 
@@ -190,5 +193,8 @@ def _restore_exports(folder: Path) -> list[str]:
         for path in source.iterdir():
             shutil.copyfile(path, settings.KMES_EXPORT_DIR / path.name)
     except OSError as error:
-        return [f"The exports could not be written to {settings.KMES_EXPORT_DIR}: {error.strerror}."]
+        return [
+            _("The exports could not be written to %(path)s: %(reason)s.")
+            % {"path": settings.KMES_EXPORT_DIR, "reason": error.strerror}
+        ]
     return []

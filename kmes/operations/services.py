@@ -6,6 +6,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from kmes.accounts.rights import Right, check
+from kmes.core import language
 from kmes.core.actor import Actor
 from kmes.core.clock import now
 from kmes.core.errors import ConflictError, InputError
@@ -33,10 +34,11 @@ def choose_options(*, values: dict[str, int], actor: Actor) -> list[str]:
         for name, (_before, chosen) in changes.items():
             _choose(name, chosen, actor)
         if changes:
-            labels = ", ".join(
-                f"{OPTIONS[name].label}: {before} → {after}" for name, (before, after) in changes.items()
+            said = ", ".join(
+                f"{language.recorded(OPTIONS[name].label)}: {before} → {after}"
+                for name, (before, after) in changes.items()
             )
-            record("configuration.changed", actor=actor, message=labels, data={"changes": changes})
+            record("configuration.changed", actor=actor, message=said, data={"changes": changes})
     return list(changes)
 
 

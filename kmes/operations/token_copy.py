@@ -116,7 +116,9 @@ def check_device(manifest: Manifest) -> None:
 def statement(device: DeviceFacts | None, *, has_token: bool) -> str:
     """Say in one sentence what else is needed to use the backup."""
     if device is None:
-        return "No device was designated: the backup holds no keys that a device would have to open."
+        return _("No device was designated: the backup holds no keys that a device would have to open.")
     if has_token:
-        return f"The backup holds the software token {device}."
-    return f"The backup does NOT hold the device's keys. To use it you need a device with the major keys of {device}."
+        return _("The backup holds the software token %(device)s.") % {"device": device}
+    return _(
+        "The backup does NOT hold the device's keys. To use it you need a device with the major keys of %(device)s."
+    ) % {"device": device}

@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from django.db import transaction
-from django.utils.translation import gettext as _
 
 from kmes.core.actor import Actor
 from kmes.core.clock import now
@@ -40,7 +39,7 @@ def add_channel(kind: ChannelKind, values: ChannelValues, *, actor: Actor) -> Ch
         if kind == ChannelKind.WEBHOOK:
             _give_key(channel)
         channel.save(force_insert=True)
-        _record("notice.channel_added", channel, actor, _("Notice channel %(name)s added"))
+        _record("notice.channel_added", channel, actor, "Notice channel %(name)s added")
     return channel
 
 
@@ -51,7 +50,7 @@ def change_channel(channel: Channel, values: ChannelValues, *, actor: Actor) -> 
         for name, value in _columns(values).items():
             setattr(locked, name, value)
         locked.save()
-        _record("notice.channel_changed", locked, actor, _("Notice channel %(name)s changed"))
+        _record("notice.channel_changed", locked, actor, "Notice channel %(name)s changed")
     return locked
 
 
@@ -59,7 +58,7 @@ def delete_channel(channel: Channel, *, actor: Actor) -> None:
     """Delete a channel: nothing leaves through it any more, also not what waits."""
     with transaction.atomic():
         if Channel.objects.filter(pk=channel.pk, deleted_at__isnull=True).update(is_enabled=False, deleted_at=now()):
-            _record("notice.channel_deleted", channel, actor, _("Notice channel %(name)s deleted"))
+            _record("notice.channel_deleted", channel, actor, "Notice channel %(name)s deleted")
 
 
 def renew_secret(channel: Channel, *, actor: Actor) -> str:
@@ -68,14 +67,14 @@ def renew_secret(channel: Channel, *, actor: Actor) -> str:
         locked = Channel.objects.select_for_update().get(pk=channel.pk, kind=ChannelKind.WEBHOOK)
         _give_key(locked)
         locked.save()
-        _record("notice.secret_changed", locked, actor, _("Webhook %(name)s has a new secret"))
+        _record("notice.secret_changed", locked, actor, "Webhook %(name)s has a new secret")
     return signing.signing_key(locked)
 
 
 def send_test(channel: Channel, *, actor: Actor) -> Delivery:
     """Send a notice through this channel only."""
     with transaction.atomic():
-        row = _record("notice.test_sent", channel, actor, _("A test through %(name)s, asked for by %(actor)s"))
+        row = _record("notice.test_sent", channel, actor, "A test through %(name)s, asked for by %(actor)s")
         notice = Notice.objects.create(
             key=secrets.token_hex(32),
             topic=Topic.TEST,
@@ -97,7 +96,7 @@ def set_own_mail(user_id: int, rules: dict[str, str], *, actor: Actor) -> Channe
             user_id=user_id,
             defaults={"kind": ChannelKind.MAIL, "name": _own_name(user_id), "rules": rules, "is_enabled": True},
         )
-        _record("notice.channel_changed", channel, actor, _("%(actor)s chose which notices come by mail"))
+        _record("notice.channel_changed", channel, actor, "%(actor)s chose which notices come by mail")
     return channel
 
 

@@ -125,7 +125,6 @@ def _settle_failure(delivery: Delivery, error: DeliveryError) -> None:
             record(
                 "notice.delivery_failed",
                 actor=SYSTEM,
-                message=_("A notice did not get out through %(channel)s: %(error)s")
-                % {"channel": delivery.channel, "error": error},
+                message=f"A notice did not get out through {delivery.channel}: {error}",
                 data={"channel": str(delivery.channel_id), "delivery": str(delivery.pk), "tries": delivery.attempts},
             )

@@ -13,6 +13,8 @@ from django.conf import settings
 from redis.exceptions import RedisError
 from rq import Queue
 
+from kmes.core import language
+
 logger = logging.getLogger(__name__)
 QUEUE = "reports"
 _MARK = "kmes:notices:hint"
@@ -39,7 +41,8 @@ def run_deliveries() -> None:
 
     with _connect() as connection:
         connection.delete(_MARK)
-    deliveries.deliver_due()
+    with language.of_records():
+        deliveries.deliver_due()
 
 
 def _connect() -> redis.Redis:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from django.db import transaction
-from django.utils.translation import gettext as _
 
 from cloudcreds.models import CloudCredential, KeyVault
 from cloudcreds.services import subject_of
@@ -32,8 +31,7 @@ def note_vault(*, credential: CloudCredential, address: str, actor: Actor) -> Ke
         record(
             "configuration.changed",
             actor=actor,
-            message=_("Key vault %(vault)s recorded for cloud credential %(name)s")
-            % {"vault": vault.url, "name": credential.name},
+            message=f"Key vault {vault.url} recorded for cloud credential {credential.name}",
             subject=subject_of(credential, vault=vault.name),
         )
     return vault
