@@ -24,7 +24,7 @@ def register_all() -> None:
         MenuAction(
             name="add",
             target="credentials",
-            submenu="Add",
+            submenu=_("Add"),
             label=_("Credential"),
             url=lambda _credentials: reverse("cloudcreds:add"),
             right=Right.CREDENTIAL_MANAGE,

@@ -60,7 +60,7 @@ def register_all() -> None:
         MenuAction(
             name="add",
             target="groups",
-            submenu="Add",
+            submenu=gettext_lazy("Add"),
             label=gettext_lazy("Key Group"),
             url=lambda _groups: reverse("keygroups:group_add"),
             right=Right.GROUP_MANAGE,

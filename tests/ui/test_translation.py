@@ -1,4 +1,4 @@
-"""Every word a page shows can be translated: templates hold none outside the translation tags."""
+"""Every word a page shows can be translated: templates hold none outside the tags, code none outside gettext."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 
 import pytest
+
+from tests.ui import code_texts
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "templates"
 # Names that are the same in every language.
@@ -42,3 +44,60 @@ def test_a_template_holds_no_word_that_cant_be_translated(path):
 
 def test_the_search_finds_words_in_text_and_in_spoken_attributes():
     assert words_in('<p title="Hello">{% translate "Fine" %} there {{ name }}</p>') == ["Hello", "there"]
+
+
+# --- Code ------------------------------------------------------------------------------------
+SOURCES = code_texts.sources()
+FAMILY = code_texts.error_family(SOURCES)
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_module_gives_people_no_word_outside_gettext(name):
+    assert list(code_texts.untranslated(SOURCES[name], FAMILY)) == []
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_module_writes_no_row_of_the_log_through_gettext(name):
+    assert list(code_texts.translated_rows(SOURCES[name])) == []
+
+
+def test_all_errors_are_known_however_they_descend():
+    assert {"KmesError", "InputError", "DeviceError", "AzureError", "GiveWay", "DeliveryError"} <= FAMILY
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        'raise DeviceError("The device failed.")',
+        'raise DeviceError(f"The device failed ({name}).", code="device")',
+        'raise InputError(_("Fine."), "Try again", field="name")',
+        'raise AzureError(Kind.OTHER, what=_("Fine."), remedy="Wait")',
+        'why = "gone" if lost else _("here")\nraise ConflictError(why)',
+        'TABLE = {"404": (Kind.NOT_FOUND, "The vault has no such key.")}',
+        'def tell(name): return f"The key {name} is gone. Look again."',
+        'MenuAction(name="add", submenu="Add")',
+        'forms.CharField(label=f"Name {number}")',
+    ],
+)
+def test_the_search_finds_a_plain_text_in_code(code):
+    assert list(code_texts.untranslated(code, FAMILY))
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        'raise DeviceError(_("The device failed (%(name)s).") % {"name": name}, code="device")',
+        'raise AzureError(kind, str(what) % {"code": f"AADSTS{code}"}, http_status=error.status_code)',
+        '"""The module says what it is for."""',
+        'record("key.created", actor=actor, message=f"Key {name} created. It is new.")',
+        'logger.warning("The broker is out of reach.")',
+        'MenuAction(name="add", submenu=_("Add"), url=reverse("keys:add"))',
+    ],
+)
+def test_the_search_leaves_other_texts_alone(code):
+    assert not list(code_texts.untranslated(code, FAMILY))
+
+
+@pytest.mark.parametrize("call", ['record("a.b", message=_("Made"))', 'run.log("a.b", _("%(n)d made") % {"n": 1})'])
+def test_the_search_finds_a_translated_row(call):
+    assert list(code_texts.translated_rows(call))
