@@ -54,7 +54,7 @@ def register_all() -> None:
             target="credential",
             label=_("List Key Vaults"),
             url=lambda credential: _job_url("list_vaults", credential),
-            right=Right.CREDENTIAL_MANAGE,
+            right=Right.VAULT_LIST,
             method="dialog",
             order=30,
         ),

@@ -55,7 +55,7 @@ def start(credential: CloudCredential, *, actor: Actor) -> Listing:
     """Ask for the vaults the credential can see.
 
     Raises:
-        PermissionRefused: the actor may not ask through credentials.
+        PermissionRefused: the actor may not list vaults.
 
     """
     return _listers[0].start(credential, actor)

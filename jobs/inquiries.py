@@ -50,7 +50,7 @@ def request_vault_list(
     *, credential: CloudCredential, actor: Actor, idempotency_key: str = "", retry_of: Job | None = None
 ) -> Job:
     """Ask Azure Resource Manager which vaults the credential can see."""
-    check(actor, Right.CREDENTIAL_MANAGE)
+    check(actor, Right.VAULT_LIST)
     request = Request(JobKind.LIST_VAULTS, credential.name, credential=credential, retry_of=retry_of)
     return open_job(request, actor=actor, idempotency_key=idempotency_key)
 

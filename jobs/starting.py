@@ -272,7 +272,7 @@ STARTERS: dict[JobKind, Starter] = {
         ),
     ),
     JobKind.LIST_VAULTS: Starter(
-        Right.CREDENTIAL_MANAGE,
+        Right.VAULT_LIST,
         ("credential",),
         lambda asked: plans.plan_vault_list(_credential(asked)),
         lambda asked, _form, given: inquiries.request_vault_list(credential=_credential(asked), **given),

@@ -21,10 +21,10 @@ def start_listing(credential: CloudCredential, actor: Actor) -> Listing:
     """Start the job, or follow the one that is asking already: its answer serves both.
 
     Raises:
-        PermissionRefused: the actor may not ask through credentials.
+        PermissionRefused: the actor may not list vaults.
 
     """
-    check(actor, Right.CREDENTIAL_MANAGE)
+    check(actor, Right.VAULT_LIST)
     listings = Job.objects.filter(kind=JobKind.LIST_VAULTS, credential=credential)
     job = listings.exclude(state__in=FINAL_STATES).first() or request_vault_list(credential=credential, actor=actor)
     return _tell(job)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
@@ -52,26 +51,17 @@ def add_group(request: HttpRequest) -> HttpResponse:
         else:
             messages.success(request, _("Key group %(name)s created.") % {"name": group.name})
             return go_to(request, group.get_absolute_url())
-    return render_form(request, "keygroups/group_form.html", dialog_context(request, form), refused=bool(form.errors))
+    return render_form(request, "keygroups/group_form.html", dialog_context(form), refused=bool(form.errors))
 
 
-def dialog_context(request: HttpRequest, form: GroupForm, group: KeyGroup | None = None) -> dict[str, object]:
+def dialog_context(form: GroupForm, group: KeyGroup | None = None) -> dict[str, object]:
     """Return what the dialog shows beside its fields, for a new group or for the one that is edited."""
-    user: Any = request.user
-    may_list = user.has_right(Right.CREDENTIAL_MANAGE)
     if group is None:
         action, back = reverse("keygroups:group_add"), reverse("keygroups:keys")
         has_credentials = CloudCredential.objects.exists()
-        return {
-            "form": form,
-            "has_credentials": has_credentials,
-            "action": action,
-            "back": back,
-            "may_list_vaults": may_list,
-        }
+        return {"form": form, "has_credentials": has_credentials, "action": action, "back": back}
     return {
         "form": form,
-        "may_list_vaults": may_list,
         "group": group,
         "has_credentials": True,
         "action": reverse("keygroups:group_edit", args=[group.pk]),
@@ -95,7 +85,7 @@ def edit_group(request: HttpRequest, group_id: UUID) -> HttpResponse:
     """Show the dialog filled in; save it unless somebody else did meanwhile."""
     group = _group_or_404(group_id)
     form = GroupForm(request.POST if request.method == "POST" else None, current=group)
-    context = dialog_context(request, form, group)
+    context = dialog_context(form, group)
     if request.method == "POST" and form.is_valid():
         seen = form.cleaned_data["lock_version"] or 0
         try:

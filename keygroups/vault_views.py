@@ -43,7 +43,7 @@ def list_vaults(request: HttpRequest) -> HttpResponse:
         return render(request, "keygroups/_vault_listing.html", context)
     group = _group_asked(request)
     form = GroupForm.left_as(request.POST, current=group)
-    return render(request, "keygroups/group_form.html", {**dialog_context(request, form, group), **context})
+    return render(request, "keygroups/group_form.html", {**dialog_context(form, group), **context})
 
 
 @require_safe

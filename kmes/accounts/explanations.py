@@ -40,6 +40,7 @@ AREAS: tuple[tuple[str | Promise, dict[Right, str | Promise]], ...] = (
         _("Cloud"),
         {
             Right.CREDENTIAL_MANAGE: _("Add, change, test and delete cloud credentials"),
+            Right.VAULT_LIST: _("Ask Azure which vaults a cloud credential can see"),
             Right.CLOUD_DELETE: _("Delete a key in the vault, and recover it"),
             Right.CLOUD_PURGE: _("Purge a deleted key from the vault, for good"),
             Right.JOB_CANCEL: _("Cancel jobs"),

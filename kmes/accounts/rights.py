@@ -18,6 +18,8 @@ class Right(StrEnum):
 
     CONSOLE_READ = "console.read"
     CREDENTIAL_MANAGE = "credential.manage"
+    # Reads only, through a credential that an administrator recorded: whoever chooses vaults may ask for them.
+    VAULT_LIST = "vault.list"
     GROUP_MANAGE = "group.manage"
     KEY_CREATE = "key.create"
     KEY_PUSH = "key.push"
@@ -48,6 +50,7 @@ _READ = frozenset({Right.CONSOLE_READ, Right.LOG_READ})
 _OPERATE = _READ | {Right.KEY_PUSH, Right.KEY_ROTATE, Right.JOB_CANCEL}
 _KEEP_KEYS = _OPERATE | {
     Right.GROUP_MANAGE,
+    Right.VAULT_LIST,
     Right.KEY_CREATE,
     Right.KEY_DISABLE,
     Right.KEY_DESTROY,

@@ -36,6 +36,12 @@ def test_an_auditor_reads_and_exports():
     assert ROLE_RIGHTS[Role.AUDITOR] == READING | {Right.LOG_EXPORT}
 
 
+@pytest.mark.parametrize("role", Role)
+def test_whoever_manages_credentials_or_groups_lists_vaults_and_nobody_else(role):
+    manages = {Right.CREDENTIAL_MANAGE, Right.GROUP_MANAGE} & ROLE_RIGHTS[role]
+    assert (Right.VAULT_LIST in ROLE_RIGHTS[role]) == bool(manages)
+
+
 @pytest.mark.parametrize("actor", [SCHEDULE, SYSTEM])
 def test_the_schedule_and_the_system_pass(actor):
     check(actor, Right.KEY_ROTATE)

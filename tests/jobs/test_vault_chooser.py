@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import html
 import re
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.urls import reverse
 
 from tests.jobs.builders import work
 
@@ -143,14 +145,46 @@ def test_without_a_credential_it_says_what_to_choose(pages, credential):
     assert not Job.objects.exists()
 
 
-def test_who_may_not_use_credentials_is_offered_no_button_and_refused(client, credential):
+DIALOG = "/keys/groups/add/?key_kind=asymmetric&storage=hsm"
+
+
+@pytest.mark.parametrize("role", ["admin", "custodian"])
+def test_whoever_may_make_groups_may_list_vaults(client, credential, role):
+    client.force_login(get_user_model().objects.create_user("cleo", role=role))
+    assert VAULTS in text_of(client.get(DIALOG))
+    assert "Looking…" in text_of(client.post(VAULTS, typed(credential), headers=FRAGMENT))
+    assert the_job().actor_name == "cleo"
+
+
+@pytest.mark.parametrize("role", ["admin", "custodian"])
+def test_whoever_may_make_groups_may_list_from_the_credential_s_menu(client, credential, role):
+    client.force_login(get_user_model().objects.create_user("cleo", role=role))
+    start = f"/jobs/start/list_vaults/?credential={credential.pk}"
+    assert start in html.unescape(
+        text_of(client.get(reverse("cloudcreds:actions", args=[credential.pk]), headers=FRAGMENT))
+    )
+    assert client.get(start).status_code == 200
+    assert client.post(start).status_code == 302
+    assert the_job().actor_name == "cleo"
+
+
+@pytest.mark.parametrize("role", ["operator", "auditor"])
+def test_who_may_not_make_groups_is_told_so_on_the_page_and_on_the_post(client, credential, role):
     from jobs.models import Job
 
-    client.force_login(get_user_model().objects.create_user("cleo", role="custodian"))
-    page = text_of(client.get("/keys/groups/add/?key_kind=asymmetric&storage=hsm"))
-    assert VAULTS not in page
-    assert "credential.manage" in page
-    assert client.post(VAULTS, typed(credential), headers=FRAGMENT).status_code == 403
+    client.force_login(get_user_model().objects.create_user("olga", role=role))
+    start = f"/jobs/start/list_vaults/?credential={credential.pk}"
+    for answer, right in (
+        (client.get(DIALOG), "group.manage"),
+        (client.post(VAULTS, typed(credential), headers=FRAGMENT), "group.manage"),
+        (client.get(start), "vault.list"),
+        (client.post(start), "vault.list"),
+    ):
+        assert answer.status_code == 403
+        assert f"olga lacks the right “{right}”." in text_of(answer)
+    assert start not in html.unescape(
+        text_of(client.get(reverse("cloudcreds:actions", args=[credential.pk]), headers=FRAGMENT))
+    )
     assert not Job.objects.exists()
 
 

@@ -185,7 +185,7 @@ def _test_of(credential: CloudCredential, vaults: list[KeyVault], *, is_needed: 
         (vault for vault in vaults if vault.last_tested_at), key=lambda one: one.last_tested_at or 0, default=None
     )
     query = urlencode({"credential": credential.pk, "next": reverse("setup:step", args=[3])})
-    find = way_to(_("List Key Vaults"), "jobs:start", "list_vaults", right=Right.CREDENTIAL_MANAGE, query=query)
+    find = way_to(_("List Key Vaults"), "jobs:start", "list_vaults", right=Right.VAULT_LIST, query=query)
     test = way_to(_("Test Connection"), "jobs:start", "test_connection", right=Right.CREDENTIAL_MANAGE, query=query)
     page = [Way(_("Open credential"), credential.get_absolute_url(), in_dialog=False)]
     name = {"name": credential.name}
