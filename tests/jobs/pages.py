@@ -13,7 +13,7 @@ from django.contrib.auth import get_user_model
 
 from cloudcreds.models import CloudCredential, KeyVault
 from jobs.models import Job, JobMessage, JobStep
-from keygroups.models import Key, KeyGroup
+from keygroups.models import CloudVersion, Key, KeyGroup
 from kmes.core.actor import SYSTEM
 from kmes.core.clock import now
 from logging_reports.services import record
@@ -57,6 +57,20 @@ def group(db):
 def make_key(group, name="pay-1", **values):
     return Key.objects.create(
         group=group, name=name, key_spec="P-256", public_spki=b"p", wrapped_private=b"w", created_by="ada", **values
+    )
+
+
+def push(key, *, state="active", enabled=True, version="v1"):
+    KeyGroup.objects.filter(pk=key.group_id).update(cloud_state="soft_deleted" if state == "soft_deleted" else "live")
+    return CloudVersion.objects.create(
+        key=key,
+        group=key.group,
+        vault=key.group.vault,
+        azure_name=key.group.azure_name,
+        azure_version=version,
+        state=state,
+        enabled=enabled,
+        pushed_at=now(),
     )
 
 

@@ -1,4 +1,4 @@
-"""System Logs pages: filters, paging, details, empty states, rights; with and without htmx."""
+"""System Logs pages: filters, paging, empty states, rights; with and without htmx."""
 
 from __future__ import annotations
 
@@ -8,36 +8,19 @@ from uuid import UUID
 
 import pytest
 import time_machine
-from django.contrib.auth import get_user_model
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from kmes.core.actor import SYSTEM, Actor, Trigger
-from logging_reports.anchors import read_anchor
 from logging_reports.choices import Severity
-from logging_reports.models import LogEntry
 from logging_reports.selectors import PAGE_SIZE, LogFilter, count_capped, find_page, list_entries
-from logging_reports.services import Draft, Subject, record, record_many
+from logging_reports.services import Subject, record
+from tests.logging_reports.log_pages import URL, auditor, shown, write
 from tests.logging_reports.signing import Signer
 
+__all__ = ["auditor"]
 pytestmark = pytest.mark.django_db
-URL = "/logs/"
-
-
-@pytest.fixture
-def auditor(client):
-    user = get_user_model().objects.create_user("audra", password="x", role="auditor")
-    client.force_login(user)
-    return client
-
-
-def write(count: int, event: str = "azure.probe", **fields) -> list[LogEntry]:
-    return record_many([Draft(event=event, actor=SYSTEM, message=f"m{n:04}", **fields) for n in range(count)])
-
-
-def shown(response) -> list[str]:
-    return re.findall(r"m\d{4}", response.content.decode())
 
 
 def test_the_log_is_kept_from_strangers(client):
@@ -223,36 +206,6 @@ def test_hostile_text_is_shown_and_does_nothing(auditor):
         assert not re.search("[\x1b\u202e\u2028\x07]", body)
 
 
-def test_details_show_the_row_its_neighbours_and_the_chain_mark(auditor):
-    write(3, job_code="7F3KQ2", subject=Subject(key_id="k1", key="tde-1"), data={"size": 2048})
-    body = auditor.get(reverse("logs:detail", args=["azure", 2])).content.decode()
-    assert "m0001" in body
-    assert "Not yet checked" in body
-    Signer().make_checkpoint()
-    assert "Chain verified" in auditor.get(reverse("logs:detail", args=["azure", 2])).content.decode()
-    write(1)
-    assert "Not yet checked" in auditor.get(reverse("logs:detail", args=["azure", 4])).content.decode()
-    assert "/logs/azure/1/" in body
-    assert "/logs/azure/3/" in body
-    assert "job=7F3KQ2" in body
-    assert "key=k1" in body
-    assert "2048" in body
-    assert auditor.get(reverse("logs:detail", args=["azure", 5])).status_code == 404
-    assert auditor.get("/logs/azure/99999999999999999999999/").status_code == 404
-    assert auditor.get("/logs/nonsense/1/").status_code == 404
-
-
-@pytest.mark.parametrize("changed", [1, 2, 3])
-def test_details_say_when_the_chain_is_broken_at_the_row_or_beside_it(auditor, unguarded_log, changed):
-    write(3)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE logging_reports_logentry SET hash = %s, previous_hash = %s WHERE sequence = %s",
-            ["1" * 64, "2" * 64, changed],
-        )
-    assert "Chain broken" in auditor.get(reverse("logs:detail", args=["azure", 2])).content.decode()
-
-
 @pytest.mark.parametrize(
     "url",
     [
@@ -279,28 +232,6 @@ def test_a_page_costs_few_queries_however_many_rows(auditor, url):
     with CaptureQueriesContext(connection) as many:
         assert auditor.get(url).status_code in (200, 204)
     assert len(many) <= len(few) <= 12
-
-
-def links(body: str, rel: str) -> list[str]:
-    return [found.replace("&amp;", "&") for found in re.findall(rf'rel="{rel}" href="([^"]+)"', body)]
-
-
-def test_neighbours_are_those_of_the_filter_and_the_way_back_keeps_it(auditor):
-    for severity in (Severity.ERROR, Severity.INFO, Severity.INFO, Severity.ERROR, Severity.INFO, Severity.ERROR):
-        record("azure.probe", actor=SYSTEM, severity=severity)
-    body = auditor.get(URL, {"severity": "error"}).content.decode()
-    assert re.findall(r'href="(/logs/azure/\d+/[^"]*)"', body)[0] == "/logs/azure/6/?service=azure&amp;severity=error"
-    body = auditor.get("/logs/azure/4/?severity=error").content.decode()
-    assert links(body, "prev") == ["/logs/azure/1/?service=azure&severity=error"]
-    assert links(body, "next") == ["/logs/azure/6/?service=azure&severity=error"]
-    back = re.search(r'href="(/logs/\?[^"]+)">Back', body)[1].replace("&amp;", "&")
-    assert back == "/logs/?service=azure&severity=error&before=5"
-    first = re.findall(r'href="/logs/azure/(\d+)/', auditor.get(back).content.decode())
-    assert first[0] == "4"
-    unfiltered = auditor.get("/logs/azure/4/").content.decode()
-    assert links(unfiltered, "prev")[0].startswith("/logs/azure/3/")
-    # A filter that can't be used is none.
-    assert auditor.get("/logs/azure/4/?severity=dire").status_code == 200
 
 
 def test_a_date_leads_to_the_rows_of_that_time(auditor):
@@ -365,42 +296,6 @@ def test_the_page_counts_new_rows_up_to_a_cap(auditor, monkeypatch):
     monkeypatch.setattr("logging_reports.views.NEW_ROWS_CAP", 3)
     write(9)
     assert "More than 3 new rows" in auditor.get(TAIL, {"than": 0}).content.decode()
-
-
-def test_the_newest_checkpoint_is_shown_and_is_an_anchor(auditor):
-    write(2)
-    assert "No checkpoint yet" in auditor.get(URL).content.decode()
-    checkpoint = Signer().make_checkpoint()
-    body = auditor.get(URL).content.decode()
-    assert "Checkpoint 1" in body
-    assert checkpoint.hash[:16] in body
-    answer = auditor.get("/logs/checkpoints/1.txt")
-    assert read_anchor(answer.content.decode()).verify().number == 1
-    assert "attachment" in answer["Content-Disposition"]
-    assert auditor.get("/logs/checkpoints/2.txt").status_code == 404
-    with time_machine.travel(checkpoint.at + timedelta(minutes=66)):
-        assert "Checkpoint overdue" in auditor.get(URL).content.decode()
-        assert "Is a cloud worker running" in auditor.get("/logs/checkpoints/").content.decode()
-
-
-def test_a_forged_checkpoint_is_no_checkpoint(auditor, unguarded_log):
-    write(2)
-    checkpoint = Signer().make_checkpoint()
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE logging_reports_logcheckpoint SET text = %s", [checkpoint.text.replace("azure 2", "azure 1")]
-        )
-    assert "Checkpoint not valid" in auditor.get(URL).content.decode()
-    assert "Not valid" in auditor.get("/logs/checkpoints/").content.decode()
-    assert "Chain broken" in auditor.get("/logs/azure/1/").content.decode()
-
-
-def test_a_row_under_a_checkpoint_whose_row_is_gone_is_broken(auditor, unguarded_log):
-    write(4)
-    Signer().make_checkpoint()
-    with connection.cursor() as cursor:
-        cursor.execute("DELETE FROM logging_reports_logentry WHERE sequence = 4")
-    assert "Chain broken" in auditor.get("/logs/azure/1/").content.decode()
 
 
 def test_counting_stops_at_its_cap(auditor, monkeypatch):

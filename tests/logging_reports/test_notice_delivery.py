@@ -1,4 +1,4 @@
-"""What leaves the console: by a real report worker, real Redis, to a real receiver and mail server."""
+"""What leaves the console: by a real report worker, real Redis, to a real receiver."""
 
 from __future__ import annotations
 
@@ -8,84 +8,28 @@ import socket
 import threading
 import time
 from datetime import timedelta
-from email import message_from_bytes, policy
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
-import redis
-from django.contrib.auth import get_user_model
 
 from kmes.core.actor import SYSTEM
 from kmes.core.clock import now
-from kmes.core.errors import InputError
 from logging_reports.models import Channel, Delivery, LogEntry, Notice
-from logging_reports.notices import addresses, channels, deliveries, queue, signing
-from logging_reports.notices.channels import ChannelValues
-from logging_reports.notices.choices import ChannelKind
-from logging_reports.services import record
-from tests.logging_reports.receiver import running_mailbox, running_receiver
+from logging_reports.notices import channels, deliveries, queue, signing
+from tests.logging_reports.notice_sending import (
+    development_settings,
+    empty_redis,
+    fail_job,
+    make_due,
+    make_webhook,
+    receiver,
+    run_worker,
+)
+from tests.logging_reports.receiver import running_receiver
 
+__all__ = ["development_settings", "empty_redis", "receiver"]
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "notices.md"
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture(autouse=True)
-def development_settings(settings):
-    """Loopback receivers, and the retries of the product."""
-    settings.KMES_WEBHOOK_ALLOW_HTTP = True
-    settings.KMES_PUBLIC_URL = "https://kmes.example.com/"
-
-
-@pytest.fixture
-def empty_redis(redis_server):
-    with redis.Redis.from_url(redis_server) as client:
-        client.flushdb()
-        yield client
-        client.flushdb()
-
-
-@pytest.fixture
-def receiver():
-    with running_receiver() as state:
-        yield state
-
-
-@pytest.fixture
-def mailbox(settings):
-    with running_mailbox() as box:
-        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-        settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", box.port
-        settings.EMAIL_USE_TLS = False
-        settings.DEFAULT_FROM_EMAIL = "kmes@example.com"
-        yield box
-
-
-def make_webhook(url, **changes):
-    values = ChannelValues(name="hook", url=url, rules={"jobs": "warning"}, **changes)
-    return channels.add_channel(ChannelKind.WEBHOOK, values, actor=SYSTEM)
-
-
-def make_mail(recipients):
-    values = ChannelValues(name="list", recipients=recipients, rules={"jobs": "warning"})
-    return channels.add_channel(ChannelKind.MAIL, values, actor=SYSTEM)
-
-
-def fail_job(message="Synchronize payments: the vault said no"):
-    return record("job.failed", actor=SYSTEM, message=message, job_id=uuid4(), job_code="7F3KQ2")
-
-
-def run_worker(client) -> None:
-    """Let a real report worker do what lies in its queue."""
-    from rq import Queue, SimpleWorker
-
-    reports = Queue(queue.QUEUE, connection=client)
-    SimpleWorker([reports], connection=client).work(burst=True, logging_level="ERROR")
-    assert reports.failed_job_registry.count == 0
-
-
-def make_due() -> None:
-    Delivery.objects.filter(state="waiting").update(next_try_at=now() - timedelta(seconds=1))
 
 
 # --- Webhooks --------------------------------------------------------------------------------
@@ -331,162 +275,3 @@ def test_where_the_consoles_key_has_changed_nothing_leaves_with_a_wrong_signatur
     delivery = Delivery.objects.get()
     assert delivery.state == "failed"
     assert "new secret" in delivery.last_answer
-
-
-# --- Addresses -------------------------------------------------------------------------------
-@pytest.mark.parametrize(
-    "url",
-    [
-        "https://127.0.0.1/",
-        "https://[::1]/",
-        "https://10.0.0.7/",
-        "https://192.168.1.1:8443/x",
-        "https://169.254.169.254/latest/meta-data/",
-        "https://[fe80::1]/",
-        "https://[::ffff:10.0.0.7]/",
-        "https://[64:ff9b::a00:7]/",
-        "https://[2002:a00:7::]/",
-        "https://0.0.0.0/",
-        "https://224.0.0.1/",
-        "http://example.com/",
-        "ftp://example.com/",
-        "https://user:pass@example.com/",
-        "https://example.com/#x",
-        "https://example.com:99999/",
-        "https://",
-        "//example.com/",
-        "https://exa mple.com/",
-        "https://exämple.com/",
-        "https://example.com/\r\nX-A: b",
-    ],
-)
-def test_a_url_that_leads_inside_or_is_none_is_refused(url, settings):
-    settings.KMES_WEBHOOK_ALLOW_HTTP = False
-    with pytest.raises(InputError):
-        addresses.parse(url)
-
-
-@pytest.mark.parametrize("url", ["https://example.com", "https://93.184.216.34/x?y=1", "https://example.com:8443/a"])
-def test_a_public_https_url_is_taken(url):
-    assert addresses.parse(url).scheme == "https"
-
-
-@pytest.mark.parametrize("address", ["10.1.2.3", "fd00::1", "169.254.169.254", "127.0.0.1", "::1"])
-def test_a_host_that_turns_out_to_lie_inside_is_refused_when_something_is_sent(address, settings, monkeypatch):
-    settings.KMES_WEBHOOK_ALLOW_HTTP = False
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    answers = [(socket.AF_INET, 1, 6, "", ("93.184.216.34", 443)), (family, 1, 6, "", (address, 443))]
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_arguments, **_named: answers)
-    make_webhook("https://inside.example.com/")
-    fail_job()
-    deliveries.deliver_due()
-    delivery = Delivery.objects.get()
-    assert delivery.state == "failed"
-    assert address in delivery.last_answer
-
-
-def test_a_named_private_host_is_allowed_but_never_a_link_local_address(settings):
-    settings.KMES_WEBHOOK_PRIVATE_HOSTS = ["alerts.corp", "10.1.2.3", "169.254.169.254"]
-    assert addresses.parse("https://10.1.2.3/").host == "10.1.2.3"
-    for url in ("https://169.254.169.254/", "https://10.1.2.4/"):
-        with pytest.raises(InputError):
-            addresses.parse(url)
-
-
-def test_a_host_nobody_knows_is_tried_again(settings):
-    make_webhook("https://nowhere.invalid/")
-    fail_job()
-    deliveries.deliver_due()
-    assert Delivery.objects.get().state == "waiting"
-
-
-# --- TLS -------------------------------------------------------------------------------------
-def test_https_checks_the_receivers_certificate_by_name(settings, tmp_path):
-    from tests.logging_reports.certificates import serve_tls
-
-    with serve_tls(tmp_path, "localhost") as (port, ca_file, received):
-        make_webhook(f"https://localhost:{port}/")
-        fail_job()
-        deliveries.deliver_due()
-        assert received == []
-        assert "certificate" in Delivery.objects.get().last_answer.lower()
-        settings.KMES_WEBHOOK_CA_FILE = str(ca_file)
-        make_due()
-        deliveries.deliver_due()
-        assert len(received) == 1
-    assert Delivery.objects.get().state == "delivered"
-
-
-def test_a_certificate_for_another_name_is_refused(settings, tmp_path):
-    from tests.logging_reports.certificates import serve_tls
-
-    with serve_tls(tmp_path, "other.example.com") as (port, ca_file, received):
-        settings.KMES_WEBHOOK_CA_FILE = str(ca_file)
-        make_webhook(f"https://localhost:{port}/")
-        fail_job()
-        deliveries.deliver_due()
-        assert received == []
-
-
-# --- Mail ------------------------------------------------------------------------------------
-def parse_mail(text):
-    return message_from_bytes(text.encode(), policy=policy.default)
-
-
-def test_a_mail_reaches_all_recipients_with_a_link(mailbox, empty_redis):
-    make_mail(["ann@example.com", "bob@example.com"])
-    fail_job("Synchronize paymentsö: no")
-    run_worker(empty_redis)
-    ((sender, recipients, text),) = mailbox.messages
-    mail = parse_mail(text)
-    assert (sender, recipients) == ("kmes@example.com", ["ann@example.com", "bob@example.com"])
-    assert mail["Subject"] == "[KMES] Error: Job failed"
-    assert mail["Message-ID"] == f"<{Delivery.objects.get().pk}@kmes>"
-    body = mail.get_body().get_content()
-    assert "Synchronize paymentsö: no" in body
-    assert "https://kmes.example.com/jobs/7F3KQ2/" in body
-
-
-def test_a_mail_server_that_is_busy_is_asked_again(mailbox):
-    make_mail(["ann@example.com"])
-    mailbox.refuse = 1
-    fail_job()
-    deliveries.deliver_due()
-    assert "451" in Delivery.objects.get().last_answer
-    make_due()
-    deliveries.deliver_due()
-    assert len(mailbox.messages) == 1
-    assert Delivery.objects.get().state == "delivered"
-
-
-def test_without_a_mail_server_it_says_what_to_set():
-    make_mail(["ann@example.com"])
-    fail_job()
-    deliveries.deliver_due()
-    delivery = Delivery.objects.get()
-    assert delivery.state == "failed"
-    assert "KMES_EMAIL_HOST" in delivery.last_answer
-
-
-def test_a_personal_mail_goes_to_the_accounts_address_and_stops_with_the_account(mailbox):
-    user = get_user_model().objects.create_user("ann", role="auditor", email="old@example.com")
-    channels.set_own_mail(user.pk, {"jobs": "error"}, actor=SYSTEM)
-    user.email = "ann@example.com"
-    user.save()
-    fail_job()
-    deliveries.deliver_due()
-    assert [recipients for _sender, recipients, _text in mailbox.messages] == [["ann@example.com"]]
-    user.is_active = False
-    user.save()
-    fail_job()
-    deliveries.deliver_due()
-    assert len(mailbox.messages) == 1
-
-
-def test_a_line_break_in_a_message_makes_no_header(mailbox):
-    make_mail(["ann@example.com"])
-    fail_job("x\r\nBcc: eve@example.com")
-    deliveries.deliver_due()
-    ((_sender, recipients, text),) = mailbox.messages
-    assert recipients == ["ann@example.com"]
-    assert parse_mail(text)["Bcc"] is None

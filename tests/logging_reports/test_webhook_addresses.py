@@ -1,0 +1,115 @@
+"""Where a webhook may lead: public hosts over https, by a certificate of the host's name."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from kmes.core.errors import InputError
+from logging_reports.models import Delivery
+from logging_reports.notices import addresses, deliveries
+from tests.logging_reports.notice_sending import (
+    development_settings,
+    fail_job,
+    make_due,
+    make_webhook,
+)
+
+__all__ = ["development_settings"]
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+# --- Addresses -------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://127.0.0.1/",
+        "https://[::1]/",
+        "https://10.0.0.7/",
+        "https://192.168.1.1:8443/x",
+        "https://169.254.169.254/latest/meta-data/",
+        "https://[fe80::1]/",
+        "https://[::ffff:10.0.0.7]/",
+        "https://[64:ff9b::a00:7]/",
+        "https://[2002:a00:7::]/",
+        "https://0.0.0.0/",
+        "https://224.0.0.1/",
+        "http://example.com/",
+        "ftp://example.com/",
+        "https://user:pass@example.com/",
+        "https://example.com/#x",
+        "https://example.com:99999/",
+        "https://",
+        "//example.com/",
+        "https://exa mple.com/",
+        "https://exämple.com/",
+        "https://example.com/\r\nX-A: b",
+    ],
+)
+def test_a_url_that_leads_inside_or_is_none_is_refused(url, settings):
+    settings.KMES_WEBHOOK_ALLOW_HTTP = False
+    with pytest.raises(InputError):
+        addresses.parse(url)
+
+
+@pytest.mark.parametrize("url", ["https://example.com", "https://93.184.216.34/x?y=1", "https://example.com:8443/a"])
+def test_a_public_https_url_is_taken(url):
+    assert addresses.parse(url).scheme == "https"
+
+
+@pytest.mark.parametrize("address", ["10.1.2.3", "fd00::1", "169.254.169.254", "127.0.0.1", "::1"])
+def test_a_host_that_turns_out_to_lie_inside_is_refused_when_something_is_sent(address, settings, monkeypatch):
+    settings.KMES_WEBHOOK_ALLOW_HTTP = False
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    answers = [(socket.AF_INET, 1, 6, "", ("93.184.216.34", 443)), (family, 1, 6, "", (address, 443))]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_arguments, **_named: answers)
+    make_webhook("https://inside.example.com/")
+    fail_job()
+    deliveries.deliver_due()
+    delivery = Delivery.objects.get()
+    assert delivery.state == "failed"
+    assert address in delivery.last_answer
+
+
+def test_a_named_private_host_is_allowed_but_never_a_link_local_address(settings):
+    settings.KMES_WEBHOOK_PRIVATE_HOSTS = ["alerts.corp", "10.1.2.3", "169.254.169.254"]
+    assert addresses.parse("https://10.1.2.3/").host == "10.1.2.3"
+    for url in ("https://169.254.169.254/", "https://10.1.2.4/"):
+        with pytest.raises(InputError):
+            addresses.parse(url)
+
+
+def test_a_host_nobody_knows_is_tried_again(settings):
+    make_webhook("https://nowhere.invalid/")
+    fail_job()
+    deliveries.deliver_due()
+    assert Delivery.objects.get().state == "waiting"
+
+
+# --- TLS -------------------------------------------------------------------------------------
+def test_https_checks_the_receivers_certificate_by_name(settings, tmp_path):
+    from tests.logging_reports.certificates import serve_tls
+
+    with serve_tls(tmp_path, "localhost") as (port, ca_file, received):
+        make_webhook(f"https://localhost:{port}/")
+        fail_job()
+        deliveries.deliver_due()
+        assert received == []
+        assert "certificate" in Delivery.objects.get().last_answer.lower()
+        settings.KMES_WEBHOOK_CA_FILE = str(ca_file)
+        make_due()
+        deliveries.deliver_due()
+        assert len(received) == 1
+    assert Delivery.objects.get().state == "delivered"
+
+
+def test_a_certificate_for_another_name_is_refused(settings, tmp_path):
+    from tests.logging_reports.certificates import serve_tls
+
+    with serve_tls(tmp_path, "other.example.com") as (port, ca_file, received):
+        settings.KMES_WEBHOOK_CA_FILE = str(ca_file)
+        make_webhook(f"https://localhost:{port}/")
+        fail_job()
+        deliveries.deliver_due()
+        assert received == []
