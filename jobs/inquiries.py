@@ -5,7 +5,7 @@ Each function checks the right and opens the job, as ``services`` does for work 
 
 from __future__ import annotations
 
-from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from cloudcreds.models import CloudCredential, KeyVault
 from jobs.choices import JobKind
@@ -13,6 +13,7 @@ from jobs.models import Job
 from jobs.opening import Request, open_job
 from keygroups.models import KeyGroup
 from kmes.accounts.rights import Right, check
+from kmes.core import language
 from kmes.core.actor import Actor
 
 
@@ -58,6 +59,5 @@ def request_vault_list(
 def request_self_test(*, actor: Actor, idempotency_key: str = "", retry_of: Job | None = None) -> Job:
     """Ask for the device's self-test to be run by a worker."""
     check(actor, Right.DEVICE_MANAGE)
-    return open_job(
-        Request(JobKind.SELF_TEST, _("device"), retry_of=retry_of), actor=actor, idempotency_key=idempotency_key
-    )
+    request = Request(JobKind.SELF_TEST, language.recorded(gettext_lazy("device")), retry_of=retry_of)
+    return open_job(request, actor=actor, idempotency_key=idempotency_key)

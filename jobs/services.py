@@ -23,6 +23,7 @@ from keygroups.drift import is_repairable
 from keygroups.models import CloudVersion, Key, KeyGroup, Observation
 from keygroups.rotation import rotated_key_name
 from kmes.accounts.rights import Right, check
+from kmes.core import language
 from kmes.core.actor import Actor
 from kmes.core.clock import now
 from kmes.core.errors import ConflictError, InputError
@@ -105,9 +106,10 @@ def _name_keys(keys: Sequence[Key]) -> str:
     """Return what a job on these keys is about: the key's name, or how many there are."""
     if len(keys) == 1:
         return keys[0].name
-    text = ngettext("%d key", "%d keys", len(keys)) % len(keys)
     groups = len({key.group_id for key in keys})
-    return text if groups == 1 else _("%(keys)s in %(count)d key groups") % {"keys": text, "count": groups}
+    with language.of_records():
+        text = ngettext("%d key", "%d keys", len(keys)) % len(keys)
+        return text if groups == 1 else _("%(keys)s in %(count)d key groups") % {"keys": text, "count": groups}
 
 
 def keys_to_synchronize(group: KeyGroup) -> list[Key]:

@@ -68,14 +68,18 @@ def is_queue_reached() -> bool:
         return False
 
 
-@language.of_records()
 def run_export(export_id: str) -> str:
     """Write the file of one export, telling how far it is; returns the file's name, "" when it didn't come to one.
 
     Old files are pruned afterwards, so that the folder can't grow without limit.
     """
+    with language.of_records():
+        return _run(UUID(export_id))
+
+
+def _run(export_id: UUID) -> str:
     export_lifecycle.fail_silent()
-    export = export_lifecycle.begin(UUID(export_id))
+    export = export_lifecycle.begin(export_id)
     if export is None:
         return ""
     name = export_files.make_name(export.service, export.format, unique=True)

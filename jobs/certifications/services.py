@@ -58,7 +58,9 @@ def request_certification(*, vault: KeyVault, key_spec: str, actor: Actor, idemp
 
 def _begin(vault: KeyVault, key_spec: str, actor: Actor, idempotency_key: str) -> Certification:
     code = new_job_code()
-    group = create_group(values=_template(vault, key_spec, code), actor=actor)
+    with language.of_records():
+        values = _template(vault, key_spec, code)
+    group = create_group(values=values, actor=actor)
     certification = Certification.objects.create(
         code=code,
         vault=vault,

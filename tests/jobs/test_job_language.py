@@ -36,7 +36,8 @@ def test_a_job_that_is_asked_for_in_another_language_is_recorded_in_english(spea
     from kmes.core.actor import Actor
 
     actor = Actor.from_user(django_user_model.objects.create_user("ada", role="admin"))
-    with speak("Device self-test"):
+    with speak("Device self-test", "device"):
         job = request_self_test(actor=actor)
+    assert job.subject == "device"
     row = LogEntry.objects.get(event="job.requested", job_id=job.pk)
     assert row.message == "Device self-test: device"

@@ -7,7 +7,9 @@ from datetime import timedelta
 import pytest
 
 from tests.keygroups.builders import make_credential, make_group, make_key, make_vault, push, values
+from tests.translations import speak
 
+__all__ = ["speak"]
 pytestmark = pytest.mark.django_db
 
 
@@ -268,6 +270,15 @@ def test_a_push_that_failed_settles_nothing(services, group, custodian) -> None:
     lifecycle.fail_push(key=key)
     moved = stored_values(group, azure_name="moved")
     assert services.update_group(group=group, values=moved, lock_version=1, actor=custodian).azure_name == "moved"
+
+
+def test_what_the_log_keeps_of_a_group_is_english(services, group, custodian, speak) -> None:
+    from logging_reports.models import LogEntry
+
+    with speak("never", "%(count)d days"):
+        services.update_group(group=group, values=stored_values(group, rotate=False), lock_version=1, actor=custodian)
+    changed = LogEntry.objects.get(event="group.updated").data["changed"]
+    assert changed["rotation"][1] == "never"
 
 
 def test_an_empty_group_goes_and_leaves_a_log_row(services, group, custodian) -> None:

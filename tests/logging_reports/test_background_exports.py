@@ -22,7 +22,9 @@ from logging_reports.models import LogEntry, LogExport
 from logging_reports.offline import main as verify_offline
 from logging_reports.selectors import LogFilter
 from logging_reports.services import Draft, record_many
+from tests.translations import marked, speak
 
+__all__ = ["speak"]
 ANN = Actor("ann", Trigger.USER, 7)
 URL = "/logs/exports/"
 
@@ -219,6 +221,17 @@ def test_a_message_carries_the_id_and_nothing_else(redis_server):
     (job,) = [job for job in queue.jobs if job.args == (str(export.pk),)]
     assert job.kwargs == {}
     job.delete()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_queue_out_of_reach_is_said_to_its_reader_and_kept_in_english(monkeypatch, settings, speak):
+    monkeypatch.setitem(settings.RQ_QUEUES["reports"], "URL", "redis://127.0.0.1:1/0")
+    words = "The report queue can't be reached, so no export was started."
+    with speak(words), pytest.raises(KmesError) as caught:
+        rq_jobs.request_export(LogFilter(), form="csv", actor=ANN)
+    assert caught.value.what == marked(words)
+    assert LogExport.objects.get().error_what == words
+    assert words in LogEntry.objects.get(event="log.export_failed").message
 
 
 @pytest.mark.django_db(transaction=True)
