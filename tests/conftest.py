@@ -71,11 +71,20 @@ def pytest_configure(config: pytest.Config) -> None:
         _guard_sockets()
         # pytest-django sets Django up only where somebody has read the settings before it looks.
         django.setup()
+        _hash_lightly()
 
 
 def pytest_unconfigure() -> None:
     """Stop what this process started and remove its folder."""
     _cleanup.close()
+
+
+def _hash_lightly() -> None:
+    """Hash passwords as the product does but with a hundredth of the memory: tests make thousands of users."""
+    # Only readable once Django is set up.
+    from django.contrib.auth.hashers import Argon2PasswordHasher
+
+    Argon2PasswordHasher.memory_cost = 1024
 
 
 # --- Sockets --------------------------------------------------------------------------------

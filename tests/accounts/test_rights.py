@@ -48,7 +48,7 @@ def test_the_schedule_and_the_system_pass(actor):
 
 
 def test_a_right_that_was_taken_away_counts_at_once(django_user_model):
-    user = django_user_model.objects.create_user("ops", password="x" * 14, role=Role.OPERATOR)
+    user = django_user_model.objects.create_user("ops", role=Role.OPERATOR)
     actor = Actor.from_user(user)
     check(actor, Right.KEY_PUSH)
     user.role = Role.AUDITOR
@@ -58,7 +58,7 @@ def test_a_right_that_was_taken_away_counts_at_once(django_user_model):
 
 
 def test_a_deleted_or_switched_off_user_may_do_nothing(django_user_model):
-    user = django_user_model.objects.create_user("gone", password="x" * 14, role=Role.ADMIN)
+    user = django_user_model.objects.create_user("gone", role=Role.ADMIN)
     actor = Actor.from_user(user)
     user.is_active = False
     user.save()

@@ -66,7 +66,7 @@ def outage(request, settings):
 def pages(client, django_user_model, settings):
     """The pages with something on them, as an administrator sees them."""
     Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)
-    client.force_login(django_user_model.objects.create_user("ada", password="x", role="admin"))
+    client.force_login(django_user_model.objects.create_user("ada", role="admin"))
     call_command("seed", groups=6, keys=20, logs=60, verbosity=0)
     client.raise_request_exception = False
     return client

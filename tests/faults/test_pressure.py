@@ -104,7 +104,7 @@ def test_a_second_users_single_push_gets_its_turn_and_the_large_one_goes_on_afte
     settings.KMES_TURN_SECONDS = 1
     settings.KMES_VAULT_WINDOW_SECONDS = 1
     throttled.stand_in.control("POST", "/_emulator/settings", {"throttle": False})
-    bea = Actor.from_user(get_user_model().objects.create_user("bea", password="a long pass phrase", role="operator"))
+    bea = Actor.from_user(get_user_model().objects.create_user("bea", role="operator"))
     keys = make_keys(throttled.group, *[f"key-{number}" for number in range(40)], actor=admin)
     other = make_group(throttled.group.credential, throttled.group.vault.url, name="hers")
     (single,) = make_keys(other, "single", actor=admin)

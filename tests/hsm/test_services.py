@@ -40,10 +40,10 @@ def test_designating_takes_the_right_and_moves_the_mark(django_user_model):
     from kmes.core.actor import Actor
 
     _first, second = registered("one"), registered("two")
-    auditor = django_user_model.objects.create_user("aud", password="x" * 14, role="auditor")
+    auditor = django_user_model.objects.create_user("aud", role="auditor")
     with pytest.raises(PermissionRefused):
         designate(device=second, actor=Actor.from_user(auditor))
-    admin = django_user_model.objects.create_user("adm", password="x" * 14, role="admin")
+    admin = django_user_model.objects.create_user("adm", role="admin")
     designate(device=second, actor=Actor.from_user(admin))
     assert designated_device() == second
     assert HsmDevice.objects.filter(is_designated=True).count() == 1

@@ -42,7 +42,7 @@ def admin(transactional_db):
 
     from kmes.core.actor import Actor
 
-    user = get_user_model().objects.create_user("ada", password="a long pass phrase", role="admin")
+    user = get_user_model().objects.create_user("ada", role="admin")
     return Actor.from_user(user)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule, run_state_machine_as_test
 
 pytestmark = [pytest.mark.django_db, pytest.mark.timeout(300)]
+WALKS = 60 if os.environ.get("FAULTS") == "all" else 20
 LOCKS = ("", "https://kv/a", "https://kv/b")
 
 
@@ -151,6 +153,6 @@ def test_jobs_keep_their_promises_on_every_walk(db):
     run_state_machine_as_test(
         Office,
         settings=settings(
-            max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=WALKS, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )

@@ -4,6 +4,7 @@ the rows keep their promises, and a move that is refused changes nothing.
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 pytestmark = [pytest.mark.django_db, pytest.mark.timeout(300)]
+WALKS = 60 if os.environ.get("FAULTS") == "all" else 20
 CHOICE = st.integers(0, 5)
 
 
@@ -202,6 +204,6 @@ def test_a_group_keeps_its_promises_on_every_walk(db):
     run_state_machine_as_test(
         Life,
         settings=settings(
-            max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=WALKS, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )

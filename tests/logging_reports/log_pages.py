@@ -16,7 +16,7 @@ URL = "/logs/"
 
 @pytest.fixture
 def auditor(client):
-    user = get_user_model().objects.create_user("audra", password="x", role="auditor")
+    user = get_user_model().objects.create_user("audra", role="auditor")
     client.force_login(user)
     return client
 

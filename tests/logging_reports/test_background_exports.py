@@ -31,7 +31,7 @@ URL = "/logs/exports/"
 
 @pytest.fixture
 def auditor(client, db):
-    client.force_login(get_user_model().objects.create_user("audra", password="x", role="auditor"))
+    client.force_login(get_user_model().objects.create_user("audra", role="auditor"))
     return client
 
 
@@ -284,7 +284,7 @@ def test_starting_and_cancelling_need_a_post_and_the_right(auditor, client, djan
     export = ask()
     for url in (reverse("logs:export_start"), reverse("logs:export_cancel", args=[export.pk])):
         assert auditor.get(url).status_code == 405
-    client.force_login(django_user_model.objects.create_user("op", password="x", role="operator"))
+    client.force_login(django_user_model.objects.create_user("op", role="operator"))
     for url in (reverse("logs:export_start"), reverse("logs:export_cancel", args=[export.pk])):
         assert client.post(url).status_code == 403
     assert client.get(reverse("logs:export_file", args=[export.pk])).status_code == 403

@@ -27,7 +27,7 @@ DANGEROUS = tuple("=+-@\t\r\n\0\uff1d\uff0b\uff0d\uff20")
 
 @pytest.fixture
 def auditor(client, db):
-    client.force_login(get_user_model().objects.create_user("audra", password="x", role="auditor"))
+    client.force_login(get_user_model().objects.create_user("audra", role="auditor"))
     return client
 
 

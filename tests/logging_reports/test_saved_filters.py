@@ -17,7 +17,7 @@ FAILED = "service=azure&severity=error&range=24h"
 
 def signed_in(name: str, role: str = "auditor") -> Client:
     client = Client()
-    client.force_login(get_user_model().objects.create_user(name, password="x", role=role))
+    client.force_login(get_user_model().objects.create_user(name, role=role))
     return client
 
 

@@ -17,7 +17,7 @@ SCRIPTS = sorted((ROOT / "kmes" / "static" / "kmes").glob("*.js"))
 
 @pytest.fixture
 def auditor(client, django_user_model):
-    client.force_login(django_user_model.objects.create_user("aud", password="x" * 14, role="auditor"))
+    client.force_login(django_user_model.objects.create_user("aud", role="auditor"))
     return client
 
 
@@ -86,7 +86,7 @@ def test_a_form_without_its_token_is_refused(django_user_model):
     from django.test import Client
 
     strict = Client(enforce_csrf_checks=True)
-    strict.force_login(django_user_model.objects.create_user("adm", password="x" * 14, role="admin"))
+    strict.force_login(django_user_model.objects.create_user("adm", role="admin"))
     answer = strict.post("/cloud-credentials/add/", {"name": "x"})
     assert answer.status_code == 403
     assert "out of date" in answer.content.decode()
