@@ -19,6 +19,7 @@ from logging_reports.reports.tables import table_of
 
 # A printed report holds more than a page of the screen, but no whole database.
 PRINTED_ROWS = 2000
+RESULTS_ID = "report-found"
 _BATCH = 2000
 
 
@@ -48,7 +49,13 @@ def show_report(request: HttpRequest, name: str) -> HttpResponse:
     """Show a report: its sentence, its chart, its rows; ``?rows=all`` shows them on one page, to print."""
     report = find_or_404(request, name)
     form = report.form(request.GET)
-    context: dict[str, Any] = {"report": report, "form": form, "table": None, "is_whole": False}
+    context: dict[str, Any] = {
+        "report": report,
+        "form": form,
+        "table": None,
+        "is_whole": False,
+        "results_id": RESULTS_ID,
+    }
     if form.is_valid():
         context |= _find_rows(request, report, form.cleaned_data)
     context["chips"] = form.chips()
@@ -81,7 +88,8 @@ def export_report(request: HttpRequest, name: str) -> HttpResponseBase:
     report = find_or_404(request, name)
     form = report.form(request.GET)
     if not form.is_valid():
-        return render(request, "reports/report.html", {"report": report, "form": form, "table": None}, status=400)
+        context = {"report": report, "form": form, "table": None, "results_id": RESULTS_ID}
+        return render(request, "reports/report.html", context, status=400)
     table = table_of(report, report.answer(form.cleaned_data))
     arrange(request, table)
     file_name = download.make_file_name(report)

@@ -201,6 +201,28 @@ def test_a_search_answers_while_one_types_without_filling_the_history(admin: Pag
     admin.wait_for_url(re.compile(r"/$"))
 
 
+@pytest.mark.parametrize("report", ["key-age", "rotation", "expiring", "activity", "unmanaged"])
+def test_a_report_answers_while_one_types_and_keeps_its_address(admin: Page, group: str, report: str):
+    admin.goto("/reports/")
+    admin.goto(f"/reports/{report}/?sort=-detail&rows=all")
+    text = admin.get_by_role("searchbox", name="Text")
+    text.press_sequentially("nobody of this name", delay=20)
+    expect(admin.get_by_role("heading", name="No row matches")).to_be_visible()
+    expect(admin.locator("#announcer")).to_have_text("No row matches")
+    expect(text).to_be_focused()
+    for part in ("q=nobody+of+this+name", "sort=-detail", "rows=all"):
+        assert part in admin.url
+    # What is found comes with its tools, and the address is one that can be pasted.
+    if report == "activity":
+        text.fill("admin1")
+        expect(admin.locator("#announcer")).to_have_text(re.compile(r"^\d+ rows?$"))
+        expect(admin.get_by_role("link", name="Export CSV")).to_have_attribute("href", re.compile("q=admin1"))
+        admin.reload()
+        expect(admin.get_by_role("searchbox", name="Text")).to_have_value("admin1")
+    admin.go_back()
+    admin.wait_for_url(re.compile(r"/reports/$"))
+
+
 def top_of(element: Locator) -> float:
     box = element.bounding_box()
     assert box

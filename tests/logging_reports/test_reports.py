@@ -51,6 +51,30 @@ def test_each_report_is_listed_and_says_something_when_there_is_nothing(address,
     assert "<table" not in page
 
 
+@pytest.mark.parametrize("name", ["key-age", "rotation", "expiring", "activity", "unmanaged"])
+def test_a_reports_search_answers_while_one_types(auditor, name):
+    for query in ("", "?q=nothing+of+the+kind"):
+        page = auditor.get(f"/reports/{name}/{query}").content.decode()
+        form = re.search(r'<form[^>]*data-quick-search="([^"]*)"', page)
+        assert form
+        # The first part says what is announced; one that isn't there would be silently left out.
+        parts = form[1].split()
+        assert parts == ["report-found", "report-tools"]
+        for part in parts:
+            assert page.count(f'id="{part}"') == 1, part
+        assert re.search("empty-state|data-count", page[page.index('id="report-found"') :])
+        # A half typed word means something, so no field waits until it is left.
+        assert "data-when-left" not in page
+
+
+def test_what_a_report_counted_is_announced_and_its_file_follows_the_search(auditor):
+    record_many([Draft(event="job.requested", actor=person(f"user-{n}")) for n in range(3)])
+    page = auditor.get("/reports/activity/?q=user-&sort=-actions").content.decode()
+    found, tools = page[page.index('id="report-found"') :], page[page.index('id="report-tools"') :]
+    assert re.search(r"data-count[^>]*>3 rows", found)
+    assert "/reports/activity/export.csv?q=user-&amp;sort=-actions" in tools
+
+
 def test_a_report_nobody_registered_is_not_found(auditor):
     assert auditor.get("/reports/nothing/").status_code == 404
 

@@ -58,7 +58,7 @@ const running = new WeakMap();
 function addressOf(form) {
   const query = new URLSearchParams([...new FormData(form)].filter(([, value]) => value !== ""));
   // What isn't in the form but belongs to the view stays; the page starts anew.
-  for (const name of ["sort", "per_page"]) {
+  for (const name of ["sort", "per_page", "view", "rows"]) {
     const value = new URLSearchParams(location.search).get(name);
     if (value && !query.has(name)) query.set(name, value);
   }
