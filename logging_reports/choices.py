@@ -22,6 +22,9 @@ class Severity(TextChoices):
     ERROR = "error", _("Error")
 
 
+SEVERITY_COLOURS: dict[str, str] = {Severity.INFO: "info", Severity.WARNING: "warning", Severity.ERROR: "bad"}
+
+
 class ExportFormat(TextChoices):
     """How exported rows are written."""
 

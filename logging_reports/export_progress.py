@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from kmes.core import clock
@@ -12,8 +14,6 @@ from logging_reports import export_files
 from logging_reports.choices import EXPORT_COLOURS, ExportState
 from logging_reports.export_lifecycle import SILENT_AFTER
 from logging_reports.models import LogExport
-
-SHOWN = 50
 
 
 @dataclass(frozen=True)
@@ -28,18 +28,19 @@ class ExportView:
     has_file: bool
 
 
-def list_exports() -> list[ExportView]:
-    """Return the newest exports of everybody."""
-    return [_view(row) for row in LogExport.objects.order_by("-created_at")[:SHOWN]]
+def list_exports() -> QuerySet[LogExport]:
+    """Return everybody's exports, newest first."""
+    return LogExport.objects.order_by("-created_at")
 
 
-def digest_of(exports: list[ExportView]) -> str:
+def digest_of(exports: Iterable[ExportView]) -> str:
     """Return a short text that changes when anything shown of these exports does."""
     seen = repr([(str(each.row.pk), each.label, each.row.rows_done, each.note, each.has_file) for each in exports])
     return hashlib.blake2s(seen.encode(), digest_size=8).hexdigest()
 
 
-def _view(row: LogExport) -> ExportView:
+def view_export(row: LogExport) -> ExportView:
+    """Return what the page shows of an export; looks whether its file is there."""
     has_file = row.state == ExportState.READY and export_files.find(row.file_name) is not None
     label, colour, note = str(row.get_state_display()), EXPORT_COLOURS[row.state], ""
     moment = clock.now()

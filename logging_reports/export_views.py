@@ -14,13 +14,15 @@ from django.views.decorators.http import require_GET, require_POST
 from kmes.core.actor import Actor
 from kmes.core.errors import KmesError
 from kmes.ui.access import right_required
+from kmes.ui.tables import arrange
 from logging_reports import export_files, export_lifecycle, rq_jobs
 from logging_reports.choices import ExportFormat
-from logging_reports.export_progress import digest_of, list_exports
+from logging_reports.export_progress import digest_of, list_exports, view_export
 from logging_reports.exports import CONTENT_TYPES, stream
 from logging_reports.filters import LogFilterForm
 from logging_reports.models import LogExport
 from logging_reports.services import record
+from logging_reports.tables import ExportTable
 from logging_reports.views import NO_CONTENT, refuse_filter
 
 EXPORTS_ID = "log-exports"
@@ -64,18 +66,20 @@ def start_export(request: HttpRequest) -> HttpResponse:
 @right_required("log.export")
 def show_exports(request: HttpRequest) -> HttpResponse:
     """List the background exports; while one is under way htmx asks for the list alone."""
-    exports = list_exports()
-    digest = digest_of(exports)
+    table = ExportTable(list_exports())
+    arrange(request, table)
+    table.views = {row.record.pk: view_export(row.record) for row in table.paginated_rows}
+    digest = digest_of(table.views.values())
     is_fragment = request.headers.get("HX-Target") == EXPORTS_ID
     if is_fragment and request.GET.get("seen") == digest:
         return HttpResponse(status=NO_CONTENT)
     context = {
-        "exports": exports,
+        "table": table,
         "digest": digest,
-        "is_live": any(export.row.is_open for export in exports),
+        "is_live": any(export.row.is_open for export in table.views.values()),
         "exports_id": EXPORTS_ID,
         # Asked only where it explains why nothing is there.
-        "is_queue_away": not exports and not rq_jobs.is_queue_reached(),
+        "is_queue_away": not table.views and not rq_jobs.is_queue_reached(),
     }
     template = "logging_reports/_exports.html" if is_fragment else "logging_reports/exports.html"
     response = render(request, template, context)

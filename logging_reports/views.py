@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
 from kmes.ui.access import right_required
+from kmes.ui.tables import arrange
 from logging_reports import checkpoints
 from logging_reports.choices import Service
 from logging_reports.filters import JumpForm, LogFilterForm
@@ -31,10 +32,10 @@ from logging_reports.selectors import (
     list_saved_filters,
     newest_sequence,
 )
+from logging_reports.tables import CheckpointTable
 
 RESULTS_ID = "log-results"
 NO_CONTENT = 204
-CHECKPOINTS_SHOWN = 50
 _MAX_SEQUENCE = 2**63 - 2
 _DETAIL_FIELDS = (
     "event",
@@ -177,12 +178,10 @@ def _list_fields(entry: LogEntry) -> list[tuple[str, str]]:
 @right_required("log.read")
 def show_checkpoints(request: HttpRequest) -> HttpResponse:
     """Show the newest checkpoints, each to be kept as an anchor."""
-    rows = list(LogCheckpoint.objects.order_by("-number")[:CHECKPOINTS_SHOWN])
-    context = {
-        "rows": [(row, checkpoints.read(row)) for row in rows],
-        "services": Service,
-        "state": checkpoints.find_state(),
-    }
+    table = CheckpointTable(LogCheckpoint.objects.order_by("-number"))
+    arrange(request, table)
+    table.statements = {row.record.number: checkpoints.read(row.record) for row in table.paginated_rows}
+    context = {"table": table, "state": checkpoints.find_state()}
     return render(request, "logging_reports/checkpoints.html", context)
 
 

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from hsm.models import HsmDevice
 from hsm.verification import fingerprint
@@ -63,9 +63,14 @@ class CertificationView:
         return HsmDevice.objects.filter(report_spki=bytes(self.certification.signer_spki)).first()
 
 
-def list_certifications() -> QuerySet[Certification]:
-    """Return the runs, newest first, without their reports."""
-    return Certification.objects.defer("report", "signature", "signer_spki").select_related("group")
+def list_certifications(search: str = "") -> QuerySet[Certification]:
+    """Return the runs, newest first, without their reports; ``search`` is part of a number, vault or name."""
+    found = Certification.objects.defer("report", "signature", "signer_spki")
+    if search:
+        code = search.upper().removeprefix("CERT-")
+        wanted = Q(vault_name__icontains=search) | Q(actor_name__icontains=search) | Q(code__contains=code)
+        found = found.filter(wanted)
+    return found
 
 
 def find_certification(code: str) -> Certification | None:

@@ -17,15 +17,16 @@ from jobs.certifications.models import Certification
 from jobs.certifications.report import VERIFY_COMMAND
 from jobs.certifications.services import request_certification
 from jobs.certifications.steps import STEPS
+from jobs.certifications.tables import CertificationTable
 from jobs.choices import STATE_COLOURS
 from kmes.accounts.rights import Right
 from kmes.core.actor import Actor
 from kmes.core.errors import InputError, KmesError, PermissionRefused
 from kmes.ui.access import right_required
 from kmes.ui.answers import go_to, render_form
+from kmes.ui.tables import arrange
 
 NO_CONTENT = 204
-SHOWN = 50
 # What a verifier needs, under the names that the command uses.
 FILES = (("report", "report.json"), ("signature", "report.sig"), ("signer", "signer.pem"))
 
@@ -40,10 +41,17 @@ def _find(code: str) -> Certification:
 @require_safe
 @right_required(Right.CONSOLE_READ)
 def list_certifications(request: HttpRequest) -> HttpResponse:
-    """List the newest runs."""
+    """List the runs."""
     user: Any = request.user
-    rows = [(row, STATE_COLOURS[row.state]) for row in selectors.list_certifications()[:SHOWN]]
-    context = {"rows": rows, "may_run": user.has_right(Right.DEVICE_MANAGE), "steps": STEPS}
+    search = request.GET.get("q", "").replace("\x00", "").strip()[:128]
+    table = CertificationTable(selectors.list_certifications(search))
+    arrange(request, table)
+    context = {
+        "table": table,
+        "search": search,
+        "is_empty": not search and not table.paginator.count,
+        "may_run": user.has_right(Right.DEVICE_MANAGE),
+    }
     return render(request, "certifications/list.html", context)
 
 

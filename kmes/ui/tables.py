@@ -18,11 +18,12 @@ from kmes.ui.layouts import PAGE_SIZE, PAGE_SIZES, Layout
 from kmes.ui.models import SavedView
 from kmes.ui.preferences import choices_of
 from kmes.ui.saved_views import find_view
-from kmes.ui.templatetags.kmes_ui import badge, menu_button, when
+from kmes.ui.templatetags.kmes_ui import badge, exactly, menu_button, when
 
 __all__ = [
     "PAGE_SIZE",
     "ConsoleTable",
+    "ExactTimeColumn",
     "MenuColumn",
     "PickColumn",
     "StateColumn",
@@ -149,6 +150,14 @@ class TimeColumn(tables.Column):
     def render(self, value: Any) -> SafeString:
         """Show the time."""
         return when(value)
+
+
+class ExactTimeColumn(tables.Column):
+    """A moment to the second in UTC, as logs show it; the heading should say so."""
+
+    def render(self, value: Any) -> SafeString:
+        """Show the time."""
+        return exactly(value)
 
 
 class PickColumn(tables.Column):

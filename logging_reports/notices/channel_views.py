@@ -7,7 +7,6 @@ from uuid import UUID
 
 from django.conf import settings
 from django.contrib import messages
-from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.cache import patch_vary_headers
@@ -17,12 +16,13 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from kmes.core.actor import Actor
 from kmes.ui.access import right_required
 from kmes.ui.answers import go_to, render_form
-from kmes.ui.tables import PAGE_SIZE
+from kmes.ui.tables import arrange
 from logging_reports.notices import channels, selectors, signing
-from logging_reports.notices.choices import DELIVERY_COLOURS, ChannelKind, Threshold
+from logging_reports.notices.choices import ChannelKind, Threshold
 from logging_reports.notices.deliveries import tries_allowed
 from logging_reports.notices.forms import ChannelForm
 from logging_reports.notices.models import Channel
+from logging_reports.notices.tables import ChannelTable, DeliveryTable
 
 MANAGE = "notice.manage"
 DELIVERIES_ID = "deliveries"
@@ -46,8 +46,13 @@ def find_or_404(channel_id: UUID) -> Channel:
 @right_required(MANAGE)
 def list_channels(request: HttpRequest) -> HttpResponse:
     """List the channels, and what this installation's settings allow."""
+    search = request.GET.get("q", "").replace("\x00", "").strip()[:128]
+    table = ChannelTable(selectors.list_channels(search))
+    arrange(request, table)
     context = {
-        "channels": selectors.list_channels(),
+        "table": table,
+        "search": search,
+        "is_empty": not search and not table.paginator.count,
         "mail_host": settings.EMAIL_HOST,
         "mail_from": settings.DEFAULT_FROM_EMAIL,
         "private_hosts": settings.KMES_WEBHOOK_PRIVATE_HOSTS,
@@ -80,8 +85,10 @@ def add_channel(request: HttpRequest, kind: str) -> HttpResponse:
 def show_channel(request: HttpRequest, channel_id: UUID) -> HttpResponse:
     """Show a channel, its rules and what went out through it; htmx asks for the deliveries alone."""
     channel = find_or_404(channel_id)
-    page = Paginator(selectors.list_deliveries(channel), PAGE_SIZE).get_page(request.GET.get("page"))
-    seen = repr([(delivery.pk, delivery.state, delivery.attempts, delivery.last_answer) for delivery in page])
+    table = DeliveryTable(selectors.list_deliveries(channel))
+    arrange(request, table)
+    shown = [row.record for row in table.paginated_rows]
+    seen = repr([(delivery.pk, delivery.state, delivery.attempts, delivery.last_answer) for delivery in shown])
     digest = hashlib.sha256(seen.encode()).hexdigest()[:16]
     is_part = request.headers.get("HX-Target") == DELIVERIES_ID
     if is_part and request.GET.get("seen") == digest:
@@ -89,9 +96,8 @@ def show_channel(request: HttpRequest, channel_id: UUID) -> HttpResponse:
     context = {
         "channel": channel,
         "rules": [(field.label, Threshold(field.initial).label) for field in _rule_fields(channel)],
-        "page": page,
+        "table": table,
         "digest": digest,
-        "colours": DELIVERY_COLOURS,
         "deliveries_id": DELIVERIES_ID,
         "tries": tries_allowed(),
         "key_is_lost": channel.kind == ChannelKind.WEBHOOK and channel.key_check != signing.check_value(channel),

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, TextField
+from django.db.models.functions import Cast
 
 from kmes.core.clock import now
 from logging_reports.choices import Topic
@@ -24,6 +25,7 @@ class NoticeFilter:
 
     unread_only: bool = False
     topic: str = ""
+    text: str = ""
 
 
 def list_notices(user_id: int, wanted: NoticeFilter | None = None) -> QuerySet[Any, Any]:
@@ -33,6 +35,8 @@ def list_notices(user_id: int, wanted: NoticeFilter | None = None) -> QuerySet[A
     )
     if wanted and wanted.topic:
         found = found.filter(topic=wanted.topic)
+    if wanted and wanted.text:
+        found = found.filter(message__icontains=wanted.text)
     if wanted and wanted.unread_only:
         found = found.filter(is_read=False, at__gte=_since())
     return found.order_by("-at", "-pk")
@@ -54,10 +58,15 @@ def mark_read(user_id: int, notice_id: int | None = None) -> None:
     )
 
 
-def list_channels() -> QuerySet[Any, Any]:
+def list_channels(search: str = "") -> QuerySet[Any, Any]:
     """Return the installation's channels with how many deliveries wait and were given up lately."""
     lately = now() - timedelta(days=7)
-    return Channel.objects.filter(user_id__isnull=True, deleted_at__isnull=True).annotate(
+    found = Channel.objects.filter(user_id__isnull=True, deleted_at__isnull=True)
+    if search:
+        # As text: of a list of addresses, the lookups know whole members only.
+        found = found.annotate(addresses=Cast("recipients", TextField()))
+        found = found.filter(Q(name__icontains=search) | Q(url__icontains=search) | Q(addresses__icontains=search))
+    return found.annotate(
         waiting=Count("deliveries", filter=Q(deliveries__state=DeliveryState.WAITING)),
         failed=Count(
             "deliveries", filter=Q(deliveries__state=DeliveryState.FAILED, deliveries__finished_at__gte=lately)

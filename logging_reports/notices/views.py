@@ -9,7 +9,6 @@ import hashlib
 from typing import Any
 
 from django.contrib import messages
-from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -19,13 +18,13 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from kmes.core.actor import Actor
 from kmes.ui.access import right_required
-from kmes.ui.answers import render_form
-from kmes.ui.tables import PAGE_SIZE
+from kmes.ui.answers import back_to, render_form
+from kmes.ui.tables import arrange
 from logging_reports.choices import Topic
 from logging_reports.notices import channels, selectors
-from logging_reports.notices.choices import ChannelKind
 from logging_reports.notices.forms import RulesForm
 from logging_reports.notices.selectors import COUNT_CAP, NoticeFilter
+from logging_reports.notices.tables import DeliveryTable, NoticeTable
 
 RESULTS_ID = "notice-list"
 NO_CONTENT = 204
@@ -55,19 +54,24 @@ def list_notices(request: HttpRequest) -> HttpResponse:
     """List the user's notices; htmx asks for the rows alone to keep them fresh."""
     wanted = _read_filter(request)
     found = selectors.list_notices(_user_id(request), wanted)
-    page = Paginator(found, PAGE_SIZE).get_page(request.GET.get("page"))
-    seen = repr([(notice.pk, notice.is_read) for notice in page] + [page.paginator.count])
+    table = NoticeTable(found)
+    arrange(request, table)
+    shown, count = [row.record for row in table.paginated_rows], table.paginator.count
+    seen = repr([[(notice.pk, notice.is_read) for notice in shown], count])
     digest = hashlib.sha256(seen.encode()).hexdigest()[:16]
     is_results = request.headers.get("HX-Target") == RESULTS_ID
     if is_results and request.GET.get("seen") == digest:
         return HttpResponse(status=NO_CONTENT)
     context = {
-        "page": page,
+        "table": table,
+        "count": count,
         "wanted": wanted,
         "topics": _TOPICS,
         "digest": digest,
         "results_id": RESULTS_ID,
-        "has_unread": any(not notice.is_read for notice in page),
+        # Where marking a row leads back to.
+        "here": _address_of(request),
+        "has_unread": any(not notice.is_read for notice in shown),
         "can_manage": request.user.has_right("notice.manage"),  # type: ignore[union-attr]
     }
     response = render(request, "notices/_results.html" if is_results else "notices/list.html", context)
@@ -77,7 +81,14 @@ def list_notices(request: HttpRequest) -> HttpResponse:
 
 def _read_filter(request: HttpRequest) -> NoticeFilter:
     topic = request.GET.get("topic", "")
-    return NoticeFilter(request.GET.get("show") == _UNREAD, topic if topic in _TOPICS else "")
+    text = request.GET.get("q", "").replace("\x00", "").strip()[:128]
+    return NoticeFilter(request.GET.get("show") == _UNREAD, topic if topic in _TOPICS else "", text)
+
+
+def _address_of(request: HttpRequest) -> str:
+    query = request.GET.copy()
+    query.pop("seen", None)
+    return reverse("notices:list") + (f"?{query.urlencode()}" if query else "")
 
 
 @require_POST
@@ -85,9 +96,7 @@ def _read_filter(request: HttpRequest) -> NoticeFilter:
 def mark_read(request: HttpRequest, notice_id: int | None = None) -> HttpResponse:
     """Mark one notice as read, or all of them, and return to the list as it was."""
     selectors.mark_read(_user_id(request), notice_id)
-    wanted = NoticeFilter(request.POST.get("show") == _UNREAD, request.POST.get("topic", ""))
-    query = {"show": _UNREAD if wanted.unread_only else "", "topic": wanted.topic if wanted.topic in _TOPICS else ""}
-    return redirect(reverse("notices:list", query={name: value for name, value in query.items() if value}))
+    return redirect(back_to(request, reverse("notices:list")))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -101,13 +110,9 @@ def edit_own_mail(request: HttpRequest) -> HttpResponse:
         channels.set_own_mail(user.pk, form.rules(), actor=Actor.from_user(user))
         messages.success(request, _("Saved. What you chose comes by mail from now on."))
         return redirect("notices:own_mail")
-    context = {
-        "form": form,
-        "address": user.email,
-        "channel": channel,
-        "deliveries": selectors.list_deliveries(channel)[:20] if channel else [],
-        "kinds": ChannelKind,
-    }
+    table = DeliveryTable(selectors.list_deliveries(channel) if channel else [])
+    arrange(request, table)
+    context = {"form": form, "address": user.email, "channel": channel, "table": table}
     return render_form(request, "notices/own_mail.html", context, refused=request.method == "POST")
 
 

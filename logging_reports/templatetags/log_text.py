@@ -10,15 +10,13 @@ from django import template
 
 from kmes.core.clock import stamp
 from logging_reports import rendering
-from logging_reports.choices import Severity
+from logging_reports.choices import SEVERITY_COLOURS
 from logging_reports.events import EVENTS
 
 if TYPE_CHECKING:
     from datetime import datetime
 
 register = template.Library()
-
-_BADGES = {Severity.INFO: "info", Severity.WARNING: "warning", Severity.ERROR: "bad"}
 
 
 @register.filter
@@ -42,7 +40,7 @@ def event_label(name: str) -> str:
 @register.filter
 def severity_tone(severity: str) -> str:
     """Return the meaning (``info``, ``warning``, ``bad``) that colours a severity's badge."""
-    return _BADGES.get(Severity(severity), "info") if severity in Severity.values else "info"
+    return SEVERITY_COLOURS.get(severity, "info")
 
 
 @register.filter

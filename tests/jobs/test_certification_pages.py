@@ -87,6 +87,15 @@ def test_the_page_asks_again_only_while_the_run_goes_on(pages, run):
     assert "hx-get" not in body(pages.get(live))
 
 
+@pytest.mark.parametrize("text", ["{run}", "{code}", "kv", "the-admin"])
+def test_a_run_is_found_by_number_vault_and_name(text, pages, run):
+    text = text.format(run=run, code=run.code.lower())
+    assert run.get_absolute_url() in body(pages.get("/certifications/", {"q": text}))
+    nothing = body(pages.get("/certifications/", {"q": f"no {text}"}))
+    assert "No run matches" in nothing
+    assert run.get_absolute_url() not in nothing
+
+
 def test_nothing_can_be_downloaded_before_the_report_is_signed(pages, run):
     for name in ("report.json", "report.sig", "signer.pem"):
         assert pages.get(f"{run.get_absolute_url()}{name}").status_code == 404

@@ -218,6 +218,16 @@ def test_a_personal_channel_is_nobody_elses_business(admin, people):
     assert "user-" not in admin.get("/administration/notices/").content.decode()
 
 
+def test_channels_are_found_by_a_part_of_name_or_address(admin, webhook):
+    values = ChannelValues(name="list", recipients=["ada@example.com", "bea@example.org"], rules={"jobs": "error"})
+    channels.add_channel(ChannelKind.MAIL, values, actor=SYSTEM)
+    for text, found in (("ALERT", "alerts"), ("/kmes", "alerts"), ("bea@exam", "list")):
+        page = admin.get("/administration/notices/", {"q": text}).content.decode()
+        assert re.findall(r'<tr[^>]*>.*?<a href="[^"]*">(\w+)</a>', page, re.DOTALL) == [found]
+    assert "No channel matches" in admin.get("/administration/notices/?q=nothing").content.decode()
+    assert "No channel matches" in admin.get("/administration/notices/?q=%00a%00b").content.decode()
+
+
 def test_the_pages_cost_few_queries(admin, webhook, django_assert_max_num_queries):
     for number in range(20):
         values = ChannelValues(name=f"hook-{number}", url="https://b.example.com/")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from uuid import uuid4
 
@@ -203,7 +204,7 @@ def test_reading_one_lowers_the_count_for_the_reader_alone(auditor, people):
     fail_job("first")
     fail_job("second")
     notice = Notice.objects.get(message="first")
-    assert auditor.post(f"/notices/{notice.pk}/read/", {"show": "unread"})["Location"] == "/notices/?show=unread"
+    assert auditor.post(f"/notices/{notice.pk}/read/?next=/notices/?show=unread")["Location"] == "/notices/?show=unread"
     page = auditor.get("/notices/?show=unread").content.decode()
     assert "second" in page
     assert "first" not in page
@@ -231,6 +232,25 @@ def test_reading_needs_a_post(auditor):
     fail_job()
     assert auditor.get("/notices/read/").status_code == 405
     assert auditor.get(f"/notices/{Notice.objects.get().pk}/read/").status_code == 405
+
+
+@pytest.mark.parametrize("query", ["q=disk", "sort=-event", "topic=jobs&q=disk"])
+def test_marking_a_row_leads_back_to_the_list_as_it_was(query, auditor):
+    fail_job("the disk is full")
+    page = auditor.get(f"/notices/?{query}").content.decode()
+    address = re.search(r'action="(/notices/\d+/read/[^"]*)"', page)
+    assert address
+    assert auditor.post(address[1])["Location"] == f"/notices/?{query}"
+    assert auditor.post("/notices/read/?next=https://evil.example/")["Location"] == "/notices/"
+
+
+def test_notices_are_found_by_their_text(auditor):
+    fail_job("the disk is full")
+    fail_job("the vault is away")
+    page = auditor.get("/notices/?q=DISK").content.decode()
+    assert "the disk is full" in page
+    assert "the vault is away" not in page
+    assert "No notice matches" in auditor.get("/notices/?q=nothing").content.decode()
 
 
 def test_somebody_elses_notice_cannot_be_marked(auditor, people):

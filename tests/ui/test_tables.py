@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import parse_qs
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kmes.ui.layouts import PAGE_SIZE, PAGE_SIZES, Layout
 from kmes.ui.models import Preference
-from tests.ui.rows import body, make_job, make_key
+from tests.ui.rows import body, fill_other_lists, make_job, make_key
 
 LAYOUT = "/preferences/tables/jobs/"
 COLUMNS = ["name", "state", "made", "size"]
@@ -124,13 +127,41 @@ def test_there_is_no_layout_of_a_table_that_does_not_exist(pages):
     assert pages.get("/preferences/tables/nonsense/").status_code == 404
 
 
-@pytest.mark.parametrize(
-    ("name", "path"), [("keys", "/keys/"), ("credentials", "/cloud-credentials/"), ("jobs", "/jobs/")]
-)
-def test_every_table_offers_its_columns(name, path, pages, group):
+# Each list of the console: the name its table is kept under, and its page.
+LISTS = {
+    "keys": "/keys/",
+    "credentials": "/cloud-credentials/",
+    "jobs": "/jobs/",
+    "users": "/users/",
+    "notices": "/notices/",
+    "channels": "/administration/notices/",
+    "certifications": "/certifications/",
+    "exports": "/logs/exports/",
+    "checkpoints": "/logs/checkpoints/",
+}
+
+
+@pytest.fixture
+def lists(group, redis_server):
+    """Some rows in each list."""
     make_key(group, "a-key")
     make_job(group)
-    assert f'href="/preferences/tables/{name}/"' in body(pages.get(path))
+    fill_other_lists(group, 3)
+    return LISTS
+
+
+def shown(page: str) -> int:
+    """How many rows the page's table shows."""
+    return len(re.findall(r"<tr ", page[page.index("<tbody>") :].partition("</tbody>")[0]))
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_every_table_offers_its_columns(name, pages, lists):
+    path = lists[name]
+    page = body(pages.get(path))
+    assert f'href="/preferences/tables/{name}/"' in page
+    assert f'href="/preferences/tables/{name}/views/"' in page
+    assert re.search(r"data-count>\d+ \w+", page)
     form = body(pages.get(f"/preferences/tables/{name}/"))
     columns = re.findall(r'name="order" value="(\w+)"', form)
     assert len(columns) > 4
@@ -138,6 +169,78 @@ def test_every_table_offers_its_columns(name, path, pages, group):
     hidden = {"order": columns[::-1], "shown": columns[:2], "page_size": "100", "do": "save"}
     assert pages.post(f"/preferences/tables/{name}/", hidden).status_code == 302
     assert pages.get(path).status_code == 200
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_every_table_sorts_by_each_column_that_says_so_and_by_nonsense(name, pages, lists):
+    page = body(pages.get(lists[name]))
+    links = re.findall(r'<th[^>]*><a [^>]*href="([^"]*)"', page)
+    assert links
+    for link in links:
+        sorted_page = pages.get(lists[name] + link.replace("&amp;", "&"))
+        assert sorted_page.status_code == 200
+        assert shown(body(sorted_page)) == shown(page)
+        assert "aria-sort=" in body(sorted_page)
+    assert pages.get(lists[name] + "?sort=nonsense").status_code == 200
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_every_table_is_shown_by_the_users_page_size_and_by_a_named_view(name, pages, lists, group):
+    fill_other_lists(group, 30)
+    for number in range(30):
+        make_key(group, f"key-{number}")
+        make_job(group)
+    columns = re.findall(r'name="order" value="(\w+)"', body(pages.get(f"/preferences/tables/{name}/")))
+    choice = {"order": columns, "shown": columns, "page_size": "25", "do": "save"}
+    before = headings(body(pages.get(lists[name])))
+    pages.post(f"/preferences/tables/{name}/", choice)
+    page = body(pages.get(lists[name]))
+    assert shown(page) == 25 or name == "credentials"
+    assert ("Page 1 of" in page) == (name != "credentials")
+    pages.post(f"/preferences/tables/{name}/views/", {"name": "All", "do": "save", "back": lists[name]})
+    address = re.search(
+        rf'href="({lists[name]}\?[^"]*view=\d+)"', body(pages.get(f"/preferences/tables/{name}/views/"))
+    )
+    assert address
+    pages.post(f"/preferences/tables/{name}/", {"order": columns, "shown": columns[-1:], "do": "save"})
+    narrow = headings(body(pages.get(lists[name])))
+    assert len(narrow) < len(before)
+    assert len(headings(body(pages.get(address[1])))) == len(before)
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_no_table_costs_more_queries_when_there_is_more_to_show(name, pages, lists, group):
+    def cost() -> int:
+        pages.get(lists[name])
+        with CaptureQueriesContext(connection) as queries:
+            assert pages.get(lists[name]).status_code == 200
+        return len(queries)
+
+    few = cost()
+    fill_other_lists(group, 20)
+    assert few <= 12
+    assert cost() == few
+
+
+@pytest.mark.parametrize("name", LISTS.keys() - {"exports", "checkpoints"})
+def test_every_list_has_a_search_that_renews_parts_which_are_there(name, pages, lists):
+    for query in ("", "?q=nothing+of+the+kind"):
+        page = body(pages.get(lists[name] + query))
+        parts = re.search(r'data-quick-search="([^"]*)"', page)
+        assert parts
+        for part in parts[1].split():
+            assert page.count(f'id="{part}"') == 1, part
+        # What is announced stands in the first part.
+        assert re.search("data-count|empty-state", page[page.index(f'id="{parts[1].split()[0]}"') :])
+    assert "empty-match" in page
+
+
+@pytest.mark.parametrize("path", ["/notices/", "/jobs/"])
+def test_a_list_that_renews_itself_asks_for_what_it_shows(path, pages, lists):
+    query = "q=a&sort=kind&page=1&per_page=25"
+    asked = re.findall(rf'hx-get="({path}\?[^"]*seen=[^"]*)"', body(pages.get(f"{path}?{query}")))
+    kept = parse_qs(asked[0].partition("?")[2].replace("&amp;", "&"))
+    assert {name: kept[name] for name in parse_qs(query)} == parse_qs(query)
 
 
 def test_the_boxes_stay_first_and_the_menu_last(pages, group):

@@ -1,0 +1,110 @@
+"""The tables of prepared exports and of checkpoints. The log itself is paged by its sequence (``selectors``)."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import django_tables2 as tables
+from django.contrib.humanize.templatetags.humanize import intcomma
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext_lazy
+
+from kmes.ui.tables import ConsoleTable, ExactTimeColumn
+from kmes.ui.templatetags.kmes_ui import badge, cut, icon
+from logging_reports.anchors import Statement
+from logging_reports.export_progress import ExportView
+from logging_reports.models import LogCheckpoint, LogExport
+from logging_reports.rendering import visible
+
+_NOWRAP = {"td": {"class": "text-nowrap"}}
+_BREAKS = {"td": {"class": "text-break"}}
+
+
+def _shown(record: LogExport, table: ExportTable) -> dict[str, ExportView]:
+    return {"export": table.views[record.pk]}
+
+
+def _part(name: str, label: object, **options: Any) -> tables.TemplateColumn:
+    """Return a column that shows a part of an export from a template of its own."""
+    template = f"logging_reports/_export_{name}.html"
+    return tables.TemplateColumn(template_name=template, extra_context=_shown, verbose_name=label, **options)
+
+
+class ExportTable(ConsoleTable):
+    """Everybody's prepared exports, newest first. ``views`` holds what is shown of each row of the page."""
+
+    caption = gettext_lazy("Prepared exports")
+    saved_as = "exports"
+    essential = ("created_at", "do")
+    counted = ngettext_lazy("%(count)d export", "%(count)d exports", "count")
+    views: dict[UUID, ExportView]
+    created_at = ExactTimeColumn(verbose_name=gettext_lazy("Asked for (UTC)"))
+    state = _part("state", gettext_lazy("State"))
+    rows_done = _part("rows", gettext_lazy("Rows"), attrs=_NOWRAP)
+    service = tables.Column(verbose_name=gettext_lazy("What"), order_by=("service", "format"))
+    size = _part("file", gettext_lazy("File"), attrs=_BREAKS)
+    requested_by = tables.Column(verbose_name=gettext_lazy("By"))
+    do = _part("do", gettext_lazy("Actions"), orderable=False)
+
+    class Meta(ConsoleTable.Meta):
+        row_attrs = {"id": lambda record: f"export-{record.pk}"}
+
+    def render_service(self, record: LogExport) -> SafeString:
+        """Lead to the rows that were exported."""
+        address, log = f"{reverse('logs:list')}?{record.query}", record.get_service_display()
+        return format_html('<a href="{}">{}</a>, {}', address, log, record.get_format_display())
+
+    def render_requested_by(self, value: str) -> str:
+        """Show the name with hidden characters written out."""
+        return visible(value)
+
+
+class CheckpointTable(ConsoleTable):
+    """The signed statements, newest first. ``statements`` holds what each of the page says; None is not valid."""
+
+    caption = gettext_lazy("Checkpoints")
+    saved_as = "checkpoints"
+    essential = ("number", "state")
+    counted = ngettext_lazy("%(count)d checkpoint", "%(count)d checkpoints", "count")
+    statements: dict[int, Statement | None]
+    number = tables.Column(verbose_name=gettext_lazy("Number"))
+    at = ExactTimeColumn(verbose_name=gettext_lazy("Time (UTC)"))
+    state = tables.Column(verbose_name=gettext_lazy("State"), empty_values=(), orderable=False, attrs=_NOWRAP)
+    covered = tables.Column(verbose_name=gettext_lazy("Rows covered"), empty_values=(), orderable=False)
+    hash = tables.Column(verbose_name=gettext_lazy("Hash"), orderable=False)
+    key = tables.Column(verbose_name=gettext_lazy("Key"), empty_values=(), orderable=False)
+    anchor = tables.Column(verbose_name=gettext_lazy("Anchor"), empty_values=(), orderable=False, attrs=_NOWRAP)
+
+    class Meta(ConsoleTable.Meta):
+        row_attrs = {"id": lambda record: f"checkpoint-{record.number}"}
+
+    def render_state(self, record: LogCheckpoint) -> SafeString:
+        """Say whether the signature holds."""
+        return badge(_("Valid"), "good") if self.statements[record.number] else badge(_("Not valid"), "bad")
+
+    def render_covered(self, record: LogCheckpoint) -> str:
+        """Name the last row of each log that it covers."""
+        statement = self.statements[record.number]
+        positions = statement.positions if statement else ()
+        return " · ".join(f"{position.service} {intcomma(position.sequence)}" for position in positions)
+
+    def render_hash(self, value: str) -> SafeString:
+        """Cut the hash in the middle."""
+        return cut(value)
+
+    def render_key(self, record: LogCheckpoint) -> SafeString:
+        """Show the fingerprint of the key that signed."""
+        statement = self.statements[record.number]
+        return cut(statement.key if statement else "")
+
+    def render_anchor(self, record: LogCheckpoint) -> SafeString:
+        """Offer the file an auditor keeps."""
+        label = _("Download checkpoint %(number)d as anchor") % {"number": record.number}
+        address = reverse("logs:anchor", args=[record.number])
+        return format_html(
+            '<a href="{}" download aria-label="{}">{} {}</a>', address, label, icon("download"), _("Download")
+        )
