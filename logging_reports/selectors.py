@@ -18,7 +18,6 @@ from logging_reports.search import SEARCHED_TEXT
 COUNT_CAP = 10_000
 # A text is looked for in each row, so counting what it matches costs more.
 TEXT_COUNT_CAP = 1_000
-PAGE_SIZE = 50
 BATCH_SIZE = 2_000
 
 # Rows are written in order of time, save that the clocks of several hosts differ; by less than this.
@@ -118,9 +117,7 @@ def _edge(service: str, where: Q, *order: str) -> int | None:
     return rows.values_list("sequence", flat=True).first()
 
 
-def find_page(
-    rows: LogEntryQuerySet, *, before: int | None = None, after: int | None = None, size: int = PAGE_SIZE
-) -> LogPage:
+def find_page(rows: LogEntryQuerySet, *, before: int | None = None, after: int | None = None, size: int) -> LogPage:
     """Return one page, newest first: the newest rows, those older than ``before`` or newer than ``after``.
 
     Keyset paging: a page costs the same however deep it lies, and rows that arrive meanwhile

@@ -1,8 +1,9 @@
-"""The tables of prepared exports and of checkpoints. The log itself is paged by its sequence (``selectors``)."""
+"""The tables of the log, of prepared exports and of checkpoints. The log is paged by its sequence (``selectors``)."""
 
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 import django_tables2 as tables
@@ -14,14 +15,88 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext_lazy
 
 from kmes.ui.tables import ConsoleTable, ExactTimeColumn
-from kmes.ui.templatetags.kmes_ui import badge, cut, icon
+from kmes.ui.templatetags.kmes_ui import badge, cut, exactly, icon
 from logging_reports.anchors import Statement
+from logging_reports.choices import SEVERITY_COLOURS
+from logging_reports.events import EVENTS
 from logging_reports.export_progress import ExportView
-from logging_reports.models import LogCheckpoint, LogExport
+from logging_reports.models import LogCheckpoint, LogEntry, LogExport
 from logging_reports.rendering import visible
 
 _NOWRAP = {"td": {"class": "text-nowrap"}}
 _BREAKS = {"td": {"class": "text-break"}}
+_LOG_NUMBER = {"td": {"class": "log-number"}, "th": {"class": "log-number"}}
+
+
+class LogTable(ConsoleTable):
+    """One page of a log, in the order it was written. ``query`` is the filter that a row's page goes on with."""
+
+    caption = gettext_lazy("Log rows")
+    saved_as = "logs"
+    has_views = False  # The log has saved filters.
+    essential = ("at", "message")
+    query = ""
+    at = tables.Column(verbose_name=gettext_lazy("Time (UTC)"), attrs=_NOWRAP)
+    severity = tables.Column(verbose_name=gettext_lazy("Severity"))
+    category = tables.Column(verbose_name=gettext_lazy("Category"), attrs=_NOWRAP)
+    event = tables.Column(verbose_name=gettext_lazy("Event"), attrs=_NOWRAP)
+    message = tables.Column(verbose_name=gettext_lazy("Message"), attrs={"td": {"class": "log-message text-break"}})
+    key = tables.Column(verbose_name=gettext_lazy("Key"), empty_values=(), attrs={"td": {"class": "log-name"}})
+    job_code = tables.Column(verbose_name=gettext_lazy("Job"), attrs=_NOWRAP, default="")
+    actor_name = tables.Column(verbose_name=gettext_lazy("Actor"), attrs=_NOWRAP)
+    http_status = tables.Column(verbose_name=gettext_lazy("HTTP"), attrs=_LOG_NUMBER, default="", localize=False)
+    duration_ms = tables.Column(verbose_name=gettext_lazy("ms"), attrs=_LOG_NUMBER, default="", localize=False)
+
+    class Meta(ConsoleTable.Meta):
+        attrs = {"class": "table table-hover console-table log-table"}
+        # Sorted otherwise, a million rows could not be paged.
+        orderable = False
+        row_attrs = {
+            "id": lambda record: f"row-{record.sequence}",
+            "data-open": lambda record, table: table.address_of(record),
+            "tabindex": "-1",
+        }
+
+    def address_of(self, record: LogEntry) -> str:
+        """Return the page of a row, within the filter."""
+        return f"{reverse('logs:detail', args=[record.service, record.sequence])}?{self.query}"
+
+    def render_at(self, record: LogEntry) -> SafeString:
+        """Show the time, which leads to the row."""
+        return format_html('<a href="{}">{}</a>', self.address_of(record), exactly(record.at))
+
+    def render_severity(self, record: LogEntry) -> SafeString:
+        """Show the severity as a badge."""
+        return badge(record.get_severity_display(), SEVERITY_COLOURS.get(record.severity, "info"))
+
+    def render_event(self, value: str) -> str:
+        """Show the event's text."""
+        return str(EVENTS[value].label) if value in EVENTS else value
+
+    def render_message(self, value: str) -> str:
+        """Show the message with hidden characters written out."""
+        return visible(value)
+
+    def render_actor_name(self, value: str) -> str:
+        """Show the name with hidden characters written out."""
+        return visible(value)
+
+    def render_key(self, record: LogEntry) -> str:
+        """Lead to the rows of this key alone, or of this group where no key is named."""
+        if record.key_id:
+            return _only(record, "key", record.key_id, record.key, _("Only this key"))
+        if record.group_id:
+            return _only(record, "group", record.group_id, record.group, _("Only this key group"))
+        return visible(record.key or record.group)
+
+    def render_job_code(self, record: LogEntry) -> SafeString:
+        """Lead to the rows of this job alone."""
+        return _only(record, "job", record.job_code, record.job_code, _("Only this job"))
+
+
+def _only(record: LogEntry, name: str, wanted: object, label: str, title: str) -> SafeString:
+    address = f"{reverse('logs:list')}?{urlencode({'service': record.service, name: str(wanted)})}"
+    return format_html('<a href="{}" title="{}">{}</a>', address, title, visible(label))
 
 
 def _shown(record: LogExport, table: ExportTable) -> dict[str, ExportView]:

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
 from kmes.ui.access import right_required
-from kmes.ui.tables import arrange
+from kmes.ui.tables import arrange, lay_out, layout_of
 from logging_reports import checkpoints
 from logging_reports.choices import Service
 from logging_reports.filters import JumpForm, LogFilterForm
@@ -32,7 +32,7 @@ from logging_reports.selectors import (
     list_saved_filters,
     newest_sequence,
 )
-from logging_reports.tables import CheckpointTable
+from logging_reports.tables import CheckpointTable, LogTable
 
 RESULTS_ID = "log-results"
 NO_CONTENT = 204
@@ -93,13 +93,18 @@ def _find_results(request: HttpRequest, form: LogFilterForm) -> dict[str, Any]:
     # Read before the page is, so that a row that arrives between is counted as new, not lost.
     newest = newest_sequence(wanted.service)
     rows = list_entries(wanted)
-    page, cap = find_page(rows, before=before, after=after), count_cap(wanted)
+    size, cap = layout_of(request, LogTable).page_size, count_cap(wanted)
+    page = find_page(rows, before=before, after=after, size=size)
+    table = LogTable(page.rows)
+    table.query = form.query()
+    lay_out(request, table)
     return {
         "page": page,
+        "table": table,
         "count": count_capped(rows, cap=cap),
         "count_cap": cap,
         "chips": form.chips(),
-        "query": form.query(),
+        "query": table.query,
         "jump": jump,
         "newer_query": form.query(after=page.newer) if page.newer is not None else "",
         "older_query": form.query(before=page.older) if page.older is not None else "",

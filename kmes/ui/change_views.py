@@ -96,7 +96,7 @@ def edit_layout(request: HttpRequest, name: str) -> HttpResponse:
 def edit_saved_views(request: HttpRequest, name: str) -> HttpResponse:
     """Show the named views of one table, and keep the present one under a name or delete one of the user's own."""
     table = find_table(name)
-    if table is None:
+    if table is None or not table.has_views:
         raise Http404(_("There is no such table."))
     form, back = SavedViewForm(request.POST or None), page_asked_from(request)
     if request.method == "POST":

@@ -30,6 +30,7 @@ __all__ = [
     "TimeColumn",
     "arrange",
     "find_table",
+    "lay_out",
     "layout_of",
     "movable_columns",
 ]
@@ -49,6 +50,8 @@ class ConsoleTable(tables.Table):
 
     caption: str | Promise = ""
     saved_as: ClassVar[str] = ""
+    # Whether what it shows can be kept under a name (``saved_views``).
+    has_views: ClassVar[bool] = True
     fixed: ClassVar[tuple[str, ...]] = ("pick", "menu")
     essential: ClassVar[tuple[str, ...]] = ("name",)
     counted: Any = ngettext_lazy("%(count)d row", "%(count)d rows", "count")
@@ -92,6 +95,18 @@ def arrange(request: HttpRequest, table: ConsoleTable, *, rows: int = 0) -> None
 
     All views show their tables through here. ``rows`` is the size of a page whatever anybody chose, for print.
     """
+    layout = lay_out(request, table)
+    asked = request.GET.getlist(table.prefixed_order_by_field) or layout.sort
+    if asked:
+        table.order_by = asked
+    # The size in an address goes before the user's own, so that a shared link shows the same rows.
+    asked_size = request.GET.get(table.prefixed_per_page_field, "")
+    size = int(asked_size) if asked_size in _SIZES else layout.page_size
+    _turn_to(table, request.GET.get(table.prefixed_page_field, ""), rows or size)
+
+
+def lay_out(request: HttpRequest, table: ConsoleTable) -> Layout:
+    """Give a table the user's columns, and return the layout; by itself only for rows that are paged otherwise."""
     table.request = request
     layout = table.layout = _layout_asked_for(request, table)
     movable = [name for name in layout.order if name in table.columns]
@@ -101,13 +116,7 @@ def arrange(request: HttpRequest, table: ConsoleTable, *, rows: int = 0) -> None
     for name in layout.hidden:
         if name in table.columns:
             table.columns.hide(name)
-    asked = request.GET.getlist(table.prefixed_order_by_field) or layout.sort
-    if asked:
-        table.order_by = asked
-    # The size in an address goes before the user's own, so that a shared link shows the same rows.
-    asked_size = request.GET.get(table.prefixed_per_page_field, "")
-    size = int(asked_size) if asked_size in _SIZES else layout.page_size
-    _turn_to(table, request.GET.get(table.prefixed_page_field, ""), rows or size)
+    return layout
 
 
 def _layout_asked_for(request: HttpRequest, table: ConsoleTable) -> Layout:

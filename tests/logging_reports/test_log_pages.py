@@ -13,8 +13,9 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from kmes.core.actor import SYSTEM, Actor, Trigger
+from kmes.ui.layouts import PAGE_SIZE
 from logging_reports.choices import Severity
-from logging_reports.selectors import PAGE_SIZE, LogFilter, count_capped, find_page, list_entries
+from logging_reports.selectors import LogFilter, count_capped, find_page, list_entries
 from logging_reports.services import Subject, record
 from tests.logging_reports.log_pages import URL, auditor, shown, write
 from tests.logging_reports.signing import Signer

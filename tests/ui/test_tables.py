@@ -139,6 +139,8 @@ LISTS = {
     "exports": "/logs/exports/",
     "checkpoints": "/logs/checkpoints/",
 }
+# The log as well; it keeps the order it was written in, and has saved filters for its views.
+TABLES = {**LISTS, "logs": "/logs/?service=audit"}
 
 
 @pytest.fixture
@@ -147,7 +149,7 @@ def lists(group, redis_server):
     make_key(group, "a-key")
     make_job(group)
     fill_other_lists(group, 3)
-    return LISTS
+    return TABLES
 
 
 def shown(page: str) -> int:
@@ -155,13 +157,13 @@ def shown(page: str) -> int:
     return len(re.findall(r"<tr ", page[page.index("<tbody>") :].partition("</tbody>")[0]))
 
 
-@pytest.mark.parametrize("name", LISTS)
+@pytest.mark.parametrize("name", TABLES)
 def test_every_table_offers_its_columns(name, pages, lists):
     path = lists[name]
     page = body(pages.get(path))
     assert f'href="/preferences/tables/{name}/"' in page
-    assert f'href="/preferences/tables/{name}/views/"' in page
-    assert re.search(r"data-count>\d+ \w+", page)
+    assert (f'href="/preferences/tables/{name}/views/"' in page) == (name in LISTS)
+    assert re.search(r"data-count>\s*\d+ \w+", page)
     form = body(pages.get(f"/preferences/tables/{name}/"))
     columns = re.findall(r'name="order" value="(\w+)"', form)
     assert len(columns) > 4
@@ -208,7 +210,22 @@ def test_every_table_is_shown_by_the_users_page_size_and_by_a_named_view(name, p
     assert len(headings(body(pages.get(address[1])))) == len(before)
 
 
-@pytest.mark.parametrize("name", LISTS)
+def test_the_log_is_shown_by_the_users_columns_and_page_size_and_sorted_by_none(pages, lists, group):
+    fill_other_lists(group, 30)
+    assert "<th scope" in body(pages.get(TABLES["logs"]))
+    assert not re.search(r"<th[^>]*><a ", body(pages.get(TABLES["logs"])))
+    form = body(pages.get("/preferences/tables/logs/"))
+    assert 'name="sort"' not in form
+    pages.post(
+        "/preferences/tables/logs/", {"order": ["message", "at"], "shown": ["at"], "page_size": "25", "do": "save"}
+    )
+    page = body(pages.get(TABLES["logs"]))
+    assert headings(page) == ["Message", "Time (UTC)"]
+    assert shown(page) == 25
+    assert pages.get("/preferences/tables/logs/views/").status_code == 404
+
+
+@pytest.mark.parametrize("name", TABLES)
 def test_no_table_costs_more_queries_when_there_is_more_to_show(name, pages, lists, group):
     def cost() -> int:
         pages.get(lists[name])
