@@ -71,7 +71,9 @@ def explain_failure(view: JobView) -> Failure | None:
     status = view.why.http_status if view.why else None
     if view.why is not None:
         answered = _("Azure answered %(status)s") % {"status": status} if status else _("Azure was asked")
-        why.append(f"{answered}: {view.why.message}")
+        # Where Azure's own words are those above, once is enough.
+        is_told = bool(job.error_what) and job.error_what in view.why.message
+        why.append(f"{answered}." if is_told else f"{answered}: {view.why.message}")
     if job.error_code and job.error_code != "error":
         why.append(_("Kind of error: %(code)s.") % {"code": job.error_code})
     label, url = _find_help(job, status)

@@ -33,6 +33,7 @@ _PRESET_LABELS = {
 class JobFilterForm(forms.Form):
     """All filters of the list. Names are the query string's, so links stay readable."""
 
+    is_filter = True
     show = forms.ChoiceField(choices=[(tab, tab) for tab in TABS], required=False, widget=forms.HiddenInput)
     q = forms.CharField(
         label=_("Text"),

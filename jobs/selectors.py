@@ -19,6 +19,8 @@ from logging_reports.choices import Service, Severity
 from logging_reports.models import LogEntry
 
 DRAWER_SIZE = 20
+# Of the failed calls of a job, so many are asked which one failed it.
+CALLS_LOOKED_AT = 50
 # How many of a long log's last lines the page shows unless asked for all, and how many one update adds.
 LOG_TAIL = 1000
 LOG_UPDATE = 500
@@ -197,9 +199,15 @@ def log_lines(job: Job, *, after: int, limit: int | None = None) -> list[LogLine
 
 
 def find_reason(job: Job) -> LogEntry | None:
-    """Return the last call to Azure that failed in this job: what Azure itself said."""
+    """Return the call to Azure that failed the job: what Azure itself said.
+
+    What is cleaned up after it may fail too; so the newest call that says what the job says goes first.
+    """
     rows = LogEntry.objects.filter(service=Service.AZURE, job_id=job.pk)
-    return rows.filter(Q(http_status__gte=400) | Q(severity=Severity.ERROR)).order_by("-sequence").first()
+    failed = rows.filter(Q(http_status__gte=400) | Q(severity=Severity.ERROR)).order_by("-sequence")
+    calls = list(failed[:CALLS_LOOKED_AT])
+    said = (call for call in calls if job.error_what and job.error_what in call.message)
+    return next(said, calls[0] if calls else None)
 
 
 def find_activity(credential: CloudCredential) -> Activity | None:

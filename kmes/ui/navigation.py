@@ -57,7 +57,7 @@ TREE = (
         (
             Page(_("Configuration"), "hsm:configuration", "settings", letter="o"),
             Page(_("Device"), "hsm:device", "device", letter="v"),
-            Page(_("Notices"), "notices:channels", "bell", "notice.manage", letter="n"),
+            Page(_("Notice channels"), "notices:channels", "bell", "notice.manage", letter="n"),
             Page(_("Self-certification"), "certifications:list", "state-good"),
             Page(_("Set-up"), "setup:resume", "plus", letter="s"),
         ),

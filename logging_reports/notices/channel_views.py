@@ -1,4 +1,4 @@
-"""Pages of Administration > Notices: the installation's channels, their rules and their delivery logs."""
+"""Pages of Administration > Notice channels: the installation's channels, their rules and their delivery logs."""
 
 from __future__ import annotations
 

@@ -25,6 +25,8 @@ def search_field(help_text: object) -> forms.CharField:
 class ReportForm(forms.Form):
     """Base of all reports' filters; a report without filters uses it as it is."""
 
+    is_filter = True
+
     def __init__(self, data: QueryDict) -> None:
         super().__init__(data, auto_id="filter-%s")
 

@@ -17,6 +17,7 @@ from logging_reports.reports.registry import Answer, Column, Kind, Report, State
 EMPTY = "–"
 _NOWRAP = {"td": {"class": "text-nowrap"}}
 _NUMBER = {"td": {"class": "text-end"}, "th": {"class": "text-end"}}
+_TEXT = {"td": {"class": "is-text"}}
 _UNKNOWN = State("", "neutral")
 
 
@@ -24,7 +25,7 @@ class ReportColumn(tables.Column):  # type: ignore[misc]
     """Shows a registered column; sorting is the database's."""
 
     def __init__(self, column: Column) -> None:
-        attrs = {Kind.NUMBER: _NUMBER, Kind.MOMENT: _NOWRAP, Kind.DAY: _NOWRAP, Kind.STATE: _NOWRAP}
+        attrs = {Kind.TEXT: _TEXT, Kind.NUMBER: _NUMBER, Kind.MOMENT: _NOWRAP, Kind.DAY: _NOWRAP, Kind.STATE: _NOWRAP}
         super().__init__(
             verbose_name=column.label,
             empty_values=(),

@@ -10,8 +10,9 @@ from django.test.utils import CaptureQueriesContext
 
 from jobs import inquiries
 from jobs.models import Job, JobStep, JobTarget
-from kmes.core.actor import Actor
+from kmes.core.actor import SYSTEM, Actor
 from kmes.core.clock import now
+from logging_reports.services import record
 from tests.jobs.pages import (
     FRAGMENT,
     ROLES,
@@ -175,6 +176,21 @@ def test_a_failed_job_says_what_why_and_what_to_do(pages, group):
         assert words in page
     assert page.count("<details open>") == 1
     assert "hx-trigger" not in page.split('id="job-live"')[1].split(">")[0]
+
+
+def test_what_failed_the_job_is_told_and_not_what_failed_while_it_was_cleaned_up(pages, group):
+    job = make_failed(group)
+    for message, request_id, status in (
+        (f"kek_created: {job.error_what} Choose another vault.", "the-cause", 400),
+        ("kek_purged: The vault has no such key.", "the-clean-up", 404),
+    ):
+        values = {"http_status": status, "azure_request_id": request_id, "message": message}
+        record("azure.call_failed", actor=SYSTEM, job_id=job.pk, job_code=job.code, **values)
+    page = body(pages.get(f"/jobs/{job.code}/"))
+    assert "Azure answered 400." in page
+    assert "the-cause" in page
+    assert "the-clean-up" not in page
+    assert "kek_purged" not in page
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Administration > Notices, and what a user gets by mail: who may, what is refused, what is logged."""
+"""Administration > Notice channels, and what a user gets by mail: who may, what is refused, what is logged."""
 
 from __future__ import annotations
 

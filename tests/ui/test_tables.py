@@ -252,6 +252,11 @@ def test_every_list_has_a_search_that_renews_parts_which_are_there(name, pages, 
     assert "empty-match" in page
 
 
+@pytest.mark.parametrize("path", ["/jobs/", "/reports/activity/", "/reports/rotation/"])
+def test_no_filter_says_that_it_is_optional_for_all_are(path, pages, lists):
+    assert 'class="optional"' not in body(pages.get(path))
+
+
 @pytest.mark.parametrize("path", ["/notices/", "/jobs/"])
 def test_a_list_that_renews_itself_asks_for_what_it_shows(path, pages, lists):
     query = "q=a&sort=kind&page=1&per_page=25"

@@ -100,8 +100,11 @@ def field(bound: BoundField, width: str = "") -> dict[str, Any]:
     if bound.errors:
         css += " is-invalid"
     several = kind in {"checkbox", "radio"} and hasattr(widget, "option_template_name")
+    # All filters are optional, and a control that says itself whether it is required has its own help.
+    is_filter = getattr(bound.form, "is_filter", False)
+    optional = not (bound.field.required or "required" in widget.attrs or is_filter)
     control = bound if several else bound.as_widget(attrs={"class": css})
-    return {"field": bound, "control": control, "kind": kind, "several": several, "width": width}
+    return {"field": bound, "control": control, "kind": kind, "several": several, "width": width, "optional": optional}
 
 
 @register.simple_tag
