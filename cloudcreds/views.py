@@ -98,7 +98,12 @@ def show_guide(request: HttpRequest) -> HttpResponse:
     chosen = request.GET.get("credential", "")
     credentials = list(CloudCredential.objects.defer("sealed_secret").order_by("name"))
     credential = next((one for one in credentials if str(one.pk) == chosen), None)
-    context = {"guide": set_up_guide(credential), "credential": credential, "credentials": credentials}
+    context = {
+        "guide": set_up_guide(credential),
+        "credential": credential,
+        "credentials": credentials,
+        "can_add": request.user.has_right(Right.CREDENTIAL_MANAGE),  # type: ignore[union-attr]
+    }
     return render(request, "cloudcreds/guide.html", context)
 
 

@@ -24,6 +24,7 @@ ACTIONS_SHOWN = 8
 # On how many hits a verb is tried ("synchronize tde"): the menu of each may cost two queries.
 TRIED_WITH_VERB = 2
 _SHORTEST_VERB = 3
+_STEM = 5
 
 
 @dataclass(frozen=True)
@@ -166,8 +167,14 @@ def _split_verb(text: str) -> tuple[str, str]:
 
 
 def _is_called(verb: str, submenu: str, label: str) -> bool:
-    """Return whether the words begin what an action is called: "rotate", "force rotation", "create random"."""
-    return any(name.casefold().startswith(verb) for name in (label, f"{submenu} {label}"))
+    """Return whether the words begin what an action is called: "force rotation", "create random".
+
+    One word may mean it by its stem: "rotate" is what people say for "Force Rotation".
+    """
+    if any(name.casefold().startswith(verb) for name in (label, f"{submenu} {label}")):
+        return True
+    is_long = " " not in verb and len(verb) >= _STEM
+    return is_long and any(word.startswith(verb[:_STEM]) for word in label.casefold().split())
 
 
 def _actions_with_verb(verb: str, found: list[Kind], user: Any) -> list[Hit]:

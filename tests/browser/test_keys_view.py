@@ -330,3 +330,13 @@ def test_both_sides_are_deleted_from_one_matrix(admin: Page, group: str, vault: 
     flows.await_job(admin)
     expect(admin.locator("#job-log")).to_contain_text("Successfully destroyed 4 HSM protected key(s)")
     assert vault.is_deleted(group)
+
+
+def test_a_right_click_on_the_background_of_the_keys_asks_about_their_group(admin: Page, console: Console):
+    credential, name = flows.fresh("bg-cred"), flows.fresh("background")
+    flows.add_credential(admin, credential)
+    flows.add_group(admin, name, credential, console.stand_in.vault_url("kv-premium"))
+    admin.locator("#keys-pane").click(button="right", position={"x": 300, "y": 300})
+    expect(admin.get_by_role("menuitem", name="Create", exact=True)).to_be_focused()
+    admin.keyboard.press("Escape")
+    expect(admin.get_by_role("menu")).to_have_count(0)

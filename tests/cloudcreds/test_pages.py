@@ -177,6 +177,13 @@ def test_a_secret_that_ends_soon_says_what_to_do(days, words, pages, credential)
     assert ("The client secret " + words in text) if words else ("paste its Value under Edit" not in text)
 
 
+def test_the_guide_leads_nobody_to_a_form_their_role_may_not_use(client, people, credential):
+    for role, offered in (("admin", True), ("auditor", False)):
+        client.force_login(people[role])
+        page = client.get(reverse("cloudcreds:guide")).content.decode()
+        assert (f'href="{reverse("cloudcreds:add")}"' in page) == offered
+
+
 def test_the_sealed_secret_is_on_no_page(pages, credential, people):
     from cloudcreds.models import CloudCredential
 

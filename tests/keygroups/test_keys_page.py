@@ -76,6 +76,14 @@ def test_the_search_answers_while_one_types(pages, group) -> None:
         assert nothing.count(f'id="{part}"') == 1, part
 
 
+def test_the_background_of_the_keys_has_the_menu_of_their_group_or_adds_one(pages, group) -> None:
+    make_key(group)
+    whole = pages.get(KEYS, {"q": "no such key"}).content.decode()
+    chosen = pages.get(KEYS, {"group": str(group.pk)}).content.decode()
+    for page, menu in ((whole, "/keys/actions/"), (chosen, f"/keys/groups/{group.pk}/actions/")):
+        assert f'data-menu="{menu}"' in re.search(r'<section id="keys-pane"[^>]*>', page)[0]
+
+
 def test_the_box_for_all_rows_stands_in_the_heading(pages, group) -> None:
     make_key(group, 'odd "name"')
     page = pages.get(KEYS).content.decode()

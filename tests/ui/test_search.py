@@ -81,7 +81,13 @@ def test_a_verb_before_a_name_offers_that_action(admin, group):
 
 @pytest.mark.parametrize(
     ("text", "action"),
-    [("create pay", "Create › Random"), ("random pay", "Create › Random"), ("FORCE ROT pay", "Cloud › Force Rotation")],
+    [
+        ("create pay", "Create › Random"),
+        ("random pay", "Create › Random"),
+        ("FORCE ROT pay", "Cloud › Force Rotation"),
+        ("rotate pay", "Cloud › Force Rotation"),
+        ("drift pay", "Cloud › Check Drift"),
+    ],
 )
 def test_a_verb_may_be_the_menus_or_the_entrys_word(text, action, admin, group):
     assert found(text, admin)["Actions"] == [action]
@@ -95,6 +101,12 @@ def test_a_page_by_its_own_name_comes_before_those_of_its_section(admin):
 def test_a_name_that_begins_like_a_verb_is_found_all_the_same(admin, group):
     make_key(group, "delete me later")
     assert found("delete me", admin)["Keys"] == ["delete me later"]
+
+
+@pytest.mark.parametrize("name", ["rotate by hand", "drift of ice", "force and mass"])
+def test_a_name_that_begins_like_the_stem_of_a_verb_is_found_all_the_same(name, admin, group):
+    make_key(group, name)
+    assert name in found(name, admin)["Keys"]
 
 
 def test_a_role_is_offered_what_it_may_do_and_no_more(people, key):

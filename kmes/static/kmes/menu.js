@@ -223,7 +223,9 @@ document.addEventListener("contextmenu", (event) => {
   // Inside a selection the menu acts on all of it; outside, the row is selected first.
   const selection = selectionOf(owner);
   if (!selection) selectFor(owner);
-  const from = byKey ? focused : owner.querySelector("[data-menu-button]") || owner;
+  // The button of this menu, not that of a row within.
+  const button = [...owner.querySelectorAll("[data-menu-button]")].find((each) => each.closest("[data-menu]") === owner);
+  const from = byKey ? focused : button || owner;
   if (selection) openMenu(selection.url, at, from, selection.values);
   else openMenu(owner.dataset.menu, at, from);
 });
