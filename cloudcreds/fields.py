@@ -115,6 +115,23 @@ def clean_client_id(text: str) -> str:
     )
 
 
+def clean_secret_id(text: str) -> str:
+    """Return the id of the secret as a lower-case GUID; it may be left empty.
+
+    Raises:
+        InputError: not a GUID; the text may be the secret itself, so it is not repeated.
+
+    """
+    secret_id = trim(text)
+    if not secret_id or is_guid(secret_id):
+        return secret_id.lower()
+    raise InputError(
+        _("This is not a secret ID, and was not kept."),
+        _("Expected a GUID: the column Secret ID of Certificates & secrets. The column Value belongs above."),
+        field="secret_id",
+    )
+
+
 def clean_secret(text: str, *, cloud: str) -> SecretText:
     """Return the client secret without the blanks and line ends that pasting leaves around it.
 

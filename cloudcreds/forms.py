@@ -58,6 +58,13 @@ class CredentialForm(forms.Form):
         widget=forms.PasswordInput({**_CODE_INPUT, "autocomplete": "new-password"}, render_value=False),
         help_text=_("Certificates & secrets > Value. Sealed for the HSM on arrival; nobody can read it here again."),
     )
+    secret_id = forms.CharField(
+        label=_("Secret ID"),
+        strip=False,
+        required=False,
+        widget=forms.TextInput(_CODE_INPUT),
+        help_text=_("Certificates & secrets > Secret ID. Its last 4 characters show later which secret this is."),
+    )
     secret_expires_on = forms.DateField(
         label=_("Secret expires on"),
         required=False,
@@ -110,6 +117,16 @@ class CredentialForm(forms.Form):
     def clean_client_id(self) -> str:
         """Return the client id as it will be stored."""
         return self._apply(fields.clean_client_id, "client_id")
+
+    def clean_secret_id(self) -> str:
+        """Return the secret's id as it will be stored; another text may be the secret, so it is not shown again."""
+        try:
+            return self._apply(fields.clean_secret_id, "secret_id")
+        except ValidationError:
+            sent: Any = self.data
+            self.data = sent.copy()
+            self.data["secret_id"] = ""  # type: ignore[index]
+            raise
 
     def clean_secret_expires_on(self) -> Any:
         """Refuse a past date when it is typed anew; one that has passed since is left alone."""

@@ -20,6 +20,8 @@ class CloudCredential(models.Model):
     cloud = models.CharField(_("Cloud"), max_length=16, choices=CloudName, default=CloudName.PUBLIC)
     tenant_id = models.CharField(_("Tenant ID"), max_length=64)
     client_id = models.CharField(_("Client ID"), max_length=64)
+    # What the portal calls the secret; no secret itself, and its end tells several apart.
+    secret_id = models.CharField(_("Secret ID"), max_length=36, blank=True)
     sealed_secret = models.BinaryField(editable=False)
     secret_set_at = models.DateTimeField()
     secret_expires_on = models.DateField(_("Secret expires on"), null=True, blank=True)
@@ -49,6 +51,11 @@ class CloudCredential(models.Model):
     def get_absolute_url(self) -> str:
         """Return the credential's page."""
         return reverse("cloudcreds:detail", args=[self.pk])
+
+    @property
+    def secret_id_end(self) -> str:
+        """Return the last four characters of the secret's id, "" when it was not recorded."""
+        return self.secret_id[-4:]
 
     @property
     def secret_context(self) -> bytes:

@@ -92,7 +92,9 @@ def update_credential(
     writes: dict[str, Any] = dict(changed)
     if values.secret is not None:
         writes |= {"sealed_secret": _sealed(current, values.secret), "secret_set_at": now()}
-    if values.secret is not None or changed.keys() - {"name", "secret_expires_on"}:
+        # The id of the secret before would name the wrong one.
+        writes.setdefault("secret_id", "")
+    if values.secret is not None or changed.keys() - {"name", "secret_id", "secret_expires_on"}:
         writes |= {"last_test": [], "last_test_ok": None, "last_tested_at": None}
     try:
         with transaction.atomic():

@@ -15,7 +15,17 @@ from kmes.core.errors import ConflictError, InputError
 from kmes.core.secret_types import SecretText
 
 # What is compared, logged and shown when two people edit one credential; never the secret.
-PLAIN_FIELDS = ("name", "service", "cloud", "tenant_id", "client_id", "secret_expires_on", "authority_url", "arm_url")
+PLAIN_FIELDS = (
+    "name",
+    "service",
+    "cloud",
+    "tenant_id",
+    "client_id",
+    "secret_id",
+    "secret_expires_on",
+    "authority_url",
+    "arm_url",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +38,7 @@ class CredentialValues:
     secret: SecretText | None = None
     service: str = Service.AZURE
     cloud: str = CloudName.PUBLIC
+    secret_id: str = ""
     secret_expires_on: date | None = None
     authority_url: str = ""
     arm_url: str = ""
@@ -49,6 +60,7 @@ class CredentialValues:
             name=fields.clean_name(self.name),
             tenant_id=fields.clean_tenant_id(self.tenant_id),
             client_id=fields.clean_client_id(self.client_id),
+            secret_id=fields.clean_secret_id(self.secret_id),
             secret=fields.clean_secret(self.secret.reveal(), cloud=self.cloud) if self.secret is not None else None,
             # Azure's own clouds have fixed endpoints; a left-over custom one must not linger.
             authority_url=fields.clean_endpoint(self.authority_url, field="authority_url") if custom else "",

@@ -52,6 +52,7 @@ def typed(**changes: Any) -> dict[str, Any]:
         "tenant_id": TENANT,
         "client_id": CLIENT,
         "secret": SECRET,
+        "secret_id": "",
         "secret_expires_on": "",
         "authority_url": "",
         "arm_url": "",

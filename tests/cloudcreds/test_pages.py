@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.urls import reverse
 
-from tests.cloudcreds.builders import CLIENT, SECRET, typed
+from tests.cloudcreds.builders import CLIENT, OTHER, SECRET, typed
 
 pytestmark = pytest.mark.django_db
 QUERIES = 12
@@ -116,6 +116,33 @@ def test_bad_input_gets_a_clear_sentence_at_its_field_and_the_secret_is_not_echo
     assert sentence in at_field
     assert SECRET not in text
     assert "def~ghi" not in text
+
+
+def test_the_end_of_the_secrets_id_tells_which_secret_it_is(pages, device_row):
+    from cloudcreds.models import CloudCredential
+
+    pages.post(reverse("cloudcreds:add"), typed(secret_id=f" {OTHER.upper()[:-4]}ABCD\n"))
+    credential = CloudCredential.objects.get()
+    assert credential.secret_id == f"{OTHER[:-4]}abcd"
+    page = pages.get(credential.get_absolute_url()).content.decode()
+    assert ">abcd</span>" in page
+    assert credential.secret_id not in page
+    # A new secret has another id.
+    address = reverse("cloudcreds:edit", args=[credential.pk])
+    changes = {"secret_id": credential.secret_id, "secret": SECRET + "2", "lock_version": credential.lock_version}
+    assert pages.post(address, typed(**changes)).status_code == 302
+    credential.refresh_from_db()
+    assert credential.secret_id == ""
+
+
+def test_a_secret_typed_for_its_id_is_neither_kept_nor_shown_again(pages, device_row):
+    from cloudcreds.models import CloudCredential
+
+    answer = pages.post(reverse("cloudcreds:add"), typed(secret_id=SECRET))
+    assert answer.status_code == 422
+    assert "This is not a secret ID" in answer.content.decode()
+    assert SECRET not in answer.content.decode()
+    assert not CloudCredential.objects.exists()
 
 
 def test_a_name_of_128_characters_and_a_secret_with_a_final_newline_are_taken(pages, device_row, mfk):
