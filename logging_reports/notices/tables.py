@@ -20,6 +20,7 @@ from logging_reports.notices.models import Channel, Delivery, Notice
 from logging_reports.rendering import visible
 
 _NOWRAP = {"td": {"class": "text-nowrap"}}
+_TEXT = {"td": {"class": "is-text"}}
 _BREAKS = {"td": {"class": "text-break"}}
 _NUMBER = {"td": {"class": "text-end"}, "th": {"class": "text-end"}}
 
@@ -37,8 +38,8 @@ class NoticeTable(ConsoleTable):
     counted = ngettext_lazy("%(count)d notice", "%(count)d notices", "count")
     at = TimeColumn(verbose_name=gettext_lazy("Time"), order_by=("at", "pk"), attrs=_NOWRAP)
     severity = tables.Column(verbose_name=gettext_lazy("Severity"), orderable=False)
-    topic = tables.Column(verbose_name=gettext_lazy("Topic"))
-    event = tables.Column(verbose_name=gettext_lazy("What"))
+    topic = tables.Column(verbose_name=gettext_lazy("Topic"), attrs=_TEXT)
+    event = tables.Column(verbose_name=gettext_lazy("What"), attrs=_TEXT)
     message = tables.Column(verbose_name=gettext_lazy("Message"), orderable=False, attrs=_BREAKS)
     log_row = tables.Column(
         accessor="sequence", verbose_name=gettext_lazy("Log row"), order_by=("service", "sequence"), attrs=_NOWRAP
