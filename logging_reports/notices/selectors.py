@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet, TextField
-from django.db.models.functions import Cast
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
 from kmes.core.clock import now
 from logging_reports.choices import Topic
@@ -63,9 +62,7 @@ def list_channels(search: str = "") -> QuerySet[Any, Any]:
     lately = now() - timedelta(days=7)
     found = Channel.objects.filter(user_id__isnull=True, deleted_at__isnull=True)
     if search:
-        # As text: of a list of addresses, the lookups know whole members only.
-        found = found.annotate(addresses=Cast("recipients", TextField()))
-        found = found.filter(Q(name__icontains=search) | Q(url__icontains=search) | Q(addresses__icontains=search))
+        found = found.filter(Q(name__icontains=search) | Q(url__icontains=search) | Q(recipients__icontains=search))
     return found.annotate(
         waiting=Count("deliveries", filter=Q(deliveries__state=DeliveryState.WAITING)),
         failed=Count(
