@@ -87,10 +87,11 @@ def console() -> Iterator[Console]:
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
-    """Run the browser of the system."""
+    """Run the browser of the system, if possible the one that draws no windows."""
+    names = ("chromium-headless-shell", "chromium", "chromium-browser")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium") or shutil.which("chromium-browser"),
+            executable_path=next(filter(None, map(shutil.which, names)), None),
             args=["--no-sandbox", "--disable-gpu"],
         )
         yield browser

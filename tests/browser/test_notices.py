@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 
 import pytest
@@ -77,35 +76,6 @@ def test_a_report_sorts_filters_downloads_and_prints(admin: Page):
     admin.emulate_media(media="print")
     expect(admin.locator(".app-tree")).to_be_hidden()
     expect(admin.get_by_role("img", name="Actions by user")).to_be_visible()
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_on_reports_and_notices(scheme, chromium, console: Console):
-    from tests.browser.conftest import sign_in
-
-    context = chromium.new_context(
-        base_url=console.url,
-        locale="en-US",
-        color_scheme=scheme,
-        viewport={"width": 1280, "height": 860},
-        bypass_csp=True,
-    )
-    page, found = context.new_page(), []
-    sign_in(page, "admin1")
-    addresses = [
-        f"/reports/{name}" for name in ("", "key-age/", "rotation/", "expiring/", "activity/?q=a", "unmanaged/")
-    ]
-    addresses += ["/notices/", "/notices/mail/", "/administration/notices/", "/administration/notices/add/webhook/"]
-    for address in addresses:
-        page.goto(address)
-        page.evaluate(AXE.read_text())
-        violations = page.evaluate("axe.run({resultTypes: ['violations']}).then(r => r.violations)")
-        found += [
-            f"{address}: {violation['id']} {json.dumps([node['target'] for node in violation['nodes']][:3])}"
-            for violation in violations
-        ]
-    context.close()
-    assert found == []
 
 
 @pytest.mark.parametrize("width", [320, 1920])
