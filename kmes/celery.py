@@ -8,6 +8,7 @@ backend, no eta, no soft time limits (they raise at any bytecode, also inside a 
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import socket
 import time
@@ -19,7 +20,13 @@ import redis
 from celery import Celery
 from celery.beat import PersistentScheduler, ScheduleEntry
 from celery.schedules import schedstate
-from celery.signals import after_task_publish, beat_init, heartbeat_sent, worker_shutdown
+from celery.signals import (
+    after_task_publish,
+    beat_init,
+    heartbeat_sent,
+    worker_before_create_process,
+    worker_shutdown,
+)
 from django.conf import settings
 
 from kmes.core import clock
@@ -104,6 +111,15 @@ def say_that_beat_lives(**_: object) -> None:
     client = redis.Redis.from_url(settings.KMES_REDIS_URL, socket_timeout=1, socket_connect_timeout=1)
     with contextlib.suppress(redis.RedisError), client:
         client.set(BEAT_WORD, "1", ex=WORD_SECONDS)
+
+
+@worker_before_create_process.connect
+def keep_shared(**_: object) -> None:
+    """Keep what the processes of the pool are born with out of their garbage collections.
+
+    A collection writes into each object it looks at, and what is written to is shared no longer.
+    """
+    gc.freeze()
 
 
 word_keeper = WordKeeper()

@@ -31,6 +31,7 @@ KEYS_PER_JOB = 20
 # Of pushes while the memory is watched; the timed ones come after them, on a warm worker.
 ROUNDS = 10
 WARMING_VISITS = 10
+WARMING_JOBS = 4
 LATENCIES_MS = (0, 50)
 TIMED_RUNS = 5
 SDK_SCRIPT = "tests.supervision.bare_sdk"
@@ -97,6 +98,14 @@ class Product:
         started = time.perf_counter()
         self._await(request_synchronize(keys=keys, actor=self.actor))
         return time.perf_counter() - started
+
+    def push_side_by_side(self, count: int) -> None:
+        """Push by some jobs at once, so that each of the worker's processes gets one."""
+        from jobs.services import request_synchronize  # noqa: PLC0415
+
+        keys = [self.make_keys(KEYS_PER_JOB) for _ in range(count)]
+        for job in [request_synchronize(keys=each, actor=self.actor) for each in keys]:
+            self._await(job)
 
     def _await(self, job: Any) -> None:
         """Wait for a job's success.
@@ -229,7 +238,8 @@ def main() -> int:
             django.setup()
             product = Product.of(trial)
             visit = Visits(trial)
-            # Each of the web server's processes loads what pages need when it answers its first ones.
+            # Each process of the worker and of the web server loads some more as it works for the first time.
+            product.push_side_by_side(WARMING_JOBS)
             for _visit in range(WARMING_VISITS):
                 visit()
             watch_memory(trial, product, visit)
