@@ -106,7 +106,7 @@ def list_credentials(*, show: str = "", search: str = "") -> QuerySet[CloudCrede
 def describe_expiry(expires_on: date | None) -> Expiry:
     """Return how long a secret still lasts, in words, and how grave that is."""
     if expires_on is None:
-        return Expiry("neutral", _("not recorded"))
+        return Expiry("neutral", _("expiry unknown"))
     days = (expires_on - now().date()).days
     if days < 0:
         return Expiry("bad", _("expired on %(date)s") % {"date": expires_on.isoformat()})
