@@ -18,7 +18,9 @@ from cloudcreds.azure.errors import AzureError, AzureErrorKind, translate
 from cloudcreds.azure.patience import Patience
 from cloudcreds.azure.recorder import FAILURE_EVENTS, CallRecord, Recorder
 from cloudcreds.azure.types import CredentialAccess
+from kmes.core.language import recorded
 from logging_reports.choices import Severity
+from logging_reports.events import find_event
 
 T = TypeVar("T")
 
@@ -123,6 +125,7 @@ class VaultCalls:
         # A look that finds nothing is an answer, not a failure.
         look = error.kind == AzureErrorKind.NOT_FOUND and event in {"azure.key_read", "azure.deleted_key_read"}
         expected = look or error.kind in self._expected
+        wanted = recorded(find_event(event).label)
         self._recorder.call(
             CallRecord(
                 event="azure.probe"
@@ -130,7 +133,7 @@ class VaultCalls:
                 else event
                 if look
                 else FAILURE_EVENTS.get(error.kind, "azure.call_failed"),
-                message=f"{event.partition('.')[2]}: {error}",
+                message=str(error) if look else f"Instead of “{wanted}”: {error}",
                 severity=Severity.INFO if expected else None,
                 vault=self._vault,
                 key_name=key,

@@ -139,6 +139,20 @@ def test_each_call_leaves_one_row_without_a_secret(azure):
         assert "eyJ" not in repr(row), "a token"
 
 
+def test_a_row_says_what_a_call_that_failed_was_to_do_and_what_a_look_did_not_find(azure):
+    from cloudcreds.azure.errors import AzureError
+
+    gateway = azure.gateway()
+    azure.permit("get", "list")
+    with pytest.raises(AzureError):
+        gateway.delete_key("k")
+    assert gateway.get_key("k") is None
+    refused, missed = (row for row in azure.notes.calls if row.http_status in {403, 404})
+    assert refused.message.startswith("Instead of “Key deleted”: ")
+    assert (refused.event, missed.event) == ("azure.permission_missing", "azure.key_read")
+    assert "Instead of" not in missed.message
+
+
 def test_it_is_never_asked_inside_a_transaction(azure, settings):
     settings.KMES_ALLOW_DEVICE_IN_TRANSACTION = False
     with pytest.raises(AssertionError):
