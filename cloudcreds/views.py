@@ -27,7 +27,7 @@ from kmes.core.errors import KmesError
 from kmes.ui.access import right_required
 from kmes.ui.actions import menu_for
 from kmes.ui.answers import asks_for_fragment, back_to, go_to, render_form
-from kmes.ui.tables import arrange
+from kmes.ui.tables import arrange, searched_text
 
 GROUPS_SHOWN = 50
 
@@ -40,7 +40,7 @@ def _find(credential_id: UUID) -> CloudCredential:
 @right_required(Right.CONSOLE_READ)
 def list_credentials(request: HttpRequest) -> HttpResponse:
     """List the credentials, filtered by what they want from their owner and by a search text."""
-    show, search = request.GET.get("show", ""), request.GET.get("q", "").replace("\x00", "").strip()[:128]
+    show, search = request.GET.get("show", ""), searched_text(request.GET)
     found = selectors.list_credentials(show=show, search=search)
     table = CredentialTable(found)
     arrange(request, table)

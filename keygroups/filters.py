@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from keygroups.choices import GroupCloudState
 from keygroups.models import Key
 from keygroups.selectors import ATTENTION_LABELS, KEY_FILTERS, list_keys
+from kmes.ui.tables import searched_text
 
 MAX_SEARCH = 160
 
@@ -42,13 +43,11 @@ class KeysFilter:
     @classmethod
     def read(cls, query: QueryDict) -> KeysFilter:
         """Read a query string; a vault or a state counts only in its own view of the tree."""
-        # NUL is no text for PostgreSQL.
-        search = query.get("q", "").replace("\x00", "").strip()[:MAX_SEARCH]
         show, view, state = query.get("show", ""), query.get("view", ""), query.get("state", "")
         view = view if view in VIEW_LABELS else View.GROUP
         return cls(
             group=read_uuid(query.get("group", "")),
-            q=search,
+            q=searched_text(query, longest=MAX_SEARCH),
             show=show if show in ATTENTION_LABELS else "",
             view=view,
             vault=read_uuid(query.get("vault", "")) if view == View.VAULT else None,

@@ -24,7 +24,7 @@ from kmes.core.actor import Actor
 from kmes.core.errors import InputError, KmesError, PermissionRefused
 from kmes.ui.access import right_required
 from kmes.ui.answers import go_to, render_form
-from kmes.ui.tables import arrange
+from kmes.ui.tables import arrange, searched_text
 
 NO_CONTENT = 204
 # What a verifier needs, under the names that the command uses.
@@ -43,7 +43,7 @@ def _find(code: str) -> Certification:
 def list_certifications(request: HttpRequest) -> HttpResponse:
     """List the runs."""
     user: Any = request.user
-    search = request.GET.get("q", "").replace("\x00", "").strip()[:128]
+    search = searched_text(request.GET)
     table = CertificationTable(selectors.list_certifications(search))
     arrange(request, table)
     context = {

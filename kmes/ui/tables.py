@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import django_tables2 as tables
 from django.core.paginator import EmptyPage
-from django.http import HttpRequest
+from django.http import HttpRequest, QueryDict
 from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -33,10 +33,13 @@ __all__ = [
     "lay_out",
     "layout_of",
     "movable_columns",
+    "searched_text",
 ]
 
 # Tables whose columns, order and page size users can choose, by the name it is kept under.
 _by_name: dict[str, type[ConsoleTable]] = {}
+# Longer than any name; the search field of a list takes no more.
+MAX_SEARCH = 128
 _SIZES = frozenset(str(size) for size in PAGE_SIZES)
 
 
@@ -88,6 +91,12 @@ def movable_columns(table: type[ConsoleTable]) -> list[str]:
     """Return the columns a user can move, in the table's own order."""
     names = list(table._meta.sequence or table.base_columns)  # noqa: SLF001 - django-tables2's own name for it
     return [name for name in names if name in table.base_columns and name not in table.fixed]
+
+
+def searched_text(query: QueryDict, *, longest: int = MAX_SEARCH) -> str:
+    """Return what the address of a list searches for, cut to ``longest`` characters."""
+    # NUL is no text for PostgreSQL.
+    return query.get("q", "").replace("\x00", "").strip()[:longest]
 
 
 def arrange(request: HttpRequest, table: ConsoleTable, *, rows: int = 0) -> None:

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from kmes.core.actor import Actor
 from kmes.ui.access import right_required
 from kmes.ui.answers import go_to, render_form
-from kmes.ui.tables import arrange
+from kmes.ui.tables import arrange, searched_text
 from logging_reports.notices import channels, selectors, signing
 from logging_reports.notices.choices import ChannelKind, Threshold
 from logging_reports.notices.deliveries import tries_allowed
@@ -46,7 +46,7 @@ def find_or_404(channel_id: UUID) -> Channel:
 @right_required(MANAGE)
 def list_channels(request: HttpRequest) -> HttpResponse:
     """List the channels, and what this installation's settings allow."""
-    search = request.GET.get("q", "").replace("\x00", "").strip()[:128]
+    search = searched_text(request.GET)
     table = ChannelTable(selectors.list_channels(search))
     arrange(request, table)
     context = {

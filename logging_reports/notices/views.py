@@ -19,7 +19,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from kmes.core.actor import Actor
 from kmes.ui.access import right_required
 from kmes.ui.answers import back_to, render_form
-from kmes.ui.tables import arrange
+from kmes.ui.tables import arrange, searched_text
 from logging_reports.choices import Topic
 from logging_reports.notices import channels, selectors
 from logging_reports.notices.forms import RulesForm
@@ -81,7 +81,7 @@ def list_notices(request: HttpRequest) -> HttpResponse:
 
 def _read_filter(request: HttpRequest) -> NoticeFilter:
     topic = request.GET.get("topic", "")
-    text = request.GET.get("q", "").replace("\x00", "").strip()[:128]
+    text = searched_text(request.GET)
     return NoticeFilter(request.GET.get("show") == _UNREAD, topic if topic in _TOPICS else "", text)
 
 
