@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import time
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Error, Locator, Page, Route, expect
 
 from tests.browser import flows
 from tests.browser.conftest import Console, sign_in
@@ -79,10 +81,26 @@ def test_the_palette_moves_opens_menus_and_gives_the_focus_back(admin: Page, gro
     admin.keyboard.press("Escape")
     expect(palette(admin)).to_be_hidden()
     expect(filters).to_be_focused()
-    admin.keyboard.press("Control+k")
-    # Enter before the answer is there belongs to the answer.
+
+
+def test_enter_pressed_early_opens_the_answer_to_what_was_typed_and_no_earlier_answer(admin: Page, group: str):
+    admin.clock.install()
+    admin.goto("/jobs/")
+    empty, questions = re.compile(r"/search/\?q=$"), list[Route]()
+    admin.route(empty, lambda route: questions.append(route))  # noqa: PLW0108 - its arity is asked for
+    with admin.expect_request(empty):
+        admin.keyboard.press("Control+k")
+    # The page's time stands still, so that the answer to the empty question comes between the typing
+    # and the next question however fast or slow the machine is.
+    admin.clock.pause_at(time.time() + 60)
     palette(admin).fill(f"{group}-key")
     admin.keyboard.press("Enter")
+    answered = questions[0].fetch()
+    with contextlib.suppress(Error):
+        questions[0].fulfill(response=answered)
+    admin.wait_for_timeout(300)
+    assert admin.url.endswith("/jobs/")
+    admin.clock.resume()
     admin.wait_for_url("**/keys/*-*/")
 
 
@@ -262,6 +280,24 @@ def test_a_slow_dialog_shows_at_once_that_it_is_on_its_way(admin: Page, group: s
     held[0].continue_()
     expect(flows.dialog(admin).get_by_role("checkbox", name="Subject")).to_be_visible()
     admin.unroute("**/preferences/tables/jobs/")
+
+
+def test_a_dialog_closed_while_it_is_on_its_way_stays_closed(admin: Page, group: str):
+    admin.goto("/jobs/?show=all")
+    held = []
+    admin.route("**/preferences/tables/jobs/", lambda route: held.append(route))  # noqa: PLW0108 - its arity is asked for
+    columns = admin.get_by_role("link", name=re.compile("^Columns"))
+    columns.click()
+    expect(flows.dialog(admin).get_by_text("Loading…")).to_be_attached()
+    admin.keyboard.press("Escape")
+    expect(columns).to_be_focused()
+    with admin.expect_response("**/preferences/tables/jobs/"):
+        held[0].continue_()
+    admin.wait_for_timeout(200)
+    expect(flows.dialog(admin)).to_be_hidden()
+    admin.unroute("**/preferences/tables/jobs/")
+    columns.click()
+    expect(flows.dialog(admin).get_by_role("checkbox", name="Subject")).to_be_visible()
 
 
 def test_colours_and_a_folded_section_follow_the_user(admin: Page, chosen_back):

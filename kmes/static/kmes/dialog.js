@@ -18,7 +18,11 @@ export async function openDialog(url, from, values = null) {
   // A link inside the dialog shows the next step; the focus still goes back to who opened the first.
   if (!box.open) opener = from && document.contains(from) ? from : null;
   touched = false;
-  const waiting = setTimeout(() => showWaiting(box, content), WAIT_MS);
+  let isShown = box.open;
+  const waiting = setTimeout(() => {
+    showWaiting(box, content);
+    isShown = true;
+  }, WAIT_MS);
   try {
     await (values ? loadByPost(url, content, values) : load(url, content));
   } catch {
@@ -27,6 +31,11 @@ export async function openDialog(url, from, values = null) {
     return;
   } finally {
     clearTimeout(waiting);
+  }
+  if (isShown && !box.open) {
+    // Who closed it while it was on its way doesn't want it any more.
+    content.replaceChildren();
+    return;
   }
   if (!content.firstElementChild || isWaiting(content)) return;
   if (!box.open) box.showModal();

@@ -39,9 +39,13 @@ async function ask() {
       location.href = url;
       return;
     }
-    show(await answer.text());
+    const html = await answer.text();
+    if (!question.signal.aborted) show(html);
   } catch {
-    if (!question.signal.aborted) status.textContent = palette.dataset.lost;
+    if (!question.signal.aborted) {
+      status.textContent = palette.dataset.lost;
+      isEnterWaiting = false;
+    }
   } finally {
     if (asking === question) asking = null;
   }
@@ -112,6 +116,10 @@ if (palette) {
   input.addEventListener("keydown", onKey);
   input.addEventListener("input", () => {
     clearTimeout(timer);
+    // What was asked for before is no answer to what stands here now, least of all to an Enter.
+    asking?.abort();
+    asking = null;
+    isEnterWaiting = false;
     timer = setTimeout(() => { timer = 0; ask(); }, WAIT_MS);
   });
   results.addEventListener("pointermove", (event) => {
