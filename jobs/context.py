@@ -255,6 +255,9 @@ class JobRun:
             target.state, target.detail = state, detail
         JobTarget.objects.filter(pk__in=[target.pk for target, _detail in targets]).update(state=state)
         JobTarget.objects.bulk_update([target for target, _detail in targets], ["detail"])
+        if self.job.lost_runs:
+            lifecycle.note_progress(self.held)
+            self.job.lost_runs = 0
 
     # --- stopping --------------------------------------------------------------------------
     def checkpoint(self) -> None:

@@ -64,6 +64,7 @@ def execute(job_id: UUID, *, owner: str) -> UUID | None:
 
 def _run(run: JobRun) -> None:
     try:
+        _refuse_without_end(run)
         _announce_start(run)
         RUNNERS[run.job.kind](run)
         _finish(run)
@@ -96,6 +97,22 @@ def _unexpected() -> KmesError:
     )
 
 
+def _is_hopeless(run: JobRun) -> bool:
+    return bool(run.job.lost_runs >= settings.KMES_MAX_LOST_RUNS)
+
+
+def _refuse_without_end(run: JobRun) -> None:
+    """Begin no run of a job that may be what kills its workers."""
+    if _is_hopeless(run):
+        raise KmesError(
+            _("The worker was lost %(count)d times in a row during this job.") % {"count": run.job.lost_runs},
+            _(
+                "See in the worker's log and the system's why it ended, too little memory for example; then retry the job."
+            ),
+            code="workers_lost",
+        )
+
+
 def _count(run: JobRun) -> int:
     return len(run.job.params.get("names", [])) or run.job.targets.count() or 1
 
@@ -107,6 +124,8 @@ def _speaks_of_keys(run: JobRun) -> bool:
 def _announce_start(run: JobRun) -> None:
     """Say that the job begins, with its first write."""
     if run.job.messages.exists():
+        if run.job.lost_runs:
+            run.later(lambda: run.say(_("The worker was lost; another one goes on."), Severity.WARNING))
         return
     run.log("job.started", f"{run.job.recorded_title}: {run.job.subject}")
     if _speaks_of_keys(run):
@@ -178,7 +197,8 @@ def _fail_or_retry(run: JobRun, error: KmesError) -> None:
 
 def _end(run: JobRun, state: JobState, error: KmesError) -> None:
     """End a job that did not go well: clean up, say why per key, and settle what was pending."""
-    if run.job.kind in PUSHING_KINDS:
+    # Where runs lose their worker, this one must get to its end: the sweep discards what is left.
+    if run.job.kind in PUSHING_KINDS and not _is_hopeless(run):
         try:
             discard_job_keks(run)
         except LeaseLost:

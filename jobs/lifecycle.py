@@ -57,6 +57,7 @@ def claim(job_id: UUID, *, owner: str) -> Claim | None:
             won = Job.objects.filter(claimable, pk=job_id).update(
                 state=JobState.RUNNING,
                 fence=F("fence") + 1,
+                lost_runs=F("lost_runs") + Case(When(state=JobState.RUNNING, then=1), default=0),
                 lease_owner=owner,
                 lease_until=_lease_end(),
                 waiting_for="",
@@ -143,6 +144,11 @@ def heartbeat(held: Claim) -> Iterator[None]:
         thread.join()
 
 
+def note_progress(held: Claim) -> None:
+    """Forget the runs that were lost before this one: it got something done. Called inside ``fenced``."""
+    Job.objects.filter(_held(held)).update(lost_runs=0)
+
+
 def finish(held: Claim, state: JobState, *, error: KmesError | None = None) -> None:
     """End a job.
 
@@ -181,6 +187,7 @@ def release(held: Claim, *, run_after: datetime, waiting_for: str, count_failure
         run_after=run_after,
         waiting_for=waiting_for[:200],
         failures=F("failures") + (1 if count_failure else 0),
+        lost_runs=0,
         # A job on several key groups begins with whichever is free then.
         azure_lock=Case(When(group__isnull=True, then=Value("")), default=F("azure_lock")),
     )

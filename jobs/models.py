@@ -42,6 +42,8 @@ class Job(models.Model):
     fence = models.PositiveIntegerField(default=0)
     # Tries that ended in a passing failure; claims after a crash or a wait don't count.
     failures = models.PositiveIntegerField(default=0)
+    # Runs in a row that got nothing done and ended without a word: their worker died or stood still.
+    lost_runs = models.PositiveIntegerField(default=0)
     lease_owner = models.CharField(max_length=128, blank=True)
     lease_until = models.DateTimeField(null=True)
     run_after = models.DateTimeField()

@@ -272,6 +272,8 @@ KMES_UNKNOWN_QUARANTINE_SECONDS = env.int("KMES_UNKNOWN_QUARANTINE_SECONDS", 120
 # For how long an announced change may still be sent; the quarantine counts from then.
 KMES_SEND_SECONDS = env.int("KMES_SEND_SECONDS", 15)
 KMES_MAX_ATTEMPTS = env.int("KMES_MAX_ATTEMPTS", 20)
+# So many runs in a row that lose their worker and get nothing done end a job: it may be what kills them.
+KMES_MAX_LOST_RUNS = env.int("KMES_MAX_LOST_RUNS", 5)
 # Azure allows 10 creates and imports of HSM keys in 10 s per vault. The pace is kept here, so that a
 # large job doesn't collect refusals; the stand-in has no such limit unless told.
 KMES_VAULT_CHANGES = env.int("KMES_VAULT_CHANGES", 10)

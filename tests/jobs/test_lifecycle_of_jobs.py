@@ -41,6 +41,50 @@ def test_a_job_whose_lease_ran_out_goes_to_the_next_worker_and_the_old_one_may_n
     assert Job.objects.get(pk=job.pk).state == "succeeded"
 
 
+def _lose_worker(job):
+    """Begin a run that ends without a word."""
+    from jobs import lifecycle
+    from jobs.models import Job
+    from kmes.core.clock import now
+
+    assert lifecycle.claim(job.pk, owner="lost") is not None
+    Job.objects.filter(pk=job.pk).update(lease_until=now() - timedelta(seconds=1))
+
+
+def test_a_job_that_loses_its_worker_each_time_fails_in_words_and_can_be_retried(group, admin, settings):
+    from jobs import retry, services
+    from tests.jobs.builders import make_keys, work
+
+    settings.KMES_MAX_LOST_RUNS = 3
+    (key,) = make_keys(group, "one", actor=admin)
+    job = services.request_synchronize(keys=[key], actor=admin)
+    for _run in range(3):
+        _lose_worker(job)
+    work(job)
+    assert (job.state, job.error_code) == ("failed", "workers_lost")
+    assert job.error_what == "The worker was lost 3 times in a row during this job."
+    assert job.targets.get().detail.startswith("The worker was lost 3 times")
+    again = retry.request_retry(job=job, actor=admin)
+    assert work(again).state == "succeeded"
+
+
+def test_lost_workers_are_forgotten_where_a_job_gets_on(group, admin, settings):
+    from jobs import services
+    from jobs.models import JobMessage
+    from kmes.core.clock import now
+    from tests.jobs.builders import make_keys, work
+
+    settings.KMES_MAX_LOST_RUNS = 3
+    (key,) = make_keys(group, "one", actor=admin)
+    job = services.request_synchronize(keys=[key], actor=admin)
+    for _run in range(2):
+        _lose_worker(job)
+    JobMessage.objects.create(job=job, at=now(), text="Starting synchronization of 1 keys")
+    work(job)
+    assert (job.state, job.lost_runs) == ("succeeded", 0)
+    assert job.messages.filter(text="The worker was lost; another one goes on.").count() == 1
+
+
 def test_a_fenced_write_of_a_stale_worker_is_rolled_back(job):
     from jobs import lifecycle
     from jobs.models import Job, JobMessage
