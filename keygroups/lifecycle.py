@@ -223,25 +223,27 @@ def _state_after(each: Pushed, newest: Pushed) -> VersionState:
     return VersionState.ACTIVE if each is newest else VersionState.SUPERSEDED
 
 
+_OF_PUSHED = ("azure_version", "kid", "pushed_at", "ordinal", "expires_at", "tags", "enabled", "operations")
+
+
 def _move_pushed(pushed: Sequence[Pushed], target: VersionState) -> None:
     """Move pushing versions to what they are in the vault, with what it says of them."""
     if not pushed:
         return
-    rows = CloudVersion.objects.filter(pk__in=[each.version.pk for each in pushed])
-    if rows.filter(state__in=_sources(target)).update(state=target, updated_at=now()) != len(pushed):
-        barred = rows.exclude(state=target).select_related("key").first()
-        raise _refusal(barred or pushed[0].version, target)
-    for each in pushed:
-        version = each.version
+    versions = [each.version for each in pushed]
+    for each, version in zip(pushed, versions, strict=True):
         version.state, version.azure_version, version.kid = target, each.azure_version, each.kid
         version.pushed_at, version.enabled, version.expires_at = each.pushed_at, each.enabled, each.expires_at
         version.operations, version.tags = list(each.operations), each.tags
-    written = ["azure_version", "kid", "pushed_at", "ordinal", "expires_at", "tags"]
-    if any((each.enabled, each.operations) != (pushed[0].enabled, pushed[0].operations) for each in pushed):
-        written += ["enabled", "operations"]
-    else:
-        rows.update(enabled=pushed[0].enabled, operations=list(pushed[0].operations))
-    CloudVersion.objects.bulk_update([each.version for each in pushed], written)
+    columns = {name: [getattr(version, name) for version in versions] for name in _OF_PUSHED}
+    # What all have in common is written at once; a value for each row makes a long statement.
+    common = {name: values[0] for name, values in columns.items() if all(value == values[0] for value in values)}
+    rows = CloudVersion.objects.filter(pk__in=[version.pk for version in versions])
+    if rows.filter(state__in=_sources(target)).update(state=target, updated_at=now(), **common) != len(versions):
+        barred = rows.exclude(state=target).select_related("key").first()
+        raise _refusal(barred or versions[0], target)
+    if differing := [name for name in columns if name not in common]:
+        CloudVersion.objects.bulk_update(versions, differing)
 
 
 def replace_double(double: Pushed) -> None:

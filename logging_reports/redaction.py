@@ -100,6 +100,8 @@ class Cleaner:
 
 def mask(text: str) -> str:
     """Replace what looks like a token, secret or private key by ``***``; keep the rest as given."""
+    if not text:
+        return text
     for pattern in (_PRIVATE_PEM, _JWT):
         text = pattern.sub(MASK, text)
     text = _BEARER.sub(rf"\1{MASK}", text)

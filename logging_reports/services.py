@@ -7,7 +7,7 @@ Call them last in a transaction: the head of the chain stays locked until the co
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -167,9 +167,7 @@ def lock_head(service: Service) -> LogHead:
 def _build(draft: Draft) -> LogEntry:
     """Make the row of a draft, cleaned; its place in the chain comes later."""
     clean, kind = Cleaner(), draft.kind
-    subject = {
-        name: clean.label(value, limit=_limit(name)) for name, value in asdict(draft.subject or Subject()).items()
-    }
+    subject = {name: clean.label(value, limit=_limit(name)) for name, value in vars(draft.subject or Subject()).items()}
     entry = LogEntry(
         service=kind.service.value,
         category=(draft.category or kind.category).value,

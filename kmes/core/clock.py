@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 
 from django.utils import timezone
@@ -36,9 +37,15 @@ def steady() -> float:
     return up.seconds if up else time.monotonic()
 
 
+@cache
+def _boot_id() -> str:
+    # Read once: no process outlives the start it was made in.
+    return _BOOT_ID.read_text().strip()
+
+
 def uptime() -> Uptime | None:
     """Return the machine's uptime, which goes on evenly whatever is done to the clock; None where it is not told."""
     try:
-        return Uptime(_BOOT_ID.read_text().strip(), time.clock_gettime(time.CLOCK_BOOTTIME))
+        return Uptime(_boot_id(), time.clock_gettime(time.CLOCK_BOOTTIME))
     except (OSError, AttributeError):
         return None
