@@ -78,12 +78,14 @@ class JobRun:
         self.held = held
         self.actor = Actor(job.actor_name, Trigger(job.trigger), job.requested_by_id)
         self._rows: list[Draft] = []
-        self._later: list[Callable[[], None]] = []
+        self._later: list[Callable[[], object]] = []
         self._gateways: dict[object, KeyVaultGateway] = {}
         # The key group the run is at; a job on several turns from one to the next.
         self._group = job.group
         self._part = ""
-        self._ordinal = job.steps.count()
+        # Steps that stand in the database, by name and part.
+        self._shown = set(job.steps.values_list("name", "subject"))
+        self._ordinal = len(self._shown)
         self._begun = time.monotonic()
         # Until when a changing call may leave: the claim was held a moment ago.
         self._send_by = SendBy.within(settings.KMES_SEND_SECONDS)
@@ -129,9 +131,15 @@ class JobRun:
             self._flush()
         self._send_by = send_by
 
-    def later(self, write: Callable[[], None]) -> None:
+    def later(self, write: Callable[[], object]) -> None:
         """Write something with the next transaction, which comes at once or ends the job."""
         self._later.append(write)
+
+    def show_now(self) -> None:
+        """Write what waits for the next transaction, because it is long in coming: the job's page shows what it is at."""
+        if self._later:
+            with self.write():
+                pass
 
     def _catch_up(self) -> None:
         owed = list(self._later)
@@ -193,6 +201,11 @@ class JobRun:
         """Show a step as running; one done before a crash keeps its row. Call inside ``write()``."""
         self._show(name, self._part, StepState.RUNNING, now(), detail)
 
+    def begin_with_next(self, name: str, detail: str = "") -> None:
+        """Show a step as running with the next write, for one whose first deed is a write, or that is over at once."""
+        part, moment = self._part, now()
+        self.later(lambda: self._show(name, part, StepState.RUNNING, moment, detail))
+
     def end(self, name: str, detail: str = "") -> None:
         """Call a step over. The page shows it with the next write; one that never began had nothing to wait for."""
         part, moment = self._part, now()
@@ -201,7 +214,9 @@ class JobRun:
     def _show(self, name: str, part: str, state: StepState, moment: datetime, detail: str) -> None:
         finished_at = moment if state == StepState.DONE else None
         steps = JobStep.objects.filter(job=self.job, name=name, subject=part)
-        if not steps.update(state=state, finished_at=finished_at, detail=detail):
+        # A row that was rolled back is made anew.
+        if (name, part) not in self._shown or not steps.update(state=state, finished_at=finished_at, detail=detail):
+            self._shown.add((name, part))
             self._ordinal += 1
             JobStep.objects.create(
                 job=self.job,
@@ -215,11 +230,17 @@ class JobRun:
             )
 
     @contextmanager
-    def step(self, name: str, detail: str = "") -> Iterator[None]:
-        """Run the body as one visible step, at whose start the job may be cancelled."""
+    def step(self, name: str, detail: str = "", *, with_next: bool = False) -> Iterator[None]:
+        """Run the body as one visible step, at whose start the job may be cancelled.
+
+        ``with_next`` shows it with the body's first write instead of with one of its own.
+        """
         self.checkpoint()
-        with self.write():
-            self.begin(name, detail)
+        if with_next:
+            self.begin_with_next(name, detail)
+        else:
+            with self.write():
+                self.begin(name, detail)
         self.reach(f"before_{name}")
         yield
         self.reach(f"after_{name}")
@@ -289,6 +310,8 @@ class JobRun:
 
         """
         left = pace.reserve(vault)
+        if left > 0:
+            self.show_now()
         while left > 0 and not self.is_stopping():
             time.sleep(min(1.0, left))
             left -= 1.0
@@ -323,7 +346,7 @@ class JobRun:
         device = get_device()
         serial = device.identity().serial
         if self.job.device_serial != serial:
-            Job.objects.filter(pk=self.job.pk).update(device_serial=serial)
+            self.later(lambda: Job.objects.filter(pk=self.job.pk).update(device_serial=serial))
             self.job.device_serial = serial
         return device
 

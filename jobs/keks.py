@@ -59,9 +59,10 @@ def obtain_kek(run: JobRun, vault: KeyVault, bits: int) -> tuple[EphemeralKek, K
 
     """
     gateway = run.gateway(vault)
-    for row in EphemeralKek.objects.filter(job=run.job, vault=vault, modulus_bits=bits).exclude(
+    open_rows = EphemeralKek.objects.filter(job=run.job, vault=vault, modulus_bits=bits).exclude(
         state__in=[KekState.DELETED, KekState.GONE]
-    ):
+    )
+    for row in open_rows.select_related("vault__credential"):
         if is_near_expiry(row):
             discard_kek(gateway, row, write=run.write)
             continue
@@ -98,7 +99,7 @@ def _plan(run: JobRun, vault: KeyVault, bits: int) -> EphemeralKek:
 
 
 def _create(run: JobRun, gateway: KeyVaultGateway, row: EphemeralKek) -> KekPublicKey:
-    run.keep_pace(KeyVault.objects.select_related("credential").get(pk=row.vault_id))
+    run.keep_pace(row.vault)
     failpoints.reach("kek.before_create")
     try:
         public = gateway.create_kek(
@@ -114,21 +115,26 @@ def _create(run: JobRun, gateway: KeyVaultGateway, row: EphemeralKek) -> KekPubl
                 counts_as_failure=True,
             ) from error
         raise
-    with run.write():
+    seen_at = now()
+
+    def write_down() -> None:
         KeyVault.objects.filter(pk=row.vault_id).update(
             tier=VaultTier.PREMIUM,
             recovery_level=public.recovery_level,
             recoverable_days=public.recoverable_days,
-            seen_at=now(),
+            seen_at=seen_at,
         )
         _mark_live(row, public)
-        run.log("azure.kek_public_read", f"Public key of {public.kid} read", version=public.version)
+
+    # With the step that follows. Until then the ledger calls it planned, and who finds that asks the vault.
+    run.later(write_down)
+    run.log("azure.kek_public_read", f"Public key of {public.kid} read", version=public.version)
     return public
 
 
 def _mark(row: EphemeralKek, state: KekState, *, kid: str = "", note: str = "") -> None:
     row.state, row.kid, row.note = state, kid or row.kid, note
-    row.save(update_fields=["state", "kid", "note"])
+    row.save(update_fields=["state", "note", *(["kid"] if kid else [])])
 
 
 def _mark_live(row: EphemeralKek, public: KekPublicKey) -> None:
@@ -141,13 +147,15 @@ def _mark_live(row: EphemeralKek, public: KekPublicKey) -> None:
 
 
 Write = Callable[[], AbstractContextManager[None]]
+Later = Callable[[Callable[[], object]], None]
 
 
-def discard_kek(gateway: KeyVaultGateway, row: EphemeralKek, *, write: Write) -> str:
+def discard_kek(gateway: KeyVaultGateway, row: EphemeralKek, *, write: Write, later: Later | None = None) -> str:
     """Delete a KEK, and purge it where the vault allows. Return what is left to be done ("" for nothing).
 
-    ``write`` opens the transactions in which the ledger changes: a job's are fenced. Never raises for what
-    Azure answers: the ledger keeps the row, and the sweep tries again.
+    ``write`` opens the transactions in which the ledger changes: a job's are fenced. ``later`` leaves the last
+    change to a transaction that follows at once. Never raises for what Azure answers: the ledger keeps the row,
+    and the sweep tries again.
 
     Raises:
         LeaseLost: ``write`` is a job's, and another worker has it.
@@ -160,10 +168,11 @@ def discard_kek(gateway: KeyVaultGateway, row: EphemeralKek, *, write: Write) ->
                 _mark(row, state)
         if row.state == KekState.DELETED:
             note = _purge(gateway, row)
-            with write():
-                if note == LEFT_TO_AZURE:
-                    _log_left_to_azure(row)
-                _mark(row, KekState.GONE, note=note)
+            if later is not None:
+                later(lambda: _close(row, note))
+            else:
+                with write():
+                    _close(row, note)
     except AzureError as error:
         if error.kind == AzureErrorKind.BEING_DELETED:
             note = _("deleted; it will be purged when Azure has finished deleting it")
@@ -202,6 +211,12 @@ def _purge(gateway: KeyVaultGateway, row: EphemeralKek) -> str:
         if error.kind != AzureErrorKind.NOT_FOUND:
             raise
     return ""
+
+
+def _close(row: EphemeralKek, note: str) -> None:
+    if note == LEFT_TO_AZURE:
+        _log_left_to_azure(row)
+    _mark(row, KekState.GONE, note=note)
 
 
 def _log_left_to_azure(row: EphemeralKek) -> None:

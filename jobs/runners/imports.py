@@ -20,6 +20,7 @@ from jobs.lifecycle import LeaseLost
 from jobs.models import Intent, JobTarget
 from jobs.pace import arrived, is_paced
 from jobs.runners.batches import WINDOW, WINDOW_SECONDS, Progress
+from jobs.runners.wrapping import WrapAhead, is_about_key
 from jobs.wording import WORDING
 from keygroups import lifecycle as key_lifecycle
 from keygroups.choices import VersionState
@@ -27,7 +28,7 @@ from keygroups.fields import own_tags
 from keygroups.models import CloudVersion, Key, KeyGroup
 from keygroups.rotation import expiry
 from kmes.core.clock import now
-from kmes.core.errors import KmesError
+from kmes.core.errors import DeviceError, KmesError
 from logging_reports.choices import Severity
 
 # What one key's import may be refused for without the next key meeting the same.
@@ -37,18 +38,17 @@ LOOK_SECONDS = 0.2
 
 
 def import_all(
-    run: JobRun, gateway: KeyVaultGateway, group: KeyGroup, batch: list[JobTarget], blobs: dict[int, bytes]
+    run: JobRun, gateway: KeyVaultGateway, group: KeyGroup, batch: list[JobTarget], wrapping: WrapAhead
 ) -> str:
-    """Import the keys of a batch in order. Return the version imported last, "" for none."""
-    todo = [target for target in batch if target.pk in blobs]
+    """Import a batch's keys in order, as they come out of the device. Return the version imported last, "" for none."""
+    todo = list(batch)
     progress = Progress(run, group)
-    with run.write():
-        run.begin("import_key", progress.text())
+    run.begin_with_next("import_key", progress.text())
     size = 1 if is_paced(group.vault) else WINDOW
     newest = ""
     while todo:
         window, todo = todo[:size], todo[size:]
-        made, unsent = _import_window(run, gateway, group, window, blobs, progress)
+        made, unsent = _import_window(run, gateway, group, window, wrapping, progress)
         newest, todo = made or newest, unsent + todo
     run.end("import_key", progress.text())
     return newest
@@ -59,7 +59,7 @@ def _import_window(
     gateway: KeyVaultGateway,
     group: KeyGroup,
     window: list[JobTarget],
-    blobs: dict[int, bytes],
+    wrapping: WrapAhead,
     progress: Progress,
 ) -> tuple[str, list[JobTarget]]:
     """Announce some imports in one transaction, make them in order, and write their results in another.
@@ -76,24 +76,45 @@ def _import_window(
     waiting = list(zip(window, intents, strict=True))
     began = looked_at = time.monotonic()
     done: list[tuple[JobTarget, Intent, VaultKey]] = []
+    refused: list[tuple[JobTarget, Intent]] = []
     try:
         run.checkpoint()
         while waiting and (len(waiting) == len(window) or time.monotonic() < began + WINDOW_SECONDS):
             if time.monotonic() - looked_at > LOOK_SECONDS:
                 looked_at = time.monotonic()
                 run.checkpoint()
-            target, intent = waiting.pop(0)
-            bundle = _import_one(run, gateway, group, target, blobs.pop(target.pk), intent)
+            target, intent = waiting[0]
+            blob = _take(run, wrapping, target)
+            waiting.pop(0)
+            if blob is None:
+                refused.append((target, intent))
+                continue
+            bundle = _import_one(run, gateway, group, target, blob, intent)
             if bundle is not None:
                 done.append((target, intent, bundle))
     except LeaseLost:
         raise
     except Exception:
-        _write_results(run, done, waiting, progress)
+        _write_results(run, done, refused + waiting, progress)
         raise
     arrived(group.vault)
-    _write_results(run, done, waiting, progress)
+    _write_results(run, done, refused + waiting, progress)
     return done[-1][2].version if done else "", [target for target, _intent in waiting]
+
+
+def _take(run: JobRun, wrapping: WrapAhead, target: JobTarget) -> bytes | None:
+    """Return a key's blob; None when the device refused this key alone, which fails by itself."""
+    try:
+        blob = wrapping.take(target)
+    except DeviceError as error:
+        if not is_about_key(error):
+            # It is the wrapping that stops, though imports have begun.
+            run.begin_with_next("wrap_key")
+            raise
+        fail_target(run, target, error)
+        return None
+    run.log("azure.key_wrapped", f"Key {target.key.name} wrapped under {wrapping.kek_name}", key=target.key)
+    return blob
 
 
 def _write_results(
@@ -165,13 +186,14 @@ def record_versions(run: JobRun, found: Sequence[tuple[Key, VaultKey]]) -> None:
         if key.pk not in versions:
             # Also of a key that was destroyed here after its push was given up: the vault holds it all the same.
             versions[key.pk] = key_lifecycle.begin_push(key=key, is_in_vault=True)
+    moment = now()
     key_lifecycle.record_pushed(
         [
             key_lifecycle.Pushed(
                 versions[key.pk],
                 bundle.version,
                 bundle.kid,
-                now(),
+                moment,
                 bundle.enabled,
                 bundle.expires_on,
                 bundle.key_ops,

@@ -17,7 +17,7 @@ from hsm.services import designated_device
 from jobs.choices import IntentState, TargetState
 from jobs.context import JobRun, WaitUntil
 from jobs.intents import open_intents, resolve_all, wait_for_quarantine
-from jobs.models import Intent
+from jobs.models import Intent, JobTarget
 from jobs.runners.batches import pending_in
 from jobs.runners.imports import record_versions
 from keygroups import lifecycle as key_lifecycle
@@ -30,8 +30,10 @@ from kmes.core.errors import ConflictError, DeviceError
 DOUBLE_SECONDS = 5
 
 
-def look_first(run: JobRun, group: KeyGroup) -> None:
+def look_first(run: JobRun, group: KeyGroup) -> list[JobTarget]:
     """Check the device, ask the vault what it holds, and settle what earlier runs left unresolved.
+
+    Returns the targets that remain to be pushed, in order.
 
     Raises:
         DeviceError: this worker's device is not the designated one.
@@ -57,7 +59,7 @@ def look_first(run: JobRun, group: KeyGroup) -> None:
             f"{vault.recovery_level or 'not known yet'}, {len(versions)} version(s) of {group.azure_name}",
         )
         settle_earlier_calls(run, gateway, group, versions)
-        _settle_found(run, group)
+        return _settle_found(run, group)
 
 
 def _check_device(run: JobRun) -> None:
@@ -102,8 +104,11 @@ def settle_earlier_calls(
     return [intent for intent in still_open if intent not in imports]
 
 
-def _settle_found(run: JobRun, group: KeyGroup) -> None:
-    """Settle targets whose key is in the vault: another job on the Azure key may have found and recorded it."""
+def _settle_found(run: JobRun, group: KeyGroup) -> list[JobTarget]:
+    """Settle targets whose key is in the vault: another job on the Azure key may have found and recorded it.
+
+    Returns the others.
+    """
     pending = pending_in(run, group)
     live = group.cloud_versions.filter(
         key__in=[target.key_id for target in pending], state__in=key_lifecycle.LIVE_STATES
@@ -111,7 +116,7 @@ def _settle_found(run: JobRun, group: KeyGroup) -> None:
     kids = dict(live.values_list("key_id", "kid"))
     found = [(target, kids[target.key_id]) for target in pending if target.key_id in kids]
     if not found:
-        return
+        return pending
     with run.write():
         run.settle_all(found, TargetState.DONE)
         run.say_all(
@@ -120,6 +125,7 @@ def _settle_found(run: JobRun, group: KeyGroup) -> None:
                 for target, _kid in found
             ]
         )
+    return [target for target in pending if target.key_id not in kids]
 
 
 def _keys_to_find(run: JobRun, group: KeyGroup, intents: list[Intent]) -> list[Key]:

@@ -4,7 +4,8 @@ For each key group of the job, one after the other (the KEK serves all groups of
 
 1. preflight      ask the vault what it holds; adopt versions that are ours already
 2. create_kek     ledger row, then an RSA-HSM key in the vault that may only import
-3. wrap_key       in the device: key under one-time AES key under KEK; blobs stay in memory
+3. wrap_key       in the device: key under one-time AES key under KEK; blobs stay in memory. The first one
+                  here, the others while those before them are imported
 4. import_key     per key: intent row, commit, PUT, result row
 5. verify_import  the vault's public key is ours; the newest version is the one imported last
 6. record_version
@@ -22,9 +23,7 @@ from uuid import UUID
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from cloudcreds.azure.byok import build_transfer_blob
 from cloudcreds.azure.gateway import KeyVaultGateway
-from cloudcreds.azure.types import KekPublicKey
 from jobs.choices import KekState
 from jobs.context import Cancelled, GiveWay, JobRun, WaitUntil
 from jobs.keks import discard_kek, is_near_expiry, obtain_kek
@@ -33,8 +32,9 @@ from jobs.models import EphemeralKek, JobTarget
 from jobs.runners.batches import batched, pending_in
 from jobs.runners.imports import fail_target, import_all
 from jobs.runners.preflight import look_first
+from jobs.runners.wrapping import WrapAhead
 from keygroups.models import KeyGroup
-from kmes.core.errors import ConflictError, DeviceError, KmesError
+from kmes.core.errors import ConflictError, KmesError
 from logging_reports.choices import Severity
 
 
@@ -92,9 +92,8 @@ def _push_groups(run: JobRun) -> None:
 
 
 def _push_group(run: JobRun, group: KeyGroup) -> None:
-    look_first(run, group)
-    if pending_in(run, group):
-        _wrap_and_import(run, group)
+    if pending := look_first(run, group):
+        _wrap_and_import(run, group, pending)
 
 
 def _fail_group(run: JobRun, group: KeyGroup, error: KmesError) -> bool:
@@ -108,51 +107,24 @@ def _fail_group(run: JobRun, group: KeyGroup, error: KmesError) -> bool:
 
 
 # --- 2 to 6 ------------------------------------------------------------------------------------
-def _wrap_and_import(run: JobRun, group: KeyGroup) -> None:
+def _wrap_and_import(run: JobRun, group: KeyGroup, pending: list[JobTarget]) -> None:
     gateway = run.gateway(group.vault)
-    with run.step("create_kek"):
+    with run.step("create_kek", with_next=True):
         row, kek = obtain_kek(run, group.vault, group.spec.kek_bits)
     newest = ""
-    for batch in batched(pending_in(run, group)):
+    for batch in batched(pending):
         if is_near_expiry(row):
             row, kek = obtain_kek(run, group.vault, group.spec.kek_bits)
-        with run.step("wrap_key"):
-            blobs = _wrap(run, kek, batch)
-        newest = import_all(run, gateway, group, batch, blobs) or newest
-    with run.write():
-        run.begin("verify_import")
+        with WrapAhead(run.device(), kek) as wrapping:
+            with run.step("wrap_key", with_next=True):
+                wrapping.start(batch, when_slow=run.show_now)
+            newest = import_all(run, gateway, group, batch, wrapping) or newest
+    run.begin_with_next("verify_import")
     if newest:
         _verify_current(run, gateway, group, newest)
     run.end("verify_import")
     # The versions were recorded as they came.
     run.end("record_version")
-
-
-def _wrap(run: JobRun, kek: KekPublicKey, batch: list[JobTarget]) -> dict[int, bytes]:
-    """Wrap the keys of a batch; one that the device refuses fails alone."""
-    device, blobs = run.device(), {}
-    for target in batch:
-        key = target.key
-        try:
-            ciphertext = device.wrap_for_kek(
-                wrapped_private=bytes(key.wrapped_private),
-                public_spki=bytes(key.public_spki),
-                spec=key.spec,
-                kek_modulus=kek.modulus,
-                kek_exponent=kek.exponent,
-            )
-        except DeviceError as error:
-            if error.code != "wrapped_key_mismatch":
-                raise
-            fail_target(run, target, error)
-            continue
-        blobs[target.pk] = build_transfer_blob(kek.kid, ciphertext)
-        run.log(
-            "azure.key_wrapped",
-            f"Key {key.name} wrapped under {kek.name}",
-            key=key,
-        )
-    return blobs
 
 
 def _verify_current(run: JobRun, gateway: KeyVaultGateway, group: KeyGroup, newest: str) -> None:
@@ -181,7 +153,8 @@ def discard_job_keks(run: JobRun) -> None:
         return
     with run.write():
         run.begin("discard_kek")
-    left = [note for row in rows if (note := discard_kek(run.gateway(row.vault), row, write=run.write))]
+    discarded = [discard_kek(run.gateway(row.vault), row, write=run.write, later=run.later) for row in rows]
+    left = [note for note in discarded if note]
     run.end("discard_kek", "; ".join(left))
     if left:
         with run.write():

@@ -112,6 +112,67 @@ def test_several_keys_go_in_one_job_under_one_kek_and_the_last_is_active(group, 
     assert len(vault.versions("payments")) == 3
 
 
+def test_a_key_whose_row_was_damaged_fails_alone_and_its_announced_import_is_taken_back(group, admin, vault):
+    from jobs import services
+    from keygroups.models import Key
+    from tests.jobs.builders import make_keys, work
+
+    keys = make_keys(group, "one", "two", "three", actor=admin)
+    damaged = bytes(keys[1].wrapped_private)
+    Key.objects.filter(pk=keys[1].pk).update(wrapped_private=damaged[:-1] + bytes([damaged[-1] ^ 1]))
+    job = work(services.request_synchronize(keys=keys, actor=admin))
+    assert (job.state, job.error_what) == ("partly_failed", "1 of 3 keys failed.")
+    assert list(job.targets.values_list("state", flat=True)) == ["done", "failed", "done"]
+    assert "does not belong to this key's public half" in job.targets.get(key=keys[1]).detail
+    assert list(job.intents.order_by("sent_at", "pk").values_list("state", flat=True)).count("void") == 1
+    assert not job.intents.filter(state__in=["pending", "unknown"]).exists()
+    assert len(vault.versions("payments")) == 2
+    assert vault.keks() == []
+
+
+class LeavingDevice:
+    """The real device, which is gone when it is asked to wrap for the third time, and back after that."""
+
+    def __init__(self, device):
+        self._device, self._asked = device, 0
+
+    def __getattr__(self, name):
+        """Be the real one in all else."""
+        return getattr(self._device, name)
+
+    def wrap_for_kek(self, **key):
+        """Wrap, or be gone."""
+        from kmes.core.errors import DeviceError
+
+        self._asked += 1
+        if self._asked == 3:
+            raise DeviceError("The device failed (DeviceRemoved).", retryable=True, code="device_failed")
+        return self._device.wrap_for_kek(**key)
+
+
+def test_a_device_that_leaves_in_the_middle_costs_no_key_that_was_imported_before(group, admin, vault, monkeypatch):
+    from hsm.device import get_device
+    from jobs import context, services
+    from jobs.models import Job
+    from kmes.core.clock import now
+    from tests.jobs.builders import make_keys, work
+
+    keys = make_keys(group, "one", "two", "three", "four", actor=admin)
+    device = LeavingDevice(get_device())
+    monkeypatch.setattr(context, "get_device", lambda: device)
+    job = work(services.request_synchronize(keys=keys, actor=admin))
+    assert (job.state, job.waiting_for) == ("queued", "The device failed (DeviceRemoved).")
+    assert list(job.targets.values_list("state", flat=True)) == ["done", "done", "pending", "pending"]
+    assert list(job.steps.filter(state="failed").values_list("name", flat=True)) == ["wrap_key", "import_key"]
+    assert sorted(job.intents.values_list("state", flat=True)) == ["ok", "ok", "void", "void"]
+    Job.objects.filter(pk=job.pk).update(run_after=now())
+    assert work(job).state == "succeeded"
+    assert list(job.steps.exclude(state="done")) == []
+    known = group.cloud_versions.values_list("azure_version", flat=True)
+    assert sorted(vault.versions("payments")) == sorted(known)
+    assert [version.key.name for version in group.cloud_versions.order_by("ordinal")] == ["one", "two", "three", "four"]
+
+
 def test_a_second_request_for_the_same_key_is_refused_while_the_first_is_open(group, admin, vault):
     from jobs import services
     from kmes.core.errors import ConflictError

@@ -1,0 +1,88 @@
+"""Wraps a batch's keys ahead of their import: while the vault answers for one key, the device wraps the next.
+
+Owns the thread in which the device works, and the blobs until they are taken. Touches neither the database
+nor the job's rows from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import partial
+from typing import Self
+
+from cloudcreds.azure.byok import build_transfer_blob
+from cloudcreds.azure.types import KekPublicKey
+from hsm.device import Device
+from jobs.models import JobTarget
+from kmes.core import language
+from kmes.core.errors import DeviceError
+
+NOTICED_SECONDS = 0.1
+
+
+def is_about_key(error: BaseException) -> bool:
+    """Return whether the device refused one key, which says nothing of the next."""
+    return isinstance(error, DeviceError) and error.code == "wrapped_key_mismatch"
+
+
+class WrapAhead:
+    """The keys of one batch on their way through the device, in order. Leaving the block stops the rest."""
+
+    def __init__(self, device: Device, kek: KekPublicKey) -> None:
+        self._device, self._kek = device, kek
+        # One thread: a device serialises what it is asked anyway, and the order of the imports is known.
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="wrap")
+        self._blobs: dict[int, Future[bytes]] = {}
+
+    @property
+    def kek_name(self) -> str:
+        """The KEK's name in its vault."""
+        return self._kek.name
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Wrap no more; a key that the device is at is waited for."""
+        self._thread.shutdown(cancel_futures=True)
+
+    def start(self, batch: Sequence[JobTarget], *, when_slow: Callable[[], None]) -> None:
+        """Begin to wrap a batch, and wait for its first key. ``when_slow`` is told of a wait that one notices.
+
+        Raises:
+            DeviceError: the device can't wrap; nothing needs to be announced to the vault.
+
+        """
+        for target in batch:
+            key = target.key
+            wrap = partial(
+                self._device.wrap_for_kek,
+                wrapped_private=bytes(key.wrapped_private),
+                public_spki=bytes(key.public_spki),
+                spec=key.spec,
+                kek_modulus=self._kek.modulus,
+                kek_exponent=self._kek.exponent,
+            )
+            self._blobs[target.pk] = self._thread.submit(self._wrap, wrap)
+        first = self._blobs[batch[0].pk]
+        if wait([first], timeout=NOTICED_SECONDS).not_done:
+            when_slow()
+        error = first.exception()
+        if error is not None and not is_about_key(error):
+            raise error
+
+    def _wrap(self, wrap: partial[bytes]) -> bytes:
+        # What the device says ends up in the job's log.
+        with language.of_records():
+            return build_transfer_blob(self._kek.kid, wrap())
+
+    def take(self, target: JobTarget) -> bytes:
+        """Return a key's transfer blob, once.
+
+        Raises:
+            DeviceError: the device could not wrap the key.
+
+        """
+        return self._blobs.pop(target.pk).result()
