@@ -9,10 +9,34 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
+from pathlib import Path
 from uuid import UUID
 
 import django
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run_and_die(job, number):
+    """Run a job in a process of its own that dies at the given statement. Return its exit code."""
+    from django.conf import settings
+    from django.db import connection
+
+    name = connection.settings_dict["NAME"]
+    if connection.vendor == "sqlite":
+        url = f"sqlite:///{name}"
+    else:
+        database = connection.settings_dict
+        url = f"postgres://{database['USER']}@{database['HOST']}:{database['PORT']}/{name}"
+    environment = {
+        **os.environ,
+        "DATABASE_URL": url,
+        "KMES_UNKNOWN_QUARANTINE_SECONDS": str(settings.KMES_UNKNOWN_QUARANTINE_SECONDS),
+    }
+    command = [sys.executable, "-m", "tests.jobs.killed_worker", str(job.pk), str(number)]
+    return subprocess.run(command, cwd=ROOT, env=environment, check=False, capture_output=True, timeout=60).returncode
 
 
 def main(job_id: str, number: int) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import subprocess
+import time
 
 import pytest
 
 from tests.cloudcreds.azure.conftest import ALL
+from tests.jobs.killed_worker import run_and_die
 
 pytestmark = pytest.mark.django_db(transaction=True)
 CLIENT = "22222222-2222-2222-2222-222222222222"
@@ -210,6 +213,37 @@ def test_what_nobody_told_is_found_by_the_scan(premium, admin):
     assert states(certification)["push"] == "running"
     progress.follow_all()
     assert certification.steps.filter(state="running").count() == 1
+
+
+@pytest.mark.timeout(300)
+def test_workers_killed_in_the_middle_of_its_steps_change_nothing_in_what_it_finds(premium, admin, vault, settings):
+    from jobs import tasks
+    from jobs.models import Job
+
+    settings.KMES_UNKNOWN_QUARANTINE_SECONDS = 1
+    certification = begin(premium, admin)
+    killed, seen = set(), set()
+    for _turn in range(150):
+        certification.refresh_from_db()
+        step = certification.steps.filter(state="running").first()
+        if certification.state != "running":
+            break
+        if step.pk not in seen:
+            seen.add(step.pk)
+            # Somewhere between the claim and the end: past the announcement of what changes the vault.
+            if run_and_die(step.job, 14 if step.name in {"push", "rotate"} else 7) == -signal.SIGKILL:
+                killed.add(step.name)
+        past = certification.created_at
+        Job.objects.filter(pk=step.job_id).update(run_after=past)
+        Job.objects.filter(pk=step.job_id, state="running").update(lease_until=past)
+        tasks.run_job(str(step.job_id))
+        # The death of a worker is told by nobody, and so may the end of its job be.
+        tasks.scan_jobs()
+        time.sleep(0.2)
+    assert killed >= {"create", "push", "rotate", "disable", "delete", "purge"}, killed
+    assert certification.state == "passed", [(s.name, s.state, s.detail) for s in certification.steps.all()]
+    assert vault.versions(certification.group.azure_name) == []
+    assert vault.keks() == []
 
 
 def test_one_run_at_a_time_in_a_vault_and_a_doubled_submit_is_one_run(premium, admin):
