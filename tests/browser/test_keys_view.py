@@ -139,6 +139,27 @@ def test_keys_are_selected_as_in_desktop_lists(admin: Page, group: str):
     expect(selected(admin)).to_have_text("4")
 
 
+# A right-click in one go, so that no renewal of the table comes in between. Tells whether the browser's own menu opens.
+RIGHT_CLICK = """(element, when) => {
+  const at = element.getBoundingClientRect();
+  const press = { bubbles: true, cancelable: true, button: 2, clientX: at.x + 4, clientY: at.y + 4 };
+  getSelection().removeAllRanges();
+  if (when === "before") getSelection().selectAllChildren(element);
+  element.dispatchEvent(new PointerEvent("pointerdown", press));
+  if (when === "by the press") getSelection().selectAllChildren(element);
+  return element.dispatchEvent(new MouseEvent("contextmenu", press));
+}"""
+
+
+def test_what_was_selected_keeps_the_browsers_menu_but_not_what_the_right_click_selects(admin: Page, group: str):
+    flows.open_group(admin, group)
+    name = flows.key_row(admin, f"{group}-k1").get_by_role("link", name=f"{group}-k1")
+    assert name.evaluate(RIGHT_CLICK, "before")
+    # As Firefox does with a picture under the pointer, and a phone with the word under a long press.
+    assert not name.evaluate(RIGHT_CLICK, "by the press")
+    expect(admin.get_by_role("menu", name=f"Actions for {group}-k1")).to_be_visible()
+
+
 def test_several_keys_are_pushed_by_one_job_from_the_menu(admin: Page, group: str, vault: VaultObserver):
     flows.open_group(admin, group)
     cell(admin, f"{group}-k4").click()

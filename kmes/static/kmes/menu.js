@@ -204,12 +204,18 @@ function onMenuKey(event) {
   event.stopPropagation();
 }
 
+// Whether something was selected before the press: Firefox selects a picture by right-clicking it, and phones
+// select the word under a long press.
+let wasSelected = false;
+document.addEventListener("pointerdown", () => { wasSelected = !getSelection().isCollapsed; }, true);
+
 function leaveToBrowser(event) {
   if (event.button === 2 && event.shiftKey) return true;
   if (event.target.closest("input, textarea, select, [contenteditable]")) return true;
   if (event.ctrlKey && event.target.closest("a")) return true;
   const selection = getSelection();
-  return !selection.isCollapsed && selection.containsNode(event.target, true);
+  if (selection.isCollapsed || (event.button === 2 && !wasSelected)) return false;
+  return selection.containsNode(event.target, true);
 }
 
 document.addEventListener("contextmenu", (event) => {
