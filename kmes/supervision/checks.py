@@ -36,8 +36,10 @@ DATA_CELLS = tuple(
     for accident in ("database locked", "disk full", "connections cut")
 )
 BROWSER_TESTS = "tests/browser"
-# One process more than CI has cores, because many tests wait: for leases, pauses, processes that start.
-SIDE_BY_SIDE = ("-n", "3", "--dist", "worksteal")
+# More processes than CI has cores, because many tests wait: for leases, pauses, processes that start. Each of the
+# browser's has a console of its own, whose start costs more than a fourth one gains.
+SIDE_BY_SIDE = ("-n", "4", "--dist", "worksteal")
+BROWSERS = ("-n", "3", "--dist", "worksteal")
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ def test_checks() -> list[Check]:
     return [
         Check("tests (SQLite)", (*pytest, *SIDE_BY_SIDE, "--ignore", BROWSER_TESTS, "tests")),
         Check("tests (PostgreSQL)", (*pytest, *SIDE_BY_SIDE, *data), {"KMES_TEST_DATABASE": "postgres"}),
-        Check("tests (browser)", (*pytest, *SIDE_BY_SIDE, BROWSER_TESTS)),
+        Check("tests (browser)", (*pytest, *BROWSERS, BROWSER_TESTS)),
     ]
 
 
