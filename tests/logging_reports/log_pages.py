@@ -26,4 +26,5 @@ def write(count: int, event: str = "azure.probe", **fields) -> list[LogEntry]:
 
 
 def shown(response) -> list[str]:
-    return re.findall(r"m\d{4}", response.content.decode())
+    """The messages on a page. Whole words only: a page's random tokens hold an m with four digits now and then."""
+    return re.findall(r"\bm\d{4}\b", response.content.decode())
