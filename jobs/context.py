@@ -132,7 +132,10 @@ class JobRun:
         self._send_by = send_by
 
     def later(self, write: Callable[[], object]) -> None:
-        """Write something with the next transaction, which comes at once or ends the job."""
+        """Write something with the next transaction, which comes at once or ends the job.
+
+        Rows of the log go by ``log``: they must be the last that a transaction writes.
+        """
         self._later.append(write)
 
     def show_now(self) -> None:

@@ -134,6 +134,7 @@ def _create(run: JobRun, gateway: KeyVaultGateway, row: EphemeralKek) -> KekPubl
 
 def _mark(row: EphemeralKek, state: KekState, *, kid: str = "", note: str = "") -> None:
     row.state, row.kid, row.note = state, kid or row.kid, note
+    # Who read the row before the KEK was written down as live doesn't know its kid, and must not take it away.
     row.save(update_fields=["state", "note", *(["kid"] if kid else [])])
 
 
@@ -147,15 +148,13 @@ def _mark_live(row: EphemeralKek, public: KekPublicKey) -> None:
 
 
 Write = Callable[[], AbstractContextManager[None]]
-Later = Callable[[Callable[[], object]], None]
 
 
-def discard_kek(gateway: KeyVaultGateway, row: EphemeralKek, *, write: Write, later: Later | None = None) -> str:
+def discard_kek(gateway: KeyVaultGateway, row: EphemeralKek, *, write: Write) -> str:
     """Delete a KEK, and purge it where the vault allows. Return what is left to be done ("" for nothing).
 
-    ``write`` opens the transactions in which the ledger changes: a job's are fenced. ``later`` leaves the last
-    change to a transaction that follows at once. Never raises for what Azure answers: the ledger keeps the row,
-    and the sweep tries again.
+    ``write`` opens the transactions in which the ledger changes: a job's are fenced. Never raises for what
+    Azure answers: the ledger keeps the row, and the sweep tries again.
 
     Raises:
         LeaseLost: ``write`` is a job's, and another worker has it.
@@ -168,11 +167,10 @@ def discard_kek(gateway: KeyVaultGateway, row: EphemeralKek, *, write: Write, la
                 _mark(row, state)
         if row.state == KekState.DELETED:
             note = _purge(gateway, row)
-            if later is not None:
-                later(lambda: _close(row, note))
-            else:
-                with write():
-                    _close(row, note)
+            with write():
+                if note == LEFT_TO_AZURE:
+                    _log_left_to_azure(row)
+                _mark(row, KekState.GONE, note=note)
     except AzureError as error:
         if error.kind == AzureErrorKind.BEING_DELETED:
             note = _("deleted; it will be purged when Azure has finished deleting it")
@@ -211,12 +209,6 @@ def _purge(gateway: KeyVaultGateway, row: EphemeralKek) -> str:
         if error.kind != AzureErrorKind.NOT_FOUND:
             raise
     return ""
-
-
-def _close(row: EphemeralKek, note: str) -> None:
-    if note == LEFT_TO_AZURE:
-        _log_left_to_azure(row)
-    _mark(row, KekState.GONE, note=note)
 
 
 def _log_left_to_azure(row: EphemeralKek) -> None:

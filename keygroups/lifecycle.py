@@ -230,11 +230,12 @@ def _move_pushed(pushed: Sequence[Pushed], target: VersionState) -> None:
     """Move pushing versions to what they are in the vault, with what it says of them."""
     if not pushed:
         return
-    versions = [each.version for each in pushed]
-    for each, version in zip(pushed, versions, strict=True):
+    for each in pushed:
+        version = each.version
         version.state, version.azure_version, version.kid = target, each.azure_version, each.kid
         version.pushed_at, version.enabled, version.expires_at = each.pushed_at, each.enabled, each.expires_at
         version.operations, version.tags = list(each.operations), each.tags
+    versions = [each.version for each in pushed]
     columns = {name: [getattr(version, name) for version in versions] for name in _OF_PUSHED}
     # What all have in common is written at once; a value for each row makes a long statement.
     common = {name: values[0] for name, values in columns.items() if all(value == values[0] for value in values)}

@@ -153,8 +153,7 @@ def discard_job_keks(run: JobRun) -> None:
         return
     with run.write():
         run.begin("discard_kek")
-    discarded = [discard_kek(run.gateway(row.vault), row, write=run.write, later=run.later) for row in rows]
-    left = [note for note in discarded if note]
+    left = [note for row in rows if (note := discard_kek(run.gateway(row.vault), row, write=run.write))]
     run.end("discard_kek", "; ".join(left))
     if left:
         with run.write():

@@ -73,7 +73,8 @@ def test_the_list_finds_and_filters(pages, ops):
     assert "gone" not in body(pages.get("/users/?show=active"))
     page = body(pages.get("/users/?show=deactivated"))
     assert 'id="user-' in page
-    assert f'id="user-{ops.pk}"' not in page
+    # As a word: a page's random tokens hold any three letters now and then.
+    assert not re.search(r"\bops\b", page)
     assert "No user matches" in body(pages.get("/users/?q=nobody"))
     assert "the-admin" in body(pages.get("/users/?show=admins"))
 

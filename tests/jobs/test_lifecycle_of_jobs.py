@@ -41,26 +41,27 @@ def test_a_job_whose_lease_ran_out_goes_to_the_next_worker_and_the_old_one_may_n
     assert Job.objects.get(pk=job.pk).state == "succeeded"
 
 
-def _lose_worker(job):
-    """Begin a run that ends without a word."""
-    from jobs import lifecycle
+def push_that_lost_workers(group, admin, count):
+    """A push whose first runs ended without a word."""
+    from jobs import lifecycle, services
     from jobs.models import Job
     from kmes.core.clock import now
+    from tests.jobs.builders import make_keys
 
-    assert lifecycle.claim(job.pk, owner="lost") is not None
-    Job.objects.filter(pk=job.pk).update(lease_until=now() - timedelta(seconds=1))
+    (key,) = make_keys(group, "one", actor=admin)
+    job = services.request_synchronize(keys=[key], actor=admin)
+    for _run in range(count):
+        assert lifecycle.claim(job.pk, owner="lost") is not None
+        Job.objects.filter(pk=job.pk).update(lease_until=now() - timedelta(seconds=1))
+    return job
 
 
 def test_a_job_that_loses_its_worker_each_time_fails_in_words_and_can_be_retried(group, admin, settings):
-    from jobs import retry, services
-    from tests.jobs.builders import make_keys, work
+    from jobs import retry
+    from tests.jobs.builders import work
 
     settings.KMES_MAX_LOST_RUNS = 3
-    (key,) = make_keys(group, "one", actor=admin)
-    job = services.request_synchronize(keys=[key], actor=admin)
-    for _run in range(3):
-        _lose_worker(job)
-    work(job)
+    job = work(push_that_lost_workers(group, admin, 3))
     assert (job.state, job.error_code) == ("failed", "workers_lost")
     assert job.error_what == "The worker was lost 3 times in a row during this job."
     assert job.targets.get().detail.startswith("The worker was lost 3 times")
@@ -69,17 +70,13 @@ def test_a_job_that_loses_its_worker_each_time_fails_in_words_and_can_be_retried
 
 
 def test_lost_workers_are_forgotten_where_a_job_gets_on(group, admin, settings):
-    from jobs import services
     from jobs.models import JobMessage
     from kmes.core.clock import now
-    from tests.jobs.builders import make_keys, work
+    from tests.jobs.builders import work
 
     settings.KMES_MAX_LOST_RUNS = 3
-    (key,) = make_keys(group, "one", actor=admin)
-    job = services.request_synchronize(keys=[key], actor=admin)
-    for _run in range(2):
-        _lose_worker(job)
-    JobMessage.objects.create(job=job, at=now(), text="Starting synchronization of 1 keys")
+    job = push_that_lost_workers(group, admin, 2)
+    JobMessage.objects.create(job=job, at=now(), text="Synchronizing 1 HSM protected key(s)...")
     work(job)
     assert (job.state, job.lost_runs) == ("succeeded", 0)
     assert job.messages.filter(text="The worker was lost; another one goes on.").count() == 1
