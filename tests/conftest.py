@@ -1,12 +1,14 @@
 """Prepares every test run: an own state folder and environment per process, real services on
 demand, no socket beyond loopback.
 
-The environment is set in ``pytest_configure`` and not in pyproject, because pytest-django would
-otherwise read the settings before the folder exists, and each xdist worker needs its own.
+The environment is set while this file is imported: the conftest files below it, which pytest imports
+next, may then import models at their top. It is not set in pyproject, because pytest-django would read
+the settings before the folder exists, and each xdist worker needs its own.
 """
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import ipaddress
 import os
@@ -24,6 +26,8 @@ import pytest
 from tests import services
 
 _cleanup = contextlib.ExitStack()
+# The environment that this process was started with, once it is prepared.
+_inherited: dict[str, str] = {}
 REFUSED = "Tests speak to this machine only; this was an attempt to reach {}."
 
 
@@ -56,22 +60,30 @@ def _set_environment(state: Path) -> None:
         os.environ["DATABASE_URL"] = url
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Give this process its own folder and environment, then let pytest-django read the settings."""
-    if "kmes.settings" in sys.modules and not hasattr(config, "workerinput"):
-        message = "Unset DJANGO_SETTINGS_MODULE: tests/conftest.py sets it once the test environment stands."
-        raise pytest.UsageError(message)
+def _prepare() -> None:
+    """Give this process its own folder and environment, and set Django up."""
     folder = Path(tempfile.mkdtemp(prefix="kmes-test-"))
     _cleanup.callback(shutil.rmtree, folder, ignore_errors=True)
-    is_worker = hasattr(config, "workerinput")
+    # Where another conftest file can't be imported, pytest ends without pytest_unconfigure.
+    atexit.register(_cleanup.close)
+    is_worker = "PYTEST_XDIST_WORKER" in os.environ
     if os.environ.get("KMES_TEST_DATABASE") == "postgres" and not is_worker:
         os.environ["KMES_TEST_POSTGRES_URL"] = _cleanup.enter_context(services.running_postgres(folder / "postgres"))
-    if is_worker or config.getoption("dist", "no") == "no":
-        _set_environment(folder / "state")
-        _guard_sockets()
-        # pytest-django sets Django up only where somebody has read the settings before it looks.
-        django.setup()
-        _hash_lightly()
+    _inherited.update(os.environ)
+    _set_environment(folder / "state")
+    _guard_sockets()
+    django.setup()
+    _hash_lightly()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse settings that were read too early, and start xdist's workers with the environment as it was."""
+    if not _inherited:
+        message = "Unset DJANGO_SETTINGS_MODULE: tests/conftest.py sets it once the test environment stands."
+        raise pytest.UsageError(message)
+    if config.getoption("dist", "no") != "no":
+        os.environ.clear()
+        os.environ.update(_inherited)
 
 
 def pytest_unconfigure() -> None:
@@ -140,3 +152,7 @@ def azure_stand_in(running_stand_in: services.StandIn) -> services.StandIn:
     """Give the stand-in as new: only its seeded vaults, no keys, no faults."""
     running_stand_in.reset()
     return running_stand_in
+
+
+if "kmes.settings" not in sys.modules:
+    _prepare()

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from io import StringIO
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from kmes.accounts.explanations import AREAS, ROLE_TEXTS, role_matrix
 from kmes.accounts.models import User
+from kmes.accounts.rights import ROLE_RIGHTS, Right, Role
+from kmes.accounts.services import UserValues, deactivate_user, update_user
+from kmes.core.actor import SYSTEM, Actor
 from kmes.core.clock import now
-from logging_reports.models import LogEntry
+from kmes.core.errors import ConflictError
+from logging_reports import triggers
+from logging_reports.models import LogEntry, LogHead
+from logging_reports.services import LogWriteError, record
 from tests.jobs.pages import FRAGMENT, ROLES, body, pages, people, static_root
 
 __all__ = ["pages", "people", "static_root"]
@@ -174,10 +183,6 @@ def test_nobody_changes_their_own_role_or_shuts_themselves_out(pages, people):
 
 
 def test_the_service_refuses_an_own_role_change_whoever_calls_it(people):
-    from kmes.accounts.services import UserValues, update_user
-    from kmes.core.actor import Actor
-    from kmes.core.errors import ConflictError
-
     own = people["admin"]
     with pytest.raises(ConflictError, match="own role"):
         update_user(user=own, values=UserValues(role="auditor"), actor=Actor.from_user(own))
@@ -185,10 +190,6 @@ def test_the_service_refuses_an_own_role_change_whoever_calls_it(people):
 
 def test_the_last_administrator_stays(people):
     """Also when the actor is somebody whose own account is about to go."""
-    from kmes.accounts.services import UserValues, deactivate_user, update_user
-    from kmes.core.actor import SYSTEM
-    from kmes.core.errors import ConflictError
-
     last = people["admin"]
     with pytest.raises(ConflictError, match="last active administrator"):
         update_user(user=last, values=UserValues(role="auditor"), actor=SYSTEM)
@@ -251,10 +252,6 @@ def test_four_failures_lock_nobody(pages, ops):
 
 @pytest.mark.parametrize("was_active", [True, False])
 def test_from_the_servers_shell_a_user_gets_in_again(ops, was_active):
-    from io import StringIO
-
-    from django.core.management import CommandError, call_command
-
     User.objects.filter(pk=ops.pk).update(is_active=was_active)
     for _try in range(5):
         sign_in("wrong", "ops")
@@ -293,17 +290,10 @@ def test_each_change_needs_the_token_of_the_form(people, ops, path):
 
 def test_a_change_that_can_not_be_logged_does_not_happen(people, ops):
     """The log's own guard refuses a row with a taken number, as a damaged log would."""
-    from kmes.accounts.services import deactivate_user
-    from kmes.core.actor import Actor
-    from logging_reports.models import LogHead
-    from logging_reports.services import LogWriteError, record
-
     actor = Actor.from_user(people["admin"])
     record("access.login", actor=actor)
     head = LogHead.objects.get(service="audit")
     with connection.cursor() as cursor:
-        from logging_reports import triggers
-
         triggers.remove(connection)
         cursor.execute("UPDATE logging_reports_loghead SET sequence = %s WHERE service = 'audit'", [head.sequence - 1])
         triggers.install(connection)
@@ -313,9 +303,6 @@ def test_a_change_that_can_not_be_logged_does_not_happen(people, ops):
 
 
 def test_the_matrix_explains_every_right_and_says_who_has_it(pages):
-    from kmes.accounts.explanations import AREAS, ROLE_TEXTS, role_matrix
-    from kmes.accounts.rights import ROLE_RIGHTS, Right, Role
-
     explained = [right for _area, rights in AREAS for right in rights]
     assert sorted(explained) == sorted(Right)
     assert set(ROLE_TEXTS) == set(Role)

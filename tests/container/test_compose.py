@@ -13,9 +13,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import redis
 import yaml
 from django.core.management import get_commands
 from django.urls import resolve
+from gunicorn.config import Config
 
 from azure_emulator.options import parse_options
 from kmes.supervision import container, prepare
@@ -97,8 +99,6 @@ def test_a_container_runs_what_a_machine_runs(service, own, tmp_path):
 
 
 def test_the_command_lines_of_gunicorn_and_celery_parse():
-    from gunicorn.config import Config
-
     Config().parser().parse_args(words(OURS["web"])[1:])
     celery = Path(sys.executable).with_name("celery")
     for name in ("worker", "beat"):
@@ -140,8 +140,6 @@ def test_what_runs_on_has_a_health_check_and_what_ends_has_none(name):
 @pytest.fixture
 def silent_redis(redis_server):
     """A Redis in which nobody has said a word; other tests' words may still lie there."""
-    import redis
-
     with redis.Redis.from_url(redis_server) as client:
         client.flushall()
     return redis_server
@@ -161,8 +159,6 @@ def test_each_health_check_asks_for_its_own_service(name, silent_redis):
 
 
 def test_the_health_check_knows_a_living_worker_beat_and_report_worker(redis_server):
-    import redis
-
     environment = {"KMES_REDIS_URL": redis_server}
     client = redis.Redis.from_url(redis_server)
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -97,8 +98,6 @@ def test_packages_are_installed_against_their_hashes():
 
 
 def test_the_front_end_lock_has_hashes_and_no_addresses():
-    import json
-
     lock = json.loads((ROOT / "package-lock.json").read_text())
     packages = {name: entry for name, entry in lock["packages"].items() if name}
     assert "node_modules/bootstrap" in packages

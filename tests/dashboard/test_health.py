@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 import pytest
 import redis
+import time_machine
+from django.db import OperationalError, connection
 
+from jobs import schedule
+from jobs.choices import HoldReason
+from jobs.models import Job, JobStep
+from kmes.core.actor import SYSTEM
+from kmes.core.clock import now
+from logging_reports.models import LogHead
+from logging_reports.services import record
 from tests import services as test_services
 from tests.cloudcreds.conftest import device_row, mfk, people
+from tests.logging_reports.signing import Signer
 
 __all__ = ["device_row", "mfk", "people"]
 
@@ -37,8 +48,6 @@ def no_redis(settings):
 
 
 def beat(heart, *, device="ok", host="one", **more) -> None:
-    from kmes.core.clock import now
-
     word = {"at": now().isoformat(), "device": device, "schema": "ok", "version": "1", "kinds": ["self_test"], **more}
     heart.set(f"kmes:heartbeat:worker:{host}", json.dumps(word), ex=60)
     heart.set("kmes:heartbeat:beat", "1", ex=60)
@@ -104,8 +113,6 @@ def test_an_unreadable_heartbeat_is_a_worker_without_a_known_device(client, hear
 
 
 def test_not_ready_when_the_database_is_gone(client, heart, monkeypatch) -> None:
-    from django.db import OperationalError, connection
-
     beat(heart)
 
     def refuse(*_arguments: object, **_named: object) -> None:
@@ -118,9 +125,6 @@ def test_not_ready_when_the_database_is_gone(client, heart, monkeypatch) -> None
 
 
 def make_job(**values):
-    from jobs.models import Job
-    from kmes.core.clock import now
-
     return Job.objects.create(
         **{"kind": "self_test", "actor_name": "a", "trigger": "user", "run_after": now(), **values}
     )
@@ -142,8 +146,6 @@ def test_not_ready_while_no_worker_fits_the_schema(client, heart) -> None:
 
 @pytest.mark.parametrize("state", ["behind", "ahead"])
 def test_not_ready_while_the_schema_is_another_releases(client, heart, state) -> None:
-    from django.db import connection
-
     beat(heart)
     with connection.cursor() as cursor:
         if state == "behind":
@@ -157,10 +159,6 @@ def test_not_ready_while_the_schema_is_another_releases(client, heart, state) ->
 
 
 def test_a_queue_that_does_not_move_is_noted(client, heart) -> None:
-    from datetime import timedelta
-
-    from kmes.core.clock import now
-
     beat(heart)
     held = make_job(kind="rotate", azure_lock="kv/x", run_after=now() - timedelta(hours=1))
     make_job(kind="rotate", azure_lock="kv/x", state="running")
@@ -182,10 +180,6 @@ def test_a_job_no_living_worker_knows_is_noted(client, heart) -> None:
 
 
 def test_a_held_schedule_is_noted(client, heart, people) -> None:
-    from jobs import schedule
-    from jobs.choices import HoldReason
-    from kmes.core.actor import SYSTEM
-
     beat(heart)
     schedule.hold(HoldReason.RESTORED, actor=SYSTEM)
     assert notes(client)["schedule"] == "held"
@@ -197,14 +191,6 @@ def test_a_held_schedule_is_noted(client, heart, people) -> None:
 
 
 def test_metrics_of_steps_calls_and_the_device_come_from_rows(client, heart, device_row) -> None:
-    from datetime import timedelta
-
-    from jobs.models import JobStep
-    from kmes.core.actor import SYSTEM
-    from kmes.core.clock import now
-    from logging_reports.models import LogHead
-    from logging_reports.services import record
-
     job, end = make_job(), now()
     for number, seconds in enumerate((0.05, 3, 400)):
         start = end - timedelta(seconds=seconds)
@@ -233,15 +219,6 @@ def test_metrics_of_steps_calls_and_the_device_come_from_rows(client, heart, dev
 
 
 def test_metrics_tell_how_old_the_last_signed_checkpoint_of_the_log_is(client, heart) -> None:
-    from datetime import timedelta
-
-    import time_machine
-
-    from kmes.core.actor import SYSTEM
-    from kmes.core.clock import now
-    from logging_reports.services import record
-    from tests.logging_reports.signing import Signer
-
     name = "kmes_log_checkpoint_age_seconds"
     # No number of seconds would be true: an alert on any age must fire.
     assert f"{name} +Inf" in client.get("/metrics").content.decode()
@@ -253,9 +230,6 @@ def test_metrics_tell_how_old_the_last_signed_checkpoint_of_the_log_is(client, h
 
 
 def test_metrics_tell_when_the_last_backup_was_made(client, heart) -> None:
-    from kmes.core.actor import SYSTEM
-    from logging_reports.services import record
-
     assert "kmes_backup_last_seconds 0.0" in client.get("/metrics").content.decode()
     at = record("backup.made", actor=SYSTEM).at.timestamp()
     text = client.get("/metrics").content.decode()
@@ -270,11 +244,6 @@ def test_a_scrape_stays_cheap(client, heart, django_assert_max_num_queries) -> N
 
 
 def test_metrics_count_jobs_rows_and_rotations(client, heart, device_row) -> None:
-    from jobs.models import Job
-    from kmes.core.actor import SYSTEM
-    from kmes.core.clock import now
-    from logging_reports.services import record
-
     beat(heart)
     Job.objects.create(kind="self_test", actor_name="a", trigger="user", run_after=now())
     record("azure.key_imported", actor=SYSTEM)

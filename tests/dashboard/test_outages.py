@@ -13,6 +13,7 @@ from django.core.management import call_command
 from django.urls import URLPattern, get_resolver
 
 from cloudcreds.models import CloudCredential
+from hsm.services import note_state, note_worker
 from jobs.models import Job
 from jobs.tasks import HintTask, run_job
 from kmes.supervision.page_bench import list_paths
@@ -45,8 +46,6 @@ def plain_paths(patterns=None, before="/"):
 @pytest.fixture(params=["down", "frozen"])
 def outage(request, settings):
     """Redis out of reach, and a worker's device that was last seen to be away."""
-    from hsm.services import note_state, note_worker
-
     note_state(code="hsm_unavailable", serial="")
     note_worker(host="worker-1", state="hsm_unavailable", serial="")
     if request.param == "down":

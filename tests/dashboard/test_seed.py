@@ -12,6 +12,7 @@ from hsm.types import KeySpec
 from jobs.models import Job
 from jobs.scans import jobs_to_poke, scan_drift, scan_rotations
 from keygroups.models import CloudVersion, Key, KeyGroup
+from kmes.core.errors import DeviceError
 from logging_reports.models import LogEntry
 from tests.hsm.conftest import device
 
@@ -59,8 +60,6 @@ def test_nothing_of_it_can_act(settings):
 
 
 def test_no_device_opens_its_keys(device, settings):
-    from kmes.core.errors import DeviceError
-
     settings.KMES_ALLOW_DEVICE_IN_TRANSACTION = True
     seed(logs=0)
     key = Key.objects.first()

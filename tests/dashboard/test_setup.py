@@ -9,6 +9,8 @@ from cloudcreds.models import CloudCredential, KeyVault
 from jobs.models import Job, JobStep
 from keygroups.models import CloudVersion, Key, KeyGroup
 from kmes.core.clock import now
+from kmes.dashboard.setup.steps import read_steps
+from logging_reports.models import LogEntry
 from tests.cloudcreds.conftest import admin, credential, device_row, mfk, people
 
 __all__ = ["admin", "credential", "device_row", "mfk", "people"]
@@ -26,8 +28,6 @@ def body(answer) -> str:
 
 
 def step(number):
-    from kmes.dashboard.setup.steps import read_steps
-
     return next(one for one in read_steps() if one.number == number)
 
 
@@ -91,8 +91,6 @@ def test_a_device_must_serve_be_tested_and_designated(change, sentence, device_r
 # --- 2 ---------------------------------------------------------------------------------------
 def choose_password(user):
     """Leave the row that the profile page leaves."""
-    from logging_reports.models import LogEntry
-
     LogEntry(
         service="audit",
         sequence=LogEntry.objects.count() + 1000,

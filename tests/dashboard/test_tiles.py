@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 
 from cloudcreds.models import CloudCredential
+from cloudcreds.services import create_credential
 from jobs.models import Job
 from keygroups.models import CloudVersion, KeyGroup
 from kmes.core.clock import now
@@ -29,8 +30,6 @@ def pages(client, people):
 @pytest.fixture
 def world(credential, admin):
     """Something quiet of each sort, which no tile may count and no filtered list may show."""
-    from cloudcreds.services import create_credential
-
     CloudCredential.objects.update(last_test_ok=True, last_tested_at=now())
     quiet = make_group(credential, "quiet-group")
     version = make_pushed(make_vault(credential, seen_at=now(), name="kv-two", url="https://kv-two.vault.azure.net"))

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from hsm.device import Device, get_device
+from hsm.emulator import create_token
+from hsm.session import find_module
 from tests.logging_reports.harness import log_can_be_flushed
 
 __all__ = ["log_can_be_flushed"]
@@ -14,10 +17,6 @@ __all__ = ["log_can_be_flushed"]
 
 def open_device(state_dir):
     """A device of its own below ``state_dir``, with major keys."""
-    from hsm.device import Device
-    from hsm.emulator import create_token
-    from hsm.session import find_module
-
     pin_file = create_token(state_dir)
     device = Device(
         module=find_module(""), label="KMES", pin_file=pin_file, softhsm_conf=state_dir / "hsm" / "softhsm2.conf"
@@ -29,9 +28,6 @@ def open_device(state_dir):
 @pytest.fixture
 def device():
     """The device of this process, as a worker has it; tests leave nothing in it."""
-    from hsm.device import get_device
-    from hsm.emulator import create_token
-
     create_token(Path(os.environ["KMES_STATE_DIR"]))
     device = get_device()
     device.initialise()
@@ -45,8 +41,6 @@ def own(tmp_path):
     A process has one PKCS#11 library and one SoftHSM configuration, so the process's own device is
     let go before, and this one after.
     """
-    from hsm.device import get_device
-
     get_device()._session._forget()
     device = open_device(tmp_path)
     yield device, tmp_path / "hsm"

@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives import keywrap, serialization
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hsm import byok
+from hsm import byok, keys
 from hsm.types import KeySpec
 from kmes.core.errors import DeviceError
 from tests.hsm.unwrapping import Kek
@@ -93,8 +93,6 @@ def test_a_changed_wrapped_key_is_refused(place, device, keks):
 
 def test_a_token_whose_wrap_is_not_exact_and_that_is_hardware_is_refused(device, keks):
     def attempt(session, ready):
-        from hsm import keys
-
         made = keys.generate(session, ready.keys.pmk, KeySpec.P_256)
         spec, spki = KeySpec.P_256, made.public_spki
         with keys.unwrapped(ready.keys.pmk, spec, made.wrapped_private, spki, is_well=lambda: True) as private:

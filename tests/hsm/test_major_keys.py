@@ -6,7 +6,9 @@ import hashlib
 
 import pytest
 from cryptography.hazmat.primitives import serialization
+from pkcs11 import Attribute, KeyType
 
+from hsm import self_test
 from kmes.core.errors import DeviceError
 from tests.hsm.conftest import open_device
 
@@ -42,8 +44,6 @@ def test_the_check_value_of_the_pmk_is_three_bytes_and_its_own(own, tmp_path):
 
 
 def test_a_second_object_of_one_name_stops_everything(own):
-    from pkcs11 import KeyType
-
     device, _folder = own
     device._session.run(lambda session: session.generate_key(KeyType.AES, 256, label="KMES PMK", store=True))
     device._session._forget()
@@ -53,8 +53,6 @@ def test_a_second_object_of_one_name_stops_everything(own):
 
 
 def test_the_private_halves_can_not_be_read(device):
-    from pkcs11 import Attribute
-
     def attributes(_session, ready):
         keys = (ready.keys.pmk, ready.keys.mfk_private, ready.keys.sentinel_private)
         return [(key[Attribute.SENSITIVE], key[Attribute.EXTRACTABLE]) for key in keys]
@@ -75,8 +73,6 @@ def test_the_self_test_knows_its_answers(device):
 
 
 def test_a_device_that_answers_wrongly_fails_the_self_test(device, monkeypatch):
-    from hsm import self_test
-
     monkeypatch.setattr(self_test, "AES_CIPHER", bytes(16))
     failed = [result.name for result in device.self_test() if not result.ok]
     assert failed == ["AES known answer"]

@@ -9,7 +9,7 @@ from hsm.models import HsmDevice
 from hsm.services import designate, designated_device, note_state, register_device
 from hsm.types import DeviceIdentity, MajorKey
 from hsm.verification import fingerprint
-from kmes.core.actor import SYSTEM
+from kmes.core.actor import SYSTEM, Actor
 from kmes.core.errors import DeviceError, PermissionRefused
 from logging_reports.models import LogEntry
 
@@ -37,8 +37,6 @@ def test_the_first_device_becomes_the_designated_one():
 
 
 def test_designating_takes_the_right_and_moves_the_mark(django_user_model):
-    from kmes.core.actor import Actor
-
     _first, second = registered("one"), registered("two")
     auditor = django_user_model.objects.create_user("aud", role="auditor")
     with pytest.raises(PermissionRefused):

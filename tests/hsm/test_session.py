@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from hsm.device import get_device
+from hsm.session import find_module
 from hsm.types import KeySpec
 from kmes.core.errors import DeviceError
 from tests.hsm.conftest import open_device
@@ -104,16 +106,12 @@ def test_a_missing_and_an_empty_pin_file_are_named(own):
 
 
 def test_a_missing_library_is_named(settings):
-    from hsm.session import find_module
-
     with pytest.raises(DeviceError, match="softhsm2"):
         find_module("/nowhere/libpkcs11.so")
 
 
 @pytest.mark.parametrize("process", ["web", "beat", "reports"])
 def test_only_workers_and_the_command_line_get_a_device(process, settings):
-    from hsm.device import get_device
-
     settings.KMES_PROCESS = process
     with pytest.raises(DeviceError) as refused:
         get_device()

@@ -7,13 +7,14 @@ import subprocess
 
 import pytest
 
+from hsm.verification import is_genuine, public_pem
+from kmes.core.errors import DeviceError
+
 REPORT = b'{"type": "kmes-report"}\n'
 OPENSSL = shutil.which("openssl")
 
 
 def test_a_statement_is_verified_with_the_public_half_alone(device):
-    from hsm.verification import is_genuine
-
     made = device.sign_statement(b'{"type": "kmes-test"}')
     assert is_genuine(b'{"type": "kmes-test"}', signature=made.signature, public_spki=made.public_spki)
     assert not is_genuine(b'{"type": "kmes-tesu"}', signature=made.signature, public_spki=made.public_spki)
@@ -25,8 +26,6 @@ def test_the_same_key_signs_every_time(device):
 
 @pytest.mark.skipif(OPENSSL is None, reason="needs the openssl command")
 def test_openssl_agrees(device, tmp_path):
-    from hsm.verification import public_pem
-
     made = device.sign_statement(REPORT)
     (tmp_path / "key.pem").write_bytes(public_pem(made.public_spki))
     (tmp_path / "s.sig").write_bytes(made.signature)
@@ -39,8 +38,6 @@ def test_openssl_agrees(device, tmp_path):
 
 @pytest.mark.parametrize("text", [b"", b"kmes-checkpoint/v1\n", b"[]", b'{"type": "invoice"}', b"\xff"])
 def test_the_key_signs_nothing_but_reports(device, text):
-    from kmes.core.errors import DeviceError
-
     with pytest.raises(DeviceError) as caught:
         device.sign_statement(text)
     assert caught.value.code == "not_a_report"

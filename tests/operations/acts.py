@@ -6,12 +6,24 @@ import sys
 
 import django
 
+django.setup()
+
+from django.contrib.sessions.backends.db import SessionStore
+from django.contrib.sessions.models import Session
+from django.db import connection
+
+from jobs import services
+from jobs.models import Job
+from keygroups.models import Key
+from kmes.accounts.models import User
+from kmes.core.actor import Actor
+from logging_reports import triggers
+from logging_reports.models import LogEntry
+from tests.jobs.builders import make_credential, make_group, make_keys, work
+
 
 def furnish(stand_in: str, vault: str) -> None:
     """A credential, a group, and one key that was pushed and one that was not."""
-    from jobs import services
-    from tests.jobs.builders import make_credential, make_group, make_keys, work
-
     actor = _admin()
     group = make_group(make_credential(stand_in, actor=actor), vault, name="payments")
     first, _second = make_keys(group, "first", "second", actor=actor)
@@ -21,20 +33,12 @@ def furnish(stand_in: str, vault: str) -> None:
 
 def push(name: str) -> None:
     """Push a key; says how it went and which version it became."""
-    from jobs import services
-    from keygroups.models import Key
-    from tests.jobs.builders import work
-
     job = work(services.request_synchronize(keys=[Key.objects.get(name=name)], actor=_admin()))
     print(job.state, job.error_what, Key.objects.get(name=name).cloud_versions.get().azure_version)
 
 
 def tamper() -> None:
     """Change a written log row, as somebody with the database's password could."""
-    from django.db import connection
-
-    from logging_reports import triggers
-
     triggers.remove(connection)
     with connection.cursor() as cursor:
         cursor.execute("UPDATE logging_reports_logentry SET message = 'nothing happened' WHERE sequence = 2")
@@ -43,37 +47,22 @@ def tamper() -> None:
 
 def count() -> None:
     """Say how many rows of each kind there are."""
-    from django.contrib.sessions.models import Session
-
-    from jobs.models import Job
-    from keygroups.models import Key
-    from kmes.accounts.models import User
-    from logging_reports.models import LogEntry
-
     print(*(model.objects.count() for model in (User, Key, Job, Session)), LogEntry.objects.exists())
 
 
 def sign_in() -> None:
     """Leave a session behind."""
-    from django.contrib.sessions.backends.db import SessionStore
-
     SessionStore().save(must_create=True)
 
 
 def add_user(name: str) -> None:
     """Make one more user."""
-    from kmes.accounts.models import User
-
     print(User.objects.create_user(name, password="a long pass phrase").pk)
 
 
 def _admin():
-    from kmes.accounts.models import User
-    from kmes.core.actor import Actor
-
     return Actor.from_user(User.objects.get(username="admin1"))
 
 
 if __name__ == "__main__":
-    django.setup()
     globals()[sys.argv[1]](*sys.argv[2:])

@@ -8,9 +8,22 @@ from __future__ import annotations
 
 import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from uuid import UUID
 
 import django
+
+django.setup()
+
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+
+from hsm.models import HsmDevice
+from jobs.models import EphemeralKek, Intent, Job, JobMessage, JobStep, JobTarget, RotationSlot
+from keygroups.models import CloudVersion, Key, KeyGroup
+from kmes.accounts.models import User
+from kmes.core.schema import Fit, check_fit
+from kmes.operations.backup import write_backup
 
 LEAVES = [
     ("accounts", "0001_initial"),
@@ -39,9 +52,6 @@ LOG = (
 
 def populate() -> None:
     """Make the schema of that release, and rows of every kind in it."""
-    from django.db import connection
-    from django.db.migrations.executor import MigrationExecutor
-
     executor = MigrationExecutor(connection)
     executor.migrate(LEAVES)
     apps = executor.loader.project_state(LEAVES).apps
@@ -163,12 +173,6 @@ def _log(apps) -> None:
 
 def check() -> None:
     """Read everything by the present models; any difference ends it."""
-    from hsm.models import HsmDevice
-    from jobs.models import EphemeralKek, Intent, Job, JobMessage, JobStep, JobTarget, RotationSlot
-    from keygroups.models import CloudVersion, Key, KeyGroup
-    from kmes.accounts.models import User
-    from kmes.core.schema import Fit, check_fit
-
     keys = GROUPS * KEYS_PER_GROUP
     user, device, group = User.objects.get(), HsmDevice.objects.get(), KeyGroup.objects.order_by("name")[0]
     assert (user.username, user.role, user.has_right("user.manage")) == ("ada", "admin", True)
@@ -217,20 +221,13 @@ def check() -> None:
 
 def back_up(path: str) -> None:
     """Write a backup as that release would have: this one's command refuses a database of another release."""
-    from pathlib import Path
-
-    from kmes.operations.backup import write_backup
-
     write_backup(Path(path), passphrase=None)
 
 
 def fit() -> None:
     """Say how the database stands to the present code."""
-    from kmes.core.schema import check_fit
-
     print(check_fit())
 
 
 if __name__ == "__main__":
-    django.setup()
     globals()[sys.argv[1]](*sys.argv[2:])

@@ -7,6 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from jobs.models import Job, JobStep
+from kmes.core.actor import SYSTEM
+from kmes.core.clock import now
+from logging_reports.services import record
+
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docs" / "alerts.md").read_text()
 ROWS = [
@@ -19,11 +24,6 @@ ROWS = [
 @pytest.fixture
 def families(client, db, redis_server) -> set[str]:
     """The names /metrics gives, with something in the log and a step that ended, so that none is left out."""
-    from jobs.models import Job, JobStep
-    from kmes.core.actor import SYSTEM
-    from kmes.core.clock import now
-    from logging_reports.services import record
-
     moment = now()
     job = Job.objects.create(kind="rotate", actor_name="a", trigger="user", run_after=moment)
     JobStep.objects.create(job=job, name="wrap_key", ordinal=1, started_at=moment, finished_at=moment)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 
 import pytest
 
+from tests.jobs.observer import VaultObserver
 from tests.operations.installation import Installation, passphrase_file
 
 pytestmark = pytest.mark.timeout(240)
@@ -26,8 +28,6 @@ def refused(done) -> str:
 
 def test_what_was_backed_up_pushes_its_keys_from_another_place(installation, azure_stand_in, tmp_path, redis_server):
     """The whole promise: state, backup, an empty place, restore, and a key that only the old token could open."""
-    from tests.jobs.observer import VaultObserver
-
     vault_url = azure_stand_in.vault_url("kv-premium")
     assert installation.act("furnish", azure_stand_in.url, vault_url) == "succeeded"
     installation.act("sign_in")
@@ -98,8 +98,6 @@ def test_a_tampered_log_is_not_restored(installation, tmp_path):
 
 
 def test_a_running_installation_is_not_replaced(installation, tmp_path):
-    import fcntl
-
     file = tmp_path / "b"
     backup(installation, file, "--plain")
     (installation.folder / "run").mkdir()

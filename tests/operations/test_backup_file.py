@@ -6,10 +6,12 @@ import io
 import tarfile
 
 import pytest
+from django.db import connection
 
 from kmes.core.secret_types import SecretText
 from kmes.operations import archive
 from kmes.operations.manifest import BackupError, DeviceFacts, Facts, Manifest
+from kmes.operations.restore import check_manifest
 from kmes.operations.sealed_file import (
     CHUNK_BYTES,
     HEADER_BYTES,
@@ -161,10 +163,6 @@ def test_an_encrypted_backup_asks_for_its_passphrase(packed):
 
 @pytest.mark.django_db
 def test_a_backup_of_a_newer_release_is_refused(tmp_path):
-    from django.db import connection
-
-    from kmes.operations.restore import check_manifest
-
     facts = Facts((("jobs", "0001_initial"), ("jobs", "0999_of_tomorrow")), {}, ())
     newer = Manifest("2026-11-24T00:00:00+00:00", "9.0.0", connection.vendor, False, facts, ())
     with pytest.raises(BackupError, match=r"release 9\.0\.0, which is newer.*0999_of_tomorrow"):

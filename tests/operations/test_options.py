@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 
 import pytest
 from django.db import connection
@@ -10,8 +11,13 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from kmes.core import options
+from kmes.core.actor import Actor
+from kmes.core.clock import now
+from kmes.core.errors import InputError
 from kmes.operations.models import StoredOption
+from kmes.operations.services import choose_options
 from logging_reports.models import LogEntry
+from logging_reports.rq_jobs import prune_exports
 from tests.jobs.pages import ROLES, body, pages, people, static_root
 
 __all__ = ["pages", "people", "static_root"]
@@ -48,10 +54,6 @@ def test_a_value_outside_its_limits_is_refused(pages, bad):
 
 
 def test_the_service_refuses_such_a_value_whoever_calls_it(people):
-    from kmes.core.actor import Actor
-    from kmes.core.errors import InputError
-    from kmes.operations.services import choose_options
-
     with pytest.raises(InputError, match="between 1 and"):
         choose_options(values={"export_keep_days": 0}, actor=Actor.from_user(people["admin"]))
 
@@ -69,13 +71,6 @@ def test_what_the_environment_names_can_not_be_typed_over(pages, monkeypatch, se
 
 
 def test_the_report_worker_prunes_by_the_chosen_days(settings, tmp_path, people):
-    from datetime import timedelta
-
-    from kmes.core.actor import Actor
-    from kmes.core.clock import now
-    from kmes.operations.services import choose_options
-    from logging_reports.rq_jobs import prune_exports
-
     settings.KMES_EXPORT_DIR = tmp_path
     old = tmp_path / "audit-20260101T000000Z.csv"
     old.touch()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -59,8 +60,6 @@ def test_what_is_not_on_a_page_is_said():
 
 
 def test_the_bare_scripts_blob_opens_to_the_key_it_was_made_from():
-    import json
-
     kek = rsa.generate_private_key(65537, 2048)
     [pkcs8] = bare_push.make_keys(1)
     blob = json.loads(decode(bare_push.transfer_blob(pkcs8, kek.public_key(), "https://v/keys/k/1")))

@@ -7,6 +7,7 @@ import socket
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 
 from tests import services
 
@@ -29,7 +30,5 @@ def test_sockets_beyond_loopback_are_refused():
 
 
 def test_settings_live_in_a_folder_of_their_own():
-    from django.conf import settings
-
     assert Path(settings.KMES_STATE_DIR).name == "state"
     assert "kmes-test-" in str(settings.KMES_STATE_DIR)

@@ -8,7 +8,7 @@ import pytest
 import redis
 from celery.signals import beat_init, heartbeat_sent, worker_shutdown
 
-from kmes.celery import BEAT_WORD, WORD_SECONDS, WordKeeper
+from kmes.celery import BEAT_WORD, WORD_SECONDS, WordKeeper, app
 
 WORD = f"kmes:heartbeat:worker:{socket.gethostname()}"
 
@@ -57,8 +57,6 @@ def test_beat_asks_for_a_scan_as_it_starts(broker):
 
 
 def test_beat_says_itself_that_it_lives_and_no_other_task_says_so(broker):
-    from kmes.celery import app
-
     app.send_task("jobs.tasks.sweep_keks")
     assert not broker.exists(BEAT_WORD)
     app.send_task("jobs.tasks.scan_jobs")

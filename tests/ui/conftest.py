@@ -5,6 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from django.contrib.auth import get_user_model
+
+from cloudcreds.models import CloudCredential, KeyVault
+from keygroups.models import KeyGroup
+from kmes.core.clock import now
 
 ROLES = ("admin", "custodian", "operator", "auditor")
 
@@ -18,8 +23,6 @@ def static_root(settings):
 @pytest.fixture
 def people(db):
     """One user of each role, by role."""
-    from django.contrib.auth import get_user_model
-
     make = get_user_model().objects.create_user
     return {role: make(f"the-{role}", role=role) for role in ROLES}
 
@@ -34,9 +37,6 @@ def pages(client, people):
 @pytest.fixture
 def credential(db):
     """A cloud credential."""
-    from cloudcreds.models import CloudCredential
-    from kmes.core.clock import now
-
     return CloudCredential.objects.create(
         name="Contoso", tenant_id="0f-tenant", client_id="0f-client", sealed_secret=b"sealed", secret_set_at=now()
     )
@@ -45,9 +45,6 @@ def credential(db):
 @pytest.fixture
 def group(credential):
     """A key group."""
-    from cloudcreds.models import KeyVault
-    from keygroups.models import KeyGroup
-
     vault = KeyVault.objects.create(credential=credential, name="kv", url="https://kv.invalid", tier="premium")
     return KeyGroup.objects.create(
         name="payments", key_spec="P-256", credential=credential, vault=vault, azure_name="pay-in-azure", owner="Ada"

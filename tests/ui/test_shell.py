@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from django.test import Client
 
 from kmes.ui import actions
 from kmes.ui.actions import MenuAction, flat_menu, menu_for
@@ -83,8 +84,6 @@ def test_what_is_not_there_in_a_dialog_is_a_piece_of_page(auditor):
 
 @pytest.mark.django_db
 def test_a_form_without_its_token_is_refused(django_user_model):
-    from django.test import Client
-
     strict = Client(enforce_csrf_checks=True)
     strict.force_login(django_user_model.objects.create_user("adm", role="admin"))
     answer = strict.post("/cloud-credentials/add/", {"name": "x"})

@@ -9,8 +9,11 @@ from django.utils.translation import gettext_lazy
 
 from cloudcreds.azure.errors import translate
 from hsm.pin import read_pin
-from kmes.core.actor import SYSTEM
+from kmes.core.actor import SYSTEM, Actor
 from kmes.core.errors import DeviceError, KmesError
+from kmes.core.options import OPTIONS
+from kmes.operations.services import choose_options
+from logging_reports.models import LogEntry
 from logging_reports.services import record
 from tests.translations import marked, speak
 
@@ -58,10 +61,6 @@ def test_a_row_of_the_log_is_english_whoever_causes_it(speak):
 
 @pytest.mark.django_db
 def test_a_label_in_a_row_of_the_log_is_english_too(speak, admin_actor):
-    from kmes.core.options import OPTIONS
-    from kmes.operations.services import choose_options
-    from logging_reports.models import LogEntry
-
     name, option = next((name, option) for name, option in OPTIONS.items() if not option.is_locked)
     with speak(str(option.label)):
         choose_options(values={name: option.lowest}, actor=admin_actor)
@@ -71,6 +70,4 @@ def test_a_label_in_a_row_of_the_log_is_english_too(speak, admin_actor):
 
 @pytest.fixture
 def admin_actor(django_user_model):
-    from kmes.core.actor import Actor
-
     return Actor.from_user(django_user_model.objects.create_user("ada", role="admin"))
