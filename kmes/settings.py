@@ -1,4 +1,4 @@
-"""All settings, read from environment variables (documented in README, "Configuration").
+"""All settings, read from environment variables (docs/configuration.md says what each means).
 
 Defaults make an embedded development instance below ``var/``; a production installation sets
 DATABASE_URL, KMES_REDIS_URL, KMES_ALLOWED_HOSTS and the HSM's module and PIN file.
