@@ -11,14 +11,19 @@ class JobsConfig(AppConfig):
     def ready(self) -> None:
         """Register menus, reports, landings, what the search finds, and what credentials' pages ask of jobs."""
         from cloudcreds import activity, listing  # noqa: PLC0415 - models must be loaded first
-        from jobs import actions, landings, reports, search  # noqa: PLC0415
-        from jobs.key_work import work_of_keys  # noqa: PLC0415
-        from jobs.selectors import find_activity  # noqa: PLC0415
-        from jobs.vault_listing import LISTER  # noqa: PLC0415
+        from jobs.pages import (  # noqa: PLC0415
+            actions,
+            notice_links,
+            reports,
+            search,
+        )
+        from jobs.pages.key_jobs import work_of_keys  # noqa: PLC0415
+        from jobs.pages.selectors import find_activity  # noqa: PLC0415
+        from jobs.pages.vault_listing import LISTER  # noqa: PLC0415
         from keygroups.work import register_teller  # noqa: PLC0415
 
         actions.register_all()
-        landings.register_all()
+        notice_links.register_all()
         reports.register_all()
         search.register_all()
         activity.register(find_activity)

@@ -9,8 +9,8 @@ from django.utils.translation import gettext_lazy
 
 from cloudcreds.models import CloudCredential, KeyVault
 from jobs.choices import JobKind
+from jobs.engine.creation import Request, open_job
 from jobs.models import Job
-from jobs.opening import Request, open_job
 from keygroups.models import KeyGroup
 from kmes.accounts.rights import Right, check
 from kmes.core import language

@@ -1,4 +1,4 @@
-"""Rows of jobs and of what they announce before they act. State changes only in ``jobs.lifecycle``."""
+"""Rows of jobs and of what they announce before they act. State changes only in ``jobs.engine.lifecycle``."""
 
 from __future__ import annotations
 

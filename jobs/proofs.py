@@ -6,8 +6,8 @@ from django.utils.translation import gettext as _
 
 from hsm.services import designated_device
 from jobs.choices import JobKind
+from jobs.engine.creation import Request, open_job
 from jobs.models import Job
-from jobs.opening import Request, open_job
 from keygroups.lifecycle import LIVE_STATES
 from keygroups.models import CloudVersion
 from kmes.accounts.rights import Right, check

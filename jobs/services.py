@@ -13,10 +13,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from hsm.services import designated_device
-from jobs import lifecycle
 from jobs.choices import FINAL_STATES, JobKind
+from jobs.engine import lifecycle
+from jobs.engine.creation import Request, open_job, send_hint, subject_of
 from jobs.models import Job
-from jobs.opening import Request, open_job, send_hint, subject_of
 from keygroups import lifecycle as key_lifecycle
 from keygroups.choices import GroupCloudState, KeyState
 from keygroups.drift import is_repairable

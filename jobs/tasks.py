@@ -15,9 +15,11 @@ from celery.signals import worker_init, worker_shutting_down
 from django.db import transaction
 from kombu.exceptions import OperationalError
 
-from jobs import checkpoints, execution, keks, reminders, scans, stopping
 from jobs.certifications import progress as certifications
-from jobs.fitness import is_fit
+from jobs.engine import execution, shutdown
+from jobs.engine.compatibility import is_fit
+from jobs.journal import kek_ledger
+from jobs.schedule import log_checkpoints, reminders, scans
 from kmes.core import language
 from kmes.core.errors import KmesError
 
@@ -30,13 +32,13 @@ PAUSE_SECONDS = 10
 @worker_init.connect  # type: ignore[untyped-decorator]
 def begin(**_: object) -> None:
     """A worker begins."""
-    stopping.forget()
+    shutdown.forget()
 
 
 @worker_shutting_down.connect  # type: ignore[untyped-decorator]
 def let_jobs_give_way(**_: object) -> None:
     """Let long jobs go back into the queue instead of holding up the worker's end."""
-    stopping.ask()
+    shutdown.ask()
 
 
 class RecordTask(Task):  # type: ignore[misc]
@@ -93,7 +95,7 @@ def scan_jobs() -> None:
     certifications.follow_all()
     scans.poke_notices()
     try:
-        checkpoints.make_if_due()
+        log_checkpoints.make_if_due()
     except KmesError as error:
         # The heartbeat has said so already; the next scan tries again.
         logger.warning("no checkpoint of the log could be made (%s)", error.code)
@@ -125,4 +127,4 @@ def remind() -> None:
 def sweep_keks() -> None:
     """Discard ephemeral keys that were left behind."""
     if is_fit():
-        keks.sweep()
+        kek_ledger.sweep()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from jobs import change_views, removal_views, views
+from jobs.pages import change_views, removal_views, views
 
 app_name = "jobs"
 urlpatterns = [

@@ -82,7 +82,7 @@ class EvenScheduler(PersistentScheduler):  # type: ignore[misc]
 class WordKeeper:
     """Lets a worker's last word in Redis live exactly as long as the worker does.
 
-    The word is written by a scan (``jobs.scans.beat_heart``), which waits while all of the worker's
+    The word is written by a scan (``jobs.schedule.scans.beat_heart``), which waits while all of the worker's
     processes are busy, and which is another host's turn as often as this one's.
     """
 

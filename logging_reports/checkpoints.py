@@ -1,6 +1,6 @@
 """Checkpoints of the log: decides when one is due, drafts its text, keeps what the device signed.
 
-The device is a layer above; ``jobs.checkpoints`` asks it between ``draft`` and ``store``. Before a
+The device is a layer above; ``jobs.schedule.log_checkpoints`` asks it between ``draft`` and ``store``. Before a
 row is covered by a checkpoint it is verified, so that no changed row is ever signed.
 """
 

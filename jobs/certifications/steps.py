@@ -12,8 +12,8 @@ from django.utils.translation import gettext_lazy as _
 from jobs import services
 from jobs.certifications.models import Certification
 from jobs.choices import JobKind
+from jobs.engine.creation import Request, open_job
 from jobs.models import Job
-from jobs.opening import Request, open_job
 from jobs.proofs import request_proof
 from keygroups.choices import GroupCloudState, KeyState
 from keygroups.models import CloudVersion, KeyGroup

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from jobs.choices import JobKind
-from jobs.context import JobRun
-from jobs.runners.connection import run_list_vaults, run_test_connection
-from jobs.runners.create import run_create
-from jobs.runners.deletion import run_delete, run_purge, run_recover
-from jobs.runners.destroy import run_destroy
-from jobs.runners.drift import run_check_drift
-from jobs.runners.proof import run_prove
-from jobs.runners.repair import run_repair
-from jobs.runners.report import run_sign_report
-from jobs.runners.rotate import run_rotate
-from jobs.runners.self_test import run_self_test
-from jobs.runners.set_enabled import run_set_enabled
-from jobs.runners.synchronize import run_synchronize
+from jobs.engine.run import JobRun
+from jobs.kinds.check_drift.runner import run_check_drift
+from jobs.kinds.create.runner import run_create
+from jobs.kinds.destroy.runner import run_destroy
+from jobs.kinds.prove.runner import run_prove
+from jobs.kinds.repair.runner import run_repair
+from jobs.kinds.rotate.runner import run_rotate
+from jobs.kinds.self_test.runner import run_self_test
+from jobs.kinds.set_enabled.runner import run_set_enabled
+from jobs.kinds.sign_report.runner import run_sign_report
+from jobs.kinds.synchronize.runner import run_synchronize
+from jobs.kinds.test_connection.runner import run_list_vaults, run_test_connection
+from jobs.kinds.whole_key import run_delete, run_purge, run_recover
 
 RUNNERS: dict[str, Callable[[JobRun], None]] = {
     JobKind.CREATE: run_create,

@@ -17,7 +17,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
-from jobs.schedule import read_clock
+from jobs.schedule.clock_guard import read_clock
 from kmes.core.schema import check_fit
 from kmes.dashboard.heartbeats import Pulse, read_pulse
 from kmes.dashboard.metrics import ConsoleCollector

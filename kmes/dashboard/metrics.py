@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 
 from jobs.choices import JobState
 from jobs.models import Job, JobStep
-from jobs.schedule import read_clock
+from jobs.schedule.clock_guard import read_clock
 from kmes.core.clock import now
 from kmes.core.schema import Fit, check_fit
 from kmes.dashboard.heartbeats import QUEUES, Pulse

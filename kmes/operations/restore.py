@@ -19,8 +19,8 @@ from django.db import connection
 from django.db.migrations.loader import MigrationLoader
 from django.utils.translation import gettext as _
 
-from jobs import schedule
 from jobs.choices import HoldReason
+from jobs.schedule import clock_guard
 from kmes.core.actor import SYSTEM
 from kmes.core.secret_types import SecretText
 from kmes.core.version import VERSION
@@ -72,7 +72,7 @@ def restore_backup(path: Path, *, passphrase: SecretText | None, wanted: Wanted)
             call_command("migrate", interactive=False, verbosity=0)
             verdicts = _verify(manifest)
             _record(path, manifest)
-            schedule.hold(HoldReason.RESTORED, actor=SYSTEM)
+            clock_guard.hold(HoldReason.RESTORED, actor=SYSTEM)
         notes = [*_restore_secret_key(folder), *_restore_exports(folder)]
     if not wanted.with_device:
         notes.append(token_copy.statement(manifest.device, has_token=False))

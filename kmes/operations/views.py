@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
-from jobs import schedule
+from jobs.schedule import clock_guard
 from kmes.accounts.rights import Right
 from kmes.core.actor import Actor
 from kmes.operations.forms import OptionsForm
@@ -56,7 +56,7 @@ def save_options(request: HttpRequest) -> HttpResponse:
 @right_required(Right.CONSOLE_READ)
 def show_schedule(request: HttpRequest) -> HttpResponse:
     """Show when the schedule last looked, and whether scheduled rotations are held."""
-    context = {"watch": schedule.read_clock(), "may_confirm": _has(request, Right.KEY_ROTATE)}
+    context = {"watch": clock_guard.read_clock(), "may_confirm": _has(request, Right.KEY_ROTATE)}
     return render(request, "operations/schedule.html", context)
 
 
@@ -65,8 +65,8 @@ def show_schedule(request: HttpRequest) -> HttpResponse:
 def confirm_schedule(request: HttpRequest) -> HttpResponse:
     """Say what follows; on POST let scheduled rotations go on."""
     if request.method == "POST":
-        schedule.confirm(actor=Actor.from_user(request.user))
+        clock_guard.confirm(actor=Actor.from_user(request.user))
         messages.success(request, _("Scheduled rotations go on."))
         return go_to(request, reverse("operations:schedule"))
-    context = {"watch": schedule.read_clock(), "due": schedule.count_due()}
+    context = {"watch": clock_guard.read_clock(), "due": clock_guard.count_due()}
     return render(request, "operations/confirm_schedule.html", context)

@@ -10,9 +10,9 @@ import redis
 import time_machine
 from django.db import OperationalError, connection
 
-from jobs import schedule
 from jobs.choices import HoldReason
 from jobs.models import Job, JobStep
+from jobs.schedule import clock_guard
 from kmes.core.actor import SYSTEM
 from kmes.core.clock import now
 from logging_reports.models import LogHead
@@ -181,7 +181,7 @@ def test_a_job_no_living_worker_knows_is_noted(client, heart) -> None:
 
 def test_a_held_schedule_is_noted(client, heart, people) -> None:
     beat(heart)
-    schedule.hold(HoldReason.RESTORED, actor=SYSTEM)
+    clock_guard.hold(HoldReason.RESTORED, actor=SYSTEM)
     assert notes(client)["schedule"] == "held"
     client.force_login(people["operator"])
     page = client.get("/").content.decode()

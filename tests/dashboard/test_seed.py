@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command
 from cloudcreds.models import CloudCredential
 from hsm.types import KeySpec
 from jobs.models import Job
-from jobs.scans import jobs_to_poke, scan_drift, scan_rotations
+from jobs.schedule.scans import jobs_to_poke, scan_drift, scan_rotations
 from keygroups.models import CloudVersion, Key, KeyGroup
 from kmes.core.errors import DeviceError
 from logging_reports.models import LogEntry

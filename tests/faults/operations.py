@@ -91,8 +91,8 @@ def _rotate_forced(world):
 
 
 def _rotate_due(world):
-    from jobs import scans
     from jobs.models import Job
+    from jobs.schedule import scans
     from keygroups.models import KeyGroup
     from kmes.core.clock import now
 

@@ -104,8 +104,8 @@ class SimWorld:
         return services.request_rotation(group=self.group, actor=self.actor)
 
     def _due(self):
-        from jobs import scans
         from jobs.models import Job
+        from jobs.schedule import scans
         from keygroups.models import KeyGroup
 
         KeyGroup.objects.exclude(pk=self.group.pk).update(rotate=False, next_due_at=None)
@@ -155,8 +155,8 @@ class SimWorld:
     # --- the workers ---------------------------------------------------------------------------
     def _found(self):
         """What the scan finds to do, in this world."""
-        from jobs import scans
         from jobs.models import Job
+        from jobs.schedule import scans
 
         mine = set(Job.objects.filter(group=self.group).values_list("pk", flat=True))
         return [pk for pk in scans.jobs_to_poke() if pk in mine]
@@ -169,7 +169,7 @@ class SimWorld:
 
     def work(self, ids):
         """Deliver the messages about these jobs: none, one or two of each."""
-        from jobs import execution
+        from jobs.engine import execution
 
         for pk in ids:
             for _delivery in range(0 if self.dice.random() < LOSS else 2 if self.dice.random() < DOUBLE else 1):
@@ -191,7 +191,8 @@ class SimWorld:
         self._settle()
 
     def _settle(self):
-        from jobs import keks, scans
+        from jobs.journal import kek_ledger
+        from jobs.schedule import scans
 
         self.vault.quiet = True
         self.vault.sleep(LANDING_SECONDS + READ_TIMEOUT + SCAN.total_seconds())
@@ -201,7 +202,7 @@ class SimWorld:
                 break
             self.vault.sleep(SCAN.total_seconds())
             self.work(self._found())
-        keks.sweep()
+        kek_ledger.sweep()
 
 
 def told(world):

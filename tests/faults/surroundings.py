@@ -79,7 +79,7 @@ def _clock_is_set(hours):
     """Set this machine's clock while the job runs; a scan looks for work at once."""
 
     def jump(world, job, after):
-        from jobs import scans
+        from jobs.schedule import scans
 
         world.set_clock(hours)
         for job_id in scans.jobs_to_poke():

@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(120)]
 
 def test_a_blind_repeat_is_caught(world, monkeypatch, settings):
     """Without a look at the vault and without the quarantine, a late import makes a second version."""
-    from jobs.runners import preflight
+    from jobs.kinds.push import preflight
 
     with pytest.MonkeyPatch.context() as defect:
         defect.setattr(preflight, "_find_ours", lambda *_arguments: [])
@@ -25,19 +25,19 @@ def test_a_blind_repeat_is_caught(world, monkeypatch, settings):
 
 def test_a_forgotten_kek_is_caught(world, monkeypatch, settings):
     """A job that doesn't clean up, and a sweep that looks at nothing, leave the KEK."""
-    from jobs import keks
-    from jobs.runners import push
+    from jobs.journal import kek_ledger
+    from jobs.kinds.push import cycle
 
     with pytest.MonkeyPatch.context() as defect:
-        defect.setattr(push, "discard_job_keks", lambda _run: None)
-        defect.setattr(keks, "sweep", lambda: 0)
+        defect.setattr(cycle, "discard_job_keks", lambda _run: None)
+        defect.setattr(kek_ledger, "sweep", lambda: 0)
         found = hold(world, Case("push one", "delivered twice", "push.after_import"), monkeypatch, settings)
     assert any(sentence.startswith("I8") for sentence in found), found
 
 
 def test_an_effect_without_its_row_is_caught(world, monkeypatch, settings):
     """Rows that are dropped instead of written leave a version the log does not know."""
-    from jobs.context import JobRun
+    from jobs.engine.run import JobRun
 
     with pytest.MonkeyPatch.context() as defect:
         defect.setattr(JobRun, "_flush", lambda run: run._rows.clear())
@@ -47,11 +47,11 @@ def test_an_effect_without_its_row_is_caught(world, monkeypatch, settings):
 
 def test_a_quarantine_by_the_clock_is_caught(world, monkeypatch, settings):
     """Set ahead, it ends the quarantine of a call that has yet to land, and the key is imported again."""
-    from jobs import intents
-    from jobs.runners import push
+    from jobs.journal import intents
+    from jobs.kinds.push import cycle
     from kmes.core.clock import now
 
-    discard = push.discard_job_keks
+    discard = cycle.discard_job_keks
 
     def discard_late(run):
         # Else the ephemeral key is gone, and with it the chance of the late call to do harm.
@@ -59,7 +59,7 @@ def test_a_quarantine_by_the_clock_is_caught(world, monkeypatch, settings):
         discard(run)
 
     with pytest.MonkeyPatch.context() as defect:
-        defect.setattr(push, "discard_job_keks", discard_late)
+        defect.setattr(cycle, "discard_job_keks", discard_late)
         defect.setattr(intents, "seconds_since", lambda intent: (now() - intent.sent_at).total_seconds())
         found = hold(world, Case("push one", "lands late, clock ahead", "import_key"), monkeypatch, settings)
     assert any(sentence.startswith(("I1", "I2")) for sentence in found), found

@@ -97,8 +97,9 @@ def test_cancelling_a_large_push_works_at_once(large, throttled, admin):
 def test_a_second_users_single_push_gets_its_turn_and_the_large_one_goes_on_after(throttled, admin, settings):
     from django.contrib.auth import get_user_model
 
-    from jobs import scans, services
+    from jobs import services
     from jobs.models import Job
+    from jobs.schedule import scans
     from kmes.core.actor import Actor
 
     settings.KMES_TURN_SECONDS = 1
@@ -138,20 +139,20 @@ def push_needs_another_kek(world, admin):
 
 
 def test_a_job_that_outlives_its_kek_gets_another_one(world, admin, monkeypatch, settings):
-    from jobs import keks
-    from jobs.runners import batches
+    from jobs.journal import kek_ledger
+    from jobs.kinds.push import batches
 
     monkeypatch.setattr(batches, "BATCH", 3)
-    settings.KMES_KEK_LIFETIME_SECONDS = round(keks.EXPIRY_MARGIN.total_seconds()) + 2
+    settings.KMES_KEK_LIFETIME_SECONDS = round(kek_ledger.EXPIRY_MARGIN.total_seconds()) + 2
     push_needs_another_kek(world, admin)
 
 
 def test_a_kek_is_given_up_in_time_where_the_vaults_clock_is_ahead(world, admin, monkeypatch, settings):
     """Asked to live for two hours, it ends after one there: what comes later needs another one."""
-    from jobs import keks
-    from jobs.runners import batches
+    from jobs.journal import kek_ledger
+    from jobs.kinds.push import batches
 
     monkeypatch.setattr(batches, "BATCH", 3)
     world.set_clock_of_vault(1)
-    settings.KMES_KEK_LIFETIME_SECONDS = 3600 + round(keks.EXPIRY_MARGIN.total_seconds()) + 2
+    settings.KMES_KEK_LIFETIME_SECONDS = 3600 + round(kek_ledger.EXPIRY_MARGIN.total_seconds()) + 2
     push_needs_another_kek(world, admin)

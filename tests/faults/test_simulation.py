@@ -29,8 +29,10 @@ def live(group, admin, monkeypatch, settings):
     from django.db import connection
     from django.utils import timezone
 
-    from jobs import context, keks, tasks
-    from jobs.runners import deletion
+    from jobs import tasks
+    from jobs.engine import run as engine_run
+    from jobs.journal import kek_ledger
+    from jobs.kinds import whole_key
     from kmes.core import clock
     from tests.jobs.builders import make_group
 
@@ -40,7 +42,7 @@ def live(group, admin, monkeypatch, settings):
             cursor.execute("PRAGMA journal_mode=MEMORY")
     # Messages are dealt by the world, not by Redis.
     monkeypatch.setattr(tasks.HintTask, "hint", lambda _self, _job_id: None)
-    for module in (context, keks):
+    for module in (engine_run, kek_ledger):
         monkeypatch.setattr(module, "open_access", lambda _credential: None)
 
     def run(seed):
@@ -48,9 +50,9 @@ def live(group, admin, monkeypatch, settings):
         device = SimDevice(vault)
         monkeypatch.setattr(timezone, "now", lambda: vault.now)
         monkeypatch.setattr(clock, "uptime", lambda: clock.Uptime("one life", vault.now.timestamp()))
-        monkeypatch.setattr(context, "get_device", lambda: device)
-        monkeypatch.setattr(deletion, "time", SimpleNamespace(sleep=vault.sleep))
-        for module in (context, keks):
+        monkeypatch.setattr(engine_run, "get_device", lambda: device)
+        monkeypatch.setattr(whole_key, "time", SimpleNamespace(sleep=vault.sleep))
+        for module in (engine_run, kek_ledger):
             monkeypatch.setattr(module, "open_gateway", lambda *_where, patience, **_: SimGateway(vault, patience))
         own = make_group(group.credential, group.vault.url, name=f"world-{seed}")
         world = SimWorld(vault, own, admin)

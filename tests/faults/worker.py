@@ -16,7 +16,7 @@ import django
 def main(job_id: str) -> None:
     """Run the job once, as a Celery worker does."""
     django.setup()
-    from jobs import execution
+    from jobs.engine import execution
 
     execution.execute(UUID(job_id), owner=f"fault-worker-{os.getpid()}")
 

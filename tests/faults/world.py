@@ -52,7 +52,7 @@ class World:
     # --- working -----------------------------------------------------------------------------
     def work(self, job, owner="worker"):
         """Give the job to a worker in this process, once."""
-        from jobs import execution
+        from jobs.engine import execution
 
         execution.execute(job.pk, owner=owner)
         job.refresh_from_db()
@@ -94,10 +94,11 @@ class World:
         What a worker that died holds and what waits for a moment is moved on, so that hours pass in
         seconds; a quarantine is waited out in real time.
         """
-        from jobs import keks, scans
         from jobs.choices import FINAL_STATES
-        from jobs.intents import quarantine_left
+        from jobs.journal import kek_ledger
+        from jobs.journal.intents import quarantine_left
         from jobs.models import Intent, Job
+        from jobs.schedule import scans
         from kmes.core.clock import now
 
         for _round in range(ROUNDS):
@@ -119,14 +120,14 @@ class World:
         self.group.refresh_from_db()
         time.sleep(max(0.0, self.landing_until - time.monotonic()))
         self._settle_doubt()
-        keks.sweep()
+        kek_ledger.sweep()
 
     def _settle_doubt(self):
         """Let what an ended job left in doubt be settled, as beat does once it can't take effect any more."""
-        from jobs import scans
         from jobs.choices import FINAL_STATES
-        from jobs.intents import OPEN_STATES, quarantine_left
+        from jobs.journal.intents import OPEN_STATES, quarantine_left
         from jobs.models import Intent, Job
+        from jobs.schedule import scans
 
         for _round in range(5):
             left = list(Intent.objects.filter(state__in=OPEN_STATES, job__state__in=FINAL_STATES))

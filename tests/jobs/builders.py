@@ -5,7 +5,8 @@ from __future__ import annotations
 from cloudcreds.models import CloudCredential, KeyVault
 from hsm.sealing import seal
 from hsm.services import designated_device
-from jobs import execution, services
+from jobs import services
+from jobs.engine import execution
 from jobs.models import Job
 from keygroups import lifecycle
 from keygroups.models import Key, KeyGroup

@@ -117,7 +117,7 @@ def test_a_redis_that_lost_everything_only_delays(receiver, empty_redis):
     empty_redis.flushdb()
     run_worker(empty_redis)
     assert receiver.received == []
-    from jobs.scans import poke_notices
+    from jobs.schedule.scans import poke_notices
 
     poke_notices()
     run_worker(empty_redis)

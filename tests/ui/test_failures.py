@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.db import InterfaceError, OperationalError, connection
 
-from tests.jobs.pages import pages, people, static_root
+from tests.jobs.pages.browsing import pages, people, static_root
 
 __all__ = ["pages", "people", "static_root"]
 pytestmark = pytest.mark.django_db

@@ -15,8 +15,8 @@ from django.views.decorators.http import require_http_methods, require_safe
 from cloudcreds.guide import set_up_guide
 from jobs.choices import STATE_COLOURS, JobKind
 from jobs.models import Job
-from jobs.progress import label_of_step
-from jobs.selectors import OPEN_STATES
+from jobs.pages.progress import label_of_step
+from jobs.pages.selectors import OPEN_STATES
 from kmes.accounts.rights import Right
 from kmes.core.actor import Actor
 from kmes.core.errors import InputError, KmesError, PermissionRefused

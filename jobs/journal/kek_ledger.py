@@ -1,0 +1,282 @@
+"""Ephemeral key-encryption keys: one per job and vault, on a ledger from before their birth.
+
+A KEK that is left behind is useless (it expires after two hours) and is found by the sweep.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q
+from django.utils.translation import gettext as _
+
+from cloudcreds.access import open_access
+from cloudcreds.azure.errors import AzureError, AzureErrorKind
+from cloudcreds.azure.gateway import KeyVaultGateway, open_gateway
+from cloudcreds.azure.patience import Patience
+from cloudcreds.azure.recorder import LogRecorder
+from cloudcreds.azure.types import KekPublicKey
+from cloudcreds.choices import VaultTier
+from cloudcreds.models import KeyVault
+from jobs.choices import FINAL_STATES, KekState
+from jobs.engine.rate_limit import arrived
+from jobs.engine.run import JobRun, WaitUntil
+from jobs.models import EphemeralKek, Job
+from kmes.core import failpoints
+from kmes.core.actor import SYSTEM
+from kmes.core.clock import now
+from kmes.core.errors import KmesError
+from logging_reports.services import Subject, record
+
+logger = logging.getLogger(__name__)
+
+KEK_PREFIX = "kmes-kek-"
+# A KEK nearer to its expiry than this is not used for further keys.
+EXPIRY_MARGIN = timedelta(minutes=10)
+# Clocks that differ by less differ by nothing; Azure's stamps have whole seconds.
+NOTICED = timedelta(seconds=5)
+# How long to wait for news of a KEK whose creation has an unknown outcome.
+UNKNOWN_KEK_SECONDS = 10
+MAX_SWEEPS = 200
+LEFT_TO_AZURE = "left to Azure: purge protection"
+# How far back a key that was discarded is still looked for: far longer than a request may be under way.
+LATE_SECONDS = 6 * 3600
+
+
+def obtain_kek(run: JobRun, vault: KeyVault, bits: int) -> tuple[EphemeralKek, KekPublicKey]:
+    """Return the job's KEK in the vault, made if need be, with its public key.
+
+    After a crash the ledger's KEK is looked for first, so that a job leaves one at the most.
+
+    Raises:
+        AzureError: the vault refused (no Premium tier, no permission…).
+        WaitUntil: whether the KEK was made is unknown.
+
+    """
+    gateway = run.gateway(vault)
+    open_rows = EphemeralKek.objects.filter(job=run.job, vault=vault, modulus_bits=bits).exclude(
+        state__in=[KekState.DELETED, KekState.GONE]
+    )
+    for row in open_rows.select_related("vault__credential"):
+        if is_near_expiry(row):
+            discard_kek(gateway, row, write=run.write)
+            continue
+        public = gateway.read_kek(row.name)
+        if public is not None:
+            with run.write():
+                _mark_live(row, public)
+            return row, public
+        if row.state == KekState.PLANNED:
+            return row, _create(run, gateway, row)
+        with run.write():
+            # Deleted by an earlier try or by somebody else: perhaps recoverable still, so the sweep purges it.
+            _mark(row, KekState.DELETED, note="vanished from the vault")
+    with run.write():
+        row = _plan(run, vault, bits)
+    return row, _create(run, gateway, row)
+
+
+def is_near_expiry(row: EphemeralKek) -> bool:
+    """Return whether a KEK is too old to wrap further keys under it."""
+    return row.expires_at < now() + EXPIRY_MARGIN
+
+
+def _plan(run: JobRun, vault: KeyVault, bits: int) -> EphemeralKek:
+    number = EphemeralKek.objects.filter(job=run.job, vault=vault).count()
+    suffix = f"-{number + 1}" if number else ""
+    return EphemeralKek.objects.create(
+        job=run.job,
+        vault=vault,
+        name=f"{KEK_PREFIX}{run.job.code.lower()}{suffix}",
+        modulus_bits=bits,
+        expires_at=now() + timedelta(seconds=settings.KMES_KEK_LIFETIME_SECONDS),
+    )
+
+
+def _create(run: JobRun, gateway: KeyVaultGateway, row: EphemeralKek) -> KekPublicKey:
+    run.keep_pace(row.vault)
+    failpoints.reach("kek.before_create")
+    try:
+        public = gateway.create_kek(
+            row.name, row.modulus_bits, expires_on=row.expires_at, tags={"kmes-job": run.job.code, "kmes-app": "kmes"}
+        )
+        arrived(row.vault)
+        failpoints.reach("kek.after_create")
+    except AzureError as error:
+        if error.effect_unknown:
+            raise WaitUntil(
+                _("whether the ephemeral key was made is unknown (%(why)s)") % {"why": error.what},
+                seconds=UNKNOWN_KEK_SECONDS,
+                counts_as_failure=True,
+            ) from error
+        raise
+    seen_at = now()
+
+    def write_down() -> None:
+        KeyVault.objects.filter(pk=row.vault_id).update(
+            tier=VaultTier.PREMIUM,
+            recovery_level=public.recovery_level,
+            recoverable_days=public.recoverable_days,
+            seen_at=seen_at,
+        )
+        _mark_live(row, public)
+
+    # With the step that follows. Until then the ledger calls it planned, and who finds that asks the vault.
+    run.later(write_down)
+    run.log("azure.kek_public_read", f"Public key of {public.kid} read", version=public.version)
+    return public
+
+
+def _mark(row: EphemeralKek, state: KekState, *, kid: str = "", note: str = "") -> None:
+    row.state, row.kid, row.note = state, kid or row.kid, note
+    # Who read the row before the KEK was written down as live doesn't know its kid, and must not take it away.
+    row.save(update_fields=["state", "note", *(["kid"] if kid else [])])
+
+
+def _mark_live(row: EphemeralKek, public: KekPublicKey) -> None:
+    _mark(row, KekState.LIVE, kid=public.kid)
+    ends = row.created_at + public.lifetime if public.lifetime else row.expires_at
+    if row.expires_at - ends > NOTICED:
+        # A vault whose clock is ahead of ours ends it sooner than we asked for.
+        row.expires_at = ends
+        row.save(update_fields=["expires_at"])
+
+
+Write = Callable[[], AbstractContextManager[None]]
+
+
+def discard_kek(gateway: KeyVaultGateway, row: EphemeralKek, *, write: Write) -> str:
+    """Delete a KEK, and purge it where the vault allows. Return what is left to be done ("" for nothing).
+
+    ``write`` opens the transactions in which the ledger changes: a job's are fenced. Never raises for what
+    Azure answers: the ledger keeps the row, and the sweep tries again.
+
+    Raises:
+        LeaseLost: ``write`` is a job's, and another worker has it.
+
+    """
+    try:
+        if row.state in {KekState.PLANNED, KekState.LIVE}:
+            state = _delete(gateway, row)
+            with write():
+                _mark(row, state)
+        if row.state == KekState.DELETED:
+            note = _purge(gateway, row)
+            with write():
+                if note == LEFT_TO_AZURE:
+                    _log_left_to_azure(row)
+                _mark(row, KekState.GONE, note=note)
+    except AzureError as error:
+        if error.kind == AzureErrorKind.BEING_DELETED:
+            note = _("deleted; it will be purged when Azure has finished deleting it")
+        else:
+            note = str(error)
+        with write():
+            _mark(row, KekState(row.state), note=note)
+        return f"{row.name}: {note}"
+    return ""
+
+
+def _delete(gateway: KeyVaultGateway, row: EphemeralKek) -> KekState:
+    failpoints.reach("kek.before_delete")
+    try:
+        deleted = gateway.delete_key(row.name)
+        failpoints.reach("kek.after_delete")
+    except AzureError as error:
+        if error.kind not in {AzureErrorKind.NOT_FOUND, AzureErrorKind.SOFT_DELETED, AzureErrorKind.BEING_DELETED}:
+            raise
+        # Gone already: by an earlier try whose answer got lost, or never made.
+        return KekState.DELETED
+    return KekState.DELETED if deleted.recovery_id else KekState.GONE
+
+
+def _purge(gateway: KeyVaultGateway, row: EphemeralKek) -> str:
+    """Purge a deleted KEK where that is possible. Return what the ledger notes about it."""
+    if KeyVault.objects.get(pk=row.vault_id).is_purge_protected:
+        return LEFT_TO_AZURE
+    failpoints.reach("kek.before_purge")
+    try:
+        gateway.purge_key(row.name)
+        failpoints.reach("kek.after_purge")
+    except AzureError as error:
+        if error.kind == AzureErrorKind.PURGE_PROTECTED:
+            return LEFT_TO_AZURE
+        if error.kind != AzureErrorKind.NOT_FOUND:
+            raise
+    return ""
+
+
+def _log_left_to_azure(row: EphemeralKek) -> None:
+    vault = KeyVault.objects.select_related("credential").get(pk=row.vault_id)
+    record(
+        "azure.kek_purge_not_needed",
+        actor=SYSTEM,
+        message=f"{row.name} stays deleted until the retention period ends: the vault has purge protection",
+        subject=Subject(credential=vault.credential.name, vault=vault.name),
+        job_id=row.job_id,
+        job_code=row.job.code,
+    )
+
+
+def sweep() -> int:
+    """Discard every KEK whose job has ended or that outlived its time. Return how many are left over.
+
+    Runs in a cloud worker; one vault out of reach doesn't hold up the others.
+    """
+    _reopen_late_arrivals()
+    stale = now() - timedelta(seconds=settings.KMES_KEK_LIFETIME_SECONDS)
+    rows = (
+        EphemeralKek.objects.exclude(state=KekState.GONE)
+        .filter(Q(job__state__in=FINAL_STATES) | Q(created_at__lt=stale), sweep_attempts__lt=MAX_SWEEPS)
+        .select_related("vault__credential", "job")
+    )
+    left = 0
+    for row in rows:
+        try:
+            remains = discard_kek(_open_for_sweep(row.vault, row.job), row, write=transaction.atomic)
+        except KmesError as error:
+            remains = str(error)
+        if remains:
+            left += 1
+            row.sweep_attempts += 1
+            row.save(update_fields=["sweep_attempts"])
+            logger.warning("an ephemeral key is left over: %s", remains)
+    return left
+
+
+def _reopen_late_arrivals() -> None:
+    """Find KEKs that the ledger calls deleted or gone and a vault holds all the same.
+
+    A request that timed out may make its key minutes later, when the job has long cleaned up. Only
+    names of our own ledger are taken: other installations may use the same vault.
+    """
+    recent = now() - timedelta(seconds=LATE_SECONDS)
+    closed = EphemeralKek.objects.filter(
+        state__in=[KekState.DELETED, KekState.GONE], created_at__gte=recent, job__state__in=FINAL_STATES
+    )
+    for vault in KeyVault.objects.filter(pk__in=closed.values("vault")).select_related("credential"):
+        names = list(closed.filter(vault=vault).values_list("name", flat=True))
+        try:
+            standing = _open_for_sweep(vault).list_key_names(KEK_PREFIX)
+        except KmesError as error:
+            logger.warning("%s can't be searched for ephemeral keys: %s", vault, error)
+            continue
+        closed.filter(vault=vault, name__in=set(names) & set(standing)).update(
+            state=KekState.LIVE, note="arrived after it was discarded"
+        )
+
+
+def _open_for_sweep(vault: KeyVault, job: Job | None = None) -> KeyVaultGateway:
+    """Open the way to a vault for the system's own work, without patience: the next sweep comes."""
+    subject = Subject(credential_id=str(vault.credential_id), credential=vault.credential.name, vault=vault.name)
+    recorder = LogRecorder(
+        actor=SYSTEM, subject=subject, job_id=job.pk if job else None, job_code=job.code if job else ""
+    )
+    return open_gateway(
+        open_access(vault.credential), vault.url, recorder=recorder, patience=Patience(budget_seconds=0)
+    )

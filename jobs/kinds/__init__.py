@@ -1,0 +1,1 @@
+"""One package per kind of job: its spec beside its runner."""

@@ -1,0 +1,34 @@
+"""Destroy: erase key material here. The vault is not asked and not changed."""
+
+from __future__ import annotations
+
+from django.utils.translation import gettext as _
+
+from jobs.choices import TargetState
+from jobs.engine.run import JobRun
+from jobs.wording import WORDING
+from keygroups import lifecycle as key_lifecycle
+from kmes.core.errors import ConflictError
+from logging_reports.choices import Severity
+
+
+def run_destroy(run: JobRun) -> None:
+    """Erase the wrapped private halves of the job's keys; their rows and public halves stay."""
+    with run.step("destroy_key"):
+        for target in run.pending_targets():
+            run.checkpoint()
+            key = target.key
+            try:
+                with run.write():
+                    key_lifecycle.destroy_key(key=key)
+                    run.settle(target, TargetState.DONE)
+                    run.say(WORDING["destroy"].one_done(key.name))
+                    if key.cloud_versions.filter(state__in=key_lifecycle.LIVE_STATES).exists():
+                        run.say(
+                            _("The version of %(key)s in the vault was not touched") % {"key": key.name},
+                        )
+                    run.log("key.destroyed", f"Key {key.name} destroyed here", key=key)
+            except ConflictError as error:
+                with run.write():
+                    run.settle(target, TargetState.FAILED, str(error))
+                    run.say(WORDING["destroy"].one_failed(key.name, str(error)), Severity.ERROR)

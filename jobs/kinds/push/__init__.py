@@ -1,0 +1,1 @@
+"""The push of keys into a vault, shared by synchronize and rotate."""

@@ -1,0 +1,161 @@
+"""The way of keys into the vault, shared by synchronize and rotate. The order is the safety.
+
+For each key group of the job, one after the other (the KEK serves all groups of a vault):
+
+1. preflight      ask the vault what it holds; adopt versions that are ours already
+2. create_kek     ledger row, then an RSA-HSM key in the vault that may only import
+3. wrap_key       in the device: key under one-time AES key under KEK; blobs stay in memory. The first one
+                  here, the others while those before them are imported
+4. import_key     per key: intent row, commit, PUT, result row
+5. verify_import  the vault's public key is ours; the newest version is the one imported last
+6. record_version
+7. discard_kek    delete, and purge where the vault soft-deletes
+
+A crash after 1 leaves nothing; after 2 a KEK on the ledger; after 3 the same; inside 4 a pending
+intent, which the next run resolves by looking (adopt) or by waiting out the quarantine (import
+again); after 5 or 6 a KEK; after 7 nothing. Each run begins with 1 again.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+from cloudcreds.azure.gateway import KeyVaultGateway
+from jobs.choices import KekState
+from jobs.engine.lifecycle import LeaseLost
+from jobs.engine.run import Cancelled, GiveWay, JobRun, WaitUntil
+from jobs.journal.kek_ledger import discard_kek, is_near_expiry, obtain_kek
+from jobs.kinds.push.batches import batched, pending_in
+from jobs.kinds.push.imports import fail_target, import_all
+from jobs.kinds.push.preflight import look_first
+from jobs.kinds.push.wrap import WrapAhead
+from jobs.models import EphemeralKek, JobTarget
+from keygroups.models import KeyGroup
+from kmes.core.errors import ConflictError, KmesError
+from logging_reports.choices import Severity
+
+
+def push(run: JobRun) -> None:
+    """Push the job's pending targets. What it raises ends the job; single failures are on the targets.
+
+    Raises:
+        KmesError: the whole job can't go on; the KEK is discarded by then.
+        WaitUntil: the job must look again later; the KEK stays for it.
+
+    """
+    try:
+        if run.job.group_id is None:
+            _push_groups(run)
+        else:
+            _push_group(run, _group(run.job.group_id))
+    except (WaitUntil, LeaseLost):
+        raise
+    except KmesError as error:
+        if not error.retryable:
+            discard_job_keks(run)
+        raise
+    discard_job_keks(run)
+
+
+def _group(group_id: UUID) -> KeyGroup:
+    return KeyGroup.objects.select_related("vault__credential", "credential").get(pk=group_id)
+
+
+def _push_groups(run: JobRun) -> None:
+    """Push the groups one after the other; what goes wrong in one does not hold up the others.
+
+    What must wait, or may pass, is raised when the others are done: the next run finds their keys
+    settled and turns to the rest.
+    """
+    postponed: KmesError | None = None
+    for group_id in dict.fromkeys(target.key.group_id for target in run.pending_targets()):
+        group = _group(group_id)
+        with run.on(group) as is_held:
+            if not is_held:
+                postponed = postponed or WaitUntil(
+                    _("another job on the Azure key “%(key)s”") % {"key": group.azure_name},
+                    seconds=settings.KMES_SCAN_SECONDS,
+                )
+                continue
+            try:
+                _push_group(run, group)
+            except (Cancelled, GiveWay, LeaseLost):
+                raise
+            except KmesError as error:
+                if error.retryable or not _fail_group(run, group, error):
+                    postponed = postponed or error
+    if postponed is not None:
+        raise postponed
+
+
+def _push_group(run: JobRun, group: KeyGroup) -> None:
+    if pending := look_first(run, group):
+        _wrap_and_import(run, group, pending)
+
+
+def _fail_group(run: JobRun, group: KeyGroup, error: KmesError) -> bool:
+    """Give a group up. Return whether the error stands on a key of it; else all were imported before it came."""
+    with run.write():
+        run.fail_running_steps(str(error))
+    pending = pending_in(run, group)
+    for target in pending:
+        fail_target(run, target, error)
+    return bool(pending)
+
+
+# --- 2 to 6 ------------------------------------------------------------------------------------
+def _wrap_and_import(run: JobRun, group: KeyGroup, pending: list[JobTarget]) -> None:
+    gateway = run.gateway(group.vault)
+    with run.step("create_kek", with_next=True):
+        row, kek = obtain_kek(run, group.vault, group.spec.kek_bits)
+    newest = ""
+    for batch in batched(pending):
+        if is_near_expiry(row):
+            row, kek = obtain_kek(run, group.vault, group.spec.kek_bits)
+        with WrapAhead(run.device(), kek) as wrapping:
+            with run.step("wrap_key", with_next=True):
+                wrapping.start(batch, when_slow=run.show_now)
+            newest = import_all(run, gateway, group, batch, wrapping) or newest
+    run.begin_with_next("verify_import")
+    if newest:
+        _verify_current(run, gateway, group, newest)
+    run.end("verify_import")
+    # The versions were recorded as they came.
+    run.end("record_version")
+
+
+def _verify_current(run: JobRun, gateway: KeyVaultGateway, group: KeyGroup, newest: str) -> None:
+    """Check that the vault's current version is the one imported last."""
+    current = gateway.get_key(group.azure_name)
+    if current is not None and current.version == newest:
+        return
+    found = current.kid if current else _("nothing")
+    with run.write():
+        run.log("azure.drift_found", f"The vault's current version is {found}")
+    raise ConflictError(
+        _("Somebody else changed “%(key)s” meanwhile: the vault's current version is %(found)s.")
+        % {"key": group.azure_name, "found": found},
+        _("Run Cloud > Check Drift, and force a rotation to make a key of yours the current one."),
+    )
+
+
+# --- 7 -----------------------------------------------------------------------------------------
+def discard_job_keks(run: JobRun) -> None:
+    """Discard the job's KEKs; what can't be discarded now is left to the sweep, and said."""
+    run.may_cancel = False
+    rows = list(
+        EphemeralKek.objects.filter(job=run.job).exclude(state=KekState.GONE).select_related("vault__credential")
+    )
+    if not rows:
+        return
+    with run.write():
+        run.begin("discard_kek")
+    left = [note for row in rows if (note := discard_kek(run.gateway(row.vault), row, write=run.write))]
+    run.end("discard_kek", "; ".join(left))
+    if left:
+        with run.write():
+            for note in left:
+                run.say(_("The ephemeral key is left to the sweep: %(note)s") % {"note": note}, Severity.WARNING)

@@ -1,0 +1,1 @@
+"""Pages, tables, menus, reports and search of jobs. Imports specs, never runners."""

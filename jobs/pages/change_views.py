@@ -1,0 +1,121 @@
+"""Pages that ask before they act: start, cancel and retry a job. GET shows, only POST acts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods
+
+from jobs.choices import JobKind
+from jobs.pages import confirmations
+from jobs.pages.failure_help import describe_cancel
+from jobs.pages.forms import StartForm
+from jobs.pages.views import job_or_404
+from jobs.planning.blockers import to_cancel, to_retry
+from jobs.retry import request_retry
+from jobs.services import request_cancel
+from kmes.accounts.rights import Right
+from kmes.core.actor import Actor
+from kmes.core.errors import InputError, KmesError, PermissionRefused
+from kmes.ui.access import right_required
+from kmes.ui.answers import back_to, go_to, render_form
+
+
+def _require(request: HttpRequest, right: Right) -> Actor:
+    """Return who asks, or raise PermissionRefused; the right depends on the kind of job."""
+    user: Any = request.user
+    if not user.has_right(right):
+        raise PermissionRefused(
+            _("%(name)s lacks the right “%(right)s”.") % {"name": user.get_username(), "right": right.value},
+            _("Ask an administrator for a role that has it."),
+        )
+    return Actor.from_user(user)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@right_required(Right.CONSOLE_READ)
+def start_job(request: HttpRequest, kind: str) -> HttpResponse:
+    """Show what will happen; on POST start it and go to the job."""
+    # Every key of the table is a kind; the kinds that are missing there are not started by people.
+    wanted = next((known for known in confirmations.STARTERS if known.value == kind), None)
+    if wanted is None:
+        raise Http404(_("There is no such kind of job."))
+    actor = _require(request, confirmations.STARTERS[wanted].right)
+    data = request.GET.copy()
+    data.update(request.POST)
+    asked = confirmations.read_asked(wanted, data)
+    if asked is None:
+        raise Http404(_("What the job is about does not exist."))
+    plan = confirmations.STARTERS[wanted].plan(asked)
+    # A selection of keys is posted because it may be long; that asks, and starts nothing.
+    sent = request.POST if request.method == "POST" and "ask" not in request.POST else None
+    several = "several" in data
+    form = confirmations.make_form(wanted, plan, sent, asked=asked, several=several)
+    context = {
+        "plan": plan,
+        "form": form,
+        "kind": wanted,
+        "several": several,
+        "refusal": None,
+        "carried": asked.carried(),
+    }
+    if sent is not None and form.is_valid():
+        try:
+            job = confirmations.start(wanted, asked, form, actor=actor)
+            return go_to(request, back_to(request, job.get_absolute_url()))
+        except KmesError as error:
+            _show_refusal(form, context, error)
+    return render_form(request, "jobs/start.html", context, refused=sent is not None)
+
+
+def _show_refusal(form: StartForm, context: dict[str, Any], error: KmesError) -> None:
+    """Put a refusal at its field, or above the form; a missing right is a page of its own."""
+    if isinstance(error, PermissionRefused):
+        raise error
+    if isinstance(error, InputError) and error.field in form.fields:
+        form.add_error(error.field, str(error))
+    else:
+        context["refusal"] = error
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@right_required(Right.JOB_CANCEL)
+def cancel_job(request: HttpRequest, code: str) -> HttpResponse:
+    """Say what cancelling leaves behind; on POST ask the worker to stop."""
+    job = job_or_404(code)
+    context: dict[str, Any] = {"job": job, "effects": describe_cancel(job), "obstacle": to_cancel(job)}
+    if request.method == "POST":
+        try:
+            request_cancel(job=job, actor=Actor.from_user(request.user))
+            return go_to(request, job.get_absolute_url())
+        except KmesError as error:
+            if isinstance(error, PermissionRefused):
+                raise
+            context["refusal"] = error
+    return render_form(request, "jobs/cancel.html", context, refused=request.method == "POST")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@right_required(Right.CONSOLE_READ)
+def retry_job(request: HttpRequest, code: str) -> HttpResponse:
+    """Say what a retry does; on POST make the new job and go there."""
+    job = job_or_404(code)
+    starter = confirmations.STARTERS.get(JobKind(job.kind))
+    if starter is None:
+        raise Http404(_("This kind of job is not retried by hand."))
+    actor = _require(request, starter.right)
+    sent = request.POST if request.method == "POST" else None
+    form = StartForm(sent)
+    context: dict[str, Any] = {"job": job, "form": form, "obstacle": to_retry(job)}
+    if sent is not None and form.is_valid():
+        key = confirmations.idempotency_key_of(form, actor)
+        try:
+            made = confirmations.earlier_job(key) or request_retry(job=job, actor=actor, idempotency_key=key)
+            return go_to(request, made.get_absolute_url())
+        except KmesError as error:
+            if isinstance(error, PermissionRefused):
+                raise
+            context["refusal"] = error
+    return render_form(request, "jobs/retry.html", context, refused=sent is not None)

@@ -1,0 +1,151 @@
+"""What the pages say about how a job ends: why it failed, what helps, what a cancel leaves, what a retry does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from cloudcreds.azure.errors import AzureErrorKind
+from jobs.choices import JobKind, JobState
+from jobs.models import Job
+from jobs.pages.progress import label_of
+from jobs.pages.selectors import JobView
+
+# Failures that the credential's page helps with.
+_CREDENTIAL_CODES = frozenset(
+    f"azure.{kind}"
+    for kind in (
+        AzureErrorKind.AUTHENTICATION,
+        AzureErrorKind.WRONG_TENANT,
+        AzureErrorKind.WRONG_CLIENT,
+        AzureErrorKind.WRONG_SECRET,
+        AzureErrorKind.EXPIRED_SECRET,
+        AzureErrorKind.PERMISSION,
+        AzureErrorKind.FIREWALL,
+        AzureErrorKind.UNREACHABLE,
+        AzureErrorKind.REDIRECT_REFUSED,
+        AzureErrorKind.STANDARD_VAULT,
+    )
+) | {"probe_failed"}
+# Failures that the device's page helps with.
+_DEVICE_CODES = frozenset(
+    {
+        "device",
+        "device_failed",
+        "device_missing",
+        "device_replaced",
+        "major_keys",
+        "not_conformant",
+        "not_designated",
+        "pin_file",
+        "pin_wrong",
+    }
+)
+_CREDENTIAL_STATUSES = frozenset({401, 403})
+
+
+@dataclass(frozen=True)
+class Failure:
+    """The three parts of a failed job's box, and the page that helps."""
+
+    what: str
+    why: list[str]
+    remedy: str
+    help_label: str = ""
+    help_url: str = ""
+    request_id: str = ""
+    # All of it as plain text, to be sent to whoever helps.
+    details: str = ""
+
+
+def explain_failure(view: JobView) -> Failure | None:
+    """Return what happened, why and what to do; None for a job that did not fail."""
+    job = view.job
+    if job.state not in (JobState.FAILED, JobState.PARTLY_FAILED):
+        return None
+    why = []
+    if view.failed_step is not None:
+        why.append(_("It stopped at the step “%(step)s”.") % {"step": label_of(view.failed_step)})
+    status = view.why.http_status if view.why else None
+    if view.why is not None:
+        answered = _("Azure answered %(status)s") % {"status": status} if status else _("Azure was asked")
+        # Where Azure's own words are those above, once is enough.
+        is_told = bool(job.error_what) and job.error_what in view.why.message
+        why.append(f"{answered}." if is_told else f"{answered}: {view.why.message}")
+    if job.error_code and job.error_code != "error":
+        why.append(_("Kind of error: %(code)s.") % {"code": job.error_code})
+    label, url = _find_help(job, status)
+    request_id = view.why.azure_request_id if view.why else ""
+    details = _details(job, why, request_id)
+    return Failure(job.error_what, why, job.error_remedy, label, url, request_id, details)
+
+
+def _details(job: Job, why: list[str], request_id: str) -> str:
+    lines = [
+        f"{job}: {job.title}",
+        _("Subject: %(subject)s") % {"subject": job.subject},
+        _("Requested: %(at)s by %(name)s") % {"at": f"{job.created_at:%Y-%m-%d %H:%M:%S} UTC", "name": job.actor_name},
+        _("What happened: %(what)s") % {"what": job.error_what},
+        *why,
+        _("What to do: %(remedy)s") % {"remedy": job.error_remedy or "–"},
+    ]
+    if request_id:
+        lines.append(_("Azure request id: %(id)s") % {"id": request_id})
+    return "\n".join(lines)
+
+
+def _find_help(job: Job, status: int | None) -> tuple[str, str]:
+    if job.error_code in _DEVICE_CODES or job.kind == JobKind.SELF_TEST:
+        return _("Open device"), reverse("hsm:device")
+    about_access = job.error_code in _CREDENTIAL_CODES or status in _CREDENTIAL_STATUSES
+    if job.credential_id and about_access:
+        return _("Open credential"), reverse("cloudcreds:detail", args=[job.credential_id])
+    if job.group is not None:
+        return _("Open key group"), job.group.get_absolute_url()
+    return "", ""
+
+
+def describe_cancel(job: Job) -> list[str]:
+    """Say what cancelling the job does now, and what it leaves behind."""
+    if job.state == JobState.QUEUED and job.started_at is None:
+        return [_("The job has not begun. It is cancelled at once and leaves nothing behind.")]
+    stop = _("The job stops at the next safe point, between two steps.")
+    return [stop, _LEFT_BEHIND.get(JobKind(job.kind), _left_nothing)()]
+
+
+def _left_nothing() -> str:
+    return _("It changes nothing in the vault, so nothing is left behind.")
+
+
+def _left_by_push() -> str:
+    return _(
+        "Keys imported by then stay in the vault and here. The ephemeral KEK is deleted; "
+        "should that fail, the hourly sweep removes it, and it expires by itself after two hours."
+    )
+
+
+def _left_by_create() -> str:
+    return _("Keys made by then stay in the group.")
+
+
+def _left_by_destroy() -> str:
+    return _("Keys destroyed by then stay destroyed.")
+
+
+def _left_by_one_call() -> str:
+    return _("What was sent to Azure already can't be taken back: the vault may have done it.")
+
+
+_LEFT_BEHIND = {
+    JobKind.SYNCHRONIZE: _left_by_push,
+    JobKind.ROTATE: _left_by_push,
+    JobKind.CREATE: _left_by_create,
+    JobKind.DESTROY: _left_by_destroy,
+    JobKind.SET_ENABLED: _left_by_one_call,
+    JobKind.REPAIR: _left_by_one_call,
+    JobKind.CLOUD_DELETE: _left_by_one_call,
+    JobKind.CLOUD_RECOVER: _left_by_one_call,
+    JobKind.CLOUD_PURGE: _left_by_one_call,
+}

@@ -1,0 +1,119 @@
+"""The filter form of the jobs list: reads the query string, names the active filters, builds links."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django import forms
+from django.http import QueryDict
+from django.utils.translation import gettext_lazy as _
+
+from jobs.choices import JobKind, JobState
+from jobs.pages.selectors import JobFilter
+from keygroups.models import Key, KeyGroup
+from kmes.core import clock
+from kmes.ui.widgets import LongSelect
+from logging_reports.filters import PRESETS, Chip, MomentField
+
+TABS = {
+    "running": _("Running"),
+    "failed": _("Failed"),
+    "mine": _("Mine"),
+    "all": _("All"),
+}
+_PRESET_LABELS = {
+    "1h": _("Last hour"),
+    "24h": _("Last 24 hours"),
+    "7d": _("Last 7 days"),
+    "30d": _("Last 30 days"),
+}
+
+
+class JobFilterForm(forms.Form):
+    """All filters of the list. Names are the query string's, so links stay readable."""
+
+    is_filter = True
+    show = forms.ChoiceField(choices=[(tab, tab) for tab in TABS], required=False, widget=forms.HiddenInput)
+    q = forms.CharField(
+        label=_("Text"),
+        required=False,
+        max_length=200,
+        widget=forms.TextInput(attrs={"type": "search"}),
+        help_text=_("ID, subject, who started it, or error"),
+    )
+    kind = forms.ChoiceField(label=_("Type"), choices=[("", _("Any")), *JobKind.choices], required=False)
+    state = forms.ChoiceField(label=_("Status"), choices=[("", _("Any")), *JobState.choices], required=False)
+    group = forms.ModelChoiceField(
+        KeyGroup.objects.none(), label=_("Key group"), required=False, empty_label=_("Any"), widget=LongSelect
+    )
+    key = forms.UUIDField(required=False, widget=forms.HiddenInput)
+    range = forms.ChoiceField(label=_("Time"), choices=[("", _("Any time")), *_PRESET_LABELS.items()], required=False)
+    since = MomentField(label=_("From (UTC)"))
+    until = MomentField(label=_("To (UTC)"), is_end=True)
+
+    def __init__(self, data: QueryDict) -> None:
+        values = data.copy()
+        if values.get("show", "") not in TABS:
+            values["show"] = "all"
+        super().__init__(values, auto_id="filter-%s")
+        self.fields["group"].queryset = KeyGroup.objects.only("pk", "name")  # type: ignore[attr-defined]
+
+    @property
+    def tab(self) -> str:
+        """The chosen tab, also when the rest of the form can't be used."""
+        return str(self.data["show"])
+
+    def to_filter(self, *, user_id: int | None) -> JobFilter:
+        """Return what the valid form asks for."""
+        chosen = self.cleaned_data
+        starts = [moment for moment in (chosen["since"],) if moment]
+        if chosen["range"]:
+            starts.append(clock.now() - PRESETS[chosen["range"]])
+        return JobFilter(
+            tab=self.tab,
+            user_id=user_id,
+            kind=chosen["kind"],
+            state=chosen["state"],
+            group=chosen["group"].pk if chosen["group"] else None,
+            key=chosen["key"],
+            text=chosen["q"].strip(),
+            since=max(starts, default=None),
+            until=chosen["until"],
+        )
+
+    def in_use(self) -> dict[str, str]:
+        """Return the filters that hold a value, as they would be sent again."""
+        used = {name: self.data.get(name, "").strip() for name in self.fields}
+        return {name: value for name, value in used.items() if value and (name, value) != ("show", "all")}
+
+    def query(self, **changes: str) -> str:
+        """Return the query string of this filter with changes; an empty value takes one away."""
+        values: dict[str, Any] = {**self.in_use(), **changes}
+        return urlencode({name: value for name, value in values.items() if value})
+
+    def tabs(self) -> list[tuple[str, str, str]]:
+        """Return the tabs: name, label, and the query string that keeps the other filters."""
+        return [(tab, str(label), self.query(show=tab)) for tab, label in TABS.items()]
+
+    def chips(self) -> list[Chip]:
+        """Return the active filters; a choice shows its label, a key its name, anything else its value."""
+        found = []
+        for name, value in self.in_use().items():
+            if name == "show":
+                continue
+            shown = self._shown(name, value)
+            found.append(Chip(name, self._label(name), shown, self.query(**{name: ""})))
+        return found
+
+    def _label(self, name: str) -> str:
+        return str(_("Key")) if name == "key" else str(self.fields[name].label)
+
+    def _shown(self, name: str, value: str) -> str:
+        cleaned = getattr(self, "cleaned_data", {}).get(name)
+        if name == "group" and cleaned:
+            return str(cleaned)
+        if name == "key" and cleaned:
+            return Key.objects.filter(pk=cleaned).values_list("name", flat=True).first() or value
+        choices = {str(code): str(label) for code, label in getattr(self.fields[name], "choices", [])}
+        return choices.get(value, value)

@@ -1,0 +1,125 @@
+"""What a removal of a group's keys can be: here, in the cloud, or both; what each takes and leaves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from jobs.planning import blockers
+from jobs.planning.plan import Fate
+from keygroups.choices import KeyState
+from keygroups.lifecycle import LIVE_STATES
+from keygroups.models import KeyGroup
+from kmes.accounts.rights import Right
+from kmes.core.clock import now
+
+SCOPES = ("local", "cloud", "both")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One way to remove; ``reason`` says why it can't be chosen ("" when it can)."""
+
+    value: str
+    label: str
+    help: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row of the matrix: a thing, and what becomes of it if removed here, in the cloud, or both."""
+
+    thing: str
+    fates: list[Fate]
+
+
+def scopes(group: KeyGroup, user: Any) -> list[Choice]:
+    """Return where keys can be removed, with the reason against each."""
+    local, cloud = _against_local(group, user), _against_cloud(group, user)
+    return [
+        Choice("local", _("Local"), _("Destroy the key material here. The vault is not touched."), local),
+        Choice("cloud", _("Cloud"), _("Delete the Azure key with all its versions. Keys here stay."), cloud),
+        Choice("both", _("Both"), _("First in the cloud; here only when the vault has confirmed it."), local or cloud),
+    ]
+
+
+def ways(group: KeyGroup, user: Any) -> list[Choice]:
+    """Return how the Azure key is deleted, with the reason against each."""
+    vault = group.vault
+    if vault.has_soft_delete is False:
+        kept = _("This vault has no soft-delete: what is deleted is gone for good.")
+    else:
+        until = f"{now() + timedelta(days=vault.recoverable_days or 90):%Y-%m-%d}"
+        kept = _("Can be brought back by Cloud > Recover until %(date)s; the name stays taken.") % {"date": until}
+        if vault.has_soft_delete is None:
+            kept += " " + _("The vault was not asked yet; the job looks.")
+    against = ""
+    if not user.has_right(Right.CLOUD_PURGE):
+        against = _("Needs the right “%(right)s”") % {"right": Right.CLOUD_PURGE}
+    elif vault.is_purge_protected:
+        against = _("The vault has purge protection")
+    return [
+        Choice("soft", _("Soft-delete"), kept),
+        Choice("purge", _("Delete and purge"), _("Gone for good at once; nobody can recover it."), against),
+    ]
+
+
+def _against_local(group: KeyGroup, user: Any) -> str:
+    if not user.has_right(Right.KEY_DESTROY):
+        return _("Needs the right “%(right)s”") % {"right": Right.KEY_DESTROY}
+    situation = blockers.situation_of_group(group)
+    if not situation.present_keys:
+        return _("The group has no key material here")
+    return blockers.busy_text(situation.open_job)
+
+
+def _against_cloud(group: KeyGroup, user: Any) -> str:
+    if not user.has_right(Right.CLOUD_DELETE):
+        return _("Needs the right “%(right)s”") % {"right": Right.CLOUD_DELETE}
+    return blockers.to_delete(group)
+
+
+def matrix(group: KeyGroup) -> list[Line]:
+    """Return what becomes of each thing: removed here, in the cloud, or both."""
+    keys = group.keys.filter(state=KeyState.PRESENT).count()
+    versions = group.cloud_versions.filter(state__in=LIVE_STATES).count()
+    stays, gone, kept = _("stay"), _("destroyed for good"), _("deleted, see below")
+    back = _("synchronize the keys again, or recover")
+    return [
+        Line(
+            ngettext("%(count)d key's material here", "%(count)d keys' material here", keys) % {"count": keys},
+            _fates((gone, "bad"), (stays, "good"), (gone, "bad")),
+        ),
+        Line(
+            ngettext("%(count)d version in the vault", "%(count)d versions in the vault", versions)
+            % {"count": versions},
+            _fates((stays, "good"), (kept, "warning"), (kept, "warning")),
+        ),
+        Line(
+            _("Applications that use the key"),
+            _fates((_("go on"), "good"), (_("stop at once"), "bad"), (_("stop at once"), "bad")),
+        ),
+        Line(
+            _("The way back"),
+            _fates(
+                (_("none for the material; the versions serve on"), "warning"),
+                (back, "good"),
+                (_("recover only, while it lasts"), "warning"),
+            ),
+        ),
+        Line(_("Public halves, history and log rows"), _fates((stays, "good"), (stays, "good"), (stays, "good"))),
+    ]
+
+
+def _fates(*fates: tuple[str, str]) -> list[Fate]:
+    return [Fate("", outcome, colour) for outcome, colour in fates]
+
+
+def needs_typing(scope: str, way: str) -> bool:
+    """Return whether the removal can't be undone, so that the name has to be typed."""
+    return scope in {"local", "both"} or way == "purge"

@@ -1,0 +1,82 @@
+"""The page that removes a group's keys: a matrix of here, cloud and both. GET shows, only POST acts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import transaction
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods
+
+from jobs.engine.chains import request_removal
+from jobs.models import Job
+from jobs.pages import confirmations, removal
+from jobs.pages.forms import RemovalForm, StartForm
+from keygroups.filters import read_uuid
+from keygroups.models import KeyGroup
+from keygroups.selectors import find_group
+from keygroups.services import stop_rotation
+from kmes.accounts.rights import Right
+from kmes.core.actor import Actor
+from kmes.core.errors import KmesError, PermissionRefused
+from kmes.ui.access import right_required
+from kmes.ui.answers import go_to, render_form
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@right_required(Right.CONSOLE_READ)
+def remove(request: HttpRequest) -> HttpResponse:
+    """Show what each way of removing takes and leaves; on POST start the first job."""
+    group_id = read_uuid(request.GET.get("group", ""))
+    group = find_group(group_id) if group_id else None
+    if group is None:
+        raise Http404(_("There is no such key group."))
+    user: Any = request.user
+    if not (user.has_right(Right.CLOUD_DELETE) or user.has_right(Right.KEY_DESTROY)):
+        raise PermissionRefused(
+            _("%(name)s lacks the right “%(right)s”.") % {"name": user.get_username(), "right": Right.CLOUD_DELETE},
+            _("Ask an administrator for a role that has it."),
+        )
+    sent = request.POST if request.method == "POST" else None
+    if sent is not None and (earlier := _earlier(sent, Actor.from_user(user))):
+        return go_to(request, earlier.get_absolute_url())
+    scopes, ways = removal.scopes(group, user), removal.ways(group, user)
+    form = RemovalForm(sent, group=group, scopes=scopes, ways=ways, wanted=request.GET.get("scope", ""))
+    context: dict[str, Any] = {
+        "group": group,
+        "form": form,
+        "scopes": scopes,
+        "ways": ways,
+        "lines": removal.matrix(group),
+        "possible": any(not scope.reason for scope in scopes),
+        "may_manage": user.has_right(Right.GROUP_MANAGE),
+        "refusal": None,
+    }
+    if sent is not None and form.is_valid():
+        try:
+            return go_to(request, _start(group, form, Actor.from_user(user)).get_absolute_url())
+        except PermissionRefused:
+            raise
+        except KmesError as error:
+            context["refusal"] = error
+    return render_form(request, "jobs/remove.html", context, refused=sent is not None)
+
+
+def _earlier(sent: QueryDict, actor: Actor) -> Job | None:
+    """Return the job a doubled form started; by then its own choices may be barred."""
+    form = StartForm(sent)
+    return confirmations.earlier_job(confirmations.idempotency_key_of(form, actor)) if form.is_valid() else None
+
+
+def _start(group: KeyGroup, form: RemovalForm, actor: Actor) -> Job:
+    """Start the first job, and switch the rotation off if asked; both or nothing."""
+    key = confirmations.idempotency_key_of(form, actor)
+    scope, way = form.cleaned_data["scope"], form.cleaned_data["way"]
+    cloud = {"soft": "delete", "purge": "purge"}[way] if scope in {"cloud", "both"} else ""
+    with transaction.atomic():
+        if form.cleaned_data["stop_rotation"]:
+            stop_rotation(group=group, actor=actor)
+        return request_removal(
+            group=group, cloud=cloud, local=scope in {"local", "both"}, actor=actor, idempotency_key=key
+        )

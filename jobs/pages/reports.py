@@ -1,0 +1,233 @@
+"""Reports about work: how well rotation policies are kept, and what lies in vaults that nobody here made."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.db.models import Case, CharField, Count, Exists, F, OuterRef, Q, QuerySet, Subquery, Value, When
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from jobs.choices import JobKind, JobState
+from jobs.models import Job, RotationSlot
+from keygroups.choices import PeriodUnit
+from keygroups.models import KeyGroup
+from keygroups.selectors import LATE_AFTER
+from kmes.core.clock import now
+from logging_reports.choices import Category, Service
+from logging_reports.models import LogEntry
+from logging_reports.reports.charts import Bar
+from logging_reports.reports.forms import ReportForm, search_field
+from logging_reports.reports.registry import Answer, Column, Kind, Report, Row, State, register
+
+ON_TIME, LATE, FAILED, OFF = "on_time", "late", "failed", "off"
+STANDINGS = {
+    ON_TIME: State(gettext_lazy("On time"), "good"),
+    LATE: State(gettext_lazy("Late"), "warning"),
+    FAILED: State(gettext_lazy("Failed"), "bad"),
+    OFF: State(gettext_lazy("Off"), "neutral"),
+}
+# What ``jobs.kinds.check_drift.runner`` writes into the data of a row about a version nobody here made.
+UNMANAGED = "unmanaged"
+
+
+# --- Rotation compliance ---------------------------------------------------------------------
+class RotationForm(ReportForm):
+    """Which groups: by how they stand, by name."""
+
+    standing = forms.ChoiceField(
+        label=gettext_lazy("Standing"),
+        choices=[("", gettext_lazy("Any")), *[(name, state.label) for name, state in STANDINGS.items()]],
+        required=False,
+    )
+    q = search_field(gettext_lazy("Part of a group's, vault's or owner's name"))
+
+
+def with_standing(groups: QuerySet[KeyGroup]) -> QuerySet[Any, Any]:
+    """Annotate the groups with ``standing``: on_time, late, failed or off.
+
+    Failed: the newest due moment's job failed or could not even be asked for, and no rotation has
+    succeeded since. Late: a due moment passed without a success, as the dashboard counts it.
+    """
+    deadline = now() - LATE_AFTER
+    newest = RotationSlot.objects.filter(group=OuterRef("pk")).order_by("-due_at")
+    unserved = RotationSlot.objects.filter(group=OuterRef("pk"), due_at__lte=deadline).filter(
+        Q(group__last_rotated_at__isnull=True) | Q(group__last_rotated_at__lt=F("due_at"))
+    )
+    failed = Q(last_state__in=[JobState.FAILED, JobState.PARTLY_FAILED]) | Q(last_skipped="refused")
+    not_since = Q(last_rotated_at__isnull=True) | Q(last_rotated_at__lt=F("last_due_at"))
+    return groups.annotate(
+        last_due_at=Subquery(newest.values("due_at")[:1]),
+        last_state=Subquery(newest.values("job__state")[:1]),
+        last_skipped=Subquery(newest.values("skipped")[:1]),
+        standing=Case(
+            When(rotate=False, then=Value(OFF)),
+            When(failed & not_since, then=Value(FAILED)),
+            When(Q(next_due_at__lt=deadline) | Exists(unserved), then=Value(LATE)),
+            default=Value(ON_TIME),
+            output_field=CharField(),
+        ),
+    )
+
+
+def answer_rotation(filters: dict[str, Any]) -> Answer:
+    """Tell how well the groups' rotation policies are kept. One query and the page's."""
+    groups = with_standing(KeyGroup.objects.all())
+    if filters["q"]:
+        text = filters["q"]
+        groups = groups.filter(Q(name__icontains=text) | Q(vault__name__icontains=text) | Q(owner__icontains=text))
+    if filters["standing"]:
+        groups = groups.filter(standing=filters["standing"])
+    counted = dict(groups.order_by().values_list("standing").annotate(Count("pk")))
+    bars = [Bar(state.label, counted.get(name, 0), state.tone) for name, state in STANDINGS.items()]
+    rows = groups.order_by("name").values(
+        *("id", "name", "owner", "rotate", "rotate_every", "rotate_unit", "last_rotated_at", "next_due_at"),
+        "standing",
+        vault_name=F("vault__name"),
+    )
+    return Answer(_rotation_sentence(counted), bars, rows)
+
+
+def _rotation_sentence(counted: dict[str, int]) -> str:
+    with_policy = sum(count for name, count in counted.items() if name != OFF)
+    if not with_policy:
+        return _("No key group has a rotation policy that is on.")
+    kept = counted.get(ON_TIME, 0)
+    text = ngettext(
+        "%(kept)d of %(all)d key group with a rotation policy keeps it; %(late)d late, %(failed)d failed, %(off)d off.",
+        "%(kept)d of %(all)d key groups with a rotation policy keep it; %(late)d late, %(failed)d failed, %(off)d off.",
+        with_policy,
+    )
+    return text % {
+        "kept": kept,
+        "all": with_policy,
+        "late": counted.get(LATE, 0),
+        "failed": counted.get(FAILED, 0),
+        "off": counted.get(OFF, 0),
+    }
+
+
+def _policy(row: Row) -> str:
+    if not row["rotate"]:
+        return _("Does not rotate")
+    return _("Every %(count)d %(unit)s") % {
+        "count": row["rotate_every"],
+        "unit": PeriodUnit(row["rotate_unit"]).label,
+    }
+
+
+def _group_url(row: Row) -> str:
+    return f"{reverse('keygroups:keys')}?group={row['id']}"
+
+
+ROTATION = Report(
+    name="rotation",
+    title=gettext_lazy("Rotation compliance"),
+    description=gettext_lazy("Each key group's rotation policy, when it was last kept, and whether it is kept now."),
+    chart_title=gettext_lazy("Key groups by standing"),
+    form=RotationForm,
+    order=20,
+    nothing=gettext_lazy("No key group was made yet. Make one under Key Management > Keys."),
+    answer=answer_rotation,
+    columns=(
+        Column(name="name", label=gettext_lazy("Key group"), order_by=("name",), link=_group_url),
+        Column(name="vault_name", label=gettext_lazy("Key Vault"), order_by=("vault_name", "name")),
+        Column(name="owner", label=gettext_lazy("Owner"), order_by=("owner", "name")),
+        Column(name="policy", label=gettext_lazy("Policy"), value=_policy),
+        Column(
+            name="last_rotated_at",
+            label=gettext_lazy("Last rotated"),
+            kind=Kind.MOMENT,
+            order_by=("last_rotated_at", "name"),
+        ),
+        Column(
+            name="next_due_at",
+            label=gettext_lazy("Next due"),
+            kind=Kind.MOMENT,
+            value=lambda row: row["next_due_at"] if row["rotate"] else None,
+            order_by=("next_due_at", "name"),
+        ),
+        Column(
+            name="standing",
+            label=gettext_lazy("Standing"),
+            kind=Kind.STATE,
+            states=STANDINGS,
+            order_by=("standing", "name"),
+        ),
+    ),
+)
+
+
+# --- Unmanaged cloud keys --------------------------------------------------------------------
+class UnmanagedForm(ReportForm):
+    """Which versions, by name of group or vault."""
+
+    q = search_field(gettext_lazy("Part of a group's or vault's name"))
+
+
+def answer_unmanaged(filters: dict[str, Any]) -> Answer:
+    """Tell which versions the newest comparison of each group found that were not made here."""
+    newest = Job.objects.filter(group=OuterRef("pk"), kind=JobKind.CHECK_DRIFT, state=JobState.SUCCEEDED)
+    compared = KeyGroup.objects.filter(differences__gt=0).annotate(
+        newest=Subquery(newest.order_by("-finished_at").values("pk")[:1])
+    )
+    found = LogEntry.objects.filter(
+        service=Service.AZURE,
+        category=Category.DRIFT,
+        job_id__in=compared.values("newest"),
+        data__finding=UNMANAGED,
+    )
+    if filters["q"]:
+        found = found.filter(Q(group__icontains=filters["q"]) | Q(vault__icontains=filters["q"]))
+    by_vault = list(found.order_by().values_list("vault").annotate(count=Count("pk")).order_by("-count", "vault")[:10])
+    total = sum(count for _vault, count in by_vault)
+    rows = found.order_by("group", "version").values(
+        *("group", "group_id", "vault", "version", "at", "job_code", "credential")
+    )
+    return Answer(_unmanaged_sentence(total), [Bar(vault, count, "warning") for vault, count in by_vault], rows)
+
+
+def _unmanaged_sentence(total: int) -> str:
+    if not total:
+        return _("The newest comparisons found no version that was not made here.")
+    text = ngettext(
+        "%(count)d version in the vaults was not made here, by each key group's newest comparison.",
+        "%(count)d versions in the vaults were not made here, by each key group's newest comparison.",
+        total,
+    )
+    return text % {"count": total}
+
+
+def _found_group_url(row: Row) -> str:
+    return f"{reverse('keygroups:keys')}?group={row['group_id']}"
+
+
+def _job_url(row: Row) -> str:
+    return reverse("jobs:detail", args=[row["job_code"]]) if row["job_code"] else ""
+
+
+UNMANAGED_KEYS = Report(
+    name="unmanaged",
+    title=gettext_lazy("Unmanaged cloud keys"),
+    description=gettext_lazy("Versions of the key groups' Azure keys that somebody made outside this console."),
+    chart_title=gettext_lazy("Unmanaged versions by vault"),
+    form=UnmanagedForm,
+    order=50,
+    nothing=gettext_lazy("Nothing was found. Key groups are compared with their vaults once a day."),
+    answer=answer_unmanaged,
+    columns=(
+        Column(name="group", label=gettext_lazy("Key group"), order_by=("group", "version"), link=_found_group_url),
+        Column(name="vault", label=gettext_lazy("Key Vault"), order_by=("vault", "version")),
+        Column(name="version", label=gettext_lazy("Version"), kind=Kind.CODE, order_by=("version",)),
+        Column(name="credential", label=gettext_lazy("Credential"), order_by=("credential", "version")),
+        Column(name="at", label=gettext_lazy("Found"), kind=Kind.MOMENT, order_by=("at", "version")),
+        Column(name="job_code", label=gettext_lazy("Job"), kind=Kind.CODE, link=_job_url),
+    ),
+)
+
+
+def register_all() -> None:
+    """Register the reports of this app."""
+    register(ROTATION, UNMANAGED_KEYS)

@@ -1,0 +1,95 @@
+"""The table of jobs (UX.md, line 14)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import django_tables2 as tables
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext_lazy
+
+from jobs.choices import STATE_COLOURS
+from jobs.models import Job
+from jobs.pages.progress import describe_duration, describe_progress, label_of_step
+from kmes.core.actor import Trigger
+from kmes.ui.tables import ConsoleTable, MenuColumn, StateColumn, TimeColumn
+
+TRIGGER_LABELS = {
+    Trigger.USER: _("User"),
+    Trigger.SCHEDULE: _("Schedule"),
+    Trigger.SYSTEM: _("System"),
+    Trigger.API: _("API"),
+}
+
+EMPTY = "—"
+NOWRAP = {"td": {"class": "text-nowrap"}}
+# What the job's page tells as well gives way on narrow screens.
+WIDE_ONLY = {name: {"class": "text-nowrap wide-only"} for name in ("th", "td")}
+
+
+def _actions_url(record: Job) -> str:
+    # The table passes it by this name.
+    return reverse("jobs:actions", args=[record.code])
+
+
+class JobTable(ConsoleTable):
+    """Jobs, newest first; a row opens on Enter or double click."""
+
+    caption = _("Jobs")
+    saved_as = "jobs"
+    essential = ("code",)
+    counted = ngettext_lazy("%(count)d job", "%(count)d jobs", "count")
+    code = tables.Column(verbose_name=_("ID"), orderable=False, attrs=NOWRAP)
+    title = tables.Column(verbose_name=_("Name"), order_by="kind", attrs=NOWRAP)
+    subject = tables.Column(verbose_name=_("Subject"))
+    group = tables.Column(verbose_name=_("Key group"), accessor="group__name", attrs=WIDE_ONLY)
+    state = StateColumn(verbose_name=_("Status"), accessor="get_state_display", order_by="state", colours=STATE_COLOURS)
+    progress = tables.Column(verbose_name=_("Progress"), empty_values=(), orderable=False, attrs=NOWRAP)
+    actor_name = tables.Column(verbose_name=_("Started by"))
+    started_at = TimeColumn(verbose_name=_("Started"), attrs=NOWRAP)
+    finished_at = TimeColumn(verbose_name=_("Finished"), attrs=WIDE_ONLY)
+    duration = tables.Column(verbose_name=_("Duration"), empty_values=(), orderable=False, attrs=NOWRAP)
+    device_serial = tables.Column(verbose_name=_("Device"), attrs=WIDE_ONLY)
+    trigger = tables.Column(verbose_name=_("Trigger"), attrs=WIDE_ONLY)
+    menu = MenuColumn(_actions_url)
+
+    class Meta(ConsoleTable.Meta):
+        """One row opens one job."""
+
+        row_attrs = {
+            "id": lambda record: f"row-{record.code}",
+            "data-open": lambda record: record.get_absolute_url(),
+            "data-menu": _actions_url,
+            "tabindex": "0",
+        }
+
+    def render_code(self, record: Job) -> SafeString:
+        """Link the job by its number."""
+        return format_html('<a class="font-monospace" href="{}">{}</a>', record.get_absolute_url(), record)
+
+    def render_state(self, record: Job) -> SafeString:
+        """Show the state; one that waits says for what."""
+        from kmes.ui.templatetags.kmes_ui import badge  # noqa: PLC0415 - the tag library needs loaded apps
+
+        shown = badge(record.get_state_display(), STATE_COLOURS.get(record.state, "neutral"))
+        if record.waiting_for:
+            return format_html('<span>{} <span class="text-body-secondary">{}</span></span>', shown, record.waiting_for)
+        return shown
+
+    def render_progress(self, record: Any) -> str:
+        """Show steps done of steps known; never a percentage."""
+        text = describe_progress(record, begun=record.steps_begun, done=record.steps_done)
+        if record.step_now and record.state == "running":
+            return f"{label_of_step(record.step_now)}, {text}"
+        return text or EMPTY
+
+    def render_trigger(self, value: str) -> str:
+        """Show what set the job off."""
+        return str(TRIGGER_LABELS.get(Trigger(value), value))
+
+    def render_duration(self, record: Job) -> str:
+        """Show how long it took, or has taken so far."""
+        return describe_duration(record.started_at, record.finished_at) or EMPTY

@@ -1,0 +1,168 @@
+"""Pages of Jobs: list, drawer, one job with its log, and its menu. Reads through selectors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.cache import patch_vary_headers
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
+
+from jobs.choices import FINAL_STATES, STATE_COLOURS
+from jobs.engine.chains import describe_next
+from jobs.models import Job
+from jobs.pages import selectors
+from jobs.pages.failure_help import explain_failure
+from jobs.pages.filters import JobFilterForm
+from jobs.pages.progress import describe_duration, describe_progress, label_of, label_of_step
+from jobs.pages.selectors import LOG_TAIL, LOG_UPDATE, JobView
+from jobs.pages.tables import TRIGGER_LABELS, JobTable
+from kmes.accounts.rights import Right
+from kmes.core.clock import stamp
+from kmes.ui.access import right_required
+from kmes.ui.actions import flat_menu, menu_for
+from kmes.ui.answers import asks_for_fragment
+from kmes.ui.tables import arrange
+
+RESULTS_ID = "job-results"
+NO_CONTENT = 204
+
+
+def job_or_404(code: str) -> Job:
+    """Return the job of this code.
+
+    Raises:
+        Http404: there is none.
+
+    """
+    job = selectors.find_job(code)
+    if job is None:
+        raise Http404(_("There is no job of this number."))
+    return job
+
+
+# --- List and drawer -------------------------------------------------------------------------
+@require_safe
+@right_required(Right.CONSOLE_READ)
+def show_jobs(request: HttpRequest) -> HttpResponse:
+    """Show the list with its tabs and filters; htmx asks for the rows alone to keep them fresh."""
+    form = JobFilterForm(request.GET)
+    context: dict[str, Any] = {"form": form, "results_id": RESULTS_ID, "table": None}
+    if form.is_valid():
+        context |= _find_results(request, form)
+    is_results = request.headers.get("HX-Target") == RESULTS_ID
+    if is_results and context.get("digest") == request.GET.get("seen"):
+        return HttpResponse(status=NO_CONTENT)
+    response = render(request, "jobs/_results.html" if is_results else "jobs/list.html", context)
+    patch_vary_headers(response, ["HX-Target"])
+    return response
+
+
+def _find_results(request: HttpRequest, form: JobFilterForm) -> dict[str, Any]:
+    jobs = selectors.list_jobs(form.to_filter(user_id=request.user.pk))
+    table = JobTable(jobs)
+    arrange(request, table)
+    shown = [row.record for row in table.paginated_rows]
+    place = {name: request.GET[name] for name in ("sort", "page", "per_page", "view") if request.GET.get(name)}
+    return {
+        "table": table,
+        "count": table.paginator.count,
+        "chips": form.chips(),
+        "digest": selectors.digest_of(shown, table.paginator.count),
+        "query": form.query(**place),
+    }
+
+
+@require_safe
+@right_required(Right.CONSOLE_READ)
+def show_drawer(request: HttpRequest) -> HttpResponse:
+    """Show the last jobs of everybody, open ones first: as the drawer, or on a phone as a page."""
+    jobs = selectors.recent_jobs()
+    running = selectors.count_running()
+    digest = selectors.digest_of(jobs, running)
+    if request.GET.get("seen") == digest:
+        return HttpResponse(status=NO_CONTENT)
+    rows = [(job, _progress(job)) for job in jobs]
+    context = {"rows": rows, "running": running, "digest": digest, "colours": STATE_COLOURS}
+    return render(request, "jobs/_drawer.html" if asks_for_fragment(request) else "jobs/drawer.html", context)
+
+
+def _progress(job: Any) -> str:
+    text = describe_progress(job, begun=job.steps_begun, done=job.steps_done)
+    if job.step_now and job.state == "running":
+        return f"{label_of_step(job.step_now)}, {text}"
+    return text
+
+
+# --- One job ---------------------------------------------------------------------------------
+@require_safe
+@right_required(Right.CONSOLE_READ)
+def show_job(request: HttpRequest, code: str) -> HttpResponse:
+    """Show one job: state, error, steps, keys, log."""
+    view = selectors.view_job(job_or_404(code))
+    after = 0 if "all" in request.GET else max(0, view.line_count - LOG_TAIL)
+    lines = selectors.log_lines(view.job, after=after)
+    # The log may have grown since it was counted; the next update starts behind what is shown.
+    shown = lines[-1].number if lines else 0
+    context = {**_job_context(request, view, shown=shown), "lines": lines, "left_out": after}
+    return render(request, "jobs/detail.html", context)
+
+
+@require_safe
+@right_required(Right.CONSOLE_READ)
+def show_live(request: HttpRequest, code: str) -> HttpResponse:
+    """Answer what changed: the job's state anew, and the log lines past those shown; 204 when nothing did."""
+    view = selectors.view_job(job_or_404(code))
+    text = request.GET.get("after", "")
+    after = min(int(text), view.line_count) if text.isdecimal() and len(text) < 10 else 0
+    if view.digest == request.GET.get("seen") and after == view.line_count:
+        return HttpResponse(status=NO_CONTENT)
+    lines = selectors.log_lines(view.job, after=after, limit=LOG_UPDATE)
+    shown = lines[-1].number if lines else after
+    context = {**_job_context(request, view, shown=shown), "lines": lines}
+    return render(request, "jobs/_live.html", {**context, "is_update": True})
+
+
+def _job_context(request: HttpRequest, view: JobView, *, shown: int) -> dict[str, Any]:
+    job = view.job
+    items = flat_menu(menu_for("job", job, request.user))
+    return {
+        "view": view,
+        "job": job,
+        "shown": shown,
+        # A long log arrives in pieces: the page goes on asking until it has the last line.
+        "is_final": job.state in FINAL_STATES and shown >= view.line_count,
+        "items": [(submenu, item) for submenu, item in items if item.name != "open"],
+        "state_colour": STATE_COLOURS.get(job.state, "neutral"),
+        "failure": explain_failure(view),
+        "to_follow": describe_next(job),
+        "steps": [(step, label_of(step), STATE_COLOURS.get(step.state, "neutral")) for step in view.steps],
+        "targets": [(target, STATE_COLOURS.get(target.state, "neutral")) for target in view.targets],
+        "progress": describe_progress(job, begun=len(view.steps), done=view.steps_done),
+        "step_now": label_of(view.running_step) if view.running_step else "",
+        "duration": describe_duration(job.started_at, job.finished_at),
+        "trigger": TRIGGER_LABELS.get(job.trigger, job.trigger),  # type: ignore[call-overload]
+    }
+
+
+@require_safe
+@right_required(Right.CONSOLE_READ)
+def download_log(_request: HttpRequest, code: str) -> HttpResponse:
+    """Send the job's log as text, each line behind its time in UTC."""
+    job = job_or_404(code)
+    lines = [f"{stamp(line.message.at)} {line.message.text}\n" for line in selectors.log_lines(job, after=0)]
+    headers = {"Content-Disposition": f'attachment; filename="{job}.txt"', "X-Content-Type-Options": "nosniff"}
+    return HttpResponse("".join(lines), content_type="text/plain; charset=utf-8", headers=headers)
+
+
+@require_safe
+@right_required(Right.CONSOLE_READ)
+def show_actions(request: HttpRequest, code: str) -> HttpResponse:
+    """Show the job's menu, as a piece for the context menu or as a page."""
+    job = job_or_404(code)
+    context = {"name": str(job), "groups": menu_for("job", job, request.user), "back": reverse("jobs:list")}
+    template = "ui/_menu.html" if asks_for_fragment(request) else "ui/actions.html"
+    return render(request, template, context)

@@ -1,0 +1,208 @@
+"""What beat sets off: finding work nobody has, and rotations that fell due.
+
+Each scan may run any number of times, in any number of places: what guards against doubles is a
+conditional UPDATE or a unique row, never the scheduler.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+from collections import Counter
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import redis
+from django.conf import settings
+from django.db import DatabaseError, IntegrityError, transaction
+from django.db.models import Q
+
+from hsm.device import get_device
+from hsm.services import note_state, note_worker
+from jobs.choices import FINAL_STATES, JobState
+from jobs.inquiries import request_check_drift
+from jobs.journal.intents import OPEN_STATES
+from jobs.models import Intent, Job, RotationSlot
+from jobs.runners import RUNNERS
+from jobs.schedule import clock_guard
+from jobs.services import request_rotation
+from keygroups import lifecycle as key_lifecycle
+from keygroups.models import KeyGroup
+from keygroups.rotation import due_slots, next_due
+from kmes.core import options
+from kmes.core.actor import SCHEDULE
+from kmes.core.clock import now
+from kmes.core.errors import DeviceError, KmesError
+from kmes.core.schema import Fit, check_fit
+from kmes.core.version import VERSION
+from logging_reports.notices import deliveries, queue
+from logging_reports.services import Subject, record
+
+logger = logging.getLogger(__name__)
+
+SCAN_LIMIT = 200
+# Comparisons asked for at once: a listing per group, which must not crowd pushes out.
+COMPARISONS_PER_VAULT = 3
+HEARTBEAT_SECONDS = 60
+
+
+def jobs_to_poke() -> list[UUID]:
+    """Return the jobs that are due, or whose worker's lease ran out, oldest first."""
+    moment = now()
+    due = Q(state=JobState.QUEUED, run_after__lte=moment) | Q(state=JobState.RUNNING, lease_until__lt=moment)
+    return list(Job.objects.filter(due).order_by("run_after").values_list("pk", flat=True)[:SCAN_LIMIT])
+
+
+def beat_heart() -> bool:
+    """Leave word that a worker is alive, whether its device answers, and which release it is.
+
+    Returns whether this code fits the database: a worker that doesn't leaves the rows alone.
+    """
+    host, fit = socket.gethostname(), _fit()
+    device, serial = _look_at_device()
+    if fit == Fit.OK:
+        note_state(code=device, serial=serial)
+        note_worker(host=host, state=device, serial=serial)
+    word = {
+        "at": now().isoformat(),
+        "device": device,
+        "schema": fit,
+        "version": VERSION,
+        "kinds": sorted(RUNNERS),
+    }
+    try:
+        client = redis.Redis.from_url(settings.KMES_REDIS_URL, socket_timeout=2, socket_connect_timeout=2)
+        client.set(f"kmes:heartbeat:worker:{host}", json.dumps(word), ex=HEARTBEAT_SECONDS)
+    except redis.RedisError:
+        logger.warning("the heartbeat could not be left in Redis")
+    if fit != Fit.OK:
+        logger.warning("release %s does no work: the database's schema is %s", VERSION, fit)
+    return fit == Fit.OK
+
+
+def _fit() -> str:
+    try:
+        return check_fit()
+    except DatabaseError:
+        return "unknown"
+
+
+def _look_at_device() -> tuple[str, str]:
+    """Return "ok" and the device's serial number, or the code of the error."""
+    try:
+        here = get_device()
+        here.check_health()
+        return "ok", here.identity().serial
+    except DeviceError as error:
+        return error.code, ""
+
+
+def poke_notices() -> None:
+    """Hint to the report worker where notices wait whose hint got lost, or whose next try is due."""
+    if deliveries.has_due():
+        queue.hint()
+
+
+def scan_drift() -> list[UUID]:
+    """Ask for a comparison of groups that were not compared for a day, a few at a time per vault.
+
+    Returns the ids of the jobs made. A day's second try gets the first one's job.
+    """
+    moment = now()
+    since = moment - timedelta(hours=options.value("compare_every_hours"))
+    due = KeyGroup.objects.filter(Q(compared_at__isnull=True) | Q(compared_at__lt=since), cloud_state="live")
+    made: list[UUID] = []
+    asked: Counter[object] = Counter()
+    for group in due.select_related("vault", "credential").order_by("compared_at", "pk")[:SCAN_LIMIT]:
+        if asked[group.vault_id] >= COMPARISONS_PER_VAULT:
+            continue
+        key = f"compare:{group.pk}:{moment:%Y-%m-%d}"
+        if Job.objects.filter(idempotency_key=key).exists():
+            continue
+        asked[group.vault_id] += 1
+        made.append(request_check_drift(group=group, actor=SCHEDULE, idempotency_key=key).pk)
+    return made
+
+
+def scan_leftovers() -> list[UUID]:
+    """Ask for a comparison where a job ended before it knew what became of a call to Azure.
+
+    A push that was cancelled or failed in doubt may have made its version all the same. Once it can't
+    take effect any more, one look settles it. Returns the ids of the jobs made.
+    """
+    lately = now() - timedelta(seconds=settings.KMES_SEND_SECONDS + settings.KMES_UNKNOWN_QUARANTINE_SECONDS)
+    left = Intent.objects.filter(state__in=OPEN_STATES, job__state__in=FINAL_STATES, sent_at__lt=lately)
+    made: dict[UUID, UUID] = {}
+    for intent in left.select_related("job__group__vault", "key__group__vault").order_by("sent_at")[:SCAN_LIMIT]:
+        group = intent.key.group if intent.key else intent.job.group
+        if group is None or group.pk in made:
+            continue
+        key = f"settle:{intent.pk}:{now():%Y-%m-%d %H}"
+        if not Job.objects.filter(idempotency_key=key).exists():
+            made[group.pk] = request_check_drift(group=group, actor=SCHEDULE, idempotency_key=key).pk
+    return list(made.values())
+
+
+def scan_rotations() -> list[UUID]:
+    """Ask for every rotation that fell due; after an idle time once, not once per missed period.
+
+    A clock that can't be trusted begins none (``jobs.schedule.clock_guard``). Returns the ids of the jobs made.
+    """
+    made: list[UUID] = []
+    if not clock_guard.tick():
+        return made
+    due = KeyGroup.objects.filter(rotate=True, next_due_at__lte=now()).select_related("vault__credential")
+    for group in due.order_by("next_due_at")[: min(SCAN_LIMIT, clock_guard.allowance())]:
+        job_id = _serve(group)
+        if job_id is not None:
+            made.append(job_id)
+    return made
+
+
+def _serve(group: KeyGroup) -> UUID | None:
+    """Make the job of a group's newest due moment; older ones are recorded as missed."""
+    seen, moment = group.next_due_at, now()
+    if seen is None:
+        return None
+    anchor = group.rotation_anchor_at or seen
+    newest = max(due_slots(anchor, group.rotate_every, group.rotate_unit, seen, moment), default=seen)
+    following = next_due(anchor, group.rotate_every, group.rotate_unit, after=moment)
+    try:
+        # One transaction: a crash must not leave a due moment that is taken and has no job.
+        with transaction.atomic():
+            if not key_lifecycle.advance_schedule(group=group, seen_due_at=seen, new_due_at=following):
+                return None
+            if newest != seen:
+                RotationSlot.objects.create(group=group, due_at=seen, skipped="missed")
+            slot = RotationSlot.objects.create(group=group, due_at=newest)
+            return _request(group, slot, newest)
+    except IntegrityError:
+        # Another scan made the slot; the schedule was moved on by it.
+        key_lifecycle.advance_schedule(group=group, seen_due_at=seen, new_due_at=following)
+        return None
+
+
+def _request(group: KeyGroup, slot: RotationSlot, due_at: datetime) -> UUID | None:
+    subject = Subject(
+        credential=group.credential.name, vault=group.vault.name, group_id=str(group.pk), group=group.name
+    )
+    try:
+        with transaction.atomic():
+            job = request_rotation(
+                group=group, actor=SCHEDULE, idempotency_key=f"rotate:{group.pk}:{due_at.isoformat()}"
+            )
+            RotationSlot.objects.filter(pk=slot.pk).update(job=job)
+            record(
+                "azure.rotation_due",
+                actor=SCHEDULE,
+                message=f"Rotation of {group} was due at {due_at:%Y-%m-%d %H:%M:%S}",
+                subject=subject,
+                job_id=job.pk,
+                job_code=job.code,
+            )
+    except KmesError as error:
+        RotationSlot.objects.filter(pk=slot.pk).update(skipped="refused")
+        record("azure.rotation_failed", actor=SCHEDULE, message=str(error), subject=subject)
+        return None
+    return job.pk
