@@ -28,7 +28,7 @@ from kmes.core.secret_types import SecretText
 
 T = TypeVar("T")
 
-# Processes that have no business with the device (DESIGN, section 2).
+# Processes that may not use the device (docs/threat-model.md).
 SHUT_OUT = frozenset({"web", "beat", "reports"})
 
 

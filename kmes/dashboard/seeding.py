@@ -41,7 +41,7 @@ ACTORS = ("schedule", "admin1", "admin2", "carla", "dmitri")
 STEPS = ("preflight", "create_kek", "wrap_key", "import_key", "verify_import", "record_version", "discard_kek")
 BATCH = 2_000
 
-# What one push leaves in the Azure Service log, in order (KMES.md): event, category, HTTP status, words.
+# What one push leaves in the Azure Service log, in order (docs/console.md#log-categories): event, category, HTTP status, words.
 PUSH = (
     ("azure.token_obtained", Category.AUTHENTICATION, 200, "Token obtained for {vault}"),
     ("azure.vault_looked_up", Category.VAULT, 200, "Vault {vault} looked up: Premium, recoverable"),

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from kmes.supervision.trial import CLIENT, CLIENT_SECRET, TENANT
 from kmes.supervision.vault import VaultClient, decode, encode
 
-# As the product chooses for P-256 (DESIGN, section 3), so that both wrap under the same strength.
+# The size the product chooses for P-256, so that both wrap under a KEK of the same strength.
 KEK_BITS = 3072
 
 

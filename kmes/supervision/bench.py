@@ -38,7 +38,7 @@ SDK_SCRIPT = "tests.supervision.bare_sdk"
 PLAIN_SCRIPT = "kmes.supervision.bare_push"
 JOB_SECONDS = 120.0
 POLL_SECONDS = 0.005
-# Enough for every page to have a full list; page_bench by itself goes up to what DESIGN promises.
+# Enough for every page to have a full list; page_bench by itself measures the full size.
 PAGE_DATA = {"groups": 50, "keys": 1_000, "logs": 10_000}
 
 

@@ -31,7 +31,7 @@ KEPT_LINES = 15
 PORT_TRIES = 200
 # Linux connects from 32768 upwards unless told otherwise (ip_local_port_range).
 PORTS = (12_000, 32_000)
-# The stand-in's seeded client (DESIGN, section 7): public knowledge, good for nothing elsewhere.
+# The stand-in's seeded client (README, "Five minutes"): public, and of no use elsewhere.
 TENANT = "11111111-1111-1111-1111-111111111111"
 CLIENT = "22222222-2222-2222-2222-222222222222"
 CLIENT_SECRET = "emulator-secret"  # noqa: S105

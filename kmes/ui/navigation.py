@@ -1,4 +1,4 @@
-"""The tree on the left: sections and pages as the original console orders them (KMES.md, "Menu tree")."""
+"""The tree on the left: sections and pages as the original console orders them (docs/console.md, "Menu tree")."""
 
 from __future__ import annotations
 

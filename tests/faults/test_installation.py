@@ -36,7 +36,7 @@ SHORT = {
     "KMES_UNKNOWN_QUARANTINE_SECONDS": "3",
     "KMES_SEND_SECONDS": "2",
 }
-# From lease, scan and restart of the processes; with the product's timers RELIABILITY asks for 90 s.
+# Lease, scan and restart of the processes together; with the product's timers 90 s.
 MOVING_SECONDS = 90 if REAL else 45
 CANARY = "kmes-canary"
 PAGES = ("/", "/keys/", "/jobs/", "/logs/", "/healthz")

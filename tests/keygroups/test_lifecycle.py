@@ -11,7 +11,7 @@ from tests.keygroups.builders import make_key, push
 
 pytestmark = pytest.mark.django_db
 
-# The table as DESIGN section 4 means it, written anew: from where to where.
+# The allowed moves, written independently of the code: from where to where.
 MOVES = {
     # Superseded: one of several that arrived together.
     "pushing": {"active", "superseded", "disabled", "failed"},
