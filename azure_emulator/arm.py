@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response
 
-from azure_emulator.answers import json_response
+from azure_emulator.http_request import HttpRequest
 from azure_emulator.identity.clients import KEY_PERMISSIONS, SEED_SUBSCRIPTION, SEED_TENANT, Client
 from azure_emulator.identity.tokens import ARM_AUDIENCES, TokenRefused
 from azure_emulator.options import VAULT_NAME, VaultProfile
-from azure_emulator.visit import Visit
+from azure_emulator.responses import json_response
 
 if TYPE_CHECKING:
-    from azure_emulator.world import World
+    from azure_emulator.state import State
 
 PROVIDER = "Microsoft.KeyVault"
 API_VERSION = re.compile(r"^20\d\d-\d\d-\d\d(-preview)?$")
@@ -61,12 +61,12 @@ def metadata_endpoints(base: str) -> dict[str, Any]:
 
 
 class ResourceManager:
-    """Answers the control plane from the vault profiles of the world."""
+    """Answers the control plane from the vault profiles of the state."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, state: State) -> None:
+        self._state = state
 
-    def answer(self, visit: Visit) -> Response:
+    def answer(self, request: HttpRequest) -> Response:
         """Answer one request, refusals included, with ARM's headers."""
         common = {
             "cache-control": "no-cache",
@@ -78,18 +78,18 @@ class ResourceManager:
             "x-content-type-options": "nosniff",
         }
         try:
-            payload = self._route(visit)
+            payload = self._route(request)
         except ArmError as error:
             failure = {"error": {"code": error.code, "message": error.message}}
             return json_response(failure, error.status, {**common, **error.headers})
         return json_response(payload, 200, common)
 
-    def _route(self, visit: Visit) -> dict[str, Any]:
-        method, segments, query, base = visit.method, visit.segments, visit.query, visit.base
+    def _route(self, request: HttpRequest) -> dict[str, Any]:
+        method, segments, query, base = request.method, request.segments, request.query, request.base
         words = [segment.lower() for segment in segments]
         if words == ["metadata", "endpoints"]:
             return metadata_endpoints(base)
-        client = self._authenticate(visit.headers, base)
+        client = self._authenticate(request.headers, base)
         if "api-version" not in {name.lower() for name in query}:
             raise ArmError(
                 400,
@@ -117,7 +117,7 @@ class ResourceManager:
             raise ArmError(404, "InvalidResourceType", "The resource type could not be found.")
         self._authorise(client, segments, words)
         if checks_name:
-            return self._name_availability(visit.body)
+            return self._name_availability(request.body)
         return self._in_subscription(segments, words[2:], query, base)
 
     def _authenticate(self, headers: Mapping[str, str], base: str) -> Client:
@@ -128,7 +128,7 @@ class ResourceManager:
                 401, "AuthenticationFailed", "Authentication failed. The 'Authorization' header is missing.", challenge
             )
         try:
-            claims = self._world.signer.verify(token.strip())
+            claims = self._state.signer.verify(token.strip())
         except TokenRefused as error:
             code = "ExpiredAuthenticationToken" if "Expired" in error.reason else "InvalidAuthenticationToken"
             raise ArmError(401, code, "The access token is invalid or has expired.", challenge) from error
@@ -138,7 +138,7 @@ class ResourceManager:
                 f"The access token has been obtained for wrong audience or resource '{claims.get('aud')}'. It should exactly "
                 f"match with one of the allowed audiences '{ARM_AUDIENCES[1]}/','{ARM_AUDIENCES[0]}/'.", challenge,
             )  # fmt: skip
-        client = self._world.clients.get(str(claims.get("appid", "")).lower())
+        client = self._state.clients.get(str(claims.get("appid", "")).lower())
         if client is None:
             raise ArmError(
                 401, "InvalidAuthenticationToken", "The access token is from an unknown application.", challenge
@@ -160,7 +160,7 @@ class ResourceManager:
         self, segments: list[str], words: list[str], query: Mapping[str, str], base: str
     ) -> dict[str, Any]:
         provider = PROVIDER.lower()
-        profiles = [vault.profile for vault in self._world.vaults.values()]
+        profiles = [vault.profile for vault in self._state.vaults.values()]
         if not words:
             return self._subscription()
         if words == ["resources"]:
@@ -233,7 +233,7 @@ class ResourceManager:
         properties: dict[str, Any] = {
             "sku": {"family": "A", "name": profile.sku},
             "tenantId": SEED_TENANT,
-            "accessPolicies": [] if profile.rbac else [self._policy(client) for client in self._world.clients.values()],
+            "accessPolicies": [] if profile.rbac else [self._policy(client) for client in self._state.clients.values()],
             "enabledForDeployment": False,
             "enableSoftDelete": profile.retention_days > 0,
             "enableRbacAuthorization": profile.rbac,
@@ -284,7 +284,7 @@ class ResourceManager:
                 "reason": "AccountNameInvalid",
                 "message": f"The vault name '{name}' is invalid.",
             }
-        if name.lower() in self._world.vaults:
+        if name.lower() in self._state.vaults:
             message = f"The vault name '{name}' is already in use. Vault names are globally unique so it is possible that the name is already taken."
             return {"nameAvailable": False, "reason": "AlreadyExists", "message": message}
         return {"nameAvailable": True}

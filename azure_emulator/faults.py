@@ -1,6 +1,6 @@
 """Faults a test has ordered: statuses, delays, resets and empty pages.
 
-Owns matching, counting and the shape of a faulty answer. Must not know what the
+Owns matching, counting and the formatter of a faulty answer. Must not know what the
 request would have done; it only decides before and after the effect.
 """
 
@@ -16,7 +16,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from azure_emulator.answers import json_response
+from azure_emulator.responses import json_response
 
 REGEX_MARKS = ("^", "$", "\\", "(", "|", "+", ".*", "[^")
 
@@ -40,7 +40,7 @@ class BadFault(Exception):
     """The fault asked for makes no sense; the text says why."""
 
 
-class ConnectionResetWanted(Exception):
+class ConnectionReset(Exception):
     """The connection must be reset instead of answered."""
 
 
@@ -132,7 +132,7 @@ def parse(body: Any) -> Fault:
     return Fault(id=uuid.uuid4().hex[:12], **values)
 
 
-class FaultBook:
+class FaultList:
     """All ordered faults; the first that fits and is not used up applies."""
 
     def __init__(self) -> None:
@@ -153,7 +153,7 @@ class FaultBook:
         return None
 
 
-async def under(
+async def apply(
     fault: Fault | None, effect: Callable[[], Awaitable[Response]], challenge: str | None = None
 ) -> Response:
     """Run the effect under a fault: before it, after it, or in its place."""
@@ -162,12 +162,12 @@ async def under(
     if fault.delay_ms:
         await asyncio.sleep(fault.delay_ms / 1000)
     if fault.reset == "before":
-        raise ConnectionResetWanted
+        raise ConnectionReset
     if fault.status and fault.when == "before":
         return fault.answer(challenge)
     response = await effect()
     if fault.delay_after_ms:
         await asyncio.sleep(fault.delay_after_ms / 1000)
     if fault.reset == "after":
-        raise ConnectionResetWanted
+        raise ConnectionReset
     return fault.answer(challenge) if fault.status else response

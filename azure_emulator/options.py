@@ -58,6 +58,8 @@ class Settings:
     # How far the vaults' clock is ahead of this machine's, as clients see it in created, updated and deleted
     # stamps and in what has expired; negative is behind. Tokens keep to the machine's clock.
     clock_skew_seconds: float = 0.0
+    # How far the ``Date`` header of every answer is ahead of this machine's clock; negative is behind.
+    date_skew_seconds: float = 0.0
 
 
 @dataclass(frozen=True)

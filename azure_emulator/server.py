@@ -11,8 +11,9 @@ import contextlib
 import errno
 import signal
 import socket
+import ssl
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import uvicorn
@@ -22,7 +23,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from azure_emulator import storage, tls
 from azure_emulator.app import ABORT_EXTENSION, App
 from azure_emulator.options import Options
-from azure_emulator.world import World
+from azure_emulator.state import State
 
 
 class StartupError(Exception):
@@ -103,18 +104,27 @@ def bind_all(options: Options) -> list[socket.socket]:
     return listeners
 
 
-async def run(world: World, files: tls.TlsFiles, listeners: list[socket.socket]) -> None:
+def modern_tls(config: uvicorn.Config, default_factory: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+    """TLS 1.2 at least, 1.3 offered, as the service does."""
+    context = default_factory()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+async def run(state: State, files: tls.TlsFiles, listeners: list[socket.socket]) -> None:
     """Serve until a signal asks to stop."""
     config: Any = uvicorn.Config(
-        App(world),
+        App(state),
         http=ResettableProtocol,
         ws="none",
         lifespan="off",
         log_level="warning",
         access_log=False,
         server_header=False,
+        date_header=False,
         ssl_certfile=files.certificate,
         ssl_keyfile=files.key,
+        ssl_context_factory=modern_tls,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=2,
     )
@@ -123,10 +133,10 @@ async def run(world: World, files: tls.TlsFiles, listeners: list[socket.socket])
     while not server.started and not serving.done():
         await asyncio.sleep(0.01)
     if server.started:
-        world.pool.start()
-        addresses = ", ".join(f"{profile.name} on {profile.port}" for profile in world.options.vaults)
+        state.pool.start()
+        addresses = ", ".join(f"{profile.name} on {profile.port}" for profile in state.options.vaults)
         print(
-            f"azure_emulator ready: https://{world.options.host}:{world.options.port} ({addresses}), CA {files.ca}",
+            f"azure_emulator ready: https://{state.options.host}:{state.options.port} ({addresses}), CA {files.ca}",
             flush=True,
         )
     await serving
@@ -144,12 +154,12 @@ def serve(options: Options) -> None:
     listeners = bind_all(options)
     try:
         files = tls.prepare(options.state_dir, (*options.extra_names, options.host))
-        world = World(options)
+        state = State(options)
     except (storage.BrokenState, OSError) as error:
         for listener in listeners:
             listener.close()
         raise StartupError(str(error)) from error
     try:
-        asyncio.run(run(world, files, listeners))
+        asyncio.run(run(state, files, listeners))
     finally:
-        world.pool.stop()
+        state.pool.stop()

@@ -28,7 +28,7 @@ ISSUER_PREFIX = "https://sts.windows.net/"
 
 
 class TokenRefused(Exception):
-    """The token is missing its shape, its signature or its time."""
+    """The token is missing its formatter, its signature or its time."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)

@@ -6,16 +6,19 @@ read or change stored keys.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from azure_emulator.keyvault import errors
+from azure_emulator.keyvault import api_versions, errors
 from azure_emulator.keyvault.material import unb64url
 
 RSA_OPERATIONS = ["encrypt", "decrypt", "sign", "verify", "wrapKey", "unwrapKey"]
 EC_OPERATIONS = ["sign", "verify"]
 IMPORT = "import"
+SECURE_WRAP_OPERATIONS = ["secureWrapKey", "secureUnwrapKey"]
+EXTERNAL_KEY_ID = re.compile(r"^[a-zA-Z0-9-]{1,64}\Z")
 KEY_TYPES = ("RSA", "RSA-HSM", "EC", "EC-HSM")
 MAX_TAGS = 15
 MAX_TAG_CHARACTERS = 256
@@ -91,13 +94,15 @@ def default_operations(kty: str) -> list[str]:
     return list(RSA_OPERATIONS if kty.startswith("RSA") else EC_OPERATIONS)
 
 
-def read_operations(values: Any, kty: str, *, may_import: bool) -> list[str] | None:
+def read_operations(values: Any, kty: str, *, may_import: bool, api_version: str) -> list[str] | None:
     """``import`` marks a key exchange key: RSA-HSM only, and never beside another operation."""
     if values is None:
         return None
     if not isinstance(values, list) or not all(isinstance(word, str) for word in values):
         raise errors.bad_parameter("The property 'key_ops' must be a list of texts.")
     allowed = default_operations(kty) + ([IMPORT] if kty == "RSA-HSM" and may_import else [])
+    if kty == "RSA-HSM" and api_versions.is_at_least(api_version, api_versions.SECURE_WRAP):
+        allowed += SECURE_WRAP_OPERATIONS
     unsupported = [word for word in values if word not in allowed]
     if unsupported:
         raise errors.bad_parameter(
@@ -134,6 +139,17 @@ def read_release_policy(body: Mapping[str, Any]) -> dict[str, Any] | None:
         "data": policy["data"].rstrip("="),
         "immutable": bool(policy.get("immutable", False)),
     }
+
+
+def check_no_external_key(body: Mapping[str, Any], api_version: str) -> None:
+    """Keys kept outside Azure are named by ``external_key``; only a managed HSM has them."""
+    external = body.get("external_key")
+    if external is None or not api_versions.is_at_least(api_version, api_versions.EXTERNAL_KEYS):
+        return
+    identifier = external.get("id") if isinstance(external, dict) else None
+    if not isinstance(identifier, str) or not EXTERNAL_KEY_ID.match(identifier):
+        raise errors.bad_parameter("The property 'external_key' needs an 'id' of 1 to 64 letters, digits and hyphens.")
+    raise errors.bad_parameter("External keys are only available in a managed HSM.")
 
 
 def check_exportable(exportable: bool, policy: dict[str, Any] | None, kty: str) -> None:

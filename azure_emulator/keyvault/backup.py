@@ -29,7 +29,7 @@ async def backup(call: Call) -> dict[str, Any]:
     if len(record.versions) > MAX_VERSIONS:
         raise errors.bad_parameter(f"A key with more than {MAX_VERSIONS} versions can't be backed up.")
     nonce = secrets.token_bytes(NONCE_BYTES)
-    sealed = AESGCM(call.world.backup_key).encrypt(nonce, json.dumps(record.to_json()).encode(), PURPOSE)
+    sealed = AESGCM(call.state.backup_key).encrypt(nonce, json.dumps(record.to_json()).encode(), PURPOSE)
     return {"value": b64url(nonce + sealed)}
 
 
@@ -37,9 +37,9 @@ def open_backup(call: Call) -> KeyRecord:
     """Unseal a backup made here; anything else is 400."""
     try:
         raw = unb64url(call.body().get("value"))
-        plain = AESGCM(call.world.backup_key).decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], PURPOSE)
+        plain = AESGCM(call.state.backup_key).decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], PURPOSE)
     except (ValueError, InvalidTag) as error:
-        raise errors.bad_parameter("The backup blob is not valid.") from error
+        raise errors.malformed_backup() from error
     return KeyRecord.from_json(json.loads(plain))
 
 
@@ -51,4 +51,4 @@ async def restore(call: Call) -> dict[str, Any]:
     if call.vault.check_writable(record.name) is not None:
         raise errors.conflict(f"Key {record.name} already exists.", "KeyAlreadyExists")
     call.vault.save(record)
-    return call.shape.bundle(record, record.current())
+    return call.formatter.bundle(record, record.current())

@@ -10,18 +10,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from azure_emulator.keyvault import errors
-from azure_emulator.keyvault.model import Shape
+from azure_emulator.keyvault.formatting import KeyFormatter
 from azure_emulator.keyvault.vault import Vault
 
 if TYPE_CHECKING:
-    from azure_emulator.world import World
+    from azure_emulator.state import State
 
 
 @dataclass
 class Call:
     """The request's values, checked as far as the gate can."""
 
-    world: World
+    state: State
     vault: Vault
     base: str
     api_version: str
@@ -33,9 +33,9 @@ class Call:
     empty_page: bool = False
 
     @property
-    def shape(self) -> Shape:
-        """How answers to this caller look."""
-        return self.vault.shape(self.base)
+    def formatter(self) -> KeyFormatter:
+        """Describes keys to this caller."""
+        return self.vault.formatter(self.base, self.api_version)
 
     def body(self) -> dict[str, Any]:
         """The request's JSON object, or 400."""

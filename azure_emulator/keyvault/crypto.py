@@ -64,7 +64,7 @@ def check_use(version: KeyVersion, operation: str, now: float) -> None:
         if version.exp is not None and now >= version.exp:
             raise errors.forbidden(f"Operation {word} is not allowed on an expired key.", "KeyExpired")
     if word not in version.key_ops:
-        raise errors.forbidden(f"Operation {word} is not permitted on this key.")
+        raise errors.forbidden(f"Operation {word} is not permitted on this key.", "KeyOperationForbidden")
 
 
 def unsupported(algorithm: Any, version: KeyVersion) -> ServiceError:
@@ -194,14 +194,14 @@ async def perform(call: Call) -> dict[str, Any]:
     check_use(version, call.operation, call.vault.now())
     algorithm = check_algorithm(body["alg"], version, call.operation)
     result = ACTIONS[call.operation](Work(version.private, algorithm, value, body))
-    return {"kid": call.shape.key_id(record, version)} | result
+    return {"kid": call.formatter.key_id(record, version)} | result
 
 
 async def release(call: Call) -> dict[str, Any]:
     """Secure key release needs an attestation no stand-in can check, so it is always refused."""
     version = call.vault.live_version(call.name, call.version)[1]
     if not version.exportable:
-        raise errors.forbidden("Operation release is not permitted on this key.")
+        raise errors.forbidden("Operation release is not permitted on this key.", "KeyOperationForbidden")
     raise errors.bad_parameter("The target environment assertion is not valid.")
 
 
@@ -209,6 +209,12 @@ async def attestation(call: Call) -> dict[str, Any]:
     """Refused: only a managed HSM attests keys."""
     call.vault.live_version(call.name, call.version)
     raise errors.bad_parameter("Key attestation is only available in a managed HSM.")
+
+
+async def secure_wrap(call: Call) -> dict[str, Any]:
+    """Refused: only a managed HSM wraps keys for an attested environment."""
+    call.vault.live_version(call.name, call.version)
+    raise errors.bad_parameter("Secure key wrapping is only available in a managed HSM.")
 
 
 async def random_bytes(call: Call) -> dict[str, Any]:

@@ -31,6 +31,16 @@ def bad_parameter(message: str, inner: str | None = None) -> ServiceError:
     return ServiceError(400, "BadParameter", message, inner)
 
 
+def malformed_backup() -> ServiceError:
+    """400: what should be restored is no backup of this service; the code has spaces."""
+    return ServiceError(400, "Malformed backup blob", "Backup blob contains invalid or corrupt version.")
+
+
+def operation_not_allowed(method: str, word: str) -> ServiceError:
+    """400: the path names an operation that this api-version does not have."""
+    return bad_parameter(f"Method {method} does not allow operation '{word}'")
+
+
 def unauthorized(message: str, challenge: str) -> ServiceError:
     """401 with the challenge that tells where to get a token."""
     return ServiceError(401, "Unauthorized", message, headers={"www-authenticate": challenge})

@@ -1,7 +1,6 @@
 """What a key is: its versions, its deletion, its rotation policy.
 
-Owns the stored form and the JSON shown to clients. Must not decide whether anything
-is allowed.
+Owns the stored form. Must not decide whether anything is allowed.
 """
 
 from __future__ import annotations
@@ -33,6 +32,7 @@ class KeyVersion:
     exportable: bool = False
     tags: dict[str, str] = field(default_factory=dict)
     release_policy: dict[str, Any] | None = None
+    platform: str = ""
 
     def __post_init__(self) -> None:
         self._private: PrivateKey | None = None
@@ -41,6 +41,11 @@ class KeyVersion:
     def is_hsm(self) -> bool:
         """Whether it counts as kept in the HSM."""
         return self.kty.endswith(HSM_SUFFIX)
+
+    @property
+    def hsm_platform(self) -> str:
+        """0 is software, 2 the platform of all new HSM keys (docs/azure.md, "HSM platform")."""
+        return self.platform or ("2" if self.is_hsm else "0")
 
     @property
     def curve(self) -> str | None:
@@ -108,61 +113,3 @@ def make_version(identifier: str, kty: str, private: PrivateKey, pem: str, now: 
     )
     made._private = private
     return made
-
-
-@dataclass(frozen=True)
-class Shape:
-    """What a vault adds to each answer: the address the client used and its recovery level."""
-
-    base: str
-    recovery_level: str
-    recoverable_days: int
-
-    def key_id(self, record: KeyRecord, version: KeyVersion | None = None) -> str:
-        """The key's id, with the version where one is given."""
-        tail = f"/{version.version}" if version else ""
-        return f"{self.base}/keys/{record.name}{tail}"
-
-    def attributes(self, version: KeyVersion) -> dict[str, Any]:
-        """The attributes of one version as answers show them."""
-        shown: dict[str, Any] = {"enabled": version.enabled}
-        if version.nbf is not None:
-            shown["nbf"] = version.nbf
-        if version.exp is not None:
-            shown["exp"] = version.exp
-        return shown | {
-            "created": version.created,
-            "updated": version.updated,
-            "recoveryLevel": self.recovery_level,
-            "recoverableDays": self.recoverable_days,
-            "exportable": version.exportable,
-            "hsmPlatform": "2" if version.is_hsm else "0",
-        }
-
-    def bundle(self, record: KeyRecord, version: KeyVersion) -> dict[str, Any]:
-        """The full description of one version: KeyBundle."""
-        key = {"kid": self.key_id(record, version), "kty": version.kty, "key_ops": list(version.key_ops)}
-        shown: dict[str, Any] = {"key": key | version.public, "attributes": self.attributes(version)}
-        if version.tags:
-            shown["tags"] = dict(version.tags)
-        if version.release_policy:
-            shown["release_policy"] = dict(version.release_policy)
-        return shown
-
-    def item(self, record: KeyRecord, version: KeyVersion, *, with_version: bool) -> dict[str, Any]:
-        """The short description used in listings: KeyItem."""
-        shown: dict[str, Any] = {
-            "kid": self.key_id(record, version if with_version else None),
-            "attributes": self.attributes(version),
-        }
-        if version.tags:
-            shown["tags"] = dict(version.tags)
-        return shown
-
-    def deletion(self, record: KeyRecord) -> dict[str, Any]:
-        """What a deleted key adds in front of its description."""
-        return {
-            "recoveryId": f"{self.base}/deletedkeys/{record.name}",
-            "deletedDate": record.deleted_at,
-            "scheduledPurgeDate": record.purge_at,
-        }

@@ -23,7 +23,7 @@ MAX_PAGE = 25
 
 def page_size(call: Call) -> int:
     """What the client asked for, within the limits of the service and of the settings."""
-    largest = call.world.settings.page_size
+    largest = call.state.settings.page_size
     given = call.query.get("maxresults")
     if given is None:
         return largest

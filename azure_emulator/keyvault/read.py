@@ -14,7 +14,7 @@ from azure_emulator.keyvault.paging import page
 async def get(call: Call) -> dict[str, Any]:
     """One version, the current one when none is named; disabled ones too."""
     record, version = call.vault.live_version(call.name, call.version)
-    return call.shape.bundle(record, version)
+    return call.formatter.bundle(record, version)
 
 
 async def list_keys(call: Call) -> dict[str, Any]:
@@ -23,17 +23,20 @@ async def list_keys(call: Call) -> dict[str, Any]:
 
     def shown(name: str) -> dict[str, Any]:
         record = records[name]
-        return call.shape.item(record, record.current(), with_version=False)
+        return call.formatter.item(record, record.current(), with_version=False)
 
     return page(call, "/keys", list(records), shown)
 
 
 async def list_versions(call: Call) -> dict[str, Any]:
     """Ordered by the version's id, not by its age, as the real service does."""
-    record = call.vault.live(call.name)
+    record = call.vault.find_live(call.name)
+    if record is None:
+        # Not a 404 (docs/azure.md, "Keys API").
+        return {"value": [], "nextLink": None}
 
     def shown(identifier: str) -> dict[str, Any]:
-        return call.shape.item(record, record.versions[identifier], with_version=True)
+        return call.formatter.item(record, record.versions[identifier], with_version=True)
 
     return page(call, f"/keys/{record.name}/versions", sorted(record.versions), shown)
 
@@ -44,7 +47,7 @@ async def list_deleted(call: Call) -> dict[str, Any]:
 
     def shown(name: str) -> dict[str, Any]:
         record = records[name]
-        return call.shape.deletion(record) | call.shape.item(record, record.current(), with_version=False)
+        return call.formatter.deletion(record) | call.formatter.item(record, record.current(), with_version=False)
 
     return page(call, "/deletedkeys", list(records), shown)
 
@@ -52,4 +55,4 @@ async def list_deleted(call: Call) -> dict[str, Any]:
 async def get_deleted(call: Call) -> dict[str, Any]:
     """One deleted key."""
     record = call.vault.deleted(call.name)
-    return call.shape.deletion(record) | call.shape.bundle(record, record.current())
+    return call.formatter.deletion(record) | call.formatter.bundle(record, record.current())

@@ -11,6 +11,7 @@ from typing import Any
 
 from azure_emulator.keyvault import errors
 from azure_emulator.keyvault.call import Call
+from azure_emulator.keyvault.model import KeyRecord
 
 DURATION = re.compile(r"^P(?=\d)(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?$")
 SECONDS_PER_DAY = 86_400
@@ -85,15 +86,22 @@ def read_policy(body: dict[str, Any]) -> tuple[list[dict[str, Any]], str | None]
     return chosen, expiry
 
 
+def shown_policy(call: Call, record: KeyRecord) -> dict[str, Any]:
+    """The policy as answers show it: members that were never set are left out, never null."""
+    if record.policy is None:
+        # The default policy has no id (docs/azure.md, "Keys API").
+        return {"lifetimeActions": [DEFAULT_NOTIFY], "attributes": None}
+    described = {name: value for name, value in record.policy["attributes"].items() if value is not None}
+    return {
+        "id": f"{call.base}/keys/{record.name}/rotationpolicy",
+        "lifetimeActions": record.policy["lifetimeActions"],
+        "attributes": described,
+    }
+
+
 async def get_policy(call: Call) -> dict[str, Any]:
     """The key's policy, or the default one."""
-    record = call.vault.live(call.name)
-    identifier = {"id": f"{call.base}/keys/{record.name}/rotationpolicy"}
-    if record.policy:
-        return identifier | record.policy
-    created = record.current().created
-    shown = {"expiryTime": None, "created": created, "updated": created}
-    return identifier | {"lifetimeActions": [DEFAULT_NOTIFY], "attributes": shown}
+    return shown_policy(call, call.vault.live(call.name))
 
 
 async def put_policy(call: Call) -> dict[str, Any]:
@@ -101,14 +109,9 @@ async def put_policy(call: Call) -> dict[str, Any]:
     actions, expiry = read_policy(call.body())
     call.vault.check_settled(call.name)
     record = call.vault.live(call.name)
-    rotates = any(entry["action"]["type"] == "Rotate" for entry in actions)
-    if rotates and record.current().origin == "imported" and not call.world.settings.allow_rotate_imported:
-        raise errors.bad_parameter("A key whose material was imported can't have a Rotate action; use Notify.")
     now = int(call.vault.now())
     created = (record.policy or {}).get("attributes", {}).get("created", now)
-    record.policy = {
-        "lifetimeActions": actions,
-        "attributes": {"expiryTime": expiry, "created": created, "updated": now},
-    }
+    described = {"expiryTime": expiry, "created": created, "updated": now}
+    record.policy = {"lifetimeActions": actions, "attributes": described}
     call.vault.save(record)
-    return await get_policy(call)
+    return shown_policy(call, record)

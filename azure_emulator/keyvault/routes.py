@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from azure_emulator.keyvault import backup, crypto, errors, read, rotation, trash, write
+from azure_emulator.keyvault import api_versions, backup, crypto, errors, read, rotation, soft_delete, write
 from azure_emulator.keyvault.call import Call
 
 Handler = Callable[[Call], Awaitable[dict[str, Any] | None]]
@@ -23,6 +23,7 @@ class Operation:
     permission: str
     handler: Handler
     creates: bool = False
+    since: str = api_versions.KNOWN[0]
 
 
 @dataclass(frozen=True)
@@ -50,28 +51,32 @@ KEY: Table = {
     "GET": Operation("get", read.get),
     "PUT": Operation("import", write.import_key, creates=True),
     "PATCH": Operation("update", write.update),
-    "DELETE": Operation("delete", trash.delete),
+    "DELETE": Operation("delete", soft_delete.delete),
 }
 VERSION: Table = {"GET": Operation("get", read.get), "PATCH": Operation("update", write.update)}
 ACTIONS: dict[str, Table] = {
     "create": {"POST": Operation("create", write.create, creates=True)},
     "backup": {"POST": Operation("backup", backup.backup)},
-    "rotate": {"POST": Operation("rotate", write.rotate, creates=True)},
+    "rotate": {"POST": Operation("rotate", write.rotate, creates=True, since=api_versions.ROTATION)},
     "versions": {"GET": Operation("list", read.list_versions)},
     "rotationpolicy": {
-        "GET": Operation("getrotationpolicy", rotation.get_policy),
-        "PUT": Operation("setrotationpolicy", rotation.put_policy),
+        "GET": Operation("getrotationpolicy", rotation.get_policy, since=api_versions.ROTATION),
+        "PUT": Operation("setrotationpolicy", rotation.put_policy, since=api_versions.ROTATION),
     },
 }
 VERSION_ACTIONS: dict[str, Table] = {
     **{word: {"POST": Operation(word, crypto.perform)} for word in crypto.OPERATIONS},
-    "release": {"POST": Operation("release", crypto.release)},
-    "attestation": {"GET": Operation("get", crypto.attestation)},
+    "release": {"POST": Operation("release", crypto.release, since=api_versions.RELEASE)},
+    "attestation": {"GET": Operation("get", crypto.attestation, since=api_versions.ATTESTATION)},
+    **{
+        word: {"POST": Operation("release", crypto.secure_wrap, since=api_versions.SECURE_WRAP)}
+        for word in ("securewrapkey", "secureunwrapkey")
+    },
 }
-DELETED: Table = {"GET": Operation("get", read.get_deleted), "DELETE": Operation("purge", trash.purge)}
-RECOVER: Table = {"POST": Operation("recover", trash.recover)}
+DELETED: Table = {"GET": Operation("get", read.get_deleted), "DELETE": Operation("purge", soft_delete.purge)}
+RECOVER: Table = {"POST": Operation("recover", soft_delete.recover)}
 RESTORE: Table = {"POST": Operation("restore", backup.restore)}
-RANDOM: Table = {"POST": Operation("get", crypto.random_bytes)}
+RANDOM: Table = {"POST": Operation("get", crypto.random_bytes, since=api_versions.RANDOM_BYTES)}
 
 
 def find_table(segments: list[str], method: str) -> tuple[Table, Target] | None:
@@ -103,16 +108,20 @@ def find_table(segments: list[str], method: str) -> tuple[Table, Target] | None:
     return None
 
 
-def resolve(method: str, segments: list[str]) -> Route:
-    """The operation for this request; 404 and 405 when there is none."""
+def resolve(method: str, segments: list[str], api_version: str) -> Route:
+    """The operation for this request; 400, 404 and 405 when there is none."""
     method = "GET" if method == "HEAD" else method
     found = find_table(segments, method)
     if found is None:
         raise errors.not_found(f"The resource /{'/'.join(segments)} does not exist.")
     table, target = found
+    if target.name == "" and target.word:
+        raise errors.bad_parameter("Operation not specified")
     operation = table.get(method)
     if operation is None:
         allowed = ", ".join(table)
         message = f"Method {method} is not allowed here. Allowed: {allowed}"
         raise errors.ServiceError(405, "MethodNotAllowed", message, headers={"allow": allowed})
+    if not api_versions.is_at_least(api_version, operation.since):
+        raise errors.operation_not_allowed(method, target.word or segments[-1])
     return Route(operation, target)

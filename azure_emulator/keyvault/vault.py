@@ -1,7 +1,7 @@
 """One vault: its keys, the soft-delete state machine and its files.
 
 Owns which state a key name is in and every move between states. Must not parse
-requests or shape answers.
+requests or formatter answers.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from pathlib import Path
 
 from azure_emulator import storage
 from azure_emulator.keyvault import errors
-from azure_emulator.keyvault.model import KeyRecord, KeyVersion, Shape
+from azure_emulator.keyvault.formatting import KeyFormatter
+from azure_emulator.keyvault.model import KeyRecord, KeyVersion
 from azure_emulator.options import Settings, VaultProfile
 
 SECONDS_PER_DAY = 86_400
@@ -72,9 +73,9 @@ class Vault:
         word = "Recoverable" if self.profile.retention_days == DEFAULT_RETENTION else "CustomizedRecoverable"
         return word if self.profile.purge_protection else f"{word}+Purgeable"
 
-    def shape(self, base: str) -> Shape:
-        """How answers look to a client that used this address."""
-        return Shape(base, self.recovery_level, self.profile.retention_days)
+    def formatter(self, base: str, api_version: str) -> KeyFormatter:
+        """Describe keys to a client that used this address and api-version."""
+        return KeyFormatter(base, self.recovery_level, self.profile.retention_days, api_version)
 
     def now(self) -> float:
         """The time by the vault's own clock, for stamps and expiry; how long a change takes is not told by it."""
@@ -108,10 +109,17 @@ class Vault:
         ]
         return sorted(found, key=lambda record: record.name.lower())
 
-    def live(self, name: str, version: str = "") -> KeyRecord:
-        """The live key of this name, or 404."""
+    def find_live(self, name: str) -> KeyRecord | None:
+        """The live key of this name; None when there is none."""
         record = self._record(name)
         if record is None or record.deleted_at is not None or record.settles_at > time.time():
+            return None
+        return record
+
+    def live(self, name: str, version: str = "") -> KeyRecord:
+        """The live key of this name, or 404."""
+        record = self.find_live(name)
+        if record is None:
             raise errors.key_not_found(f"{name}/{version}" if version else name)
         return record
 
@@ -174,7 +182,11 @@ class Vault:
 
     def recover(self, name: str) -> KeyRecord:
         """Move a deleted key back to the live state."""
-        record = self._settled_deleted(name)
+        try:
+            record = self._settled_deleted(name)
+        except errors.ServiceError as error:
+            # The service words this 404 as for a live key.
+            raise errors.key_not_found(name) if error.status == 404 else error from error
         record.deleted_at = record.purge_at = None
         record.settles_at = time.time() + self._settle("recover")
         self.save(record)

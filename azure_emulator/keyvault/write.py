@@ -36,7 +36,7 @@ EXPONENTS = (3, 65537)
 
 
 @dataclass(frozen=True)
-class Wish:
+class KeyProperties:
     """All a request says about a version besides its material, validated."""
 
     kty: str
@@ -46,14 +46,19 @@ class Wish:
     release_policy: dict[str, Any] | None
 
 
-def read_wish(body: Mapping[str, Any], key: Mapping[str, Any], call: Call, *, hsm_flag: bool, imported: bool) -> Wish:
+def read_properties(
+    body: Mapping[str, Any], key: Mapping[str, Any], call: Call, *, hsm_flag: bool, imported: bool
+) -> KeyProperties:
     """Check all a request says besides the material."""
     kty = attributes.read_key_type(key.get("kty"), hsm_flag=hsm_flag, sku=call.vault.profile.sku)
-    key_ops = attributes.read_operations(key.get("key_ops"), kty, may_import=not imported)
+    attributes.check_no_external_key(body, call.api_version)
+    key_ops = attributes.read_operations(key.get("key_ops"), kty, may_import=not imported, api_version=call.api_version)
     found = attributes.read_attributes(body)
     policy = attributes.read_release_policy(body)
-    attributes.check_exportable(bool(found.exportable), policy, kty)
-    return Wish(
+    if not set(key_ops or ()) & set(attributes.SECURE_WRAP_OPERATIONS):
+        # Keys that wrap for an attested environment have a release policy and never leave themselves.
+        attributes.check_exportable(bool(found.exportable), policy, kty)
+    return KeyProperties(
         kty=kty,
         key_ops=attributes.default_operations(kty) if key_ops is None else key_ops,
         attributes=found,
@@ -62,18 +67,18 @@ def read_wish(body: Mapping[str, Any], key: Mapping[str, Any], call: Call, *, hs
     )
 
 
-def store_version(call: Call, wish: Wish, private: PrivateKey, origin: str) -> dict[str, Any]:
+def store_version(call: Call, properties: KeyProperties, private: PrivateKey, origin: str) -> dict[str, Any]:
     """Join the new version to its name; nothing is inherited from earlier versions."""
     record = call.vault.check_writable(call.name) or KeyRecord(name=call.name)
-    version = make_version(uuid.uuid4().hex, wish.kty, private, to_pem(private), int(call.vault.now()), origin)
-    version.key_ops = wish.key_ops
-    version.enabled = wish.attributes.enabled is not False
-    version.nbf, version.exp = wish.attributes.nbf, wish.attributes.exp
-    version.exportable = bool(wish.attributes.exportable)
-    version.tags, version.release_policy = wish.tags, wish.release_policy
+    version = make_version(uuid.uuid4().hex, properties.kty, private, to_pem(private), int(call.vault.now()), origin)
+    version.key_ops = properties.key_ops
+    version.enabled = properties.attributes.enabled is not False
+    version.nbf, version.exp = properties.attributes.nbf, properties.attributes.exp
+    version.exportable = bool(properties.attributes.exportable)
+    version.tags, version.release_policy = properties.tags, properties.release_policy
     record.add(version)
     call.vault.save(record)
-    return call.shape.bundle(record, version)
+    return call.formatter.bundle(record, version)
 
 
 def read_size(body: Mapping[str, Any]) -> tuple[int, int]:
@@ -100,17 +105,17 @@ def read_curve(body: Mapping[str, Any]) -> str:
 async def create(call: Call) -> dict[str, Any]:
     """Make a key in the vault."""
     body = call.body()
-    wish = read_wish(body, body, call, hsm_flag=False, imported=False)
-    if wish.kty.startswith("RSA"):
+    properties = read_properties(body, body, call, hsm_flag=False, imported=False)
+    if properties.kty.startswith("RSA"):
         size, exponent = read_size(body)
         call.vault.check_writable(call.name)
-        private: PrivateKey = await call.world.pool.rsa(size, exponent)
+        private: PrivateKey = await call.state.pool.rsa(size, exponent)
     else:
         curve = read_curve(body)
         call.vault.check_writable(call.name)
-        private = await call.world.pool.ec(curve)
+        private = await call.state.pool.ec(curve)
     # The state is looked at again inside: making the key has let other requests run.
-    return store_version(call, wish, private, "generated")
+    return store_version(call, properties, private, "generated")
 
 
 async def import_key(call: Call) -> dict[str, Any]:
@@ -120,15 +125,15 @@ async def import_key(call: Call) -> dict[str, Any]:
     if not isinstance(key, dict):
         raise errors.bad_parameter('The property "key" must be a valid JsonWebKey object')
     hsm_flag = attributes.read_flag(body, "Hsm") or attributes.read_flag(body, "hsm") or False
-    wish = read_wish(body, key, call, hsm_flag=hsm_flag, imported=True)
+    properties = read_properties(body, key, call, hsm_flag=hsm_flag, imported=True)
     if key.get("key_hsm") is not None:
         if any(key.get(member) is not None for member in PRIVATE_MEMBERS):
             raise errors.bad_parameter('The property "key" can\'t hold both key_hsm and private members')
         private = byok.open_blob(key["key_hsm"], lambda kid: find_kek(call, kid), call.vault.now())
     else:
-        private = load_plain(key, wish.kty)
-    check_fit(private, wish.kty, key.get("crv"))
-    return store_version(call, wish, private, "imported")
+        private = load_plain(key, properties.kty)
+    check_fit(private, properties.kty, key.get("crv"))
+    return store_version(call, properties, private, "imported")
 
 
 def load_plain(key: Mapping[str, Any], kty: str) -> PrivateKey:
@@ -189,7 +194,9 @@ async def update(call: Call) -> dict[str, Any]:
     policy = attributes.read_release_policy(body)
     call.vault.check_settled(call.name)
     record, version = call.vault.live_version(call.name, call.version)
-    key_ops = attributes.read_operations(body.get("key_ops"), version.kty, may_import=version.origin == "generated")
+    key_ops = attributes.read_operations(
+        body.get("key_ops"), version.kty, may_import=version.origin == "generated", api_version=call.api_version
+    )
     attributes.check_window(
         found.nbf if found.nbf is not None else version.nbf, found.exp if found.exp is not None else version.exp
     )
@@ -200,7 +207,7 @@ async def update(call: Call) -> dict[str, Any]:
     apply_update(version, found, key_ops, tags)
     version.updated = int(call.vault.now())
     call.vault.save(record)
-    return call.shape.bundle(record, version)
+    return call.formatter.bundle(record, version)
 
 
 def change_release_policy(version: KeyVersion, policy: dict[str, Any]) -> None:
@@ -231,25 +238,25 @@ async def rotate(call: Call) -> dict[str, Any]:
     """New material made in the vault; key_ops, attributes and tags come from the version before."""
     call.vault.check_settled(call.name)
     previous = call.vault.live(call.name).current()
-    if previous.origin == "imported" and not call.world.settings.allow_rotate_imported:
+    if previous.origin == "imported" and not call.state.settings.allow_rotate_imported:
         raise errors.bad_parameter(
             "A key whose material was imported can't be rotated by the service; import a new version."
         )
     if isinstance(previous.private, rsa.RSAPrivateKey):
         exponent = previous.private.public_key().public_numbers().e
-        private: PrivateKey = await call.world.pool.rsa(previous.private.key_size, exponent)
+        private: PrivateKey = await call.state.pool.rsa(previous.private.key_size, exponent)
     else:
-        private = await call.world.pool.ec(previous.curve or "P-256")
+        private = await call.state.pool.ec(previous.curve or "P-256")
     record = call.vault.live(call.name)
     expiry = rotation.expiry_after(record.policy, int(call.vault.now()))
-    wish = Wish(
+    properties = KeyProperties(
         kty=previous.kty,
         key_ops=list(previous.key_ops),
         attributes=Attributes(previous.enabled, previous.nbf, expiry or previous.exp, previous.exportable),
         tags=dict(previous.tags),
         release_policy=previous.release_policy,
     )
-    return store_version(call, wish, private, "generated")
+    return store_version(call, properties, private, "generated")
 
 
 def creates_hsm_key(call: Call) -> bool:

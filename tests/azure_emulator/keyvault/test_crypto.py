@@ -113,7 +113,7 @@ def test_outside_its_times_a_key_only_opens_and_verifies(
 
 def test_an_operation_outside_key_ops_is_refused(emulator: Emulator, keys: KeyClient):
     keys.create_rsa_key("k", key_operations=["sign"])
-    assert refusal(emulator, "decrypt")[0] == "Operation decrypt is not permitted on this key."
+    assert refusal(emulator, "decrypt") == ("Operation decrypt is not permitted on this key.", "KeyOperationForbidden")
     keys.create_rsa_key("k", key_operations=[])
     assert refusal(emulator, "sign")[0] == "Operation sign is not permitted on this key."
 

@@ -43,8 +43,16 @@ def test_the_policy_gives_the_new_version_its_expiry(keys: KeyClient):
 def test_the_default_policy_notifies_thirty_days_before(emulator: Emulator, keys: KeyClient):
     keys.create_rsa_key("k")
     found = emulator.raw("GET", "/keys/k/rotationpolicy").json()
+    assert found == {"lifetimeActions": [NOTIFY], "attributes": None}
+
+
+def test_a_policy_without_expiry_leaves_the_member_out(emulator: Emulator, keys: KeyClient):
+    keys.create_rsa_key("k")
+    policy = {"lifetimeActions": [rotate_action(timeAfterCreate="P90D")], "attributes": {}}
+    found = emulator.raw("PUT", "/keys/k/rotationpolicy", json=policy).json()
     assert found["id"] == f"{emulator.url()}/keys/k/rotationpolicy"
-    assert found["lifetimeActions"] == [NOTIFY]
+    assert set(found["attributes"]) == {"created", "updated"}
+    assert emulator.raw("GET", "/keys/k/rotationpolicy").json() == found
 
 
 def test_a_policy_with_only_rotate_gains_the_notification(keys: KeyClient):
@@ -93,9 +101,6 @@ def test_imported_material_is_not_rotated_unless_switched_on(emulator: Emulator,
     with pytest.raises(HttpResponseError) as caught:
         keys.rotate_key("pushed")
     assert (caught.value.status_code, caught.value.error.code) == (400, "BadParameter")
-    action = KeyRotationLifetimeAction("Rotate", time_after_create="P90D")
-    with pytest.raises(HttpResponseError, match="imported"):
-        keys.update_key_rotation_policy("pushed", KeyRotationPolicy(), lifetime_actions=[action])
     assert keys.update_key_rotation_policy("pushed", KeyRotationPolicy(), expires_in="P90D").expires_in == "P90D"
     emulator.control("POST", "settings", {"allow_rotate_imported": True})
     assert keys.rotate_key("pushed").key.n != pushed.key.n

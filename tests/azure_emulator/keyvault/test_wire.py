@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
+import time
+import warnings
+from email.utils import parsedate_to_datetime
+
 import pytest
 
-from tests.azure_emulator.harness import API, Emulator
+from tests.azure_emulator.harness import API, TENANT, Emulator
 
 
 @pytest.fixture
@@ -24,13 +30,25 @@ def test_an_empty_version_signs_with_the_current_one(emulator: Emulator, kid: st
 
 
 @pytest.mark.parametrize(
-    "version", ["2016-10-01", "7.0", "7.4", "7.6", "7.6-preview.2", "7.5-preview.1", "2025-07-01", "2026-04-01-preview"]
+    "version", ["2016-10-01", "7.0", "7.4", "7.6", "7.6-preview.2", "7.5-preview.1", "2025-07-01", "2026-04-01"]
 )
 def test_known_and_preview_versions_are_taken(emulator: Emulator, version: str):
     assert emulator.raw("GET", f"/keys?api-version={version}").status_code == 200
 
 
-@pytest.mark.parametrize("query", ["?", "?api-version=", "?api-version=8.0", "?api-version=1.0", "?api-version=x"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "?",
+        "?api-version=",
+        "?api-version=8.0",
+        "?api-version=1.0",
+        "?api-version=x",
+        "?api-version=7.9",
+        "?api-version=2025-13-01",
+        "?api-version=2026-04-02",
+    ],
+)
 def test_a_missing_or_unknown_version_is_400(emulator: Emulator, query: str):
     answer = emulator.raw("GET", f"/keys{query}")
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "BadParameter")
@@ -103,3 +121,64 @@ def test_the_firewall_refuses_with_the_callers_address(emulator: Emulator):
 def test_private_parts_never_leave(emulator: Emulator, kid: str):
     shown = emulator.raw("GET", "/keys/k").json()["key"]
     assert set(shown) == {"kid", "kty", "key_ops", "n", "e"}
+
+
+def raw_head(emulator: Emulator, path: str) -> list[str]:
+    """The header lines as sent; every library for HTTP hides their spelling."""
+    context = ssl.create_default_context(cafile=emulator.ca)
+    with (
+        socket.create_connection(("127.0.0.1", emulator.port)) as plain,
+        context.wrap_socket(plain, server_hostname="127.0.0.1") as secured,
+    ):
+        secured.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{emulator.port}\r\nConnection: close\r\n\r\n".encode())
+        received = b""
+        while part := secured.recv(65536):
+            received += part
+    return received.split(b"\r\n\r\n")[0].decode().split("\r\n")
+
+
+@pytest.mark.parametrize("path", ["/keys?api-version=7.4", f"/{TENANT}/v2.0/.well-known/openid-configuration", "/subscriptions"])  # fmt: skip
+def test_header_names_are_spelled_as_the_service_spells_them(emulator: Emulator, path: str):
+    status, *lines = raw_head(emulator, path)
+    names = [line.split(":")[0] for line in lines]
+    assert status.startswith("HTTP/1.1 ")
+    assert {"Content-Length", "Content-Type", "Date"} <= set(names)
+    assert all(name.startswith("x-ms-") or name[0].isupper() for name in names), names
+    assert ("WWW-Authenticate" in names) == (" 401 " in status)
+    assert len({name.lower() for name in names}) == len(names)
+
+
+def test_old_tls_is_refused_and_the_newest_offered(emulator: Emulator):
+    for version in (ssl.TLSVersion.TLSv1_1, ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+        context = ssl.create_default_context(cafile=emulator.ca)
+        context.set_ciphers("DEFAULT@SECLEVEL=0")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            context.minimum_version = context.maximum_version = version
+        with socket.create_connection(("127.0.0.1", emulator.port)) as plain:
+            if version is ssl.TLSVersion.TLSv1_1:
+                with pytest.raises((ssl.SSLError, ConnectionError)):
+                    context.wrap_socket(plain, server_hostname="127.0.0.1")
+                continue
+            with context.wrap_socket(plain, server_hostname="127.0.0.1") as secured:
+                assert secured.version() == version.name.replace("_", ".")
+
+
+def test_versions_of_a_missing_key_are_an_empty_list(emulator: Emulator):
+    answer = emulator.raw("GET", "/keys/none/versions")
+    assert (answer.status_code, answer.json()) == (200, {"value": [], "nextLink": None})
+
+
+def test_texts_of_odd_requests_are_those_of_the_service(emulator: Emulator):
+    recovery = emulator.raw("POST", "/deletedkeys/none/recover")
+    assert (recovery.status_code, recovery.json()["error"]["code"]) == (404, "KeyNotFound")
+    assert recovery.json()["error"]["message"].startswith("A key with (name/id) none was not found")
+    unnamed = emulator.raw("POST", "/keys//create", json={"kty": "RSA"})
+    assert (unnamed.status_code, unnamed.json()["error"]["message"]) == (400, "Operation not specified")
+
+
+def test_the_date_can_be_ahead_or_behind(emulator: Emulator):
+    for skew in (0, 10_800, -10_800):
+        emulator.control("POST", "settings", {"date_skew_seconds": skew})
+        stamped = parsedate_to_datetime(emulator.raw("GET", "/keys").headers["Date"]).timestamp()
+        assert abs(stamped - time.time() - skew) < 5

@@ -13,15 +13,15 @@ from azure_emulator.keyvault.call import Call
 async def delete(call: Call) -> dict[str, Any]:
     """Delete the whole key with all its versions."""
     record = call.vault.delete(call.name)
-    bundle = call.shape.bundle(record, record.current())
+    bundle = call.formatter.bundle(record, record.current())
     # Without soft delete the key is gone at once; the missing recoveryId tells the client.
-    return call.shape.deletion(record) | bundle if record.deleted_at is not None else bundle
+    return call.formatter.deletion(record) | bundle if record.deleted_at is not None else bundle
 
 
 async def recover(call: Call) -> dict[str, Any]:
     """Bring a deleted key back."""
     record = call.vault.recover(call.name)
-    return call.shape.bundle(record, record.current())
+    return call.formatter.bundle(record, record.current())
 
 
 async def purge(call: Call) -> None:

@@ -20,7 +20,7 @@ HOST_HEADER = re.compile(r"^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5})
 
 
 @dataclass
-class Visit:
+class HttpRequest:
     """One request, read and sorted."""
 
     method: str
@@ -47,7 +47,7 @@ def read_host(scope: Scope, headers: dict[str, str]) -> tuple[str, str] | None:
     return (found.group(1).lower(), f"https://{given.lower()}") if found else None
 
 
-async def read_visit(scope: Scope, receive: Receive) -> Visit | None:
+async def read_request(scope: Scope, receive: Receive) -> HttpRequest | None:
     """Read one request; None when its host header is malformed."""
     request = Request(scope, receive)
     headers = dict(request.headers.items())
@@ -60,7 +60,7 @@ async def read_visit(scope: Scope, receive: Receive) -> Visit | None:
     segments = [unquote(segment) for segment in raw.split("/")[1:]]
     if len(segments) > 1 and segments[-1] == "":
         segments.pop()
-    return Visit(
+    return HttpRequest(
         method=scope["method"].upper(),
         segments=segments,
         path=unquote(raw),

@@ -17,10 +17,10 @@ from urllib.parse import parse_qsl, unquote
 
 from starlette.responses import Response
 
-from azure_emulator.answers import json_response
+from azure_emulator.http_request import HttpRequest
 from azure_emulator.identity.clients import SEED_TENANT, Client
 from azure_emulator.identity.tokens import ARM_AUDIENCES, VAULT_AUDIENCE, TokenSigner
-from azure_emulator.visit import Visit
+from azure_emulator.responses import json_response
 
 AUDIENCES = (VAULT_AUDIENCE, *ARM_AUDIENCES, "https://managedhsm.azure.net", "https://graph.microsoft.com")
 NOT_STORED = {"cache-control": "no-store, no-cache", "pragma": "no-cache"}
@@ -60,27 +60,27 @@ class Authority:
         self._clients = clients
         self._signer = signer
 
-    def answer(self, visit: Visit, lifetime: int) -> Response:
+    def answer(self, request: HttpRequest, lifetime: int) -> Response:
         """Answer one request to the authority, refusals included."""
-        correlation = visit.headers.get("client-request-id") or str(uuid.uuid4())
+        correlation = request.headers.get("client-request-id") or str(uuid.uuid4())
         try:
-            return self._route(visit, lifetime)
+            return self._route(request, lifetime)
         except AuthorityError as error:
             return error.response(correlation)
 
-    def _route(self, visit: Visit, lifetime: int) -> Response:
-        tenant, rest = visit.segments[0], [segment.lower() for segment in visit.segments[1:]]
+    def _route(self, request: HttpRequest, lifetime: int) -> Response:
+        tenant, rest = request.segments[0], [segment.lower() for segment in request.segments[1:]]
         if rest == ["discovery", "instance"]:
-            return json_response(self._instance(visit.query, visit.base))
+            return json_response(self._instance(request.query, request.base))
         if rest in (["v2.0", ".well-known", "openid-configuration"], [".well-known", "openid-configuration"]):
-            return json_response(self._configuration(self._tenant(tenant), visit.base, second=rest[0] == "v2.0"))
+            return json_response(self._configuration(self._tenant(tenant), request.base, second=rest[0] == "v2.0"))
         if rest in (["discovery", "v2.0", "keys"], ["discovery", "keys"]):
-            return json_response(self._signer.jwks(f"{visit.base}/{{tenantid}}/v2.0"))
+            return json_response(self._signer.jwks(f"{request.base}/{{tenantid}}/v2.0"))
         if rest not in (["oauth2", "v2.0", "token"], ["oauth2", "token"]):
             raise AuthorityError(404, "invalid_request", 90023, "The requested resource does not exist.")
-        if visit.method != "POST":
+        if request.method != "POST":
             raise AuthorityError(405, "invalid_request", 900561, "The endpoint only accepts POST requests.")
-        answer = self._token(self._tenant(tenant), visit.headers, visit.body, lifetime)
+        answer = self._token(self._tenant(tenant), request.headers, request.body, lifetime)
         return json_response(answer, headers=NOT_STORED)
 
     def _tenants(self) -> set[str]:

@@ -14,6 +14,18 @@ from starlette.responses import Response
 JSON_TYPE = "application/json; charset=utf-8"
 
 
+# Spelled as the service does; every other name has a capital after each hyphen.
+SPELLINGS = {"www-authenticate": "WWW-Authenticate"}
+
+
+def canonical_name(name: str) -> str:
+    """A header's name as the service spells it; clients that parse HTTP/1.1 themselves may depend on it."""
+    lowered = name.lower()
+    if lowered.startswith("x-ms-"):
+        return lowered
+    return SPELLINGS.get(lowered) or lowered.title()
+
+
 def json_response(payload: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """An answer with a JSON body."""
     content = json.dumps(payload, separators=(",", ":")).encode()

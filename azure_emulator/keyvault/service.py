@@ -15,42 +15,41 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import Response
 
 from azure_emulator import faults
-from azure_emulator.answers import empty_response, json_response
+from azure_emulator.http_request import HttpRequest
 from azure_emulator.identity.clients import SEED_TENANT
 from azure_emulator.identity.tokens import ISSUER_PREFIX, VAULT_AUDIENCE, TokenRefused
-from azure_emulator.keyvault import errors, permissions, routes, throttle
+from azure_emulator.keyvault import api_versions, errors, permissions, routes, throttle
 from azure_emulator.keyvault.call import Call
 from azure_emulator.keyvault.errors import ServiceError
 from azure_emulator.keyvault.vault import Vault
 from azure_emulator.keyvault.write import creates_hsm_key
-from azure_emulator.visit import Visit
+from azure_emulator.responses import empty_response, json_response
 
 if TYPE_CHECKING:
-    from azure_emulator.world import World
+    from azure_emulator.state import State
 
 KEY_NAME = re.compile(r"^[0-9a-zA-Z-]{1,127}\Z")
-API_VERSION = re.compile(r"^(7\.\d(-preview(\.\d+)?)?|20\d\d-[01]\d-[0-3]\d(-preview(\.\d+)?)?)\Z")
 SERVICE_VERSION = "1.9.2500.1"
 
 
-class Gate:
-    """The door of all vaults of one world."""
+class KeyVaultService:
+    """The door of all vaults of one state."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, state: State) -> None:
+        self._state = state
 
-    async def answer(self, visit: Visit, vault: Vault, challenge: str) -> Response:
+    async def answer(self, request: HttpRequest, vault: Vault, challenge: str) -> Response:
         """Answer one request to a vault, refusals included, with the service's headers."""
-        headers = common_headers(visit, vault)
+        headers = common_headers(request, vault)
         try:
-            claims = self._authenticate(visit, challenge)
-            visit.client = str(claims.get("appid"))
-            permissions.check_firewall(vault.profile, claims, visit.client_address)
-            fault = self._world.faults.take(visit.method, visit.path, vault.profile.name, "vault")
-            visit.fault = fault.id if fault else None
+            claims = self._authenticate(request, challenge)
+            request.client = str(claims.get("appid"))
+            permissions.check_firewall(vault.profile, claims, request.client_address)
+            fault = self._state.faults.take(request.method, request.path, vault.profile.name, "vault")
+            request.fault = fault.id if fault else None
             empty_page = bool(fault and fault.empty_page)
-            response = await faults.under(
-                fault, lambda: self._perform(visit, vault, claims, empty_page=empty_page), challenge
+            response = await faults.apply(
+                fault, lambda: self._perform(request, vault, claims, empty_page=empty_page), challenge
             )
         except ServiceError as error:
             response = json_response(error.envelope(), error.status, error.headers)
@@ -58,12 +57,12 @@ class Gate:
             response.headers.setdefault(name, value)
         return response
 
-    def _authenticate(self, visit: Visit, challenge: str) -> dict[str, Any]:
-        kind, _, token = visit.headers.get("authorization", "").partition(" ")
+    def _authenticate(self, request: HttpRequest, challenge: str) -> dict[str, Any]:
+        kind, _, token = request.headers.get("authorization", "").partition(" ")
         if kind.lower() != "bearer" or not token.strip():
             raise errors.unauthorized("AKV10000: Request is missing a Bearer or PoP token.", challenge)
         try:
-            claims = self._world.signer.verify(token.strip())
+            claims = self._state.signer.verify(token.strip())
         except TokenRefused as error:
             raise errors.unauthorized(error.reason, challenge) from error
         audience, issuer = str(claims.get("aud", "")), str(claims.get("iss", ""))
@@ -78,25 +77,29 @@ class Gate:
             )
         return claims
 
-    async def _perform(self, visit: Visit, vault: Vault, claims: dict[str, Any], *, empty_page: bool) -> Response:
+    async def _perform(
+        self, request: HttpRequest, vault: Vault, claims: dict[str, Any], *, empty_page: bool
+    ) -> Response:
         """An error raised here is an answer too: a fault 'after' the effect must still see it."""
         try:
-            payload = await self._run(visit, vault, claims, empty_page)
+            payload = await self._run(request, vault, claims, empty_page)
         except ServiceError as error:
             return json_response(error.envelope(), error.status, error.headers)
         return empty_response(204) if payload is None else json_response(payload)
 
-    async def _run(self, visit: Visit, vault: Vault, claims: dict[str, Any], empty_page: bool) -> dict[str, Any] | None:
-        api_version = check_api_version(visit.query)
-        route = routes.resolve(visit.method, visit.segments)
+    async def _run(
+        self, request: HttpRequest, vault: Vault, claims: dict[str, Any], empty_page: bool
+    ) -> dict[str, Any] | None:
+        api_version = api_versions.read_api_version(request.query)
+        route = routes.resolve(request.method, request.segments, api_version)
         target = route.target
         call = Call(
-            world=self._world,
+            state=self._state,
             vault=vault,
-            base=visit.base,
+            base=request.base,
             api_version=api_version,
-            query=visit.query,
-            raw_body=visit.body,
+            query=request.query,
+            raw_body=request.body,
             name=target.name or "",
             version=target.version,
             operation=target.word,
@@ -104,7 +107,7 @@ class Gate:
         )
         if route.operation.creates:
             throttle.count_creation(vault, is_hsm=creates_hsm_key(call))
-        client = self._world.clients.get(str(claims.get("appid", "")).lower())
+        client = self._state.clients.get(str(claims.get("appid", "")).lower())
         if client is None:
             raise permissions.by_policy(route.operation.permission, vault.profile, claims)
         permissions.check_permission(client, route.operation.permission, vault.profile, claims, target.name or "")
@@ -113,19 +116,7 @@ class Gate:
         return await route.operation.handler(call)
 
 
-def check_api_version(query: dict[str, str]) -> str:
-    """The api-version, which every request must name."""
-    given = next((value for name, value in query.items() if name.lower() == "api-version"), "")
-    if not given:
-        raise errors.bad_parameter("The request is missing the api-version query parameter.")
-    if not API_VERSION.match(given):
-        raise errors.bad_parameter(
-            f"The specified version ({given}) is not recognized. Consider using the latest supported version."
-        )
-    return given
-
-
-def common_headers(visit: Visit, vault: Vault) -> dict[str, str]:
+def common_headers(request: HttpRequest, vault: Vault) -> dict[str, str]:
     """The headers every answer of a vault carries."""
     headers = {
         "cache-control": "no-cache",
@@ -134,9 +125,9 @@ def common_headers(visit: Visit, vault: Vault) -> dict[str, str]:
         "x-ms-keyvault-region": vault.profile.location,
         "x-ms-request-id": str(uuid.uuid4()),
         "x-ms-keyvault-service-version": SERVICE_VERSION,
-        "x-ms-keyvault-network-info": f"conn_type=Ipv4;addr={visit.client_address};act_addr_fam=InterNetwork;",
+        "x-ms-keyvault-network-info": f"conn_type=Ipv4;addr={request.client_address};act_addr_fam=InterNetwork;",
         "strict-transport-security": "max-age=31536000;includeSubDomains",
         "x-content-type-options": "nosniff",
     }
-    echoed = visit.headers.get("x-ms-client-request-id")
+    echoed = request.headers.get("x-ms-client-request-id")
     return headers | ({"x-ms-client-request-id": echoed} if echoed else {})

@@ -1,4 +1,4 @@
-"""Everything the stand-in remembers: vaults, clients, settings, faults, the journal.
+"""Everything the stand-in remembers: vaults, clients, settings, faults, the request_log.
 
 Owns start, reset and the file of run-time changes. Must not answer requests.
 """
@@ -12,31 +12,31 @@ from pathlib import Path
 from typing import Any
 
 from azure_emulator import storage
-from azure_emulator.faults import FaultBook
+from azure_emulator.faults import FaultList
 from azure_emulator.identity.clients import Client, seeded_clients, upsert
 from azure_emulator.identity.tokens import TokenSigner
-from azure_emulator.journal import Journal
 from azure_emulator.keyvault.pool import KeyPool
 from azure_emulator.keyvault.vault import Vault
 from azure_emulator.options import Options, UsageError, VaultProfile, check_profile
+from azure_emulator.request_log import RequestLog
 
 FIXED_VAULT_FIELDS = {"name", "port"}
-SIGNED = {"clock_skew_seconds"}
+SIGNED = {"clock_skew_seconds", "date_skew_seconds"}
 
 
 class BadChange(Exception):
     """A run-time change makes no sense; the text says why."""
 
 
-class World:
+class State:
     """The whole state of one running stand-in."""
 
     def __init__(self, options: Options) -> None:
         self.options = options
         self.settings = deepcopy(options.settings)
         self.signer = TokenSigner(options.state_dir)
-        self.faults = FaultBook()
-        self.journal = Journal()
+        self.faults = FaultList()
+        self.request_log = RequestLog()
         self.pool = KeyPool(options.key_pool)
         self.clients: dict[str, Client] = seeded_clients()
         self.vaults: dict[str, Vault] = {}
@@ -124,7 +124,7 @@ class World:
             for field in fields(profile):
                 setattr(vault.profile, field.name, getattr(profile, field.name))
         self.faults.faults.clear()
-        self.journal.clear()
+        self.request_log.clear()
 
 
 def checked_changes(body: Any, kind: type, fixed: set[str]) -> dict[str, Any]:

@@ -32,7 +32,7 @@ class Entry:
     reset: str | None
 
 
-class Journal:
+class RequestLog:
     """The newest requests, up to a limit."""
 
     def __init__(self) -> None:
