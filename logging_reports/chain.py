@@ -1,7 +1,7 @@
 """The hash chain: the exact bytes of a row, its SHA-256, and the walk that verifies them.
 
-Reads rows, writes nothing. The format is versioned by its first bytes and must never change
-under the same version: old rows would no longer verify.
+Reads rows, writes nothing. Each row names its format (``chain_format``). A format must never change
+once rows carry it: they would no longer verify. docs/log.md describes the formats.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
     from logging_reports.models import LogEntry
 
-FORMAT = b"kmeslog1"
+# What a row's hash begins with, by the row's format. Format 1 called ``provider_request_id`` otherwise.
+FORMATS: dict[int, bytes] = {1: b"kmeslog1", 2: b"kmeslog2"}
+CURRENT_FORMAT = 2
 GENESIS = "0" * 64
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -43,7 +45,7 @@ FIELDS: tuple[str, ...] = (
     "version",
     "job_id",
     "job_code",
-    "azure_request_id",
+    "provider_request_id",
     "http_status",
     "duration_ms",
     "message",
@@ -73,14 +75,30 @@ def hash_entry(entry: LogEntry) -> str:
 
     Each field goes in with its length before it (8 bytes, big-endian), so that no two rows
     share their bytes by moving text from one field to the next.
+
+    Raises:
+        TypeError: a field holds a type that no row holds.
+        ValueError: the format is unknown, or ``previous_hash`` is not hexadecimal.
+
     """
-    digest = hashlib.sha256(FORMAT)
+    if entry.chain_format not in FORMATS:
+        message = f"there is no chain format {entry.chain_format!r}"
+        raise ValueError(message)
+    digest = hashlib.sha256(FORMATS[entry.chain_format])
     for name in FIELDS:
         content = _encode(getattr(entry, name))
         digest.update(len(content).to_bytes(8, "big"))
         digest.update(content)
     digest.update(bytes.fromhex(entry.previous_hash))
     return digest.hexdigest()
+
+
+def has_valid_hash(entry: LogEntry) -> bool:
+    """Return whether the row carries the hash of its fields; a row that can't be hashed doesn't."""
+    try:
+        return hash_entry(entry) == entry.hash
+    except (TypeError, ValueError):
+        return False
 
 
 def _encode(value: Any) -> bytes:
@@ -124,11 +142,7 @@ def _check(entry: LogEntry, expected: int, previous_hash: str) -> Break | None:
         return Break(expected, f"gap: row {expected} is missing, row {entry.sequence} follows")
     if entry.previous_hash != previous_hash:
         return Break(expected, f"row {expected} does not link to the row before it")
-    try:
-        intact = hash_entry(entry) == entry.hash
-    except (TypeError, ValueError):
-        intact = False
-    return None if intact else Break(expected, f"row {expected} was altered")
+    return None if has_valid_hash(entry) else Break(expected, f"row {expected} was altered")
 
 
 def _check_head(head: tuple[int, str], last: int) -> Break:

@@ -15,7 +15,7 @@ from kmes.core import language
 from kmes.core.actor import Actor
 from logging_reports.chain import canonical_json
 from logging_reports.choices import ExportFormat, Service, Severity
-from logging_reports.lines import LINE_FIELDS, to_line
+from logging_reports.lines import LAYOUTS, to_line
 from logging_reports.models import LogEntry
 from logging_reports.rendering import csv_cell, csv_lines
 from logging_reports.selectors import LogFilter, iterate_newest_first, list_entries, newest_sequence
@@ -30,7 +30,9 @@ CONTENT_TYPES: dict[str, str] = {
 # Typed by us, so they need no guard; everything else is text.
 _NUMBERS = ("sequence", "actor_user_id", "http_status", "duration_ms")
 _FIRST = ("sequence", "at")
-COLUMNS = (*_FIRST, *(name for name in LINE_FIELDS if name not in _FIRST))
+# Columns are named as they always were, so that what reads them goes on working.
+_FIELD_OF = LAYOUTS[1]
+COLUMNS = (*_FIRST, *(name for name in _FIELD_OF if name not in _FIRST))
 
 
 @dataclass
@@ -89,7 +91,7 @@ def _render(chunk: list[LogEntry], form: str) -> bytes:
 
 
 def _cells(entry: LogEntry) -> list[str]:
-    return [_cell(name, getattr(entry, name)) for name in COLUMNS]
+    return [_cell(name, getattr(entry, _FIELD_OF[name])) for name in COLUMNS]
 
 
 def _cell(name: str, value: object) -> str:

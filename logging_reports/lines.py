@@ -10,11 +10,18 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
-from logging_reports.chain import FIELDS, canonical_json
+from logging_reports.chain import CURRENT_FORMAT, FIELDS, canonical_json
 
-LINE_FIELDS = (*FIELDS, "previous_hash", "hash")
+LINE_FIELDS = ("chain_format", *FIELDS, "previous_hash", "hash")
+# Format 1 named this field after the only provider of its time. Lines of its rows and CSV keep that name.
+_FORMER_NAMES = {"provider_request_id": "azure_request_id"}
+# The names in a line by the row's format, each with its field. Lines of format 1 don't say their format.
+LAYOUTS: dict[int, dict[str, str]] = {
+    1: {_FORMER_NAMES.get(name, name): name for name in LINE_FIELDS if name != "chain_format"},
+    2: {name: name for name in LINE_FIELDS},
+}
 _TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
-_NUMBERS = frozenset({"sequence", "actor_user_id", "http_status", "duration_ms"})
+_NUMBERS = frozenset({"chain_format", "sequence", "actor_user_id", "http_status", "duration_ms"})
 
 
 class LineError(ValueError):
@@ -23,7 +30,8 @@ class LineError(ValueError):
 
 def to_line(entry: Any) -> str:
     """Return the row as one line: every hashed field, the previous hash and the hash."""
-    return canonical_json({name: _plain(getattr(entry, name)) for name in LINE_FIELDS}) + "\n"
+    layout = LAYOUTS.get(entry.chain_format, LAYOUTS[CURRENT_FORMAT])
+    return canonical_json({name: _plain(getattr(entry, field)) for name, field in layout.items()}) + "\n"
 
 
 def _plain(value: Any) -> Any:
@@ -43,16 +51,24 @@ def from_line(line: str) -> SimpleNamespace:
         values = json.loads(line)
     except ValueError as error:
         raise LineError("not JSON") from error
-    if not isinstance(values, dict) or set(values) != set(LINE_FIELDS):
+    layout = LAYOUTS.get(_format_of(values))
+    if layout is None or set(values) != set(layout):
         raise LineError("not the fields of a log row")
-    for name, value in values.items():
+    row = {"chain_format": 1, **{field: values[name] for name, field in layout.items()}}
+    for name, value in row.items():
         if not _fits(name, value):
             raise LineError(f"{name} is not what it should be")
     try:
-        at = datetime.strptime(values["at"], _TIME).replace(tzinfo=UTC)
+        at = datetime.strptime(row["at"], _TIME).replace(tzinfo=UTC)
     except ValueError as error:
         raise LineError("at is not a time") from error
-    return SimpleNamespace(**{**values, "at": at})
+    return SimpleNamespace(**{**row, "at": at})
+
+
+def _format_of(values: Any) -> int:
+    """Return the format a line is written in; 0 where it names none."""
+    number = values.get("chain_format", 1) if isinstance(values, dict) else 0
+    return number if isinstance(number, int) else 0
 
 
 def _fits(name: str, value: Any) -> bool:
@@ -62,5 +78,5 @@ def _fits(name: str, value: Any) -> bool:
         return isinstance(value, bool)
     if name in _NUMBERS:
         is_number = isinstance(value, int) and not isinstance(value, bool)
-        return is_number or (value is None and name != "sequence")
+        return is_number or (value is None and name not in {"chain_format", "sequence"})
     return isinstance(value, str) or (value is None and name == "job_id")

@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from kmes.core.ids import new_uuid
 from logging_reports.anchors import Anchor
+from logging_reports.chain import CURRENT_FORMAT
 from logging_reports.choices import Category, ExportFormat, ExportState, Service, Severity
 
 
@@ -89,13 +90,18 @@ class LogEntry(InsertOnlyModel):
 
     job_id = models.UUIDField(_("job id"), null=True)
     job_code = models.CharField(_("job"), max_length=16, blank=True)
-    azure_request_id = models.CharField(_("Azure request id"), max_length=128, blank=True)
+    # The column keeps its first name: web processes of the release before write to it during an upgrade.
+    provider_request_id = models.CharField(
+        _("Azure request id"), max_length=128, blank=True, db_column="azure_request_id"
+    )
     http_status = models.IntegerField(_("HTTP status"), null=True)
     duration_ms = models.BigIntegerField(_("duration (ms)"), null=True)
     message = models.TextField(_("message"), blank=True)
     data = models.JSONField(_("data"), default=dict, blank=True)
     truncated = models.BooleanField(_("truncated"), default=False)
 
+    # The database fills in 1, the format of releases that don't know this column.
+    chain_format = models.SmallIntegerField(_("chain format"), default=CURRENT_FORMAT, db_default=1)
     previous_hash = models.CharField(_("previous hash"), max_length=64)
     hash = models.CharField(_("hash"), max_length=64)
 

@@ -16,7 +16,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from logging_reports.anchors import AnchorError, Statement, read_anchor
-from logging_reports.chain import GENESIS, hash_entry
+from logging_reports.chain import GENESIS, has_valid_hash
 from logging_reports.lines import LineError, from_line
 
 INTACT, TAMPERED, COULD_NOT_CHECK = 0, 1, 2
@@ -63,11 +63,7 @@ def verify_lines(lines: Iterable[str], *, anchor: Statement | None = None) -> Ex
 
 def _check_row(row: Any) -> list[str]:
     place = f"{row.service} row {row.sequence}"
-    try:
-        intact = hash_entry(row) == row.hash
-    except (TypeError, ValueError):
-        intact = False
-    if not intact:
+    if not has_valid_hash(row):
         return [f"{place} was altered"]
     if row.sequence == 1 and row.previous_hash != GENESIS:
         return [f"{place} does not begin the log"]

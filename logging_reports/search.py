@@ -20,7 +20,7 @@ SEARCHED_FIELDS = (
     "key",
     "version",
     "job_code",
-    "azure_request_id",
+    "provider_request_id",
 )
 
 

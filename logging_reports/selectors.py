@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django.db.models import Q
 
-from logging_reports.chain import GENESIS, hash_entry
+from logging_reports.chain import GENESIS, has_valid_hash
 from logging_reports.choices import Service
 from logging_reports.models import LogEntry, LogEntryQuerySet, SavedFilter
 from logging_reports.search import SEARCHED_TEXT
@@ -192,7 +192,7 @@ def find_neighbourhood(wanted: LogFilter, sequence: int) -> Neighbourhood:
     entry, previous, following = around[sequence], around.get(sequence - 1), around.get(sequence + 1)
     linked_back = entry.previous_hash == (previous.hash if previous else GENESIS) and (previous or sequence == 1)
     linked_on = following is None or following.previous_hash == entry.hash
-    is_intact = bool(linked_back and linked_on and hash_entry(entry) == entry.hash)
+    is_intact = bool(linked_back and linked_on and has_valid_hash(entry))
     rows = list_entries(wanted)
     newer = rows.filter(sequence__gt=sequence).order_by("sequence").values_list("sequence", flat=True).first()
     older = rows.filter(sequence__lt=sequence).order_by("-sequence").values_list("sequence", flat=True).first()

@@ -60,7 +60,7 @@ class Draft:
     subject: Subject | None = None
     job_id: UUID | None = None
     job_code: str = ""
-    azure_request_id: str = ""
+    provider_request_id: str = ""
     http_status: int | None = None
     duration_ms: int | None = None
     data: dict[str, Any] | None = None
@@ -81,7 +81,7 @@ def record(
     subject: Subject | None = None,
     job_id: UUID | None = None,
     job_code: str = "",
-    azure_request_id: str = "",
+    provider_request_id: str = "",
     http_status: int | None = None,
     duration_ms: int | None = None,
     data: dict[str, Any] | None = None,
@@ -107,7 +107,7 @@ def record(
         subject=subject,
         job_id=job_id,
         job_code=job_code,
-        azure_request_id=azure_request_id,
+        provider_request_id=provider_request_id,
         http_status=http_status,
         duration_ms=duration_ms,
         data=data,
@@ -178,7 +178,7 @@ def _build(draft: Draft) -> LogEntry:
         actor_user_id=draft.actor.user_id,
         job_id=draft.job_id,
         job_code=clean.label(draft.job_code, limit=_limit("job_code")),
-        azure_request_id=clean.label(draft.azure_request_id, limit=_limit("azure_request_id")),
+        provider_request_id=clean.label(draft.provider_request_id, limit=_limit("provider_request_id")),
         http_status=draft.http_status,
         duration_ms=draft.duration_ms,
         message=clean.text(str(draft.message) or language.recorded(kind.label)),

@@ -48,7 +48,7 @@ _DETAIL_FIELDS = (
     "version",
     "job_code",
     "job_id",
-    "azure_request_id",
+    "provider_request_id",
     "http_status",
     "duration_ms",
     "sequence",

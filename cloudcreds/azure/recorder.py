@@ -75,7 +75,7 @@ class LogRecorder:
             ),
             job_id=self._job_id,
             job_code=self._job_code,
-            azure_request_id=record.request_id,
+            provider_request_id=record.request_id,
             http_status=record.http_status,
             duration_ms=record.duration_ms,
         )

@@ -77,7 +77,7 @@ def explain_failure(view: JobView) -> Failure | None:
     if job.error_code and job.error_code != "error":
         why.append(_("Kind of error: %(code)s.") % {"code": job.error_code})
     label, url = _find_help(job, status)
-    request_id = view.why.azure_request_id if view.why else ""
+    request_id = view.why.provider_request_id if view.why else ""
     details = _details(job, why, request_id)
     return Failure(job.error_what, why, job.error_remedy, label, url, request_id, details)
 

@@ -249,7 +249,7 @@ def azure_rows(sown: list[Sown]) -> Iterator[LogEntry]:
             row = _row(Service.AZURE, event, category, each, ACTORS[number // len(PUSH) % len(ACTORS)], words)
             row.http_status = status
             row.duration_ms = dice.randrange(4, 900)
-            row.azure_request_id = str(UUID(int=dice.getrandbits(128)))
+            row.provider_request_id = str(UUID(int=dice.getrandbits(128)))
             if number % FAILURE_EVERY == 0:
                 row.severity, row.event, row.http_status = Severity.ERROR.value, "azure.call_failed", 503
                 row.message = f"The vault {each.vault} answered 503 (ServiceUnavailable)"

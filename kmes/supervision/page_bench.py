@@ -78,7 +78,7 @@ def _log_paths() -> Iterator[str]:
         *(
             "q=imported",
             "q=ServiceUnavailable",
-            f"q={newest.azure_request_id[:13]}",
+            f"q={newest.provider_request_id[:13]}",
             "q=nosuchtext",
             "q=503&severity=error",
         ),

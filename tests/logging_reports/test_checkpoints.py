@@ -176,6 +176,7 @@ TEXTS = {
     "http_status": 599,
     "duration_ms": 1,
     "truncated": True,
+    "chain_format": 1,
     "service": "device",
     "sequence": 77,
     "hash": "0" * 64,
@@ -184,11 +185,17 @@ TEXTS = {
 
 
 @pytest.mark.parametrize("sequence", [1, 3, 5])
-@pytest.mark.parametrize("name", [*FIELDS, "hash", "previous_hash"])
+@pytest.mark.parametrize("name", ["chain_format", *FIELDS, "hash", "previous_hash"])
 def test_a_changed_field_of_any_row_is_found(name, sequence, signer, unguarded_log):
     write()
     signer.make_checkpoint()
-    tamper(T, name, TEXTS.get(name, "x"), "service = 'azure' AND sequence = %s", [sequence])
+    tamper(
+        T,
+        LogEntry._meta.get_field(name).column,
+        TEXTS.get(name, "x"),
+        "service = 'azure' AND sequence = %s",
+        [sequence],
+    )
     triggers_back()
     assert verify()[0] == 1
 

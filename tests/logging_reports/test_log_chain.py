@@ -29,8 +29,9 @@ VALUES = {
     "duration_ms": st.none() | st.integers(0, 2**40),
     "data": DATA,
     "truncated": st.booleans(),
+    "chain_format": st.sampled_from(sorted(chain.FORMATS)),
 }
-ROW = st.fixed_dictionaries({name: VALUES.get(name, TEXT) for name in chain.FIELDS})
+ROW = st.fixed_dictionaries({name: VALUES.get(name, TEXT) for name in ("chain_format", *chain.FIELDS)})
 
 
 def linked(rows: list[dict]) -> list[LogEntry]:
@@ -55,7 +56,7 @@ def test_an_untouched_chain_holds(rows):
 def test_any_changed_field_is_found_at_its_row(rows, data):
     entries = linked(rows)
     target = data.draw(st.integers(0, len(rows) - 1), label="row")
-    name = data.draw(st.sampled_from([n for n in chain.FIELDS if n != "sequence"]), label="field")
+    name = data.draw(st.sampled_from(["chain_format", *(n for n in chain.FIELDS if n != "sequence")]), label="field")
     before = getattr(entries[target], name)
     setattr(entries[target], name, data.draw(VALUES.get(name, TEXT).filter(lambda v: v != before), label="value"))
     count, found = chain.find_break(entries)
@@ -115,15 +116,30 @@ def test_a_rewritten_row_breaks_the_link_of_the_next_or_the_head(rows, data):
     assert found.sequence == min(target + 2, len(rows))
 
 
-def test_the_format_never_changes_under_its_name():
+@pytest.mark.parametrize(
+    ("chain_format", "digest"),
+    [
+        (1, "13d7dbbc2d483ccde9211e8f5e7a0d34b94c99135939a7f04345444afcc73423"),
+        (2, "426ff6c1fc26434a5a065f546b100617ae402d6b4397d1b9feaf4df90abed694"),
+    ],
+)
+def test_the_format_never_changes_under_its_name(chain_format, digest):
     """Old logs must verify for good, so the hash of a known row is written down here."""
     entry = LogEntry(
+        chain_format=chain_format,
         service="azure", sequence=1, at=datetime(2026, 11, 23, 12, 0, 0, 123456, tzinfo=UTC), category="import",
         severity="info", event="azure.key_imported", actor_name="admin1", actor_trigger="user", actor_user_id=7,
         key="tde-prod", job_id=uuid.UUID(int=1), job_code="7F3KQ2", http_status=200, duration_ms=12,
         message="Grüße", data={"b": [1, True, None], "a": "x"}, previous_hash=chain.GENESIS,
     )  # fmt: skip
-    assert chain.hash_entry(entry) == "13d7dbbc2d483ccde9211e8f5e7a0d34b94c99135939a7f04345444afcc73423"
+    assert chain.hash_entry(entry) == digest
+
+
+@given(ROW, st.integers().filter(lambda n: n not in chain.FORMATS) | TEXT | st.none())
+def test_a_format_that_nobody_knows_is_an_altered_row(row, unknown):
+    (entry,) = linked([row])
+    entry.chain_format = unknown
+    assert not chain.has_valid_hash(entry)
 
 
 def test_canonical_json_is_sorted_compact_and_unicode():

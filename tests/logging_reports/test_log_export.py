@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from kmes.core.actor import SYSTEM
 from logging_reports import exports
+from logging_reports.lines import LINE_FIELDS
 from logging_reports.models import LogEntry
 from logging_reports.offline import verify_lines
 from logging_reports.rendering import csv_cell, visible
@@ -58,8 +59,17 @@ def test_the_export_holds_exactly_the_filtered_rows_in_order(auditor):
 
 
 def test_every_stored_field_is_exported():
-    stored = {field.attname for field in LogEntry._meta.concrete_fields} - {"id"}
+    # The chain's format is for verifying, which CSV is not for.
+    stored = {field.column for field in LogEntry._meta.concrete_fields} - {"id", "chain_format"}
     assert set(exports.COLUMNS) == stored
+
+
+def test_the_columns_of_csv_never_change_their_names_or_order():
+    assert ",".join(exports.COLUMNS) == (
+        "sequence,at,service,category,severity,event,actor_name,actor_trigger,actor_user_id,credential_id,credential,"
+        "vault,group_id,group,key_id,key,version,job_id,job_code,azure_request_id,http_status,duration_ms,message,"
+        "data,truncated,previous_hash,hash"
+    )
 
 
 def test_the_file_has_a_name_of_our_own_and_is_never_sniffed_or_kept(auditor):
@@ -157,7 +167,7 @@ def test_json_lines_hold_the_same_rows_to_the_exact_field_and_verify(auditor):
     assert response["Content-Disposition"].endswith('Z.jsonl"')
     lines = content.decode().splitlines(keepends=True)
     assert [json.loads(line)["sequence"] for line in lines] == list(range(700, 0, -1))
-    assert set(json.loads(lines[0])) == set(exports.COLUMNS)
+    assert set(json.loads(lines[0])) == set(LINE_FIELDS)
     assert verify_lines(lines).faults == []
     row = LogEntry.objects.get(event="log.exported")
     assert (row.data["rows"], row.data["sha256"]) == (700, hashlib.sha256(content).hexdigest())

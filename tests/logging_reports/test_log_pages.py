@@ -104,7 +104,7 @@ def test_each_filter_finds_exactly_its_row(auditor, query):
             subject=Subject(group_id=str(UUID(int=3)), group="tde", key_id=str(UUID(int=4)), key="tde-1"),
             job_id=UUID(int=5),
             job_code="7F3KQ2",
-            azure_request_id="req-77",
+            provider_request_id="req-77",
         )
     with time_machine.travel(datetime(2026, 11, 24, tzinfo=UTC), tick=False):
         write(1)

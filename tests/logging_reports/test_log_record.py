@@ -38,7 +38,7 @@ def test_a_row_keeps_what_it_was_given():
         subject=subject,
         job_id=UUID(int=9),
         job_code="7F3KQ2",
-        azure_request_id="r-1",
+        provider_request_id="r-1",
         http_status=200,
         duration_ms=41,
         data={"key_ops": ["sign"], "size": 2048},
@@ -85,6 +85,12 @@ def test_every_category_of_the_azure_log_has_an_event():
     assert all(len(name) <= 64 and name.count(".") == 1 for name in EVENTS)
 
 
+def test_only_rows_of_the_providers_log_begin_with_the_providers_name():
+    assert all(
+        (name.partition(".")[0] == "azure") == (event.service == Service.AZURE) for name, event in EVENTS.items()
+    )
+
+
 @pytest.mark.django_db
 def test_each_log_has_a_chain_of_its_own():
     rows = record_many(
@@ -126,7 +132,7 @@ def test_secrets_are_masked_wherever_they_stand():
         "azure.token_failed",
         actor=SYSTEM,
         message=f"sent Bearer {JWT} with client_secret=hunter2&grant_type=x",
-        azure_request_id=JWT,
+        provider_request_id=JWT,
         data={
             "client_secret": "hunter2",
             "Client-Secret": "hunter2",

@@ -33,7 +33,7 @@ def export(tmp_path):
         subject=Subject("c", "cred", "vault", "g", "group", "k", "key", "v1"),
         job_id=UUID(int=5),
         job_code="7F3KQ2",
-        azure_request_id="req",
+        provider_request_id="req",
         http_status=200,
         duration_ms=12,
         data={"deep": [1, True, None, {"a": "ü"}]},
@@ -69,6 +69,7 @@ def test_an_untouched_export_verifies_with_four_files_and_without_database_or_dj
 CHANGES = {
     "sequence": 3, "at": "2020-01-01T00:00:00.000000Z", "actor_user_id": 8, "http_status": 500, "duration_ms": 13,
     "data": {"deep": []}, "truncated": True, "job_id": str(UUID(int=6)), "hash": "0" * 64, "previous_hash": "1" * 64,
+    "chain_format": 1,
 }  # fmt: skip
 
 

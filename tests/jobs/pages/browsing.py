@@ -108,7 +108,7 @@ def make_failed(group, **values):
         job_id=job.pk,
         job_code=job.code,
         http_status=403,
-        azure_request_id="5f3c-request",
+        provider_request_id="5f3c-request",
     )
     return job
 

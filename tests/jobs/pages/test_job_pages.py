@@ -184,7 +184,7 @@ def test_what_failed_the_job_is_told_and_not_what_failed_while_it_was_cleaned_up
         (f"Instead of “KEK created”: {job.error_what} Choose another vault.", "the-cause", 400),
         ("Instead of “KEK purged”: The vault has no such key.", "the-clean-up", 404),
     ):
-        values = {"http_status": status, "azure_request_id": request_id, "message": message}
+        values = {"http_status": status, "provider_request_id": request_id, "message": message}
         record("azure.call_failed", actor=SYSTEM, job_id=job.pk, job_code=job.code, **values)
     page = body(pages.get(f"/jobs/{job.code}/"))
     assert "Azure answered 400." in page
