@@ -15,13 +15,13 @@ run: ## Set up and start the whole console on this machine (Ctrl-C stops it)
 	@$(SETUP) && exec $(PYTHON) -m kmes.supervision run
 
 test: ## Run every check and test, as CI does
-	@$(SETUP) --tests && exec $(PYTHON) -m kmes.supervision.checks all
+	@$(SETUP) --tests && exec $(PYTHON) -m kmes.devtools.checks all
 
 demo: ## Show the main job end to end on a temporary instance
-	@$(SETUP) && exec $(PYTHON) -m kmes.supervision.demo
+	@$(SETUP) && exec $(PYTHON) -m kmes.devtools.demo
 
 bench: ## Measure pushes, memory and pages, one JSON line each
-	@$(SETUP) && exec $(PYTHON) -m kmes.supervision.bench
+	@$(SETUP) && exec $(PYTHON) -m kmes.devtools.bench
 
 faults: ## Run the whole fault matrix and print it as a table
 	@$(SETUP) --tests && exec $(PYTHON) -m tests.faults
@@ -30,10 +30,10 @@ screenshots: ## Renew the pictures of docs/tour.md
 	@$(SETUP) --tests && SCREENSHOTS=1 $(PYTHON) -m pytest -q tests/browser/test_tour.py
 
 lint: ## Run the linters, without changing a file
-	@$(SETUP) --tests && exec $(PYTHON) -m kmes.supervision.checks lint
+	@$(SETUP) --tests && exec $(PYTHON) -m kmes.devtools.checks lint
 
 types: ## Check the types
-	@$(SETUP) --tests && exec $(PYTHON) -m kmes.supervision.checks types
+	@$(SETUP) --tests && exec $(PYTHON) -m kmes.devtools.checks types
 
 fmt: ## Format the code and put right what the linter can
 	@$(SETUP) --tests && $(PYTHON) -m ruff check --fix-only --quiet . ; $(PYTHON) -m ruff format .

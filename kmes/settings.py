@@ -79,6 +79,8 @@ INSTALLED_APPS = [
     "jobs",
     "kmes.dashboard",
     "kmes.operations",
+    # Only for its command ``seed``: no page or task imports it.
+    "kmes.devtools",
 ]
 
 MIDDLEWARE = [

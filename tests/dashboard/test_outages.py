@@ -16,7 +16,7 @@ from cloudcreds.models import CloudCredential
 from hsm.services import note_state, note_worker
 from jobs.models import Job
 from jobs.tasks import HintTask, run_job
-from kmes.supervision.page_bench import list_paths
+from kmes.devtools.page_costs import list_paths
 from tests.logging_reports.harness import log_can_be_flushed
 
 __all__ = ["log_can_be_flushed"]

@@ -7,7 +7,7 @@ from django.core.management import call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from kmes.supervision.page_bench import MOST_QUERIES, list_paths
+from kmes.devtools.page_costs import MOST_QUERIES, list_paths
 
 pytestmark = pytest.mark.django_db
 

@@ -19,10 +19,10 @@ import urllib.error
 import pytest
 import redis
 
+from kmes.devtools.console_client import ConsoleClient
+from kmes.devtools.temporary_instance import TemporaryInstance
 from kmes.supervision.instance import ROOT
 from kmes.supervision.processes import product_environment
-from kmes.supervision.trial import Trial
-from kmes.supervision.visitor import Visitor
 from tests import services
 from tests.jobs.observer import VaultObserver
 
@@ -42,7 +42,7 @@ CANARY = "kmes-canary"
 PAGES = ("/", "/keys/", "/jobs/", "/logs/", "/healthz")
 
 
-class Installation(Trial):
+class Installation(TemporaryInstance):
     """A temporary installation, its user, and an observer of its vault."""
 
     def __init__(self, **environment):
@@ -125,7 +125,7 @@ def installation():
 def pages_watched(installation):
     """Open pages all the while; yields the statuses that are no page: 500 and the like (I12)."""
     bad, done = [], threading.Event()
-    visitor = Visitor(installation.instance.url)
+    visitor = ConsoleClient(installation.instance.url)
     visitor.sign_in("admin1", installation.password)
 
     def watch():

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from kmes.supervision.memory import family_of
+from kmes.devtools.process_memory import family_of
 from tests import services
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -1,4 +1,4 @@
-"""A visitor of the console without a browser: opens pages, fills in their forms, follows jobs.
+"""A client of the console's pages without a browser: opens pages, fills in their forms, follows jobs.
 
 Reads a form as a browser does (every field that would be sent, with the value it shows), so that
 it needs to name only what it types. Knows pages, and nothing of the code behind them.
@@ -152,7 +152,7 @@ class Page:
         return " ".join(html.unescape(re.sub(r"(?s)<[^>]*>", " ", main)).split())
 
 
-class Visitor:
+class ConsoleClient:
     """Somebody at the console's pages, with cookies of their own."""
 
     def __init__(self, url: str) -> None:

@@ -22,7 +22,7 @@ TYPED = ("hsm", "cloudcreds", "keygroups", "jobs", "logging_reports", "kmes", "a
 DATA_TESTS = (
     *("tests/keygroups", "tests/jobs", "tests/logging_reports", "tests/cloudcreds"),
     *("tests/accounts", "tests/dashboard", "tests/operations"),
-    "tests/faults/test_database_restart.py",
+    *("tests/devtools/test_seed.py", "tests/faults/test_database_restart.py"),
 )
 # What says and shows, or speaks to Azure, Redis and the device: the same on either database.
 SAME_ANYWHERE = (

@@ -13,11 +13,11 @@ from cryptography.hazmat.primitives import hashes, keywrap
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 
-from kmes.supervision import bare_push, memory
-from kmes.supervision.demo import is_same, verify
-from kmes.supervision.trial import TrialError
-from kmes.supervision.vault import decode, encode
-from kmes.supervision.visitor import Page, PageError
+from kmes.devtools import bare_push, process_memory
+from kmes.devtools.console_client import Page, PageError
+from kmes.devtools.demo import is_same, verify
+from kmes.devtools.temporary_instance import UnexpectedResult
+from kmes.devtools.vault_client import decode, encode
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = """
@@ -77,24 +77,24 @@ def test_the_proof_refuses_another_key_and_a_wrong_signature():
     assert is_same(private.public_key(), jwk)
     assert not is_same(private.public_key(), {**jwk, "x": jwk["y"]})
     assert not is_same(private.public_key(), {"n": "AQAB", "e": "AQAB"})
-    with pytest.raises(TrialError, match="does not verify"):
+    with pytest.raises(UnexpectedResult, match="does not verify"):
         verify(private.public_key(), b"\x01" * 64, b"\x02" * 32)
 
 
 def test_memory_counts_a_process_and_what_it_started():
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     try:
-        assert memory.family_of(child.pid) == [child.pid]
-        assert {os.getpid(), child.pid} <= set(memory.family_of(os.getpid()))
-        assert 1 < memory.proportional_mb(os.getpid()) <= memory.resident_mb(os.getpid()) + 1
+        assert process_memory.family_of(child.pid) == [child.pid]
+        assert {os.getpid(), child.pid} <= set(process_memory.family_of(os.getpid()))
+        assert 1 < process_memory.proportional_mb(os.getpid()) <= process_memory.resident_mb(os.getpid()) + 1
     finally:
         child.communicate(b"\n")
-    assert memory.resident_mb(child.pid) == 0
+    assert process_memory.resident_mb(child.pid) == 0
 
 
 def test_the_demo_proves_every_key_and_leaves_nothing(tmp_path):
     done = subprocess.run(
-        [sys.executable, "-m", "kmes.supervision.demo"],
+        [sys.executable, "-m", "kmes.devtools.demo"],
         cwd=ROOT,
         env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "TMPDIR": str(tmp_path)},
         capture_output=True,

@@ -1,22 +1,30 @@
-"""Measures each page: server time and number of queries; prints one JSON line for each.
+"""Measures what each page costs in this process: server time and number of queries.
 
-Part of ``make bench`` at a small size. At full size, on any database that DATABASE_URL names:
-``python -m kmes.supervision.page_bench --groups 1000 --keys 10000 --logs 1000000`` writes the trial data that is
-missing first. Asks the product in this process, so that what is timed is the server and no network.
+Asks the product in this process, so that what is timed is the server and no network. Needs Django set up
+before it is imported.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
 import statistics
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import django
+from django.conf import settings
+from django.core.management import call_command
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import NoReverseMatch, reverse
+
+from cloudcreds.models import CloudCredential
+from jobs.models import Job
+from keygroups.models import Key, KeyGroup
+from kmes.accounts.models import User
+from logging_reports.choices import Service
+from logging_reports.models import LogEntry, LogHead
 
 RUNS = 5
 WELL = frozenset({200})
@@ -26,12 +34,6 @@ MOST_MS, MOST_QUERIES = 100.0, 12
 
 def list_paths() -> Iterator[str]:
     """Yield the address of every kind of page, with the filters people use, on the data there is."""
-    from django.urls import NoReverseMatch, reverse  # noqa: PLC0415 - Django must stand first
-
-    from cloudcreds.models import CloudCredential  # noqa: PLC0415
-    from jobs.models import Job  # noqa: PLC0415
-    from keygroups.models import Key  # noqa: PLC0415
-
     yield from (
         "/",
         "/keys/",
@@ -59,9 +61,6 @@ def list_paths() -> Iterator[str]:
 
 def _log_paths() -> Iterator[str]:
     """Yield the pages of System Logs: each log, each filter alone and some together, deep pages, details."""
-    from logging_reports.choices import Service  # noqa: PLC0415
-    from logging_reports.models import LogEntry  # noqa: PLC0415
-
     for service in Service.values:
         yield f"/logs/?service={service}"
     newest = LogEntry.objects.filter(service=Service.AZURE).exclude(key_id="").order_by("-sequence").first()
@@ -101,9 +100,6 @@ class Cost:
 
 def measure(path: str, client: object) -> Cost:
     """Open a page several times."""
-    from django.db import connection  # noqa: PLC0415
-    from django.test.utils import CaptureQueriesContext  # noqa: PLC0415
-
     with CaptureQueriesContext(connection) as queries:
         status = client.get(path).status_code  # type: ignore[attr-defined]
     # Counted at once: the next request empties Django's list.
@@ -118,11 +114,6 @@ def measure(path: str, client: object) -> Cost:
 
 def print_pages() -> bool:
     """Measure and print all pages; returns whether each kept to the limits."""
-    from django.conf import settings  # noqa: PLC0415
-    from django.test import Client  # noqa: PLC0415
-
-    from kmes.accounts.models import User  # noqa: PLC0415
-
     settings.ALLOWED_HOSTS = [*settings.ALLOWED_HOSTS, "testserver"]
     client, is_well = Client(), True
     client.force_login(User.objects.get_or_create(username="bench", defaults={"role": "admin"})[0], _backend())
@@ -144,19 +135,12 @@ def print_pages() -> bool:
 
 
 def _backend() -> str:
-    from django.conf import settings  # noqa: PLC0415
 
     return str(settings.AUTHENTICATION_BACKENDS[-1])
 
 
 def fill_up(*, groups: int, keys: int, logs: int) -> None:
     """Write the trial data that is missing to reach the size."""
-    from django.core.management import call_command  # noqa: PLC0415
-    from django.db import connection  # noqa: PLC0415
-
-    from keygroups.models import Key, KeyGroup  # noqa: PLC0415
-    from logging_reports.models import LogHead  # noqa: PLC0415
-
     missing_keys = max(0, keys - Key.objects.count())
     missing_logs = max(0, logs - sum(LogHead.objects.values_list("sequence", flat=True)))
     missing_groups = max(1, groups - KeyGroup.objects.count())
@@ -165,21 +149,3 @@ def fill_up(*, groups: int, keys: int, logs: int) -> None:
         with connection.cursor() as cursor:
             # What autovacuum does within a minute: without statistics a plan is a guess.
             cursor.execute("VACUUM ANALYZE" if connection.vendor == "postgresql" else "ANALYZE")
-
-
-def main() -> int:
-    """Fill up and measure; exit 1 when a page took more than it may."""
-    parser = argparse.ArgumentParser(prog="python -m kmes.supervision.page_bench", description=__doc__)
-    for name, size in (("groups", 1000), ("keys", 10_000), ("logs", 1_000_000)):
-        parser.add_argument(f"--{name}", type=int, default=size, metavar="N")
-    options = parser.parse_args()
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "kmes.settings")
-    # The client speaks plain http, to this process.
-    os.environ.setdefault("KMES_INSECURE_HTTP", "1")
-    django.setup()
-    fill_up(groups=options.groups, keys=options.keys, logs=options.logs)
-    return 0 if print_pages() else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,18 +1,15 @@
-"""Trial data in any volume: a credential, key groups, keys, versions, jobs and log rows that lead nowhere.
+"""Trial data in any volume: a credential, key groups, keys, versions and jobs that can't be used.
 
-Rows go in by the thousand, past services and lifecycle, which is why nothing but ``manage.py seed`` may
-call this. Nothing made here can act: no device opens the private halves, the credential has no secret
-and points to a name that can't exist (RFC 2606), no group rotates or counts as live in its vault.
+Rows are inserted by the thousand, without services and lifecycle; only ``manage.py seed`` may call this.
+Nothing made here can act: no device opens the private halves, the credential has no secret and points to
+a name that can't exist (RFC 2606), no group rotates or counts as live in its vault.
 """
 
 from __future__ import annotations
 
 import hashlib
-import random
-from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from itertools import cycle
+from datetime import timedelta
 from uuid import UUID
 
 from cryptography.hazmat.primitives import serialization
@@ -28,8 +25,6 @@ from keygroups.choices import KeyUsage, VersionState
 from keygroups.models import CloudVersion, Key, KeyGroup
 from kmes.core.clock import now
 from kmes.core.ids import new_uuid
-from logging_reports.choices import Category, Service, Severity
-from logging_reports.models import LogEntry
 from logging_reports.seeding import MARK
 
 NAME = "seed"
@@ -37,35 +32,12 @@ NAME = "seed"
 NO_KEY = b"seeded: no device opens this"
 NOTE = "Trial data made by manage.py seed. Its keys can't be used."
 SPAN = timedelta(days=365)
-ACTORS = ("schedule", "admin1", "admin2", "carla", "dmitri")
 STEPS = ("preflight", "create_kek", "wrap_key", "import_key", "verify_import", "record_version", "discard_kek")
 BATCH = 2_000
 
-# What one push leaves in the Azure Service log, in order (docs/console.md#log-categories): event, category, HTTP status, words.
-PUSH = (
-    ("azure.token_obtained", Category.AUTHENTICATION, 200, "Token obtained for {vault}"),
-    ("azure.vault_looked_up", Category.VAULT, 200, "Vault {vault} looked up: Premium, recoverable"),
-    ("azure.kek_created", Category.KEK, 200, "KEK kmes-kek-{job} created in {vault}"),
-    ("azure.kek_public_read", Category.KEK, 200, "KEK public key read"),
-    ("azure.key_wrapped", Category.KEY_WRAP, None, "Key {key} wrapped under kmes-kek-{job}"),
-    ("azure.intent", Category.IMPORT, None, "Import of {key} about to be sent"),
-    ("azure.key_imported", Category.IMPORT, 200, "Key {key} imported as version {version}"),
-    ("azure.import_verified", Category.VERIFICATION, 200, "Import of {key} verified"),
-    ("azure.kek_deleted", Category.KEK, 200, "KEK kmes-kek-{job} deleted"),
-    ("azure.kek_purged", Category.KEK, 204, "KEK kmes-kek-{job} purged"),
-)
-AUDIT = (
-    ("access.login", Category.ACCESS, "Signed in"),
-    ("job.requested", Category.JOBS, "Synchronize HSM Protected key(s) requested for {group}"),
-    ("job.started", Category.JOBS, "Job job-{job} started"),
-    ("job.finished", Category.JOBS, "Job job-{job} finished"),
-)
-# One in so many calls fails, one in so many is throttled.
-FAILURE_EVERY, THROTTLED_EVERY = 211, 97
-
 
 @dataclass(frozen=True)
-class Sown:
+class SeededKey:
     """One key with all that log rows say of it."""
 
     group_id: str
@@ -79,7 +51,7 @@ class Sown:
     job_code: str
 
 
-def sow(*, groups: int, keys: int) -> list[Sown]:
+def write_rows(*, groups: int, keys: int) -> list[SeededKey]:
     """Make groups with keys, a version for each, and a job for each group; return what the log may speak of.
 
     One transaction: either all of it is there or nothing is.
@@ -172,8 +144,8 @@ def _make_jobs(groups: list[KeyGroup]) -> list[Job]:
     return jobs
 
 
-def _make_keys(groups: list[KeyGroup], jobs: list[Job], count: int) -> list[Sown]:
-    keys, versions, sown = [], [], []
+def _make_keys(groups: list[KeyGroup], jobs: list[Job], count: int) -> list[SeededKey]:
+    keys, versions, seeded_keys = [], [], []
     for number in range(count):
         group, job = groups[number % len(groups)], jobs[number % len(groups)]
         spki = _public_half()
@@ -189,8 +161,8 @@ def _make_keys(groups: list[KeyGroup], jobs: list[Job], count: int) -> list[Sown
         is_newest = number + len(groups) >= count
         keys.append(key)
         versions.append(_version(key, group, is_newest=is_newest))
-        sown.append(
-            Sown(
+        seeded_keys.append(
+            SeededKey(
                 str(group.pk),
                 group.name,
                 str(key.pk),
@@ -211,7 +183,7 @@ def _make_keys(groups: list[KeyGroup], jobs: list[Job], count: int) -> list[Sown
         ],
         batch_size=BATCH,
     )
-    return sown
+    return seeded_keys
 
 
 def _public_half() -> bytes:
@@ -236,73 +208,3 @@ def _version(key: Key, group: KeyGroup, *, is_newest: bool) -> CloudVersion:
         pushed_at=moment,
         expires_at=moment + SPAN,
     )
-
-
-# --- Log rows --------------------------------------------------------------------------------
-def azure_rows(sown: list[Sown]) -> Iterator[LogEntry]:
-    """Yield rows of made-up pushes without end; some calls fail, some are throttled."""
-    dice = random.Random(1)  # noqa: S311 - the same history each time
-    number = 0
-    for each in cycle(sown):
-        for event, category, status, words in PUSH:
-            number += 1
-            row = _row(Service.AZURE, event, category, each, ACTORS[number // len(PUSH) % len(ACTORS)], words)
-            row.http_status = status
-            row.duration_ms = dice.randrange(4, 900)
-            row.provider_request_id = str(UUID(int=dice.getrandbits(128)))
-            if number % FAILURE_EVERY == 0:
-                row.severity, row.event, row.http_status = Severity.ERROR.value, "azure.call_failed", 503
-                row.message = f"The vault {each.vault} answered 503 (ServiceUnavailable)"
-            elif number % THROTTLED_EVERY == 0:
-                row.severity, row.event, row.http_status = Severity.WARNING.value, "azure.throttled", 429
-                row.category, row.message = Category.THROTTLING.value, "Throttled: asked to wait 4 s"
-            yield row
-
-
-def audit_rows(sown: list[Sown]) -> Iterator[LogEntry]:
-    """Yield rows of made-up sign-ins and jobs without end."""
-    for number, each in enumerate(cycle(sown)):
-        for event, category, words in AUDIT:
-            yield _row(Service.AUDIT, event, category, each, ACTORS[number % len(ACTORS)], words)
-
-
-def device_rows(sown: list[Sown]) -> Iterator[LogEntry]:
-    """Yield rows of made-up key generation without end."""
-    for each in cycle(sown):
-        yield _row(Service.DEVICE, "device.key_generated", Category.DEVICE, each, "system", "Key {key} made")
-
-
-ROWS = {Service.AZURE: azure_rows, Service.AUDIT: audit_rows, Service.DEVICE: device_rows}
-# How the rows divide among the logs, in percent.
-SHARES = {Service.AZURE: 75, Service.AUDIT: 20, Service.DEVICE: 5}
-
-
-def _row(service: Service, event: str, category: Category, about: Sown, actor: str, words: str) -> LogEntry:
-    message = words.format(
-        vault=about.vault, key=about.key, group=about.group, job=about.job_code, version=about.version
-    )
-    return LogEntry(
-        service=service.value,
-        category=category.value,
-        severity=Severity.INFO.value,
-        event=event,
-        actor_name=actor,
-        actor_trigger="schedule" if actor == "schedule" else "user",
-        credential_id=about.credential_id,
-        credential=NAME,
-        vault=about.vault,
-        group_id=about.group_id,
-        group=about.group,
-        key_id=about.key_id,
-        key=about.key,
-        version=about.version,
-        job_id=about.job_id,
-        job_code=about.job_code,
-        message=message,
-        data=MARK,
-    )
-
-
-def log_begins_at() -> datetime:
-    """Return since when made-up rows are spread."""
-    return now() - SPAN

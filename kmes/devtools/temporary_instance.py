@@ -38,15 +38,15 @@ CLIENT_SECRET = "emulator-secret"  # noqa: S105
 _KEPT = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TMPDIR", "KMES_HSM_MODULE")
 
 
-class TrialError(Exception):
-    """What a trial found wrong, as one sentence; the end of the instance's own words may follow."""
+class UnexpectedResult(Exception):
+    """What demo or bench found wrong, as one sentence; the end of the instance's output may follow."""
 
 
 def free_ports(count: int) -> int:
     """Return the first of ``count`` neighbouring ports that nobody listens on.
 
     Below the range from which the system takes ports for connections, because another program's
-    connection could otherwise take one before the instance listens. Raises TrialError when there
+    connection could otherwise take one before the instance listens. Raises UnexpectedResult when there
     are none.
     """
     choose = random.SystemRandom()
@@ -60,10 +60,10 @@ def free_ports(count: int) -> int:
                 continue
             return first
     message = f"There are no {count} neighbouring free ports on this machine."
-    raise TrialError(message)
+    raise UnexpectedResult(message)
 
 
-class Trial:
+class TemporaryInstance:
     """A running temporary installation; use it in a ``with`` statement."""
 
     def __init__(self, purpose: str, **environment: str) -> None:
@@ -80,22 +80,22 @@ class Trial:
             **environment,
         }
         self.instance = Instance.from_environment(self.environment)
-        self._words = self.folder / "words.log"
+        self._output = self.folder / "output.log"
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
-        """Start everything and wait until every part serves."""
-        with self._words.open("wb") as words:
+        """Start everything and wait until every part is ready."""
+        with self._output.open("wb") as output:
             self._process = subprocess.Popen(
                 (sys.executable, "-m", "kmes.supervision", "run"),
                 cwd=ROOT,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
-                stdout=words,
+                stdout=output,
                 stderr=subprocess.STDOUT,
             )
         try:
-            self._await_parts(self._process)
+            self._wait_until_ready(self._process)
         except BaseException:
             self.__exit__(None, None, None)
             raise
@@ -116,9 +116,9 @@ class Trial:
                 process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def last_words(self) -> str:
-        """Return the end of what the processes said."""
-        lines = self._words.read_text(errors="replace").splitlines()
+    def output_tail(self) -> str:
+        """Return the end of the processes' output."""
+        lines = self._output.read_text(errors="replace").splitlines()
         return "\n".join(lines[-KEPT_LINES:])
 
     def pid_of(self, name: str) -> int:
@@ -134,7 +134,7 @@ class Trial:
         """Return the certificate authority that the stand-in made for itself."""
         return self.instance.path("azure_emulator", "ca.pem")
 
-    def _await_parts(self, process: subprocess.Popen[bytes]) -> None:
+    def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             if process.poll() is not None:
@@ -142,5 +142,5 @@ class Trial:
             if readiness.failing_parts(self.instance.web_port) == []:
                 return
             time.sleep(TURN_SECONDS)
-        message = f"The temporary installation did not start:\n{self.last_words()}"
-        raise TrialError(message)
+        message = f"The temporary installation did not start:\n{self.output_tail()}"
+        raise UnexpectedResult(message)

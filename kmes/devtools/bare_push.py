@@ -2,7 +2,7 @@
 
 No Django, no Celery, no log, no look before and no check after. Makes its keys first, then prints
 the seconds from the first call to the last. The bench runs it beside the product, and the same by the SDK
-(``tests/supervision/bare_sdk.py``).
+(``tests/devtools/bare_sdk.py``).
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from cryptography.hazmat.primitives import hashes, keywrap
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from kmes.supervision.trial import CLIENT, CLIENT_SECRET, TENANT
-from kmes.supervision.vault import VaultClient, decode, encode
+from kmes.devtools.temporary_instance import CLIENT, CLIENT_SECRET, TENANT
+from kmes.devtools.vault_client import VaultClient, decode, encode
 
 # The size the product chooses for P-256, so that both wrap under a KEK of the same strength.
 KEK_BITS = 3072

@@ -19,9 +19,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, encode_dss_signature
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from kmes.supervision.trial import CLIENT, CLIENT_SECRET, TENANT, Trial, TrialError
-from kmes.supervision.vault import VaultClient, VaultError, decode
-from kmes.supervision.visitor import PageError, Visitor
+from kmes.devtools.console_client import ConsoleClient, PageError
+from kmes.devtools.temporary_instance import CLIENT, CLIENT_SECRET, TENANT, TemporaryInstance, UnexpectedResult
+from kmes.devtools.vault_client import VaultClient, VaultError, decode
 
 MESSAGE = b"Signed in the vault by a key that was made here."
 VERSIONS = 2
@@ -45,7 +45,7 @@ SUBJECTS = (
 )
 
 
-class Narrator:
+class StepPrinter:
     """Says what is done, with the seconds since the start before it."""
 
     def __init__(self) -> None:
@@ -69,41 +69,41 @@ class Narrator:
 class Demo:
     """The main job on one temporary installation."""
 
-    def __init__(self, trial: Trial, narrator: Narrator) -> None:
-        self.trial = trial
-        self.narrator = narrator
-        self.visitor = Visitor(trial.instance.url)
-        self.vault = VaultClient(trial.vault_url(), ca_file=trial.ca_file)
+    def __init__(self, temporary: TemporaryInstance, printer: StepPrinter) -> None:
+        self.temporary = temporary
+        self.printer = printer
+        self.console = ConsoleClient(temporary.instance.url)
+        self.vault = VaultClient(temporary.vault_url(), ca_file=temporary.ca_file)
 
     def run(self) -> None:
         """Do it all.
 
-        Raises TrialError, PageError or VaultError at the first thing that is not as it must be.
+        Raises UnexpectedResult, PageError or VaultError at the first thing that is not as it must be.
         """
-        self.narrator.say("Sign in as admin1")
-        self.visitor.sign_in("admin1", self.trial.password)
-        credential = add_credential(self.visitor, self.trial)
-        self.narrator.say("Cloud credential “Contoso” recorded; its secret was sealed on arrival")
+        self.printer.say("Sign in as admin1")
+        self.console.sign_in("admin1", self.temporary.password)
+        credential = add_credential(self.console, self.temporary)
+        self.printer.say("Cloud credential “Contoso” recorded; its secret was sealed on arrival")
         self._job("List the key vaults it can see", f"/jobs/start/list_vaults/?credential={credential}")
-        authority = self.trial.instance.stand_in_url
+        authority = self.temporary.instance.stand_in_url
         self.vault.sign_in(authority, tenant=TENANT, client=CLIENT, secret=CLIENT_SECRET)
         proven = 0
         for subject in SUBJECTS:
             group = self._make_and_push(subject, credential)
             proven += self._prove(subject, group)
         self._check_leftovers()
-        self.narrator.say(f"Done: {proven} keys proven by signatures made in the vault")
+        self.printer.say(f"Done: {proven} keys proven by signatures made in the vault")
 
     def _make_and_push(self, subject: Subject, credential: str) -> str:
         group = add_group(
-            self.visitor,
+            self.console,
             name=subject.name,
             credential=credential,
             vault="kv-premium",
             key_type=subject.key_type,
             key_spec=subject.key_spec,
         )
-        self.narrator.say(f"Key group “{subject.name}” made for {subject.key_spec}")
+        self.printer.say(f"Key group “{subject.name}” made for {subject.key_spec}")
         start = "/jobs/start/{}/?group=" + group
         self._job("Create a key in the HSM", start.format("create"), {"name": f"{subject.name}-1"})
         self._job("Synchronize it to Azure Key Vault", start.format("synchronize"))
@@ -111,32 +111,32 @@ class Demo:
         return group
 
     def _job(self, what: str, path: str, values: dict[str, str] | None = None) -> None:
-        code = self.visitor.run_job(path, values)
-        self.narrator.say(f"{what}: job {code}")
-        self.narrator.quote(self.visitor.job_log(code))
+        code = self.console.run_job(path, values)
+        self.printer.say(f"{what}: job {code}")
+        self.printer.quote(self.console.job_log(code))
 
     def _prove(self, subject: Subject, group: str) -> int:
         """Let the vault sign with every version, and verify by the public keys that the console shows."""
-        page = self.visitor.open(f"/keys/?group={group}")
+        page = self.console.open(f"/keys/?group={group}")
         key_ids = sorted(set(re.findall(rf"/keys/({_ID})/", " ".join(page.links()))))
-        found = [load_pem_public_key(self.visitor.open(f"/keys/{each}/public/").text.encode()) for each in key_ids]
+        found = [load_pem_public_key(self.console.open(f"/keys/{each}/public/").text.encode()) for each in key_ids]
         ours = [key for key in found if isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey)]
         versions = [each["kid"] for each in self.vault.versions(subject.name)]
         if len(versions) != VERSIONS or len(ours) != VERSIONS:
             message = (
                 f"{subject.name}: {len(versions)} versions in the vault and {len(ours)} keys here, not {VERSIONS}."
             )
-            raise TrialError(message)
+            raise UnexpectedResult(message)
         digest = hashlib.sha256(MESSAGE).digest()
         for kid in versions:
             public = self.vault.call("GET", kid.removeprefix(self.vault.url))["key"]
             key = next((each for each in ours if is_same(each, public)), None)
             if key is None:
                 message = f"{kid} has a public key that the console doesn't know."
-                raise TrialError(message)
+                raise UnexpectedResult(message)
             verify(key, self.vault.sign(kid, subject.algorithm, digest), digest)
             ours.remove(key)
-            self.narrator.say(f"{subject.algorithm} signature by version {kid.rpartition('/')[2]} is valid")
+            self.printer.say(f"{subject.algorithm} signature by version {kid.rpartition('/')[2]} is valid")
         return len(versions)
 
     def _check_leftovers(self) -> None:
@@ -148,11 +148,11 @@ class Demo:
         ]
         if left:
             message = f"Ephemeral keys were left in the vault: {', '.join(left)}."
-            raise TrialError(message)
-        self.narrator.say("No ephemeral key is left in the vault")
+            raise UnexpectedResult(message)
+        self.printer.say("No ephemeral key is left in the vault")
 
 
-def add_credential(visitor: Visitor, trial: Trial) -> str:
+def add_credential(console: ConsoleClient, temporary: TemporaryInstance) -> str:
     """Record the stand-in's client by the Add page; returns the credential's id."""
     values = {
         "name": "Contoso",
@@ -160,16 +160,16 @@ def add_credential(visitor: Visitor, trial: Trial) -> str:
         "tenant_id": TENANT,
         "client_id": CLIENT,
         "secret": CLIENT_SECRET,
-        "authority_url": trial.instance.stand_in_url,
-        "arm_url": trial.instance.stand_in_url,
+        "authority_url": temporary.instance.stand_in_url,
+        "arm_url": temporary.instance.stand_in_url,
     }
-    page = visitor.submit(visitor.open("/cloud-credentials/add/"), values)
-    return _id_of(page.url + " " + " ".join(visitor.open("/cloud-credentials/").links()), "cloud-credentials")
+    page = console.submit(console.open("/cloud-credentials/add/"), values)
+    return _id_of(page.url + " " + " ".join(console.open("/cloud-credentials/").links()), "cloud-credentials")
 
 
-def add_group(visitor: Visitor, *, name: str, credential: str, vault: str, key_type: str, key_spec: str) -> str:
+def add_group(console: ConsoleClient, *, name: str, credential: str, vault: str, key_type: str, key_spec: str) -> str:
     """Make a key group by the dialog's second step; returns the group's id."""
-    page = visitor.open("/keys/groups/add/?key_kind=asymmetric&storage=hsm")
+    page = console.open("/keys/groups/add/?key_kind=asymmetric&storage=hsm")
     values = {
         "name": name,
         "credential": credential,
@@ -179,7 +179,7 @@ def add_group(visitor: Visitor, *, name: str, credential: str, vault: str, key_t
         "vault": page.form_with("key_spec").choice("vault", vault),
         "azure_name": name,
     }
-    answer = visitor.submit(page, values, expect=("name", "key_spec"))
+    answer = console.submit(page, values, expect=("name", "key_spec"))
     match = re.search(rf"group=({_ID})", answer.url)
     if match is None:
         message = f"The key group {name} was not made: {answer.words()[:800]}"
@@ -206,7 +206,7 @@ def is_same(key: PublicKey, jwk: dict[str, Any]) -> bool:
 def verify(key: PublicKey, signature: bytes, digest: bytes) -> None:
     """Verify a signature over a SHA-256 digest (RS256 and ES256 of RFC 7518, section 3).
 
-    Raises TrialError when it is not valid.
+    Raises UnexpectedResult when it is not valid.
     """
     algorithm = Prehashed(hashes.SHA256())
     try:
@@ -218,24 +218,24 @@ def verify(key: PublicKey, signature: bytes, digest: bytes) -> None:
             key.verify(encode_dss_signature(*both), digest, ec.ECDSA(algorithm))
     except InvalidSignature as error:
         message = "A signature made in the vault does not verify with the public key kept here."
-        raise TrialError(message) from error
+        raise UnexpectedResult(message) from error
 
 
 def main() -> int:
     """Show the main job; returns the exit code."""
-    narrator = Narrator()
-    narrator.say("Start a temporary installation: Redis, stand-in for Azure, web, worker, beat, reports")
+    printer = StepPrinter()
+    printer.say("Start a temporary installation: Redis, stand-in for Azure, web, worker, beat, reports")
     try:
-        with Trial("demo") as trial:
-            narrator.say(f"The console answers at {trial.instance.url}")
-            Demo(trial, narrator).run()
-    except (TrialError, PageError, VaultError, OSError) as error:
+        with TemporaryInstance("demo") as temporary:
+            printer.say(f"The console answers at {temporary.instance.url}")
+            Demo(temporary, printer).run()
+    except (UnexpectedResult, PageError, VaultError, OSError) as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("demo: stopped", file=sys.stderr)
         return 130
-    narrator.say("Everything stopped, the temporary folder removed")
+    printer.say("Everything stopped, the temporary folder removed")
     return 0
 
 

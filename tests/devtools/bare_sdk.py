@@ -17,9 +17,9 @@ from azure.identity import ClientSecretCredential
 from azure.keyvault.keys import JsonWebKey, KeyClient
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from kmes.supervision.bare_push import KEK_BITS, make_keys, transfer_blob
-from kmes.supervision.trial import CLIENT, CLIENT_SECRET, TENANT
-from kmes.supervision.vault import decode
+from kmes.devtools.bare_push import KEK_BITS, make_keys, transfer_blob
+from kmes.devtools.temporary_instance import CLIENT, CLIENT_SECRET, TENANT
+from kmes.devtools.vault_client import decode
 
 
 def push(client: KeyClient, keys: list[bytes], name: str) -> None:

@@ -12,8 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 from cloudcreds.choices import CloudName
 from cloudcreds.models import CloudCredential
 from kmes.core.actor import SYSTEM
-from kmes.dashboard import seeding
-from logging_reports.seeding import append_history
+from kmes.devtools import trial_data, trial_log
 from logging_reports.services import record
 
 
@@ -41,14 +40,10 @@ class Command(BaseCommand):
         if not options["yes_really"] and (reason := _looks_like_production()):
             raise CommandError(f"{reason} Log rows can never be removed. Say --yes-really if this is meant.")
         started = time.monotonic()
-        sown = seeding.sow(groups=groups, keys=keys)
+        seeded_keys = trial_data.write_rows(groups=groups, keys=keys)
         self._say(f"{groups} groups and {keys} keys", started, options)
-        since, left = seeding.log_begins_at(), logs
-        for service, share in seeding.SHARES.items():
-            count = min(left, logs * share // 100) if share != min(seeding.SHARES.values()) else left
-            left -= count
-            rows = seeding.ROWS[service](sown)
-            for done in append_history(service, rows, count=count, since=since):
+        for service, count in trial_log.split(logs).items():
+            for done in trial_log.write_rows(service, seeded_keys, count):
                 if options["verbosity"] > 1:
                     self.stdout.write(f"{service.label}: {done} rows")
             self._say(f"{count} rows of the {service.label} log", started, options)

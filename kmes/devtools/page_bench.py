@@ -1,0 +1,34 @@
+"""Measures each page: server time and number of queries; prints one JSON line for each.
+
+Part of ``make bench`` at a small size. At full size, on any database that DATABASE_URL names:
+``python -m kmes.devtools.page_bench --groups 1000 --keys 10000 --logs 1000000`` writes the trial data that is
+missing first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+import django
+
+
+def main() -> int:
+    """Fill up and measure; exit 1 when a page took more than it may."""
+    parser = argparse.ArgumentParser(prog="python -m kmes.devtools.page_bench", description=__doc__)
+    for name, size in (("groups", 1000), ("keys", 10_000), ("logs", 1_000_000)):
+        parser.add_argument(f"--{name}", type=int, default=size, metavar="N")
+    options = parser.parse_args()
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "kmes.settings")
+    # The client speaks plain http, to this process.
+    os.environ.setdefault("KMES_INSECURE_HTTP", "1")
+    django.setup()
+    from kmes.devtools import page_costs  # noqa: PLC0415 - models exist once Django is set up
+
+    page_costs.fill_up(groups=options.groups, keys=options.keys, logs=options.logs)
+    return 0 if page_costs.print_pages() else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
