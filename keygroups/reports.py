@@ -19,8 +19,9 @@ from keygroups.models import CloudVersion, Key
 from keygroups.selectors import ENDED_STATES
 from kmes.core.clock import now
 from logging_reports.reports.charts import Bar
+from logging_reports.reports.definitions import Answer, Column, Kind, Report, Row, State
 from logging_reports.reports.forms import ReportForm, search_field
-from logging_reports.reports.registry import Answer, Column, Kind, Report, Row, State, register
+from logging_reports.reports.registry import register
 
 # Ages in days: name in the address, label, from, below, tone.
 AGES: tuple[tuple[str, Any, int, int | None, str], ...] = (

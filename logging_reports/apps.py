@@ -17,9 +17,16 @@ class LoggingReportsConfig(AppConfig):
     verbose_name = _("Logging and Reporting")
 
     def ready(self) -> None:
-        """Reinstall the triggers after migrations: SQLite drops them whenever it rebuilds a table."""
-        from logging_reports.reports import activity, registry  # noqa: PLC0415 - models must be loaded first
+        """Register notices and the report, and reinstall the triggers after migrations.
 
+        SQLite drops triggers whenever it rebuilds a table.
+        """
+        # Models are loaded only now.
+        from logging_reports import services  # noqa: PLC0415
+        from logging_reports.notices import raising  # noqa: PLC0415
+        from logging_reports.reports import activity, registry  # noqa: PLC0415
+
+        services.register_entry_handler(raising.raise_notices)
         registry.register(activity.ACTIVITY)
         post_migrate.connect(_guard_tables, sender=self, dispatch_uid="logging_reports.triggers")
 

@@ -17,6 +17,7 @@ from kmes.core.ids import new_uuid
 from logging_reports.anchors import Anchor
 from logging_reports.chain import CURRENT_FORMAT
 from logging_reports.choices import Category, ExportFormat, ExportState, Service, Severity
+from logging_reports.notices.models import Channel, Delivery, Notice, NoticeRead, Reminder
 
 
 class ImmutableLogError(TypeError):
@@ -240,9 +241,7 @@ class SavedFilter(models.Model):
         return self.name
 
 
-# Django finds an app's models here; the notices have a package of their own.
-from logging_reports.notices.models import Channel, Delivery, Notice, NoticeRead, Reminder  # noqa: E402
-
+# Django looks for an app's models here; those of notices are written in their own package.
 __all__ = [
     "Channel",
     "Delivery",

@@ -20,13 +20,16 @@ from logging_reports.chain import GENESIS, hash_entry
 from logging_reports.choices import Category, Service, Severity
 from logging_reports.events import Event, find_event
 from logging_reports.models import LogEntry, LogHead
-from logging_reports.notices.raising import raise_notices
 from logging_reports.redaction import Cleaner
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from kmes.core.actor import Actor
+
+
+# Called with the entries just written, in their transaction, while the heads of their logs are locked.
+_entry_handlers: list[Callable[[Sequence[LogEntry]], None]] = []
 
 
 class LogWriteError(KmesError):
@@ -132,7 +135,8 @@ def record_many(drafts: Sequence[Draft]) -> list[LogEntry]:
             # Heads are locked in one order by everybody, so that two batches can't dead-lock.
             for service in sorted(by_service):
                 _append(Service(service), by_service[service])
-            raise_notices(entries)
+            for handler in _entry_handlers:
+                handler(entries)
     except DatabaseError as error:
         raise LogWriteError(
             _("The log can't be written, so nothing was done."),
@@ -140,6 +144,12 @@ def record_many(drafts: Sequence[Draft]) -> list[LogEntry]:
             retryable=True,
         ) from error
     return entries
+
+
+def register_entry_handler(handler: Callable[[Sequence[LogEntry]], None]) -> None:
+    """Have a function called with the entries of each batch. A database error in it undoes the batch."""
+    if handler not in _entry_handlers:
+        _entry_handlers.append(handler)
 
 
 def _append(service: Service, entries: list[LogEntry]) -> None:

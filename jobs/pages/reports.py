@@ -19,8 +19,9 @@ from kmes.core.clock import now
 from logging_reports.choices import Category, Service
 from logging_reports.models import LogEntry
 from logging_reports.reports.charts import Bar
+from logging_reports.reports.definitions import Answer, Column, Kind, Report, Row, State
 from logging_reports.reports.forms import ReportForm, search_field
-from logging_reports.reports.registry import Answer, Column, Kind, Report, Row, State, register
+from logging_reports.reports.registry import register
 
 ON_TIME, LATE, FAILED, OFF = "on_time", "late", "failed", "off"
 STANDINGS = {

@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 from rq import Queue
 
 from kmes.core import language
+from logging_reports.notices import deliveries
 
 logger = logging.getLogger(__name__)
 QUEUE = "reports"
@@ -37,8 +38,6 @@ def hint() -> None:
 
 def run_deliveries() -> None:
     """Send what is due. Runs in the report worker."""
-    from logging_reports.notices import deliveries  # noqa: PLC0415 - it logs, and logging hints through here
-
     with _connect() as connection:
         connection.delete(_MARK)
     with language.of_records():

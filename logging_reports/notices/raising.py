@@ -1,6 +1,6 @@
 """Makes notices of log rows, and what has to go out, in the transaction that writes the rows.
 
-Called by ``services.record_many`` alone. Costs nothing for the rows nobody hears of.
+The app registers ``raise_notices`` with the log at start-up (``apps``). Rows without a notice cost no query.
 """
 
 from __future__ import annotations

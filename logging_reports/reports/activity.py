@@ -17,8 +17,8 @@ from kmes.core.actor import Trigger
 from logging_reports.choices import Category, Service, Severity
 from logging_reports.models import LogEntry
 from logging_reports.reports.charts import Bar
+from logging_reports.reports.definitions import Answer, Column, Kind, Report, Row
 from logging_reports.reports.forms import ReportForm, search_field
-from logging_reports.reports.registry import Answer, Column, Kind, Report, Row
 
 DEFAULT_DAYS = 30
 BARS = 10

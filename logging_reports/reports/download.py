@@ -12,7 +12,7 @@ from kmes.core import clock
 from kmes.core.actor import Actor
 from logging_reports.choices import Severity
 from logging_reports.rendering import csv_lines
-from logging_reports.reports.registry import Report
+from logging_reports.reports.definitions import Report
 from logging_reports.reports.tables import csv_header, csv_row
 from logging_reports.services import record
 

@@ -12,7 +12,7 @@ from django.utils.html import format_html
 from kmes.ui.tables import ConsoleTable
 from kmes.ui.templatetags.kmes_ui import badge, when
 from logging_reports.rendering import csv_cell, visible
-from logging_reports.reports.registry import Answer, Column, Kind, Report, State
+from logging_reports.reports.definitions import Answer, Column, Kind, Report, State
 
 EMPTY = "–"
 _NOWRAP = {"td": {"class": "text-nowrap"}}

@@ -14,7 +14,8 @@ from kmes.ui.access import right_required
 from kmes.ui.tables import arrange
 from logging_reports.reports import download
 from logging_reports.reports.charts import draw_bars
-from logging_reports.reports.registry import Report, find_report, reports_for
+from logging_reports.reports.definitions import Report
+from logging_reports.reports.registry import find_report, reports_for
 from logging_reports.reports.tables import table_of
 
 # A printed report holds more than a page of the screen, but no whole database.

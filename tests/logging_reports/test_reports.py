@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from kmes.core.actor import Actor, Trigger
 from logging_reports.models import LogEntry
 from logging_reports.reports.charts import Bar, draw_bars
-from logging_reports.reports.registry import Column
+from logging_reports.reports.definitions import Column
 from logging_reports.reports.tables import csv_row
 from logging_reports.services import Draft, record, record_many
 
