@@ -6,7 +6,7 @@ from django.utils.translation import gettext as _
 
 from hsm.services import designated_device
 from jobs.choices import JobKind
-from jobs.engine.creation import Request, open_job
+from jobs.engine.creation import NewJob, create_job
 from jobs.models import Job
 from keygroups.lifecycle import LIVE_STATES
 from keygroups.models import CloudVersion
@@ -36,7 +36,7 @@ def request_proof(
             _("The vault holds no live version of key “%(key)s”.") % {"key": version.key.name},
             _("Synchronize the key first."),
         )
-    request = Request(
+    new = NewJob(
         JobKind.PROVE,
         version.key.name,
         group=version.group,
@@ -45,4 +45,4 @@ def request_proof(
         azure_lock=version.group.azure_lock,
         retry_of=retry_of,
     )
-    return open_job(request, actor=actor, idempotency_key=idempotency_key)
+    return create_job(new, actor=actor, idempotency_key=idempotency_key)

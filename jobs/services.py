@@ -14,8 +14,8 @@ from django.utils.translation import ngettext
 
 from hsm.services import designated_device
 from jobs.choices import FINAL_STATES, JobKind
-from jobs.engine import lifecycle
-from jobs.engine.creation import Request, open_job, send_hint, subject_of
+from jobs.engine import hints, lifecycle
+from jobs.engine.creation import NewJob, create_job, subject_of
 from jobs.models import Job
 from keygroups import lifecycle as key_lifecycle
 from keygroups.choices import GroupCloudState, KeyState
@@ -64,8 +64,8 @@ def request_create_keys(
             )
     if len({name.lower() for name in clean}) != len(clean):
         raise InputError(_("Each name can be given once only."), field="name")
-    request = Request(JobKind.CREATE, ", ".join(clean), group=group, params={"names": clean}, retry_of=retry_of)
-    return open_job(request, actor=actor, idempotency_key=idempotency_key)
+    new = NewJob(JobKind.CREATE, ", ".join(clean), group=group, params={"names": clean}, retry_of=retry_of)
+    return create_job(new, actor=actor, idempotency_key=idempotency_key)
 
 
 def request_synchronize(
@@ -90,7 +90,7 @@ def request_synchronize(
     def begin() -> None:
         key_lifecycle.begin_pushes(ordered)
 
-    request = Request(
+    new = NewJob(
         JobKind.SYNCHRONIZE,
         _name_keys(ordered),
         group=only,
@@ -99,7 +99,7 @@ def request_synchronize(
         azure_lock=only.azure_lock if only else "",
         retry_of=retry_of,
     )
-    return open_job(request, actor=actor, idempotency_key=idempotency_key, before=begin)
+    return create_job(new, actor=actor, idempotency_key=idempotency_key, before=begin)
 
 
 def _name_keys(keys: Sequence[Key]) -> str:
@@ -151,10 +151,8 @@ def request_rotation(*, group: KeyGroup, actor: Actor, idempotency_key: str = ""
     if not params.get("name"):
         taken = {name.casefold() for name in group.keys.values_list("name", flat=True)}
         params["name"] = rotated_key_name(group.name, now(), taken)
-    request = Request(
-        JobKind.ROTATE, group.name, group=group, params=params, azure_lock=group.azure_lock, retry_of=retry_of
-    )
-    return open_job(request, actor=actor, idempotency_key=idempotency_key)
+    new = NewJob(JobKind.ROTATE, group.name, group=group, params=params, azure_lock=group.azure_lock, retry_of=retry_of)
+    return create_job(new, actor=actor, idempotency_key=idempotency_key)
 
 
 def request_set_enabled(
@@ -167,7 +165,7 @@ def request_set_enabled(
             _("The vault holds no live version of key “%(key)s”.") % {"key": version.key.name},
             _("Synchronize the key first."),
         )
-    request = Request(
+    new = NewJob(
         JobKind.SET_ENABLED,
         version.key.name,
         group=version.group,
@@ -176,7 +174,7 @@ def request_set_enabled(
         azure_lock=version.group.azure_lock,
         retry_of=retry_of,
     )
-    return open_job(request, actor=actor, idempotency_key=idempotency_key)
+    return create_job(new, actor=actor, idempotency_key=idempotency_key)
 
 
 def _known_versions(group: KeyGroup) -> list[str]:
@@ -206,7 +204,7 @@ def _request_on_azure_key(
             % {"key": group.azure_name, "state": group.get_cloud_state_display()},
             _("This action needs it to be: %(wanted)s.") % {"wanted": wanted.label},
         )
-    request = Request(
+    new = NewJob(
         kind,
         group.azure_name,
         group=group,
@@ -215,7 +213,7 @@ def _request_on_azure_key(
         retry_of=retry_of,
         follows=follows,
     )
-    return open_job(request, actor=actor, idempotency_key=idempotency_key)
+    return create_job(new, actor=actor, idempotency_key=idempotency_key)
 
 
 def request_cloud_delete(
@@ -298,8 +296,8 @@ def request_destroy(
     if not keys:
         raise ConflictError(_("There is no key to destroy."))
     only = keys[0].group if len({key.group_id for key in keys}) == 1 else None
-    request = Request(JobKind.DESTROY, _name_keys(keys), group=only, keys=keys, retry_of=retry_of, follows=follows)
-    return open_job(request, actor=actor, idempotency_key=idempotency_key)
+    new = NewJob(JobKind.DESTROY, _name_keys(keys), group=only, keys=keys, retry_of=retry_of, follows=follows)
+    return create_job(new, actor=actor, idempotency_key=idempotency_key)
 
 
 def request_repair(
@@ -318,7 +316,7 @@ def request_repair(
     group = wanted[0].group
     keys = [row.version.key for row in wanted if row.version is not None]
     strangers = [row.azure_version for row in wanted if row.version is None]
-    request = Request(
+    new = NewJob(
         JobKind.REPAIR,
         keys[0].name if len(keys) == 1 and not strangers else group.name,
         group=group,
@@ -327,7 +325,7 @@ def request_repair(
         azure_lock=group.azure_lock,
         retry_of=retry_of,
     )
-    return open_job(request, actor=actor, idempotency_key=idempotency_key)
+    return create_job(new, actor=actor, idempotency_key=idempotency_key)
 
 
 def request_cancel(*, job: Job, actor: Actor) -> Job:
@@ -349,6 +347,6 @@ def request_cancel(*, job: Job, actor: Actor) -> Job:
             job_code=job.code,
         )
         if event == "job.cancel_requested":
-            send_hint(job.pk)
+            hints.send_on_commit(job.pk)
     job.refresh_from_db()
     return job

@@ -1,22 +1,18 @@
-"""Celery's side of jobs: tasks that take an id at most, and do nothing themselves."""
+"""Celery's side of jobs: tasks that take a job's id at most, and leave the work to other modules."""
 
 from __future__ import annotations
 
 import logging
 import os
 import socket
-import time
-from functools import partial
 from typing import Any
 from uuid import UUID
 
 from celery import Task, shared_task
 from celery.signals import worker_init, worker_shutting_down
-from django.db import transaction
-from kombu.exceptions import OperationalError
 
 from jobs.certifications import progress as certifications
-from jobs.engine import execution, shutdown
+from jobs.engine import execution, hints, shutdown
 from jobs.engine.compatibility import is_fit
 from jobs.journal import kek_ledger
 from jobs.schedule import log_checkpoints, reminders, scans
@@ -25,20 +21,17 @@ from kmes.core.errors import KmesError
 
 logger = logging.getLogger(__name__)
 
-SLOW_SECONDS = 1
-PAUSE_SECONDS = 10
-
 
 @worker_init.connect  # type: ignore[untyped-decorator]
-def begin(**_: object) -> None:
-    """A worker begins."""
-    shutdown.forget()
+def begin_worker(**_: object) -> None:
+    """Forget that the worker before this one was asked to stop."""
+    shutdown.reset()
 
 
 @worker_shutting_down.connect  # type: ignore[untyped-decorator]
-def let_jobs_give_way(**_: object) -> None:
-    """Let long jobs go back into the queue instead of holding up the worker's end."""
-    shutdown.ask()
+def return_jobs_to_queue(**_: object) -> None:
+    """Return long jobs to the queue instead of holding up the worker's end."""
+    shutdown.request()
 
 
 class RecordTask(Task):  # type: ignore[misc]
@@ -50,37 +43,13 @@ class RecordTask(Task):  # type: ignore[misc]
             return super().__call__(*args, **kwargs)
 
 
-class HintTask(RecordTask):
-    """A task whose message may get lost: sending it never fails the sender, nor holds it up for long."""
-
-    # A broker that is frozen costs each hint a time-out, and a page may send many: the next ones are left out.
-    pause_until = 0.0
-
-    def hint(self, job_id: UUID) -> None:
-        """Send the hint now; a broker that is down is logged, the scan will find the row."""
-        began = time.monotonic()
-        if began < HintTask.pause_until:
-            return
-        try:
-            # Once: whoever waits for the page gains nothing by a second try.
-            self.apply_async((str(job_id),), retry=False)
-        except (OperationalError, OSError):
-            logger.warning("the broker is out of reach; the scan will find job %s", job_id)
-            if time.monotonic() - began > SLOW_SECONDS:
-                HintTask.pause_until = time.monotonic() + PAUSE_SECONDS
-
-    def hint_on_commit(self, job_id: UUID) -> None:
-        """Send the hint when the transaction that made or freed the job has committed."""
-        transaction.on_commit(partial(self.hint, job_id), robust=True)
-
-
-@shared_task(base=HintTask, ignore_result=True)  # type: ignore[untyped-decorator]
+@shared_task(base=RecordTask, ignore_result=True)  # type: ignore[untyped-decorator]
 def run_job(job_id: str) -> None:
     """Run one job, if it is due and nobody has it."""
     owner = f"{socket.gethostname()}:{os.getpid()}"
     waiting = execution.execute(UUID(job_id), owner=owner)
     if waiting is not None:
-        run_job.hint(waiting)
+        hints.send(waiting)
     if is_fit():
         certifications.follow(UUID(job_id))
 
@@ -91,7 +60,7 @@ def scan_jobs() -> None:
     if not scans.beat_heart():
         return
     for job_id in scans.jobs_to_poke():
-        run_job.hint(job_id)
+        hints.send(job_id)
     certifications.follow_all()
     scans.poke_notices()
     try:

@@ -35,7 +35,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "kmes.settings")
 
 app = Celery("kmes")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.autodiscover_tasks(["jobs"])
+# Beat sends tasks by name: it must not load the code that runs jobs, nor with that the device's.
+app.autodiscover_tasks(lambda: [] if settings.KMES_PROCESS == "beat" else ["jobs"])
 
 WORD_SECONDS = 60
 RENEW_SECONDS = 15

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from jobs import services
 from jobs.certifications.models import Certification
 from jobs.choices import JobKind
-from jobs.engine.creation import Request, open_job
+from jobs.engine.creation import NewJob, create_job
 from jobs.models import Job
 from jobs.proofs import request_proof
 from keygroups.choices import GroupCloudState, KeyState
@@ -122,13 +122,13 @@ def _destroy(run: Run) -> Job:
 
 def _sign_report(run: Run) -> Job:
     check(run.actor, Right.DEVICE_MANAGE)
-    request = Request(
+    new = NewJob(
         JobKind.SIGN_REPORT,
         str(run.certification),
         group=run.group,
         params={"certification_id": str(run.certification.pk)},
     )
-    return open_job(request, actor=run.actor, idempotency_key=run.idempotency_key)
+    return create_job(new, actor=run.actor, idempotency_key=run.idempotency_key)
 
 
 # --- When it applies -------------------------------------------------------------------------

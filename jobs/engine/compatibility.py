@@ -38,7 +38,7 @@ def is_fit() -> bool:
     return check_fit() == Fit.OK
 
 
-def may_take(job_id: UUID) -> bool:
+def can_run(job_id: UUID) -> bool:
     """Return whether this code knows the schema and the job's kind; if not, the job says what it waits for.
 
     Raises:

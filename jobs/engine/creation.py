@@ -1,19 +1,16 @@
-"""How a job comes to be: its row, its targets, its log row and its hint, all or nothing.
-
-The hint goes out after the commit, and may get lost, because the scan finds the row (``jobs.schedule.scans``).
-"""
+"""Creates a job: its row, its targets, its log row and its hint, all or nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
 from cloudcreds.models import CloudCredential
 from jobs.choices import JobKind
+from jobs.engine import hints
 from jobs.models import Job, JobTarget
 from keygroups.models import Key, KeyGroup
 from kmes.core.actor import Actor
@@ -22,33 +19,26 @@ from logging_reports.services import Subject, record
 
 
 @dataclass(frozen=True)
-class Request:
-    """What a new job is about."""
+class NewJob:
+    """What a job that is to be created is about."""
 
     kind: JobKind
     subject: str
-    # None for a job on keys of several groups: its runner turns to one after the other.
+    # None for a job on keys of several groups, which its runner works on one after the other.
     group: KeyGroup | None = None
     credential: CloudCredential | None = None
     keys: Sequence[Key] = ()
     params: dict[str, Any] = field(default_factory=dict)
-    # Jobs that change an Azure key hold it while they run; others hold nothing.
+    # The Azure key the job holds while it runs; "" for a job that changes none.
     azure_lock: str = ""
     retry_of: Job | None = None
     follows: Job | None = None
 
 
-def send_hint(job_id: UUID) -> None:
-    """Tell the workers after commit that a job is due."""
-    from jobs.tasks import run_job  # noqa: PLC0415 - tasks import the runners, which import this module
+def create_job(new: NewJob, *, actor: Actor, idempotency_key: str, before: Callable[[], None] | None = None) -> Job:
+    """Create the job, or return the one created before with the same idempotency key.
 
-    run_job.hint_on_commit(job_id)
-
-
-def open_job(request: Request, *, actor: Actor, idempotency_key: str, before: Callable[[], None] | None = None) -> Job:
-    """Create the job row with its targets and log row, or return the one made before with the same key.
-
-    ``before`` moves the rows the job is about; it runs in the same transaction and may refuse.
+    ``before`` changes the rows the job is about, in the same transaction; it may refuse by raising.
     """
     if idempotency_key:
         existing = Job.objects.filter(idempotency_key=idempotency_key).first()
@@ -57,37 +47,37 @@ def open_job(request: Request, *, actor: Actor, idempotency_key: str, before: Ca
     try:
         with transaction.atomic():
             job = Job.objects.create(
-                kind=request.kind,
-                group=request.group,
-                credential=request.credential or (request.group.credential if request.group else None),
-                subject=request.subject[:160],
+                kind=new.kind,
+                group=new.group,
+                credential=new.credential or (new.group.credential if new.group else None),
+                subject=new.subject[:160],
                 actor_name=actor.name,
                 trigger=actor.trigger,
                 requested_by_id=actor.user_id,
-                params=request.params,
-                azure_lock=request.azure_lock,
+                params=new.params,
+                azure_lock=new.azure_lock,
                 idempotency_key=idempotency_key or None,
-                retry_of=request.retry_of,
-                follows=request.follows,
+                retry_of=new.retry_of,
+                follows=new.follows,
                 run_after=now(),
             )
             if before is not None:
                 before()
             JobTarget.objects.bulk_create(
-                JobTarget(job=job, key=key, ordinal=ordinal) for ordinal, key in enumerate(request.keys, 1)
+                JobTarget(job=job, key=key, ordinal=ordinal) for ordinal, key in enumerate(new.keys, 1)
             )
             record(
-                "job.retried" if request.retry_of else "job.requested",
+                "job.retried" if new.retry_of else "job.requested",
                 actor=actor,
-                message=f"{job.recorded_title}: {request.subject}",
+                message=f"{job.recorded_title}: {new.subject}",
                 subject=subject_of(job),
                 job_id=job.pk,
                 job_code=job.code,
             )
-            send_hint(job.pk)
+            hints.send_on_commit(job.pk)
             return job
     except IntegrityError:
-        # Two requests with one key at the same moment: the second gets the first one's job.
+        # Two requests with one key at the same moment: the second returns the job of the first.
         existing = Job.objects.filter(idempotency_key=idempotency_key).first() if idempotency_key else None
         if existing is None:
             raise
@@ -95,7 +85,7 @@ def open_job(request: Request, *, actor: Actor, idempotency_key: str, before: Ca
 
 
 def subject_of(job: Job, key: Key | None = None, version: str = "", *, group: KeyGroup | None = None) -> Subject:
-    """Return the plain labels a log row about this job carries; ``group`` is the one it is at now."""
+    """Return what a log row about this job refers to; ``group`` is the one it works on now."""
     group = group or job.group or (key.group if key else None)
     credential = job.credential or (group.credential if group else None)
     return Subject(

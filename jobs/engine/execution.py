@@ -11,10 +11,9 @@ from django.db import DatabaseError, IntegrityError
 from django.utils.translation import gettext as _
 
 from jobs.choices import JobKind, JobState, TargetState
-from jobs.engine import lifecycle
+from jobs.engine import hints, lifecycle
 from jobs.engine.chains import open_next
-from jobs.engine.compatibility import may_take
-from jobs.engine.creation import send_hint
+from jobs.engine.compatibility import can_run
 from jobs.engine.lifecycle import LeaseLost
 from jobs.engine.run import Cancelled, JobRun, WaitUntil
 from jobs.kinds.push.cycle import discard_job_keks
@@ -42,7 +41,7 @@ TRIES_FOR_USERS = 3
 def execute(job_id: UUID, *, owner: str) -> UUID | None:
     """Run a job if it can be claimed. Return the job that waited for the Azure key it held, if any."""
     try:
-        held = lifecycle.claim(job_id, owner=owner) if may_take(job_id) else None
+        held = lifecycle.claim(job_id, owner=owner) if can_run(job_id) else None
     except DatabaseError:
         logger.exception("job %s can't be claimed now: the database failed", job_id)
         return None
@@ -175,7 +174,7 @@ def _release(run: JobRun, wait: WaitUntil) -> None:
         )
         if not wait.seconds:
             # Its next turn comes when the jobs that wait already had theirs, not with the next scan.
-            send_hint(run.job.pk)
+            hints.send_on_commit(run.job.pk)
 
 
 def _tries(run: JobRun) -> int:

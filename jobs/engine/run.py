@@ -25,8 +25,8 @@ from cloudcreds.azure.sending import SendBy
 from cloudcreds.models import KeyVault
 from hsm.device import Device, get_device
 from jobs.choices import JobKind, JobState, StepState, TargetState
-from jobs.engine import lifecycle, rate_limit, shutdown
-from jobs.engine.creation import send_hint, subject_of
+from jobs.engine import hints, lifecycle, rate_limit, shutdown
+from jobs.engine.creation import subject_of
 from jobs.models import Job, JobMessage, JobStep, JobTarget
 from keygroups.models import Key, KeyGroup
 from kmes.core import failpoints
@@ -106,7 +106,7 @@ class JobRun:
         if is_held and group.azure_lock != before:
             self.job.azure_lock = group.azure_lock
             if (waiting := lifecycle.next_in_line(before)) is not None:
-                send_hint(waiting)
+                hints.send_on_commit(waiting)
         if self.job.group_id is None:
             self._group, self._part = group, group.name
         try:
@@ -327,7 +327,7 @@ class JobRun:
             GiveWay: this job queues up behind the others.
 
         """
-        if shutdown.is_asked():
+        if shutdown.requested():
             raise GiveWay(_("another worker: this one stops"), seconds=0)
         if time.monotonic() - self._begun < settings.KMES_TURN_SECONDS:
             return

@@ -14,8 +14,8 @@ from django.urls import URLPattern, get_resolver
 
 from cloudcreds.models import CloudCredential
 from hsm.services import note_state, note_worker
+from jobs.engine import hints
 from jobs.models import Job
-from jobs.tasks import HintTask, run_job
 from kmes.devtools.page_costs import list_paths
 from tests.logging_reports.harness import log_can_be_flushed
 
@@ -90,7 +90,7 @@ def test_every_page_is_served_within_seconds(pages, outage):
 def test_a_job_can_be_started_and_waits_in_its_row(pages, outage, monkeypatch):
     credential = CloudCredential.objects.first()
     path = f"/jobs/start/test_connection/?credential={credential.pk}"
-    monkeypatch.setattr(HintTask, "pause_until", 0.0)
+    monkeypatch.setattr(hints.Pause, "until", 0.0)
     assert pages.get(path).status_code == 200
     began, before = time.monotonic(), Job.objects.count()
     answer = pages.post(path, {})
@@ -102,5 +102,5 @@ def test_a_job_can_be_started_and_waits_in_its_row(pages, outage, monkeypatch):
         # The time-out of the first hint is not paid again by each that follows.
         began = time.monotonic()
         for _hint in range(5):
-            run_job.hint(Job.objects.latest("created_at").pk)
+            hints.send(Job.objects.latest("created_at").pk)
         assert time.monotonic() - began < 1

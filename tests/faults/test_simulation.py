@@ -29,7 +29,7 @@ def live(group, admin, monkeypatch, settings):
     from django.db import connection
     from django.utils import timezone
 
-    from jobs import tasks
+    from jobs.engine import hints
     from jobs.engine import run as engine_run
     from jobs.journal import kek_ledger
     from jobs.kinds import whole_key
@@ -41,7 +41,7 @@ def live(group, admin, monkeypatch, settings):
             cursor.execute("PRAGMA synchronous=OFF")
             cursor.execute("PRAGMA journal_mode=MEMORY")
     # Messages are dealt by the world, not by Redis.
-    monkeypatch.setattr(tasks.HintTask, "hint", lambda _self, _job_id: None)
+    monkeypatch.setattr(hints, "send", lambda _job_id: None)
     for module in (engine_run, kek_ledger):
         monkeypatch.setattr(module, "open_access", lambda _credential: None)
 

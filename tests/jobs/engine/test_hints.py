@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from jobs.tasks import HintTask, run_job
+from jobs.engine import hints
 from kmes.celery import app
 
 
@@ -42,12 +42,12 @@ def silent(monkeypatch) -> Iterator[SilentBroker]:
     monkeypatch.setattr(app.conf, "broker_write_url", f"redis://127.0.0.1:{broker.port}/0")
     # Its connections are opened to the address it was made with.
     monkeypatch.setattr(app.amqp, "_producer_pool", None)
-    monkeypatch.setattr(HintTask, "pause_until", 0.0)
+    monkeypatch.setattr(hints.Pause, "until", 0.0)
     yield broker
     broker.close()
 
 
 def test_a_page_waits_for_a_silent_broker_once_and_not_at_the_next_hints(silent):
     for _hint in range(3):
-        run_job.hint(uuid4())
+        hints.send(uuid4())
     assert len(silent.taken) == 1
