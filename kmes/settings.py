@@ -66,7 +66,6 @@ INSTALLED_APPS = [
     "django.contrib.humanize",
     "django_htmx",
     "django_tables2",
-    "django_filters",
     "django_rq",
     "axes",
     "csp",
