@@ -26,7 +26,7 @@ from kmes.core.actor import Actor
 from kmes.core.errors import KmesError
 from kmes.ui.access import right_required
 from kmes.ui.actions import menu_for
-from kmes.ui.answers import asks_for_fragment, back_to, go_to, render_form
+from kmes.ui.responses import asks_for_fragment, back_to, go_to, render_form
 from kmes.ui.tables import arrange, searched_text
 
 GROUPS_SHOWN = 50

@@ -4,8 +4,8 @@ A one-time AES-256 key is wrapped under the KEK (RSA-OAEP, SHA-1, MGF1-SHA-1, em
 private key's PKCS#8 under the AES key (RFC 5649); the ciphertext is both, one behind the other.
 
 SoftHSM before 2.7 pads the PKCS#8 with zeros to a multiple of 8 before the padded wrap, so what
-arrives is not the exact DER. Whether a device does so is found by trying (``kwp_is_exact``), not
-by its version. A software token that does is repaired here; hardware is refused.
+arrives is not the exact DER. A test (``kwp_is_exact``) finds whether a device does so; its version is not
+trusted. The wrap of a software token is repaired here; a hardware device that pads is refused.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from typing import Any
 from cryptography.hazmat.primitives import keywrap
 from django.utils.translation import gettext as _
 from pkcs11 import MGF, Attribute, KeyType, Mechanism, ObjectClass
+from pkcs11.util.ec import encode_named_curve_parameters
 
+from hsm.keys import CURVE_NAMES, PRIVATE_TEMPLATE
 from hsm.types import KeySpec
 from kmes.core.errors import DeviceError
 
@@ -24,14 +26,10 @@ AES_BYTES = 32
 
 
 def kwp_is_exact(session: Any) -> bool:
-    """Try the device's AES_KEY_WRAP_PAD on throw-away P-256 keys with a known wrapping key.
+    """Test the device's AES_KEY_WRAP_PAD on a temporary P-256 key with a known wrapping key.
 
     P-256 always shows the fault, because its PKCS#8 has 67 bytes in such tokens.
     """
-    from pkcs11.util.ec import encode_named_curve_parameters  # noqa: PLC0415
-
-    from hsm.keys import CURVE_NAMES, PRIVATE_TEMPLATE  # noqa: PLC0415 - keys and byok know each other
-
     secret, aes = _one_time_key(session)
     parameters = session.create_domain_parameters(
         KeyType.EC, {Attribute.EC_PARAMS: encode_named_curve_parameters(CURVE_NAMES[KeySpec.P_256])}, local=True
@@ -93,11 +91,11 @@ def _kek(session: Any, modulus: int, exponent: int) -> Any:
 
 
 def wrap(session: Any, private: Any, *, modulus: int, exponent: int, exact: bool, software: bool) -> bytes:
-    """Return the ciphertext that carries ``private`` to whoever holds the KEK.
+    """Return ``private`` wrapped under the KEK.
 
     Args:
         session: the device.
-        private: the key to carry, a session object.
+        private: the key to wrap, a session object.
         modulus: of the KEK's public half.
         exponent: of the KEK's public half.
         exact: whether the device's padded wrap was found exact.
@@ -141,8 +139,8 @@ def wrap(session: Any, private: Any, *, modulus: int, exponent: int, exact: bool
 def repair(secret: bytes, wrapped_key: bytes) -> bytes:
     """Wrap again without the zeros that the token put behind the DER.
 
-    The clear PKCS#8 stands in this process for the moment. That gives nothing away that the process
-    doesn't have: a software token keeps its keys in this very memory.
+    The clear PKCS#8 is in this process's memory for a moment. A software token keeps its keys in the same
+    memory, so nothing new is exposed.
 
     Raises:
         DeviceError: what follows the DER is not the known padding (code ``not_conformant``).

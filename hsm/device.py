@@ -1,4 +1,4 @@
-"""The device as everybody above sees it: generate, wrap, open a secret, prove health.
+"""The device as the packages above use it: generate, wrap, open a secret, sign, check health.
 
 One per process, opened on first use. Web, beat and report processes are refused.
 """
@@ -18,23 +18,23 @@ from django.utils.translation import gettext as _
 from pkcs11 import Mechanism
 from pkcs11 import exceptions as p11
 
-from hsm import byok, keys, major_keys, self_test, signing, statements
+from hsm import byok, checkpoint_signing, keys, major_keys, report_signing, self_test
 from hsm.keys import canonical_spki
 from hsm.sealing import unseal
 from hsm.session import TokenSession, find_module
-from hsm.types import DeviceIdentity, GeneratedKey, KeySpec, MajorKey, SelfTestResult, StatementSignature
+from hsm.types import DeviceIdentity, GeneratedKey, KeySpec, MajorKey, ReportSignature, SelfTestResult
 from kmes.core.errors import DeviceError
 from kmes.core.secret_types import SecretText
 
 T = TypeVar("T")
 
 # Processes that may not use the device (docs/threat-model.md).
-SHUT_OUT = frozenset({"web", "beat", "reports"})
+FORBIDDEN_PROCESSES = frozenset({"web", "beat", "reports"})
 
 
 @dataclass
-class _Ready:
-    """What is known of the token in one generation of the session."""
+class _TokenState:
+    """The major keys and facts of the token, valid in one generation of the session."""
 
     generation: int
     keys: major_keys.MajorKeys
@@ -46,27 +46,27 @@ class Device:
 
     def __init__(self, *, module: str, label: str, pin_file: Path, softhsm_conf: Path) -> None:
         self._session = TokenSession(module=module, label=label, pin_file=pin_file, softhsm_conf=softhsm_conf)
-        self._ready: _Ready | None = None
+        self._state: _TokenState | None = None
         self._sentinel_hash = ""
 
-    def _run(self, operation: Callable[[Any, _Ready], T]) -> T:
+    def _run(self, operation: Callable[[Any, _TokenState], T]) -> T:
         """Run an operation with the major keys at hand; never inside a database transaction."""
         if connection.in_atomic_block and not settings.KMES_ALLOW_DEVICE_IN_TRANSACTION:
             message = "the device must not be asked while a database transaction is open"
             raise AssertionError(message)
         return self._session.run(lambda session: operation(session, self._prepare(session)))
 
-    def _prepare(self, session: Any) -> _Ready:
-        if self._ready is None or self._ready.generation != self._session.generation:
+    def _prepare(self, session: Any) -> _TokenState:
+        if self._state is None or self._state.generation != self._session.generation:
             try:
                 found = major_keys.find_major_keys(session)
                 self._check_same_token(found.sentinel_hash)
             except DeviceError:
-                # Not our token, or one being exchanged: look anew next time, it may be the right one then.
-                self._session.leave()
+                # Another token, or one that is being exchanged: the next operation searches again.
+                self._session.disconnect()
                 raise
-            self._ready = _Ready(self._session.generation, found, byok.kwp_is_exact(session))
-        return self._ready
+            self._state = _TokenState(self._session.generation, found, byok.kwp_is_exact(session))
+        return self._state
 
     def _check_same_token(self, sentinel_hash: str) -> None:
         if self._sentinel_hash and sentinel_hash != self._sentinel_hash:
@@ -79,7 +79,7 @@ class Device:
 
     @property
     def is_software(self) -> bool:
-        """Return whether the token is SoftHSM, whose keys are in this process's memory anyway."""
+        """Return whether the token is SoftHSM, which keeps its keys in this process's memory."""
         token = self._session.token()
         return "SoftHSM" in f"{token.manufacturer_id} {token.model}"
 
@@ -89,7 +89,7 @@ class Device:
 
     def generate(self, spec: KeySpec) -> GeneratedKey:
         """Make a key; its private half comes back wrapped under the PMK."""
-        return self._run(lambda session, ready: keys.generate(session, ready.keys.pmk, spec))
+        return self._run(lambda session, state: keys.generate(session, state.keys.pmk, spec))
 
     def wrap_for_kek(
         self, *, wrapped_private: bytes, public_spki: bytes, spec: KeySpec, kek_modulus: int, kek_exponent: int
@@ -103,15 +103,15 @@ class Device:
         """
         software = self.is_software
 
-        def operation(session: Any, ready: _Ready) -> bytes:
-            well = partial(self_test.is_well, ready.keys)
-            with keys.unwrapped(ready.keys.pmk, spec, wrapped_private, public_spki, is_well=well) as private:
+        def operation(session: Any, state: _TokenState) -> bytes:
+            works = partial(self_test.is_working, state.keys)
+            with keys.unwrapped(state.keys.pmk, spec, wrapped_private, public_spki, is_working=works) as private:
                 return byok.wrap(
                     session,
                     private,
                     modulus=kek_modulus,
                     exponent=kek_exponent,
-                    exact=ready.kwp_is_exact,
+                    exact=state.kwp_is_exact,
                     software=software,
                 )
 
@@ -120,14 +120,14 @@ class Device:
     def open_secret(self, sealed: bytes, *, aad: bytes) -> SecretText:
         """Open a sealed secret of the row and field that ``aad`` names."""
 
-        def operation(session: Any, ready: _Ready) -> SecretText:  # noqa: ARG001 - one signature for all
+        def operation(session: Any, state: _TokenState) -> SecretText:  # noqa: ARG001 - one signature for all
             def decrypt(wrapped: bytes) -> bytes:
                 mechanism = {"mechanism": Mechanism.RSA_PKCS_OAEP, "mechanism_param": byok.OAEP_SHA1}
                 try:
-                    return bytes(ready.keys.mfk_private.decrypt(wrapped, **mechanism))
+                    return bytes(state.keys.mfk_private.decrypt(wrapped, **mechanism))
                 except (p11.GeneralError, p11.EncryptedDataInvalid, p11.EncryptedDataLenRange) as error:
-                    # SoftHSM says the same of a wrong envelope and of a token that is gone.
-                    if not self_test.is_well(ready.keys):
+                    # SoftHSM reports a damaged envelope and a removed token by the same error.
+                    if not self_test.is_working(state.keys):
                         raise
                     raise ValueError("not sealed under this MFK") from error
 
@@ -137,31 +137,31 @@ class Device:
 
     def report_public_spki(self) -> bytes:
         """Return the public half of the key that signs reports."""
-        return self._run(lambda session, _ready: canonical_spki(major_keys.find_report_key(session)[1]))
+        return self._run(lambda session, _state: canonical_spki(major_keys.find_report_key(session)[1]))
 
-    def sign_statement(self, statement: bytes) -> StatementSignature:
-        """Sign a report with the device's report key, so that anybody can verify it."""
-        return self._run(lambda session, _ready: statements.sign(session, statement))
+    def sign_report(self, report: bytes) -> ReportSignature:
+        """Sign a report with the device's report key."""
+        return self._run(lambda session, _state: report_signing.sign_report(session, report))
 
     def major_keys(self) -> list[MajorKey]:
         """Return the major keys with their check values."""
-        return self._run(lambda _session, ready: major_keys.check_values(ready.keys))
+        return self._run(lambda _session, state: major_keys.check_values(state.keys))
 
     def mfk_public_spki(self) -> bytes:
         """Return the MFK's public half, with which the web process seals."""
-        return self._run(lambda _session, ready: ready.keys.mfk_public_spki)
+        return self._run(lambda _session, state: state.keys.mfk_public_spki)
 
     def checkpoint_public_spki(self) -> bytes:
         """Return the public half of the key that signs checkpoints of the log."""
-        return self._run(lambda session, _ready: signing.checkpoint_public_spki(session))
+        return self._run(lambda session, _state: checkpoint_signing.checkpoint_public_spki(session))
 
     def sign_checkpoint(self, text: bytes) -> bytes:
-        """Return the signature (DER) of a checkpoint of the log, and of nothing else."""
-        return self._run(lambda session, _ready: signing.sign_checkpoint(session, text))
+        """Sign a checkpoint of the log; return the signature as DER."""
+        return self._run(lambda session, _state: checkpoint_signing.sign_checkpoint(session, text))
 
     def identity(self) -> DeviceIdentity:
         """Return which token this is."""
-        sentinel_hash = self._run(lambda _session, ready: ready.keys.sentinel_hash)
+        sentinel_hash = self._run(lambda _session, state: state.keys.sentinel_hash)
         token = self._session.token()
         serial = token.serial.decode() if isinstance(token.serial, bytes) else str(token.serial)
         mechanisms = sorted(str(getattr(one, "name", one)) for one in token.slot.get_mechanisms())
@@ -178,14 +178,14 @@ class Device:
     def self_test(self) -> list[SelfTestResult]:
         """Run the self-test now."""
         software = self.is_software
-        return self._run(lambda session, ready: self_test.run_tests(session, ready.keys, software=software))
+        return self._run(lambda session, state: self_test.run_tests(session, state.keys, software=software))
 
     def check_health(self) -> None:
-        """Let the sentinel sign: a listing would answer from a cache after the token is gone."""
+        """Let the sentinel sign; a listing would be answered from a cache after the token is removed."""
 
-        def operation(_session: Any, ready: _Ready) -> None:
+        def operation(_session: Any, state: _TokenState) -> None:
             try:
-                self_test.sign_and_verify(ready.keys)
+                self_test.check_sentinel(state.keys)
             except ValueError as error:
                 raise DeviceError(_("The device's sentinel signs wrongly."), code="device_failed") from error
 
@@ -203,7 +203,7 @@ def get_device() -> Device:
             PKCS#11 library.
 
     """
-    if settings.KMES_PROCESS in SHUT_OUT:
+    if settings.KMES_PROCESS in FORBIDDEN_PROCESSES:
         raise DeviceError(
             _("The %(process)s process may not use the device.") % {"process": settings.KMES_PROCESS},
             _("Ask for a job: a cloud worker will do it."),
@@ -211,7 +211,7 @@ def get_device() -> Device:
         )
     device = _devices.get(os.getpid())
     if device is None:
-        # Whatever a parent process had is void after a fork; the session notices by the pid.
+        # After a fork the parent's connection is void; the session compares the process id.
         inherited = next(iter(_devices.values()), None)
         _devices.clear()
         device = inherited or Device(

@@ -1,8 +1,8 @@
-"""Keys as session objects: made, wrapped under the PMK, and brought back for one use.
+"""Keys as session objects: generated, wrapped under the PMK, and unwrapped for one use.
 
 Private keys never leave the device in clear: they are SENSITIVE, and EXTRACTABLE only so that they
-can be wrapped. Key wrap has no associated data, so after each unwrap the key must prove that it
-belongs to the public half of its row.
+can be wrapped. Key wrap has no associated data, so each unwrapped key is compared with the public half
+of its row.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from pkcs11.constants import DEFAULT
 from pkcs11.util.ec import encode_ec_public_key, encode_named_curve_parameters
 
 from hsm.major_keys import spki_of_rsa
+from hsm.signatures import to_der
 from hsm.types import GeneratedKey, KeySpec
 from kmes.core.errors import DeviceError
 
@@ -78,12 +79,12 @@ def canonical_spki(spki: bytes) -> bytes:
 
 @contextmanager
 def unwrapped(
-    pmk: Any, spec: KeySpec, wrapped: bytes, public_spki: bytes, *, is_well: Callable[[], bool]
+    pmk: Any, spec: KeySpec, wrapped: bytes, public_spki: bytes, *, is_working: Callable[[], bool]
 ) -> Iterator[Any]:
-    """Bring a private key back as a session object for the length of the body.
+    """Unwrap a private key as a session object that exists while the body runs.
 
-    SoftHSM says CKR_GENERAL_ERROR both of damaged input and of a token that is gone; ``is_well`` asks
-    the device, so that a damaged row is not called a device failure.
+    SoftHSM reports damaged input and a removed token by the same CKR_GENERAL_ERROR. ``is_working`` asks
+    the device, so that a damaged row is not reported as a device failure.
 
     Raises:
         DeviceError: what was unwrapped is not the private half of ``public_spki``, or can't be
@@ -102,11 +103,11 @@ def unwrapped(
     except (p11.EncryptedDataInvalid, p11.WrappedKeyInvalid, p11.WrappedKeyLenRange, p11.ArgumentsBad) as error:
         raise _mismatch() from error
     except p11.GeneralError as error:
-        if not is_well():
+        if not is_working():
             raise
         raise _mismatch() from error
     try:
-        _prove(private, spec, public_spki)
+        _check_belongs(private, spec, public_spki)
         yield private
     finally:
         private.destroy()
@@ -120,7 +121,7 @@ def _mismatch() -> DeviceError:
     )
 
 
-def _prove(private: Any, spec: KeySpec, public_spki: bytes) -> None:
+def _check_belongs(private: Any, spec: KeySpec, public_spki: bytes) -> None:
     """Compare the moduli (RSA), or let the key sign a challenge (EC: the object has no public point)."""
     try:
         public = serialization.load_der_public_key(public_spki)
@@ -135,9 +136,7 @@ def _prove(private: Any, spec: KeySpec, public_spki: bytes) -> None:
         raise _mismatch()
     digest = hashlib.sha256(os.urandom(32)).digest()
     raw = bytes(private.sign(digest, mechanism=Mechanism.ECDSA))
-    half = len(raw) // 2
-    signature = utils.encode_dss_signature(int.from_bytes(raw[:half]), int.from_bytes(raw[half:]))
     try:
-        public.verify(signature, digest, ec.ECDSA(utils.Prehashed(hashes.SHA256())))
+        public.verify(to_der(raw), digest, ec.ECDSA(utils.Prehashed(hashes.SHA256())))
     except InvalidSignature as error:
         raise _mismatch() from error

@@ -1,4 +1,4 @@
-"""Reads of registered devices. Says nothing of the device itself: only a worker can ask it."""
+"""Reads of registered devices. Never asks the device itself: only a worker may."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hsm.models import HsmDevice
 from hsm.verification import fingerprint
 from kmes.core.clock import now
 
-# A worker looks every 15 s; some looks may fall out while it is busy.
+# A worker reports every 15 s, and may miss some turns while it is busy.
 SILENT_AFTER = timedelta(minutes=5)
 
 
@@ -52,7 +52,7 @@ def state_of(device: HsmDevice) -> tuple[str, str]:
 
 
 def sentinel_of(device: HsmDevice) -> tuple[str, str]:
-    """Return what the sentinel tells: that this is the token that was registered, and that it still works."""
+    """Return as word and colour whether this is the registered token, and whether it still signs."""
     if device.availability == "device_replaced":
         return _("Not the one that was registered"), "bad"
     if device.availability != "ok":

@@ -15,7 +15,7 @@ from pkcs11.exceptions import PKCS11Error
 
 from hsm import byok
 from hsm.major_keys import MajorKeys
-from hsm.signing import to_der
+from hsm.signatures import to_der
 from hsm.types import SelfTestResult
 
 # FIPS 197, appendix C.3: AES-256.
@@ -25,7 +25,7 @@ AES_CIPHER = bytes.fromhex("8ea2b7ca516745bfeafc49904b496089")
 
 
 def run_tests(session: Any, keys: MajorKeys, *, software: bool) -> list[SelfTestResult]:
-    """Run every test; one that breaks is a result, not an exception."""
+    """Run every test. A test that fails or breaks is a result, not an exception."""
     parts: list[tuple[str, Callable[[], str]]] = [
         (_("Random numbers"), lambda: _random(session)),
         (_("AES known answer"), lambda: _aes(session)),
@@ -37,7 +37,7 @@ def run_tests(session: Any, keys: MajorKeys, *, software: bool) -> list[SelfTest
     for name, part in parts:
         try:
             results.append(SelfTestResult(name, ok=True, detail=part()))
-        except Exception as error:  # noqa: BLE001 - whatever a broken device throws is a failed test
+        except Exception as error:  # noqa: BLE001 - any error of a broken device is a failed test
             results.append(SelfTestResult(name, ok=False, detail=str(error) or type(error).__name__))
     return results
 
@@ -82,12 +82,12 @@ def _oaep(keys: MajorKeys) -> str:
 
 
 def _ecdsa(keys: MajorKeys) -> str:
-    sign_and_verify(keys)
+    check_sentinel(keys)
     return _("the sentinel's signature verifies")
 
 
-def sign_and_verify(keys: MajorKeys) -> None:
-    """Let the sentinel sign a fresh challenge and verify it outside: proof that the device works.
+def check_sentinel(keys: MajorKeys) -> None:
+    """Let the sentinel sign a fresh challenge and verify the signature outside the device.
 
     Raises:
         ValueError: the signature does not verify.
@@ -104,10 +104,10 @@ def sign_and_verify(keys: MajorKeys) -> None:
         raise ValueError(_("the signature does not verify")) from error
 
 
-def is_well(keys: MajorKeys) -> bool:
-    """Return whether the sentinel signs, so that a failure just met was not the device's."""
+def is_working(keys: MajorKeys) -> bool:
+    """Return whether the sentinel signs; if so, a failure just met was not the device's."""
     try:
-        sign_and_verify(keys)
+        check_sentinel(keys)
     except (PKCS11Error, ValueError):
         return False
     return True

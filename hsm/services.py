@@ -1,4 +1,4 @@
-"""Writes about devices: register, designate, note what a worker saw."""
+"""Writes about devices: register, designate, record what a worker reports."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from kmes.core.version import VERSION
 from logging_reports.choices import Severity
 from logging_reports.services import record
 
-# Containers get a new host name each time they are made; old ones would pile up.
-FORGET_WORKER = timedelta(days=7)
+# Each new container has a new host name, so rows of old ones must go.
+WORKER_RETENTION = timedelta(days=7)
 
 
 def designated_device() -> HsmDevice:
@@ -104,11 +104,11 @@ def record_self_test(*, serial: str, results: list[SelfTestResult], actor: Actor
         )
 
 
-def note_state(*, code: str, serial: str = "") -> None:
-    """Note what a worker just saw of its device: "ok", or the code of the error it met.
+def record_availability(*, code: str, serial: str = "") -> None:
+    """Record how a worker found its device: "ok", or the code of the error it met.
 
-    A change is logged once, however many workers see it: the condition stands in the UPDATE. Without
-    ``serial`` (the device could not say who it is) the designated device is meant.
+    The condition is part of the UPDATE, so that a change is logged once however many workers see it. Without
+    ``serial`` (the device could not be identified) the designated device is meant.
     """
     devices = HsmDevice.objects.filter(serial=serial) if serial else HsmDevice.objects.filter(is_designated=True)
     if code == "ok":
@@ -126,11 +126,11 @@ def note_state(*, code: str, serial: str = "") -> None:
         record(event, actor=SYSTEM, message=messages[event] % {"device": device, "code": code})
 
 
-def note_worker(*, host: str, state: str, serial: str = "") -> None:
-    """Note that a worker was seen, and with which device; one that can't say keeps the device it had."""
+def record_worker(*, host: str, state: str, serial: str = "") -> None:
+    """Record that a worker reported, and with which device; without ``serial`` the row keeps its device."""
     seen = {"state": state, "version": VERSION, "seen_at": now()}
     device = HsmDevice.objects.filter(serial=serial).only("pk").first() if serial else None
     if device is not None:
         seen["device"] = device
     WorkerSighting.objects.update_or_create(host=host[:128], defaults=seen)
-    WorkerSighting.objects.filter(seen_at__lt=now() - FORGET_WORKER).delete()
+    WorkerSighting.objects.filter(seen_at__lt=now() - WORKER_RETENTION).delete()

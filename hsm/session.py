@@ -1,6 +1,6 @@
-"""The one way to the PKCS#11 library: loading, login, locking, recovery after a fault.
+"""The only access to the PKCS#11 library: loading, login, locking, recovery after a fault.
 
-Facts it is built on (measured with SoftHSM 2.6.1 and python-pkcs11 0.10.1):
+Facts it relies on (measured with SoftHSM 2.6.1 and python-pkcs11 0.10.1):
 
 * The binding initialises without locking and releases the GIL, so threads crash the library: it is
   re-initialised with ``CKF_OS_LOCKING_OK``, and one lock per process serialises every operation.
@@ -39,15 +39,15 @@ SOFTHSM_PATHS = (
     "/usr/lib64/softhsm/libsofthsm2.so",
     "/usr/local/lib/softhsm/libsofthsm2.so",
 )
-# What a removed, replaced or restarted device answers; worth one reload and one more try.
-PASSING = (
+# Answers of a removed, replaced or restarted device: reload the library and try once more.
+TRANSIENT_ERRORS = (
     p11.DeviceError,
     p11.DeviceRemoved,
     p11.GeneralError,
     p11.SessionHandleInvalid,
     p11.SessionClosed,
     p11.ObjectHandleInvalid,
-    # What a token that came back answers to handles of its former life.
+    # Answers of a reconnected token to handles from before.
     p11.KeyHandleInvalid,
     p11.UnwrappingKeyHandleInvalid,
     p11.WrappingKeyHandleInvalid,
@@ -56,7 +56,7 @@ PASSING = (
     p11.UserNotLoggedIn,
     p11.NoSuchToken,
 )
-PIN_REFUSED = (p11.PinIncorrect, p11.PinLocked, p11.PinInvalid, p11.PinLenRange, p11.PinExpired)
+PIN_ERRORS = (p11.PinIncorrect, p11.PinLocked, p11.PinInvalid, p11.PinLenRange, p11.PinExpired)
 
 
 class _InitArgs(ctypes.Structure):
@@ -152,7 +152,7 @@ class TokenSession:
         try:
             self._keeper = token.open(rw=True, user_pin=pin.reveal())
             self._work = token.open(rw=True)
-        except PIN_REFUSED as error:
+        except PIN_ERRORS as error:
             self._refused_pin_at = self._pin_file.stat().st_mtime_ns
             self._forget()
             raise DeviceError(
@@ -207,7 +207,7 @@ class TokenSession:
             yield self._connect()
 
     def run(self, operation: Callable[[Any], T]) -> T:
-        """Run an operation on the work session; after a passing fault reload once and repeat it once.
+        """Run an operation on the work session; after a transient error reload once and repeat it once.
 
         The operation must be harmless to repeat. Keys are session objects, so all of ours are.
 
@@ -218,7 +218,7 @@ class TokenSession:
         try:
             with self._serialised() as session:
                 return operation(session)
-        except PASSING:
+        except TRANSIENT_ERRORS:
             pass
         except p11.PKCS11Error as error:
             raise self._failure(error) from error
@@ -232,8 +232,8 @@ class TokenSession:
                 self._forget()
             raise self._failure(error) from error
 
-    def leave(self) -> None:
-        """Drop the connection; the next operation begins with looking for the token."""
+    def disconnect(self) -> None:
+        """Drop the connection; the next operation searches for the token again."""
         with self._lock:
             self._forget()
 
@@ -253,5 +253,5 @@ class TokenSession:
             _("The device failed (%(error)s).") % {"error": type(error).__name__},
             _("Check that it is connected and powered; Administration > Device shows its state."),
             code="device_failed",
-            retryable=isinstance(error, PASSING),
+            retryable=isinstance(error, TRANSIENT_ERRORS),
         )

@@ -1,4 +1,4 @@
-"""Plain types the device speaks in; no PKCS#11 here, so every layer above may import them."""
+"""Plain types of the device layer. No PKCS#11 here, so every layer above may import them."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class SelfTestResult:
 
 
 @dataclass(frozen=True)
-class StatementSignature:
+class ReportSignature:
     """ECDSA over SHA-256 by the device's report key: DER signature, and the public half as DER SPKI."""
 
     signature: bytes

@@ -1,4 +1,4 @@
-"""Verifies what the device's report key signed. Needs the public half only, and no device."""
+"""Verifies signatures of the device's signing keys. Needs the public half only, and no device."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 
-def is_genuine(statement: bytes, *, signature: bytes, public_spki: bytes) -> bool:
-    """Return whether the owner of ``public_spki`` (DER) made the signature (DER) over the statement."""
+def is_valid_signature(text: bytes, *, signature: bytes, public_spki: bytes) -> bool:
+    """Return whether the signature (DER) over ``text`` was made by the key of ``public_spki`` (DER)."""
     public = serialization.load_der_public_key(public_spki)
     if not isinstance(public, ec.EllipticCurvePublicKey):
         return False
     try:
-        public.verify(signature, statement, ec.ECDSA(hashes.SHA256()))
+        public.verify(signature, text, ec.ECDSA(hashes.SHA256()))
     except InvalidSignature:
         return False
     return True

@@ -18,7 +18,7 @@ from kmes.accounts.rights import Right
 from kmes.core.actor import Actor
 from kmes.core.errors import ConflictError
 from kmes.ui.access import right_required
-from kmes.ui.answers import go_to
+from kmes.ui.responses import go_to
 
 
 def _may_manage(request: HttpRequest) -> bool:

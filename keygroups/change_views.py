@@ -26,7 +26,7 @@ from kmes.core.actor import Actor
 from kmes.core.clock import now
 from kmes.core.errors import KmesError
 from kmes.ui.access import right_required
-from kmes.ui.answers import go_to, render_form
+from kmes.ui.responses import go_to, render_form
 
 
 def _group_or_404(group_id: UUID) -> KeyGroup:

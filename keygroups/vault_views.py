@@ -23,7 +23,7 @@ from kmes.accounts.rights import Right
 from kmes.core.actor import Actor
 from kmes.core.errors import InputError
 from kmes.ui.access import right_required
-from kmes.ui.answers import asks_for_fragment
+from kmes.ui.responses import asks_for_fragment
 
 
 @require_POST

@@ -43,7 +43,7 @@ from kmes.core.clock import now
 from kmes.core.errors import InputError
 from kmes.ui.access import right_required
 from kmes.ui.actions import flat_menu, menu_for
-from kmes.ui.answers import asks_for_fragment
+from kmes.ui.responses import asks_for_fragment
 from kmes.ui.tables import arrange
 
 GROUPS_PER_PAGE = 100

@@ -1,6 +1,6 @@
-"""The Celery application: broker settings, and the signs of life that need Celery's own signals.
+"""The Celery application: its settings, beat's scheduler, and the heartbeats that need Celery's own signals.
 
-A message is a hint that carries a job's id and nothing else; the Job row is the truth
+A message carries a job's id and nothing else; the Job row is the truth
 (docs/decisions/0002-rows-are-the-truth.md). Therefore early acknowledgement, no result
 backend, no eta, no soft time limits (they raise at any bytecode, also inside a commit).
 """
@@ -30,6 +30,7 @@ from celery.signals import (
 from django.conf import settings
 
 from kmes.core import clock
+from kmes.core.heartbeats import BEAT_KEY, HEARTBEAT_SECONDS, worker_key
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "kmes.settings")
 
@@ -38,95 +39,93 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 # Beat sends tasks by name: it must not load the code that runs jobs, nor with that the device's.
 app.autodiscover_tasks(lambda: [] if settings.KMES_PROCESS == "beat" else ["jobs"])
 
-WORD_SECONDS = 60
 RENEW_SECONDS = 15
 GARBAGE_THRESHOLD = 10_000
-BEAT_WORD = "kmes:heartbeat:beat"
 
 
 @beat_init.connect
-def scan_at_once(**_: object) -> None:
-    """Scan as beat starts: jobs left from before go on, and the worker's device is known, one interval sooner."""
+def scan_at_start(**_: object) -> None:
+    """Scan when beat starts: waiting jobs continue, and the device's state is known, one interval earlier."""
     app.send_task("jobs.tasks.scan_jobs")
 
 
-# Not by ``clock.now``, which reads the settings: this module is imported before they can be read.
-_BEGAN_AT, _BEGAN = datetime.now(UTC), clock.steady()
+# ``clock.now`` reads the settings, which can't be read yet when this module is imported.
+_STARTED_AT, _STARTED = datetime.now(UTC), clock.steady()
 
 
-def even_now() -> datetime:
-    """Return the time that the clock showed as this process began, gone on evenly since."""
-    return _BEGAN_AT + timedelta(seconds=clock.steady() - _BEGAN)
+def steady_now() -> datetime:
+    """Return the wall clock's time at the start of this process plus the steady seconds since."""
+    return _STARTED_AT + timedelta(seconds=clock.steady() - _STARTED)
 
 
-class EvenEntry(ScheduleEntry):  # type: ignore[misc]
-    """One periodic task, whose intervals pass whatever is done to the clock."""
+class SteadyEntry(ScheduleEntry):  # type: ignore[misc]
+    """A periodic task whose intervals do not depend on changes of the wall clock."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self.schedule.nowfun = even_now
+        self.schedule.nowfun = steady_now
 
     def is_due(self) -> schedstate:
         """Return whether to run now, and in how many seconds to ask again."""
-        if self.last_run_at > even_now():
-            # Beat ran last by a clock that was ahead of this one.
+        if self.last_run_at > steady_now():
+            # The last run was recorded by a clock ahead of this one.
             return schedstate(is_due=True, next=self.schedule.seconds)
         return super().is_due()
 
 
-class EvenScheduler(PersistentScheduler):  # type: ignore[misc]
-    """Beat's scheduler by an even clock: Celery's own waits until a clock that was set back has caught up."""
+class SteadyScheduler(PersistentScheduler):  # type: ignore[misc]
+    """Beat's scheduler on a steady clock; Celery's own waits until a clock that was set back has caught up."""
 
-    Entry = EvenEntry
+    Entry = SteadyEntry
 
 
-class WordKeeper:
-    """Lets a worker's last word in Redis live exactly as long as the worker does.
+class WorkerHeartbeat:
+    """Keeps a worker's heartbeat in Redis from expiring while the worker runs, and deletes it at its end.
 
-    The word is written by a scan (``jobs.schedule.scans.beat_heart``), which waits while all of the worker's
-    processes are busy, and which is another host's turn as often as this one's.
+    A scan writes the heartbeat (``jobs.schedule.scans.beat_heart``). A scan waits while all processes of the
+    worker are busy, and it may run on another host, so that the key would expire under a running worker.
     """
 
     def __init__(self) -> None:
-        self._next = 0.0
+        self._renew_at = 0.0
 
-    def prolong(self, **_: object) -> None:
-        """Let the word live on, at most every RENEW_SECONDS."""
-        if time.monotonic() >= self._next:
-            self._next = time.monotonic() + RENEW_SECONDS
-            self._do(lambda client, word: client.expire(word, WORD_SECONDS))
+    def renew(self, **_: object) -> None:
+        """Renew the expiry, at most every RENEW_SECONDS."""
+        if time.monotonic() >= self._renew_at:
+            self._renew_at = time.monotonic() + RENEW_SECONDS
+            self._call(lambda client, key: client.expire(key, HEARTBEAT_SECONDS))
 
-    def end(self, **_: object) -> None:
-        """Take the word back as the worker stops, so that nobody counts on it for a minute more."""
-        self._do(lambda client, word: client.delete(word))
+    def delete(self, **_: object) -> None:
+        """Delete the heartbeat when the worker stops, so that it does not look alive for another minute."""
+        self._call(lambda client, key: client.delete(key))
 
-    def _do(self, action: Callable[[redis.Redis, str], object]) -> None:
+    def _call(self, action: Callable[[redis.Redis, str], object]) -> None:
         client = redis.Redis.from_url(settings.KMES_REDIS_URL, socket_timeout=1, socket_connect_timeout=1)
-        # What goes wrong here ends by itself: the word has an expiry, and the next turn comes.
+        # An error needs no handling: the key expires, and the next renewal follows.
         with contextlib.suppress(redis.RedisError), client:
-            action(client, f"kmes:heartbeat:worker:{socket.gethostname()}")
+            action(client, worker_key(socket.gethostname()))
 
 
 @after_task_publish.connect(sender="jobs.tasks.scan_jobs")
-def say_that_beat_lives(**_: object) -> None:
-    """Leave beat's own word: nobody else sends this task, so that a silent worker can't silence beat's word."""
+def publish_beat_heartbeat(**_: object) -> None:
+    """Publish beat's heartbeat whenever it sends this task; only beat sends it, so no worker is involved."""
     client = redis.Redis.from_url(settings.KMES_REDIS_URL, socket_timeout=1, socket_connect_timeout=1)
     with contextlib.suppress(redis.RedisError), client:
-        client.set(BEAT_WORD, "1", ex=WORD_SECONDS)
+        client.set(BEAT_KEY, "1", ex=HEARTBEAT_SECONDS)
 
 
 @worker_before_create_process.connect
-def keep_shared(**_: object) -> None:
-    """Keep what the processes of the pool are born with out of their garbage collections.
+def freeze_shared_objects(**_: object) -> None:
+    """Exclude the objects that exist before the fork from garbage collection in the pool's processes.
 
-    A collection writes into each object it looks at, and what is written to is shared no longer.
+    A collection writes to each object it visits, and a memory page that is written to is no longer shared.
     """
     gc.freeze()
-    # A job makes thousands of rows and none of them in circles: with Python's own 700 a push spends a twentieth of
-    # its time looking for some.
+    # A job makes thousands of rows without reference cycles; with Python's default of 700 a push spends 5 % of its
+    # time in collections.
     gc.set_threshold(GARBAGE_THRESHOLD)
 
 
-word_keeper = WordKeeper()
-heartbeat_sent.connect(word_keeper.prolong)
-worker_shutdown.connect(word_keeper.end)
+worker_heartbeat = WorkerHeartbeat()
+heartbeat_sent.connect(worker_heartbeat.renew)
+worker_shutdown.connect(worker_heartbeat.delete)

@@ -252,7 +252,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_step": 0.2}
 CELERY_TIMEZONE = "UTC"
 # Celery's own falls silent for as long as a clock is set back.
-CELERY_BEAT_SCHEDULER = "kmes.celery:EvenScheduler"
+CELERY_BEAT_SCHEDULER = "kmes.celery:SteadyScheduler"
 CELERY_BEAT_SCHEDULE = {
     "scan-jobs": {"task": "jobs.tasks.scan_jobs", "schedule": KMES_SCAN_SECONDS},
     "scan-rotations": {"task": "jobs.tasks.scan_rotations", "schedule": env.int("KMES_ROTATION_SCAN_SECONDS", 60)},

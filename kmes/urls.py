@@ -20,4 +20,4 @@ urlpatterns = [
     path("administration/", include("kmes.operations.urls")),
 ]
 
-handler500 = "kmes.ui.failures.answer_failure"
+handler500 = "kmes.ui.error_pages.server_error"

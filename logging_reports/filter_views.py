@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods
 from kmes.core.actor import Actor
 from kmes.core.errors import InputError
 from kmes.ui.access import right_required
-from kmes.ui.answers import asks_for_fragment, go_to, render_form
+from kmes.ui.responses import asks_for_fragment, go_to, render_form
 from logging_reports import saved_filters
 from logging_reports.filters import LogFilterForm, SaveFilterForm
 from logging_reports.models import SavedFilter

@@ -22,8 +22,8 @@ from urllib3 import HTTPSConnectionPool
 from urllib3.connection import HTTPSConnection
 from urllib3.util import Retry
 
-from kmes.core import failpoints
 from kmes.core.clock import now, steady
+from kmes.core.failpoints import failpoint
 
 CHANGING = frozenset({"PUT", "POST", "PATCH", "DELETE"})
 _current = threading.local()
@@ -82,7 +82,7 @@ class _Connection(HTTPSConnection):
 
     def request(self, method: str, *arguments: Any, **options: Any) -> None:
         if method in CHANGING:
-            failpoints.reach(f"azure.sending_{method.lower()}")
+            failpoint(f"azure.sending_{method.lower()}")
         check(method)
         super().request(method, *arguments, **options)
 

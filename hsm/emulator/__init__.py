@@ -1,6 +1,6 @@
-"""The development device: sets up a SoftHSM token below the state folder.
+"""The development device: creates a SoftHSM token and its PIN file below the state folder.
 
-It makes the token and its PIN file; all else goes through ``hsm.device`` as with any device.
+Everything else goes through ``hsm.device``, as with any device.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import os
 import secrets
 from pathlib import Path
 
+import pkcs11
 from django.utils.translation import gettext as _
 
 from hsm.session import find_module, load_library
@@ -23,7 +24,7 @@ CKF_SERIAL_RW = 0x2 | 0x4
 def create_token(state_dir: Path, *, module: str = "", label: str = LABEL) -> Path:
     """Make a SoftHSM token with a random PIN, if it is not there yet. Return the PIN file.
 
-    The PIN goes from memory to the library and to the file; it never stands in a command line.
+    The PIN goes from memory to the library and to the file, never into a command line.
 
     Raises:
         DeviceError: the folder can't be written, or the library refuses.
@@ -45,7 +46,7 @@ def create_token(state_dir: Path, *, module: str = "", label: str = LABEL) -> Pa
     if pin_file.exists():
         return pin_file
     pin = secrets.token_hex(16)
-    # Written first: a token whose PIN nobody has is worse than a PIN without a token.
+    # Written first: a PIN without a token is harmless, a token without its PIN is useless.
     descriptor = os.open(pin_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as file:
         file.write(pin)
@@ -95,7 +96,5 @@ def _init_token(module: str, label: str, pin: str) -> None:
                 _("Check that its folder can be written."),
                 code="token_missing",
             )
-    # SoftHSM gives an initialised token a new slot id, which only a fresh start shows.
-    import pkcs11  # noqa: PLC0415 - only to forget the library again
-
+    # SoftHSM gives an initialised token a new slot id, which only a newly loaded library shows.
     pkcs11.unload(module)

@@ -23,7 +23,7 @@ from kmes.accounts.rights import Right
 from kmes.core.actor import Actor
 from kmes.core.errors import InputError, KmesError, PermissionRefused
 from kmes.ui.access import right_required
-from kmes.ui.answers import go_to, render_form
+from kmes.ui.responses import go_to, render_form
 from kmes.ui.tables import arrange, searched_text
 
 NO_CONTENT = 204

@@ -29,10 +29,10 @@ from jobs.engine import hints, lifecycle, rate_limit, shutdown
 from jobs.engine.creation import subject_of
 from jobs.models import Job, JobMessage, JobStep, JobTarget
 from keygroups.models import Key, KeyGroup
-from kmes.core import failpoints
 from kmes.core.actor import Actor, Trigger
 from kmes.core.clock import now
 from kmes.core.errors import KmesError
+from kmes.core.failpoints import failpoint
 from logging_reports.choices import Severity
 from logging_reports.services import Draft, Subject, record_many
 
@@ -256,7 +256,7 @@ class JobRun:
 
     def reach(self, moment: str) -> None:
         """Name a moment between two effects, for the fault tests."""
-        failpoints.reach(f"{_FAILPOINT_AREAS.get(self.job.kind, self.job.kind)}.{moment}")
+        failpoint(f"{_FAILPOINT_AREAS.get(self.job.kind, self.job.kind)}.{moment}")
 
     def fail_running_steps(self, why: str) -> None:
         """Show the steps that were under way as failed. Call inside ``write()``."""

@@ -27,10 +27,10 @@ from jobs.choices import FINAL_STATES, KekState
 from jobs.engine.rate_limit import arrived
 from jobs.engine.run import JobRun, WaitUntil
 from jobs.models import EphemeralKek, Job
-from kmes.core import failpoints
 from kmes.core.actor import SYSTEM
 from kmes.core.clock import now
 from kmes.core.errors import KmesError
+from kmes.core.failpoints import failpoint
 from logging_reports.services import Subject, record
 
 logger = logging.getLogger(__name__)
@@ -100,13 +100,13 @@ def _plan(run: JobRun, vault: KeyVault, bits: int) -> EphemeralKek:
 
 def _create(run: JobRun, gateway: KeyVaultGateway, row: EphemeralKek) -> KekPublicKey:
     run.keep_pace(row.vault)
-    failpoints.reach("kek.before_create")
+    failpoint("kek.before_create")
     try:
         public = gateway.create_kek(
             row.name, row.modulus_bits, expires_on=row.expires_at, tags={"kmes-job": run.job.code, "kmes-app": "kmes"}
         )
         arrived(row.vault)
-        failpoints.reach("kek.after_create")
+        failpoint("kek.after_create")
     except AzureError as error:
         if error.effect_unknown:
             raise WaitUntil(
@@ -183,10 +183,10 @@ def discard_kek(gateway: KeyVaultGateway, row: EphemeralKek, *, write: Write) ->
 
 
 def _delete(gateway: KeyVaultGateway, row: EphemeralKek) -> KekState:
-    failpoints.reach("kek.before_delete")
+    failpoint("kek.before_delete")
     try:
         deleted = gateway.delete_key(row.name)
-        failpoints.reach("kek.after_delete")
+        failpoint("kek.after_delete")
     except AzureError as error:
         if error.kind not in {AzureErrorKind.NOT_FOUND, AzureErrorKind.SOFT_DELETED, AzureErrorKind.BEING_DELETED}:
             raise
@@ -199,10 +199,10 @@ def _purge(gateway: KeyVaultGateway, row: EphemeralKek) -> str:
     """Purge a deleted KEK where that is possible. Return what the ledger notes about it."""
     if KeyVault.objects.get(pk=row.vault_id).is_purge_protected:
         return LEFT_TO_AZURE
-    failpoints.reach("kek.before_purge")
+    failpoint("kek.before_purge")
     try:
         gateway.purge_key(row.name)
-        failpoints.reach("kek.after_purge")
+        failpoint("kek.after_purge")
     except AzureError as error:
         if error.kind == AzureErrorKind.PURGE_PROTECTED:
             return LEFT_TO_AZURE

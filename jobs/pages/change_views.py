@@ -20,7 +20,7 @@ from kmes.accounts.rights import Right
 from kmes.core.actor import Actor
 from kmes.core.errors import InputError, KmesError, PermissionRefused
 from kmes.ui.access import right_required
-from kmes.ui.answers import back_to, go_to, render_form
+from kmes.ui.responses import back_to, go_to, render_form
 
 
 def _require(request: HttpRequest, right: Right) -> Actor:

@@ -24,7 +24,7 @@ from kmes.accounts.rights import Right
 from kmes.core.clock import stamp
 from kmes.ui.access import right_required
 from kmes.ui.actions import flat_menu, menu_for
-from kmes.ui.answers import asks_for_fragment
+from kmes.ui.responses import asks_for_fragment
 from kmes.ui.tables import arrange
 
 RESULTS_ID = "job-results"

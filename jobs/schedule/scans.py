@@ -19,7 +19,7 @@ from django.db import DatabaseError, IntegrityError, transaction
 from django.db.models import Q
 
 from hsm.device import get_device
-from hsm.services import note_state, note_worker
+from hsm.services import record_availability, record_worker
 from jobs.choices import FINAL_STATES, JobState
 from jobs.inquiries import request_check_drift
 from jobs.journal.intents import OPEN_STATES
@@ -34,6 +34,7 @@ from kmes.core import options
 from kmes.core.actor import SCHEDULE
 from kmes.core.clock import now
 from kmes.core.errors import DeviceError, KmesError
+from kmes.core.heartbeats import HEARTBEAT_SECONDS, worker_key
 from kmes.core.schema import Fit, check_fit
 from kmes.core.version import VERSION
 from logging_reports.notices import deliveries, queue
@@ -44,7 +45,6 @@ logger = logging.getLogger(__name__)
 SCAN_LIMIT = 200
 # Comparisons asked for at once: a listing per group, which must not crowd pushes out.
 COMPARISONS_PER_VAULT = 3
-HEARTBEAT_SECONDS = 60
 
 
 def jobs_to_poke() -> list[UUID]:
@@ -62,8 +62,8 @@ def beat_heart() -> bool:
     host, fit = socket.gethostname(), _fit()
     device, serial = _look_at_device()
     if fit == Fit.OK:
-        note_state(code=device, serial=serial)
-        note_worker(host=host, state=device, serial=serial)
+        record_availability(code=device, serial=serial)
+        record_worker(host=host, state=device, serial=serial)
     word = {
         "at": now().isoformat(),
         "device": device,
@@ -73,7 +73,7 @@ def beat_heart() -> bool:
     }
     try:
         client = redis.Redis.from_url(settings.KMES_REDIS_URL, socket_timeout=2, socket_connect_timeout=2)
-        client.set(f"kmes:heartbeat:worker:{host}", json.dumps(word), ex=HEARTBEAT_SECONDS)
+        client.set(worker_key(host), json.dumps(word), ex=HEARTBEAT_SECONDS)
     except redis.RedisError:
         logger.warning("the heartbeat could not be left in Redis")
     if fit != Fit.OK:

@@ -10,9 +10,9 @@ from django.contrib.auth.validators import UnicodeUsernameValidator
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
-from kmes.accounts.explanations import ROLE_TEXTS
 from kmes.accounts.models import User
 from kmes.accounts.rights import Role
+from kmes.accounts.role_descriptions import ROLE_DESCRIPTIONS
 from kmes.accounts.services import UserValues
 from kmes.core.clock import now
 from kmes.core.errors import InputError, KmesError
@@ -20,7 +20,7 @@ from kmes.core.errors import InputError, KmesError
 
 def _explained_roles() -> list[tuple[str, str]]:
     """Return the roles, each with what it is for: whoever chooses should not have to look it up."""
-    return [(role, f"{Role(role).label}: {text}") for role, text in ROLE_TEXTS.items()]
+    return [(role, f"{Role(role).label}: {text}") for role, text in ROLE_DESCRIPTIONS.items()]
 
 
 class UserForm(forms.Form):

@@ -9,7 +9,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import reverse
 
-from kmes.ui.answers import asks_for_fragment, go_to
+from kmes.ui.responses import asks_for_fragment, go_to
 
 # What they may still see: the page itself, the way out, and what watches the installation.
 _OPEN = ("accounts:own_password", "accounts:logout", "dashboard:healthz", "dashboard:readyz", "dashboard:metrics")

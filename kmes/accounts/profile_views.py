@@ -13,14 +13,14 @@ from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
 
-from kmes.accounts.explanations import AREAS, ROLE_TEXTS
 from kmes.accounts.forms import OwnPasswordForm
 from kmes.accounts.rights import ROLE_RIGHTS, Right
+from kmes.accounts.role_descriptions import AREAS, ROLE_DESCRIPTIONS
 from kmes.accounts.services import change_own_password
 from kmes.core.actor import Actor
 from kmes.core.secret_types import SecretText
 from kmes.ui.access import right_required
-from kmes.ui.answers import go_to, render_form
+from kmes.ui.responses import go_to, render_form
 
 
 @require_safe
@@ -30,7 +30,7 @@ def show_profile(request: HttpRequest) -> HttpResponse:
     viewer: Any = request.user
     held = ROLE_RIGHTS.get(viewer.role, frozenset())
     rights = [text for _area, texts in AREAS for right, text in texts.items() if right in held]
-    context = {"role_text": ROLE_TEXTS.get(viewer.role, ""), "rights": rights}
+    context = {"role_text": ROLE_DESCRIPTIONS.get(viewer.role, ""), "rights": rights}
     return render(request, "accounts/profile.html", context)
 
 

@@ -12,17 +12,17 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from kmes.accounts import selectors, services
-from kmes.accounts.explanations import ROLE_TEXTS, role_matrix
 from kmes.accounts.forms import UserForm
 from kmes.accounts.models import User
 from kmes.accounts.rights import Right, Role
+from kmes.accounts.role_descriptions import ROLE_DESCRIPTIONS, role_matrix
 from kmes.accounts.tables import UserTable, state_of
 from kmes.core.actor import Actor
 from kmes.core.errors import KmesError
 from kmes.core.secret_types import SecretText
 from kmes.ui.access import right_required
 from kmes.ui.actions import menu_for
-from kmes.ui.answers import asks_for_fragment, go_to, render_form
+from kmes.ui.responses import asks_for_fragment, go_to, render_form
 from kmes.ui.tables import arrange
 
 
@@ -68,7 +68,7 @@ def show_user(request: HttpRequest, user_id: int) -> HttpResponse:
     context = {
         "shown_user": shown,
         "state": state_of(shown),
-        "role_text": ROLE_TEXTS.get(shown.role, ""),
+        "role_text": ROLE_DESCRIPTIONS.get(shown.role, ""),
         "locked": selectors.locked_sign_ins(username=shown.username),
     }
     return render(request, "accounts/user.html", context)
@@ -175,5 +175,5 @@ def unlock_sign_in(request: HttpRequest) -> HttpResponse:
 @right_required(Right.CONSOLE_READ)
 def show_roles(request: HttpRequest) -> HttpResponse:
     """Show which role has which right, and what each right is for."""
-    context = {"roles": [(role.label, ROLE_TEXTS[role]) for role in Role], "matrix": role_matrix()}
+    context = {"roles": [(role.label, ROLE_DESCRIPTIONS[role]) for role in Role], "matrix": role_matrix()}
     return render(request, "accounts/roles.html", context)

@@ -18,8 +18,8 @@ _SIGNALS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
 _passed: Counter[str] = Counter()
 
 
-def reach(name: str) -> None:
-    """Say that the moment ``name`` has come; does nothing where no failpoint is set."""
+def failpoint(name: str) -> None:
+    """Mark the moment ``name``; does nothing unless ``settings.KMES_FAILPOINTS`` names it."""
     plans = settings.KMES_FAILPOINTS
     if not plans:
         return

@@ -17,8 +17,8 @@ from django.conf import settings
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-WORKER_PREFIX = "kmes:heartbeat:worker:"
-BEAT_KEY = "kmes:heartbeat:beat"
+from kmes.core.heartbeats import BEAT_KEY, WORKER_PREFIX
+
 TIMEOUT_SECONDS = 1.0
 # Where Celery and RQ keep what waits: lengths are read, contents never.
 QUEUES = {"cloud": "cloud", "reports": "rq:queue:reports"}

@@ -18,7 +18,7 @@ from kmes.operations.forms import OptionsForm
 from kmes.operations.models import StoredOption
 from kmes.operations.services import choose_options
 from kmes.ui.access import right_required
-from kmes.ui.answers import go_to, render_form
+from kmes.ui.responses import go_to, render_form
 
 
 def _has(request: HttpRequest, right: Right) -> bool:

@@ -18,7 +18,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from kmes.core.actor import Actor
 from kmes.ui.access import right_required
-from kmes.ui.answers import back_to, render_form
+from kmes.ui.responses import back_to, render_form
 from kmes.ui.tables import arrange, searched_text
 from logging_reports.choices import Topic
 from logging_reports.notices import channels, selectors

@@ -12,9 +12,9 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from kmes.accounts.explanations import AREAS, ROLE_TEXTS, role_matrix
 from kmes.accounts.models import User
 from kmes.accounts.rights import ROLE_RIGHTS, Right, Role
+from kmes.accounts.role_descriptions import AREAS, ROLE_DESCRIPTIONS, role_matrix
 from kmes.accounts.services import UserValues, deactivate_user, update_user
 from kmes.core.actor import SYSTEM, Actor
 from kmes.core.clock import now
@@ -305,7 +305,7 @@ def test_a_change_that_can_not_be_logged_does_not_happen(people, ops):
 def test_the_matrix_explains_every_right_and_says_who_has_it(pages):
     explained = [right for _area, rights in AREAS for right in rights]
     assert sorted(explained) == sorted(Right)
-    assert set(ROLE_TEXTS) == set(Role)
+    assert set(ROLE_DESCRIPTIONS) == set(Role)
     for _area, rows in role_matrix():
         for row in rows:
             assert row.held == tuple(row.right in ROLE_RIGHTS[role] for role in Role)

@@ -13,7 +13,7 @@ from django.core.management import call_command
 from django.urls import URLPattern, get_resolver
 
 from cloudcreds.models import CloudCredential
-from hsm.services import note_state, note_worker
+from hsm.services import record_availability, record_worker
 from jobs.engine import hints
 from jobs.models import Job
 from kmes.devtools.page_costs import list_paths
@@ -46,8 +46,8 @@ def plain_paths(patterns=None, before="/"):
 @pytest.fixture(params=["down", "frozen"])
 def outage(request, settings):
     """Redis out of reach, and a worker's device that was last seen to be away."""
-    note_state(code="hsm_unavailable", serial="")
-    note_worker(host="worker-1", state="hsm_unavailable", serial="")
+    record_availability(code="hsm_unavailable", serial="")
+    record_worker(host="worker-1", state="hsm_unavailable", serial="")
     if request.param == "down":
         settings.KMES_REDIS_URL = "redis://127.0.0.1:1/0"
         yield request.param

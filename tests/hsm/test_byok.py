@@ -95,7 +95,7 @@ def test_a_token_whose_wrap_is_not_exact_and_that_is_hardware_is_refused(device,
     def attempt(session, ready):
         made = keys.generate(session, ready.keys.pmk, KeySpec.P_256)
         spec, spki = KeySpec.P_256, made.public_spki
-        with keys.unwrapped(ready.keys.pmk, spec, made.wrapped_private, spki, is_well=lambda: True) as private:
+        with keys.unwrapped(ready.keys.pmk, spec, made.wrapped_private, spki, is_working=lambda: True) as private:
             numbers = keks[3072].numbers
             return byok.wrap(session, private, modulus=numbers.n, exponent=numbers.e, exact=False, software=False)
 

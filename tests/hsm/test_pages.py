@@ -10,7 +10,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from hsm.models import HsmDevice, WorkerSighting
-from hsm.services import note_worker
+from hsm.services import record_worker
 from kmes.core.clock import now
 from logging_reports.models import LogEntry
 from tests.jobs.pages.browsing import FRAGMENT, ROLES, body, pages, people, static_root
@@ -73,7 +73,7 @@ def test_the_device_shows_identity_major_keys_and_mechanisms(pages):
 
 def test_the_device_shows_its_sentinel_and_its_workers_with_their_release(pages):
     make_device(is_designated=True, last_seen_at=now(), sentinel_hash="5e" * 32)
-    note_worker(host="worker-7", state="ok", serial="S-1")
+    record_worker(host="worker-7", state="ok", serial="S-1")
     page = body(pages.get("/administration/device/"))
     for words in ("5e" * 32, "The registered one", "worker-7", "release 0.1", "Serves"):
         assert words in page
@@ -98,10 +98,10 @@ def test_a_device_that_does_not_serve_says_why(pages, values, words):
 
 def test_a_worker_that_lost_its_device_is_still_listed_with_it_and_old_hosts_are_forgotten(pages):
     make_device(is_designated=True)
-    note_worker(host="gone", state="ok", serial="S-1")
+    record_worker(host="gone", state="ok", serial="S-1")
     WorkerSighting.objects.update(seen_at=now() - timedelta(days=8))
-    note_worker(host="here", state="ok", serial="S-1")
-    note_worker(host="here", state="pin_wrong")
+    record_worker(host="here", state="ok", serial="S-1")
+    record_worker(host="here", state="pin_wrong")
     seen = WorkerSighting.objects.get()
     assert (seen.host, seen.state, str(seen.device.serial)) == ("here", "pin_wrong", "S-1")
 

@@ -6,7 +6,7 @@ import pytest
 from django.core.management import call_command
 
 from hsm.models import HsmDevice
-from hsm.services import designate, designated_device, note_state, register_device
+from hsm.services import designate, designated_device, record_availability, register_device
 from hsm.types import DeviceIdentity, MajorKey
 from hsm.verification import fingerprint
 from kmes.core.actor import SYSTEM, Actor
@@ -50,7 +50,7 @@ def test_designating_takes_the_right_and_moves_the_mark(django_user_model):
 def test_a_change_of_state_is_logged_once():
     registered("one")
     for code in ("ok", "token_missing", "token_missing", "ok", "ok", "device_replaced"):
-        note_state(code=code)
+        record_availability(code=code)
     events = LogEntry.objects.filter(event__startswith="device.").order_by("sequence").values_list("event", flat=True)
     assert list(events)[2:] == ["device.unavailable", "device.returned", "device.replaced"]
 
@@ -66,5 +66,5 @@ def test_hsm_init_says_and_registers_whose_key_signs_reports(device, capsys):
     call_command("hsm_init")
     printed = capsys.readouterr().out
     registered_spki = bytes(HsmDevice.objects.get().report_spki)
-    assert registered_spki == device.sign_statement(b'{"type": "kmes-test"}').public_spki
+    assert registered_spki == device.sign_report(b'{"type": "kmes-test"}').public_spki
     assert f"Report key P-256 SHA-256 {fingerprint(registered_spki)}" in printed

@@ -6,7 +6,7 @@ import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from hsm.signing import CHECKPOINT_PREFIX
+from hsm.checkpoint_signing import CHECKPOINT_PREFIX
 from kmes.core.errors import DeviceError
 
 

@@ -33,7 +33,7 @@ def run_sign_report(run: JobRun) -> None:
     with run.step("sign_report"):
         here = HsmDevice.objects.filter(serial=run.device().identity().serial).first()
         report = build_report(certification, device=here, left_behind=left)
-        signed = run.device().sign_statement(report.encode())
+        signed = run.device().sign_report(report.encode())
     with run.write():
         Certification.objects.filter(pk=certification.pk).update(
             report=report, signature=signed.signature, signer_spki=signed.public_spki, left_behind=left

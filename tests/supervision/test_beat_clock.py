@@ -10,7 +10,7 @@ import redis
 import time_machine
 
 from kmes import celery
-from kmes.celery import EvenScheduler, app, even_now
+from kmes.celery import SteadyScheduler, app, steady_now
 
 HOUR = timedelta(hours=1)
 
@@ -32,7 +32,7 @@ def begin(tmp_path, sent):
     def start():
         while made:
             made.pop().close()
-        made.append(EvenScheduler(app=app, schedule_filename=str(tmp_path / "schedule"), lazy=False))
+        made.append(SteadyScheduler(app=app, schedule_filename=str(tmp_path / "schedule"), lazy=False))
         return made[0]
 
     yield start
@@ -41,7 +41,7 @@ def begin(tmp_path, sent):
 
 def pass_by(monkeypatch, seconds):
     """Let that much time pass by the machine's uptime."""
-    monkeypatch.setattr(celery, "_BEGAN", celery._BEGAN - seconds)
+    monkeypatch.setattr(celery, "_STARTED", celery._STARTED - seconds)
 
 
 def tick(scheduler, queue):
@@ -57,7 +57,7 @@ def tick(scheduler, queue):
 def test_a_clock_that_is_set_neither_silences_beat_nor_hurries_it(jump, begin, sent, monkeypatch):
     beat = begin()
     assert tick(beat, sent) == set()
-    with time_machine.travel(even_now() + jump, tick=True):
+    with time_machine.travel(steady_now() + jump, tick=True):
         assert tick(beat, sent) == set()
         pass_by(monkeypatch, 70)
         assert tick(beat, sent) == {"scan_jobs", "scan_rotations"}
@@ -76,4 +76,4 @@ def test_a_beat_that_starts_after_the_clock_was_set_back_works_at_once(begin, se
 
 
 def test_beat_is_started_with_this_scheduler(settings):
-    assert settings.CELERY_BEAT_SCHEDULER == "kmes.celery:EvenScheduler"
+    assert settings.CELERY_BEAT_SCHEDULER == "kmes.celery:SteadyScheduler"

@@ -18,12 +18,12 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from kmes.ui.access import right_required
-from kmes.ui.answers import go_to, render_form
 from kmes.ui.forms import PreferencesForm, SavedViewForm
 from kmes.ui.layouts import PAGE_SIZES, Layout
 from kmes.ui.models import SavedView
 from kmes.ui.navigation import SECTION_NAMES
 from kmes.ui.preferences import COLOURS, DISPLAY, TREE, choices_of
+from kmes.ui.responses import go_to, render_form
 from kmes.ui.saved_views import drop_view, find_view, keep_view, list_views
 from kmes.ui.tables import ConsoleTable, find_table, layout_of, movable_columns
 

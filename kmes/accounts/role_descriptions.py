@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from kmes.accounts.rights import ROLE_RIGHTS, Right, Role
 
-ROLE_TEXTS: dict[str, str | Promise] = {
+ROLE_DESCRIPTIONS: dict[str, str | Promise] = {
     Role.ADMIN: _("Runs the console: users, devices, credentials, configuration. Has every right."),
     Role.CUSTODIAN: _("Keeps the keys: makes groups and keys, pushes, rotates, destroys; no credentials, no purge."),
     Role.OPERATOR: _("Does the daily work: pushes and rotates what custodians made."),

@@ -16,5 +16,5 @@ def _device_page(entries: Sequence[LogEntry]) -> str:
 
 
 def register_all() -> None:
-    """Register the landings of this app."""
+    """Register where notices about the device lead."""
     register("device", _device_page, order=60)

@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 RETRY_SECONDS = "5"
 
 
-def answer_failure(request: HttpRequest) -> HttpResponse:
+def server_error(request: HttpRequest) -> HttpResponse:
     """Answer 503 and say so when the database is out of reach, else 500. Django calls it in the ``except`` block."""
     error = sys.exc_info()[1]
     if not isinstance(error, OperationalError | InterfaceError):
