@@ -57,3 +57,9 @@ def test_a_document_names_files_and_modules_that_exist(document):
 
 def test_every_document_is_reached_from_the_readme():
     assert set(repository.documents()) - reached_from(Path("README.md")) == set()
+
+
+def test_the_code_of_a_push_is_three_clicks_from_the_readme():
+    architecture, push = Path("docs/architecture.md"), Path("jobs/kinds/push/cycle.py")
+    assert architecture in [path for _, path, _ in references.links(Path("README.md"))]
+    assert push in [path for _, path, _ in references.links(architecture)]
