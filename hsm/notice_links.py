@@ -8,7 +8,7 @@ from django.urls import reverse
 
 from logging_reports.choices import Service
 from logging_reports.models import LogEntry
-from logging_reports.notices.landing import register
+from logging_reports.notices.notice_links import register
 
 
 def _device_page(entries: Sequence[LogEntry]) -> str:

@@ -1,8 +1,8 @@
-"""The text of a signed checkpoint: where each log ended at a moment, sealed by the device.
+"""The text of a signed checkpoint: where each log ended at a moment, signed by the device.
 
-Knows the format and checks signatures; reads no database and needs no Django, so that an auditor
-can use it anywhere (``python -m logging_reports.offline``). The format is versioned by its first
-line and must never change under the same version.
+Defines the format and checks signatures. Reads no database and needs no Django, so that an auditor
+can use it anywhere (``python -m logging_reports.offline``). The first line names the version of the
+format; the format of a version must never change.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ _TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
 class AnchorError(ValueError):
-    """A text that is no checkpoint, or not signed by the key it carries; says which."""
+    """The text is not a checkpoint, or its signature is wrong; the message says which."""
 
 
 @dataclass(frozen=True)
 class Position:
-    """Where one log ended: the sequence of its last row (0 for none) and that row's hash."""
+    """Where one log ended: the sequence of its last row (0 for an empty log) and that row's hash."""
 
     service: str
     sequence: int
@@ -77,19 +77,19 @@ class Anchor:
     public_key: bytes
 
     def to_file(self) -> str:
-        """Return the file an auditor keeps."""
+        """Return the content of the file that an auditor keeps."""
         signature, key = base64.b64encode(self.signature).decode(), base64.b64encode(self.public_key).decode()
         return f"{self.text}\nsignature {signature}\npublic-key {key}\n"
 
     def verify(self) -> Statement:
-        """Return what the checkpoint says, once its signature holds.
+        """Check the signature and return what the checkpoint says.
 
         Raises:
-            AnchorError: it is no checkpoint, names another key, or its signature is wrong.
+            AnchorError: the text is not a checkpoint, names another key, or its signature is wrong.
 
         """
         statement = read_statement(self.text)
-        if fingerprint(self.public_key) != statement.key:
+        if hash_public_key(self.public_key) != statement.key:
             raise AnchorError("the public key is not the one the checkpoint names")
         try:
             public = serialization.load_der_public_key(self.public_key)
@@ -101,7 +101,7 @@ class Anchor:
         return statement
 
 
-def fingerprint(public_key: bytes) -> str:
+def hash_public_key(public_key: bytes) -> str:
     """Return the SHA-256 (hex) of a public key's DER SubjectPublicKeyInfo."""
     return hashlib.sha256(public_key).hexdigest()
 
@@ -112,10 +112,10 @@ def hash_text(text: str) -> str:
 
 
 def read_statement(text: str) -> Statement:
-    """Read a checkpoint's text; only the one exact spelling is a checkpoint.
+    """Read a checkpoint's text. There is exactly one valid spelling.
 
     Raises:
-        AnchorError: it is none.
+        AnchorError: the text is not a checkpoint.
 
     """
     found = _TEXT.fullmatch(text)
@@ -129,7 +129,7 @@ def read_statement(text: str) -> Statement:
     try:
         at = datetime.strptime(found["at"], _TIME).replace(tzinfo=UTC)
     except ValueError as error:
-        raise AnchorError("the checkpoint's time is none") from error
+        raise AnchorError("the checkpoint's time is not a time") from error
     return Statement(int(found["number"]), at, found["key"], found["previous"], positions)
 
 
@@ -137,7 +137,7 @@ def read_anchor(content: str) -> Anchor:
     """Read an anchor file.
 
     Raises:
-        AnchorError: it is none.
+        AnchorError: the content is not an anchor.
 
     """
     found = re.fullmatch(r"(.+\n)\nsignature ([A-Za-z0-9+/=]+)\npublic-key ([A-Za-z0-9+/=]+)\n?", content, re.DOTALL)
@@ -148,7 +148,7 @@ def read_anchor(content: str) -> Anchor:
     except binascii.Error as error:
         raise AnchorError("the anchor's signature or key is not base64") from error
     anchor = Anchor(found[1], signature, key)
-    # Base64 can spell the same bytes in several ways; ours is the only one.
+    # Base64 can spell the same bytes in several ways. Only the spelling of ``to_file`` is valid.
     if anchor.to_file().rstrip("\n") != content.rstrip("\n"):
         raise AnchorError("the anchor is not as it was written")
     return anchor

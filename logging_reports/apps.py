@@ -1,4 +1,4 @@
-"""App configuration of the log: keeps the database's own guards in place after each migration."""
+"""App configuration of the log: registers notices and reports, reinstalls triggers after migrations."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ class LoggingReportsConfig(AppConfig):
         """
         # Models are loaded only now.
         from logging_reports import services  # noqa: PLC0415
-        from logging_reports.notices import raising  # noqa: PLC0415
+        from logging_reports.notices import creation  # noqa: PLC0415
         from logging_reports.reports import activity, registry  # noqa: PLC0415
 
-        services.register_entry_handler(raising.raise_notices)
+        services.register_entry_handler(creation.create_notices)
         registry.register(activity.ACTIVITY)
-        post_migrate.connect(_guard_tables, sender=self, dispatch_uid="logging_reports.triggers")
+        post_migrate.connect(_install_triggers, sender=self, dispatch_uid="logging_reports.triggers")
 
 
-def _guard_tables(*, using: str, **_kwargs: object) -> None:
+def _install_triggers(*, using: str, **_kwargs: object) -> None:
     connection = connections[using]
     if triggers.TABLE in connection.introspection.table_names():
         triggers.install(connection)

@@ -1,7 +1,7 @@
-"""The hash chain: the exact bytes of a row, its SHA-256, and the walk that verifies them.
+"""The hash chain: the bytes of a row that are hashed, the hash, and the check of rows in sequence.
 
-Reads rows, writes nothing. Each row names its format (``chain_format``). A format must never change
-once rows carry it: they would no longer verify. docs/log.md describes the formats.
+Writes nothing. Each row states its format (``chain_format``). A released format must never change,
+because rows written in it would no longer verify. docs/log.md describes the formats.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
     from logging_reports.models import LogEntry
 
-# What a row's hash begins with, by the row's format. Format 1 called ``provider_request_id`` otherwise.
+# The first bytes that are hashed, by the row's format.
 FORMATS: dict[int, bytes] = {1: b"kmeslog1", 2: b"kmeslog2"}
 CURRENT_FORMAT = 2
 GENESIS = "0" * 64
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-# Order is part of the format. ``previous_hash`` comes last, raw; ``hash`` is the result.
+# The order is part of every format. ``previous_hash`` follows as raw bytes; ``hash`` is the result.
 FIELDS: tuple[str, ...] = (
     "service",
     "sequence",
@@ -56,33 +56,33 @@ FIELDS: tuple[str, ...] = (
 
 @dataclass(frozen=True)
 class Break:
-    """The first place where a chain doesn't hold, and why."""
+    """The first row at which a chain does not verify, and why."""
 
     sequence: int
     reason: str
 
 
 def canonical_json(value: Any) -> str:
-    """Return JSON with sorted keys, no spaces and real Unicode, as RFC 8785 has it for our values.
+    """Return JSON with sorted keys, no spaces and unescaped Unicode. Equal to RFC 8785 for the values of rows.
 
-    Rows hold no floats (``services`` turns them into text), so number formats can't differ.
+    Rows hold no floats (``redaction`` turns them into text), so number formats can't differ.
     """
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def hash_entry(entry: LogEntry) -> str:
-    """Return the SHA-256 (hex) that the row must carry, from its fields and ``previous_hash``.
+    """Compute the SHA-256 (hex) of the row's fields and ``previous_hash``.
 
-    Each field goes in with its length before it (8 bytes, big-endian), so that no two rows
-    share their bytes by moving text from one field to the next.
+    The length of each field (8 bytes, big-endian) precedes it. So moving text from one field to the
+    next changes the hash.
 
     Raises:
-        TypeError: a field holds a type that no row holds.
+        TypeError: a field has a type that rows do not hold.
         ValueError: the format is unknown, or ``previous_hash`` is not hexadecimal.
 
     """
     if entry.chain_format not in FORMATS:
-        message = f"there is no chain format {entry.chain_format!r}"
+        message = f"unknown chain format {entry.chain_format!r}"
         raise ValueError(message)
     digest = hashlib.sha256(FORMATS[entry.chain_format])
     for name in FIELDS:
@@ -94,7 +94,7 @@ def hash_entry(entry: LogEntry) -> str:
 
 
 def has_valid_hash(entry: LogEntry) -> bool:
-    """Return whether the row carries the hash of its fields; a row that can't be hashed doesn't."""
+    """Return whether ``hash`` is the hash of the row's fields. False for a row that can't be hashed."""
     try:
         return hash_entry(entry) == entry.hash
     except (TypeError, ValueError):
@@ -102,7 +102,7 @@ def has_valid_hash(entry: LogEntry) -> bool:
 
 
 def _encode(value: Any) -> bytes:
-    """Return the bytes of one field; None is empty, which no number or UUID ever is."""
+    """Return the bytes of one field. None is empty; no number or UUID is."""
     if value is None:
         return b""
     if isinstance(value, bool):
@@ -112,7 +112,7 @@ def _encode(value: Any) -> bytes:
     if isinstance(value, dict | list):
         return canonical_json(value).encode()
     if isinstance(value, int | str | UUID):
-        # "surrogatepass": a row tampered into odd text must give a wrong hash, not a crash.
+        # "surrogatepass": tampered text must give a wrong hash, not an error.
         return str(value).encode("utf-8", "surrogatepass")
     message = f"a log row can't hold a {type(value).__name__}"
     raise TypeError(message)
@@ -121,10 +121,10 @@ def _encode(value: Any) -> bytes:
 def find_break(
     entries: Iterable[LogEntry], *, after: int = 0, previous_hash: str = GENESIS, head: tuple[int, str] | None = None
 ) -> tuple[int, Break | None]:
-    """Walk rows in ascending sequence; return how many held and the first break, if any.
+    """Check rows in ascending sequence. Return how many are valid, and the first break or None.
 
-    ``after`` and ``previous_hash`` say where the walk starts; ``head`` (sequence, hash) where
-    it must end.
+    ``after`` and ``previous_hash`` describe the row before the first one. ``head`` (sequence, hash) is
+    the expected last row.
     """
     count, expected = 0, after + 1
     for entry in entries:

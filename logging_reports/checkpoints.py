@@ -1,7 +1,7 @@
-"""Checkpoints of the log: decides when one is due, drafts its text, keeps what the device signed.
+"""Checkpoints of the log: decides when one is due, prepares its text and stores the signed result.
 
-The device is a layer above; ``jobs.schedule.log_checkpoints`` asks it between ``draft`` and ``store``. Before a
-row is covered by a checkpoint it is verified, so that no changed row is ever signed.
+The device belongs to a higher layer: ``jobs.schedule.log_checkpoints`` has it sign between ``prepare``
+and ``store``. Rows are verified before a checkpoint covers them, so no changed row is ever signed.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ from django.utils.translation import gettext_lazy as _
 
 from kmes.core import clock, language
 from kmes.core.actor import SYSTEM
-from logging_reports.anchors import NO_CHECKPOINT, Anchor, AnchorError, Position, Statement, fingerprint
+from logging_reports.anchors import NO_CHECKPOINT, Anchor, AnchorError, Position, Statement, hash_public_key
 from logging_reports.chain import GENESIS, Break
 from logging_reports.choices import Category, Service
 from logging_reports.models import LogCheckpoint, LogEntry, LogHead
-from logging_reports.selectors import Neighbourhood, has_row
+from logging_reports.selectors import Neighborhood, has_row
 from logging_reports.services import Subject, record
 from logging_reports.verification import walk
 
-# So many new rows make a checkpoint due before its time.
+# Number of new rows that makes a checkpoint due before its time.
 ROWS_BEFORE_TIME = 1_000
-# Rows verified for one checkpoint; what is left waits for the next, so that a scan stays short.
+# Maximum rows verified for one checkpoint, so that a scan stays short. The next one covers the rest.
 ROWS_AT_ONCE = 20_000
-# One is made in any case, so that silence is told from a checkpoint taken away.
+# Also without new rows, so that a removed checkpoint leaves a gap in time.
 AT_LEAST_EVERY = timedelta(hours=1)
 OVERDUE_AFTER = AT_LEAST_EVERY + timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
-class Draft:
-    """A checkpoint before it is signed, and the places where a log did not hold."""
+class UnsignedCheckpoint:
+    """A checkpoint before it is signed, and the breaks found in the logs."""
 
     text: str
     breaks: tuple[tuple[Service, Break], ...]
@@ -47,13 +47,13 @@ def find_newest() -> LogCheckpoint | None:
 
 
 def positions_of(checkpoint: LogCheckpoint | None) -> dict[str, Position]:
-    """Return where a checkpoint says each log ended; nothing for none and for an unreadable one."""
-    statement = read(checkpoint) if checkpoint else None
+    """Return where each log ended, by service. Empty without a checkpoint and for an invalid one."""
+    statement = statement_of(checkpoint) if checkpoint else None
     return {position.service: position for position in statement.positions} if statement else {}
 
 
-def read(checkpoint: LogCheckpoint) -> Statement | None:
-    """Return what a checkpoint says; None when its signature or text is wrong."""
+def statement_of(checkpoint: LogCheckpoint) -> Statement | None:
+    """Return what a checkpoint says, or None when its signature or text is wrong."""
     try:
         return checkpoint.anchor.verify()
     except AnchorError:
@@ -62,7 +62,7 @@ def read(checkpoint: LogCheckpoint) -> Statement | None:
 
 @dataclass(frozen=True)
 class CheckpointState:
-    """The newest checkpoint for a page: what it says, and whether the next one is late."""
+    """The newest checkpoint, what it says, and whether the next one is overdue."""
 
     row: LogCheckpoint | None
     statement: Statement | None
@@ -70,15 +70,15 @@ class CheckpointState:
 
 
 def find_state() -> CheckpointState:
-    """Return how the checkpoints stand. One query."""
+    """Return the state of the checkpoints. One query."""
     newest = find_newest()
     if newest is None:
         return CheckpointState(None, None, is_overdue=False)
-    return CheckpointState(newest, read(newest), clock.now() - newest.at > OVERDUE_AFTER)
+    return CheckpointState(newest, statement_of(newest), clock.now() - newest.at > OVERDUE_AFTER)
 
 
 class Mark(TextChoices):
-    """How sure one may be of a row."""
+    """Whether a row is proven to be unchanged."""
 
     VERIFIED = "verified", _("Chain verified")
     BROKEN = "broken", _("Chain broken")
@@ -93,16 +93,16 @@ class ChainMark:
     checkpoint: LogCheckpoint | None
 
 
-def mark_of(near: Neighbourhood) -> ChainMark:
-    """Return how sure one may be of a row: from its hash, its links, and the newest checkpoint. Two queries.
+def mark_of(near: Neighborhood) -> ChainMark:
+    """Return a row's mark from its hash, its links and the newest checkpoint. Two queries.
 
-    Verified: the row and its links hold, a checkpoint that the device signed covers it, and the row
-    that the checkpoint names is still there. Every row between was verified before it was covered.
+    Verified means: the row and its links are valid, a signed checkpoint covers it, and the row that the
+    checkpoint names still exists. The rows between were verified when the checkpoint was prepared.
     """
     newest = find_newest()
     if not near.is_intact:
         return ChainMark(Mark.BROKEN, newest)
-    statement = read(newest) if newest else None
+    statement = statement_of(newest) if newest else None
     if newest is not None and statement is None:
         return ChainMark(Mark.BROKEN, newest)
     positions = {each.service: each for each in statement.positions} if statement else {}
@@ -114,7 +114,7 @@ def mark_of(near: Neighbourhood) -> ChainMark:
 
 
 def is_due() -> bool:
-    """Return whether the time has come for another checkpoint. Two queries."""
+    """Return whether another checkpoint is due. Two queries."""
     newest = find_newest()
     known = positions_of(newest)
     waiting = sum(
@@ -128,10 +128,10 @@ def is_due() -> bool:
     return age >= AT_LEAST_EVERY or waiting >= ROWS_BEFORE_TIME or (waiting > 0 and age >= soon)
 
 
-def draft(public_key: bytes) -> Draft | None:
-    """Verify the rows since the newest checkpoint and put the next one into words, unsigned.
+def prepare(public_key: bytes) -> UnsignedCheckpoint | None:
+    """Verify the rows since the newest checkpoint and write the text of the next one.
 
-    A log that doesn't hold stays at its last row that does. None when that says nothing new.
+    A log with a break is covered up to the last valid row. None when there is nothing new to cover.
     """
     newest = find_newest()
     known = positions_of(newest)
@@ -144,17 +144,17 @@ def draft(public_key: bytes) -> Draft | None:
             breaks.append((Service(service), reached.first_break))
     moment = clock.now()
     if newest and tuple(positions) == tuple(known.values()) and moment - newest.at < AT_LEAST_EVERY:
-        return Draft("", tuple(breaks)) if breaks else None
+        return UnsignedCheckpoint("", tuple(breaks)) if breaks else None
     number, previous = (newest.number + 1, newest.hash) if newest else (1, NO_CHECKPOINT)
-    statement = Statement(number, moment, fingerprint(public_key), previous, tuple(positions))
-    return Draft(statement.to_text(), tuple(breaks))
+    statement = Statement(number, moment, hash_public_key(public_key), previous, tuple(positions))
+    return UnsignedCheckpoint(statement.to_text(), tuple(breaks))
 
 
 def store(anchor: Anchor) -> LogCheckpoint | None:
-    """Keep a signed checkpoint; None when another worker kept one of this number first.
+    """Store a signed checkpoint. None when another worker stored one of this number first.
 
     Raises:
-        AnchorError: the signature is wrong; nothing is kept.
+        AnchorError: the signature is wrong; nothing is stored.
 
     """
     statement = anchor.verify()
@@ -183,7 +183,7 @@ def store(anchor: Anchor) -> LogCheckpoint | None:
 
 
 def report_break(service: Service, found: Break) -> None:
-    """Log that a log doesn't hold; once per place, however often it is seen."""
+    """Log that a log has a break. Each place is logged once."""
     label = language.recorded(service.label)
     place = f"{label} {found.sequence}"
     rows = LogEntry.objects.filter(service=Service.AUDIT, category=Category.INTEGRITY, event="log.chain_broken")

@@ -1,4 +1,4 @@
-"""Closed vocabularies of the log: services, categories, severities. The codes are stored and hashed."""
+"""Choices of the log: services, categories, severities, exports, topics. The codes are stored and hashed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class Service(TextChoices):
-    """One log, with a hash chain of its own; the entries of the dropdown in System Logs."""
+    """A log with its own hash chain; the choices of the dropdown in System Logs."""
 
     AZURE = "azure", _("Azure Service")
     AUDIT = "audit", _("Audit")
@@ -15,7 +15,7 @@ class Service(TextChoices):
 
 
 class Severity(TextChoices):
-    """How much attention a row wants."""
+    """How severe an event is."""
 
     INFO = "info", _("Info")
     WARNING = "warning", _("Warning")
@@ -26,14 +26,14 @@ SEVERITY_COLOURS: dict[str, str] = {Severity.INFO: "info", Severity.WARNING: "wa
 
 
 class ExportFormat(TextChoices):
-    """How exported rows are written."""
+    """The file format of an export."""
 
     CSV = "csv", _("CSV, for people")
     JSON_LINES = "jsonl", _("JSON Lines, for verifying")
 
 
 class ExportState(TextChoices):
-    """Where a background export stands."""
+    """The state of a background export."""
 
     QUEUED = "queued", _("Waiting")
     RUNNING = "running", _("Running")
@@ -55,7 +55,7 @@ EXPORT_COLOURS: dict[str, str] = {
 
 
 class Category(TextChoices):
-    """What a row is about; each service uses its own part (``events.CATEGORIES``)."""
+    """What a row is about. Each service uses some of them (``events.CATEGORIES``)."""
 
     AUTHENTICATION = "authentication", _("Authentication")
     VAULT = "vault", _("Vault")
@@ -82,7 +82,7 @@ class Category(TextChoices):
 
 
 class Topic(TextChoices):
-    """What a notice is about; what people choose notices by (``events.NOTICED``)."""
+    """What a notice is about. Users subscribe by topic (``events.NOTICE_TOPICS``)."""
 
     JOBS = "jobs", _("Failed jobs")
     ROTATION = "rotation", _("Missed or failed rotations")

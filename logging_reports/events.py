@@ -1,6 +1,7 @@
-"""The one registry of event names: what may be logged, where it shows, how grave it is by default.
+"""The registry of event names: the log, category, default severity and label of each.
 
-A new event is one line here. Names are stored for good: never rename one that has been released.
+A new event is one line here. Rows hold the names: never rename one that has been released. docs/log.md
+says what the prefix of a name means.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Event:
-    """A kind of row: its log, its category, its usual severity and its text for people."""
+    """A kind of row: its log, category, default severity and label."""
 
     name: str
     service: Service
@@ -28,7 +29,7 @@ class Event:
 
 
 class UnknownEventError(LookupError):
-    """An event name nobody registered: a slip in our own code, never a user's fault."""
+    """The event name is not registered: a programming error."""
 
 
 EVENTS: dict[str, Event] = {}
@@ -39,7 +40,7 @@ def find_event(name: str) -> Event:
     """Return the registered event.
 
     Raises:
-        UnknownEventError: nobody registered this name.
+        UnknownEventError: the name is not registered.
 
     """
     try:
@@ -143,7 +144,7 @@ _register(
     ("notice.test_sent", Category.CONFIGURATION, _INFO, _("Test of a notice channel")),
     ("notice.delivery_failed", Category.CONFIGURATION, _WARNING, _("Notice not delivered")),
     ("log.export_requested", Category.EXPORT, _INFO, _("Export requested")),
-    # The moment for a notice: the row's actor is who asked, its data names the export.
+    # The row's actor is who requested the export, so its notice goes to that user alone.
     ("log.export_ready", Category.EXPORT, _INFO, _("Export ready")),
     ("log.export_failed", Category.EXPORT, _ERROR, _("Export failed")),
     ("log.export_cancelled", Category.EXPORT, _INFO, _("Export cancelled")),
@@ -167,14 +168,13 @@ _register(
     ("device.secret_opened", Category.DEVICE, _INFO, _("Sealed secret opened")),
 )
 
-# In the order in which the registry first names them, which is the order of a push.
+# In the order of their first event above, which is the order of a push.
 CATEGORIES: dict[Service, tuple[Category, ...]] = {
     service: tuple(dict.fromkeys(e.category for e in EVENTS.values() if e.service == service)) for service in Service
 }
 
-# Which events somebody should hear of, by the topic people choose them by (``notices``). A row of such an
-# event makes its notice in its own transaction.
-NOTICED: dict[str, Topic] = {
+# The events that create a notice, with its topic. The notice is written in the transaction of the row.
+NOTICE_TOPICS: dict[str, Topic] = {
     "job.failed": Topic.JOBS,
     "azure.rotation_failed": Topic.ROTATION,
     "azure.rotation_missed": Topic.ROTATION,

@@ -1,4 +1,4 @@
-"""The export folder: names of our own, private files, and what may be taken from it. Knows no database."""
+"""The export folder: names, creation, look-up and removal of export files. Uses no database."""
 
 from __future__ import annotations
 
@@ -20,47 +20,47 @@ from logging_reports.choices import ExportFormat, Service
 
 _STEMS = {Service.AZURE: "azure-service", Service.AUDIT: "audit", Service.DEVICE: "device"}
 _NAME = re.compile(r"(?:azure-service|audit|device)-[0-9]{8}T[0-9]{6}Z(?:-[0-9a-f]{16})?\.(?:csv|jsonl)")
-_DRAFT = ".part"
+_UNFINISHED = ".part"
 
 
 def make_name(service: str, form: str = ExportFormat.CSV, *, unique: bool = False) -> str:
-    """Return a file name of our own text only, such as ``azure-service-20261123T140500Z.csv``."""
+    """Return a file name without user input, such as ``azure-service-20261123T140500Z.csv``."""
     tail = f"-{secrets.token_hex(8)}" if unique else ""
     stem, kind = _STEMS[Service(service)], ExportFormat(form).value
     return f"{stem}-{clock.now().astimezone(UTC):%Y%m%dT%H%M%SZ}{tail}.{kind}"
 
 
 def find(name: str) -> Path | None:
-    """Return the path of a finished export; None for any name we wouldn't have given."""
+    """Return the path of a finished export. None for a missing file and for a name ``make_name`` never makes."""
     path = Path(settings.KMES_EXPORT_DIR) / name
     return path if _NAME.fullmatch(name) and path.is_file() else None
 
 
 @contextmanager
-def drafted(name: str) -> Iterator[IO[bytes]]:
-    """Open a private file under ``name``; it takes that name only when the block ends well, else it goes.
+def new_file(name: str) -> Iterator[IO[bytes]]:
+    """Open a private file that gets its ``name`` when the block succeeds, and is deleted when it fails.
 
     Raises:
         KmesError: the folder can't be written.
 
     """
     path = Path(settings.KMES_EXPORT_DIR) / name
-    draft = path.with_name(name + _DRAFT)
+    unfinished = path.with_name(name + _UNFINISHED)
     try:
         _open_folder()
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as target:
             yield target
-        draft.rename(path)
+        unfinished.rename(path)
     except OSError as error:
         raise _folder_error(error) from error
     finally:
         with suppress(OSError):
-            draft.unlink()
+            unfinished.unlink()
 
 
 def prune(*, keep_days: int) -> list[str]:
-    """Delete exports, and drafts left by a killed worker, older than ``keep_days``; return their names.
+    """Delete exports older than ``keep_days``, also unfinished ones of a killed worker. Return their names.
 
     Raises:
         KmesError: the folder can't be written.
@@ -70,7 +70,7 @@ def prune(*, keep_days: int) -> list[str]:
     pruned = []
     try:
         for path in _open_folder().iterdir():
-            name = path.name.removesuffix(_DRAFT)
+            name = path.name.removesuffix(_UNFINISHED)
             if _NAME.fullmatch(name) and path.stat().st_mtime < oldest:
                 path.unlink(missing_ok=True)
                 pruned.append(name)
@@ -80,7 +80,7 @@ def prune(*, keep_days: int) -> list[str]:
 
 
 def remove(name: str) -> None:
-    """Delete one export, if it is there."""
+    """Delete one export if it exists."""
     path = find(name)
     if path:
         with suppress(OSError):

@@ -1,7 +1,7 @@
-"""Every move of a background export, each a conditional UPDATE with its log row in one transaction.
+"""State changes of background exports, each a conditional UPDATE and its log row in one transaction.
 
-queued → running → ready | failed | cancelled; ready → expired. The row is the truth; the report
-queue only carries its id.
+queued → running → ready | failed | cancelled; ready → expired. The database row holds the state; the
+report queue carries only its id.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from logging_reports.models import LogExport
 from logging_reports.selectors import LogFilter, newest_sequence
 from logging_reports.services import record
 
-# The worker says every few hundred rows that it is at work; silent for so long, it was killed.
-SILENT_AFTER = timedelta(minutes=2)
+# A worker updates ``seen_at`` every few hundred rows. After so long without an update it was killed.
+ABANDONED_AFTER = timedelta(minutes=2)
 
 
 def request(wanted: LogFilter, *, form: str, query: str, actor: Actor) -> LogExport:
-    """Keep the wish for an export; the caller hands its id to the report worker after the commit."""
+    """Create a queued export. The caller enqueues its id after the commit."""
     with transaction.atomic():
         export = LogExport.objects.create(
             service=wanted.service,
@@ -42,12 +42,12 @@ def request(wanted: LogFilter, *, form: str, query: str, actor: Actor) -> LogExp
             trigger=actor.trigger.value,
             created_at=clock.now(),
         )
-        _log("log.export_requested", export, actor, "Export of the %(log)s log asked for")
+        _log("log.export_requested", export, actor, "Export of the %(log)s log requested")
     return export
 
 
 def begin(export_id: UUID) -> LogExport | None:
-    """Take a waiting export; None when it was cancelled or another worker has it."""
+    """Claim a queued export. None when it was cancelled or another worker has it."""
     moment = clock.now()
     taken = LogExport.objects.filter(pk=export_id, state=ExportState.QUEUED).update(
         state=ExportState.RUNNING, started_at=moment, seen_at=moment
@@ -55,8 +55,8 @@ def begin(export_id: UUID) -> LogExport | None:
     return LogExport.objects.get(pk=export_id) if taken else None
 
 
-def note_progress(export: LogExport, rows_done: int, *, rows_total: int | None = None) -> bool:
-    """Say how many rows are done; returns False when the export was cancelled meanwhile."""
+def record_progress(export: LogExport, rows_done: int, *, rows_total: int | None = None) -> bool:
+    """Record how many rows are done. False when the export was cancelled meanwhile."""
     values: dict[str, Any] = {"rows_done": rows_done, "seen_at": clock.now()}
     if rows_total is not None:
         values["rows_total"] = rows_total
@@ -64,7 +64,7 @@ def note_progress(export: LogExport, rows_done: int, *, rows_total: int | None =
 
 
 def finish(export: LogExport, *, file_name: str, size: int, outcome: Outcome) -> bool:
-    """Make a written export ready; returns False, and the file goes, when it was cancelled meanwhile."""
+    """Mark an export as ready. When it was cancelled meanwhile, delete the file and return False."""
     moment = clock.now()
     with transaction.atomic():
         is_ours = LogExport.objects.filter(pk=export.pk, state=ExportState.RUNNING).update(
@@ -86,14 +86,14 @@ def finish(export: LogExport, *, file_name: str, size: int, outcome: Outcome) ->
 
 
 def fail(export: LogExport, error: KmesError) -> None:
-    """End an export that could not be made, with the reason."""
+    """Mark an export as failed, with the reason."""
     with transaction.atomic():
         if _end(export, ExportState.FAILED, error_what=error.what, error_remedy=error.remedy):
             _log("log.export_failed", export, requester(export), "Export of the %(log)s log failed: %(what)s")
 
 
 def cancel(export: LogExport, *, actor: Actor) -> bool:
-    """End a waiting or running export; the worker notices with its next rows. False when it had ended."""
+    """Cancel a queued or running export; the worker stops at its next update. False when it had ended."""
     with transaction.atomic():
         ended = _end(export, ExportState.CANCELLED, cancel_requested_by=actor.name)
         if ended:
@@ -101,19 +101,19 @@ def cancel(export: LogExport, *, actor: Actor) -> bool:
     return ended
 
 
-def fail_silent() -> int:
-    """End running exports whose worker fell silent; returns how many."""
-    silent = LogExport.objects.filter(state=ExportState.RUNNING, seen_at__lt=clock.now() - SILENT_AFTER)
+def fail_abandoned() -> int:
+    """Mark running exports whose worker was killed as failed. Return how many."""
+    abandoned = LogExport.objects.filter(state=ExportState.RUNNING, seen_at__lt=clock.now() - ABANDONED_AFTER)
     with language.of_records():
         error = KmesError(_("The report worker stopped before the export was done."), _("Ask for the export again."))
-    found = list(silent)
+    found = list(abandoned)
     for export in found:
         fail(export, error)
     return len(found)
 
 
 def expire(*, keep_days: int) -> int:
-    """Delete old files and say so at their exports; returns how many files went.
+    """Delete old files and mark their exports as expired. Return how many files were deleted.
 
     Raises:
         KmesError: the folder can't be written.
@@ -125,7 +125,7 @@ def expire(*, keep_days: int) -> int:
 
 
 def requester(export: LogExport) -> Actor:
-    """Return who asked for the export."""
+    """Return who requested the export."""
     return Actor(export.requested_by, Trigger(export.trigger), export.requested_by_id)
 
 

@@ -1,4 +1,4 @@
-"""What the page of background exports shows of each: state in words, progress, what can be done. Reads only."""
+"""What the page shows of background exports: state, progress, available actions. Reads only."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from django.utils.translation import gettext as _
 from kmes.core import clock
 from logging_reports import export_files
 from logging_reports.choices import EXPORT_COLOURS, ExportState
-from logging_reports.export_lifecycle import SILENT_AFTER
+from logging_reports.export_lifecycle import ABANDONED_AFTER
 from logging_reports.models import LogExport
 
 
 @dataclass(frozen=True)
 class ExportView:
-    """One export as the page shows it; ``percent`` is None while the total is not known."""
+    """One export as the page shows it. ``percent`` is None while the total is unknown."""
 
     row: LogExport
     label: str
@@ -40,13 +40,13 @@ def digest_of(exports: Iterable[ExportView]) -> str:
 
 
 def view_export(row: LogExport) -> ExportView:
-    """Return what the page shows of an export; looks whether its file is there."""
+    """Return what the page shows of an export. Checks whether its file exists."""
     has_file = row.state == ExportState.READY and export_files.find(row.file_name) is not None
     label, colour, note = str(row.get_state_display()), EXPORT_COLOURS[row.state], ""
     moment = clock.now()
-    if row.state == ExportState.RUNNING and row.seen_at and row.seen_at < moment - SILENT_AFTER:
+    if row.state == ExportState.RUNNING and row.seen_at and row.seen_at < moment - ABANDONED_AFTER:
         colour, note = "warning", _("The report worker has fallen silent. Cancel this export and ask for it again.")
-    elif row.state == ExportState.QUEUED and row.created_at < moment - SILENT_AFTER:
+    elif row.state == ExportState.QUEUED and row.created_at < moment - ABANDONED_AFTER:
         colour, note = "warning", _("The report worker has not begun it for some minutes. Is it running?")
     elif row.state == ExportState.READY and not has_file:
         label, colour = str(ExportState.EXPIRED.label), EXPORT_COLOURS[ExportState.EXPIRED]

@@ -1,4 +1,4 @@
-"""Exports of System Logs: at once as a stream, or prepared in the background with visible progress."""
+"""Pages of log exports: immediate downloads, and background exports with their progress."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ EXPORTS_ID = "log-exports"
 @require_GET
 @right_required("log.export")
 def export_now(request: HttpRequest, form: str) -> HttpResponseBase:
-    """Stream exactly the filtered rows, as CSV or JSON Lines."""
+    """Stream the filtered rows as CSV or JSON Lines."""
     wanted_form = LogFilterForm(request.GET)
     if not wanted_form.is_valid():
         return refuse_filter(request, wanted_form)
@@ -49,7 +49,7 @@ def export_now(request: HttpRequest, form: str) -> HttpResponseBase:
 @require_POST
 @right_required("log.export")
 def start_export(request: HttpRequest) -> HttpResponse:
-    """Hand an export to the report worker."""
+    """Request a background export."""
     form = LogFilterForm(request.POST)
     if not form.is_valid():
         return redirect("logs:list")
@@ -65,7 +65,7 @@ def start_export(request: HttpRequest) -> HttpResponse:
 @require_GET
 @right_required("log.export")
 def show_exports(request: HttpRequest) -> HttpResponse:
-    """List the background exports; while one is under way htmx asks for the list alone."""
+    """List the background exports. htmx requests the list alone while an export is open."""
     table = ExportTable(list_exports())
     arrange(request, table)
     table.views = {row.record.pk: view_export(row.record) for row in table.paginated_rows}
@@ -78,7 +78,7 @@ def show_exports(request: HttpRequest) -> HttpResponse:
         "digest": digest,
         "is_live": any(export.row.is_open for export in table.views.values()),
         "exports_id": EXPORTS_ID,
-        # Asked only where it explains why nothing is there.
+        # Checked only for an empty list, where it explains why.
         "is_queue_away": not table.views and not rq_jobs.is_queue_reached(),
     }
     template = "logging_reports/_exports.html" if is_fragment else "logging_reports/exports.html"
@@ -90,7 +90,7 @@ def show_exports(request: HttpRequest) -> HttpResponse:
 @require_POST
 @right_required("log.export")
 def cancel_export(request: HttpRequest, export_id: UUID) -> HttpResponse:
-    """End a waiting or running export."""
+    """Cancel a queued or running export."""
     if not export_lifecycle.cancel(_export_or_404(export_id), actor=Actor.from_user(request.user)):
         messages.info(request, _("The export had ended already."))
     return redirect("logs:exports")
@@ -99,7 +99,7 @@ def cancel_export(request: HttpRequest, export_id: UUID) -> HttpResponse:
 @require_GET
 @right_required("log.export")
 def download_export(request: HttpRequest, export_id: UUID) -> HttpResponseBase:
-    """Send a prepared file, and log that it left."""
+    """Send the file of an export and log the download."""
     export = _export_or_404(export_id)
     path = export_files.find(export.file_name)
     if path is None:

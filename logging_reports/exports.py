@@ -1,6 +1,6 @@
-"""Exports of exactly the filtered rows, as CSV for people or JSON Lines for verifying elsewhere.
+"""Exports of the filtered rows, as CSV for people or as JSON Lines that can be verified elsewhere.
 
-Every export is itself logged: who, which filter, how many rows, the SHA-256 of the bytes.
+Every export is logged: actor, filter, number of rows, SHA-256 of the file.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from kmes.core import language
 from kmes.core.actor import Actor
 from logging_reports.chain import canonical_json
 from logging_reports.choices import ExportFormat, Service, Severity
-from logging_reports.lines import LAYOUTS, to_line
+from logging_reports.json_lines import LAYOUTS, to_line
 from logging_reports.models import LogEntry
-from logging_reports.rendering import csv_cell, csv_lines
+from logging_reports.safe_text import csv_cell, csv_lines
 from logging_reports.selectors import LogFilter, iterate_newest_first, list_entries, newest_sequence
 from logging_reports.services import record
 
@@ -27,17 +27,17 @@ CONTENT_TYPES: dict[str, str] = {
     ExportFormat.JSON_LINES: "application/jsonl; charset=utf-8",
 }
 
-# Typed by us, so they need no guard; everything else is text.
+# Numbers can't start a formula; every other value is text and needs the guard.
 _NUMBERS = ("sequence", "actor_user_id", "http_status", "duration_ms")
 _FIRST = ("sequence", "at")
-# Columns are named as they always were, so that what reads them goes on working.
+# Released column names never change: programs of users read them.
 _FIELD_OF = LAYOUTS[1]
 COLUMNS = (*_FIRST, *(name for name in _FIELD_OF if name not in _FIRST))
 
 
 @dataclass
 class Outcome:
-    """What has left so far; complete once the last chunk did. ``sha256`` is hex."""
+    """How far an export came; complete once the last chunk was sent. ``sha256`` is hex."""
 
     rows: int = 0
     sha256: str = ""
@@ -56,9 +56,9 @@ def stream(
 ) -> Iterator[bytes]:
     """Yield the filtered rows, newest first: CSV (RFC 4180, UTF-8, header row) or JSON Lines.
 
-    Rows after ``up_to`` (by default: that arrive after the start) are left out. The last chunk
-    leaves only after the export's own row is written, so no complete export goes unlogged; an
-    aborted one is logged with what had left by then. ``progress`` is told the rows done.
+    Rows after ``up_to`` (default: the newest row at the start) are left out. The last chunk is sent
+    only after the export is logged, so no complete export goes unlogged. An aborted export is logged
+    with the rows sent by then. ``progress`` is called with the number of rows done.
 
     Raises:
         LogWriteError: the export can't be logged; the stream ends short.
@@ -78,7 +78,7 @@ def stream(
         digest.update(held)
         done.is_complete = True
     finally:
-        # Also reached when the reader goes away (GeneratorExit).
+        # Also runs when the client disconnects (GeneratorExit).
         done.sha256 = digest.hexdigest()
         _record_export(wanted, actor, done, file_name)
     yield held

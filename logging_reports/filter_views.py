@@ -1,4 +1,4 @@
-"""Dialogs of saved filters: save the filter in use, delete one."""
+"""Dialogs to save the current filter and to delete a saved one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from logging_reports.models import SavedFilter
 @require_http_methods(["GET", "HEAD", "POST"])
 @right_required("log.read")
 def save_filter(request: HttpRequest) -> HttpResponse:
-    """Ask for a name, then keep the filter that the address carries."""
+    """Ask for a name, then save the filter of the query string."""
     wanted = LogFilterForm(request.GET)
     if not wanted.is_valid():
         raise InputError(_("This filter can't be used, so it can't be saved."), _("Correct it first."))
@@ -47,7 +47,7 @@ def save_filter(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @right_required("log.read")
 def delete_filter(request: HttpRequest, filter_id: UUID) -> HttpResponse:
-    """Ask once, then delete a saved filter."""
+    """Ask for confirmation, then delete a saved filter."""
     user: Any = request.user
     visible = SavedFilter.objects.filter(Q(owner_id=user.pk) | Q(is_shared=True))
     saved = visible.filter(pk=filter_id).first()

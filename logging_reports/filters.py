@@ -1,4 +1,4 @@
-"""The filter form of System Logs: reads the query string, names the active filters, builds links."""
+"""The filter form of System Logs: reads the query string, lists the active filters, builds links."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ _PRESET_CHOICES = [
 ]
 _TIME_ERROR = _("Use a UTC date and time such as 2026-11-23 14:05, or a date alone.")
 MAIN_FIELDS = ("q", "severity", "category", "range")
-# Half a date or half a name finds nothing; such a field is asked when it is left.
+# Half a date or half a name finds nothing, so these fields apply when they lose focus.
 _WHEN_LEFT = {"data-when-left": True}
 
 
 @dataclass(frozen=True)
 class Chip:
-    """One active filter, with the query string that takes it away."""
+    """One active filter, with the query string that removes it."""
 
     name: str
     label: str
@@ -48,7 +48,7 @@ class Chip:
 
 
 class MomentField(forms.DateTimeField):
-    """A UTC date and time; a date alone means that whole day."""
+    """A UTC date and time. A date alone means that whole day."""
 
     def __init__(self, *, label: Any, is_end: bool = False) -> None:
         self.is_end = is_end
@@ -62,7 +62,7 @@ class MomentField(forms.DateTimeField):
         )
 
     def to_python(self, value: Any) -> datetime | None:
-        """Return the moment; the end of a range given as a date includes that day."""
+        """Return the moment. A date as the end of a range includes that day."""
         text = str(value or "").strip()
         try:
             moment = super().to_python(text)
@@ -73,7 +73,7 @@ class MomentField(forms.DateTimeField):
 
 
 class LogFilterForm(forms.Form):
-    """All filters of the page. Names are the query string's, so links stay readable."""
+    """All filters of the page. Field names are those of the query string, so links stay readable."""
 
     service = forms.ChoiceField(label=_("Log"), choices=Service.choices, required=False)
     q = forms.CharField(
@@ -96,7 +96,7 @@ class LogFilterForm(forms.Form):
         asked = service or values.get("service", "")
         self.log = Service(asked) if asked in Service.values else Service.AZURE
         values["service"] = self.log.value
-        # A category of another log is what remains after changing the log: it means "any".
+        # After a change of the log, the category of the former log may remain. It means "any".
         if values.get("category") in set(Category.values) - set(CATEGORIES[self.log]):
             values["category"] = ""
         super().__init__(values, auto_id="filter-%s")
@@ -111,7 +111,7 @@ class LogFilterForm(forms.Form):
                 field.widget.attrs["aria-invalid"] = "true"
 
     def clean(self) -> dict[str, Any]:
-        """Refuse a range that ends before it begins, at the field that says so."""
+        """Refuse a range that ends before it begins."""
         cleaned: dict[str, Any] = super().clean() or {}
         since, until = cleaned.get("since"), cleaned.get("until")
         if since and until and until <= since:
@@ -119,7 +119,7 @@ class LogFilterForm(forms.Form):
         return cleaned
 
     def to_filter(self) -> LogFilter:
-        """Return what the valid form asks for."""
+        """Return the filter of the valid form."""
         chosen = self.cleaned_data
         starts = [chosen["since"]] if chosen["since"] else []
         if chosen["range"]:
@@ -138,32 +138,32 @@ class LogFilterForm(forms.Form):
         )
 
     def main_fields(self) -> list[forms.BoundField]:
-        """Return the fields that are used most and always shown."""
+        """Return the fields that are always shown."""
         return [self[name] for name in MAIN_FIELDS]
 
     def more_fields(self) -> list[forms.BoundField]:
-        """Return the fields that are shown when asked for."""
+        """Return the fields behind "More filters"."""
         return [self[name] for name in self.fields if name not in {"service", *MAIN_FIELDS}]
 
     def has_more(self) -> bool:
-        """Return whether one of those is in use, or wrong."""
+        """Return whether one of ``more_fields`` has a value or an error."""
         return any(self.data.get(field.name) or field.errors for field in self.more_fields())
 
     @property
     def service_code(self) -> str:
-        """The chosen log, also when the rest of the form can't be used."""
+        """The chosen log, also when other fields are invalid."""
         return self.log.value
 
     def in_use(self) -> list[tuple[str, str]]:
-        """Return the filters that hold a value, as they would be sent again."""
+        """Return the names and values of the fields in use."""
         return [(name, self.data[name]) for name in self.fields if self.data.get(name)]
 
     def kept_across_logs(self) -> list[tuple[str, str]]:
-        """Return the filters that go along to another log: each log has categories of its own."""
+        """Return the filters that stay when the log changes. Categories don't: each log has its own."""
         return [(name, value) for name, value in self.in_use() if name not in {"service", "category"}]
 
     def chips(self) -> list[Chip]:
-        """Return the active filters; a choice shows its label, anything else its value."""
+        """Return the active filters, with the labels of choices."""
         found = []
         for name, field in self.fields.items():
             value = self.data.get(name, "").strip()
@@ -174,13 +174,13 @@ class LogFilterForm(forms.Form):
         return found
 
     def query(self, **changes: str | int) -> str:
-        """Return the query string of this filter with changes; an empty value takes one away."""
+        """Return the query string of this filter with changes. An empty value removes a filter."""
         values = {**dict(self.in_use()), **changes}
         return urlencode({name: value for name, value in values.items() if value != ""})
 
 
 class JumpForm(forms.Form):
-    """Where in the log to look: the rows before a moment. A place, not a filter."""
+    """A moment to jump to in the log. It selects a page and filters nothing."""
 
     jump = MomentField(label=_("Go to (UTC)"), is_end=True)
 
@@ -190,12 +190,12 @@ class JumpForm(forms.Form):
 
     @property
     def moment(self) -> datetime | None:
-        """The moment that was typed; None for nothing and for what is no time."""
+        """The moment that was entered. None for an empty or invalid field."""
         return self.cleaned_data.get("jump") if self.is_valid() else None
 
 
 class SaveFilterForm(forms.Form):
-    """The name a filter is kept under, and who may use it."""
+    """The name of a saved filter, and who may use it."""
 
     name = forms.CharField(label=_("Name"), max_length=80)
     is_shared = forms.BooleanField(

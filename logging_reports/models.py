@@ -1,7 +1,7 @@
-"""Rows of the append-only log and its checkpoints; beside them saved filters and prepared exports.
+"""Tables of the append-only log, its checkpoints, saved filters and background exports.
 
-No foreign keys upward: a row keeps plain ids and frozen labels, because the log outlives what it
-speaks of. Log rows are written by ``services``, checkpoints by ``checkpoints``; neither ever changes.
+A log row has no foreign keys: it keeps ids and the labels of that moment, because it outlives the
+objects it refers to. ``services`` writes log rows, ``checkpoints`` writes checkpoints; neither change.
 """
 
 from __future__ import annotations
@@ -21,39 +21,39 @@ from logging_reports.notices.models import Channel, Delivery, Notice, NoticeRead
 
 
 class ImmutableLogError(TypeError):
-    """Something tried to change or delete a written row: a slip in our own code."""
+    """Code tried to change or delete a written row: a programming error."""
 
 
 _Row = TypeVar("_Row", bound=models.Model)
 
 
 class InsertOnlyQuerySet(models.QuerySet[_Row]):
-    """A queryset that reads; the triggers of the database refuse the rest a second time."""
+    """A read-only queryset. Triggers in the database enforce the same."""
 
     def update(self, **_values: Any) -> NoReturn:
-        """Refuse: a written row never changes."""
+        """Refuse: written rows never change."""
         raise ImmutableLogError("log rows can't be changed")
 
     def delete(self) -> NoReturn:
-        """Refuse: a written row never goes."""
+        """Refuse: written rows are never deleted."""
         raise ImmutableLogError("log rows can't be deleted")
 
 
 class LogEntryQuerySet(InsertOnlyQuerySet["LogEntry"]):
-    """Rows of the log."""
+    """A read-only queryset of log rows."""
 
 
 class InsertOnlyModel(models.Model):
-    """A row that is written once and stays for good."""
+    """A row that is written once and never changed or deleted."""
 
     class Meta:
         abstract = True
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Insert; refuse to save a row a second time.
+        """Insert the row.
 
         Raises:
-            ImmutableLogError: the row is already written.
+            ImmutableLogError: the row was saved before.
 
         """
         if not self._state.adding:
@@ -62,12 +62,12 @@ class InsertOnlyModel(models.Model):
         super().save(*args, **kwargs)
 
     def delete(self, *_args: Any, **_kwargs: Any) -> NoReturn:
-        """Refuse: a written row never goes."""
+        """Refuse: written rows are never deleted."""
         raise ImmutableLogError("log rows can't be deleted")
 
 
 class LogEntry(InsertOnlyModel):
-    """One event in one of the logs, linked to its predecessor by hash (``chain``)."""
+    """One event in one of the logs, linked to the row before it by its hash (``chain``)."""
 
     service = models.CharField(_("service"), max_length=16, choices=Service.choices)
     sequence = models.BigIntegerField(_("sequence"))
@@ -91,7 +91,7 @@ class LogEntry(InsertOnlyModel):
 
     job_id = models.UUIDField(_("job id"), null=True)
     job_code = models.CharField(_("job"), max_length=16, blank=True)
-    # The column keeps its first name: web processes of the release before write to it during an upgrade.
+    # The column keeps its former name: during an upgrade the former release still writes to it.
     provider_request_id = models.CharField(
         _("Azure request id"), max_length=128, blank=True, db_column="azure_request_id"
     )
@@ -101,7 +101,7 @@ class LogEntry(InsertOnlyModel):
     data = models.JSONField(_("data"), default=dict, blank=True)
     truncated = models.BooleanField(_("truncated"), default=False)
 
-    # The database fills in 1, the format of releases that don't know this column.
+    # The database default is the format of releases that don't know this column.
     chain_format = models.SmallIntegerField(_("chain format"), default=CURRENT_FORMAT, db_default=1)
     previous_hash = models.CharField(_("previous hash"), max_length=64)
     hash = models.CharField(_("hash"), max_length=64)
@@ -109,7 +109,7 @@ class LogEntry(InsertOnlyModel):
     objects = LogEntryQuerySet.as_manager()
 
     class Meta:
-        """Every filter of the page has an index that ends in the order of the page."""
+        """Each filter of the page has an index that ends with the page's order."""
 
         constraints = [models.UniqueConstraint(fields=["service", "sequence"], name="log_entry_position")]
         indexes = [
@@ -121,7 +121,7 @@ class LogEntry(InsertOnlyModel):
             models.Index("service", Upper("actor_name"), "sequence", name="log_entry_actor_any_case"),
             models.Index("service", Upper("key"), "sequence", name="log_entry_key_any_case"),
             models.Index("service", Upper("group"), "sequence", name="log_entry_group_any_case"),
-            # Not partial: SQLite can't match a partial index to a query with parameters.
+            # Not partial: SQLite can't use a partial index for a query with parameters.
             models.Index(fields=["service", "job_code", "sequence"], name="log_entry_job"),
             models.Index(fields=["service", "job_id", "sequence"], name="log_entry_job_id"),
             models.Index(fields=["service", "key_id", "sequence"], name="log_entry_key"),
@@ -133,7 +133,7 @@ class LogEntry(InsertOnlyModel):
 
 
 class LogHead(models.Model):
-    """Where each chain ends. Its row is the lock that puts writers in one line."""
+    """The end of each chain. Writers lock its row, so they append one after another."""
 
     service = models.CharField(_("service"), max_length=16, primary_key=True, choices=Service.choices)
     sequence = models.BigIntegerField(_("sequence"), default=0)
@@ -144,7 +144,7 @@ class LogHead(models.Model):
 
 
 class LogCheckpoint(InsertOnlyModel):
-    """A signed statement of where each log ended (``anchors``); each names the one before it."""
+    """A signed statement of where each log ended (``anchors``). It names the checkpoint before it."""
 
     number = models.BigIntegerField(_("number"), primary_key=True)
     at = models.DateTimeField(_("time"))
@@ -163,21 +163,21 @@ class LogCheckpoint(InsertOnlyModel):
 
     @property
     def anchor(self) -> Anchor:
-        """Return the checkpoint as it can be kept and verified outside."""
+        """Return the checkpoint in the form that can be kept and verified elsewhere."""
         return Anchor(self.text, bytes(self.signature), bytes(self.public_key))
 
 
 class LogExport(models.Model):
-    """A file the report worker makes of filtered rows. Moves only in ``export_lifecycle``."""
+    """A background export of filtered rows. Only ``export_lifecycle`` changes its state."""
 
     id = models.UUIDField(primary_key=True, default=new_uuid, editable=False)
     service = models.CharField(_("log"), max_length=16, choices=Service.choices)
     format = models.CharField(_("format"), max_length=8, choices=ExportFormat.choices)
-    # What the filter asked for, as plain text (``selectors.LogFilter.describe``).
+    # The filter as plain text (``selectors.LogFilter.describe``).
     wanted = models.JSONField(default=dict)
-    # Its query string, so that the page can show the same rows again.
+    # The filter as a query string, for the link to the same rows.
     query = models.TextField(blank=True)
-    # The newest row when it was asked for; later ones are left out.
+    # The newest row at the time of the request; later rows are left out.
     up_to = models.BigIntegerField()
     requested_by = models.CharField(_("asked for by"), max_length=255)
     requested_by_id = models.BigIntegerField(null=True)
@@ -193,7 +193,7 @@ class LogExport(models.Model):
     cancel_requested_by = models.CharField(max_length=255, blank=True)
     created_at = models.DateTimeField()
     started_at = models.DateTimeField(null=True)
-    # When the worker last said that it is at work.
+    # The last progress update of the worker.
     seen_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
     expires_at = models.DateTimeField(null=True)
@@ -210,12 +210,12 @@ class LogExport(models.Model):
 
     @property
     def is_open(self) -> bool:
-        """Whether it waits or runs."""
+        """Whether the export is queued or running."""
         return self.state in {ExportState.QUEUED, ExportState.RUNNING}
 
 
 class SavedFilter(models.Model):
-    """A filter of System Logs under a name: its owner's own, or shared with everybody who reads the log."""
+    """A named filter of System Logs, private to its owner or shared with all who may read the log."""
 
     id = models.UUIDField(primary_key=True, default=new_uuid, editable=False)
     name = models.CharField(_("name"), max_length=80)
@@ -241,7 +241,7 @@ class SavedFilter(models.Model):
         return self.name
 
 
-# Django looks for an app's models here; those of notices are written in their own package.
+# Django looks for an app's models here; those of notices are defined in their own package.
 __all__ = [
     "Channel",
     "Delivery",

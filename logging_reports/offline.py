@@ -1,8 +1,8 @@
-"""Verifies an export in JSON Lines, with nothing but the file (and an anchor): no database, no Django.
+"""Verifies an export in JSON Lines, optionally against an anchor, without database and Django.
 
-``python -m logging_reports.offline EXPORT.jsonl [--anchor FILE]`` works on any machine with Python
-and the package ``cryptography``; ``manage.py verify_log --export`` does the same. Exit status: 0
-every row is as it was written, 1 something was changed, 2 the file could not be read.
+``python -m logging_reports.offline EXPORT.jsonl [--anchor FILE]`` needs only Python and the package
+``cryptography``; ``manage.py verify_log --export`` does the same. Exit status: 0 every row is as it was
+written, 1 something was changed, 2 the file could not be read.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from typing import Any
 
 from logging_reports.anchors import AnchorError, Statement, read_anchor
 from logging_reports.chain import GENESIS, has_valid_hash
-from logging_reports.lines import LineError, from_line
+from logging_reports.json_lines import LineError, from_line
 
 INTACT, TAMPERED, COULD_NOT_CHECK = 0, 1, 2
 
 
 @dataclass
 class ExportVerdict:
-    """What an export's rows said. ``gaps``: places where rows lie between two exported ones."""
+    """The result of verifying an export. ``gaps``: pairs of neighbors in the file with rows left out between."""
 
     rows: int = 0
     gaps: int = 0
@@ -33,9 +33,9 @@ class ExportVerdict:
 
 
 def verify_lines(lines: Iterable[str], *, anchor: Statement | None = None) -> ExportVerdict:
-    """Verify each row's hash, the link of rows that follow each other, and rows the anchor names.
+    """Verify the hash of each row, the links of consecutive rows, and the rows that the anchor names.
 
-    A filter leaves gaps, which are counted: what lies in them an export can't vouch for.
+    A filtered export has gaps. They are counted, because the rows in them are not verified.
     """
     verdict = ExportVerdict()
     named = {(each.service, each.sequence): each.hash for each in anchor.positions} if anchor else {}
@@ -71,7 +71,7 @@ def _check_row(row: Any) -> list[str]:
 
 
 def _check_pair(verdict: ExportVerdict, number: int, one: Any, other: Any) -> None:
-    """Check two rows that stand side by side; exports run from the newest row to the oldest."""
+    """Check two neighboring lines. Exports run from the newest row to the oldest."""
     place = f"line {number}: {other.service} row {other.sequence}"
     if one.service != other.service:
         verdict.faults.append(f"{place} is of another log")
@@ -84,10 +84,10 @@ def _check_pair(verdict: ExportVerdict, number: int, one: Any, other: Any) -> No
 
 
 def load_anchor(path: Path) -> Statement:
-    """Return what a checkpoint kept in a file says, once its signature holds.
+    """Read an anchor file, check its signature and return what it says.
 
     Raises:
-        AnchorError: it is none, or its signature is wrong.
+        AnchorError: the file is not an anchor, or its signature is wrong.
         OSError: the file can't be read.
 
     """
@@ -98,7 +98,7 @@ def load_anchor(path: Path) -> Statement:
 
 
 def describe(verdict: ExportVerdict, *, shown: int = 20) -> list[str]:
-    """Return the verdict in lines for people."""
+    """Return the verdict as lines of text."""
     lines = [f"export: {fault}" for fault in verdict.faults[:shown]]
     if len(verdict.faults) > shown:
         lines.append(f"export: and {len(verdict.faults) - shown} more")
@@ -110,7 +110,7 @@ def describe(verdict: ExportVerdict, *, shown: int = 20) -> list[str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Verify one file; returns the exit status."""
+    """Verify one file and return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m logging_reports.offline", description=__doc__)
     parser.add_argument("export", type=Path)
     parser.add_argument("--anchor", type=Path, help="a checkpoint that was kept elsewhere")

@@ -1,7 +1,7 @@
-"""Makes values fit to be kept for good: masks what looks like a secret, caps lengths.
+"""Prepares values for the log: masks what looks like a secret, limits lengths.
 
-Texts from a vault are untrusted. They are stored as given (escaping happens when they are
-rendered), save NUL and lone surrogates, which PostgreSQL can't store.
+Texts from a vault are untrusted. They are stored unchanged and escaped when they are shown. Only NUL
+and lone surrogates are replaced, because PostgreSQL can't store them.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _SECRET_NAMES = frozenset(
         "userpin",
     }
 )
-# A JWT begins with the base64url of '{"'; a bearer header and form fields carry secrets by name.
+# A JWT begins with the base64url of '{"'. Bearer headers and form fields are found by name.
 _JWT = re.compile(r"eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)*")
 _BEARER = re.compile(r"(?i)\b(bearer\s+)[A-Za-z0-9._~+/=-]{8,}")
 _ASSIGNED = re.compile(
@@ -49,7 +49,7 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 class Cleaner:
-    """Cleans the values of one row and remembers whether anything had to be cut."""
+    """Cleans the values of one row; ``truncated`` says whether any was cut."""
 
     def __init__(self) -> None:
         self.truncated = False
@@ -66,7 +66,7 @@ class Cleaner:
         return clean[:limit]
 
     def data(self, value: Mapping[str, Any] | None) -> dict[str, Any]:
-        """Return the structured part, masked and capped as a whole."""
+        """Return structured data, masked and limited in total size."""
         clean = self._value(dict(value or {}), 0)
         text = canonical_json(clean)
         if len(text.encode()) <= MAX_DATA_BYTES:
@@ -78,7 +78,7 @@ class Cleaner:
         if len(encoded) <= limit:
             return value
         self.truncated = True
-        # Cutting may split a character; its rest is dropped.
+        # The cut may split a character; "ignore" drops its first bytes.
         return encoded[:limit].decode("utf-8", "ignore")
 
     def _value(self, value: Any, depth: int) -> Any:
@@ -88,8 +88,8 @@ class Cleaner:
             return {self.text(k, limit=128): self._member(str(k), v, depth) for k, v in value.items()}
         if depth < MAX_DEPTH and isinstance(value, list | tuple | set | frozenset):
             return [self._value(item, depth + 1) for item in value]
-        # Floats become text too: SQLite and PostgreSQL give 1e20 back differently, and the
-        # hash must not depend on the database.
+        # Floats become text as well: SQLite and PostgreSQL return 1e20 differently, and the hash must
+        # not depend on the database.
         return self.text(value)
 
     def _member(self, name: str, value: Any, depth: int) -> Any:
@@ -99,7 +99,7 @@ class Cleaner:
 
 
 def mask(text: str) -> str:
-    """Replace what looks like a token, secret or private key by ``***``; keep the rest as given."""
+    """Replace what looks like a token, secret or private key with ``***``."""
     if not text:
         return text
     for pattern in (_PRIVATE_PEM, _JWT):

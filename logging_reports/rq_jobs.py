@@ -1,7 +1,7 @@
-"""Work of the report worker (django-rq, queue ``reports``): large exports and pruning them.
+"""Jobs of the report worker (django-rq, queue ``reports``): large exports and their removal.
 
-The only module that imports django-rq. Touches the database and the export folder; never the
-HSM, Azure or a secret. A message carries an id; what is to be done stands in its row.
+The only module that imports django-rq. It uses the database and the export folder, never the HSM,
+Azure or a secret. A message carries only the id of a row; the row says what to do.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ _PROGRESS_SECONDS = 0.5
 
 
 class ExportCancelled(Exception):
-    """Somebody cancelled the export while its file was being written."""
+    """The export was cancelled while its file was written."""
 
 
 def request_export(wanted: LogFilter, *, form: str, query: str = "", actor: Actor) -> LogExport:
-    """Ask the report worker for an export file.
+    """Create an export and enqueue it for the report worker.
 
     Raises:
-        KmesError: the queue can't be reached; the export stands as failed, with this reason.
+        KmesError: the queue can't be reached; the export is marked as failed.
 
     """
-    export_lifecycle.fail_silent()
+    export_lifecycle.fail_abandoned()
     export = export_lifecycle.request(wanted, form=form, query=query, actor=actor)
     try:
         django_rq.get_queue(QUEUE).enqueue(
@@ -61,7 +61,7 @@ def _no_queue() -> KmesError:
 
 
 def is_queue_reached() -> bool:
-    """Return whether the queue answers; asks Redis once."""
+    """Return whether Redis answers."""
     try:
         return bool(django_rq.get_connection(QUEUE).ping())
     except RedisError:
@@ -69,16 +69,16 @@ def is_queue_reached() -> bool:
 
 
 def run_export(export_id: str) -> str:
-    """Write the file of one export, telling how far it is; returns the file's name, "" when it didn't come to one.
+    """Write the file of one export and record its progress. Return the file's name, "" without a file.
 
-    Old files are pruned afterwards, so that the folder can't grow without limit.
+    Deletes old files afterwards, so that the folder can't grow without limit.
     """
     with language.of_records():
         return _run(UUID(export_id))
 
 
 def _run(export_id: UUID) -> str:
-    export_lifecycle.fail_silent()
+    export_lifecycle.fail_abandoned()
     export = export_lifecycle.begin(export_id)
     if export is None:
         return ""
@@ -101,7 +101,7 @@ def _run(export_id: UUID) -> str:
 def _write(export: LogExport, name: str) -> bool:
     wanted, outcome = LogFilter.from_plain(export.wanted), Outcome()
     total = list_entries(wanted).filter(sequence__lte=export.up_to).count()
-    export_lifecycle.note_progress(export, 0, rows_total=total)
+    export_lifecycle.record_progress(export, 0, rows_total=total)
     told_at = time.monotonic()
 
     def tell(rows_done: int) -> None:
@@ -109,10 +109,10 @@ def _write(export: LogExport, name: str) -> bool:
         if time.monotonic() - told_at < _PROGRESS_SECONDS:
             return
         told_at = time.monotonic()
-        if not export_lifecycle.note_progress(export, rows_done):
+        if not export_lifecycle.record_progress(export, rows_done):
             raise ExportCancelled
 
-    with export_files.drafted(name) as target:
+    with export_files.new_file(name) as target:
         target.writelines(
             stream(
                 wanted,
@@ -129,5 +129,5 @@ def _write(export: LogExport, name: str) -> bool:
 
 
 def prune_exports() -> int:
-    """Delete exports older than the option ``export_keep_days`` says; return how many files went."""
+    """Delete exports older than the option ``export_keep_days``. Return how many files were deleted."""
     return export_lifecycle.expire(keep_days=options.value("export_keep_days"))

@@ -1,4 +1,4 @@
-"""Writes of saved filters: keep one under a name, share it, delete it. Each writes its log row."""
+"""Saves and deletes filters of System Logs; each change writes its log row."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ MAX_PER_OWNER = 100
 
 
 def save_filter(*, name: str, query: str, is_shared: bool, actor: Actor) -> SavedFilter:
-    """Keep a filter under a name.
+    """Save a filter under a name.
 
     Raises:
-        InputError: the owner has one of this name, or too many.
+        InputError: the owner has a filter of this name, or too many filters.
 
     """
     if actor.user_id is None:
@@ -48,10 +48,10 @@ def save_filter(*, name: str, query: str, is_shared: bool, actor: Actor) -> Save
 
 
 def delete_filter(saved: SavedFilter, *, actor: Actor, may_delete_any: bool) -> None:
-    """Delete one's own filter; an administrator may delete a shared one of others.
+    """Delete a filter of the actor, or a shared one where ``may_delete_any`` is set.
 
     Raises:
-        PermissionRefused: it is somebody else's.
+        PermissionRefused: the filter belongs to another user.
 
     """
     if saved.owner_id != actor.user_id and not (saved.is_shared and may_delete_any):

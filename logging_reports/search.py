@@ -1,7 +1,7 @@
-"""What the text filter of System Logs looks into, as one expression that the database has an index for.
+"""The expression that the text filter of System Logs searches.
 
-On PostgreSQL a trigram index over exactly this expression (migration ``search``) finds a text among
-millions of rows; SQLite reads the rows, which is quick enough for what an embedded instance holds.
+PostgreSQL has a trigram index over exactly this expression (migration 0006). SQLite reads the rows,
+which is fast enough for an embedded instance.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db.models import F, Func, TextField
 
-# Labels and identifiers as well as the message. The order is part of the index.
+# The order is part of the index.
 SEARCHED_FIELDS = (
     "message",
     "event",
@@ -25,16 +25,16 @@ SEARCHED_FIELDS = (
 
 
 class Joined(Func):
-    """The fields side by side, a line feed between them, so that no match spans two of them."""
+    """Concatenated fields with line feeds between them, so that no match spans two fields."""
 
     template = "(%(expressions)s)"
     arg_joiner = " || chr(10) || "
     output_field = TextField()
 
     def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
-        """SQLite calls the function otherwise."""
+        """Use SQLite's name of the function."""
         return super().as_sql(compiler, connection, arg_joiner=" || char(10) || ", **context)
 
 
-# Looked into with ``icontains``, which PostgreSQL is asked as UPPER(…) LIKE UPPER(…).
+# ``icontains`` is UPPER(…) LIKE UPPER(…) on PostgreSQL, hence the index over UPPER.
 SEARCHED_TEXT = Joined(*(F(name) for name in SEARCHED_FIELDS))

@@ -1,4 +1,4 @@
-"""Reads of the log: filtered rows, pages by keyset, capped counts, neighbours. Writes nothing."""
+"""Queries of the log: filtered rows, keyset pages, limited counts, neighboring rows. Reads only."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from logging_reports.models import LogEntry, LogEntryQuerySet, SavedFilter
 from logging_reports.search import SEARCHED_TEXT
 
 COUNT_CAP = 10_000
-# A text is looked for in each row, so counting what it matches costs more.
+# A text filter reads each row, so its count costs more.
 TEXT_COUNT_CAP = 1_000
 BATCH_SIZE = 2_000
 
-# Rows are written in order of time, save that the clocks of several hosts differ; by less than this.
+# Rows are in order of time, except that the clocks of hosts may differ by up to this.
 CLOCKS_DIFFER = timedelta(hours=1)
 NEW_ROWS_CAP = 100
 
@@ -35,7 +35,7 @@ _PLAIN_LOOKUPS = {
 
 @dataclass(frozen=True)
 class LogFilter:
-    """Which rows of one log are wanted; empty means any, several mean all of them.
+    """Which rows of one log to show. An empty field means any; several fields must all match.
 
     ``since`` is inclusive, ``until`` exclusive. ``group`` and ``key`` are a UUID or a name,
     ``job`` a UUID or a code.
@@ -54,12 +54,12 @@ class LogFilter:
 
     @classmethod
     def from_plain(cls, plain: dict[str, Any]) -> LogFilter:
-        """Return the filter that ``describe`` put into words."""
+        """Return the filter that ``describe`` described."""
         moments = {name: datetime.fromisoformat(plain[name]) for name in ("since", "until") if plain.get(name)}
         return cls(**{**plain, **moments})
 
     def describe(self) -> dict[str, str]:
-        """Return the filters in use as plain text, for the row that records an export."""
+        """Return the fields in use as plain text, for the log row of an export."""
         chosen = ((field.name, getattr(self, field.name)) for field in fields(self))
         return {
             name: value.isoformat() if hasattr(value, "isoformat") else str(value) for name, value in chosen if value
@@ -68,7 +68,7 @@ class LogFilter:
 
 @dataclass(frozen=True)
 class LogPage:
-    """Rows newest first; ``newer`` and ``older`` are the sequences to page on from, or None."""
+    """Rows, newest first. ``newer`` and ``older`` are where the next pages start, or None."""
 
     rows: list[LogEntry]
     newer: int | None
@@ -76,7 +76,7 @@ class LogPage:
 
 
 def list_entries(wanted: LogFilter) -> LogEntryQuerySet:
-    """Return the rows the filter asks for, unordered."""
+    """Return the rows that match the filter, unordered."""
     rows = LogEntry.objects.filter(service=wanted.service)
     for name, lookup in _PLAIN_LOOKUPS.items():
         if value := getattr(wanted, name):
@@ -90,38 +90,37 @@ def list_entries(wanted: LogFilter) -> LogEntryQuerySet:
         rows = rows.filter(job_id=job_id) if job_id else rows.filter(job_code=wanted.job.upper())
     if wanted.text:
         rows = rows.alias(searched=SEARCHED_TEXT).filter(searched__icontains=wanted.text)
-    return _within(rows, wanted)
+    return _limit_sequence(rows, wanted)
 
 
-def _within(rows: LogEntryQuerySet, wanted: LogFilter) -> LogEntryQuerySet:
-    """Say by sequence as well where the wanted time lies: pages are ordered by it, and deep ones found by it.
+def _limit_sequence(rows: LogEntryQuerySet, wanted: LogFilter) -> LogEntryQuerySet:
+    """Limit the sequence as well as the time, because pages are ordered by sequence.
 
-    After a row written at T no clock shows less than T - CLOCKS_DIFFER; hence the edges.
+    After a row written at T no row has a time before T - CLOCKS_DIFFER.
     """
     if wanted.since:
-        outside = _edge(wanted.service, Q(at__lte=wanted.since - CLOCKS_DIFFER), "-at", "-sequence")
+        outside = _first_sequence(wanted.service, Q(at__lte=wanted.since - CLOCKS_DIFFER), "-at", "-sequence")
         rows = rows if outside is None else rows.filter(sequence__gt=outside)
     if wanted.until:
-        outside = _edge(wanted.service, Q(at__gte=wanted.until + CLOCKS_DIFFER), "at", "sequence")
+        outside = _first_sequence(wanted.service, Q(at__gte=wanted.until + CLOCKS_DIFFER), "at", "sequence")
         rows = rows if outside is None else rows.filter(sequence__lt=outside)
     return rows
 
 
 def find_sequence_at(service: str, moment: datetime) -> int | None:
-    """Return the sequence of the last row before ``moment``, None when the log begins later."""
-    return _edge(service, Q(at__lt=moment), "-at", "-sequence")
+    """Return the sequence of the last row before ``moment``. None when the log begins later."""
+    return _first_sequence(service, Q(at__lt=moment), "-at", "-sequence")
 
 
-def _edge(service: str, where: Q, *order: str) -> int | None:
+def _first_sequence(service: str, where: Q, *order: str) -> int | None:
     rows = LogEntry.objects.filter(where, service=service).order_by(*order)
     return rows.values_list("sequence", flat=True).first()
 
 
 def find_page(rows: LogEntryQuerySet, *, before: int | None = None, after: int | None = None, size: int) -> LogPage:
-    """Return one page, newest first: the newest rows, those older than ``before`` or newer than ``after``.
+    """Return one page, newest first: the newest rows, those older than ``before``, or those newer than ``after``.
 
-    Keyset paging: a page costs the same however deep it lies, and rows that arrive meanwhile
-    shift nothing.
+    Keyset paging: every page costs the same, and new rows don't shift a page.
     """
     if after is not None:
         found = list(rows.filter(sequence__gt=after).order_by("sequence")[: size + 1])
@@ -137,19 +136,19 @@ def find_page(rows: LogEntryQuerySet, *, before: int | None = None, after: int |
 
 
 def count_cap(wanted: LogFilter) -> int:
-    """Return up to how many rows are counted for a filter."""
+    """Return the limit of the count for a filter."""
     return TEXT_COUNT_CAP if wanted.text else COUNT_CAP
 
 
 def count_capped(rows: LogEntryQuerySet, *, cap: int) -> int:
-    """Count the rows, but no further than ``cap`` + 1: more than that reads as "more than 10000"."""
+    """Count the rows up to ``cap`` + 1; the page then shows "more than"."""
     return rows.order_by()[: cap + 1].count()
 
 
 def iterate_newest_first(rows: LogEntryQuerySet, *, up_to: int) -> Iterator[LogEntry]:
     """Yield the rows from sequence ``up_to`` down, in keyset batches.
 
-    Batches, because one long read would hold back PostgreSQL's vacuum and SQLite's writers.
+    One long read would block PostgreSQL's vacuum and SQLite's writers.
     """
     before = up_to + 1
     while batch := list(rows.filter(sequence__lt=before).order_by("-sequence")[:BATCH_SIZE]):
@@ -164,13 +163,13 @@ def newest_sequence(service: str) -> int:
 
 
 def count_newer(rows: LogEntryQuerySet, than: int) -> int:
-    """Count the rows newer than a sequence, no further than ``NEW_ROWS_CAP`` + 1."""
+    """Count the rows newer than a sequence, up to ``NEW_ROWS_CAP`` + 1."""
     return rows.filter(sequence__gt=than).order_by()[: NEW_ROWS_CAP + 1].count()
 
 
 @dataclass(frozen=True)
-class Neighbourhood:
-    """A row, the rows around it under the filter, and whether it and its links are as they were written."""
+class Neighborhood:
+    """A row, its neighbors within the filter, and whether the row and its links are valid."""
 
     entry: LogEntry
     newer: int | None
@@ -178,11 +177,11 @@ class Neighbourhood:
     is_intact: bool
 
 
-def find_neighbourhood(wanted: LogFilter, sequence: int) -> Neighbourhood:
-    """Return a row with its neighbours under the filter, and check its links in the chain.
+def find_neighborhood(wanted: LogFilter, sequence: int) -> Neighborhood:
+    """Return a row with its neighbors within the filter, and check its links in the chain.
 
     Raises:
-        LogEntry.DoesNotExist: there is no such row.
+        LogEntry.DoesNotExist: the log has no such row.
 
     """
     near = LogEntry.objects.filter(service=wanted.service, sequence__range=(sequence - 1, sequence + 1))
@@ -196,21 +195,21 @@ def find_neighbourhood(wanted: LogFilter, sequence: int) -> Neighbourhood:
     rows = list_entries(wanted)
     newer = rows.filter(sequence__gt=sequence).order_by("sequence").values_list("sequence", flat=True).first()
     older = rows.filter(sequence__lt=sequence).order_by("-sequence").values_list("sequence", flat=True).first()
-    return Neighbourhood(entry, newer, older, is_intact)
+    return Neighborhood(entry, newer, older, is_intact)
 
 
 def has_row(service: str, sequence: int, digest: str) -> bool:
-    """Return whether a log has this row with this hash; the place before its first row counts as there."""
+    """Return whether a log has this row with this hash. True for sequence 0, the start of the log."""
     return sequence == 0 or LogEntry.objects.filter(service=service, sequence=sequence, hash=digest).exists()
 
 
 def list_saved_filters(user_id: int) -> list[SavedFilter]:
-    """Return the filters a user may choose from: their own, and those shared with everybody."""
+    """Return the filters that a user may apply: their own and the shared ones."""
     return list(SavedFilter.objects.filter(Q(owner_id=user_id) | Q(is_shared=True)).order_by("name", "owner_name"))
 
 
 def _named(name: str, value: str) -> Q:
-    """Match a group or key by its id where the value is one (indexed), else by its name."""
+    """Match a group or key by id if the value is a UUID, else by name."""
     known = _uuid(value)
     return Q(**{f"{name}_id": str(known)}) if known else Q(**{f"{name}__iexact": value})
 

@@ -1,7 +1,7 @@
-"""Writes the log: one row or one batch, chained, in the caller's transaction.
+"""Writes the log: appends rows to the chain in the caller's transaction.
 
-If a row can't be written these functions raise, so the action it speaks of doesn't happen.
-Call them last in a transaction: the head of the chain stays locked until the commit.
+If a row can't be written these functions raise, so the logged action does not happen. Call them last
+in a transaction: the head of the chain stays locked until the commit.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ _entry_handlers: list[Callable[[Sequence[LogEntry]], None]] = []
 
 
 class LogWriteError(KmesError):
-    """The log can't be written; whatever was to be logged must not happen."""
+    """The log can't be written, so the action must not happen."""
 
     code = "log"
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What a row speaks of: plain ids and labels as they were at that moment."""
+    """The objects that a row refers to: ids, and labels as they were at that moment."""
 
     credential_id: str = ""
     credential: str = ""
@@ -54,7 +54,7 @@ class Subject:
 
 @dataclass(frozen=True, kw_only=True)
 class Draft:
-    """A row before it has a place in the chain; the fields are those of ``record``."""
+    """A row that is not yet in the chain. The fields are those of ``record``."""
 
     event: str
     actor: Actor
@@ -71,7 +71,7 @@ class Draft:
     kind: Event = field(init=False)
 
     def __post_init__(self) -> None:
-        """Look the event up at once, so that a slip shows where it was made."""
+        """Look up the event now, so that a wrong name fails where it was written."""
         object.__setattr__(self, "kind", find_event(self.event))
 
 
@@ -90,15 +90,14 @@ def record(
     data: dict[str, Any] | None = None,
     category: Category | None = None,
 ) -> LogEntry:
-    """Append one row to the log its event belongs to and return it.
+    """Append one row to the log of its event and return the row.
 
-    The message is English, never translated (``kmes.core.language``). Without one the event's label stands
-    in. ``category`` overrides the event's own, for
-    events that speak of any call (``azure.call_failed``, ``azure.intent``). Secrets are
-    masked and long texts cut. ``duration_ms`` is in milliseconds.
+    The message is English and never translated (``kmes.core.language``); the default is the event's
+    label. ``category`` overrides that of the event, for events of any call (``azure.call_failed``,
+    ``azure.intent``). Secrets are masked and long texts cut. ``duration_ms`` is in milliseconds.
 
     Raises:
-        UnknownEventError: the event isn't registered.
+        UnknownEventError: the event is not registered.
         LogWriteError: the database refused the row.
 
     """
@@ -120,10 +119,10 @@ def record(
 
 
 def record_many(drafts: Sequence[Draft]) -> list[LogEntry]:
-    """Append several rows under one lock per log, in the order given; return them so.
+    """Append several rows under one lock per log. Return them in the order given.
 
     Raises:
-        LogWriteError: the database refused a row; then none is written.
+        LogWriteError: the database refused a row; none is written.
 
     """
     entries = [_build(draft) for draft in drafts]
@@ -132,7 +131,7 @@ def record_many(drafts: Sequence[Draft]) -> list[LogEntry]:
         by_service[entry.service].append(entry)
     try:
         with transaction.atomic():
-            # Heads are locked in one order by everybody, so that two batches can't dead-lock.
+            # Heads are always locked in the same order, so that two batches can't deadlock.
             for service in sorted(by_service):
                 _append(Service(service), by_service[service])
             for handler in _entry_handlers:
@@ -164,8 +163,8 @@ def _append(service: Service, entries: list[LogEntry]) -> None:
 
 
 def lock_head(service: Service) -> LogHead:
-    """Return where a log ends, locked until the transaction's end."""
-    # SQLite has no row locks and ignores select_for_update: BEGIN IMMEDIATE serialises there.
+    """Return the head of a log, locked until the end of the transaction."""
+    # SQLite ignores select_for_update; BEGIN IMMEDIATE serializes writers there.
     heads = LogHead.objects.select_for_update()
     head = heads.filter(service=service).first()
     if head is None:
@@ -175,7 +174,7 @@ def lock_head(service: Service) -> LogHead:
 
 
 def _build(draft: Draft) -> LogEntry:
-    """Make the row of a draft, cleaned; its place in the chain comes later."""
+    """Make the cleaned row of a draft, without its place in the chain."""
     clean, kind = Cleaner(), draft.kind
     subject = {name: clean.label(value, limit=_limit(name)) for name, value in vars(draft.subject or Subject()).items()}
     entry = LogEntry(

@@ -1,4 +1,4 @@
-"""The tables of the log, of prepared exports and of checkpoints. The log is paged by its sequence (``selectors``)."""
+"""Tables of the log, of background exports and of checkpoints. ``selectors`` pages the log by sequence."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from logging_reports.choices import SEVERITY_COLOURS
 from logging_reports.events import EVENTS
 from logging_reports.export_progress import ExportView
 from logging_reports.models import LogCheckpoint, LogEntry, LogExport
-from logging_reports.rendering import visible
+from logging_reports.safe_text import visible
 
 _NOWRAP = {"td": {"class": "text-nowrap"}}
 _BREAKS = {"td": {"class": "text-break"}}
@@ -29,7 +29,7 @@ _LOG_NUMBER = {"td": {"class": "log-number"}, "th": {"class": "log-number"}}
 
 
 class LogTable(ConsoleTable):
-    """One page of a log, in the order it was written. ``query`` is the filter that a row's page goes on with."""
+    """One page of a log. ``query`` is the filter that the links to rows carry."""
 
     caption = gettext_lazy("Log rows")
     saved_as = "logs"
@@ -49,7 +49,7 @@ class LogTable(ConsoleTable):
 
     class Meta(ConsoleTable.Meta):
         attrs = {"class": "table table-hover console-table log-table"}
-        # Sorted otherwise, a million rows could not be paged.
+        # Keyset paging needs the order of the sequence.
         orderable = False
         row_attrs = {
             "id": lambda record: f"row-{record.sequence}",
@@ -58,11 +58,11 @@ class LogTable(ConsoleTable):
         }
 
     def address_of(self, record: LogEntry) -> str:
-        """Return the page of a row, within the filter."""
+        """Return the address of a row's page, with the filter."""
         return f"{reverse('logs:detail', args=[record.service, record.sequence])}?{self.query}"
 
     def render_at(self, record: LogEntry) -> SafeString:
-        """Show the time, which leads to the row."""
+        """Show the time, linked to the row."""
         return format_html('<a href="{}">{}</a>', self.address_of(record), exactly(record.at))
 
     def render_severity(self, record: LogEntry) -> SafeString:
@@ -70,7 +70,7 @@ class LogTable(ConsoleTable):
         return badge(record.get_severity_display(), SEVERITY_COLOURS.get(record.severity, "info"))
 
     def render_event(self, value: str) -> str:
-        """Show the event's text."""
+        """Show the event's label."""
         return str(EVENTS[value].label) if value in EVENTS else value
 
     def render_message(self, value: str) -> str:
@@ -82,7 +82,7 @@ class LogTable(ConsoleTable):
         return visible(value)
 
     def render_key(self, record: LogEntry) -> str:
-        """Lead to the rows of this key alone, or of this group where no key is named."""
+        """Link to the rows of this key, or of its group where there is no key."""
         if record.key_id:
             return _only(record, "key", record.key_id, record.key, _("Only this key"))
         if record.group_id:
@@ -90,7 +90,7 @@ class LogTable(ConsoleTable):
         return visible(record.key or record.group)
 
     def render_job_code(self, record: LogEntry) -> SafeString:
-        """Lead to the rows of this job alone."""
+        """Link to the rows of this job."""
         return _only(record, "job", record.job_code, record.job_code, _("Only this job"))
 
 
@@ -104,13 +104,13 @@ def _shown(record: LogExport, table: ExportTable) -> dict[str, ExportView]:
 
 
 def _part(name: str, label: object, **options: Any) -> tables.TemplateColumn:
-    """Return a column that shows a part of an export from a template of its own."""
+    """Return a column that shows a part of an export with its own template."""
     template = f"logging_reports/_export_{name}.html"
     return tables.TemplateColumn(template_name=template, extra_context=_shown, verbose_name=label, **options)
 
 
 class ExportTable(ConsoleTable):
-    """Everybody's prepared exports, newest first. ``views`` holds what is shown of each row of the page."""
+    """The background exports of all users, newest first. ``views`` holds the view of each row by id."""
 
     caption = gettext_lazy("Prepared exports")
     saved_as = "exports"
@@ -129,7 +129,7 @@ class ExportTable(ConsoleTable):
         row_attrs = {"id": lambda record: f"export-{record.pk}"}
 
     def render_service(self, record: LogExport) -> SafeString:
-        """Lead to the rows that were exported."""
+        """Link to the exported rows."""
         address, log = f"{reverse('logs:list')}?{record.query}", record.get_service_display()
         return format_html('<a href="{}">{}</a>, {}', address, log, record.get_format_display())
 
@@ -139,7 +139,7 @@ class ExportTable(ConsoleTable):
 
 
 class CheckpointTable(ConsoleTable):
-    """The signed statements, newest first. ``statements`` holds what each of the page says; None is not valid."""
+    """The checkpoints, newest first. ``statements`` holds what each says by number; None is invalid."""
 
     caption = gettext_lazy("Checkpoints")
     saved_as = "checkpoints"
@@ -158,17 +158,17 @@ class CheckpointTable(ConsoleTable):
         row_attrs = {"id": lambda record: f"checkpoint-{record.number}"}
 
     def render_state(self, record: LogCheckpoint) -> SafeString:
-        """Say whether the signature holds."""
+        """Show whether the signature is valid."""
         return badge(_("Valid"), "good") if self.statements[record.number] else badge(_("Not valid"), "bad")
 
     def render_covered(self, record: LogCheckpoint) -> str:
-        """Name the last row of each log that it covers."""
+        """Show the last row covered of each log."""
         statement = self.statements[record.number]
         positions = statement.positions if statement else ()
         return " · ".join(f"{position.service} {intcomma(position.sequence)}" for position in positions)
 
     def render_hash(self, value: str) -> SafeString:
-        """Cut the hash in the middle."""
+        """Show the start and the end of the hash."""
         return cut(value)
 
     def render_key(self, record: LogCheckpoint) -> SafeString:
@@ -177,7 +177,7 @@ class CheckpointTable(ConsoleTable):
         return cut(statement.key if statement else "")
 
     def render_anchor(self, record: LogCheckpoint) -> SafeString:
-        """Offer the file an auditor keeps."""
+        """Link to the anchor file."""
         label = _("Download checkpoint %(number)d as anchor") % {"number": record.number}
         address = reverse("logs:anchor", args=[record.number])
         return format_html(

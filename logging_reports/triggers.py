@@ -1,7 +1,7 @@
-"""The database's own refusal to change the log: triggers on SQLite and PostgreSQL.
+"""Triggers that make the log insert-only, on SQLite and PostgreSQL.
 
-Called by the migration, after each migration run (SQLite drops triggers when it rebuilds a
-table), and by the check of ``verify_log``. Only the test harness may call ``remove``.
+Installed by a migration and after each migration run, because SQLite drops triggers when Django
+rebuilds a table. ``verify_log`` checks them. Only the test harness may call ``remove``.
 """
 
 from __future__ import annotations
@@ -63,9 +63,9 @@ END $$
 
 
 def install(connection: BaseDatabaseWrapper) -> None:
-    """Create the triggers that are missing on the tables that exist; safe to call again.
+    """Create the missing triggers on the tables that exist. Safe to call again.
 
-    The first migrations run before the later tables are made, hence the look at what is there.
+    Early migrations call this before the later tables exist.
     """
     tables = set(connection.introspection.table_names()) & {TABLE, HEAD, CHECKPOINT}
     with connection.cursor() as cursor:
@@ -81,7 +81,7 @@ def install(connection: BaseDatabaseWrapper) -> None:
         for name, (table, when) in _POSTGRES.items():
             if name not in present and table in tables:
                 cursor.execute(f"CREATE TRIGGER {name} {when.format(table=table)} EXECUTE FUNCTION kmes_log_refuse()")
-                # ALWAYS: session_replication_role = replica must not switch it off.
+                # ALWAYS: session_replication_role = replica must not disable it.
                 cursor.execute(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name}")
 
 
@@ -90,7 +90,7 @@ def _sqlite_table(body: str) -> str:
 
 
 def remove(connection: BaseDatabaseWrapper) -> None:
-    """Drop the triggers: for undoing the migration and for emptying a test database."""
+    """Drop the triggers, to reverse the migration or to empty a test database."""
     tables = set(connection.introspection.table_names())
     with connection.cursor() as cursor:
         if connection.vendor == "sqlite":
@@ -103,13 +103,13 @@ def remove(connection: BaseDatabaseWrapper) -> None:
 
 
 def find_installed(connection: BaseDatabaseWrapper) -> set[str]:
-    """Return the names of our triggers that exist and are switched on."""
+    """Return the names of the triggers on our tables that exist and are enabled."""
     tables = [TABLE, HEAD, CHECKPOINT]
     with connection.cursor() as cursor:
         if connection.vendor == "sqlite":
             cursor.execute("SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name IN (%s, %s, %s)", tables)
         else:
-            # A name, not a cast to regclass: that one fails while a table isn't made yet.
+            # By name, because a cast to regclass fails while a table does not exist.
             cursor.execute(
                 "SELECT tgname FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid"
                 " WHERE relname = ANY(%s) AND pg_table_is_visible(pg_class.oid)"
@@ -120,6 +120,6 @@ def find_installed(connection: BaseDatabaseWrapper) -> set[str]:
 
 
 def find_missing(connection: BaseDatabaseWrapper) -> list[str]:
-    """Return the names of our triggers that should exist on this database and don't."""
+    """Return the names of the triggers that this database should have and lacks."""
     wanted = {"sqlite": set(_SQLITE), "postgresql": set(_POSTGRES)}.get(connection.vendor, set())
     return sorted(wanted - find_installed(connection)) if wanted else []

@@ -1,7 +1,7 @@
-"""Verifies the log: every row, every link, the ends, the checkpoints, and the triggers that guard them.
+"""Verifies the log: rows, links, heads, checkpoints and triggers. Reads only.
 
-Reads only. What the database alone can't tell is rows cut off the end together with everything
-that spoke of them: hence the anchor, a checkpoint that was kept elsewhere.
+The database alone can't reveal rows removed from the end together with their checkpoints and heads.
+An anchor does: a checkpoint that was kept elsewhere.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from logging_reports.choices import Service
 from logging_reports.models import LogCheckpoint, LogEntry, LogHead
 from logging_reports.selectors import BATCH_SIZE
 
-# Clocks of several hosts may differ by this much; a row later than its checkpoint by more is wrong.
+# The clocks of hosts may differ by this. A row that is later than its checkpoint by more is a fault.
 CLOCK_TOLERANCE = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
-class Reached:
-    """How far a walk came: the last row that held, its hash, and the break that stopped it."""
+class WalkResult:
+    """The last valid row of a walk, its hash, and the break that ended the walk."""
 
     sequence: int
     hash: str
@@ -34,7 +34,7 @@ class Reached:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the walk over one log found; ``head_hash`` is worth keeping somewhere else."""
+    """The result of verifying one log."""
 
     service: str
     rows: int
@@ -43,13 +43,13 @@ class Verdict:
 
     @property
     def is_intact(self) -> bool:
-        """Whether every row and link held."""
+        """Whether every row and link is valid."""
         return self.first_break is None
 
 
 @dataclass(frozen=True)
 class CheckpointVerdict:
-    """What the checkpoints said: how many there are, by which keys, and what doesn't agree."""
+    """The result of verifying the checkpoints: their number, the signing keys, and the faults."""
 
     count: int
     newest: int
@@ -57,8 +57,8 @@ class CheckpointVerdict:
     faults: tuple[str, ...]
 
 
-def walk(service: Service, *, after: int = 0, previous_hash: str = GENESIS, limit: int | None = None) -> Reached:
-    """Walk a log's rows from ``after`` on, at most ``limit`` of them, to the last or the first break."""
+def walk(service: Service, *, after: int = 0, previous_hash: str = GENESIS, limit: int | None = None) -> WalkResult:
+    """Verify at most ``limit`` rows of a log after ``after``, until the last row or the first break."""
     sequence, last_hash = after, previous_hash
     while limit is None or sequence - after < limit:
         size = BATCH_SIZE if limit is None else min(BATCH_SIZE, limit - (sequence - after))
@@ -69,15 +69,15 @@ def walk(service: Service, *, after: int = 0, previous_hash: str = GENESIS, limi
         sequence += held
         last_hash = batch[held - 1].hash if held else last_hash
         if found:
-            return Reached(sequence, last_hash, found)
-    return Reached(sequence, last_hash, None)
+            return WalkResult(sequence, last_hash, found)
+    return WalkResult(sequence, last_hash, None)
 
 
 def verify_service(service: Service) -> Verdict:
-    """Walk a log from its first row to its recorded end.
+    """Verify a log from its first row to its head.
 
-    Rows appended during the walk are walked too: the end is read only after the last row, and
-    a row and the end it makes are committed together.
+    Rows appended meanwhile are verified as well: the head is read after the last row, and a row and
+    its head are committed together.
     """
     sequence, last_hash = 0, GENESIS
     while True:
@@ -93,10 +93,10 @@ def verify_service(service: Service) -> Verdict:
 
 
 def verify_checkpoints(*, anchor: Statement | None = None, trusted_key: str = "") -> CheckpointVerdict:
-    """Verify every checkpoint: signature, link to the one before, and that the rows are still there.
+    """Verify every checkpoint: signature, link to the one before, and the rows that it names.
 
-    With an ``anchor`` kept elsewhere a cut end is found as well. Checkpoints up to the anchor's are
-    pinned by its hash; later ones must be signed by its key, or by ``trusted_key``.
+    An ``anchor`` also reveals rows removed from the end. Its hash pins the checkpoints up to its own;
+    later ones must be signed by its key or by ``trusted_key``.
     """
     faults: list[str] = []
     statements: list[Statement] = []
@@ -130,7 +130,7 @@ def verify_checkpoints(*, anchor: Statement | None = None, trusted_key: str = ""
 
 
 def _check_anchor(anchor: Statement, statements: list[Statement]) -> list[str]:
-    """Return how the database has fallen behind, or departed from, a checkpoint kept elsewhere."""
+    """Return how the database contradicts a checkpoint that was kept elsewhere."""
     same = next((each for each in statements if each.number == anchor.number), None)
     if same is None:
         return [f"the database was rolled back behind the anchor: its checkpoint {anchor.number} is gone"]
@@ -140,7 +140,7 @@ def _check_anchor(anchor: Statement, statements: list[Statement]) -> list[str]:
 
 
 def _check_positions(statements: list[Statement]) -> list[str]:
-    """Compare the rows that checkpoints name with the rows there are."""
+    """Compare the rows that checkpoints name with the rows in the database."""
     faults: list[str] = []
     for service in Service.values:
         named = [(each, position) for each in statements for position in each.positions if position.service == service]
@@ -169,8 +169,8 @@ def _compare(statement: Statement, position: Position, rows: dict[int, LogEntry]
     return ""
 
 
-def find_missing_guards() -> list[str]:
-    """Return the names of triggers that should refuse changes and aren't there."""
+def find_missing_triggers() -> list[str]:
+    """Return the names of the triggers that are missing."""
     return triggers.find_missing(connection)
 
 

@@ -1,4 +1,4 @@
-"""Pages of System Logs: list, live tail, row details, checkpoints. Reads through selectors; changes nothing."""
+"""Pages of System Logs: list, live tail, row details, checkpoints. Reads only."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from logging_reports.selectors import (
     count_cap,
     count_capped,
     count_newer,
-    find_neighbourhood,
+    find_neighborhood,
     find_page,
     find_sequence_at,
     list_entries,
@@ -60,7 +60,7 @@ _DETAIL_FIELDS = (
 @require_GET
 @right_required("log.read")
 def show_log(request: HttpRequest) -> HttpResponse:
-    """Show one log: filters, rows newest first, links to newer and older ones."""
+    """Show one log: filters, rows newest first, links to newer and older rows."""
     form = LogFilterForm(request.GET)
     is_fragment = request.headers.get("HX-Target") == RESULTS_ID
     context = {**_page_context(request, form), **_find_results(request, form)}
@@ -78,7 +78,7 @@ def _page_context(request: HttpRequest, form: LogFilterForm) -> dict[str, Any]:
 
 
 def refuse_filter(request: HttpRequest, form: LogFilterForm) -> HttpResponse:
-    """Show the page with what is wrong about its filter."""
+    """Show the page with the errors of its filter."""
     return render(request, "logging_reports/list.html", _page_context(request, form), status=400)
 
 
@@ -88,9 +88,9 @@ def _find_results(request: HttpRequest, form: LogFilterForm) -> dict[str, Any]:
     wanted, jump = form.to_filter(), JumpForm(request.GET)
     before, after = _position(request, "before"), _position(request, "after")
     if before is None and after is None and (moment := jump.moment):
-        # The row before the moment on top; in a log that begins later, the oldest rows.
+        # The last row before the moment comes first. A log that begins later shows its oldest rows.
         before = (find_sequence_at(wanted.service, moment) or 0) + 1
-    # Read before the page is, so that a row that arrives between is counted as new, not lost.
+    # Read before the page, so that a row written in between counts as new.
     newest = newest_sequence(wanted.service)
     rows = list_entries(wanted)
     size, cap = layout_of(request, LogTable).page_size, count_cap(wanted)
@@ -114,7 +114,7 @@ def _find_results(request: HttpRequest, form: LogFilterForm) -> dict[str, Any]:
 
 
 def _position(request: HttpRequest, name: str) -> int | None:
-    """Read a page position; nonsense means the newest page, not an error."""
+    """Read a page position. An invalid one means the newest page."""
     text = request.GET.get(name, "")
     return min(int(text), _MAX_SEQUENCE) if re.fullmatch("[0-9]{1,19}", text) else None
 
@@ -123,7 +123,7 @@ def _position(request: HttpRequest, name: str) -> int | None:
 @require_GET
 @right_required("log.read")
 def show_tail(request: HttpRequest) -> HttpResponse:
-    """Answer how many rows are newer than those shown; 204 while that is as the page says."""
+    """Show how many rows are newer than those on the page; 204 while that number is unchanged."""
     form = LogFilterForm(request.GET)
     than, seen = _position(request, "than"), _position(request, "seen") or 0
     if than is None or not form.is_valid():
@@ -151,11 +151,11 @@ def _tail(form: LogFilterForm, than: int, new: int) -> dict[str, Any]:
 @require_GET
 @right_required("log.read")
 def show_entry(request: HttpRequest, service: str, sequence: int) -> HttpResponse:
-    """Show all of one row, its neighbours under the filter it was found by, and whether the chain holds."""
+    """Show one row, its neighbors within the filter, and whether the chain is valid there."""
     form = LogFilterForm(request.GET, service=service)
     wanted = form.to_filter() if form.is_valid() else LogFilter(service=service)
     try:
-        near = find_neighbourhood(replace(wanted, service=service), min(sequence, _MAX_SEQUENCE))
+        near = find_neighborhood(replace(wanted, service=service), min(sequence, _MAX_SEQUENCE))
     except LogEntry.DoesNotExist:
         raise Http404(_("There is no such log row.")) from None
     context = {
@@ -166,14 +166,14 @@ def show_entry(request: HttpRequest, service: str, sequence: int) -> HttpRespons
         "chips": form.chips() if form.is_valid() else [],
         "form": form,
         "query": form.query() if form.is_valid() else "",
-        # The row itself on top of the list one goes back to.
+        # The list to return to begins with this row.
         "back_query": form.query(before=near.entry.sequence + 1) if form.is_valid() else f"service={service}",
     }
     return render(request, "logging_reports/detail.html", context)
 
 
 def _list_fields(entry: LogEntry) -> list[tuple[str, str]]:
-    """Return the filled fields the page doesn't show in a form of their own."""
+    """Return the labels and values of the fields that have a value."""
     found = ((getattr(LogEntry, name).field.verbose_name, getattr(entry, name)) for name in _DETAIL_FIELDS)
     return [(capfirst(str(label)), str(value)) for label, value in found if value not in (None, "")]
 
@@ -182,10 +182,10 @@ def _list_fields(entry: LogEntry) -> list[tuple[str, str]]:
 @require_GET
 @right_required("log.read")
 def show_checkpoints(request: HttpRequest) -> HttpResponse:
-    """Show the newest checkpoints, each to be kept as an anchor."""
+    """List the checkpoints, newest first, each with its anchor file."""
     table = CheckpointTable(LogCheckpoint.objects.order_by("-number"))
     arrange(request, table)
-    table.statements = {row.record.number: checkpoints.read(row.record) for row in table.paginated_rows}
+    table.statements = {row.record.number: checkpoints.statement_of(row.record) for row in table.paginated_rows}
     context = {"table": table, "state": checkpoints.find_state()}
     return render(request, "logging_reports/checkpoints.html", context)
 
@@ -193,7 +193,7 @@ def show_checkpoints(request: HttpRequest) -> HttpResponse:
 @require_GET
 @right_required("log.read")
 def download_anchor(_request: HttpRequest, number: int) -> HttpResponse:
-    """Give one checkpoint as the file an auditor keeps."""
+    """Download one checkpoint as an anchor file."""
     row = LogCheckpoint.objects.filter(number=min(number, _MAX_SEQUENCE)).first()
     if row is None:
         raise Http404(_("There is no such checkpoint."))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from django.urls import reverse
 
 from logging_reports.models import LogEntry
-from logging_reports.notices.landing import register
+from logging_reports.notices.notice_links import register
 
 
 def _job_page(entries: Sequence[LogEntry]) -> str:

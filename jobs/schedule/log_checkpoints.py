@@ -29,7 +29,7 @@ def make_if_due() -> LogCheckpoint | None:
         return None
     device = get_device()
     public_key = device.checkpoint_public_spki()
-    draft = checkpoints.draft(public_key)
+    draft = checkpoints.prepare(public_key)
     if draft is None:
         return None
     for service, found in draft.breaks:

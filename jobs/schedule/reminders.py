@@ -17,7 +17,8 @@ from keygroups.models import CloudVersion, KeyGroup
 from kmes.core.actor import SCHEDULE
 from kmes.core.clock import now
 from logging_reports.choices import Severity
-from logging_reports.notices.reminders import prune, remind_once
+from logging_reports.notices.reminders import remind_once
+from logging_reports.notices.retention import delete_old_notices
 from logging_reports.services import Draft, Subject
 
 logger = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ def remind() -> int:
     except IntegrityError:
         logger.info("another scan reminds at this moment")
         return 0
-    prune()
+    delete_old_notices()
     return len(written)
 
 

@@ -25,7 +25,7 @@ from keygroups.choices import KeyUsage, VersionState
 from keygroups.models import CloudVersion, Key, KeyGroup
 from kmes.core.clock import now
 from kmes.core.ids import new_uuid
-from logging_reports.seeding import MARK
+from logging_reports.trial_history import MARK
 
 NAME = "seed"
 # Neither an AES key wrap nor anything else: the device refuses it before it looks at a key.

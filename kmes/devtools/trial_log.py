@@ -14,7 +14,7 @@ from kmes.core.clock import now
 from kmes.devtools.trial_data import NAME, SPAN, SeededKey
 from logging_reports.choices import Category, Service, Severity
 from logging_reports.models import LogEntry
-from logging_reports.seeding import MARK, append_history
+from logging_reports.trial_history import MARK, append_history
 
 ACTORS = ("schedule", "admin1", "admin2", "carla", "dmitri")
 # What one push leaves in the Azure Service log, in order (docs/console.md#log-categories): event, category, HTTP status, words.

@@ -29,7 +29,7 @@ from kmes.operations.manifest import BackupError, Manifest
 from logging_reports.choices import Service
 from logging_reports.models import LogEntry
 from logging_reports.services import record
-from logging_reports.verification import Verdict, find_missing_guards, verify_service
+from logging_reports.verification import Verdict, find_missing_triggers, verify_service
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ def _verify(manifest: Manifest) -> list[Verdict]:
         end = LogEntry.objects.filter(service=verdict.service, sequence=sequence).values_list("hash", flat=True).first()
         if verdict.rows < sequence or (sequence and end != digest):
             raise BackupError(_("The %(log)s log does not end where the backup says.") % {"log": verdict.service})
-    if missing := find_missing_guards():
+    if missing := find_missing_triggers():
         raise BackupError(_("The log's guard %(name)s is missing after the restore.") % {"name": missing[0]})
     return verdicts
 

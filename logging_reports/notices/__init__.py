@@ -1,6 +1,6 @@
-"""Notices: what in the log somebody should hear of, in the console, by mail and by webhook.
+"""Notices: tell users of important log rows, in the console, by mail and by webhook.
 
-A notice is made from a log row, in that row's transaction (``raising``), so none is lost; what goes out is
-a row too (``deliveries``), and Redis carries hints only. Runs in every process that logs, but only the
-report worker sends. Knows no key and no job: upper apps say where a notice leads (``landing``).
+A notice is created in the transaction of its log row (``creation``), so none is lost. Each delivery is a
+row as well (``deliveries``); Redis carries only hints. Every process that logs creates notices, only the
+report worker sends them. Higher apps register where a notice links to (``notice_links``).
 """

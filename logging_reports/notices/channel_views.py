@@ -1,4 +1,4 @@
-"""Pages of Administration > Notice channels: the installation's channels, their rules and their delivery logs."""
+"""Pages of Administration > Notice channels: the shared channels, their rules and deliveries."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from kmes.core.actor import Actor
 from kmes.ui.access import right_required
 from kmes.ui.responses import go_to, render_form
 from kmes.ui.tables import arrange, searched_text
-from logging_reports.notices import channels, selectors, signing
+from logging_reports.notices import channels, selectors, signatures
 from logging_reports.notices.choices import ChannelKind, Threshold
 from logging_reports.notices.deliveries import tries_allowed
 from logging_reports.notices.forms import ChannelForm
@@ -45,7 +45,7 @@ def find_or_404(channel_id: UUID) -> Channel:
 @require_safe
 @right_required(MANAGE)
 def list_channels(request: HttpRequest) -> HttpResponse:
-    """List the channels, and what this installation's settings allow."""
+    """List the channels and the settings that concern them."""
     search = searched_text(request.GET)
     table = ChannelTable(selectors.list_channels(search))
     arrange(request, table)
@@ -65,14 +65,14 @@ def list_channels(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @right_required(MANAGE)
 def add_channel(request: HttpRequest, kind: str) -> HttpResponse:
-    """Add a channel. A webhook's secret is shown in the answer to this form, and never again."""
+    """Add a channel. The response shows a webhook's secret, which is never shown again."""
     if kind not in ChannelKind.values:
         raise Http404(_("There is no such kind of channel."))
     form = ChannelForm(request.POST or None, kind=kind)
     if request.method == "POST" and form.is_valid():
         channel = channels.add_channel(ChannelKind(kind), form.values(), actor=Actor.from_user(request.user))
         if channel.kind == ChannelKind.WEBHOOK:
-            return _show_secret(request, channel, signing.signing_key(channel))
+            return _show_secret(request, channel, signatures.signing_key(channel))
         messages.success(request, _("The channel %(name)s was added.") % {"name": channel.name})
         return go_to(request, channel.get_absolute_url())
     return render_form(
@@ -83,7 +83,7 @@ def add_channel(request: HttpRequest, kind: str) -> HttpResponse:
 @require_safe
 @right_required(MANAGE)
 def show_channel(request: HttpRequest, channel_id: UUID) -> HttpResponse:
-    """Show a channel, its rules and what went out through it; htmx asks for the deliveries alone."""
+    """Show a channel, its rules and its deliveries. htmx requests the deliveries alone."""
     channel = find_or_404(channel_id)
     table = DeliveryTable(selectors.list_deliveries(channel))
     arrange(request, table)
@@ -100,7 +100,7 @@ def show_channel(request: HttpRequest, channel_id: UUID) -> HttpResponse:
         "digest": digest,
         "deliveries_id": DELIVERIES_ID,
         "tries": tries_allowed(),
-        "key_is_lost": channel.kind == ChannelKind.WEBHOOK and channel.key_check != signing.check_value(channel),
+        "key_is_lost": channel.kind == ChannelKind.WEBHOOK and channel.key_check != signatures.check_value(channel),
     }
     response = render(request, "notices/_deliveries.html" if is_part else "notices/channel.html", context)
     patch_vary_headers(response, ["HX-Target"])
@@ -128,7 +128,7 @@ def edit_channel(request: HttpRequest, channel_id: UUID) -> HttpResponse:
 @require_POST
 @right_required(MANAGE)
 def test_channel(request: HttpRequest, channel_id: UUID) -> HttpResponse:
-    """Send a test through the channel."""
+    """Send a test notice through the channel."""
     channel = find_or_404(channel_id)
     if channel.is_enabled:
         channels.send_test(channel, actor=Actor.from_user(request.user))
@@ -141,7 +141,7 @@ def test_channel(request: HttpRequest, channel_id: UUID) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @right_required(MANAGE)
 def renew_secret(request: HttpRequest, channel_id: UUID) -> HttpResponse:
-    """Ask, then give the webhook a new secret, which this answer shows and none after it."""
+    """Ask for confirmation, then renew the webhook's secret. Only this response shows it."""
     channel = find_or_404(channel_id)
     if channel.kind != ChannelKind.WEBHOOK:
         raise Http404(_("Only webhooks have a secret."))
@@ -153,7 +153,7 @@ def renew_secret(request: HttpRequest, channel_id: UUID) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @right_required(MANAGE)
 def delete_channel(request: HttpRequest, channel_id: UUID) -> HttpResponse:
-    """Ask, then delete the channel."""
+    """Ask for confirmation, then delete the channel."""
     channel = find_or_404(channel_id)
     if request.method == "POST":
         channels.delete_channel(channel, actor=Actor.from_user(request.user))

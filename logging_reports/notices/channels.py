@@ -1,4 +1,4 @@
-"""Changes of channels: add, edit, new secret, test, delete. Each writes its log row in its transaction."""
+"""Changes of channels: add, edit, renew the secret, test, delete. Each writes its log row."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from kmes.core.actor import Actor
 from kmes.core.clock import now
 from logging_reports.choices import Severity, Topic
 from logging_reports.models import LogEntry
-from logging_reports.notices import signing
+from logging_reports.notices import signatures
 from logging_reports.notices.choices import ChannelKind
-from logging_reports.notices.landing import find_landing
+from logging_reports.notices.creation import create_delivery
 from logging_reports.notices.models import Channel, Delivery, Notice
-from logging_reports.notices.raising import send_to
+from logging_reports.notices.notice_links import find_link
 from logging_reports.services import record
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChannelValues:
-    """What a person typed for a channel. ``rules``: topic to threshold."""
+    """The values of a channel's form. ``rules``: topic to threshold."""
 
     name: str
     is_enabled: bool = True
@@ -33,18 +33,18 @@ class ChannelValues:
 
 
 def add_channel(kind: ChannelKind, values: ChannelValues, *, actor: Actor) -> Channel:
-    """Add a channel; a webhook gets its signing key, which only its salt is stored of."""
+    """Add a channel. A webhook gets a signing key, of which only the salt is stored."""
     with transaction.atomic():
         channel = Channel(kind=kind, **_columns(values))
         if kind == ChannelKind.WEBHOOK:
-            _give_key(channel)
+            _set_new_key(channel)
         channel.save(force_insert=True)
         _record("notice.channel_added", channel, actor, "Notice channel %(name)s added")
     return channel
 
 
 def change_channel(channel: Channel, values: ChannelValues, *, actor: Actor) -> Channel:
-    """Change a channel; its signing key stays."""
+    """Change a channel. Its signing key stays."""
     with transaction.atomic():
         locked = Channel.objects.select_for_update().get(pk=channel.pk)
         for name, value in _columns(values).items():
@@ -55,26 +55,26 @@ def change_channel(channel: Channel, values: ChannelValues, *, actor: Actor) -> 
 
 
 def delete_channel(channel: Channel, *, actor: Actor) -> None:
-    """Delete a channel: nothing leaves through it any more, also not what waits."""
+    """Delete a channel. Its waiting deliveries are not sent."""
     with transaction.atomic():
         if Channel.objects.filter(pk=channel.pk, deleted_at__isnull=True).update(is_enabled=False, deleted_at=now()):
             _record("notice.channel_deleted", channel, actor, "Notice channel %(name)s deleted")
 
 
 def renew_secret(channel: Channel, *, actor: Actor) -> str:
-    """Give a webhook a new signing key and return it; the old one signs nothing more."""
+    """Give a webhook a new signing key and return it. The old one is no longer used."""
     with transaction.atomic():
         locked = Channel.objects.select_for_update().get(pk=channel.pk, kind=ChannelKind.WEBHOOK)
-        _give_key(locked)
+        _set_new_key(locked)
         locked.save()
         _record("notice.secret_changed", locked, actor, "Webhook %(name)s has a new secret")
-    return signing.signing_key(locked)
+    return signatures.signing_key(locked)
 
 
 def send_test(channel: Channel, *, actor: Actor) -> Delivery:
-    """Send a notice through this channel only."""
+    """Queue a test notice for this channel only."""
     with transaction.atomic():
-        row = _record("notice.test_sent", channel, actor, "A test through %(name)s, asked for by %(actor)s")
+        row = _record("notice.test_sent", channel, actor, "Test of %(name)s requested by %(actor)s")
         notice = Notice.objects.create(
             key=secrets.token_hex(32),
             topic=Topic.TEST,
@@ -84,13 +84,13 @@ def send_test(channel: Channel, *, actor: Actor) -> Delivery:
             at=row.at,
             service=row.service,
             sequence=row.sequence,
-            url=find_landing([row]),
+            url=find_link([row]),
         )
-        return send_to(notice, channel)
+        return create_delivery(notice, channel)
 
 
 def set_own_mail(user_id: int, rules: dict[str, str], *, actor: Actor) -> Channel:
-    """Set which notices a user gets by mail; the address is the account's."""
+    """Set which notices a user gets by mail at the account's address."""
     with transaction.atomic():
         channel, _made = Channel.objects.update_or_create(
             user_id=user_id,
@@ -101,17 +101,17 @@ def set_own_mail(user_id: int, rules: dict[str, str], *, actor: Actor) -> Channe
 
 
 def find_own_mail(user_id: int) -> Channel | None:
-    """Return a user's personal channel, or None where they never chose."""
+    """Return a user's personal channel, or None."""
     return Channel.objects.filter(user_id=user_id).first()
 
 
 def find_channel(channel_id: UUID) -> Channel | None:
-    """Return a channel of the installation, or None; personal ones are their owners' business."""
+    """Return a shared channel, or None. Personal channels are not found."""
     return Channel.objects.filter(pk=channel_id, user_id__isnull=True, deleted_at__isnull=True).first()
 
 
 def _own_name(user_id: int) -> str:
-    # No name of a person: it would have to change with the account.
+    # Not the account's name, which may change.
     return f"user-{user_id}"
 
 
@@ -125,9 +125,9 @@ def _columns(values: ChannelValues) -> dict[str, object]:
     }
 
 
-def _give_key(channel: Channel) -> None:
-    channel.salt = signing.new_salt()
-    channel.key_check = signing.check_value(channel)
+def _set_new_key(channel: Channel) -> None:
+    channel.salt = signatures.new_salt()
+    channel.key_check = signatures.check_value(channel)
 
 
 def _record(event: str, channel: Channel, actor: Actor, text: str) -> LogEntry:
@@ -135,7 +135,7 @@ def _record(event: str, channel: Channel, actor: Actor, text: str) -> LogEntry:
         "channel": str(channel.pk),
         "kind": channel.kind,
         "in_use": channel.is_enabled,
-        # Not the whole URL: somebody may have typed one that holds a token.
+        # Not the whole URL, which may hold a token.
         "host": urlsplit(channel.url).hostname or "",
         "recipients": channel.recipients,
         "rules": channel.rules,

@@ -1,4 +1,4 @@
-"""Choices of channels and deliveries: stored value, label, tone of the badge."""
+"""Choices of channels and deliveries, and the badge colors of states."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from logging_reports.choices import Severity, Topic
 
 
 class ChannelKind(TextChoices):
-    """By what way notices leave the console."""
+    """How a channel sends notices."""
 
     MAIL = "mail", _("Mail")
     WEBHOOK = "webhook", _("Webhook")
 
 
 class Threshold(TextChoices):
-    """From which severity on a channel wants a topic's notices."""
+    """The lowest severity of a topic that a channel sends."""
 
     OFF = "off", _("Nothing")
     INFO = "info", _("Everything")
@@ -25,7 +25,7 @@ class Threshold(TextChoices):
 
 
 class DeliveryState(TextChoices):
-    """Where one notice on its way through one channel stands."""
+    """The state of a delivery."""
 
     WAITING = "waiting", _("Waiting")
     DELIVERED = "delivered", _("Delivered")
@@ -37,14 +37,14 @@ DELIVERY_COLOURS: dict[str, str] = {
     DeliveryState.DELIVERED: "good",
     DeliveryState.FAILED: "bad",
 }
-# Topics that stay in the console: a test goes to its own channel only, and that a channel doesn't work
-# must not be told through channels.
+# Topics that channels don't send: a test goes to its own channel only, and a failed delivery must not
+# cause further deliveries.
 IN_CONSOLE_ONLY = frozenset({Topic.TEST, Topic.DELIVERY})
 _RANKS = {Severity.INFO: 0, Severity.WARNING: 1, Severity.ERROR: 2}
 
 
 def wants(threshold: str, severity: str) -> bool:
-    """Return whether a notice of this severity passes the threshold."""
+    """Return whether the severity reaches the threshold."""
     if threshold not in Threshold.values or threshold == Threshold.OFF:
         return False
     return _RANKS[Severity(severity)] >= _RANKS[Severity(threshold)]

@@ -1,8 +1,7 @@
-"""The only writer of a delivery's state: claim, send, settle. Runs in the report worker.
+"""The only writer of a delivery's state: claims, sends, writes the outcome. Runs in the report worker.
 
-At least once: a worker that dies between sending and writing leaves a lease that runs out, and the
-notice goes out again under the same id. The rows carry when a try is due, so a lost Redis delays and
-loses nothing.
+Delivers at least once: if a worker dies between sending and writing, its lease expires and the notice
+is sent again with the same id. The due times are in the rows, so losing Redis only delays deliveries.
 """
 
 from __future__ import annotations
@@ -27,45 +26,45 @@ from logging_reports.notices.models import Delivery
 from logging_reports.services import record
 
 logger = logging.getLogger(__name__)
-# Longer than any try takes.
+# Longer than any try.
 LEASE_SECONDS = 300
 BATCH = 200
-# One round ends after this; what is left comes with the next hint.
+# A round ends after this. The next hint continues.
 ROUND_SECONDS = 300
 _NOT_IN_USE = "not_in_use"
 _SENDERS = {ChannelKind.MAIL: mail.send, ChannelKind.WEBHOOK: webhooks.send}
 
 
 def has_due() -> bool:
-    """Return whether anything waits whose time has come."""
+    """Return whether a delivery is due."""
     return Delivery.objects.filter(_due()).exists()
 
 
 def deliver_due() -> int:
-    """Send what is due, oldest first; return how many tries were made.
+    """Send the due deliveries, oldest first. Return the number of tries.
 
-    A channel that can't be reached gets one try per round: a hundred notices for a dead receiver must
-    not hold up the others.
+    A channel that fails gets one try per round, so that many notices for one dead receiver don't delay
+    the others.
     """
-    silent: set[UUID] = set()
+    failed: set[UUID] = set()
     tries, ends_at = 0, time.monotonic() + ROUND_SECONDS
     due = Delivery.objects.filter(_due()).order_by("next_try_at", "created_at")
     for delivery_id, channel_id in list(due.values_list("pk", "channel_id")[:BATCH]):
         if time.monotonic() > ends_at:
             break
-        if channel_id in silent:
+        if channel_id in failed:
             continue
         delivery = claim(delivery_id)
         if delivery is None:
             continue
         tries += 1
         if not _try(delivery):
-            silent.add(channel_id)
+            failed.add(channel_id)
     return tries
 
 
 def claim(delivery_id: UUID) -> Delivery | None:
-    """Take a delivery that is due; None where another worker has it, or it is over."""
+    """Claim a due delivery. None when another worker has it or it is finished."""
     lease = now() + timedelta(seconds=LEASE_SECONDS)
     if not Delivery.objects.filter(_due(), pk=delivery_id).update(lease_until=lease, attempts=F("attempts") + 1):
         return None
@@ -73,7 +72,7 @@ def claim(delivery_id: UUID) -> Delivery | None:
 
 
 def tries_allowed() -> int:
-    """Return how often a notice is tried before it is given up."""
+    """Return the maximum number of tries of a delivery."""
     return len(settings.KMES_NOTICE_RETRY_SECONDS) + 1
 
 
@@ -84,7 +83,7 @@ def _due() -> Q:
 
 
 def _try(delivery: Delivery) -> bool:
-    """Make one try and write down how it went. Return whether the channel works."""
+    """Try once and write the outcome. Return whether the channel works."""
     try:
         if delivery.attempts > tries_allowed():
             raise DeliveryError(_("The report worker stopped during the last try; nobody knows its outcome."))
@@ -92,18 +91,20 @@ def _try(delivery: Delivery) -> bool:
             raise DeliveryError(_("The channel was switched off or deleted."), code=_NOT_IN_USE)
         answer = _SENDERS[ChannelKind(delivery.channel.kind)](delivery)
     except DeliveryError as error:
-        _settle_failure(delivery, error)
+        _write_failure(delivery, error)
         return False
     except Exception:
-        # Like a dead worker: the lease runs out and another try follows.
+        # As after the death of a worker, the lease expires and another try follows.
         logger.exception("delivery %s met an unexpected error", delivery.pk)
         return False
-    _settle(delivery, DeliveryState.DELIVERED, answer)
+    _write_outcome(delivery, DeliveryState.DELIVERED, answer)
     return True
 
 
-def _settle(delivery: Delivery, state: DeliveryState, answer: str, *, next_try_at: datetime | None = None) -> bool:
-    """Write an outcome, unless another worker has taken the delivery over. Return whether it was written."""
+def _write_outcome(
+    delivery: Delivery, state: DeliveryState, answer: str, *, next_try_at: datetime | None = None
+) -> bool:
+    """Write the outcome unless another worker has claimed the delivery. Return whether it was written."""
     values: dict[str, Any] = {"state": state, "last_answer": answer[:255], "lease_until": None}
     if next_try_at is not None:
         values["next_try_at"] = next_try_at
@@ -113,15 +114,15 @@ def _settle(delivery: Delivery, state: DeliveryState, answer: str, *, next_try_a
     return bool(held.update(**values))
 
 
-def _settle_failure(delivery: Delivery, error: DeliveryError) -> None:
+def _write_failure(delivery: Delivery, error: DeliveryError) -> None:
     delays = settings.KMES_NOTICE_RETRY_SECONDS
     if error.retryable and delivery.attempts <= len(delays):
         later = now() + timedelta(seconds=delays[delivery.attempts - 1])
-        _settle(delivery, DeliveryState.WAITING, str(error), next_try_at=later)
+        _write_outcome(delivery, DeliveryState.WAITING, str(error), next_try_at=later)
         return
     with transaction.atomic():
-        # That nothing leaves through a channel that was switched off is what somebody wanted.
-        if _settle(delivery, DeliveryState.FAILED, str(error)) and error.code != _NOT_IN_USE:
+        # A disabled or deleted channel is intended, so it is not logged as a failure.
+        if _write_outcome(delivery, DeliveryState.FAILED, str(error)) and error.code != _NOT_IN_USE:
             record(
                 "notice.delivery_failed",
                 actor=SYSTEM,

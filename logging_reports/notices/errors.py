@@ -1,4 +1,4 @@
-"""The one error of sending."""
+"""The error of a delivery."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from kmes.core.errors import KmesError
 
 
 class DeliveryError(KmesError):
-    """A notice did not arrive; ``retryable`` says whether another try may help."""
+    """A notice was not delivered. ``retryable`` says whether another try may help."""
 
     code = "delivery"

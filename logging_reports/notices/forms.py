@@ -1,4 +1,4 @@
-"""Forms of channels: where to, and from which severity on each topic is wanted."""
+"""Forms of channels: the target, and the threshold of each topic."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from django.utils.translation import gettext_lazy
 
 from kmes.core.errors import InputError
 from logging_reports.choices import Topic
-from logging_reports.notices import addresses
+from logging_reports.notices import webhook_addresses
 from logging_reports.notices.channels import ChannelValues
 from logging_reports.notices.choices import IN_CONSOLE_ONLY, ChannelKind, Threshold
 from logging_reports.notices.models import Channel
 
 MAX_RECIPIENTS = 20
 _PREFIX = "topic_"
-# An export is ready for the one who asked for it: nothing for a channel of everybody.
+# An export concerns only the user who requested it, so shared channels don't send it.
 PERSONAL_TOPICS = frozenset({Topic.EXPORT})
 _HELP = {
     Topic.EXPIRY: gettext_lazy("30 days before the end they are information, 14 and 7 days warnings, 1 day an error."),
@@ -29,7 +29,7 @@ _HELP = {
 
 
 class RulesForm(forms.Form):
-    """One choice per topic."""
+    """The threshold of each topic."""
 
     topics: tuple[Topic, ...] = tuple(topic for topic in Topic if topic not in IN_CONSOLE_ONLY)
 
@@ -44,16 +44,16 @@ class RulesForm(forms.Form):
             )
 
     def rule_fields(self) -> list[BoundField]:
-        """Return the fields of the topics, for the template."""
+        """Return the fields of the topics."""
         return [self[_PREFIX + topic] for topic in self.topics]
 
     def rules(self) -> dict[str, str]:
-        """Return topic to threshold of the valid form."""
+        """Return the thresholds of the valid form by topic."""
         return {topic.value: self.cleaned_data[_PREFIX + topic] for topic in self.topics}
 
 
 class ChannelForm(RulesForm):
-    """A channel of the installation; which fields it has depends on its kind."""
+    """A shared channel. The fields depend on its kind."""
 
     topics = tuple(topic for topic in RulesForm.topics if topic not in PERSONAL_TOPICS)
 
@@ -81,7 +81,7 @@ class ChannelForm(RulesForm):
         del self.fields["recipients" if self.kind == ChannelKind.WEBHOOK else "url"]
 
     def clean_name(self) -> str:
-        """Refuse a name another channel has."""
+        """Refuse the name of another channel."""
         name = str(self.cleaned_data["name"])
         others = Channel.objects.filter(deleted_at__isnull=True)
         if self.channel:
@@ -91,10 +91,10 @@ class ChannelForm(RulesForm):
         return name
 
     def clean_url(self) -> str:
-        """Refuse what no webhook may go to; the host's addresses are checked whenever something leaves."""
+        """Refuse a URL that is not allowed. The host's addresses are checked before each delivery."""
         url = str(self.cleaned_data["url"])
         try:
-            addresses.parse(url)
+            webhook_addresses.parse(url)
         except InputError as error:
             raise ValidationError(str(error)) from error
         return url
@@ -112,7 +112,7 @@ class ChannelForm(RulesForm):
         return found
 
     def values(self) -> ChannelValues:
-        """Return what the valid form holds."""
+        """Return the values of the valid form."""
         cleaned = self.cleaned_data
         return ChannelValues(
             name=cleaned["name"],

@@ -12,17 +12,17 @@ from django.utils.translation import gettext as _
 from kmes.core.clock import stamp
 from logging_reports.notices.errors import DeliveryError
 from logging_reports.notices.models import Channel, Delivery, Notice
-from logging_reports.notices.wording import absolute_url, headline, text_of
-from logging_reports.rendering import visible
+from logging_reports.notices.texts import absolute_url, headline, text_of
+from logging_reports.safe_text import visible
 
 _ANSWER_LENGTH = 120
 
 
 def send(delivery: Delivery) -> str:
-    """Mail the notice to the channel's recipients; return what the server said in a few words.
+    """Mail the notice to the channel's recipients. Return a short answer for the delivery log.
 
     Raises:
-        DeliveryError: no server took it.
+        DeliveryError: no mail server accepted it.
 
     """
     if not settings.EMAIL_HOST:
@@ -43,7 +43,7 @@ def send(delivery: Delivery) -> str:
 
 
 def recipients_of(channel: Channel) -> list[str]:
-    """Return the addresses; a personal channel has its account's, and none once that is switched off."""
+    """Return the addresses of a channel. A personal channel has that of its account while it is active."""
     if channel.user_id is None:
         return [str(address) for address in channel.recipients]
     user = get_user_model().objects.filter(pk=channel.user_id, is_active=True).first()
@@ -58,7 +58,7 @@ def _build(delivery: Delivery, recipients: list[str]) -> EmailMessage:
         body=_text(notice),
         from_email=settings.DEFAULT_FROM_EMAIL,
         to=recipients,
-        # A repeat carries the same id, so that mail programs show it once; no out-of-office answers.
+        # A repeat has the same id, so mail programs show it once. Auto-Submitted avoids automatic replies.
         headers={"Message-ID": f"<{delivery.pk}@kmes>", "Auto-Submitted": "auto-generated"},
         connection=get_connection(timeout=settings.EMAIL_TIMEOUT),
     )

@@ -1,7 +1,7 @@
-"""Rows of notices, channels and deliveries. A delivery's state changes only in ``deliveries``.
+"""Tables of notices, channels, deliveries and reminders. Only ``deliveries`` changes a delivery's state.
 
-Users are plain ids, as in the log: this app lies below accounts. No row holds a secret: what signs a
-webhook is derived when it is needed (``signing``).
+Users are plain ids, because this app is below accounts. No row holds a secret: a webhook's signing key
+is derived when it is needed (``signatures``).
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from logging_reports.notices.choices import ChannelKind, DeliveryState
 
 
 class Notice(models.Model):
-    """One thing somebody should hear of: the log row it was made from, and where it leads."""
+    """A message to users about a log row, with the page that it links to."""
 
-    # What several rows of one matter have in common, hashed: they make one notice.
+    # Rows with the same key make one notice (``creation``).
     key = models.CharField(max_length=64, unique=True)
     topic = models.CharField(_("Topic"), max_length=16, choices=Topic)
     event = models.CharField(max_length=64)
     severity = models.CharField(_("Severity"), max_length=16, choices=Severity)
     message = models.TextField(_("Message"))
-    # How many rows of one batch it stands for.
+    # Number of rows of the batch with this key.
     count = models.PositiveIntegerField(default=1)
     at = models.DateTimeField(_("Time"), db_index=True)
     service = models.CharField(max_length=16, choices=Service)
     sequence = models.BigIntegerField()
-    # A path of this console.
+    # The path of the page that it links to.
     url = models.CharField(max_length=255)
-    # Set where it concerns one person only.
+    # Set for a notice to one user only.
     user_id = models.BigIntegerField(null=True)
 
     class Meta:
@@ -44,7 +44,7 @@ class Notice(models.Model):
 
 
 class NoticeRead(models.Model):
-    """That a user has read a notice."""
+    """A notice that a user has read."""
 
     notice = models.ForeignKey(Notice, on_delete=models.CASCADE, related_name="readings")
     user_id = models.BigIntegerField()
@@ -57,7 +57,7 @@ class NoticeRead(models.Model):
 
 
 class Channel(models.Model):
-    """A way out: a webhook, a list of mail recipients, or one user's own mail."""
+    """Where notices are sent: a webhook, a list of mail recipients, or one user's own mail."""
 
     id = models.UUIDField(primary_key=True, default=new_uuid, editable=False)
     kind = models.CharField(max_length=16, choices=ChannelKind)
@@ -65,17 +65,17 @@ class Channel(models.Model):
     is_enabled = models.BooleanField(_("In use"), default=True)
     url = models.CharField(_("URL"), max_length=500, blank=True)
     recipients = models.JSONField(_("Recipients"), default=list, blank=True)
-    # Topic to threshold; a topic that is missing is off.
+    # Topic to threshold. A missing topic is off.
     rules = models.JSONField(default=dict)
-    # The owner of a personal channel: the address is the account's, looked up when a mail leaves.
+    # The owner of a personal channel. The account's address is read when a mail is sent.
     user_id = models.BigIntegerField(null=True, unique=True)
-    # A new salt makes a new signing key. ``key_check`` is a check value of the key that was handed out.
+    # A new salt gives a new signing key. ``key_check`` identifies the key that was shown to the user.
     salt = models.CharField(max_length=32, blank=True)
     key_check = models.CharField(max_length=6, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
-    # A deleted channel keeps its row for a while: a log row written at that moment may name it, and must
-    # not fail by that.
+    # Deleted channels keep their row for a while, so that a delivery created at that moment does not
+    # violate its foreign key and undo its log row.
     deleted_at = models.DateTimeField(null=True)
 
     class Meta:
@@ -88,18 +88,18 @@ class Channel(models.Model):
         return self.name
 
     def get_absolute_url(self) -> str:
-        """Return the channel's page; a personal channel is its owner's choice."""
+        """Return the channel's page. That of a personal channel is its owner's mail settings."""
         return reverse("notices:own_mail") if self.user_id else reverse("notices:channel", args=[self.pk])
 
 
 class Delivery(models.Model):
-    """One notice on its way through one channel; its id is what a receiver recognises a repeat by."""
+    """One notice to send through one channel. Receivers recognize a repeat by its id."""
 
     id = models.UUIDField(primary_key=True, default=new_uuid, editable=False)
     notice = models.ForeignKey(Notice, on_delete=models.CASCADE, related_name="deliveries")
     channel = models.ForeignKey(Channel, on_delete=models.CASCADE, related_name="deliveries")
     state = models.CharField(_("State"), max_length=16, choices=DeliveryState, default=DeliveryState.WAITING)
-    # Counted as a try begins, so that a worker that dies in one has made it.
+    # Counted when a try begins, so that one of a worker that dies counts.
     attempts = models.PositiveSmallIntegerField(_("Tries"), default=0)
     next_try_at = models.DateTimeField(_("Next try"))
     lease_until = models.DateTimeField(null=True)
@@ -120,7 +120,7 @@ class Delivery(models.Model):
 
 
 class Reminder(models.Model):
-    """That something was reminded of, so that it is once only."""
+    """The key of a reminder that was logged, so that it is logged only once."""
 
     key = models.CharField(max_length=160, unique=True)
     at = models.DateTimeField(auto_now_add=True)

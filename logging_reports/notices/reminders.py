@@ -1,29 +1,26 @@
-"""Rows that must be written once: reminders of what comes, by the upper apps' scans. And the pruning."""
+"""Reminders: log rows that the scans of higher apps write only once."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
 
 from django.db import transaction
 
-from kmes.core import options
-from kmes.core.clock import now
 from logging_reports.models import LogEntry
-from logging_reports.notices.models import Channel, Notice, Reminder
+from logging_reports.notices.models import Reminder
 from logging_reports.services import Draft, record_many
 
 BATCH = 500
 
 
 def remind_once(drafts: Sequence[tuple[str, Draft]]) -> list[LogEntry]:
-    """Log those drafts whose key was never used before; return their rows.
+    """Log the drafts whose key was never used before. Return their rows.
 
-    Two scans side by side remind once: the key's row stands in the transaction of the log row, and
-    the loser of the race writes nothing (its whole batch comes with the next scan).
+    The key is written in the transaction of the log row. Of two concurrent scans one writes nothing; its
+    batch follows with the next scan.
 
     Raises:
-        IntegrityError: another scan was faster.
+        IntegrityError: another scan wrote one of the keys first.
         LogWriteError: the log can't be written.
 
     """
@@ -37,16 +34,3 @@ def remind_once(drafts: Sequence[tuple[str, Draft]]) -> list[LogEntry]:
                 Reminder.objects.bulk_create(Reminder(key=key) for key in fresh)
                 written += record_many(list(fresh.values()))
     return written
-
-
-def prune() -> int:
-    """Delete notices, with their deliveries, older than the option ``notice_keep_days`` says; return how many.
-
-    The rows of channels deleted that long ago go as well.
-    """
-    since = now() - timedelta(days=options.value("notice_keep_days"))
-    old = Notice.objects.filter(at__lt=since)
-    count = old.count()
-    old.delete()
-    Channel.objects.filter(deleted_at__lt=since).delete()
-    return count

@@ -1,4 +1,4 @@
-"""Reads of notices and channels for the pages. Writes nothing but what a user has read."""
+"""Queries of notices and channels for the pages. Writes only which notices a user has read."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from logging_reports.choices import Topic
 from logging_reports.notices.choices import DeliveryState
 from logging_reports.notices.models import Channel, Delivery, Notice, NoticeRead
 
-# What is older than this is history and counts for nobody's bell.
+# Older notices don't count as unread.
 UNREAD_DAYS = 30
 COUNT_CAP = 99
 
 
 @dataclass(frozen=True)
 class NoticeFilter:
-    """Which notices a page shows."""
+    """Which notices to show."""
 
     unread_only: bool = False
     topic: str = ""
@@ -42,12 +42,12 @@ def list_notices(user_id: int, wanted: NoticeFilter | None = None) -> QuerySet[A
 
 
 def count_unread(user_id: int) -> int:
-    """Count a user's unread notices, but no further than ``COUNT_CAP`` + 1."""
+    """Count a user's unread notices, up to ``COUNT_CAP`` + 1."""
     return list_notices(user_id, NoticeFilter(unread_only=True)).order_by()[: COUNT_CAP + 1].count()
 
 
 def mark_read(user_id: int, notice_id: int | None = None) -> None:
-    """Note that a user has read one notice, or (without an id) all that are unread now."""
+    """Mark one notice as read by a user; without an id all unread ones."""
     unread = list_notices(user_id, NoticeFilter(unread_only=True))
     if notice_id is not None:
         unread = unread.filter(pk=notice_id)
@@ -58,21 +58,21 @@ def mark_read(user_id: int, notice_id: int | None = None) -> None:
 
 
 def list_channels(search: str = "") -> QuerySet[Any, Any]:
-    """Return the installation's channels with how many deliveries wait and were given up lately."""
-    lately = now() - timedelta(days=7)
+    """Return the shared channels, each with its waiting and recently failed deliveries counted."""
+    week_ago = now() - timedelta(days=7)
     found = Channel.objects.filter(user_id__isnull=True, deleted_at__isnull=True)
     if search:
         found = found.filter(Q(name__icontains=search) | Q(url__icontains=search) | Q(recipients__icontains=search))
     return found.annotate(
         waiting=Count("deliveries", filter=Q(deliveries__state=DeliveryState.WAITING)),
         failed=Count(
-            "deliveries", filter=Q(deliveries__state=DeliveryState.FAILED, deliveries__finished_at__gte=lately)
+            "deliveries", filter=Q(deliveries__state=DeliveryState.FAILED, deliveries__finished_at__gte=week_ago)
         ),
     )
 
 
 def list_deliveries(channel: Channel) -> QuerySet[Delivery]:
-    """Return what went out through a channel, newest first."""
+    """Return the deliveries of a channel, newest first."""
     return channel.deliveries.select_related("notice").order_by("-created_at")
 
 

@@ -1,4 +1,4 @@
-"""The tables of notices, of channels, and of what went out through a channel."""
+"""Tables of notices, channels and deliveries."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from django.utils.translation import gettext_lazy, ngettext_lazy
 from kmes.ui.tables import ConsoleTable, TimeColumn
 from kmes.ui.templatetags.kmes_ui import badge, when
 from logging_reports.choices import SEVERITY_COLOURS
-from logging_reports.notices import wording
+from logging_reports.notices import texts
 from logging_reports.notices.choices import DELIVERY_COLOURS
 from logging_reports.notices.models import Channel, Delivery, Notice
-from logging_reports.rendering import visible
+from logging_reports.safe_text import visible
 
 _NOWRAP = {"td": {"class": "text-nowrap"}}
 _TEXT = {"td": {"class": "is-text"}}
@@ -26,11 +26,11 @@ _NUMBER = {"td": {"class": "text-end"}, "th": {"class": "text-end"}}
 
 
 def _linked_headline(notice: Notice) -> SafeString:
-    return format_html('<a href="{}">{}</a>', notice.url, wording.headline(notice))
+    return format_html('<a href="{}">{}</a>', notice.url, texts.headline(notice))
 
 
 class NoticeTable(ConsoleTable):
-    """A user's notices, each with ``is_read``; the one button of a row marks it."""
+    """A user's notices, each with ``is_read`` and a button that marks it as read."""
 
     caption = gettext_lazy("Notices")
     saved_as = "notices"
@@ -62,21 +62,21 @@ class NoticeTable(ConsoleTable):
         return badge(record.get_severity_display(), SEVERITY_COLOURS.get(record.severity, "info"))
 
     def render_event(self, record: Notice) -> SafeString:
-        """Say what happened and how often, linked to where it can be mended."""
+        """Show the headline, linked to the page of the notice."""
         return _linked_headline(record)
 
     def render_message(self, record: Notice) -> str:
-        """Show the text with hidden characters written out."""
-        return wording.text_of(record)
+        """Show the message with hidden characters written out."""
+        return texts.text_of(record)
 
     def render_log_row(self, record: Notice) -> SafeString:
-        """Link the log row it was made from."""
+        """Link to the log row of the notice."""
         address = reverse("logs:detail", args=[record.service, record.sequence])
         return format_html('<a href="{}">{} {}</a>', address, record.get_service_display(), record.sequence)
 
 
 class ChannelTable(ConsoleTable):
-    """The ways out of the installation, each with ``waiting`` and ``failed`` deliveries."""
+    """The shared channels, each with the number of ``waiting`` and ``failed`` deliveries."""
 
     caption = gettext_lazy("Channels")
     saved_as = "channels"
@@ -97,18 +97,18 @@ class ChannelTable(ConsoleTable):
         }
 
     def render_target(self, record: Channel) -> str:
-        """Show the address or the addresses it leads to."""
+        """Show the URL or the mail addresses."""
         return record.url or ", ".join(record.recipients)
 
     def render_is_enabled(self, record: Any) -> SafeString:
-        """Say whether it is used, and whether it works."""
+        """Show whether the channel is in use and whether it works."""
         if not record.is_enabled:
             return badge(_("Not in use"), "neutral")
         return badge(_("Fails"), "bad") if record.failed else badge(_("In use"), "good")
 
 
 class DeliveryTable(ConsoleTable):
-    """What went out through one channel."""
+    """The deliveries of one channel."""
 
     caption = gettext_lazy("Deliveries")
     saved_as = "deliveries"
@@ -125,7 +125,7 @@ class DeliveryTable(ConsoleTable):
         row_attrs = {"id": lambda record: f"delivery-{record.pk}"}
 
     def render_notice(self, record: Delivery) -> SafeString:
-        """Say what the notice is about, linked to where it leads."""
+        """Show the headline, linked to the page of the notice."""
         return _linked_headline(record.notice)
 
     def render_state(self, record: Delivery) -> SafeString:
@@ -133,9 +133,9 @@ class DeliveryTable(ConsoleTable):
         return badge(record.get_state_display(), DELIVERY_COLOURS.get(record.state, "neutral"))
 
     def render_last_answer(self, record: Delivery) -> str:
-        """Show what the other side said, with hidden characters written out."""
+        """Show the receiver's answer with hidden characters written out."""
         return visible(record.last_answer) or "–"
 
     def render_finished_at(self, record: Delivery) -> SafeString:
-        """Say when it ended, or when it is tried next."""
+        """Show when it ended, or the time of the next try."""
         return when(record.finished_at or record.next_try_at)

@@ -1,6 +1,6 @@
-"""Pages of Notices: the bell, the list, and which notices one gets by mail.
+"""Pages of Notices: the bell, the list, and a user's own mail settings.
 
-That somebody has read a notice is their own mark in their own list, so it makes no log row.
+Marking a notice as read concerns only the user's own list, so it is not logged.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from logging_reports.notices.tables import DeliveryTable, NoticeTable
 RESULTS_ID = "notice-list"
 NO_CONTENT = 204
 _UNREAD = "unread"
-# A test goes to a channel, so that nobody looks for it in the list.
+# Tests go to a channel and are not listed.
 _TOPICS = [topic for topic in Topic if topic != Topic.TEST]
 
 
@@ -41,7 +41,7 @@ def _user_id(request: HttpRequest) -> int:
 @require_safe
 @right_required("console.read")
 def show_bell(request: HttpRequest) -> HttpResponse:
-    """Show the header's bell with the number of unread notices; 204 while it is what the page shows."""
+    """Show the bell with the number of unread notices; 204 while that number is unchanged."""
     count = selectors.count_unread(_user_id(request))
     if request.GET.get("seen") == str(count):
         return HttpResponse(status=NO_CONTENT)
@@ -51,7 +51,7 @@ def show_bell(request: HttpRequest) -> HttpResponse:
 @require_safe
 @right_required("console.read")
 def list_notices(request: HttpRequest) -> HttpResponse:
-    """List the user's notices; htmx asks for the rows alone to keep them fresh."""
+    """List the user's notices. htmx requests the rows alone to update them."""
     wanted = _read_filter(request)
     found = selectors.list_notices(_user_id(request), wanted)
     table = NoticeTable(found)
@@ -69,7 +69,7 @@ def list_notices(request: HttpRequest) -> HttpResponse:
         "topics": _TOPICS,
         "digest": digest,
         "results_id": RESULTS_ID,
-        # Where marking a row leads back to.
+        # Where to return after a row is marked.
         "here": _address_of(request),
         "has_unread": any(not notice.is_read for notice in shown),
         "can_manage": request.user.has_right("notice.manage"),  # type: ignore[union-attr]
@@ -94,7 +94,7 @@ def _address_of(request: HttpRequest) -> str:
 @require_POST
 @right_required("console.read")
 def mark_read(request: HttpRequest, notice_id: int | None = None) -> HttpResponse:
-    """Mark one notice as read, or all of them, and return to the list as it was."""
+    """Mark one notice or all of them as read, and return to the list."""
     selectors.mark_read(_user_id(request), notice_id)
     return redirect(back_to(request, reverse("notices:list")))
 
@@ -102,7 +102,7 @@ def mark_read(request: HttpRequest, notice_id: int | None = None) -> HttpRespons
 @require_http_methods(["GET", "HEAD", "POST"])
 @right_required("console.read")
 def edit_own_mail(request: HttpRequest) -> HttpResponse:
-    """Choose which notices come by mail to the account's own address."""
+    """Choose which notices are mailed to the account's address."""
     user: Any = request.user
     channel = channels.find_own_mail(user.pk)
     form = RulesForm(request.POST or None, rules=channel.rules if channel else {})
@@ -119,7 +119,7 @@ def edit_own_mail(request: HttpRequest) -> HttpResponse:
 @require_POST
 @right_required("console.read")
 def test_own_mail(request: HttpRequest) -> HttpResponse:
-    """Send a test to the account's own address."""
+    """Send a test notice to the account's address."""
     channel = channels.find_own_mail(_user_id(request))
     if channel is not None:
         channels.send_test(channel, actor=Actor.from_user(request.user))

@@ -1,4 +1,4 @@
-"""Sends one signed body to one webhook: https to a checked address, no redirect, ten seconds in all."""
+"""Sends a signed body to a webhook: HTTPS to a checked address, no redirects, ten seconds in total."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from django.utils.translation import gettext as _
 
 from kmes.core import clock
 from kmes.core.errors import InputError
-from logging_reports.notices import addresses, signing
-from logging_reports.notices.addresses import Target
+from logging_reports.notices import signatures, webhook_addresses
 from logging_reports.notices.errors import DeliveryError
 from logging_reports.notices.models import Delivery
-from logging_reports.notices.wording import absolute_url, headline, text_of
-from logging_reports.rendering import visible
+from logging_reports.notices.texts import absolute_url, headline, text_of
+from logging_reports.notices.webhook_addresses import Target
+from logging_reports.safe_text import visible
 
 SECONDS = 10
 _ANSWER_LENGTH = 120
 
 
 def build_body(delivery: Delivery) -> dict[str, Any]:
-    """Return what a webhook is told: ids and labels that stand in the log, no secret."""
+    """Return the body: ids and labels of the log, no secret."""
     notice = delivery.notice
     return {
         "id": str(delivery.pk),
@@ -45,14 +45,14 @@ def build_body(delivery: Delivery) -> dict[str, Any]:
 
 
 def send(delivery: Delivery) -> str:
-    """Post the notice and return the receiver's answer in a few words.
+    """Post the notice. Return the receiver's answer for the delivery log.
 
     Raises:
-        DeliveryError: it did not arrive, or the receiver did not accept it.
+        DeliveryError: the receiver was not reached or did not accept the notice.
 
     """
     channel = delivery.channel
-    if channel.key_check != signing.check_value(channel):
+    if channel.key_check != signatures.check_value(channel):
         raise DeliveryError(
             _("The console's own signing key has changed, and with it this webhook's secret."),
             _("Make a new secret on the channel's page and give it to the receiver."),
@@ -65,18 +65,18 @@ def send(delivery: Delivery) -> str:
         "X-KMES-Delivery": str(delivery.pk),
         "X-KMES-Event": delivery.notice.event,
         "X-KMES-Timestamp": str(timestamp),
-        "X-KMES-Signature": signing.sign(signing.signing_key(channel), timestamp, body),
+        "X-KMES-Signature": signatures.sign(signatures.signing_key(channel), timestamp, body),
     }
     try:
-        target = addresses.parse(channel.url)
-        return _post(target, addresses.resolve(target), body, headers)
+        target = webhook_addresses.parse(channel.url)
+        return _post(target, webhook_addresses.resolve(target), body, headers)
     except InputError as error:
         raise DeliveryError(error.what, error.remedy) from error
     except (OSError, http.client.HTTPException) as error:
-        raise _unreached(error) from error
+        raise _unreachable(error) from error
 
 
-def _unreached(error: Exception) -> DeliveryError:
+def _unreachable(error: Exception) -> DeliveryError:
     text = getattr(error, "strerror", "") or str(error) or type(error).__name__
     reason = visible(text)[:_ANSWER_LENGTH]
     return DeliveryError(_("The receiver can't be reached: %(reason)s.") % {"reason": reason}, retryable=True)
@@ -84,15 +84,15 @@ def _unreached(error: Exception) -> DeliveryError:
 
 def _post(target: Target, address: str, body: bytes, headers: dict[str, str]) -> str:
     connection = _PinnedConnection(target, address)
-    # A receiver that sends a byte now and then keeps each single read alive; this ends the whole.
-    watch = threading.Timer(SECONDS, connection.cut)
-    watch.start()
+    # A receiver that sends single bytes never exceeds the read time-out. This limits the total.
+    timer = threading.Timer(SECONDS, connection.cut)
+    timer.start()
     try:
         connection.request("POST", target.path, body, headers)
         answer = connection.getresponse()
         text = visible(f"HTTP {answer.status} {answer.reason}")[:_ANSWER_LENGTH]
     finally:
-        watch.cancel()
+        timer.cancel()
         connection.close()
     if HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
         return text
@@ -102,7 +102,7 @@ def _post(target: Target, address: str, body: bytes, headers: dict[str, str]) ->
 
 
 class _PinnedConnection(http.client.HTTPConnection):
-    """Speaks to one address under the host's name; TLS checks the name."""
+    """A connection to one address of the host. TLS verifies the host's name."""
 
     def __init__(self, target: Target, address: str) -> None:
         super().__init__(target.host, target.port, timeout=SECONDS)
@@ -112,7 +112,7 @@ class _PinnedConnection(http.client.HTTPConnection):
         """Connect to the checked address.
 
         Raises:
-            OSError: it can't be reached, or the time was over before it was.
+            OSError: the address can't be reached in time.
 
         """
         self.sock = socket.create_connection((self._address, self._target.port), SECONDS)
@@ -123,7 +123,7 @@ class _PinnedConnection(http.client.HTTPConnection):
             self.sock = context.wrap_socket(self.sock, server_hostname=self._target.host)
 
     def cut(self) -> None:
-        """End the connection from another thread; whoever waits on it gets an error."""
+        """Close the connection from another thread, so that a blocked read fails."""
         self._is_cut = True
         if self.sock is not None:
             with suppress(OSError):

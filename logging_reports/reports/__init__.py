@@ -1,4 +1,4 @@
-"""Reports: the registry upper apps fill, the page that shows a report, its chart, its CSV file.
+"""Reports: the registry, and the page, chart and CSV file of a report.
 
-Knows no key and no job: a report is data (``definitions.Report``) that the app it speaks of registers.
+A report is data (``definitions.Report``) that each app registers for its own tables.
 """

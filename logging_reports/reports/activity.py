@@ -1,4 +1,4 @@
-"""The report "activity by user": who did how much, counted from the Audit log."""
+"""The report "Activity by user": counts the rows of the Audit log."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _PEOPLE, _EVERYTHING = "", "all"
 
 
 class ActivityForm(ReportForm):
-    """Which time, and whether the schedule and the system count as well."""
+    """The period, and whether actions of the schedule and the system count."""
 
     days = forms.ChoiceField(label=gettext_lazy("Time"), choices=_RANGES, required=False)
     who = forms.ChoiceField(
@@ -54,7 +54,7 @@ class ActivityForm(ReportForm):
 
 
 def answer_activity(filters: dict[str, Any]) -> Answer:
-    """Count each actor's rows of the Audit log in the chosen time. Two queries and the page's."""
+    """Count each actor's rows of the Audit log in the period. Two queries besides that of the page."""
     days = int(filters["days"] or DEFAULT_DAYS)
     entries = LogEntry.objects.filter(service=Service.AUDIT, at__gte=clock.now() - timedelta(days=days))
     if filters["who"] != _EVERYTHING:

@@ -1,7 +1,7 @@
-"""Bar charts as SVG, drawn on the server. Knows nothing of what the bars count.
+"""Bar charts as SVG, drawn on the server.
 
-Widths are per cent and text stays text, so a chart fits any screen without script; colours come from
-classes (``app.css``). The number stands beside each bar, and the table of the page tells the same.
+Widths are percentages and labels are text, so a chart fits any screen without scripts. Colors come
+from classes (``app.css``). The page's table shows the same numbers.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 ROW_HEIGHT = 34
 _BAR_TOP = 19
 _BAR_HEIGHT = 8
-# A count that is not zero stays visible beside one a thousand times as large.
+# So that a small count stays visible beside a much larger one.
 _LEAST_PERCENT = 0.5
 
 
@@ -31,7 +31,7 @@ class Bar:
 
 
 def draw_bars(name: str, title: str | Promise, bars: Sequence[Bar]) -> SafeString:
-    """Return the chart as an SVG image; ``name`` makes its ids unique on the page."""
+    """Return the chart as SVG. ``name`` makes its ids unique on the page."""
     longest = max((bar.count for bar in bars), default=0)
     height = ROW_HEIGHT * len(bars)
     told = "; ".join(_("%(label)s: %(count)d") % {"label": bar.label, "count": bar.count} for bar in bars)

@@ -1,4 +1,4 @@
-"""What a report is made of: its columns, its filters and the answer it gives. Data only."""
+"""The data types that define a report: its columns, filters and answer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Row = Mapping[str, Any]
 
 
 class Kind(StrEnum):
-    """How a column shows its values in the page; a CSV file gets them plain."""
+    """How the page shows a column's values. A CSV file has them unformatted."""
 
     TEXT = "text"
     CODE = "code"
@@ -30,7 +30,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class State:
-    """A choice as a badge: its word, and one of good, info, warning, bad, neutral."""
+    """A badge: its label, and a tone of good, info, warning, bad, neutral."""
 
     label: Text
     tone: str
@@ -38,10 +38,10 @@ class State:
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """One column: which value of a row it shows and how.
+    """One column: the value of a row that it shows, and how.
 
-    ``value`` computes it from the row; without it the row's value of the same name stands. ``order_by``
-    names what the database sorts by; empty means that the column can't be sorted.
+    ``value`` computes it from the row; the default is the row's value of the same name. ``order_by`` names
+    the database columns to sort by; empty means not sortable.
     """
 
     name: str
@@ -59,7 +59,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a report found: one sentence, the bars of its chart, and its rows (dictionaries, in order)."""
+    """The result of a report: one sentence, the bars of its chart, and its rows (ordered dictionaries)."""
 
     sentence: str
     bars: Sequence[Bar]
@@ -68,10 +68,10 @@ class Answer:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """One report: what it is called, what it asks, and how it answers.
+    """One report: its texts, its filters and the function that answers it.
 
-    ``answer`` gets the cleaned filters. It must cost a few queries however many keys there are: counts by
-    aggregates, rows as a queryset of ``values()``, of which one page is fetched.
+    ``answer`` gets the cleaned filters. It must cost a fixed number of queries: counts by aggregates, rows
+    as a queryset of ``values()`` of which one page is fetched.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""A report as a CSV file, streamed; that it left is logged, with its filter and its SHA-256."""
+"""Streams a report as a CSV file and logs the download with its filter and SHA-256."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from typing import Any
 from kmes.core import clock
 from kmes.core.actor import Actor
 from logging_reports.choices import Severity
-from logging_reports.rendering import csv_lines
 from logging_reports.reports.definitions import Report
 from logging_reports.reports.tables import csv_header, csv_row
+from logging_reports.safe_text import csv_lines
 from logging_reports.services import record
 
 ROWS_PER_CHUNK = 500
 
 
 def make_file_name(report: Report) -> str:
-    """Return a file name of our own text only, such as ``key-age-20261123T140500Z.csv``."""
+    """Return a file name without user input, such as ``key-age-20261123T140500Z.csv``."""
     return f"{report.name}-{clock.now().astimezone(UTC):%Y%m%dT%H%M%SZ}.csv"
 
 
 def stream_csv(
     report: Report, rows: Iterable[Any], *, filters: dict[str, str], actor: Actor, file_name: str
 ) -> Iterator[bytes]:
-    """Yield the rows as CSV. The last chunk leaves only after the download's own row is written.
+    """Yield the rows as CSV. The last chunk is sent only after the download is logged.
 
     Raises:
         LogWriteError: the download can't be logged; the stream ends short.
@@ -43,7 +43,7 @@ def stream_csv(
         digest.update(held)
         is_complete = True
     finally:
-        # Also reached when the reader goes away (GeneratorExit).
+        # Also runs when the client disconnects (GeneratorExit).
         facts = {"file": file_name, "rows": count, "sha256": digest.hexdigest(), "complete": is_complete}
         record(
             "report.exported",

@@ -1,4 +1,4 @@
-"""The filters of a report: a form that reads the query string and names what is in use."""
+"""The filters of a report: a form that reads the query string and lists the active filters."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from logging_reports.filters import Chip
 
 
 def search_field(help_text: object) -> forms.CharField:
-    """Return a search field; ``help_text`` says what it looks into."""
+    """Return a search field. ``help_text`` says what it searches."""
     return forms.CharField(
         label=_("Text"),
         required=False,
@@ -23,7 +23,7 @@ def search_field(help_text: object) -> forms.CharField:
 
 
 class ReportForm(forms.Form):
-    """Base of all reports' filters; a report without filters uses it as it is."""
+    """Base class of the filters of reports, and the form of a report without filters."""
 
     is_filter = True
 
@@ -31,17 +31,17 @@ class ReportForm(forms.Form):
         super().__init__(data, auto_id="filter-%s")
 
     def in_use(self) -> dict[str, str]:
-        """Return the filters that hold a value, as they would be sent again."""
+        """Return the names and values of the fields in use."""
         used = {name: self.data.get(name, "").strip() for name in self.fields}
         return {name: value for name, value in used.items() if value}
 
     def query(self, **changes: str) -> str:
-        """Return the query string of this filter with changes; an empty value takes one away."""
+        """Return the query string of this filter with changes. An empty value removes a filter."""
         values = {**self.in_use(), **changes}
         return urlencode({name: value for name, value in values.items() if value})
 
     def chips(self) -> list[Chip]:
-        """Return the active filters; a choice shows its label, anything else its value."""
+        """Return the active filters, with the labels of choices."""
         found = []
         for name, value in self.in_use().items():
             choices = {str(code): str(label) for code, label in getattr(self.fields[name], "choices", [])}

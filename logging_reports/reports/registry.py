@@ -11,7 +11,7 @@ _registry: dict[str, Report] = {}
 
 
 def register(*reports: Report) -> None:
-    """Add reports; the same name again replaces the entry (apps may be loaded twice)."""
+    """Add reports. The same name replaces the entry."""
     for report in reports:
         _registry[report.name] = report
         make_table(report)
@@ -23,6 +23,6 @@ def find_report(name: str) -> Report | None:
 
 
 def reports_for(user: Any) -> list[Report]:
-    """Return the reports the user may see, in the order of the page."""
+    """Return the reports that the user may see, in the order of the page."""
     allowed = (report for report in _registry.values() if user.has_right(report.right))
     return sorted(allowed, key=lambda report: (report.order, report.name))

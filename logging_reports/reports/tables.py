@@ -1,4 +1,4 @@
-"""A report's rows as a table of the console, and as cells of a CSV file."""
+"""The rows of a report as a table of the console and as lines of a CSV file."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from django.utils.html import format_html
 
 from kmes.ui.tables import ConsoleTable
 from kmes.ui.templatetags.kmes_ui import badge, when
-from logging_reports.rendering import csv_cell, visible
 from logging_reports.reports.definitions import Answer, Column, Kind, Report, State
+from logging_reports.safe_text import csv_cell, visible
 
 EMPTY = "–"
 _NOWRAP = {"td": {"class": "text-nowrap"}}
@@ -22,7 +22,7 @@ _UNKNOWN = State("", "neutral")
 
 
 class ReportColumn(tables.Column):  # type: ignore[misc]
-    """Shows a registered column; sorting is the database's."""
+    """Shows a column of a report. The database sorts it."""
 
     def __init__(self, column: Column) -> None:
         attrs = {Kind.TEXT: _TEXT, Kind.NUMBER: _NUMBER, Kind.MOMENT: _NOWRAP, Kind.DAY: _NOWRAP, Kind.STATE: _NOWRAP}
@@ -36,7 +36,7 @@ class ReportColumn(tables.Column):  # type: ignore[misc]
         self.column = column
 
     def render(self, record: Any) -> str:
-        """Show the value by its kind, linked where the column says so."""
+        """Show the value by its kind, linked if the column has a link."""
         value = self.column.read(record)
         if value is None or value == "":
             return EMPTY
@@ -59,17 +59,17 @@ class ReportColumn(tables.Column):  # type: ignore[misc]
 
 
 class ReportTable(ConsoleTable):
-    """Base of the reports' tables; each report has a class of its own, as users arrange each for themselves."""
+    """Base class of the tables of reports. Each report has its own class, so users can arrange each."""
 
     class Meta(ConsoleTable.Meta):
-        """The console's look."""
+        """The console's style."""
 
 
 _tables: dict[str, type[ReportTable]] = {}
 
 
 def make_table(report: Report) -> None:
-    """Make the table of a report, which from then on can be arranged; the same report again replaces it."""
+    """Make the table class of a report and register it for arranging. The same name replaces it."""
     columns = {column.name: ReportColumn(column) for column in report.columns}
     first = next(iter(columns))
     settings = {
@@ -78,24 +78,24 @@ def make_table(report: Report) -> None:
         "saved_as": f"report-{report.name}",
         "essential": (first,),
     }
-    # As if the class were written down, so that django-tables2 finds the columns in it.
+    # Set in the class body, because django-tables2 looks for columns there.
     _tables[report.name] = new_class(
         "ReportTable", (ReportTable,), exec_body=lambda body: body.update(settings | columns)
     )
 
 
 def table_of(report: Report, answer: Answer) -> ReportTable:
-    """Return the table of a registered report with the rows of an answer."""
+    """Return the table of a registered report with the answer's rows."""
     return _tables[report.name](answer.rows)
 
 
 def csv_header(report: Report) -> list[str]:
-    """Return the first line of a report's file: the columns' names, which programs rely on."""
+    """Return the header line. Programs of users rely on the names."""
     return [column.name for column in report.columns]
 
 
 def csv_row(report: Report, row: Any) -> list[str]:
-    """Return one line's cells: times in UTC by ISO 8601, texts guarded against formulas."""
+    """Return the cells of a row: times in UTC by ISO 8601, text guarded against formulas."""
     return [_cell(column.read(row)) for column in report.columns]
 
 

@@ -1,4 +1,4 @@
-"""Pages of Reports: the list, one report with chart and table, its CSV file. Changes nothing."""
+"""Pages of Reports: the list, a report with chart and table, its CSV file. Reads only."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from logging_reports.reports.definitions import Report
 from logging_reports.reports.registry import find_report, reports_for
 from logging_reports.reports.tables import table_of
 
-# A printed report holds more than a page of the screen, but no whole database.
+# Maximum rows of a report that is shown whole, to be printed.
 PRINTED_ROWS = 2000
 RESULTS_ID = "report-found"
 _BATCH = 2000
@@ -27,7 +27,7 @@ _BATCH = 2000
 @require_safe
 @right_required("console.read")
 def list_reports(request: HttpRequest) -> HttpResponse:
-    """List the reports with what each tells."""
+    """List the reports with their descriptions."""
     return render(request, "reports/home.html", {"reports": reports_for(request.user)})
 
 
@@ -35,7 +35,7 @@ def find_or_404(request: HttpRequest, name: str) -> Report:
     """Return the report.
 
     Raises:
-        Http404: there is none of this name, or the user's role does not see it.
+        Http404: there is no such report, or the user may not see it.
 
     """
     report = find_report(name)
@@ -47,7 +47,7 @@ def find_or_404(request: HttpRequest, name: str) -> Report:
 @require_safe
 @right_required("console.read")
 def show_report(request: HttpRequest, name: str) -> HttpResponse:
-    """Show a report: its sentence, its chart, its rows; ``?rows=all`` shows them on one page, to print."""
+    """Show a report: sentence, chart and rows. ``?rows=all`` shows all rows on one page, to print."""
     report = find_or_404(request, name)
     form = report.form(request.GET)
     context: dict[str, Any] = {
@@ -85,7 +85,7 @@ def _find_rows(request: HttpRequest, report: Report, filters: dict[str, Any]) ->
 @require_GET
 @right_required("log.export")
 def export_report(request: HttpRequest, name: str) -> HttpResponseBase:
-    """Stream all rows of a report, filtered and sorted as the page is, as CSV."""
+    """Stream all rows of a report as CSV, filtered and sorted like the page."""
     report = find_or_404(request, name)
     form = report.form(request.GET)
     if not form.is_valid():

@@ -1,4 +1,4 @@
-"""Template filters of the log pages: exact times, visible control characters, readable data."""
+"""Template filters of the log pages: exact times, control characters, structured data."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 from django import template
 
 from kmes.core.clock import stamp
-from logging_reports import rendering
+from logging_reports import safe_text
 from logging_reports.choices import SEVERITY_COLOURS
 from logging_reports.events import EVENTS
 
@@ -22,7 +22,7 @@ register = template.Library()
 @register.filter
 def visible(text: object) -> str:
     r"""Write control and direction characters as ``\uXXXX``."""
-    return rendering.visible(str(text))
+    return safe_text.visible(str(text))
 
 
 @register.filter
@@ -33,24 +33,24 @@ def exact_time(moment: datetime) -> str:
 
 @register.filter
 def event_label(name: str) -> str:
-    """Show an event's text; a name this version doesn't know shows itself."""
+    """Show an event's label, or the name of an unknown event."""
     return str(EVENTS[name].label) if name in EVENTS else name
 
 
 @register.filter
 def severity_tone(severity: str) -> str:
-    """Return the meaning (``info``, ``warning``, ``bad``) that colours a severity's badge."""
+    """Return the badge color (``info``, ``warning``, ``bad``) of a severity."""
     return SEVERITY_COLOURS.get(severity, "info")
 
 
 @register.filter
 def pretty_json(data: object) -> str:
-    """Show structured data on lines of its own, with hidden characters written out."""
+    """Show structured data as indented JSON, with hidden characters escaped."""
     lines = json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False).split("\n")
-    return "\n".join(rendering.visible(line) for line in lines)
+    return "\n".join(safe_text.visible(line) for line in lines)
 
 
 @register.filter
 def as_fields(query: str) -> list[tuple[str, str]]:
-    """Return a query string's names and values, for a form that sends them again."""
+    """Return a query string's names and values, for hidden fields of a form."""
     return parse_qsl(query)

@@ -23,7 +23,7 @@ class Signer:
         from logging_reports import checkpoints
         from logging_reports.anchors import Anchor
 
-        draft = checkpoints.draft(self.public_key)
+        draft = checkpoints.prepare(self.public_key)
         if draft is None or not draft.text:
             return None
         return checkpoints.store(Anchor(draft.text, self.sign(draft.text), self.public_key))

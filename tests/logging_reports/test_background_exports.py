@@ -89,13 +89,13 @@ def test_progress_is_told_while_rows_are_written(monkeypatch):
     write(1200)
     monkeypatch.setattr(rq_jobs, "_PROGRESS_SECONDS", 0)
     seen = []
-    told = export_lifecycle.note_progress
+    told = export_lifecycle.record_progress
 
     def watch(export, rows_done, **values):
         seen.append(rows_done)
         return told(export, rows_done, **values)
 
-    monkeypatch.setattr(export_lifecycle, "note_progress", watch)
+    monkeypatch.setattr(export_lifecycle, "record_progress", watch)
     rq_jobs.run_export(str(ask().pk))
     assert seen == [0, 500, 1000, 1200]
 
@@ -107,7 +107,7 @@ def test_a_cancelled_export_leaves_no_file_whenever_it_is_cancelled(export_folde
     assert export_lifecycle.cancel(waiting, actor=ANN)
     assert rq_jobs.run_export(str(waiting.pk)) == ""
     monkeypatch.setattr(rq_jobs, "_PROGRESS_SECONDS", 0)
-    told = export_lifecycle.note_progress
+    told = export_lifecycle.record_progress
     for at_row, told_of in ((500, [0, 500, 1000]), (1200, [0, 500, 1000, 1200])):
         export, seen = ask(), []
 
@@ -118,7 +118,7 @@ def test_a_cancelled_export_leaves_no_file_whenever_it_is_cancelled(export_folde
                 assert export_lifecycle.cancel(export, actor=ANN)
             return answer
 
-        monkeypatch.setattr(export_lifecycle, "note_progress", cancel_meanwhile)
+        monkeypatch.setattr(export_lifecycle, "record_progress", cancel_meanwhile)
         assert rq_jobs.run_export(str(export.pk)) == ""
         export.refresh_from_db()
         assert (export.state, export.cancel_requested_by) == ("cancelled", "ann")
@@ -154,7 +154,7 @@ def test_an_export_whose_worker_was_killed_is_failed_by_the_next():
         lost = ask()
         export_lifecycle.begin(lost.pk)
         clock.shift(timedelta(minutes=1))
-        assert export_lifecycle.fail_silent() == 0
+        assert export_lifecycle.fail_abandoned() == 0
         clock.shift(timedelta(minutes=2))
         rq_jobs.run_export(str(ask().pk))
     lost.refresh_from_db()

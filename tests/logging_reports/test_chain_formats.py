@@ -15,10 +15,10 @@ from django.db import connection
 from kmes.core.actor import SYSTEM
 from logging_reports import chain, triggers
 from logging_reports.choices import Service
-from logging_reports.lines import from_line, to_line
+from logging_reports.json_lines import from_line, to_line
 from logging_reports.models import LogEntry
 from logging_reports.offline import verify_lines
-from logging_reports.selectors import LogFilter, find_neighbourhood
+from logging_reports.selectors import LogFilter, find_neighborhood
 from logging_reports.services import lock_head, record
 from logging_reports.verification import verify_service
 from tests.logging_reports.signing import Signer
@@ -94,8 +94,8 @@ def export() -> list[str]:
     return [to_line(row) for row in LogEntry.objects.filter(service="azure").order_by("-sequence")]
 
 
-def find_neighbourhood_of(sequence: int):
-    return find_neighbourhood(LogFilter(service="azure"), sequence)
+def find_neighborhood_of(sequence: int):
+    return find_neighborhood(LogFilter(service="azure"), sequence)
 
 
 @pytest.fixture
@@ -130,7 +130,7 @@ def test_a_changed_format_is_found_at_its_row(sequence, other, mixed_log, unguar
     triggers.install(connection)
     found = verify_service(Service.AZURE).first_break
     assert found == chain.Break(sequence, f"row {sequence} was altered")
-    assert not find_neighbourhood_of(sequence).is_intact
+    assert not find_neighborhood_of(sequence).is_intact
     # The export goes on, and tells the same.
     (fault,) = verify_lines(export()).faults
     assert f"line {7 - sequence}" in fault
@@ -142,7 +142,7 @@ def test_a_checkpoint_covers_both_formats_and_verify_log_agrees(mixed_log, tmp_p
     output = StringIO()
     call_command("verify_log", "--anchor", str(anchor), stdout=output)
     assert "azure: ok, 6 rows" in output.getvalue()
-    assert find_neighbourhood_of(2).is_intact
+    assert find_neighborhood_of(2).is_intact
 
 
 def test_an_export_of_both_formats_verifies(mixed_log):

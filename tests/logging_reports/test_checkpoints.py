@@ -121,7 +121,7 @@ def test_a_checkpoint_says_where_each_log_ended(signer):
 
 def test_two_workers_keep_one_of_each_number(signer):
     write()
-    draft = checkpoints.draft(signer.public_key)
+    draft = checkpoints.prepare(signer.public_key)
     anchor = Anchor(draft.text, signer.sign(draft.text), signer.public_key)
     assert checkpoints.store(anchor).number == 1
     assert checkpoints.store(anchor) is None
@@ -130,7 +130,7 @@ def test_two_workers_keep_one_of_each_number(signer):
 
 def test_a_wrong_signature_is_not_kept(signer):
     write()
-    draft = checkpoints.draft(signer.public_key)
+    draft = checkpoints.prepare(signer.public_key)
     with pytest.raises(AnchorError):
         checkpoints.store(Anchor(draft.text, Signer().sign(draft.text), signer.public_key))
     assert not LogCheckpoint.objects.exists()
@@ -139,7 +139,7 @@ def test_a_wrong_signature_is_not_kept(signer):
 def test_a_changed_row_is_never_covered_and_said_once(signer, unguarded_log):
     write()
     tamper(T, "message", "x", "sequence = 3")
-    draft = checkpoints.draft(signer.public_key)
+    draft = checkpoints.prepare(signer.public_key)
     assert [(service.value, found.sequence) for service, found in draft.breaks] == [("azure", 3)]
     assert checkpoints.positions_of(signer.make_checkpoint())["azure"].sequence == 2
     for _turn in range(2):
@@ -313,6 +313,6 @@ def test_an_anchor_that_is_none_ends_2(content, tmp_path):
 def test_a_row_is_named_by_its_subject_in_the_report(signer, unguarded_log):
     record_many([Draft(event="azure.probe", actor=SYSTEM, subject=Subject(key="k"))])
     tamper(T, "key", "other")
-    (place,) = checkpoints.draft(signer.public_key).breaks
+    (place,) = checkpoints.prepare(signer.public_key).breaks
     checkpoints.report_break(*place)
     assert "row 1" in LogEntry.objects.get(event="log.chain_broken").message

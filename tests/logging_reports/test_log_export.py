@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from kmes.core.actor import SYSTEM
 from logging_reports import exports
-from logging_reports.lines import LINE_FIELDS
+from logging_reports.json_lines import LINE_FIELDS
 from logging_reports.models import LogEntry
 from logging_reports.offline import verify_lines
-from logging_reports.rendering import csv_cell, visible
+from logging_reports.safe_text import csv_cell, visible
 from logging_reports.selectors import LogFilter
 from logging_reports.services import Draft, LogWriteError, record, record_many
 

@@ -15,7 +15,7 @@ import pytest
 from kmes.core.actor import SYSTEM
 from kmes.core.clock import now
 from logging_reports.models import Channel, Delivery, LogEntry, Notice
-from logging_reports.notices import channels, deliveries, queue, signing
+from logging_reports.notices import channels, deliveries, queue, signatures
 from tests.logging_reports.notice_sending import (
     development_settings,
     empty_redis,
@@ -49,7 +49,9 @@ def test_a_webhook_gets_the_notice_with_a_signature_its_receiver_can_check(recei
     assert body["log"] == {"service": "audit", "sequence": row.sequence}
     stamp = request.headers["X-KMES-Timestamp"]
     assert abs(time.time() - int(stamp)) < 60
-    assert request.headers["X-KMES-Signature"] == signing.sign(signing.signing_key(channel), int(stamp), request.body)
+    assert request.headers["X-KMES-Signature"] == signatures.sign(
+        signatures.signing_key(channel), int(stamp), request.body
+    )
     assert (delivery.state, delivery.attempts, delivery.last_answer) == ("delivered", 1, "HTTP 204 No Content")
 
 
@@ -62,13 +64,13 @@ def test_the_example_in_the_documentation_accepts_what_is_sent_and_nothing_else(
     scope: dict = {}
     exec(example[1], scope)  # noqa: S102 - our own documentation
     (request,) = receiver.received
-    secret, is_genuine = signing.signing_key(channel), scope["is_genuine"]
+    secret, is_genuine = signatures.signing_key(channel), scope["is_genuine"]
     assert is_genuine(secret, request.headers, request.body)
     assert not is_genuine(secret, request.headers, request.body + b" ")
     assert not is_genuine(secret + "x", request.headers, request.body)
     late = {**request.headers, "X-KMES-Timestamp": str(int(request.headers["X-KMES-Timestamp"]) - 3600)}
     assert not is_genuine(secret, late, request.body)
-    resigned = {**late, "X-KMES-Signature": signing.sign(secret, int(late["X-KMES-Timestamp"]), request.body)}
+    resigned = {**late, "X-KMES-Signature": signatures.sign(secret, int(late["X-KMES-Timestamp"]), request.body)}
     assert not is_genuine(secret, resigned, request.body)
 
 
@@ -245,21 +247,21 @@ def test_a_channel_switched_off_meanwhile_sends_nothing(receiver):
 # --- Secrets ---------------------------------------------------------------------------------
 def test_a_new_secret_signs_what_waits_and_the_old_one_signs_nothing(receiver):
     channel = make_webhook(receiver.url)
-    old = signing.signing_key(channel)
+    old = signatures.signing_key(channel)
     fail_job()
     new = channels.renew_secret(channel, actor=SYSTEM)
     assert new != old
     deliveries.deliver_due()
     (request,) = receiver.received
     stamp = int(request.headers["X-KMES-Timestamp"])
-    assert request.headers["X-KMES-Signature"] == signing.sign(new, stamp, request.body)
+    assert request.headers["X-KMES-Signature"] == signatures.sign(new, stamp, request.body)
 
 
 def test_no_row_holds_the_secret(receiver):
     from django.apps import apps
 
     channel = make_webhook(receiver.url)
-    secret = signing.signing_key(channel)
+    secret = signatures.signing_key(channel)
     fail_job()
     deliveries.deliver_due()
     for model in (model for model in apps.get_models() if model._meta.managed):

@@ -10,7 +10,7 @@ from django.test import Client
 
 from kmes.core.actor import SYSTEM
 from logging_reports.models import Channel, Delivery, LogEntry
-from logging_reports.notices import channels, deliveries, signing
+from logging_reports.notices import channels, deliveries, signatures
 from logging_reports.notices.channels import ChannelValues
 from logging_reports.notices.choices import ChannelKind
 
@@ -58,7 +58,7 @@ def test_only_administrators_manage_channels(role, client, people, webhook):
 def test_a_webhook_shows_its_secret_once(admin):
     answer = admin.post(ADDED, typed())
     channel = Channel.objects.get()
-    secret = signing.signing_key(channel)
+    secret = signatures.signing_key(channel)
     assert secret in answer.content.decode()
     assert answer["Cache-Control"] == "no-store"
     page = admin.get(channel.get_absolute_url()).content.decode()
@@ -108,26 +108,26 @@ def test_mail_takes_one_address_a_line_and_says_which_is_none(admin):
 
 
 def test_an_edit_keeps_the_secret_and_is_logged(admin, webhook):
-    secret = signing.signing_key(webhook)
+    secret = signatures.signing_key(webhook)
     answer = admin.post(
         f"/administration/notices/{webhook.pk}/edit/", typed(name="new", url="https://b.example.com/", is_enabled="")
     )
     assert answer.status_code == 302
     webhook.refresh_from_db()
     assert (webhook.name, webhook.url, webhook.is_enabled) == ("new", "https://b.example.com/", False)
-    assert signing.signing_key(webhook) == secret
+    assert signatures.signing_key(webhook) == secret
     assert rows("notice.channel_changed").count() == 1
 
 
 def test_a_new_secret_is_asked_for_then_shown_and_logged_without_it(admin, webhook):
     path = f"/administration/notices/{webhook.pk}/secret/"
-    old = signing.signing_key(webhook)
+    old = signatures.signing_key(webhook)
     assert old not in admin.get(path).content.decode()
     page = admin.post(path).content.decode()
     webhook.refresh_from_db()
-    assert signing.signing_key(webhook) != old
-    assert signing.signing_key(webhook) in page
-    assert signing.signing_key(webhook) not in repr(rows("notice.secret_changed").get().__dict__)
+    assert signatures.signing_key(webhook) != old
+    assert signatures.signing_key(webhook) in page
+    assert signatures.signing_key(webhook) not in repr(rows("notice.secret_changed").get().__dict__)
 
 
 def test_a_test_waits_in_the_delivery_log_and_reaches_no_other_channel(admin, webhook):

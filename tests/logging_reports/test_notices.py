@@ -13,10 +13,11 @@ from django.db import transaction
 from kmes.core.actor import SYSTEM, Actor, Trigger
 from kmes.core.clock import now
 from logging_reports.choices import Severity, Topic
-from logging_reports.events import EVENTS, NOTICED
+from logging_reports.events import EVENTS, NOTICE_TOPICS
 from logging_reports.models import Channel, Delivery, LogEntry, Notice, NoticeRead
 from logging_reports.notices.choices import Threshold, wants
-from logging_reports.notices.reminders import prune, remind_once
+from logging_reports.notices.reminders import remind_once
+from logging_reports.notices.retention import delete_old_notices
 from logging_reports.services import Draft, Subject, record, record_many
 
 
@@ -44,7 +45,7 @@ def fail_job(message="Synchronize: no", **changes):
 # --- Making ----------------------------------------------------------------------------------
 def test_each_noticed_event_is_registered():
     # Background exports and checkpoints bring theirs.
-    assert NOTICED.keys() <= EVENTS.keys()
+    assert NOTICE_TOPICS.keys() <= EVENTS.keys()
 
 
 def test_a_noticed_row_makes_its_notice_and_leads_to_the_job(db):
@@ -142,7 +143,7 @@ def test_old_notices_are_pruned_with_what_belongs_to_them(db, settings):
     fail_job()
     old = Notice.objects.earliest("pk")
     Notice.objects.filter(pk=old.pk).update(at=now() - timedelta(days=settings.KMES_NOTICE_KEEP_DAYS + 1))
-    assert prune() == 1
+    assert delete_old_notices() == 1
     assert Delivery.objects.count() == 1
 
 
@@ -179,7 +180,7 @@ def test_that_a_notice_did_not_get_out_is_told_behind_the_bell_only(db):
 
 
 def test_what_concerns_one_person_is_shown_and_sent_to_nobody_else(auditor, people, monkeypatch):
-    monkeypatch.setitem(NOTICED, "log.exported", Topic.EXPORT)
+    monkeypatch.setitem(NOTICE_TOPICS, "log.exported", Topic.EXPORT)
     everybody = dict.fromkeys(Topic.values, "info")
     channel(name="installation", rules=everybody)
     mine = channel(name="mine", kind="mail", user_id=people["admin"].pk, rules=everybody)

@@ -13,7 +13,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from kmes.core.actor import SYSTEM, Actor, Trigger
-from logging_reports.lines import LINE_FIELDS, to_line
+from logging_reports.json_lines import LINE_FIELDS, to_line
 from logging_reports.models import LogEntry
 from logging_reports.offline import main, verify_lines
 from logging_reports.services import Draft, Subject, record_many
@@ -54,7 +54,7 @@ def change(path: Path, line: int, **values) -> None:
 def test_an_untouched_export_verifies_with_four_files_and_without_database_or_django(export, tmp_path):
     package = tmp_path / "logging_reports"
     package.mkdir()
-    for name in ("chain.py", "anchors.py", "lines.py", "offline.py"):
+    for name in ("chain.py", "anchors.py", "json_lines.py", "offline.py"):
         shutil.copy(ROOT / "logging_reports" / name, package)
     anchor = tmp_path / "anchor.txt"
     anchor.write_text(Signer().make_checkpoint().anchor.to_file())
@@ -93,7 +93,7 @@ def test_rows_left_out_are_counted_as_gaps_and_exchanged_ones_found(export):
 
 def test_a_row_computed_anew_is_found_by_the_next_one_or_the_anchor(export, tmp_path):
     from logging_reports.chain import hash_entry
-    from logging_reports.lines import from_line
+    from logging_reports.json_lines import from_line
 
     anchor = tmp_path / "anchor.txt"
     anchor.write_text(Signer().make_checkpoint().anchor.to_file())

@@ -8,7 +8,7 @@ import pytest
 
 from kmes.core.errors import InputError
 from logging_reports.models import Delivery
-from logging_reports.notices import addresses, deliveries
+from logging_reports.notices import deliveries, webhook_addresses
 from tests.logging_reports.notice_sending import (
     development_settings,
     fail_job,
@@ -50,12 +50,12 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def test_a_url_that_leads_inside_or_is_none_is_refused(url, settings):
     settings.KMES_WEBHOOK_ALLOW_HTTP = False
     with pytest.raises(InputError):
-        addresses.parse(url)
+        webhook_addresses.parse(url)
 
 
 @pytest.mark.parametrize("url", ["https://example.com", "https://93.184.216.34/x?y=1", "https://example.com:8443/a"])
 def test_a_public_https_url_is_taken(url):
-    assert addresses.parse(url).scheme == "https"
+    assert webhook_addresses.parse(url).scheme == "https"
 
 
 @pytest.mark.parametrize("address", ["10.1.2.3", "fd00::1", "169.254.169.254", "127.0.0.1", "::1"])
@@ -74,10 +74,10 @@ def test_a_host_that_turns_out_to_lie_inside_is_refused_when_something_is_sent(a
 
 def test_a_named_private_host_is_allowed_but_never_a_link_local_address(settings):
     settings.KMES_WEBHOOK_PRIVATE_HOSTS = ["alerts.corp", "10.1.2.3", "169.254.169.254"]
-    assert addresses.parse("https://10.1.2.3/").host == "10.1.2.3"
+    assert webhook_addresses.parse("https://10.1.2.3/").host == "10.1.2.3"
     for url in ("https://169.254.169.254/", "https://10.1.2.4/"):
         with pytest.raises(InputError):
-            addresses.parse(url)
+            webhook_addresses.parse(url)
 
 
 def test_a_host_nobody_knows_is_tried_again(settings):

@@ -1,4 +1,4 @@
-"""``manage.py prune_exports``: deletes export files older than the option says."""
+"""``manage.py prune_exports``: deletes old export files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Command(BaseCommand):
-    """Prune the export folder; meant for a nightly timer, harmless at any time."""
+    """Delete old export files. Meant for a nightly timer; safe at any time."""
 
     help = "Delete export files older than the option “Keep export files” says."
 
@@ -24,7 +24,7 @@ class Command(BaseCommand):
         parser.add_argument("--keep-days", type=int)
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        """Prune and say how many files went."""
+        """Delete the files and print how many."""
         keep_days = value("export_keep_days") if options["keep_days"] is None else options["keep_days"]
         if keep_days < 0:
             raise CommandError("--keep-days must not be negative.")

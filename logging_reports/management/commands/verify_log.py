@@ -1,4 +1,4 @@
-"""``manage.py verify_log``: is the log as it was written? Exit 0 yes, 1 no, 2 could not check."""
+"""``manage.py verify_log``: verifies the log. Exit status: 0 intact, 1 tampered with, 2 could not check."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from logging_reports.choices import Service
 from logging_reports.verification import (
     CheckpointVerdict,
     Verdict,
-    find_missing_guards,
+    find_missing_triggers,
     verify_checkpoints,
     verify_service,
 )
@@ -51,7 +51,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="one JSON object instead of text")
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        """Print a line per log; leave with the exit status that says what was found."""
+        """Print the result of each log and exit with the status."""
         try:
             anchor = offline.load_anchor(options["anchor"]) if options["anchor"] else None
         except (OSError, AnchorError) as error:
@@ -78,7 +78,7 @@ class Command(BaseCommand):
         try:
             verdicts = [verify_service(service) for service in services]
             checkpoints = verify_checkpoints(anchor=anchor, trusted_key=trusted)
-            guards = find_missing_guards()
+            guards = find_missing_triggers()
         except AnyDatabaseError as error:
             raise CommandError(f"The log could not be checked: {error}", returncode=COULD_NOT_CHECK) from error
         intact = not guards and not checkpoints.faults and all(verdict.is_intact for verdict in verdicts)

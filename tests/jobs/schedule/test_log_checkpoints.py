@@ -10,7 +10,7 @@ from django.core.management import call_command
 from jobs.schedule import log_checkpoints
 from jobs.tasks import scan_jobs
 from kmes.core.errors import DeviceError
-from logging_reports.anchors import fingerprint, read_anchor
+from logging_reports.anchors import hash_public_key, read_anchor
 from logging_reports.models import LogCheckpoint
 
 
@@ -22,7 +22,7 @@ def test_the_device_signs_the_log_and_its_signature_verifies_outside(device, set
     # The second one covers the row that names the key; now there is nothing new.
     assert log_checkpoints.make_if_due() is None
     statement = read_anchor(first.anchor.to_file()).verify()
-    assert statement.key == fingerprint(device.checkpoint_public_spki())
+    assert statement.key == hash_public_key(device.checkpoint_public_spki())
     output = StringIO()
     call_command("verify_log", "--key", statement.key, stdout=output)
     assert f"sha256:{statement.key}" in output.getvalue()

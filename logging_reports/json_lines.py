@@ -1,4 +1,4 @@
-"""A log row as one line of JSON, to the exact field: what an auditor verifies elsewhere.
+"""A log row as one line of JSON with every hashed field, so that it can be verified elsewhere.
 
 Needs no Django and no database, like ``chain`` and ``anchors``.
 """
@@ -13,9 +13,9 @@ from typing import Any
 from logging_reports.chain import CURRENT_FORMAT, FIELDS, canonical_json
 
 LINE_FIELDS = ("chain_format", *FIELDS, "previous_hash", "hash")
-# Format 1 named this field after the only provider of its time. Lines of its rows and CSV keep that name.
+# Format 1 named this field after the only provider then. Its lines and CSV columns keep that name.
 _FORMER_NAMES = {"provider_request_id": "azure_request_id"}
-# The names in a line by the row's format, each with its field. Lines of format 1 don't say their format.
+# Names in a line and their fields, by the row's format. Lines of format 1 don't state their format.
 LAYOUTS: dict[int, dict[str, str]] = {
     1: {_FORMER_NAMES.get(name, name): name for name in LINE_FIELDS if name != "chain_format"},
     2: {name: name for name in LINE_FIELDS},
@@ -25,11 +25,11 @@ _NUMBERS = frozenset({"chain_format", "sequence", "actor_user_id", "http_status"
 
 
 class LineError(ValueError):
-    """A line that is no exported row."""
+    """The line is not an exported row."""
 
 
 def to_line(entry: Any) -> str:
-    """Return the row as one line: every hashed field, the previous hash and the hash."""
+    """Return the row as one line: its format, every hashed field, the previous hash and the hash."""
     layout = LAYOUTS.get(entry.chain_format, LAYOUTS[CURRENT_FORMAT])
     return canonical_json({name: _plain(getattr(entry, field)) for name, field in layout.items()}) + "\n"
 
@@ -44,7 +44,7 @@ def from_line(line: str) -> SimpleNamespace:
     """Return the row of a line, with the types that ``chain.hash_entry`` expects.
 
     Raises:
-        LineError: it isn't one.
+        LineError: the line is not an exported row.
 
     """
     try:
@@ -66,7 +66,7 @@ def from_line(line: str) -> SimpleNamespace:
 
 
 def _format_of(values: Any) -> int:
-    """Return the format a line is written in; 0 where it names none."""
+    """Return the format of a line, 0 when it is not a number."""
     number = values.get("chain_format", 1) if isinstance(values, dict) else 0
     return number if isinstance(number, int) else 0
 

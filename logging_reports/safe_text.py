@@ -1,4 +1,4 @@
-"""Makes stored text safe to look at: in pages, in CSV files, on a terminal. Knows no database."""
+"""Makes stored text safe to show in pages, in CSV files and on a terminal."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 # C0 and C1 controls, line and paragraph separators, bidi marks, embeddings, isolates, and the
-# invisible zero-width characters: all can forge or hide what a reader sees (ASVS 5.0, 16.4.1).
+# invisible zero-width characters. All can forge or hide what a reader sees (ASVS 5.0, 16.4.1).
 _HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 # What starts a formula in a spreadsheet (ASVS 5.0, 1.2.10; OWASP CSV injection), with the
 # full-width forms that some programs fold to ASCII.
@@ -16,25 +16,25 @@ _FORMULA = tuple("=+-@\t\r\n\0\uff1d\uff0b\uff0d\uff20")
 
 
 def visible(text: str) -> str:
-    r"""Return the text with control and direction characters written out as ``\uXXXX``."""
+    r"""Return the text with control and direction characters written as ``\uXXXX``."""
     return _HIDDEN.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def csv_cell(text: str) -> str:
     """Return a text cell that no spreadsheet takes for a formula.
 
-    The guard is an apostrophe; a TAB in its place has itself been an attack (CVE-2021-41270).
-    Leading blanks don't hide a formula, since some programs drop them.
+    The guard is an apostrophe; a TAB instead was itself an attack (CVE-2021-41270). Leading blanks are
+    ignored by some programs, so a formula may follow them.
     """
     if text.isalnum():
-        return text  # Most cells; isalnum() is false for the empty text and for every character we guard against.
+        return text  # Most cells. isalnum() is False for an empty text and for every character guarded against.
     shown = visible(text)
     return f"'{shown}" if shown.lstrip().startswith(_FORMULA) else shown
 
 
 def csv_lines(rows: Iterable[Sequence[str]]) -> bytes:
-    """Return the rows as lines of a CSV file (RFC 4180, UTF-8); cells must have been guarded."""
+    """Return the rows as lines of a CSV file (RFC 4180, UTF-8). Pass text through ``csv_cell`` first."""
     buffer = io.StringIO()
     csv.writer(buffer, lineterminator="\r\n").writerows(rows)
-    # Nothing we store holds a lone surrogate; a row tampered into one must not stop an export.
+    # The log stores no lone surrogate, but a tampered row must not stop an export.
     return buffer.getvalue().encode("utf-8", "backslashreplace")

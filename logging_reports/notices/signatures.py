@@ -1,4 +1,4 @@
-"""What signs a webhook's bodies: a key derived from Django's SECRET_KEY, never stored.
+"""Signatures of webhook bodies, with a key that is derived from Django's SECRET_KEY and never stored.
 
 See docs/decisions/0009-webhook-keys-are-derived.md and docs/notices.md.
 """
@@ -19,22 +19,22 @@ VERSION = "v1"
 
 
 def new_salt() -> str:
-    """Return a fresh salt; it makes the signing key a new one."""
+    """Return a new salt, which gives a new signing key."""
     return secrets.token_hex(16)
 
 
 def signing_key(channel: Channel) -> str:
-    """Return the webhook's signing key, the secret its receiver checks signatures with."""
+    """Return the webhook's signing key, with which its receiver checks signatures."""
     digest = salted_hmac(_PURPOSE, f"{channel.pk}:{channel.salt}", algorithm="sha256").digest()
     return "kmes_" + base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
 def check_value(channel: Channel) -> str:
-    """Return six hexadecimal digits that tell one signing key from another and nothing about it."""
+    """Return six hexadecimal digits that identify the signing key without revealing it."""
     return hashlib.sha256(signing_key(channel).encode()).hexdigest()[:6].upper()
 
 
 def sign(key: str, timestamp: int, body: bytes) -> str:
-    """Return the signature header's value: HMAC-SHA256 over timestamp, a dot and the body."""
+    """Return the value of the signature header: HMAC-SHA256 over timestamp, a dot and the body."""
     digest = hmac.new(key.encode(), f"{timestamp}.".encode() + body, hashlib.sha256).hexdigest()
     return f"{VERSION}={digest}"

@@ -1,7 +1,7 @@
-"""Appends made-up history to the log, many rows at a time, for trials at scale.
+"""Appends trial rows to the log in large batches, for tests at scale.
 
-The rows are chained as real ones are, so the log verifies; that they are made up is said in each
-row's data. Only ``manage.py seed`` calls this.
+The rows are chained like real ones, so the log verifies. ``MARK`` in the data of each row tells them
+from real ones. Only ``manage.py seed`` calls this.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ MARK = {"seeded": True}
 def append_history(service: Service, entries: Iterable[LogEntry], *, count: int, since: datetime) -> Iterator[int]:
     """Append ``count`` of the entries to one log, spread evenly from ``since`` until now.
 
-    Yields how many are written after each batch. In a log that has rows already all times lie after
-    the newest row's, so that time and order agree.
+    Yields the number of rows written after each batch. All times are after that of the newest row, so
+    that time and sequence agree.
     """
     remaining = iter(entries)
     newest = LogEntry.objects.filter(service=service).order_by("-sequence").values_list("at", flat=True).first()
@@ -47,7 +47,7 @@ def append_history(service: Service, entries: Iterable[LogEntry], *, count: int,
 
 
 def _insert(entries: list[LogEntry]) -> None:
-    """Insert rows; on PostgreSQL by COPY, which takes a third of the time."""
+    """Insert rows. COPY takes a third of the time on PostgreSQL."""
     if connection.vendor != "postgresql":
         LogEntry.objects.bulk_create(entries, batch_size=BATCH)
         return

@@ -1,8 +1,7 @@
-"""Which addresses a webhook may go to: none inside, unless the installation says so.
+"""The addresses that a webhook may use: public ones, and private ones that the settings allow.
 
-A URL in a form must not let anybody reach what only this machine can reach (server-side request
-forgery). The host is looked up here, every address it has is checked, and the connection goes to a
-checked address, so that a second look-up can't answer otherwise.
+Prevents server-side request forgery. The host is looked up here and every address of it is checked. The
+connection uses a checked address, so a second look-up can't return another one.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ _PORTS = {"https": 443, "http": 80}
 
 @dataclass(frozen=True)
 class Target:
-    """A URL taken apart: ``path`` with its query."""
+    """The parts of a URL. ``path`` includes the query."""
 
     scheme: str
     host: str
@@ -33,10 +32,10 @@ class Target:
 
 
 def parse(url: str) -> Target:
-    """Take a webhook's URL apart.
+    """Parse a webhook's URL.
 
     Raises:
-        InputError: it is no URL that may be used.
+        InputError: the URL is invalid or not allowed.
 
     """
     wrong = InputError(_("This is no https URL."), _("Write it like https://alerts.example.com/kmes."), field="url")
@@ -62,15 +61,15 @@ def parse(url: str) -> Target:
 
 
 def resolve(target: Target) -> str:
-    """Look the host up and return an address of it that may be used.
+    """Look up the host, check all its addresses and return one.
 
     Raises:
-        InputError: an address of the host may not be used.
+        InputError: an address of the host is not allowed.
         OSError: the host can't be looked up.
 
     """
     found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
-    # Without the zone ("fe80::1%eth0"), which tells nothing about what may be reached.
+    # Without the zone ("fe80::1%eth0"), which ip_address() would keep.
     addresses = [str(info[4][0]).partition("%")[0] for info in found]
     for address in addresses:
         _check(ipaddress.ip_address(address), target.host)
@@ -85,9 +84,9 @@ def _literal(host: str) -> Address | None:
 
 
 def _check(address: Address, host: str) -> None:
-    address = _inner(address)
+    address = _embedded(address)
     never = address.is_link_local or address.is_multicast or address.is_unspecified
-    if not never and (address.is_global or _is_excepted(address, host)):
+    if not never and (address.is_global or _is_exempt(address, host)):
         return
     raise InputError(
         _("The host %(host)s lies inside this network (%(address)s).") % {"host": host, "address": address},
@@ -96,14 +95,14 @@ def _check(address: Address, host: str) -> None:
     )
 
 
-def _is_excepted(address: Address, host: str) -> bool:
+def _is_exempt(address: Address, host: str) -> bool:
     if address.is_loopback:
         return bool(settings.KMES_WEBHOOK_ALLOW_HTTP)
     return host.lower().rstrip(".") in {name.lower() for name in settings.KMES_WEBHOOK_PRIVATE_HOSTS}
 
 
-def _inner(address: Address) -> Address:
-    """Return the IPv4 address an IPv6 address stands for, where it does."""
+def _embedded(address: Address) -> Address:
+    """Return the IPv4 address that an IPv6 address embeds, else the address itself."""
     if isinstance(address, ipaddress.IPv4Address):
         return address
     if address in _NAT64:
