@@ -11,6 +11,8 @@ class JobsConfig(AppConfig):
     def ready(self) -> None:
         """Register menus, reports, landings, what the search finds, and what credentials' pages ask of jobs."""
         from cloudcreds import activity, listing  # noqa: PLC0415 - models must be loaded first
+        from jobs import spec  # noqa: PLC0415
+        from jobs.kinds.registry import KINDS  # noqa: PLC0415
         from jobs.pages import (  # noqa: PLC0415
             actions,
             notice_links,
@@ -22,6 +24,7 @@ class JobsConfig(AppConfig):
         from jobs.pages.vault_listing import LISTER  # noqa: PLC0415
         from keygroups.work import register_teller  # noqa: PLC0415
 
+        spec.install(KINDS)
         actions.register_all()
         notice_links.register_all()
         reports.register_all()

@@ -1,29 +1,9 @@
-"""Choices of jobs, steps, intents and KEKs: stored value, label, colour; and what a kind is called."""
+"""Choices of jobs, steps, intents and KEKs: stored value, label, colour. What kinds there are: ``jobs.spec``."""
 
 from __future__ import annotations
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
-
-
-class JobKind(models.TextChoices):
-    """What a job does. Labels are the console's job titles (KMES.md, "What happens")."""
-
-    CREATE = "create", _("Create HSM Protected key(s)")
-    SYNCHRONIZE = "synchronize", _("Synchronize HSM Protected key(s)")
-    ROTATE = "rotate", _("Rotate HSM Protected key(s)")
-    SET_ENABLED = "set_enabled", _("Enable or disable HSM Protected key(s)")
-    CLOUD_DELETE = "cloud_delete", _("Delete HSM Protected key(s)")
-    CLOUD_RECOVER = "cloud_recover", _("Recover HSM Protected key(s)")
-    CLOUD_PURGE = "cloud_purge", _("Purge HSM Protected key(s)")
-    DESTROY = "destroy", _("Destroy HSM Protected key(s)")
-    CHECK_DRIFT = "check_drift", _("Check cloud drift")
-    REPAIR = "repair", _("Repair HSM Protected key(s)")
-    TEST_CONNECTION = "test_connection", _("Test Connection")
-    LIST_VAULTS = "list_vaults", _("List Key Vaults")
-    SELF_TEST = "self_test", _("Device self-test")
-    PROVE = "prove", _("Prove HSM Protected key(s)")
-    SIGN_REPORT = "sign_report", _("Sign report")
 
 
 class JobState(models.TextChoices):
@@ -37,7 +17,11 @@ class JobState(models.TextChoices):
     CANCELLED = "cancelled", _("Cancelled")
 
 
-FINAL_STATES = frozenset({JobState.SUCCEEDED, JobState.PARTLY_FAILED, JobState.FAILED, JobState.CANCELLED})
+# Waiting for a worker, or held by one.
+OPEN_STATES = (JobState.QUEUED, JobState.RUNNING)
+FAILED_STATES = (JobState.FAILED, JobState.PARTLY_FAILED)
+FINAL_STATES = frozenset({JobState.SUCCEEDED, *FAILED_STATES, JobState.CANCELLED})
+RETRYABLE_STATES = frozenset({*FAILED_STATES, JobState.CANCELLED})
 
 
 class TargetState(models.TextChoices):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.urls import reverse
 
 from cloudcreds.models import CloudCredential, KeyVault
-from jobs.choices import HoldReason, IntentState, JobKind, JobState, KekState, StepState, TargetState
+from jobs.choices import HoldReason, IntentState, JobState, KekState, StepState, TargetState
+from jobs.spec import recorded_title_of, title_of
 from keygroups.models import Key, KeyGroup
-from kmes.core import language
 from kmes.core.ids import new_job_code, new_uuid
 from logging_reports.choices import Severity
 
@@ -20,7 +22,8 @@ class Job(models.Model):
 
     id = models.UUIDField(primary_key=True, default=new_uuid, editable=False)
     code = models.CharField(max_length=12, unique=True, default=new_job_code, editable=False)
-    kind = models.CharField(max_length=24, choices=JobKind)
+    # No choices: a worker of an older release reads rows of kinds that it doesn't know.
+    kind = models.CharField(max_length=24)
     state = models.CharField(max_length=16, choices=JobState, default=JobState.QUEUED)
     group = models.ForeignKey(KeyGroup, null=True, on_delete=models.SET_NULL, related_name="jobs")
     credential = models.ForeignKey(CloudCredential, null=True, on_delete=models.SET_NULL, related_name="jobs")
@@ -80,13 +83,19 @@ class Job(models.Model):
 
     @property
     def title(self) -> str:
-        """Return the console's title of the job; a kind of a later release is called by its name."""
-        return str(JobKind(self.kind).label) if self.kind in JobKind.values else self.kind
+        """Return the console's title of the job."""
+        return title_of(self.kind)
 
     @property
     def recorded_title(self) -> str:
         """Return the title as rows of the log say it."""
-        return language.recorded(JobKind(self.kind).label) if self.kind in JobKind.values else self.kind
+        return recorded_title_of(self.kind)
+
+
+def about_group(group_id: UUID) -> Q:
+    """Match the jobs on a key group: its own, and those on several groups with a key of it."""
+    among_others = JobTarget.objects.filter(job=OuterRef("pk"), key__group=group_id)
+    return Q(group_id=group_id) | Q(Exists(among_others), group__isnull=True)
 
 
 class JobTarget(models.Model):

@@ -9,15 +9,20 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
-from jobs import services
 from jobs.certifications.models import Certification
-from jobs.choices import JobKind
-from jobs.engine.creation import NewJob, create_job
+from jobs.kinds.cloud_delete.spec import request_cloud_delete
+from jobs.kinds.cloud_purge.spec import request_cloud_purge
+from jobs.kinds.cloud_recover.spec import request_cloud_recover
+from jobs.kinds.create.spec import request_create_keys
+from jobs.kinds.destroy.spec import request_destroy
+from jobs.kinds.prove.spec import request_proof
+from jobs.kinds.rotate.spec import request_rotation
+from jobs.kinds.set_enabled.spec import request_set_enabled
+from jobs.kinds.sign_report.spec import request_signed_report
+from jobs.kinds.synchronize.spec import keys_to_synchronize, request_synchronize
 from jobs.models import Job
-from jobs.proofs import request_proof
 from keygroups.choices import GroupCloudState, KeyState
 from keygroups.models import CloudVersion, KeyGroup
-from kmes.accounts.rights import Right, check
 from kmes.core.actor import Actor
 from kmes.core.errors import ConflictError
 
@@ -74,18 +79,16 @@ def newest_version(group: KeyGroup) -> CloudVersion:
 
 
 def _create(run: Run) -> Job:
-    return services.request_create_keys(
-        group=run.group, names=[KEY_NAME], actor=run.actor, idempotency_key=run.idempotency_key
-    )
+    return request_create_keys(group=run.group, names=[KEY_NAME], actor=run.actor, idempotency_key=run.idempotency_key)
 
 
 def _push(run: Run) -> Job:
-    keys = services.keys_to_synchronize(run.group)
-    return services.request_synchronize(keys=keys, actor=run.actor, idempotency_key=run.idempotency_key)
+    keys = keys_to_synchronize(run.group)
+    return request_synchronize(keys=keys, actor=run.actor, idempotency_key=run.idempotency_key)
 
 
 def _rotate(run: Run) -> Job:
-    return services.request_rotation(group=run.group, actor=run.actor, idempotency_key=run.idempotency_key)
+    return request_rotation(group=run.group, actor=run.actor, idempotency_key=run.idempotency_key)
 
 
 def _prove(*, wants_refusal: bool = False) -> Callable[[Run], Job]:
@@ -98,37 +101,36 @@ def _prove(*, wants_refusal: bool = False) -> Callable[[Run], Job]:
 
 
 def _switch(*, enabled: bool) -> Callable[[Run], Job]:
-    return lambda run: services.request_set_enabled(
+    return lambda run: request_set_enabled(
         version=newest_version(run.group), enabled=enabled, actor=run.actor, idempotency_key=run.idempotency_key
     )
 
 
 def _delete(run: Run) -> Job:
-    return services.request_cloud_delete(group=run.group, actor=run.actor, idempotency_key=run.idempotency_key)
+    return request_cloud_delete(group=run.group, actor=run.actor, idempotency_key=run.idempotency_key)
 
 
 def _recover(run: Run) -> Job:
-    return services.request_cloud_recover(group=run.group, actor=run.actor, idempotency_key=run.idempotency_key)
+    return request_cloud_recover(group=run.group, actor=run.actor, idempotency_key=run.idempotency_key)
 
 
 def _purge(run: Run) -> Job:
-    return services.request_cloud_purge(group=run.group, actor=run.actor, idempotency_key=run.idempotency_key)
+    return request_cloud_purge(group=run.group, actor=run.actor, idempotency_key=run.idempotency_key)
 
 
 def _destroy(run: Run) -> Job:
     keys = list(run.group.keys.filter(state=KeyState.PRESENT))
-    return services.request_destroy(keys=keys, actor=run.actor, idempotency_key=run.idempotency_key)
+    return request_destroy(keys=keys, actor=run.actor, idempotency_key=run.idempotency_key)
 
 
 def _sign_report(run: Run) -> Job:
-    check(run.actor, Right.DEVICE_MANAGE)
-    new = NewJob(
-        JobKind.SIGN_REPORT,
-        str(run.certification),
+    return request_signed_report(
+        certification_id=run.certification.pk,
+        number=str(run.certification),
         group=run.group,
-        params={"certification_id": str(run.certification.pk)},
+        actor=run.actor,
+        idempotency_key=run.idempotency_key,
     )
-    return create_job(new, actor=run.actor, idempotency_key=run.idempotency_key)
 
 
 # --- When it applies -------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy
 
 from jobs.engine import lifecycle
 from jobs.models import Job
-from jobs.runners import RUNNERS
+from jobs.spec import registry
 from kmes.core.schema import Fit, check_fit
 from kmes.core.version import VERSION
 
@@ -48,7 +48,7 @@ def can_run(job_id: UUID) -> bool:
     reason = str(_SCHEMA_TEXTS.get(check_fit(), ""))
     if not reason:
         kind = Job.objects.values_list("kind", flat=True).filter(pk=job_id).first()
-        if kind is not None and kind not in RUNNERS:
+        if kind is not None and kind not in registry:
             reason = _("a worker that knows jobs of the kind “%(kind)s”") % {"kind": kind}
     if not reason:
         return True

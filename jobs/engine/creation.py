@@ -9,9 +9,9 @@ from typing import Any
 from django.db import IntegrityError, transaction
 
 from cloudcreds.models import CloudCredential
-from jobs.choices import JobKind
 from jobs.engine import hints
 from jobs.models import Job, JobTarget
+from jobs.spec import registry
 from keygroups.models import Key, KeyGroup
 from kmes.core.actor import Actor
 from kmes.core.clock import now
@@ -22,15 +22,13 @@ from logging_reports.services import Subject, record
 class NewJob:
     """What a job that is to be created is about."""
 
-    kind: JobKind
+    kind: str
     subject: str
     # None for a job on keys of several groups, which its runner works on one after the other.
     group: KeyGroup | None = None
     credential: CloudCredential | None = None
     keys: Sequence[Key] = ()
     params: dict[str, Any] = field(default_factory=dict)
-    # The Azure key the job holds while it runs; "" for a job that changes none.
-    azure_lock: str = ""
     retry_of: Job | None = None
     follows: Job | None = None
 
@@ -55,7 +53,7 @@ def create_job(new: NewJob, *, actor: Actor, idempotency_key: str, before: Calla
                 trigger=actor.trigger,
                 requested_by_id=actor.user_id,
                 params=new.params,
-                azure_lock=new.azure_lock,
+                azure_lock=_azure_lock(new),
                 idempotency_key=idempotency_key or None,
                 retry_of=new.retry_of,
                 follows=new.follows,
@@ -82,6 +80,11 @@ def create_job(new: NewJob, *, actor: Actor, idempotency_key: str, before: Calla
         if existing is None:
             raise
         return existing
+
+
+def _azure_lock(new: NewJob) -> str:
+    """Return the Azure key the job holds while it runs, "" for none."""
+    return new.group.azure_lock if new.group is not None and registry[new.kind].holds_azure_key else ""
 
 
 def subject_of(job: Job, key: Key | None = None, version: str = "", *, group: KeyGroup | None = None) -> Subject:

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db import DatabaseError, IntegrityError
 from django.utils.translation import gettext as _
 
-from jobs.choices import JobKind, JobState, TargetState
+from jobs.choices import JobState, TargetState
 from jobs.engine import hints, lifecycle
 from jobs.engine.chains import open_next
 from jobs.engine.compatibility import can_run
@@ -18,8 +18,6 @@ from jobs.engine.lifecycle import LeaseLost
 from jobs.engine.run import Cancelled, JobRun, WaitUntil
 from jobs.kinds.push.cycle import discard_job_keks
 from jobs.models import Job
-from jobs.runners import RUNNERS
-from jobs.wording import WORDING
 from keygroups import lifecycle as key_lifecycle
 from kmes.core.actor import Trigger
 from kmes.core.clock import now
@@ -29,11 +27,6 @@ from logging_reports.services import LogWriteError
 
 logger = logging.getLogger(__name__)
 
-PUSHING_KINDS = frozenset({JobKind.SYNCHRONIZE, JobKind.ROTATE})
-# Kinds whose log does not count keys.
-SILENT_KINDS = frozenset(
-    {JobKind.TEST_CONNECTION, JobKind.LIST_VAULTS, JobKind.SELF_TEST, JobKind.CHECK_DRIFT, JobKind.SIGN_REPORT}
-)
 # Tries before a passing failure ends the job: a person waits for an answer, a schedule does not.
 TRIES_FOR_USERS = 3
 
@@ -65,7 +58,7 @@ def _run(run: JobRun) -> None:
     try:
         _refuse_without_end(run)
         _announce_start(run)
-        RUNNERS[run.job.kind](run)
+        run.spec.load_runner()(run)
         _finish(run)
     except LeaseLost:
         raise
@@ -117,7 +110,7 @@ def _count(run: JobRun) -> int:
 
 
 def _speaks_of_keys(run: JobRun) -> bool:
-    return run.job.kind not in SILENT_KINDS
+    return run.spec.counts_keys
 
 
 def _announce_start(run: JobRun) -> None:
@@ -129,7 +122,7 @@ def _announce_start(run: JobRun) -> None:
     run.log("job.started", f"{run.job.recorded_title}: {run.job.subject}")
     if _speaks_of_keys(run):
         # A rotation's visible work is the push of its new key.
-        run.later(lambda: run.say(WORDING[run.job.kind].start(_count(run))))
+        run.later(lambda: run.say(run.spec.wording.start(_count(run))))
 
 
 def _finish(run: JobRun) -> None:
@@ -138,7 +131,7 @@ def _finish(run: JobRun) -> None:
     if not failed:
         with run.write():
             if _speaks_of_keys(run):
-                run.say(WORDING[run.job.kind].all_done(_count(run)))
+                run.say(run.spec.wording.all_done(_count(run)))
             run.log("job.finished", f"{run.job.recorded_title}: {run.job.subject}")
             lifecycle.finish(run.held, JobState.SUCCEEDED)
             _go_on(run)
@@ -197,7 +190,7 @@ def _fail_or_retry(run: JobRun, error: KmesError) -> None:
 def _end(run: JobRun, state: JobState, error: KmesError) -> None:
     """End a job that did not go well: clean up, say why per key, and settle what was pending."""
     # Where runs lose their worker, this one must get to its end: the sweep discards what is left.
-    if run.job.kind in PUSHING_KINDS and not _is_hopeless(run):
+    if run.spec.pushes_keys and not _is_hopeless(run):
         try:
             discard_job_keks(run)
         except LeaseLost:
@@ -210,7 +203,7 @@ def _end(run: JobRun, state: JobState, error: KmesError) -> None:
         pending = run.pending_targets()
         for target in pending:
             run.settle(target, TargetState.SKIPPED if cancelled else TargetState.FAILED, str(error))
-            if run.job.kind in PUSHING_KINDS:
+            if run.spec.pushes_keys:
                 key_lifecycle.fail_push(key=target.key)
         if not cancelled:
             _say_failures(run, [target.key.name for target in pending], error)
@@ -219,7 +212,7 @@ def _end(run: JobRun, state: JobState, error: KmesError) -> None:
         run.fail_running_steps(str(error))
         if state == JobState.FAILED and run.job.targets.filter(state=TargetState.DONE).exists():
             state = JobState.PARTLY_FAILED
-        if run.job.kind == JobKind.ROTATE and not cancelled:
+        if run.spec.kind == "rotate" and not cancelled:
             run.log("azure.rotation_failed", str(error))
         run.log("job.cancelled" if cancelled else "job.failed", f"{run.job.recorded_title}: {error}")
         lifecycle.finish(run.held, state, error=error)
@@ -230,4 +223,4 @@ def _say_failures(run: JobRun, names: list[str], error: KmesError) -> None:
         run.say(str(error), Severity.ERROR)
         return
     for name in names or [run.job.subject]:
-        run.say(WORDING[run.job.kind].one_failed(name, str(error)), Severity.ERROR)
+        run.say(run.spec.wording.one_failed(name, str(error)), Severity.ERROR)

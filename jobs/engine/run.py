@@ -24,10 +24,11 @@ from cloudcreds.azure.recorder import LogRecorder
 from cloudcreds.azure.sending import SendBy
 from cloudcreds.models import KeyVault
 from hsm.device import Device, get_device
-from jobs.choices import JobKind, JobState, StepState, TargetState
+from jobs.choices import JobState, StepState, TargetState
 from jobs.engine import hints, lifecycle, rate_limit, shutdown
 from jobs.engine.creation import subject_of
 from jobs.models import Job, JobMessage, JobStep, JobTarget
+from jobs.spec import registry
 from keygroups.models import Key, KeyGroup
 from kmes.core.actor import Actor, Trigger
 from kmes.core.clock import now
@@ -35,9 +36,6 @@ from kmes.core.errors import KmesError
 from kmes.core.failpoints import failpoint
 from logging_reports.choices import Severity
 from logging_reports.services import Draft, Subject, record_many
-
-# Both kinds push in the same way, so their moments bear the same names.
-_FAILPOINT_AREAS: dict[str, str] = {JobKind.SYNCHRONIZE: "push", JobKind.ROTATE: "push"}
 
 
 class Cancelled(KmesError):
@@ -76,6 +74,7 @@ class JobRun:
     def __init__(self, job: Job, held: lifecycle.Claim) -> None:
         self.job = job
         self.held = held
+        self.spec = registry[job.kind]
         self.actor = Actor(job.actor_name, Trigger(job.trigger), job.requested_by_id)
         self._rows: list[Draft] = []
         self._later: list[Callable[[], object]] = []
@@ -256,7 +255,7 @@ class JobRun:
 
     def reach(self, moment: str) -> None:
         """Name a moment between two effects, for the fault tests."""
-        failpoint(f"{_FAILPOINT_AREAS.get(self.job.kind, self.job.kind)}.{moment}")
+        failpoint(f"{self.spec.failpoints}.{moment}")
 
     def fail_running_steps(self, why: str) -> None:
         """Show the steps that were under way as failed. Call inside ``write()``."""

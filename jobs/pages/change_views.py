@@ -8,14 +8,13 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
-from jobs.choices import JobKind
-from jobs.pages import confirmations
+from jobs.pages import confirmations, removal_views
 from jobs.pages.failure_help import describe_cancel
-from jobs.pages.forms import StartForm
 from jobs.pages.views import job_or_404
-from jobs.planning.blockers import to_cancel, to_retry
-from jobs.retry import request_retry
-from jobs.services import request_cancel
+from jobs.planning.blockers import why_not_cancel, why_not_retry
+from jobs.planning.forms import FormInput, StartForm
+from jobs.services import request_cancel, request_retry
+from jobs.spec import RemovalPage, registry
 from kmes.accounts.rights import Right
 from kmes.core.actor import Actor
 from kmes.core.errors import InputError, KmesError, PermissionRefused
@@ -38,32 +37,34 @@ def _require(request: HttpRequest, right: Right) -> Actor:
 @right_required(Right.CONSOLE_READ)
 def start_job(request: HttpRequest, kind: str) -> HttpResponse:
     """Show what will happen; on POST start it and go to the job."""
-    # Every key of the table is a kind; the kinds that are missing there are not started by people.
-    wanted = next((known for known in confirmations.STARTERS if known.value == kind), None)
-    if wanted is None:
+    spec = registry.find(kind)
+    if spec is None or spec.confirmation is None:
         raise Http404(_("There is no such kind of job."))
-    actor = _require(request, confirmations.STARTERS[wanted].right)
+    actor = _require(request, spec.right)
+    confirmation = spec.confirmation
+    if isinstance(confirmation, RemovalPage):
+        return removal_views.show_removal(request, scope=confirmation.scope)
     data = request.GET.copy()
     data.update(request.POST)
-    asked = confirmations.read_asked(wanted, data)
-    if asked is None:
+    target = confirmations.read_target(confirmation, data)
+    if target is None:
         raise Http404(_("What the job is about does not exist."))
-    plan = confirmations.STARTERS[wanted].plan(asked)
+    plan = confirmation.plan(target)
     # A selection of keys is posted because it may be long; that asks, and starts nothing.
     sent = request.POST if request.method == "POST" and "ask" not in request.POST else None
     several = "several" in data
-    form = confirmations.make_form(wanted, plan, sent, asked=asked, several=several)
+    form = confirmation.form(FormInput(sent, plan, target, several))
     context = {
         "plan": plan,
         "form": form,
-        "kind": wanted,
+        "kind": spec.kind,
         "several": several,
         "refusal": None,
-        "carried": asked.carried(),
+        "carried": target.carried(),
     }
     if sent is not None and form.is_valid():
         try:
-            job = confirmations.start(wanted, asked, form, actor=actor)
+            job = confirmations.start(confirmation, target, form, actor=actor)
             return go_to(request, back_to(request, job.get_absolute_url()))
         except KmesError as error:
             _show_refusal(form, context, error)
@@ -85,7 +86,7 @@ def _show_refusal(form: StartForm, context: dict[str, Any], error: KmesError) ->
 def cancel_job(request: HttpRequest, code: str) -> HttpResponse:
     """Say what cancelling leaves behind; on POST ask the worker to stop."""
     job = job_or_404(code)
-    context: dict[str, Any] = {"job": job, "effects": describe_cancel(job), "obstacle": to_cancel(job)}
+    context: dict[str, Any] = {"job": job, "effects": describe_cancel(job), "obstacle": why_not_cancel(job)}
     if request.method == "POST":
         try:
             request_cancel(job=job, actor=Actor.from_user(request.user))
@@ -102,13 +103,13 @@ def cancel_job(request: HttpRequest, code: str) -> HttpResponse:
 def retry_job(request: HttpRequest, code: str) -> HttpResponse:
     """Say what a retry does; on POST make the new job and go there."""
     job = job_or_404(code)
-    starter = confirmations.STARTERS.get(JobKind(job.kind))
-    if starter is None:
+    spec = registry.find(job.kind)
+    if spec is None or spec.retry is None:
         raise Http404(_("This kind of job is not retried by hand."))
-    actor = _require(request, starter.right)
+    actor = _require(request, spec.right)
     sent = request.POST if request.method == "POST" else None
     form = StartForm(sent)
-    context: dict[str, Any] = {"job": job, "form": form, "obstacle": to_retry(job)}
+    context: dict[str, Any] = {"job": job, "form": form, "obstacle": why_not_retry(job)}
     if sent is not None and form.is_valid():
         key = confirmations.idempotency_key_of(form, actor)
         try:

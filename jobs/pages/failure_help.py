@@ -8,10 +8,12 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from cloudcreds.azure.errors import AzureErrorKind
-from jobs.choices import JobKind, JobState
+from jobs.choices import JobState
+from jobs.kinds.self_test import spec as self_test
 from jobs.models import Job
 from jobs.pages.progress import label_of
 from jobs.pages.selectors import JobView
+from jobs.spec import registry
 
 # Failures that the credential's page helps with.
 _CREDENTIAL_CODES = frozenset(
@@ -97,7 +99,7 @@ def _details(job: Job, why: list[str], request_id: str) -> str:
 
 
 def _find_help(job: Job, status: int | None) -> tuple[str, str]:
-    if job.error_code in _DEVICE_CODES or job.kind == JobKind.SELF_TEST:
+    if job.error_code in _DEVICE_CODES or job.kind == self_test.KIND:
         return _("Open device"), reverse("hsm:device")
     about_access = job.error_code in _CREDENTIAL_CODES or status in _CREDENTIAL_STATUSES
     if job.credential_id and about_access:
@@ -112,40 +114,5 @@ def describe_cancel(job: Job) -> list[str]:
     if job.state == JobState.QUEUED and job.started_at is None:
         return [_("The job has not begun. It is cancelled at once and leaves nothing behind.")]
     stop = _("The job stops at the next safe point, between two steps.")
-    return [stop, _LEFT_BEHIND.get(JobKind(job.kind), _left_nothing)()]
-
-
-def _left_nothing() -> str:
-    return _("It changes nothing in the vault, so nothing is left behind.")
-
-
-def _left_by_push() -> str:
-    return _(
-        "Keys imported by then stay in the vault and here. The ephemeral KEK is deleted; "
-        "should that fail, the hourly sweep removes it, and it expires by itself after two hours."
-    )
-
-
-def _left_by_create() -> str:
-    return _("Keys made by then stay in the group.")
-
-
-def _left_by_destroy() -> str:
-    return _("Keys destroyed by then stay destroyed.")
-
-
-def _left_by_one_call() -> str:
-    return _("What was sent to Azure already can't be taken back: the vault may have done it.")
-
-
-_LEFT_BEHIND = {
-    JobKind.SYNCHRONIZE: _left_by_push,
-    JobKind.ROTATE: _left_by_push,
-    JobKind.CREATE: _left_by_create,
-    JobKind.DESTROY: _left_by_destroy,
-    JobKind.SET_ENABLED: _left_by_one_call,
-    JobKind.REPAIR: _left_by_one_call,
-    JobKind.CLOUD_DELETE: _left_by_one_call,
-    JobKind.CLOUD_RECOVER: _left_by_one_call,
-    JobKind.CLOUD_PURGE: _left_by_one_call,
-}
+    spec = registry.find(job.kind)
+    return [stop, spec.left_by_cancel()] if spec else [stop]

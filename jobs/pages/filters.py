@@ -9,8 +9,9 @@ from django import forms
 from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 
-from jobs.choices import JobKind, JobState
+from jobs.choices import JobState
 from jobs.pages.selectors import JobFilter
+from jobs.spec import Text, registry
 from keygroups.models import Key, KeyGroup
 from kmes.core import clock
 from kmes.ui.widgets import LongSelect
@@ -30,6 +31,10 @@ _PRESET_LABELS = {
 }
 
 
+def _kinds() -> list[tuple[str, Text]]:
+    return [("", _("Any")), *registry.choices()]
+
+
 class JobFilterForm(forms.Form):
     """All filters of the list. Names are the query string's, so links stay readable."""
 
@@ -42,7 +47,7 @@ class JobFilterForm(forms.Form):
         widget=forms.TextInput(attrs={"type": "search"}),
         help_text=_("ID, subject, who started it, or error"),
     )
-    kind = forms.ChoiceField(label=_("Type"), choices=[("", _("Any")), *JobKind.choices], required=False)
+    kind = forms.ChoiceField(label=_("Type"), choices=_kinds, required=False)
     state = forms.ChoiceField(label=_("Status"), choices=[("", _("Any")), *JobState.choices], required=False)
     group = forms.ModelChoiceField(
         KeyGroup.objects.none(), label=_("Key group"), required=False, empty_label=_("Any"), widget=LongSelect

@@ -7,19 +7,18 @@ from uuid import UUID
 
 from django.db.models import OuterRef, Subquery, UUIDField
 
-from jobs.choices import STATE_COLOURS, JobKind, TargetState
+from jobs.choices import STATE_COLOURS, TargetState
 from jobs.models import Job, JobTarget
 from jobs.pages.tables import TRIGGER_LABELS
+from jobs.spec import registry
 from keygroups.models import Key
 from keygroups.work import JobBrief, KeyWork
-
-PUSHES = (JobKind.SYNCHRONIZE, JobKind.ROTATE)
 
 
 def work_of_keys(key_ids: Iterable[UUID]) -> dict[UUID, KeyWork]:
     """Return for each key that had a job its last one and the last that pushed it; two queries."""
     targets = JobTarget.objects.filter(key=OuterRef("pk")).order_by("-job__created_at", "-job__pk")
-    pushes = targets.filter(job__kind__in=PUSHES, state=TargetState.DONE)
+    pushes = targets.filter(job__kind__in=registry.kinds_where(lambda spec: spec.pushes_keys), state=TargetState.DONE)
     rows = Key.objects.filter(pk__in=list(key_ids)).annotate(
         last_job=Subquery(targets.values("job_id")[:1], output_field=UUIDField()),
         push_job=Subquery(pushes.values("job_id")[:1], output_field=UUIDField()),

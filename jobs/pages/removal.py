@@ -1,4 +1,4 @@
-"""What a removal of a group's keys can be: here, in the cloud, or both; what each takes and leaves."""
+"""What a removal of a group's keys can be: here, in the cloud, or both; what each takes and leaves; its form."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from django import forms
+from django.http import QueryDict
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 
+from cloudcreds.models import KeyVault
 from jobs.planning import blockers
+from jobs.planning.forms import StartForm
 from jobs.planning.plan import Fate
 from keygroups.choices import KeyState
 from keygroups.lifecycle import LIVE_STATES
@@ -81,19 +85,19 @@ def _against_local(group: KeyGroup, user: Any) -> str:
 def _against_cloud(group: KeyGroup, user: Any) -> str:
     if not user.has_right(Right.CLOUD_DELETE):
         return _("Needs the right “%(right)s”") % {"right": Right.CLOUD_DELETE}
-    return blockers.to_delete(group)
+    return blockers.why_not_delete(group)
 
 
 def matrix(group: KeyGroup) -> list[Line]:
     """Return what becomes of each thing: removed here, in the cloud, or both."""
     keys = group.keys.filter(state=KeyState.PRESENT).count()
     versions = group.cloud_versions.filter(state__in=LIVE_STATES).count()
-    stays, gone, kept = _("stay"), _("destroyed for good"), _("deleted, see below")
+    stays, gone, kept = _("stay"), _("destroyed for good"), _describe_deleted(group.vault)
     back = _("synchronize the keys again, or recover")
     return [
         Line(
             ngettext("%(count)d key's material here", "%(count)d keys' material here", keys) % {"count": keys},
-            _fates((gone, "bad"), (stays, "good"), (gone, "bad")),
+            _fates((gone, "bad"), (_("stay, and can be synchronized again"), "good"), (gone, "bad")),
         ),
         Line(
             ngettext("%(count)d version in the vault", "%(count)d versions in the vault", versions)
@@ -116,6 +120,16 @@ def matrix(group: KeyGroup) -> list[Line]:
     ]
 
 
+def _describe_deleted(vault: KeyVault) -> str:
+    """Return what becomes of versions that are deleted in the vault."""
+    if vault.has_soft_delete is False:
+        return _("gone for good: the vault has no soft-delete")
+    if vault.has_soft_delete is None:
+        return _("deleted; recoverable if the vault soft-deletes")
+    until = now() + timedelta(days=vault.recoverable_days or 90)
+    return _("deleted, recoverable until %(date)s unless purged") % {"date": f"{until:%Y-%m-%d}"}
+
+
 def _fates(*fates: tuple[str, str]) -> list[Fate]:
     return [Fate("", outcome, colour) for outcome, colour in fates]
 
@@ -123,3 +137,50 @@ def _fates(*fates: tuple[str, str]) -> list[Fate]:
 def needs_typing(scope: str, way: str) -> bool:
     """Return whether the removal can't be undone, so that the name has to be typed."""
     return scope in {"local", "both"} or way == "purge"
+
+
+class RemovalForm(StartForm):
+    """Asks where a group's keys are removed and how; the name is typed before what can't be undone."""
+
+    scope = forms.ChoiceField(
+        error_messages={"required": gettext_lazy("Choose where to delete: local, cloud or both.")}
+    )
+    way = forms.ChoiceField(required=False)
+    stop_rotation = forms.BooleanField(
+        label=gettext_lazy("Switch Rotate Key off"),
+        required=False,
+        initial=True,
+        help_text=gettext_lazy("Else the next rotation makes a new key and pushes it."),
+    )
+    typed = forms.CharField(
+        required=False,
+        widget=forms.TextInput(
+            attrs={"autocomplete": "off", "spellcheck": "false", "autocapitalize": "off", "required": False}
+        ),
+    )
+
+    def __init__(
+        self, data: QueryDict | None, *, group: KeyGroup, scopes: list[Choice], ways: list[Choice], wanted: str
+    ) -> None:
+        super().__init__(data)
+        self.expected = group.name
+        for name, choices in (("scope", scopes), ("way", ways)):
+            field: Any = self.fields[name]
+            field.choices = [(each.value, each.label) for each in choices if not each.reason]
+            open_values = [value for value, _label in field.choices]
+            self.initial[name] = wanted if wanted in open_values else next(iter(open_values), "")
+        self.fields["typed"].label = _("Type “%(name)s” to confirm") % {"name": group.name}
+        self.fields["typed"].help_text = _("Asked for wherever something can't be undone.")
+        if not group.rotate:
+            del self.fields["stop_rotation"]
+
+    def clean(self) -> dict[str, Any]:
+        """Ask for the name where the chosen way can't be undone."""
+        chosen: dict[str, Any] = self.cleaned_data
+        chosen.setdefault("stop_rotation", False)
+        chosen["way"] = chosen.get("way") or "soft"
+        way = chosen["way"] if chosen.get("scope") in {"cloud", "both"} else ""
+        if needs_typing(chosen.get("scope", ""), way) and chosen.get("typed") != self.expected.strip():
+            refusal = _("Type the name exactly as it is shown: %(name)s") % {"name": self.expected}
+            self.add_error("typed", forms.ValidationError(refusal, code="differs"))
+        return chosen

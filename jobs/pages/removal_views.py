@@ -9,10 +9,11 @@ from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
-from jobs.engine.chains import request_removal
 from jobs.models import Job
 from jobs.pages import confirmations, removal
-from jobs.pages.forms import RemovalForm, StartForm
+from jobs.pages.removal import RemovalForm
+from jobs.planning.forms import StartForm
+from jobs.services import request_removal
 from keygroups.filters import read_uuid
 from keygroups.models import KeyGroup
 from keygroups.selectors import find_group
@@ -21,13 +22,23 @@ from kmes.accounts.rights import Right
 from kmes.core.actor import Actor
 from kmes.core.errors import KmesError, PermissionRefused
 from kmes.ui.access import right_required
-from kmes.ui.responses import go_to, render_form
+from kmes.ui.responses import back_to, go_to, render_form
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @right_required(Right.CONSOLE_READ)
 def remove(request: HttpRequest) -> HttpResponse:
     """Show what each way of removing takes and leaves; on POST start the first job."""
+    return show_removal(request, scope=request.GET.get("scope", ""))
+
+
+def show_removal(request: HttpRequest, *, scope: str) -> HttpResponse:
+    """Answer the page with ``scope`` chosen; a form that names none is about that one.
+
+    Raises:
+        PermissionRefused: the user may remove keys neither here nor in the cloud.
+
+    """
     group_id = read_uuid(request.GET.get("group", ""))
     group = find_group(group_id) if group_id else None
     if group is None:
@@ -38,11 +49,11 @@ def remove(request: HttpRequest) -> HttpResponse:
             _("%(name)s lacks the right “%(right)s”.") % {"name": user.get_username(), "right": Right.CLOUD_DELETE},
             _("Ask an administrator for a role that has it."),
         )
-    sent = request.POST if request.method == "POST" else None
+    sent = _sent(request, scope)
     if sent is not None and (earlier := _earlier(sent, Actor.from_user(user))):
         return go_to(request, earlier.get_absolute_url())
     scopes, ways = removal.scopes(group, user), removal.ways(group, user)
-    form = RemovalForm(sent, group=group, scopes=scopes, ways=ways, wanted=request.GET.get("scope", ""))
+    form = RemovalForm(sent, group=group, scopes=scopes, ways=ways, wanted=scope)
     context: dict[str, Any] = {
         "group": group,
         "form": form,
@@ -55,12 +66,21 @@ def remove(request: HttpRequest) -> HttpResponse:
     }
     if sent is not None and form.is_valid():
         try:
-            return go_to(request, _start(group, form, Actor.from_user(user)).get_absolute_url())
+            job = _start(group, form, Actor.from_user(user))
+            return go_to(request, back_to(request, job.get_absolute_url()))
         except PermissionRefused:
             raise
         except KmesError as error:
             context["refusal"] = error
     return render_form(request, "jobs/remove.html", context, refused=sent is not None)
+
+
+def _sent(request: HttpRequest, scope: str) -> QueryDict | None:
+    if request.method != "POST":
+        return None
+    sent = request.POST.copy()
+    sent.setdefault("scope", scope)
+    return sent
 
 
 def _earlier(sent: QueryDict, actor: Actor) -> Job | None:

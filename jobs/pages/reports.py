@@ -10,7 +10,8 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from jobs.choices import JobKind, JobState
+from jobs.choices import JobState
+from jobs.kinds.check_drift import spec as check_drift
 from jobs.models import Job, RotationSlot
 from keygroups.choices import PeriodUnit
 from keygroups.models import KeyGroup
@@ -30,8 +31,6 @@ STANDINGS = {
     FAILED: State(gettext_lazy("Failed"), "bad"),
     OFF: State(gettext_lazy("Off"), "neutral"),
 }
-# What ``jobs.kinds.check_drift.runner`` writes into the data of a row about a version nobody here made.
-UNMANAGED = "unmanaged"
 
 
 # --- Rotation compliance ---------------------------------------------------------------------
@@ -170,7 +169,7 @@ class UnmanagedForm(ReportForm):
 
 def answer_unmanaged(filters: dict[str, Any]) -> Answer:
     """Tell which versions the newest comparison of each group found that were not made here."""
-    newest = Job.objects.filter(group=OuterRef("pk"), kind=JobKind.CHECK_DRIFT, state=JobState.SUCCEEDED)
+    newest = Job.objects.filter(group=OuterRef("pk"), kind=check_drift.KIND, state=JobState.SUCCEEDED)
     compared = KeyGroup.objects.filter(differences__gt=0).annotate(
         newest=Subquery(newest.order_by("-finished_at").values("pk")[:1])
     )
@@ -178,7 +177,7 @@ def answer_unmanaged(filters: dict[str, Any]) -> Answer:
         service=Service.AZURE,
         category=Category.DRIFT,
         job_id__in=compared.values("newest"),
-        data__finding=UNMANAGED,
+        data__finding=check_drift.UNMANAGED,
     )
     if filters["q"]:
         found = found.filter(Q(group__icontains=filters["q"]) | Q(vault__icontains=filters["q"]))

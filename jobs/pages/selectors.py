@@ -8,13 +8,15 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Case, Count, Exists, IntegerField, OuterRef, Q, QuerySet, Subquery, Value, When
+from django.db.models import Case, Count, IntegerField, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.db.models.functions import Coalesce
 
 from cloudcreds.activity import Activity
 from cloudcreds.models import CloudCredential
-from jobs.choices import JobKind, JobState, StepState
-from jobs.models import Job, JobMessage, JobStep, JobTarget
+from jobs.choices import FAILED_STATES, OPEN_STATES, StepState
+from jobs.kinds.list_vaults import spec as list_vaults
+from jobs.kinds.test_connection import spec as test_connection
+from jobs.models import Job, JobMessage, JobStep, about_group
 from logging_reports.choices import Service, Severity
 from logging_reports.models import LogEntry
 
@@ -25,8 +27,6 @@ CALLS_LOOKED_AT = 50
 LOG_TAIL = 1000
 LOG_UPDATE = 500
 COUNT_CAP = 10_000
-FAILED_STATES = (JobState.FAILED, JobState.PARTLY_FAILED)
-OPEN_STATES = (JobState.QUEUED, JobState.RUNNING)
 
 
 @dataclass(frozen=True)
@@ -129,12 +129,6 @@ def list_jobs(wanted: JobFilter) -> QuerySet[Job]:
     return jobs.order_by("-created_at", "-pk")
 
 
-def about_group(group_id: UUID) -> Q:
-    """Match the jobs on a key group: its own, and those on several groups with a key of it."""
-    among_others = JobTarget.objects.filter(job=OuterRef("pk"), key__group=group_id)
-    return Q(group_id=group_id) | Q(Exists(among_others), group__isnull=True)
-
-
 def _in_tab(tab: str, user_id: int | None) -> Q:
     tabs = {
         "running": Q(state__in=OPEN_STATES),
@@ -212,7 +206,7 @@ def find_reason(job: Job) -> LogEntry | None:
 
 def find_activity(credential: CloudCredential) -> Activity | None:
     """Return the open connection test or vault listing of a credential, for its page."""
-    kinds = (JobKind.TEST_CONNECTION, JobKind.LIST_VAULTS)
+    kinds = (test_connection.KIND, list_vaults.KIND)
     job = Job.objects.filter(credential=credential, kind__in=kinds, state__in=OPEN_STATES).first()
     return Activity(f"{job}: {job.title}", job.get_absolute_url()) if job else None
 

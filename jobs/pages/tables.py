@@ -1,4 +1,4 @@
-"""The table of jobs (UX.md, line 14)."""
+"""The table of jobs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from django.utils.translation import ngettext_lazy
 
 from jobs.choices import STATE_COLOURS
 from jobs.models import Job
-from jobs.pages.progress import describe_duration, describe_progress, label_of_step
+from jobs.pages.progress import describe_duration, describe_running
 from kmes.core.actor import Trigger
 from kmes.ui.tables import ConsoleTable, MenuColumn, StateColumn, TimeColumn
 
@@ -81,10 +81,7 @@ class JobTable(ConsoleTable):
 
     def render_progress(self, record: Any) -> str:
         """Show steps done of steps known; never a percentage."""
-        text = describe_progress(record, begun=record.steps_begun, done=record.steps_done)
-        if record.step_now and record.state == "running":
-            return f"{label_of_step(record.step_now)}, {text}"
-        return text or EMPTY
+        return describe_running(record) or EMPTY
 
     def render_trigger(self, value: str) -> str:
         """Show what set the job off."""

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 from cloudcreds.listing import Lister, Listing, Look
 from cloudcreds.models import CloudCredential, KeyVault
-from jobs.choices import FINAL_STATES, JobKind, JobState
-from jobs.inquiries import request_vault_list
+from jobs.choices import FINAL_STATES, JobState
+from jobs.kinds.list_vaults.spec import KIND, request_vault_list
 from jobs.models import Job
 from kmes.accounts.rights import Right, check
 from kmes.core.actor import Actor
@@ -25,14 +25,14 @@ def start_listing(credential: CloudCredential, actor: Actor) -> Listing:
 
     """
     check(actor, Right.VAULT_LIST)
-    listings = Job.objects.filter(kind=JobKind.LIST_VAULTS, credential=credential)
+    listings = Job.objects.filter(kind=KIND, credential=credential)
     job = listings.exclude(state__in=FINAL_STATES).first() or request_vault_list(credential=credential, actor=actor)
     return _tell(job)
 
 
 def find_listing(code: str) -> Listing | None:
     """Return how far the listing of this number is; None when there is none."""
-    job = Job.objects.filter(kind=JobKind.LIST_VAULTS, code=code).first()
+    job = Job.objects.filter(kind=KIND, code=code).first()
     return _tell(job) if job else None
 
 

@@ -17,7 +17,7 @@ from jobs.models import Job
 from jobs.pages import selectors
 from jobs.pages.failure_help import explain_failure
 from jobs.pages.filters import JobFilterForm
-from jobs.pages.progress import describe_duration, describe_progress, label_of, label_of_step
+from jobs.pages.progress import describe_duration, describe_progress, describe_running, label_of
 from jobs.pages.selectors import LOG_TAIL, LOG_UPDATE, JobView
 from jobs.pages.tables import TRIGGER_LABELS, JobTable
 from kmes.accounts.rights import Right
@@ -85,16 +85,9 @@ def show_drawer(request: HttpRequest) -> HttpResponse:
     digest = selectors.digest_of(jobs, running)
     if request.GET.get("seen") == digest:
         return HttpResponse(status=NO_CONTENT)
-    rows = [(job, _progress(job)) for job in jobs]
+    rows = [(job, describe_running(job)) for job in jobs]
     context = {"rows": rows, "running": running, "digest": digest, "colours": STATE_COLOURS}
     return render(request, "jobs/_drawer.html" if asks_for_fragment(request) else "jobs/drawer.html", context)
-
-
-def _progress(job: Any) -> str:
-    text = describe_progress(job, begun=job.steps_begun, done=job.steps_done)
-    if job.step_now and job.state == "running":
-        return f"{label_of_step(job.step_now)}, {text}"
-    return text
 
 
 # --- One job ---------------------------------------------------------------------------------

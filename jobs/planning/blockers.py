@@ -7,24 +7,19 @@ an object is kept on that object for the rest of the request.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from uuid import UUID
 
 from django.db.models import Count, Exists, OuterRef, Q
 from django.utils.translation import gettext as _
 
-from jobs.choices import JobKind, JobState
-from jobs.models import Job, JobTarget
-from jobs.pages.selectors import OPEN_STATES, about_group
-from jobs.retry import RETRYABLE_STATES
+from jobs.choices import OPEN_STATES, RETRYABLE_STATES, JobState
+from jobs.models import Job, JobTarget, about_group
+from jobs.spec import Scope, registry
 from keygroups.choices import GroupCloudState, KeyState, VersionState
 from keygroups.lifecycle import LIVE_STATES
 from keygroups.models import CloudVersion, Key, KeyGroup
 
-# Jobs that act on the Azure key as a whole: nothing may be pushed meanwhile.
-WHOLE_KEY_KINDS = (JobKind.CLOUD_DELETE, JobKind.CLOUD_RECOVER, JobKind.CLOUD_PURGE)
-_HELD_STATES = (*LIVE_STATES, VersionState.PUSHING, VersionState.SOFT_DELETED)
+HELD_STATES = (*LIVE_STATES, VersionState.PUSHING, VersionState.SOFT_DELETED)
 
 
 @dataclass(frozen=True)
@@ -49,14 +44,15 @@ def situation_of_group(group: KeyGroup) -> GroupSituation:
     known = group.__dict__.get("_situation")
     if isinstance(known, GroupSituation):
         return known
-    held = CloudVersion.objects.filter(key=OuterRef("pk"), state__in=_HELD_STATES)
+    held = CloudVersion.objects.filter(key=OuterRef("pk"), state__in=HELD_STATES)
     counts = (
         Key.objects.filter(group=group, state=KeyState.PRESENT)
         .annotate(is_held=Exists(held))
         .aggregate(present=Count("pk"), unpushed=Count("pk", filter=Q(is_held=False)))
     )
-    holding = Job.objects.filter(about_group(group.pk), state__in=OPEN_STATES).exclude(kind=JobKind.CREATE)
-    busy = holding.exclude(kind=JobKind.DESTROY).order_by("created_at").first()
+    harmless = registry.kinds_where(lambda spec: not spec.blocks_group)
+    open_jobs = Job.objects.filter(about_group(group.pk), state__in=OPEN_STATES).exclude(kind__in=harmless)
+    busy = open_jobs.order_by("created_at").first()
     situation = GroupSituation(busy, counts["present"], counts["unpushed"])
     group.__dict__["_situation"] = situation
     return situation
@@ -68,7 +64,7 @@ def situation_of_key(key: Key) -> KeySituation:
     if isinstance(known, KeySituation):
         return known
     own = JobTarget.objects.filter(job=OuterRef("pk"), key=key)
-    in_the_way = Q(Exists(own)) | Q(kind__in=WHOLE_KEY_KINDS, group_id=key.group_id)
+    in_the_way = Q(Exists(own)) | Q(kind__in=whole_key_kinds(), group_id=key.group_id)
     busy = Job.objects.filter(in_the_way, state__in=OPEN_STATES).order_by("created_at").first()
     situation = KeySituation(busy, living_version(key))
     key.__dict__["_situation"] = situation
@@ -77,7 +73,12 @@ def situation_of_key(key: Key) -> KeySituation:
 
 def living_version(key: Key) -> CloudVersion | None:
     """Return the key's version that the vault holds, or is just getting or giving back; None otherwise."""
-    return key.cloud_versions.filter(state__in=_HELD_STATES).order_by("-pushed_at").first()
+    return key.cloud_versions.filter(state__in=HELD_STATES).order_by("-pushed_at").first()
+
+
+def whole_key_kinds() -> list[str]:
+    """Return the kinds that act on an Azure key as a whole: nothing may be pushed meanwhile."""
+    return registry.kinds_where(lambda spec: spec.scope == Scope.AZURE_KEY)
 
 
 def busy_text(job: Job | None) -> str:
@@ -86,7 +87,7 @@ def busy_text(job: Job | None) -> str:
 
 
 # --- Groups ----------------------------------------------------------------------------------
-def to_synchronize_all(group: KeyGroup) -> str:
+def why_not_synchronize_all(group: KeyGroup) -> str:
     """Say why the group's keys can't be pushed."""
     if group.cloud_state == GroupCloudState.SOFT_DELETED:
         return _("Deleted in the vault: recover or purge it first")
@@ -98,14 +99,14 @@ def to_synchronize_all(group: KeyGroup) -> str:
     return busy_text(situation.open_job)
 
 
-def to_rotate(group: KeyGroup) -> str:
+def why_not_rotate(group: KeyGroup) -> str:
     """Say why the group can't be rotated."""
     if group.cloud_state == GroupCloudState.SOFT_DELETED:
         return _("Deleted in the vault: recover or purge it first")
     return busy_text(situation_of_group(group).open_job)
 
 
-def to_delete(group: KeyGroup) -> str:
+def why_not_delete(group: KeyGroup) -> str:
     """Say why the Azure key can't be deleted."""
     if group.cloud_state == GroupCloudState.SOFT_DELETED:
         return _("Deleted in the vault already")
@@ -114,14 +115,14 @@ def to_delete(group: KeyGroup) -> str:
     return busy_text(situation_of_group(group).open_job)
 
 
-def to_recover(group: KeyGroup) -> str:
+def why_not_recover(group: KeyGroup) -> str:
     """Say why the Azure key can't be recovered."""
     if group.cloud_state != GroupCloudState.SOFT_DELETED:
         return _("Not deleted in the vault")
     return busy_text(situation_of_group(group).open_job)
 
 
-def to_purge(group: KeyGroup) -> str:
+def why_not_purge(group: KeyGroup) -> str:
     """Say why the Azure key can't be purged."""
     if group.cloud_state != GroupCloudState.SOFT_DELETED:
         return _("Not deleted in the vault")
@@ -130,73 +131,21 @@ def to_purge(group: KeyGroup) -> str:
     return busy_text(situation_of_group(group).open_job)
 
 
-def to_check_drift(group: KeyGroup) -> str:
+def why_not_check_drift(group: KeyGroup) -> str:
     """Say why the vault can't be compared now."""
     return busy_text(situation_of_group(group).open_job)
 
 
-# --- Several keys ----------------------------------------------------------------------------
-@dataclass(frozen=True)
-class Sorted:
-    """Keys that can be worked on, and those that can't with the reason."""
-
-    ready: list[Key]
-    barred: list[tuple[Key, str]]
-
-
-def sort_to_synchronize(keys: Sequence[Key]) -> Sorted:
-    """Part the keys that can be pushed from those that can't: three queries, however many there are."""
-    ids = [key.pk for key in keys]
-    held = CloudVersion.objects.filter(key__in=ids, state__in=_HELD_STATES)
-    versions = {version.key_id: version for version in held.order_by("pushed_at")}
-    busy = _open_jobs(keys)
-    found = Sorted([], [])
-    for key in keys:
-        situation = KeySituation(busy.get(key.pk) or busy.get(key.group_id), versions.get(key.pk))
-        reason = _to_push(key, situation)
-        if not reason and key.group.cloud_state == GroupCloudState.SOFT_DELETED:
-            reason = _("Deleted in the vault: recover or purge it first")
-        _sort(found, key, reason)
-    return found
-
-
-def sort_to_destroy(keys: Sequence[Key]) -> Sorted:
-    """Part the keys whose material can be destroyed from those where it can't: two queries."""
-    busy, found = _open_jobs(keys), Sorted([], [])
-    for key in keys:
-        is_gone = key.state == KeyState.DESTROYED
-        reason = (
-            _("The key was destroyed already") if is_gone else busy_text(busy.get(key.pk) or busy.get(key.group_id))
-        )
-        _sort(found, key, reason)
-    return found
-
-
-def _sort(found: Sorted, key: Key, reason: str) -> None:
-    if reason:
-        found.barred.append((key, reason))
-    else:
-        found.ready.append(key)
-
-
-def _open_jobs(keys: Sequence[Key]) -> dict[UUID, Job]:
-    """Return the open jobs in the way, by the key they work on or the group they work on as a whole."""
-    targets = JobTarget.objects.filter(key__in=[key.pk for key in keys], job__state__in=OPEN_STATES)
-    found = {target.key_id: target.job for target in targets.select_related("job")}
-    groups = {key.group_id for key in keys}
-    whole = Job.objects.filter(group__in=groups, kind__in=WHOLE_KEY_KINDS, state__in=OPEN_STATES)
-    return found | {job.group_id: job for job in whole if job.group_id}
-
-
 # --- Keys and versions -----------------------------------------------------------------------
-def to_synchronize(key: Key) -> str:
+def why_not_synchronize(key: Key) -> str:
     """Say why the key can't be pushed."""
     if key.state == KeyState.DESTROYED:
         return _("The key was destroyed here")
-    return _to_push(key, situation_of_key(key))
+    return why_not_push(key, situation_of_key(key))
 
 
-def _to_push(key: Key, situation: KeySituation) -> str:
+def why_not_push(key: Key, situation: KeySituation) -> str:
+    """Say why a key in this situation can't be pushed."""
     if key.state == KeyState.DESTROYED:
         return _("The key was destroyed here")
     if situation.open_job is not None:
@@ -208,22 +157,22 @@ def _to_push(key: Key, situation: KeySituation) -> str:
     return _("Synchronized already (%(state)s)") % {"state": situation.version.get_state_display()}
 
 
-def to_enable(key: Key) -> str:
+def why_not_enable(key: Key) -> str:
     """Say why the key's version can't be enabled."""
-    return _to_switch(situation_of_key(key), wanted=True)
+    return _why_not_switch(situation_of_key(key), wanted=True)
 
 
-def to_disable(key: Key) -> str:
+def why_not_disable(key: Key) -> str:
     """Say why the key's version can't be disabled."""
-    return _to_switch(situation_of_key(key), wanted=False)
+    return _why_not_switch(situation_of_key(key), wanted=False)
 
 
-def to_switch_version(version: CloudVersion, *, wanted: bool) -> str:
+def why_not_switch_version(version: CloudVersion, *, wanted: bool) -> str:
     """Say why a version can't be enabled or disabled; jobs in its way are the services' concern."""
-    return _to_switch(KeySituation(None, version), wanted=wanted)
+    return _why_not_switch(KeySituation(None, version), wanted=wanted)
 
 
-def _to_switch(situation: KeySituation, *, wanted: bool) -> str:
+def _why_not_switch(situation: KeySituation, *, wanted: bool) -> str:
     version = situation.version
     if version is None or version.state == VersionState.PUSHING:
         return busy_text(situation.open_job) or _("Nothing was synchronized yet")
@@ -236,7 +185,7 @@ def _to_switch(situation: KeySituation, *, wanted: bool) -> str:
     return busy_text(situation.open_job)
 
 
-def to_destroy(key: Key) -> str:
+def why_not_destroy(key: Key) -> str:
     """Say why the key material here can't be destroyed."""
     if key.state == KeyState.DESTROYED:
         return _("The key was destroyed already")
@@ -244,7 +193,7 @@ def to_destroy(key: Key) -> str:
 
 
 # --- Jobs ------------------------------------------------------------------------------------
-def to_cancel(job: Job) -> str:
+def why_not_cancel(job: Job) -> str:
     """Say why the job can't be cancelled."""
     if job.state not in (JobState.QUEUED, JobState.RUNNING):
         return _("The job has ended")
@@ -253,6 +202,6 @@ def to_cancel(job: Job) -> str:
     return ""
 
 
-def to_retry(job: Job) -> str:
+def why_not_retry(job: Job) -> str:
     """Say why the job can't be retried."""
     return "" if job.state in RETRYABLE_STATES else _("Only a failed or cancelled job can be retried")

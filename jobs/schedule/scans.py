@@ -21,12 +21,12 @@ from django.db.models import Q
 from hsm.device import get_device
 from hsm.services import record_availability, record_worker
 from jobs.choices import FINAL_STATES, JobState
-from jobs.inquiries import request_check_drift
 from jobs.journal.intents import OPEN_STATES
+from jobs.kinds.check_drift.spec import request_check_drift
+from jobs.kinds.rotate.spec import request_rotation
 from jobs.models import Intent, Job, RotationSlot
-from jobs.runners import RUNNERS
 from jobs.schedule import clock_guard
-from jobs.services import request_rotation
+from jobs.spec import registry
 from keygroups import lifecycle as key_lifecycle
 from keygroups.models import KeyGroup
 from keygroups.rotation import due_slots, next_due
@@ -69,7 +69,7 @@ def beat_heart() -> bool:
         "device": device,
         "schema": fit,
         "version": VERSION,
-        "kinds": sorted(RUNNERS),
+        "kinds": sorted(spec.kind for spec in registry),
     }
     try:
         client = redis.Redis.from_url(settings.KMES_REDIS_URL, socket_timeout=2, socket_connect_timeout=2)

@@ -12,7 +12,8 @@ from typing import Any
 from cloudcreds.services import create_credential
 from cloudcreds.values import CredentialValues
 from jobs.choices import FINAL_STATES, JobState
-from jobs.services import request_create_keys, request_synchronize
+from jobs.kinds.create.spec import request_create_keys
+from jobs.kinds.synchronize.spec import request_synchronize
 from keygroups.services import create_group
 from keygroups.values import GroupValues
 from kmes.accounts.models import User

@@ -19,7 +19,8 @@ from django.db import transaction
 from cloudcreds.choices import CloudName, VaultTier
 from cloudcreds.models import CloudCredential, KeyVault
 from hsm.types import KeySpec
-from jobs.choices import JobKind, JobState, StepState, TargetState
+from jobs.choices import JobState, StepState, TargetState
+from jobs.kinds.synchronize import spec as synchronize
 from jobs.models import Job, JobMessage, JobStep, JobTarget
 from keygroups.choices import KeyUsage, VersionState
 from keygroups.models import CloudVersion, Key, KeyGroup
@@ -112,7 +113,7 @@ def _make_jobs(groups: list[KeyGroup]) -> list[Job]:
     jobs = Job.objects.bulk_create(
         [
             Job(
-                kind=JobKind.SYNCHRONIZE,
+                kind=synchronize.KIND,
                 state=JobState.FAILED if number % 50 == 49 else JobState.SUCCEEDED,
                 group=group,
                 credential_id=group.credential_id,

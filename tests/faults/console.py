@@ -13,6 +13,9 @@ from datetime import timedelta
 
 import django
 
+from jobs.kinds.create.spec import request_create_keys
+from jobs.kinds.synchronize.spec import request_synchronize
+
 SECONDS = 120
 
 
@@ -49,7 +52,6 @@ def _credential(stand_in, actor):
 
 def load(stand_in, vault, prefix, groups, keys, user="admin1"):
     """Make groups with keys, wait until the worker has made them, and ask for one push per group."""
-    from jobs import services
     from keygroups.services import create_group
     from keygroups.values import GroupValues
 
@@ -65,14 +67,14 @@ def load(stand_in, vault, prefix, groups, keys, user="admin1"):
         )
         group = create_group(values=values, actor=actor)
         names = [f"{prefix}-{number}-{key}" for key in range(int(keys))]
-        waiting.append(services.request_create_keys(group=group, names=names, actor=actor))
+        waiting.append(request_create_keys(group=group, names=names, actor=actor))
         made.append(group)
     end = time.monotonic() + SECONDS
     while any(job.state != "succeeded" for job in waiting) and time.monotonic() < end:
         time.sleep(0.1)
         for job in waiting:
             job.refresh_from_db()
-    return [services.request_synchronize(keys=list(group.keys.all()), actor=actor).code for group in made]
+    return [request_synchronize(keys=list(group.keys.all()), actor=actor).code for group in made]
 
 
 def due(*names):

@@ -9,6 +9,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
+from jobs.kinds.cloud_delete.spec import request_cloud_delete
+from jobs.kinds.cloud_purge.spec import request_cloud_purge
+from jobs.kinds.cloud_recover.spec import request_cloud_recover
+from jobs.kinds.create.spec import request_create_keys
+from jobs.kinds.destroy.spec import request_destroy
+from jobs.kinds.rotate.spec import request_rotation
+from jobs.kinds.set_enabled.spec import request_set_enabled
+from jobs.kinds.synchronize.spec import request_synchronize
+
 NAME = "payments"
 
 
@@ -69,25 +78,22 @@ PUSH_CALLS = (
 
 
 def _create(world):
-    from jobs import services
 
-    return services.request_create_keys(group=world.group, names=["one"], actor=world.actor)
+    return request_create_keys(group=world.group, names=["one"], actor=world.actor)
 
 
 def _push(count):
     def prepare(world):
-        from jobs import services
 
         keys = world.make_keys(*[f"key-{number}" for number in range(count)])
-        return services.request_synchronize(keys=keys, actor=world.actor)
+        return request_synchronize(keys=keys, actor=world.actor)
 
     return prepare
 
 
 def _rotate_forced(world):
-    from jobs import services
 
-    return services.request_rotation(group=world.group, actor=world.actor)
+    return request_rotation(group=world.group, actor=world.actor)
 
 
 def _rotate_due(world):
@@ -105,37 +111,32 @@ def _rotate_due(world):
 
 
 def _disable(world):
-    from jobs import services
 
     key = world.push_one()
-    return services.request_set_enabled(version=key.cloud_versions.get(), enabled=False, actor=world.actor)
+    return request_set_enabled(version=key.cloud_versions.get(), enabled=False, actor=world.actor)
 
 
 def _delete(world):
-    from jobs import services
 
     world.push_one()
-    return services.request_cloud_delete(group=world.group, actor=world.actor)
+    return request_cloud_delete(group=world.group, actor=world.actor)
 
 
 def _recover(world):
-    from jobs import services
 
     world.run(_delete(world))
-    return services.request_cloud_recover(group=world.group, actor=world.actor)
+    return request_cloud_recover(group=world.group, actor=world.actor)
 
 
 def _purge(world):
-    from jobs import services
 
     world.run(_delete(world))
-    return services.request_cloud_purge(group=world.group, actor=world.actor)
+    return request_cloud_purge(group=world.group, actor=world.actor)
 
 
 def _destroy(world):
-    from jobs import services
 
-    return services.request_destroy(keys=[world.push_one()], actor=world.actor)
+    return request_destroy(keys=[world.push_one()], actor=world.actor)
 
 
 def _on_azure_key(area, verb):

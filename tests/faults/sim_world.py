@@ -9,6 +9,13 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 
+from jobs.kinds.cloud_delete.spec import request_cloud_delete
+from jobs.kinds.cloud_purge.spec import request_cloud_purge
+from jobs.kinds.cloud_recover.spec import request_cloud_recover
+from jobs.kinds.destroy.spec import request_destroy
+from jobs.kinds.rotate.spec import request_rotation
+from jobs.kinds.set_enabled.spec import request_set_enabled
+from jobs.kinds.synchronize.spec import keys_to_synchronize, request_synchronize
 from kmes.core.errors import KmesError
 from tests.faults.simulation import (
     ACT,
@@ -92,16 +99,14 @@ class SimWorld:
             self.fresh.append(job.pk)
 
     def _push(self):
-        from jobs import services
 
-        keys = services.keys_to_synchronize(self.group)
+        keys = keys_to_synchronize(self.group)
         chosen = self.dice.sample(keys, self.dice.randint(1, len(keys))) if keys else []
-        return services.request_synchronize(keys=chosen, actor=self.actor)
+        return request_synchronize(keys=chosen, actor=self.actor)
 
     def _rotate(self):
-        from jobs import services
 
-        return services.request_rotation(group=self.group, actor=self.actor)
+        return request_rotation(group=self.group, actor=self.actor)
 
     def _due(self):
         from jobs.models import Job
@@ -115,35 +120,30 @@ class SimWorld:
         return Job.objects.get(pk=made[0]) if made else None
 
     def _switch(self):
-        from jobs import services
         from keygroups.lifecycle import LIVE_STATES
 
         versions = list(self.group.cloud_versions.filter(state__in=LIVE_STATES).order_by("azure_version"))
         if not versions:
             return None
         version = self.dice.choice(versions)
-        return services.request_set_enabled(version=version, enabled=not version.enabled, actor=self.actor)
+        return request_set_enabled(version=version, enabled=not version.enabled, actor=self.actor)
 
     def _delete(self):
-        from jobs import services
 
-        return services.request_cloud_delete(group=self.group, actor=self.actor)
+        return request_cloud_delete(group=self.group, actor=self.actor)
 
     def _recover(self):
-        from jobs import services
 
-        return services.request_cloud_recover(group=self.group, actor=self.actor)
+        return request_cloud_recover(group=self.group, actor=self.actor)
 
     def _purge(self):
-        from jobs import services
 
-        return services.request_cloud_purge(group=self.group, actor=self.actor)
+        return request_cloud_purge(group=self.group, actor=self.actor)
 
     def _destroy(self):
-        from jobs import services
 
         keys = list(self.group.keys.filter(state="present").order_by("name"))
-        return services.request_destroy(keys=[self.dice.choice(keys)], actor=self.actor) if keys else None
+        return request_destroy(keys=[self.dice.choice(keys)], actor=self.actor) if keys else None
 
     def _cancel(self):
         from jobs import services

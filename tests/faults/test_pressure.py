@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+from jobs.kinds.synchronize.spec import request_synchronize
 from tests.jobs.builders import make_group, make_keys, work
 
 ALL = os.environ.get("FAULTS") == "all"
@@ -30,10 +31,8 @@ def throttled(world, monkeypatch, settings):
 @pytest.fixture
 def large(throttled, admin):
     """A worker process in the middle of the large job; yields the job and the process."""
-    from jobs import services
-
     keys = make_keys(throttled.group, *[f"key-{number:04}" for number in range(KEYS)], actor=admin)
-    job = services.request_synchronize(keys=keys, actor=admin)
+    job = request_synchronize(keys=keys, actor=admin)
     worker = throttled.start_worker(job, "none=kill@1")
     end = time.monotonic() + 120
     while not job.targets.filter(state="done").exists() and time.monotonic() < end:
@@ -53,14 +52,13 @@ def refusals(world):
 def test_a_large_push_collects_no_refusal_delays_no_other_vault_and_shows_how_long_it_takes(
     large, throttled, credential, admin, azure_stand_in
 ):
-    from jobs import services
 
     job, worker = large
     begun = time.monotonic()
     other = make_group(credential, azure_stand_in.vault_url("kv-protected"), name="other")
     (single,) = make_keys(other, "single", actor=admin)
     begun_single = time.monotonic()
-    assert work(services.request_synchronize(keys=[single], actor=admin)).state == "succeeded"
+    assert work(request_synchronize(keys=[single], actor=admin)).state == "succeeded"
     took_single = time.monotonic() - begun_single
     shown = set()
     while worker.poll() is None:
@@ -97,7 +95,6 @@ def test_cancelling_a_large_push_works_at_once(large, throttled, admin):
 def test_a_second_users_single_push_gets_its_turn_and_the_large_one_goes_on_after(throttled, admin, settings):
     from django.contrib.auth import get_user_model
 
-    from jobs import services
     from jobs.models import Job
     from jobs.schedule import scans
     from kmes.core.actor import Actor
@@ -109,8 +106,8 @@ def test_a_second_users_single_push_gets_its_turn_and_the_large_one_goes_on_afte
     keys = make_keys(throttled.group, *[f"key-{number}" for number in range(40)], actor=admin)
     other = make_group(throttled.group.credential, throttled.group.vault.url, name="hers")
     (single,) = make_keys(other, "single", actor=admin)
-    job = services.request_synchronize(keys=keys, actor=admin)
-    hers = services.request_synchronize(keys=[single], actor=bea)
+    job = request_synchronize(keys=keys, actor=admin)
+    hers = request_synchronize(keys=[single], actor=bea)
     order = []
     for _turn in range(30):
         due = scans.jobs_to_poke()
@@ -127,11 +124,9 @@ def test_a_second_users_single_push_gets_its_turn_and_the_large_one_goes_on_afte
 
 def push_needs_another_kek(world, admin):
     """Push slowly, in batches of three: the first KEK ends before the job, and none is left."""
-    from jobs import services
-
     world.fault(method="PUT", path="/keys/payments", delay_ms=800, count=20)
     keys = make_keys(world.group, *[f"key-{number}" for number in range(9)], actor=admin)
-    job = work(services.request_synchronize(keys=keys, actor=admin))
+    job = work(request_synchronize(keys=keys, actor=admin))
     assert (job.state, job.error_what) == ("succeeded", "")
     assert job.keks.count() > 1
     assert len(world.vault.versions("payments")) == 9

@@ -10,6 +10,8 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
+from jobs.kinds.create.spec import request_create_keys
+from jobs.kinds.synchronize.spec import request_synchronize
 from tests.faults.operations import NAME
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,17 +33,13 @@ class World:
     # --- asking ------------------------------------------------------------------------------
     def make_keys(self, *names):
         """Make keys in the device."""
-        from jobs import services
-
-        self.run(services.request_create_keys(group=self.group, names=list(names), actor=self.actor))
+        self.run(request_create_keys(group=self.group, names=list(names), actor=self.actor))
         return list(self.group.keys.filter(name__in=names).order_by("created_at"))
 
     def push_one(self):
         """Bring one key into the vault, without faults."""
-        from jobs import services
-
         (key,) = self.make_keys("first")
-        self.run(services.request_synchronize(keys=[key], actor=self.actor))
+        self.run(request_synchronize(keys=[key], actor=self.actor))
         return key
 
     def run(self, job):
@@ -155,7 +153,7 @@ class World:
 
     def retry(self, job):
         """Ask for a failed job again, as a user does, and let it come to rest."""
-        from jobs.retry import request_retry
+        from jobs.services import request_retry
 
         again = request_retry(job=job, actor=self.actor)
         self.rest(again)

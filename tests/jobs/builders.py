@@ -5,8 +5,8 @@ from __future__ import annotations
 from cloudcreds.models import CloudCredential, KeyVault
 from hsm.sealing import seal
 from hsm.services import designated_device
-from jobs import services
 from jobs.engine import execution
+from jobs.kinds.create.spec import request_create_keys
 from jobs.models import Job
 from keygroups import lifecycle
 from keygroups.models import Key, KeyGroup
@@ -58,7 +58,7 @@ def work(job: Job) -> Job:
 
 def make_keys(group, *names, actor) -> list[Key]:
     """Make keys by a create job."""
-    job = work(services.request_create_keys(group=group, names=list(names), actor=actor))
+    job = work(request_create_keys(group=group, names=list(names), actor=actor))
     assert job.state == "succeeded", job.error_what
     return list(group.keys.filter(name__in=names).order_by("created_at"))
 

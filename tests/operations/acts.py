@@ -6,13 +6,14 @@ import sys
 
 import django
 
+from jobs.kinds.synchronize.spec import request_synchronize
+
 django.setup()
 
 from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
 from django.db import connection
 
-from jobs import services
 from jobs.models import Job
 from keygroups.models import Key
 from kmes.accounts.models import User
@@ -27,13 +28,13 @@ def furnish(stand_in: str, vault: str) -> None:
     actor = _admin()
     group = make_group(make_credential(stand_in, actor=actor), vault, name="payments")
     first, _second = make_keys(group, "first", "second", actor=actor)
-    job = work(services.request_synchronize(keys=[first], actor=actor))
+    job = work(request_synchronize(keys=[first], actor=actor))
     print(job.state, job.error_what)
 
 
 def push(name: str) -> None:
     """Push a key; says how it went and which version it became."""
-    job = work(services.request_synchronize(keys=[Key.objects.get(name=name)], actor=_admin()))
+    job = work(request_synchronize(keys=[Key.objects.get(name=name)], actor=_admin()))
     print(job.state, job.error_what, Key.objects.get(name=name).cloud_versions.get().azure_version)
 
 

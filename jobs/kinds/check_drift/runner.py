@@ -16,10 +16,9 @@ from cloudcreds.azure.types import VaultKey, VersionInfo
 from jobs.choices import IntentState
 from jobs.engine.run import JobRun
 from jobs.journal.intents import resolve_all
+from jobs.kinds.check_drift.spec import UNMANAGED
 from jobs.kinds.push.preflight import settle_earlier_calls
 from jobs.models import Intent
-from jobs.pages.reports import UNMANAGED
-from jobs.wording import WORDING
 from keygroups import drift
 from keygroups import lifecycle as key_lifecycle
 from keygroups.choices import Drift, GroupCloudState, VersionState
@@ -42,7 +41,7 @@ def run_check_drift(run: JobRun) -> None:
     with run.step("compare"):
         if not run.job.messages.exists():
             with run.write():
-                run.say(WORDING["check_drift"].start(count))
+                run.say(run.spec.wording.start(count))
         gateway = run.gateway(group.vault)
         gateway.get_token()
         live = gateway.list_versions(group.azure_name)
@@ -61,7 +60,7 @@ def run_check_drift(run: JobRun) -> None:
         with run.write():
             if not found:
                 run.say(_("No drift: the vault holds what this console knows of"))
-            run.say(WORDING["check_drift"].all_done(count))
+            run.say(run.spec.wording.all_done(count))
         _close(run, in_doubt)
 
 

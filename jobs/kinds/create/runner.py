@@ -13,7 +13,6 @@ from django.utils.translation import gettext as _
 from jobs.choices import TargetState
 from jobs.engine.run import JobRun
 from jobs.models import JobTarget
-from jobs.wording import WORDING
 from keygroups.models import Key, KeyGroup
 from kmes.core.errors import ConflictError
 
@@ -66,4 +65,4 @@ def run_create(run: JobRun) -> None:
                 continue
             make_key(run, group, name, state=TargetState.DONE)
             with run.write():
-                run.say(WORDING["create"].one_done(name))
+                run.say(run.spec.wording.one_done(name))

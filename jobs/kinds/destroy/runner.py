@@ -6,7 +6,6 @@ from django.utils.translation import gettext as _
 
 from jobs.choices import TargetState
 from jobs.engine.run import JobRun
-from jobs.wording import WORDING
 from keygroups import lifecycle as key_lifecycle
 from kmes.core.errors import ConflictError
 from logging_reports.choices import Severity
@@ -22,7 +21,7 @@ def run_destroy(run: JobRun) -> None:
                 with run.write():
                     key_lifecycle.destroy_key(key=key)
                     run.settle(target, TargetState.DONE)
-                    run.say(WORDING["destroy"].one_done(key.name))
+                    run.say(run.spec.wording.one_done(key.name))
                     if key.cloud_versions.filter(state__in=key_lifecycle.LIVE_STATES).exists():
                         run.say(
                             _("The version of %(key)s in the vault was not touched") % {"key": key.name},
@@ -31,4 +30,4 @@ def run_destroy(run: JobRun) -> None:
             except ConflictError as error:
                 with run.write():
                     run.settle(target, TargetState.FAILED, str(error))
-                    run.say(WORDING["destroy"].one_failed(key.name, str(error)), Severity.ERROR)
+                    run.say(run.spec.wording.one_failed(key.name, str(error)), Severity.ERROR)

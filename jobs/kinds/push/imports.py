@@ -19,9 +19,9 @@ from jobs.engine.rate_limit import arrived, is_paced
 from jobs.engine.run import JobRun
 from jobs.journal.intents import announce_all, announced, resolve, resolve_all
 from jobs.kinds.push.batches import WINDOW, WINDOW_SECONDS, Progress
+from jobs.kinds.push.steps import SYNCHRONIZING
 from jobs.kinds.push.wrap import WrapAhead, is_about_key
 from jobs.models import Intent, JobTarget
-from jobs.wording import WORDING
 from keygroups import lifecycle as key_lifecycle
 from keygroups.choices import VersionState
 from keygroups.fields import own_tags
@@ -128,7 +128,7 @@ def _write_results(
         resolve_all([(intent, bundle.kid) for _target, intent, bundle in done], IntentState.OK)
         record_versions(run, [(target.key, bundle) for target, _intent, bundle in done])
         run.settle_all([(target, bundle.kid) for target, _intent, bundle in done], TargetState.DONE)
-        run.say_all([WORDING["synchronize"].one_done(target.key.name) for target, _intent, _bundle in done])
+        run.say_all([SYNCHRONIZING.one_done(target.key.name) for target, _intent, _bundle in done])
         progress.advance(len(done))
         resolve_all([(intent, "") for _target, intent in unsent], IntentState.VOID)
 
@@ -216,4 +216,4 @@ def fail_target(run: JobRun, target: JobTarget, error: KmesError) -> None:
     with run.write():
         run.settle(target, TargetState.FAILED, str(error))
         key_lifecycle.fail_push(key=target.key)
-        run.say(WORDING["synchronize"].one_failed(target.key.name, str(error)), Severity.ERROR)
+        run.say(SYNCHRONIZING.one_failed(target.key.name, str(error)), Severity.ERROR)

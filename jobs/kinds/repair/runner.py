@@ -17,7 +17,6 @@ from jobs.choices import TargetState
 from jobs.engine.run import JobRun
 from jobs.kinds.check_drift.runner import seen_of
 from jobs.models import JobTarget
-from jobs.wording import WORDING
 from keygroups import drift
 from keygroups import lifecycle as key_lifecycle
 from keygroups.fields import own_tags
@@ -74,7 +73,7 @@ def _attempt(run: JobRun, group: KeyGroup, name: str, target: JobTarget | None, 
             run.say(_("Disabled version %(version)s, which was not made here") % {"version": name})
             return
         run.settle(target, TargetState.DONE, bundle.kid)
-        run.say(WORDING["repair"].one_done(target.key.name))
+        run.say(run.spec.wording.one_done(target.key.name))
 
 
 def _set_back(gateway: KeyVaultGateway, group: KeyGroup, version: CloudVersion | None) -> VaultKey:
@@ -108,4 +107,4 @@ def _fail(run: JobRun, name: str, target: JobTarget | None, error: KmesError) ->
             run.say(_("Version %(version)s: %(error)s") % {"version": name, "error": error}, Severity.ERROR)
             return
         run.settle(target, TargetState.FAILED, str(error))
-        run.say(WORDING["repair"].one_failed(target.key.name, str(error)), Severity.ERROR)
+        run.say(run.spec.wording.one_failed(target.key.name, str(error)), Severity.ERROR)

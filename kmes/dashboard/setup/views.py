@@ -13,10 +13,15 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from cloudcreds.guide import set_up_guide
-from jobs.choices import STATE_COLOURS, JobKind
+from jobs.choices import OPEN_STATES, STATE_COLOURS
+from jobs.kinds.list_vaults import spec as list_vaults
+from jobs.kinds.prove import spec as prove
+from jobs.kinds.rotate import spec as rotate
+from jobs.kinds.self_test import spec as self_test
+from jobs.kinds.synchronize import spec as synchronize
+from jobs.kinds.test_connection import spec as test_connection
 from jobs.models import Job
-from jobs.pages.progress import label_of_step
-from jobs.pages.selectors import OPEN_STATES
+from jobs.spec import step_label
 from kmes.accounts.rights import Right
 from kmes.core.actor import Actor
 from kmes.core.errors import InputError, KmesError, PermissionRefused
@@ -29,11 +34,11 @@ from kmes.ui.access import right_required
 NO_CONTENT = 204
 LAST = 5
 # The jobs whose end changes what a step finds.
-WATCHED: dict[int, tuple[JobKind, ...]] = {
-    1: (JobKind.SELF_TEST,),
-    3: (JobKind.TEST_CONNECTION, JobKind.LIST_VAULTS),
-    4: (JobKind.TEST_CONNECTION, JobKind.LIST_VAULTS),
-    5: (JobKind.ROTATE, JobKind.SYNCHRONIZE, JobKind.PROVE),
+WATCHED: dict[int, tuple[str, ...]] = {
+    1: (self_test.KIND,),
+    3: (test_connection.KIND, list_vaults.KIND),
+    4: (test_connection.KIND, list_vaults.KIND),
+    5: (rotate.KIND, synchronize.KIND, prove.KIND),
 }
 
 
@@ -130,7 +135,7 @@ def _context(request: HttpRequest, number: int) -> dict[str, Any]:
     if step is None:
         raise Http404(_("The wizard has five steps."))
     job = _watched_job(number)
-    shown = [(each, label_of_step(each.name), STATE_COLOURS[each.state]) for each in job.steps.all()] if job else []
+    shown = [(each, step_label(each.name), STATE_COLOURS[each.state]) for each in job.steps.all()] if job else []
     user: Any = request.user
     return {
         "steps": steps,

@@ -6,8 +6,8 @@ from django.db import transaction
 
 from cloudcreds.models import CloudCredential, KeyVault
 from cloudcreds.services import subject_of
+from jobs.kinds.rotate.spec import request_rotation
 from jobs.models import Job
-from jobs.services import request_rotation
 from keygroups.services import create_group
 from keygroups.values import GroupValues
 from keygroups.vaults import clean_vault_url, find_or_create_vault

@@ -7,6 +7,8 @@ from datetime import timedelta
 
 import pytest
 
+from jobs.kinds.rotate.spec import request_rotation
+from jobs.kinds.synchronize.spec import request_synchronize
 from tests.jobs.engine.killed_worker import run_and_die
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
@@ -17,7 +19,6 @@ MOMENTS = [1, 6, 12, 17, 20, 22, 24, 27, 30, 34, 38, 44]
 
 @pytest.mark.parametrize("number", MOMENTS)
 def test_a_killed_push_ends_with_exactly_one_version(number, group, admin, vault, settings):
-    from jobs import services
     from jobs.journal import kek_ledger
     from jobs.models import Job
     from kmes.core.clock import now
@@ -25,7 +26,7 @@ def test_a_killed_push_ends_with_exactly_one_version(number, group, admin, vault
 
     settings.KMES_UNKNOWN_QUARANTINE_SECONDS = 1
     (key,) = make_keys(group, "one", actor=admin)
-    job = services.request_synchronize(keys=[key], actor=admin)
+    job = request_synchronize(keys=[key], actor=admin)
     assert run_and_die(job, number) in {-signal.SIGKILL, 0}
 
     for _ in range(6):
@@ -44,14 +45,13 @@ def test_a_killed_push_ends_with_exactly_one_version(number, group, admin, vault
 
 @pytest.mark.parametrize("number", [2, 9, 16, 25, 40, 52])
 def test_a_killed_rotation_makes_one_key_and_one_version(number, group, admin, vault, settings):
-    from jobs import services
     from jobs.journal import kek_ledger
     from jobs.models import Job
     from kmes.core.clock import now
     from tests.jobs.builders import work
 
     settings.KMES_UNKNOWN_QUARANTINE_SECONDS = 1
-    job = services.request_rotation(group=group, actor=admin)
+    job = request_rotation(group=group, actor=admin)
     assert run_and_die(job, number) in {-signal.SIGKILL, 0}
     for _ in range(6):
         past = now() - timedelta(seconds=1)

@@ -6,6 +6,8 @@ from datetime import timedelta
 
 import pytest
 
+from jobs.kinds.synchronize.spec import request_synchronize
+
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
@@ -43,14 +45,13 @@ def test_a_job_whose_lease_ran_out_goes_to_the_next_worker_and_the_old_one_may_n
 
 def push_that_lost_workers(group, admin, count):
     """A push whose first runs ended without a word."""
-    from jobs import services
     from jobs.engine import lifecycle
     from jobs.models import Job
     from kmes.core.clock import now
     from tests.jobs.builders import make_keys
 
     (key,) = make_keys(group, "one", actor=admin)
-    job = services.request_synchronize(keys=[key], actor=admin)
+    job = request_synchronize(keys=[key], actor=admin)
     for _run in range(count):
         assert lifecycle.claim(job.pk, owner="lost") is not None
         Job.objects.filter(pk=job.pk).update(lease_until=now() - timedelta(seconds=1))

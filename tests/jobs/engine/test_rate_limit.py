@@ -7,6 +7,8 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from jobs.kinds.check_drift.spec import request_check_drift
+from jobs.kinds.synchronize.spec import request_synchronize
 from tests.jobs.builders import make_group, make_keys, work
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(120)]
@@ -60,7 +62,6 @@ def test_custom_endpoints_have_no_limit_unless_told(group):
 def test_a_large_job_collects_no_refusal_from_a_vault_with_the_real_limit(
     group, admin, vault, azure_stand_in, paced, monkeypatch
 ):
-    from jobs import services
     from jobs.engine import run
 
     azure_stand_in.control("POST", "/_emulator/settings", {"throttle": True})
@@ -68,7 +69,7 @@ def test_a_large_job_collects_no_refusal_from_a_vault_with_the_real_limit(
     slept = []
     real = run.time.sleep
     monkeypatch.setattr(run.time, "sleep", lambda seconds: (slept.append(seconds), real(seconds)))
-    job = work(services.request_synchronize(keys=keys, actor=admin))
+    job = work(request_synchronize(keys=keys, actor=admin))
     assert job.state == "succeeded"
     assert len(vault.versions("payments")) == 12
     refusals = [e for e in azure_stand_in.control("GET", "/_emulator/requests") if e["status"] == 429]
@@ -79,14 +80,13 @@ def test_a_large_job_collects_no_refusal_from_a_vault_with_the_real_limit(
 
 
 def test_a_long_job_lets_others_have_their_turn_and_goes_on_after(group, credential, admin, azure_stand_in, settings):
-    from jobs import services
 
     settings.KMES_TURN_SECONDS = 0
     keys = make_keys(group, "one", "two", "three", actor=admin)
     other = make_group(credential, azure_stand_in.vault_url("kv-protected"), name="other")
     (urgent,) = make_keys(other, "urgent", actor=admin)
-    long = services.request_synchronize(keys=keys, actor=admin)
-    short = services.request_synchronize(keys=[urgent], actor=admin)
+    long = request_synchronize(keys=keys, actor=admin)
+    short = request_synchronize(keys=[urgent], actor=admin)
     assert work(long).state == "queued"
     assert "next turn" in long.waiting_for
     assert work(short).state == "succeeded"
@@ -95,12 +95,11 @@ def test_a_long_job_lets_others_have_their_turn_and_goes_on_after(group, credent
 
 
 def test_a_large_job_wraps_in_batches_and_says_how_far_it_is(group, admin, vault, monkeypatch):
-    from jobs import services
     from jobs.kinds.push import batches
 
     monkeypatch.setattr(batches, "BATCH", 2)
     keys = make_keys(group, *[f"key-{number}" for number in range(5)], actor=admin)
-    job = work(services.request_synchronize(keys=keys, actor=admin))
+    job = work(request_synchronize(keys=keys, actor=admin))
     assert job.state == "succeeded"
     assert job.steps.get(name="import_key").detail == "5 of 5"
     assert len(vault.versions("payments")) == 5
@@ -112,7 +111,6 @@ def test_two_requests_at_the_same_moment_push_a_key_once(group, admin, vault):
 
     from django.db import connection
 
-    from jobs import services
     from jobs.models import Job
     from keygroups.models import Key
     from kmes.core.errors import ConflictError
@@ -121,7 +119,7 @@ def test_two_requests_at_the_same_moment_push_a_key_once(group, admin, vault):
 
     def ask(_number):
         try:
-            return services.request_synchronize(keys=[Key.objects.select_related("group").get(pk=key.pk)], actor=admin)
+            return request_synchronize(keys=[Key.objects.select_related("group").get(pk=key.pk)], actor=admin)
         except ConflictError:
             return None
         finally:
@@ -136,12 +134,11 @@ def test_two_requests_at_the_same_moment_push_a_key_once(group, admin, vault):
 
 
 def test_groups_are_compared_with_their_vaults_once_a_day(group, admin, vault, settings):
-    from jobs import services
     from jobs.models import Job
     from jobs.schedule import scans
 
     (key,) = make_keys(group, "one", actor=admin)
-    work(services.request_synchronize(keys=[key], actor=admin))
+    work(request_synchronize(keys=[key], actor=admin))
     (made,) = scans.scan_drift()
     assert scans.scan_drift() == []
     assert work(Job.objects.get(pk=made)).state == "succeeded"
@@ -151,12 +148,11 @@ def test_groups_are_compared_with_their_vaults_once_a_day(group, admin, vault, s
 
 
 def test_a_difference_is_kept_and_shown(group, admin, vault):
-    from jobs import inquiries, services
 
     (key,) = make_keys(group, "one", actor=admin)
-    work(services.request_synchronize(keys=[key], actor=admin))
+    work(request_synchronize(keys=[key], actor=admin))
     vault.client.update_key_properties("payments", enabled=False)
-    job = work(inquiries.request_check_drift(group=group, actor=admin))
+    job = work(request_check_drift(group=group, actor=admin))
     group.refresh_from_db()
     assert group.differences == 1
     assert "disabled outside this console" in " ".join(job.messages.values_list("text", flat=True))

@@ -6,6 +6,10 @@ from datetime import timedelta
 
 import pytest
 
+from jobs.kinds.check_drift.spec import request_check_drift
+from jobs.kinds.destroy.spec import request_destroy
+from jobs.kinds.set_enabled.spec import request_set_enabled
+from jobs.kinds.synchronize.spec import request_synchronize
 from tests.jobs.builders import make_keys, work
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -36,7 +40,6 @@ def _let_quarantines_end():
 def test_the_quarantine_counts_from_the_last_try_and_not_from_the_first_announcement(
     group, admin, azure_stand_in, settings
 ):
-    from jobs import services
     from jobs.journal.intents import quarantine_left
     from jobs.models import Intent
 
@@ -46,7 +49,7 @@ def test_the_quarantine_counts_from_the_last_try_and_not_from_the_first_announce
     azure_stand_in.control("POST", "/_emulator/faults", throttled)
     _reset(azure_stand_in, "before")
     (key,) = make_keys(group, "one", actor=admin)
-    job = work(services.request_synchronize(keys=[key], actor=admin))
+    job = work(request_synchronize(keys=[key], actor=admin))
     assert job.state == "queued"
     intent = Intent.objects.get(operation="import")
     assert intent.state == "unknown"
@@ -58,14 +61,13 @@ def test_the_quarantine_counts_from_the_last_try_and_not_from_the_first_announce
 @pytest.fixture
 def in_doubt(group, admin, azure_stand_in, settings):
     """A call that was made a moment ago and may still take effect for 122 seconds at most."""
-    from jobs import services
     from jobs.models import Intent
 
     settings.KMES_SEND_SECONDS = 2
     settings.KMES_UNKNOWN_QUARANTINE_SECONDS = 120
     _reset(azure_stand_in, "before")
     (key,) = make_keys(group, "one", actor=admin)
-    work(services.request_synchronize(keys=[key], actor=admin))
+    work(request_synchronize(keys=[key], actor=admin))
     return Intent.objects.get(operation="import")
 
 
@@ -107,7 +109,7 @@ def test_a_push_cancelled_in_doubt_is_settled_by_a_comparison(group, admin, vaul
 
     _reset(azure_stand_in, "after")
     (key,) = make_keys(group, "one", actor=admin)
-    job = work(services.request_synchronize(keys=[key], actor=admin))
+    job = work(request_synchronize(keys=[key], actor=admin))
     services.request_cancel(job=job, actor=admin)
     assert work(job).state == "cancelled"
     assert scans.scan_leftovers() == [], "it may still land"
@@ -120,13 +122,12 @@ def test_a_push_cancelled_in_doubt_is_settled_by_a_comparison(group, admin, vaul
 
 
 def test_a_key_that_another_job_found_is_not_imported_again(group, admin, vault, azure_stand_in):
-    from jobs import services
 
     _reset(azure_stand_in, "after")
     first, second = make_keys(group, "one", "two", actor=admin)
-    pushing = work(services.request_synchronize(keys=[first], actor=admin))
+    pushing = work(request_synchronize(keys=[first], actor=admin))
     assert pushing.state == "queued"
-    assert work(services.request_synchronize(keys=[second], actor=admin)).state == "succeeded"
+    assert work(request_synchronize(keys=[second], actor=admin)).state == "succeeded"
     assert len(vault.versions("payments")) == 2
     assert _later(pushing).state == "succeeded"
     assert len(vault.versions("payments")) == 2
@@ -134,31 +135,29 @@ def test_a_key_that_another_job_found_is_not_imported_again(group, admin, vault,
 
 def test_what_another_job_left_in_doubt_is_not_settled_by_a_look_of_this_one(group, admin, vault, azure_stand_in):
     """Disabling finds its version disabled; that says nothing of an import that may still land."""
-    from jobs import services
     from jobs.models import Intent
 
     first, second = make_keys(group, "one", "two", actor=admin)
-    work(services.request_synchronize(keys=[first], actor=admin))
+    work(request_synchronize(keys=[first], actor=admin))
     _reset(azure_stand_in, "before")
-    pushing = work(services.request_synchronize(keys=[second], actor=admin))
+    pushing = work(request_synchronize(keys=[second], actor=admin))
     assert pushing.state == "queued"
-    disabling = work(services.request_set_enabled(version=first.cloud_versions.get(), enabled=False, actor=admin))
+    disabling = work(request_set_enabled(version=first.cloud_versions.get(), enabled=False, actor=admin))
     assert (disabling.state, "may still take effect" in disabling.waiting_for) == ("queued", True)
     assert Intent.objects.get(key=second, operation="import").state == "unknown"
 
 
 def test_disabling_in_doubt_is_looked_at_before_it_is_repeated(group, admin, vault, azure_stand_in):
-    from jobs import services
     from jobs.models import Intent
 
     (key,) = make_keys(group, "one", actor=admin)
-    work(services.request_synchronize(keys=[key], actor=admin))
+    work(request_synchronize(keys=[key], actor=admin))
     version = key.cloud_versions.get()
     azure_stand_in.control(
         "POST", "/_emulator/faults", {"method": "PATCH", "path": "/keys/payments/*", "reset": "after"}
     )
     azure_stand_in.control("DELETE", "/_emulator/requests")
-    job = work(services.request_set_enabled(version=version, enabled=False, actor=admin))
+    job = work(request_set_enabled(version=version, enabled=False, actor=admin))
     assert job.state == "queued"
     assert _later(job).state == "succeeded"
     assert Intent.objects.get(operation="update").state == "adopted"
@@ -173,11 +172,11 @@ def test_a_key_destroyed_while_its_push_is_in_doubt_does_not_bar_the_group(group
 
     _reset(azure_stand_in, "after")
     first, second = make_keys(group, "one", "two", actor=admin)
-    pushing = work(services.request_synchronize(keys=[first], actor=admin))
+    pushing = work(request_synchronize(keys=[first], actor=admin))
     services.request_cancel(job=pushing, actor=admin)
     work(pushing)
-    assert work(services.request_destroy(keys=[first], actor=admin)).state == "succeeded"
-    job = work(services.request_synchronize(keys=[second], actor=admin))
+    assert work(request_destroy(keys=[first], actor=admin)).state == "succeeded"
+    job = work(request_synchronize(keys=[second], actor=admin))
     assert (job.state, job.error_what) == ("succeeded", "")
     assert len(vault.versions("payments")) == 2
     assert {row.key.name: row.state for row in group.cloud_versions.exclude(state="failed")} == {
@@ -187,20 +186,17 @@ def test_a_key_destroyed_while_its_push_is_in_doubt_does_not_bar_the_group(group
 
 
 def test_a_version_called_missing_is_known_again_when_the_vault_shows_it(group, admin, vault):
-    from jobs import inquiries, services
     from keygroups import lifecycle
 
     (key,) = make_keys(group, "one", actor=admin)
-    work(services.request_synchronize(keys=[key], actor=admin))
+    work(request_synchronize(keys=[key], actor=admin))
     lifecycle.record_missing(version=key.cloud_versions.get())
-    assert work(inquiries.request_check_drift(group=group, actor=admin)).state == "succeeded"
+    assert work(request_check_drift(group=group, actor=admin)).state == "succeeded"
     assert key.cloud_versions.get().state == "active"
 
 
 def test_a_rule_of_the_database_that_a_job_would_break_ends_it_and_is_not_tried_for_ever(group, admin):
     from django.db import IntegrityError, connection
-
-    from jobs import services
 
     def refuse(call, sql, params, many, context):
         if sql.startswith("UPDATE") and "keygroups_cloudversion" in sql and "ordinal" in sql:
@@ -208,7 +204,7 @@ def test_a_rule_of_the_database_that_a_job_would_break_ends_it_and_is_not_tried_
         return call(sql, params, many, context)
 
     (key,) = make_keys(group, "one", actor=admin)
-    job = services.request_synchronize(keys=[key], actor=admin)
+    job = request_synchronize(keys=[key], actor=admin)
     with connection.execute_wrapper(refuse):
         for _try in range(3):
             job = _later(job)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import pytest
 
+from jobs.kinds.list_vaults.spec import request_vault_list
+from jobs.kinds.test_connection.spec import request_connection_test
+
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def run_test(credential, vault, actor):
-    from jobs import inquiries
     from tests.jobs.builders import work
 
-    job = work(inquiries.request_connection_test(credential=credential, vault=vault, actor=actor))
+    job = work(request_connection_test(credential=credential, vault=vault, actor=actor))
     credential.refresh_from_db()
     if vault is not None:
         vault.refresh_from_db()
@@ -59,10 +61,9 @@ def test_without_a_vault_no_vaults_result_is_touched(credential, admin, azure_st
 
 
 def test_a_listing_tells_tier_and_recovery_of_each_vault(credential, admin):
-    from jobs import inquiries
     from tests.jobs.builders import work
 
-    job = work(inquiries.request_vault_list(credential=credential, actor=admin))
+    job = work(request_vault_list(credential=credential, actor=admin))
     assert job.state == "succeeded"
     found = {
         vault.name: (vault.tier, vault.has_soft_delete, vault.is_purge_protected) for vault in credential.vaults.all()

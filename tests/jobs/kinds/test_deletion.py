@@ -6,17 +6,24 @@ from datetime import timedelta
 
 import pytest
 
+from jobs.kinds.check_drift.spec import request_check_drift
+from jobs.kinds.cloud_delete.spec import request_cloud_delete
+from jobs.kinds.cloud_purge.spec import request_cloud_purge
+from jobs.kinds.cloud_recover.spec import request_cloud_recover
+from jobs.kinds.destroy.spec import request_destroy
+from jobs.kinds.set_enabled.spec import request_set_enabled
+from jobs.kinds.synchronize.spec import request_synchronize
+
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
 def pushed(group, admin):
     """A key that is in the vault."""
-    from jobs import services
     from tests.jobs.builders import make_keys, work
 
     (key,) = make_keys(group, "one", actor=admin)
-    job = work(services.request_synchronize(keys=[key], actor=admin))
+    job = work(request_synchronize(keys=[key], actor=admin))
     assert job.state == "succeeded", job.error_what
     return key
 
@@ -28,10 +35,9 @@ def _reload(group):
 
 
 def test_local_deletion_leaves_the_vault_untouched_and_says_so(pushed, group, admin, vault):
-    from jobs import services
     from tests.jobs.builders import messages, work
 
-    job = work(services.request_destroy(keys=[pushed], actor=admin))
+    job = work(request_destroy(keys=[pushed], actor=admin))
     assert job.state == "succeeded"
     pushed.refresh_from_db()
     assert (pushed.state, bytes(pushed.wrapped_private)) == ("destroyed", b"")
@@ -41,10 +47,9 @@ def test_local_deletion_leaves_the_vault_untouched_and_says_so(pushed, group, ad
 
 
 def test_cloud_deletion_leaves_the_key_here_and_can_be_undone(pushed, group, admin, vault):
-    from jobs import services
     from tests.jobs.builders import work
 
-    job = work(services.request_cloud_delete(group=_reload(group), actor=admin))
+    job = work(request_cloud_delete(group=_reload(group), actor=admin))
     assert (job.state, job.error_what) == ("succeeded", "")
     assert vault.is_deleted("payments")
     pushed.refresh_from_db()
@@ -52,46 +57,43 @@ def test_cloud_deletion_leaves_the_key_here_and_can_be_undone(pushed, group, adm
     assert pushed.cloud_versions.get().state == "soft_deleted"
     assert _reload(group).scheduled_purge_at is not None
 
-    job = work(services.request_cloud_recover(group=_reload(group), actor=admin))
+    job = work(request_cloud_recover(group=_reload(group), actor=admin))
     assert (job.state, job.error_what) == ("succeeded", "")
     assert len(vault.versions("payments")) == 1
     assert pushed.cloud_versions.get().state == "active"
 
 
 def test_after_a_purge_the_same_key_can_be_pushed_again(pushed, group, admin, vault):
-    from jobs import services
     from tests.jobs.builders import work
 
-    work(services.request_cloud_delete(group=_reload(group), actor=admin))
-    job = work(services.request_cloud_purge(group=_reload(group), actor=admin))
+    work(request_cloud_delete(group=_reload(group), actor=admin))
+    job = work(request_cloud_purge(group=_reload(group), actor=admin))
     assert (job.state, job.error_what) == ("succeeded", "")
     assert not vault.is_deleted("payments")
     key = type(pushed).objects.select_related("group__vault").get(pk=pushed.pk)
-    job = work(services.request_synchronize(keys=[key], actor=admin))
+    job = work(request_synchronize(keys=[key], actor=admin))
     assert (job.state, job.error_what) == ("succeeded", "")
     assert len(vault.versions("payments")) == 1
 
 
 def test_a_version_made_by_somebody_else_stops_a_deletion(pushed, group, admin, vault):
-    from jobs import services
     from tests.jobs.builders import work
 
     vault.client.create_ec_key("payments")
-    job = work(services.request_cloud_delete(group=_reload(group), actor=admin))
+    job = work(request_cloud_delete(group=_reload(group), actor=admin))
     assert job.state == "failed"
     assert "did not know" in job.error_what
     assert len(vault.versions("payments")) == 2
 
 
 def test_a_deletion_whose_answer_is_lost_is_found_done(pushed, group, admin, vault, azure_stand_in):
-    from jobs import services
     from jobs.models import Job
     from tests.jobs.builders import work
 
     azure_stand_in.control(
         "POST", "/_emulator/faults", {"method": "DELETE", "path": "/keys/payments.*", "reset": "after"}
     )
-    job = work(services.request_cloud_delete(group=_reload(group), actor=admin))
+    job = work(request_cloud_delete(group=_reload(group), actor=admin))
     assert job.state == "queued"
     Job.objects.filter(pk=job.pk).update(run_after=job.created_at)
     assert work(job).state == "succeeded"
@@ -99,35 +101,32 @@ def test_a_deletion_whose_answer_is_lost_is_found_done(pushed, group, admin, vau
 
 
 def test_a_version_can_be_disabled_and_enabled(pushed, group, admin, vault):
-    from jobs import services
     from tests.jobs.builders import work
 
     version = pushed.cloud_versions.get()
-    work(services.request_set_enabled(version=version, enabled=False, actor=admin))
+    work(request_set_enabled(version=version, enabled=False, actor=admin))
     assert vault.client.get_key("payments").properties.enabled is False
     version.refresh_from_db()
     assert version.state == "disabled"
-    work(services.request_set_enabled(version=version, enabled=True, actor=admin))
+    work(request_set_enabled(version=version, enabled=True, actor=admin))
     version.refresh_from_db()
     assert version.state == "active"
     assert vault.client.get_key("payments").properties.enabled is True
 
 
 def test_drift_is_found_and_recorded(pushed, group, admin, vault):
-    from jobs import inquiries
     from tests.jobs.builders import messages, work
 
     vault.client.create_ec_key("payments")
-    job = work(inquiries.request_check_drift(group=group, actor=admin))
+    job = work(request_check_drift(group=group, actor=admin))
     assert any("not made here" in text for text in messages(job))
 
 
 def test_a_key_deleted_outside_the_console_is_found_by_the_drift_check(pushed, group, admin, vault):
-    from jobs import inquiries
     from tests.jobs.builders import work
 
     vault.client.begin_delete_key("payments").wait()
-    work(inquiries.request_check_drift(group=group, actor=admin))
+    work(request_check_drift(group=group, actor=admin))
     assert _reload(group).cloud_state == "soft_deleted"
     assert pushed.cloud_versions.get().state == "soft_deleted"
 
@@ -165,10 +164,10 @@ def test_what_a_job_did_is_recorded_though_it_is_cancelled_before_it_says_so(pus
 
     version = pushed.cloud_versions.get
     steps = [
-        (services.request_cloud_delete, "cloud_delete.after_delete_key", "soft_deleted"),
-        (services.request_cloud_recover, "cloud_recover.after_recover_key", "active"),
-        (services.request_cloud_delete, "cloud_delete.before_record", "soft_deleted"),
-        (services.request_cloud_purge, "cloud_purge.after_purge_key", "purged"),
+        (request_cloud_delete, "cloud_delete.after_delete_key", "soft_deleted"),
+        (request_cloud_recover, "cloud_recover.after_recover_key", "active"),
+        (request_cloud_delete, "cloud_delete.before_record", "soft_deleted"),
+        (request_cloud_purge, "cloud_purge.after_purge_key", "purged"),
     ]
     for ask, moment, state in steps:
         job = ask(group=_reload(group), actor=admin)
@@ -180,10 +179,9 @@ def test_what_a_job_did_is_recorded_though_it_is_cancelled_before_it_says_so(pus
 
 
 def test_a_version_of_a_deleted_key_is_not_called_missing(pushed, group, admin, vault):
-    from jobs import services
     from tests.jobs.builders import work
 
-    switch = services.request_set_enabled(version=pushed.cloud_versions.get(), enabled=False, actor=admin)
+    switch = request_set_enabled(version=pushed.cloud_versions.get(), enabled=False, actor=admin)
     vault.client.begin_delete_key("payments").wait()
     work(switch)
     assert switch.state == "failed"

@@ -6,6 +6,11 @@ from datetime import UTC, datetime
 
 import pytest
 
+from jobs.kinds.check_drift.spec import request_check_drift
+from jobs.kinds.cloud_delete.spec import request_cloud_delete
+from jobs.kinds.repair.spec import request_repair
+from jobs.kinds.synchronize.spec import request_synchronize
+
 pytestmark = pytest.mark.django_db(transaction=True)
 LATER = datetime(2031, 5, 1, tzinfo=UTC)
 
@@ -13,13 +18,12 @@ LATER = datetime(2031, 5, 1, tzinfo=UTC)
 @pytest.fixture
 def version(group, admin):
     """The only version in the vault, with a tag of people's."""
-    from jobs import services
     from keygroups.models import KeyGroup
     from tests.jobs.builders import make_keys, work
 
     KeyGroup.objects.filter(pk=group.pk).update(tags={"owner": "treasury"})
     (key,) = make_keys(group, "one", actor=admin)
-    job = work(services.request_synchronize(keys=[key], actor=admin))
+    job = work(request_synchronize(keys=[key], actor=admin))
     assert job.state == "succeeded", job.error_what
     return key.cloud_versions.get()
 
@@ -27,12 +31,11 @@ def version(group, admin):
 @pytest.fixture
 def check(group, admin):
     """Compare with the vault, as Check Drift does."""
-    from jobs import inquiries
     from keygroups.models import KeyGroup
     from tests.jobs.builders import work
 
     def compare():
-        job = work(inquiries.request_check_drift(group=group, actor=admin))
+        job = work(request_check_drift(group=group, actor=admin))
         assert (job.state, job.error_what) == ("succeeded", "")
         return job, KeyGroup.objects.get(pk=group.pk)
 
@@ -42,12 +45,11 @@ def check(group, admin):
 @pytest.fixture
 def repair(group, admin):
     """Set back all that differs."""
-    from jobs import services
     from tests.jobs.builders import work
 
     def run():
         rows = list(group.observations.select_related("group__credential", "group__vault", "version__key"))
-        return work(services.request_repair(observations=rows, actor=admin))
+        return work(request_repair(observations=rows, actor=admin))
 
     return run
 
@@ -145,7 +147,6 @@ def test_a_version_of_somebody_else_can_be_left_or_disabled(version, group, chec
 
 
 def test_a_missing_version_is_recorded_and_can_be_pushed_again(version, group, check, admin, vault):
-    from jobs import services
     from keygroups.models import CloudVersion, KeyGroup
     from tests.jobs.builders import work
 
@@ -156,7 +157,7 @@ def test_a_missing_version_is_recorded_and_can_be_pushed_again(version, group, c
     version.refresh_from_db()
     assert version.state == "missing"
     key = type(version.key).objects.select_related("group__vault", "group__credential").get(pk=version.key_id)
-    job = work(services.request_synchronize(keys=[key], actor=admin))
+    job = work(request_synchronize(keys=[key], actor=admin))
     assert job.state == "succeeded", job.error_what
     check()
     assert "missing" not in str(flags_of(group))
@@ -180,11 +181,10 @@ def test_unchanged_versions_are_not_read_one_by_one_again(version, group, check,
 
 
 def test_a_key_recovered_outside_the_console_is_known_as_live_again(version, group, check, admin, vault):
-    from jobs import services
     from keygroups.models import KeyGroup
     from tests.jobs.builders import work
 
-    work(services.request_cloud_delete(group=KeyGroup.objects.get(pk=group.pk), actor=admin))
+    work(request_cloud_delete(group=KeyGroup.objects.get(pk=group.pk), actor=admin))
     vault.client.begin_recover_deleted_key("payments").wait()
     _job, compared = check()
     assert (compared.cloud_state, compared.differences) == ("live", 0)

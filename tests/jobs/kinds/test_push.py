@@ -8,6 +8,8 @@ import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 
+from jobs.kinds.synchronize.spec import keys_to_synchronize, request_synchronize
+
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
@@ -16,11 +18,10 @@ def _versions(group):
 
 
 def test_a_pushed_key_signs_in_the_vault_and_verifies_with_the_public_key_kept_here(group, admin, vault):
-    from jobs import services
     from tests.jobs.builders import make_keys, work
 
     (key,) = make_keys(group, "first", actor=admin)
-    job = work(services.request_synchronize(keys=[key], actor=admin))
+    job = work(request_synchronize(keys=[key], actor=admin))
 
     assert (job.state, job.error_what) == ("succeeded", "")
     version = key.cloud_versions.get()
@@ -34,11 +35,10 @@ def test_a_pushed_key_signs_in_the_vault_and_verifies_with_the_public_key_kept_h
 
 
 def test_the_job_says_what_the_console_says(group, admin):
-    from jobs import services
     from tests.jobs.builders import make_keys, messages, work
 
     (key,) = make_keys(group, "test", actor=admin)
-    job = work(services.request_synchronize(keys=[key], actor=admin))
+    job = work(request_synchronize(keys=[key], actor=admin))
     assert messages(job) == [
         "Synchronizing 1 HSM protected key(s)...",
         "Synchronized HSM protected key test",
@@ -59,12 +59,11 @@ def test_the_job_says_what_the_console_says(group, admin):
 
 
 def test_the_azure_service_log_shows_the_push_in_order(group, admin):
-    from jobs import services
     from logging_reports.models import LogEntry
     from tests.jobs.builders import make_keys, work
 
     (key,) = make_keys(group, "test", actor=admin)
-    job = work(services.request_synchronize(keys=[key], actor=admin))
+    job = work(request_synchronize(keys=[key], actor=admin))
     rows = LogEntry.objects.filter(service="azure", job_id=job.pk).order_by("sequence")
     events = list(rows.values_list("event", flat=True))
     wanted = [
@@ -83,12 +82,11 @@ def test_the_azure_service_log_shows_the_push_in_order(group, admin):
 
 @pytest.mark.parametrize("spec", ["RSA-2048", "RSA-3072", "RSA-4096", "P-256", "P-384", "P-521", "P-256K"])
 def test_every_key_type_arrives_with_the_public_key_of_the_hsm(spec, credential, admin, azure_stand_in, vault):
-    from jobs import services
     from tests.jobs.builders import make_group, make_keys, work
 
     group = make_group(credential, azure_stand_in.vault_url("kv-premium"), name=f"g-{spec}".replace(".", ""), spec=spec)
     (key,) = make_keys(group, "one", actor=admin)
-    job = work(services.request_synchronize(keys=[key], actor=admin))
+    job = work(request_synchronize(keys=[key], actor=admin))
     assert (job.state, job.error_what) == ("succeeded", "")
     live = vault.client.get_key(group.azure_name)
     assert live.key_type == group.spec.azure_kty
@@ -100,11 +98,10 @@ def test_every_key_type_arrives_with_the_public_key_of_the_hsm(spec, credential,
 
 
 def test_several_keys_go_in_one_job_under_one_kek_and_the_last_is_active(group, admin, vault, azure_stand_in):
-    from jobs import services
     from tests.jobs.builders import make_keys, work
 
     keys = make_keys(group, "one", "two", "three", actor=admin)
-    job = work(services.request_synchronize(keys=keys, actor=admin))
+    job = work(request_synchronize(keys=keys, actor=admin))
     assert job.state == "succeeded"
     assert _versions(group) == ["superseded", "superseded", "active"]
     assert group.cloud_versions.get(state="active").key.name == "three"
@@ -113,14 +110,13 @@ def test_several_keys_go_in_one_job_under_one_kek_and_the_last_is_active(group, 
 
 
 def test_a_key_whose_row_was_damaged_fails_alone_and_its_announced_import_is_taken_back(group, admin, vault):
-    from jobs import services
     from keygroups.models import Key
     from tests.jobs.builders import make_keys, work
 
     keys = make_keys(group, "one", "two", "three", actor=admin)
     damaged = bytes(keys[1].wrapped_private)
     Key.objects.filter(pk=keys[1].pk).update(wrapped_private=damaged[:-1] + bytes([damaged[-1] ^ 1]))
-    job = work(services.request_synchronize(keys=keys, actor=admin))
+    job = work(request_synchronize(keys=keys, actor=admin))
     assert (job.state, job.error_what) == ("partly_failed", "1 of 3 keys failed.")
     assert list(job.targets.values_list("state", flat=True)) == ["done", "failed", "done"]
     assert "does not belong to this key's public half" in job.targets.get(key=keys[1]).detail
@@ -152,7 +148,6 @@ class LeavingDevice:
 
 def test_a_device_that_leaves_in_the_middle_costs_no_key_that_was_imported_before(group, admin, vault, monkeypatch):
     from hsm.device import get_device
-    from jobs import services
     from jobs.engine import run
     from jobs.models import Job
     from kmes.core.clock import now
@@ -161,7 +156,7 @@ def test_a_device_that_leaves_in_the_middle_costs_no_key_that_was_imported_befor
     keys = make_keys(group, "one", "two", "three", "four", actor=admin)
     device = LeavingDevice(get_device())
     monkeypatch.setattr(run, "get_device", lambda: device)
-    job = work(services.request_synchronize(keys=keys, actor=admin))
+    job = work(request_synchronize(keys=keys, actor=admin))
     assert (job.state, job.waiting_for) == ("queued", "The device failed (DeviceRemoved).")
     assert list(job.targets.values_list("state", flat=True)) == ["done", "done", "pending", "pending"]
     assert list(job.steps.filter(state="failed").values_list("name", flat=True)) == ["wrap_key", "import_key"]
@@ -175,37 +170,34 @@ def test_a_device_that_leaves_in_the_middle_costs_no_key_that_was_imported_befor
 
 
 def test_a_second_request_for_the_same_key_is_refused_while_the_first_is_open(group, admin, vault):
-    from jobs import services
     from kmes.core.errors import ConflictError
     from tests.jobs.builders import make_keys, work
 
     (key,) = make_keys(group, "one", actor=admin)
-    first = services.request_synchronize(keys=[key], actor=admin)
+    first = request_synchronize(keys=[key], actor=admin)
     with pytest.raises(ConflictError, match="on its way"):
-        services.request_synchronize(keys=[key], actor=admin)
+        request_synchronize(keys=[key], actor=admin)
     work(first)
     with pytest.raises(ConflictError, match="already"):
-        services.request_synchronize(keys=[key], actor=admin)
+        request_synchronize(keys=[key], actor=admin)
     assert len(vault.versions("payments")) == 1
 
 
 def test_a_double_click_starts_one_job(group, admin):
-    from jobs import services
     from tests.jobs.builders import make_keys
 
     (key,) = make_keys(group, "one", actor=admin)
-    first = services.request_synchronize(keys=[key], actor=admin, idempotency_key="form-1")
-    assert services.request_synchronize(keys=[key], actor=admin, idempotency_key="form-1") == first
+    first = request_synchronize(keys=[key], actor=admin, idempotency_key="form-1")
+    assert request_synchronize(keys=[key], actor=admin, idempotency_key="form-1") == first
 
 
 def test_an_import_whose_answer_is_lost_is_adopted_and_not_repeated(group, admin, vault, azure_stand_in, settings):
-    from jobs import services
     from jobs.models import Job
     from tests.jobs.builders import make_keys, work
 
     (key,) = make_keys(group, "one", actor=admin)
     azure_stand_in.control("POST", "/_emulator/faults", {"method": "PUT", "path": "/keys/payments.*", "reset": "after"})
-    job = work(services.request_synchronize(keys=[key], actor=admin))
+    job = work(request_synchronize(keys=[key], actor=admin))
     assert job.state == "queued"
     assert "unknown" in job.waiting_for
     assert len(vault.versions("payments")) == 1
@@ -220,7 +212,6 @@ def test_an_import_whose_answer_is_lost_is_adopted_and_not_repeated(group, admin
 def test_an_import_that_never_arrived_is_repeated_only_after_the_quarantine(
     group, admin, vault, azure_stand_in, settings
 ):
-    from jobs import services
     from jobs.models import Job
     from tests.jobs.builders import make_keys, work
 
@@ -228,7 +219,7 @@ def test_an_import_that_never_arrived_is_repeated_only_after_the_quarantine(
     azure_stand_in.control(
         "POST", "/_emulator/faults", {"method": "PUT", "path": "/keys/payments.*", "reset": "before"}
     )
-    job = work(services.request_synchronize(keys=[key], actor=admin))
+    job = work(request_synchronize(keys=[key], actor=admin))
     Job.objects.filter(pk=job.pk).update(run_after=job.created_at)
     assert work(job).state == "queued", "within the quarantine nothing is repeated"
     assert vault.versions("payments") == []
@@ -241,20 +232,18 @@ def test_an_import_that_never_arrived_is_repeated_only_after_the_quarantine(
 
 
 def test_throttling_is_waited_out(group, admin, vault, azure_stand_in):
-    from jobs import services
     from tests.jobs.builders import make_keys, work
 
     (key,) = make_keys(group, "one", actor=admin)
     azure_stand_in.control(
         "POST", "/_emulator/faults", {"method": "PUT", "path": "/keys/payments.*", "status": 429, "retry_after": 1}
     )
-    assert work(services.request_synchronize(keys=[key], actor=admin)).state == "succeeded"
+    assert work(request_synchronize(keys=[key], actor=admin)).state == "succeeded"
     assert len(vault.versions("payments")) == 1
 
 
 @pytest.mark.parametrize("missing", ["get", "list", "create", "import", "delete", "purge"])
 def test_a_missing_permission_is_named_and_leaves_nothing_half_done(missing, group, admin, vault, azure_stand_in):
-    from jobs import services
     from jobs.journal import kek_ledger
     from tests.jobs.builders import CLIENT, make_keys, messages, work
 
@@ -262,7 +251,7 @@ def test_a_missing_permission_is_named_and_leaves_nothing_half_done(missing, gro
     (key,) = make_keys(group, "one", actor=admin)
     client = {"client_id": CLIENT, "permissions": [word for word in allowed if word != missing]}
     azure_stand_in.control("POST", "/_emulator/clients", client)
-    job = work(services.request_synchronize(keys=[key], actor=admin))
+    job = work(request_synchronize(keys=[key], actor=admin))
     text = " ".join([job.error_what, job.error_remedy, *messages(job)])
     assert missing in text.lower()
     azure_stand_in.control("POST", "/_emulator/clients", {"client_id": CLIENT, "permissions": [*allowed]})
@@ -277,45 +266,41 @@ def test_a_missing_permission_is_named_and_leaves_nothing_half_done(missing, gro
 
 
 def test_a_standard_vault_is_refused_with_the_reason(credential, admin, azure_stand_in):
-    from jobs import services
     from tests.jobs.builders import make_group, make_keys, work
 
     group = make_group(credential, azure_stand_in.vault_url("kv-standard"), name="standard")
     (key,) = make_keys(group, "one", actor=admin)
-    job = work(services.request_synchronize(keys=[key], actor=admin))
+    job = work(request_synchronize(keys=[key], actor=admin))
     assert job.state == "failed"
     assert "Premium" in job.error_what + job.error_remedy
 
 
 def test_in_a_purge_protected_vault_the_kek_is_deleted_and_its_purge_left_to_azure(credential, admin, azure_stand_in):
-    from jobs import services
     from logging_reports.models import LogEntry
     from tests.jobs.builders import make_group, make_keys, work
     from tests.jobs.observer import VaultObserver
 
     group = make_group(credential, azure_stand_in.vault_url("kv-protected"), name="protected")
     (key,) = make_keys(group, "one", actor=admin)
-    assert work(services.request_synchronize(keys=[key], actor=admin)).state == "succeeded"
+    assert work(request_synchronize(keys=[key], actor=admin)).state == "succeeded"
     live = [item.name for item in VaultObserver(azure_stand_in, "kv-protected").client.list_properties_of_keys()]
     assert live == ["protected"]
     assert LogEntry.objects.filter(event="azure.kek_purge_not_needed").exists()
 
 
 def test_a_soft_deleted_name_is_refused_with_what_to_do(group, admin, vault):
-    from jobs import services
     from tests.jobs.builders import make_keys, work
 
     vault.client.create_ec_key("payments")
     vault.client.begin_delete_key("payments").wait()
     (key,) = make_keys(group, "one", actor=admin)
-    job = work(services.request_synchronize(keys=[key], actor=admin))
+    job = work(request_synchronize(keys=[key], actor=admin))
     assert job.state == "failed"
     assert "ecover" in job.error_remedy
 
 
 def test_a_wrong_secret_is_told_from_a_wrong_tenant_and_an_unknown_client(device, admin, azure_stand_in):
     from cloudcreds.azure.clients import forget_clients
-    from jobs import services
     from tests.jobs.builders import make_credential, make_group, make_keys, work
 
     texts = []
@@ -330,7 +315,7 @@ def test_a_wrong_secret_is_told_from_a_wrong_tenant_and_an_unknown_client(device
         credential = make_credential(azure_stand_in.url, actor=admin, name=f"c{number}", **wrong)
         group = make_group(credential, azure_stand_in.vault_url("kv-premium"), name=f"g{number}")
         (key,) = make_keys(group, "one", actor=admin)
-        job = work(services.request_synchronize(keys=[key], actor=admin))
+        job = work(request_synchronize(keys=[key], actor=admin))
         assert job.state == "failed"
         texts.append(job.error_what)
     assert len(set(texts)) == 3, texts
@@ -344,10 +329,10 @@ def test_cancelling_between_steps_leaves_nothing_in_the_vault(group, admin, vaul
     from tests.jobs.builders import make_keys, work
 
     (key,) = make_keys(group, "one", actor=admin)
-    job = services.request_synchronize(keys=[key], actor=admin)
+    job = request_synchronize(keys=[key], actor=admin)
     services.request_cancel(job=job, actor=admin)
     assert job.state == "cancelled"
     work(job)
     assert vault.versions("payments") == []
     assert key.cloud_versions.get().state == "failed"
-    assert services.keys_to_synchronize(group) == [key]
+    assert keys_to_synchronize(group) == [key]

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from jobs.kinds.check_drift.spec import request_check_drift
+from jobs.kinds.synchronize.spec import request_synchronize
+
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
@@ -16,11 +19,10 @@ def groups(group, credential, azure_stand_in):
 
 
 def _request(groups, admin):
-    from jobs import services
     from tests.jobs.builders import make_keys
 
     keys = [make_keys(group, f"{group.name}-1", actor=admin)[0] for group in groups]
-    return services.request_synchronize(keys=keys, actor=admin), keys
+    return request_synchronize(keys=keys, actor=admin), keys
 
 
 def _due(job):
@@ -107,14 +109,13 @@ def test_a_lost_answer_in_one_group_is_looked_for_after_the_other_is_done(groups
 
 
 def test_a_job_that_waits_for_the_key_a_run_turned_from_is_next(groups, admin):
-    from jobs import inquiries
     from jobs.engine import lifecycle
     from jobs.models import Job
 
     job, __ = _request(groups, admin)
     held = lifecycle.claim(job.pk, owner="worker")
     assert lifecycle.hold(held, groups[0].azure_lock)
-    waiting = inquiries.request_check_drift(group=groups[0], actor=admin)
+    waiting = request_check_drift(group=groups[0], actor=admin)
     assert lifecycle.claim(waiting.pk, owner="other") is None
     assert lifecycle.hold(held, groups[1].azure_lock)
     assert lifecycle.next_in_line(groups[0].azure_lock) == waiting.pk
@@ -127,12 +128,12 @@ def test_what_is_asked_for_one_of_its_groups_waits_for_the_job(groups, admin):
     from jobs.planning import blockers
 
     job, (key, __) = _request(groups, admin)
-    assert str(job) in blockers.to_rotate(groups[1])
-    assert str(job) in blockers.to_synchronize(key)
+    assert str(job) in blockers.why_not_rotate(groups[1])
+    assert str(job) in blockers.why_not_synchronize(key)
 
 
 def test_a_retry_takes_up_what_each_group_left_undone(groups, admin, vault):
-    from jobs.retry import request_retry
+    from jobs.services import request_retry
     from tests.jobs.builders import work
 
     job, (refused, __) = _request(groups, admin)

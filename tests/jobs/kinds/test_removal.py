@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import pytest
 
+from jobs.kinds.synchronize.spec import request_synchronize
+
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
 def pushed(group, admin):
     """Two keys; the first is in the vault."""
-    from jobs import services
     from tests.jobs.builders import make_keys, work
 
     one, two = make_keys(group, "one", "two", actor=admin)
-    assert work(services.request_synchronize(keys=[one], actor=admin)).state == "succeeded"
+    assert work(request_synchronize(keys=[one], actor=admin)).state == "succeeded"
     return one, two
 
 
@@ -25,7 +26,7 @@ def fresh(row):
 
 def remove(group, admin, *, cloud="", local=False):
     """Ask for it, and work until nothing follows any more; return the jobs in order."""
-    from jobs.engine.chains import request_removal
+    from jobs.services import request_removal
     from keygroups.models import KeyGroup
     from tests.jobs.builders import work
 
@@ -69,7 +70,7 @@ def test_nothing_here_is_touched_when_the_cloud_refuses(pushed, group, admin, va
 
 
 def test_a_retry_carries_on_with_what_was_to_follow(pushed, group, admin, azure_stand_in):
-    from jobs.retry import request_retry
+    from jobs.services import request_retry
     from tests.jobs.builders import work
 
     azure_stand_in.control(
@@ -94,7 +95,7 @@ def test_what_follows_is_opened_once_however_often_the_end_is_told(pushed, group
 def test_a_right_taken_away_meanwhile_stops_the_row_and_says_so(pushed, group, admin):
     from django.contrib.auth import get_user_model
 
-    from jobs.engine.chains import request_removal
+    from jobs.services import request_removal
     from keygroups.models import KeyGroup
     from tests.jobs.builders import messages, work
 
@@ -109,7 +110,7 @@ def test_a_right_taken_away_meanwhile_stops_the_row_and_says_so(pushed, group, a
 
 
 def test_only_keys_that_were_there_when_it_was_asked_are_destroyed(pushed, group, admin):
-    from jobs.engine.chains import request_removal
+    from jobs.services import request_removal
     from keygroups.models import KeyGroup
     from tests.jobs.builders import make_keys, work
 
@@ -123,8 +124,8 @@ def test_only_keys_that_were_there_when_it_was_asked_are_destroyed(pushed, group
 def test_every_right_is_asked_for_before_anything_starts(pushed, group, admin):
     from django.contrib.auth import get_user_model
 
-    from jobs.engine.chains import request_removal
     from jobs.models import Job
+    from jobs.services import request_removal
     from kmes.core.actor import Actor
     from kmes.core.errors import PermissionRefused
 

@@ -6,6 +6,9 @@ from datetime import timedelta
 
 import pytest
 
+from jobs.kinds.rotate.spec import request_rotation
+from jobs.kinds.synchronize.spec import request_synchronize
+
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
@@ -17,12 +20,11 @@ def _due_since(group, **ago):
 
 
 def test_a_forced_rotation_makes_a_named_key_that_becomes_active(group, admin, vault):
-    from jobs import services
     from tests.jobs.builders import make_keys, work
 
     (key,) = make_keys(group, "first", actor=admin)
-    work(services.request_synchronize(keys=[key], actor=admin))
-    job = work(services.request_rotation(group=group, actor=admin))
+    work(request_synchronize(keys=[key], actor=admin))
+    job = work(request_rotation(group=group, actor=admin))
 
     assert (job.state, job.error_what) == ("succeeded", "")
     new = group.cloud_versions.get(state="active")
@@ -63,13 +65,12 @@ def test_after_a_long_pause_it_is_caught_up_once_and_the_missed_moments_are_reco
 
 
 def test_a_failed_rotation_leaves_the_date_and_its_retry_pushes_the_same_key(group, admin, vault, azure_stand_in):
-    from jobs import services
-    from jobs.retry import request_retry
+    from jobs.services import request_retry
     from tests.jobs.builders import CLIENT, work
 
     everything = ["get", "list", "create", "import", "update", "delete", "recover", "purge"]
     azure_stand_in.control("POST", "/_emulator/clients", {"client_id": CLIENT, "permissions": ["get", "list"]})
-    job = work(services.request_rotation(group=group, actor=admin))
+    job = work(request_rotation(group=group, actor=admin))
     assert job.state == "failed"
     group.refresh_from_db()
     assert group.last_rotated_at is None

@@ -32,7 +32,7 @@ def test_a_job_is_recorded_in_english_by_a_worker_of_another_language(speak):
 
 @pytest.mark.django_db
 def test_a_job_that_is_asked_for_in_another_language_is_recorded_in_english(speak, django_user_model):
-    from jobs.inquiries import request_self_test
+    from jobs.kinds.self_test.spec import request_self_test
     from kmes.core.actor import Actor
 
     actor = Actor.from_user(django_user_model.objects.create_user("ada", role="admin"))

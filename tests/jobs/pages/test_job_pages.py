@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from jobs import inquiries
+from jobs.kinds.check_drift.spec import request_check_drift
 from jobs.models import Job, JobStep, JobTarget
 from kmes.core.actor import SYSTEM, Actor
 from kmes.core.clock import now
@@ -363,5 +363,5 @@ def test_no_page_carries_inline_style_or_script(pages, group):
 
 def test_services_and_pages_agree_about_who_acts(people, group):
     actor = Actor.from_user(people["admin"])
-    job = inquiries.request_check_drift(group=group, actor=actor, idempotency_key="k")
+    job = request_check_drift(group=group, actor=actor, idempotency_key="k")
     assert (job.actor_name, job.requested_by) == ("the-admin", people["admin"])

@@ -183,7 +183,7 @@ def test_a_clock_that_jumped_begins_no_rotation_and_what_was_due_follows_when_re
 
 
 def test_a_person_may_rotate_while_the_schedule_is_held(due, people):
-    from jobs.services import request_rotation
+    from jobs.kinds.rotate.spec import request_rotation
     from keygroups.models import KeyGroup
     from kmes.core.actor import SYSTEM, Actor
 

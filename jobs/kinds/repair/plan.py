@@ -29,7 +29,7 @@ def plan_repair(group: KeyGroup, rows: Sequence[Observation]) -> Plan:
         effects=[_repair_effect(row) for row in ready[:NAMES_SHOWN]]
         + ([_("… and %(more)d more") % {"more": count - NAMES_SHOWN}] if count > NAMES_SHOWN else []),
         warnings=[_("Azure can't take an expiry away again: accept it, or push a new key.")] if lasting else [],
-        obstacle=blockers.to_check_drift(group) if ready else _("Nothing differs that can be set back"),
+        obstacle=blockers.why_not_check_drift(group) if ready else _("Nothing differs that can be set back"),
     )
 
 

@@ -1,0 +1,111 @@
+"""Create: new keys in the HSM. Nothing is sent to the vault."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from jobs.engine.creation import NewJob, create_job
+from jobs.models import Job
+from jobs.planning.forms import MAX_KEY_NAME, FormInput, NamesForm
+from jobs.planning.menus import CREATE as CREATE_MENU
+from jobs.planning.menus import nothing_blocks, on_group
+from jobs.planning.plan import Plan
+from jobs.planning.requests import group_of, require_device
+from jobs.planning.start_target import StartTarget, is_enough
+from jobs.spec import Confirmation, Given, JobSpec, Scope, Step, Wording
+from keygroups.models import KeyGroup
+from kmes.accounts.rights import Right, check
+from kmes.core.actor import Actor
+from kmes.core.errors import InputError
+
+KIND = "create"
+
+
+def request_create_keys(
+    *, group: KeyGroup, names: list[str], actor: Actor, idempotency_key: str = "", retry_of: Job | None = None
+) -> Job:
+    """Ask for new keys in the HSM.
+
+    Raises:
+        InputError: a name is empty, too long, or taken in the group (field "name").
+
+    """
+    check(actor, Right.KEY_CREATE)
+    require_device()
+    clean = [name.strip() for name in names]
+    for name in clean:
+        _check_name(group, name)
+    if len({name.lower() for name in clean}) != len(clean):
+        raise InputError(_("Each name can be given once only."), field="name")
+    new = NewJob(KIND, ", ".join(clean), group=group, params={"names": clean}, retry_of=retry_of)
+    return create_job(new, actor=actor, idempotency_key=idempotency_key)
+
+
+def _check_name(group: KeyGroup, name: str) -> None:
+    if not name:
+        raise InputError(_("The key needs a name."), _("Type any name."), field="name")
+    if len(name) > MAX_KEY_NAME or not name.isprintable():
+        raise InputError(
+            _("A key name has at most %(max)d characters, all printable.") % {"max": MAX_KEY_NAME},
+            _("Shorten the name or remove line breaks."),
+            field="name",
+        )
+    if group.keys.filter(name__iexact=name).exists():
+        raise InputError(
+            _("The group has a key “%(name)s” already.") % {"name": name}, _("Choose another name."), field="name"
+        )
+
+
+def _plan(target: StartTarget) -> Plan:
+    group = target.the_group
+    return Plan(
+        title=_("Create random key in %(group)s") % {"group": group.name},
+        button=_("OK"),
+        back=group.get_absolute_url(),
+        facts=[(_("Key group"), group.name), (_("Key type"), group.key_spec)],
+        effects=[
+            _("The key is made in the HSM. Nothing is sent to the vault until you synchronize it."),
+        ],
+    )
+
+
+def _form(given: FormInput) -> NamesForm:
+    return NamesForm(given.data, several=given.several)
+
+
+def _start(target: StartTarget, form: Any, given: Given) -> Job:
+    return request_create_keys(group=target.the_group, names=form.names(), **given)
+
+
+def _retry(job: Job, given: Given) -> Job:
+    group = group_of(job)
+    names = [name for name in job.params["names"] if not group.keys.filter(name__iexact=name).exists()]
+    return request_create_keys(group=group, names=names, retry_of=job, **given)
+
+
+def _left_by_cancel() -> str:
+    return _("Keys made by then stay in the group.")
+
+
+CREATE = JobSpec(
+    kind=KIND,
+    title=gettext_lazy("Create HSM Protected key(s)"),
+    right=Right.KEY_CREATE,
+    wording=Wording("Creating", "Created", "create"),
+    counts_keys=True,
+    steps=(Step("generate_key", gettext_lazy("Generate key in the HSM")),),
+    scope=Scope.KEYS,
+    holds_azure_key=False,
+    blocks_group=False,
+    pushes_keys=False,
+    failpoints=KIND,
+    menu=(on_group(KIND, gettext_lazy("Random"), 10, nothing_blocks, submenu=CREATE_MENU),),
+    confirmation=Confirmation(needs=("group",), is_complete=is_enough, plan=_plan, form=_form, start=_start),
+    left_by_cancel=_left_by_cancel,
+    retry=_retry,
+    follow=None,
+    runner="jobs.kinds.create.runner.run_create",
+)

@@ -1,0 +1,67 @@
+"""Parts several picked keys into those a job can work on and those it can't, with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.utils.translation import gettext as _
+
+from jobs.choices import OPEN_STATES
+from jobs.models import Job, JobTarget
+from jobs.planning.blockers import HELD_STATES, KeySituation, busy_text, whole_key_kinds, why_not_push
+from keygroups.choices import GroupCloudState, KeyState
+from keygroups.models import CloudVersion, Key
+
+
+@dataclass(frozen=True)
+class Eligibility:
+    """Keys that can be worked on, and those that can't with the reason."""
+
+    eligible: list[Key]
+    blocked: list[tuple[Key, str]]
+
+
+def find_pushable(keys: Sequence[Key]) -> Eligibility:
+    """Part the keys that can be pushed from those that can't: three queries, however many there are."""
+    ids = [key.pk for key in keys]
+    held = CloudVersion.objects.filter(key__in=ids, state__in=HELD_STATES)
+    versions = {version.key_id: version for version in held.order_by("pushed_at")}
+    busy = _open_jobs(keys)
+    found = Eligibility([], [])
+    for key in keys:
+        situation = KeySituation(busy.get(key.pk) or busy.get(key.group_id), versions.get(key.pk))
+        reason = why_not_push(key, situation)
+        if not reason and key.group.cloud_state == GroupCloudState.SOFT_DELETED:
+            reason = _("Deleted in the vault: recover or purge it first")
+        _add(found, key, reason)
+    return found
+
+
+def find_destroyable(keys: Sequence[Key]) -> Eligibility:
+    """Part the keys whose material can be destroyed from those where it can't: two queries."""
+    busy, found = _open_jobs(keys), Eligibility([], [])
+    for key in keys:
+        is_gone = key.state == KeyState.DESTROYED
+        reason = (
+            _("The key was destroyed already") if is_gone else busy_text(busy.get(key.pk) or busy.get(key.group_id))
+        )
+        _add(found, key, reason)
+    return found
+
+
+def _add(found: Eligibility, key: Key, reason: str) -> None:
+    if reason:
+        found.blocked.append((key, reason))
+    else:
+        found.eligible.append(key)
+
+
+def _open_jobs(keys: Sequence[Key]) -> dict[UUID, Job]:
+    """Return the open jobs in the way, by the key they work on or the group they work on as a whole."""
+    targets = JobTarget.objects.filter(key__in=[key.pk for key in keys], job__state__in=OPEN_STATES)
+    found = {target.key_id: target.job for target in targets.select_related("job")}
+    groups = {key.group_id for key in keys}
+    whole = Job.objects.filter(group__in=groups, kind__in=whole_key_kinds(), state__in=OPEN_STATES)
+    return found | {job.group_id: job for job in whole if job.group_id}

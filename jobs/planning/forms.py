@@ -1,0 +1,120 @@
+"""What has to be typed or chosen before a job starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django import forms
+from django.http import QueryDict
+from django.utils.translation import gettext as _now
+from django.utils.translation import gettext_lazy as _
+
+from cloudcreds.models import CloudCredential, KeyVault
+from jobs.planning.plan import Plan
+from jobs.planning.start_target import StartTarget
+from kmes.core.ids import new_uuid
+
+MAX_KEY_NAME = 160
+
+
+@dataclass(frozen=True)
+class FormInput:
+    """What a confirmation's form is made from. ``data`` is None for a first look."""
+
+    data: QueryDict | None
+    plan: Plan
+    target: StartTarget
+    # Whether names of several keys are asked for, one a line.
+    several: bool
+
+
+class StartForm(forms.Form):
+    """What is sent when a job is started; the key makes a doubled submit one job."""
+
+    idempotency_key = forms.UUIDField(widget=forms.HiddenInput, required=False)
+
+    def __init__(self, data: QueryDict | None = None) -> None:
+        super().__init__(data, initial={"idempotency_key": new_uuid()})
+
+
+class ConnectionTestForm(StartForm):
+    """Asks on which vault the key permissions are tried; the vaults are those known through the credential."""
+
+    vault = forms.ModelChoiceField(
+        KeyVault.objects.none(),
+        label=_("Key Vault"),
+        required=False,
+        empty_label=_("none: sign-in and Resource Manager only"),
+        help_text=_("Each key permission is tried on this vault with calls that leave nothing behind."),
+    )
+
+    def __init__(
+        self, data: QueryDict | None = None, *, credential: CloudCredential, chosen: KeyVault | None = None
+    ) -> None:
+        super().__init__(data)
+        field: Any = self.fields["vault"]
+        vaults = field.queryset = credential.vaults.order_by("name")
+        field.initial = chosen or vaults.filter(tier="premium").first() or vaults.first()
+        if not vaults.exists():
+            field.help_text = _now("No vault is known yet. List Key Vaults finds those the credential may see.")
+
+
+class NamesForm(StartForm):
+    """Asks for the names of new keys: one, or one a line."""
+
+    name = forms.CharField(
+        label=_("Name"),
+        # What else is wrong with a name is said by the service.
+        error_messages={"required": _("The key needs a name. Type any name.")},
+        strip=False,
+        widget=forms.TextInput(attrs={"autocomplete": "off", "autofocus": True, "maxlength": MAX_KEY_NAME}),
+    )
+
+    def __init__(self, data: QueryDict | None = None, *, several: bool = False) -> None:
+        super().__init__(data)
+        if several:
+            field = self.fields["name"]
+            field.label = _now("Names")
+            field.help_text = _now("One key a line.")
+            field.widget = forms.Textarea(attrs={"rows": 6, "autofocus": True, "spellcheck": "false"})
+
+    def names(self) -> list[str]:
+        """Return the names typed; empty lines between them don't count."""
+        lines = str(self.cleaned_data["name"]).splitlines()
+        return [line for line in lines if line.strip()] or [""]
+
+
+class TypedNameForm(StartForm):
+    """Asks for the object's name before what can't be undone."""
+
+    typed = forms.CharField(
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false", "autocapitalize": "off"})
+    )
+
+    def __init__(self, data: QueryDict | None = None, *, expected: str) -> None:
+        super().__init__(data)
+        self.expected = expected
+        self.fields["typed"].label = _now("Type “%(name)s” to confirm") % {"name": expected}
+        self.fields["typed"].error_messages["required"] = self._refusal()
+
+    def _refusal(self) -> str:
+        return _now("Type the name exactly as it is shown: %(name)s") % {"name": self.expected}
+
+    def clean_typed(self) -> Any:
+        """Compare with the name, to the letter."""
+        if self.cleaned_data["typed"] != self.expected.strip():
+            raise forms.ValidationError(self._refusal(), code="differs")
+        return self.cleaned_data["typed"]
+
+
+def plain_form(given: FormInput) -> StartForm:
+    """Return the bare button."""
+    return StartForm(given.data)
+
+
+def typed_name_form(given: FormInput) -> StartForm:
+    """Return the form that asks for the name the plan wants typed; the bare button when it wants none."""
+    if not given.plan.typed:
+        return StartForm(given.data)
+    return TypedNameForm(given.data, expected=given.plan.typed)
