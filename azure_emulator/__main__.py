@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import sys
 
-from azure_emulator.options import UsageError, parse_options
+from azure_emulator.options import parse_options
+from azure_emulator.profiles import UsageError
 from azure_emulator.server import StartupError, serve
 
 

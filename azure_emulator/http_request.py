@@ -1,4 +1,4 @@
-"""One HTTP request, read completely and split up.
+"""One HTTP request, read completely and split into its parts.
 
 Owns reading: host, path segments, query, body. Must not decide what the request means.
 """
@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.types import Receive, Scope
 
 if TYPE_CHECKING:
+    from azure_emulator.faults.model import Fault
     from azure_emulator.keyvault.vault import Vault
 
 HOST_HEADER = re.compile(r"^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?\Z")
@@ -21,7 +22,7 @@ HOST_HEADER = re.compile(r"^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5})
 
 @dataclass
 class HttpRequest:
-    """One request, read and sorted."""
+    """One request, and which part of Azure it is for."""
 
     method: str
     segments: list[str]
@@ -35,7 +36,7 @@ class HttpRequest:
     part: str = "unknown"
     vault: Vault | None = None
     client: str | None = None
-    fault: str | None = None
+    fault: Fault | None = None
     client_address: str = "127.0.0.1"
 
 
@@ -49,10 +50,10 @@ def read_host(scope: Scope, headers: dict[str, str]) -> tuple[str, str] | None:
 
 async def read_request(scope: Scope, receive: Receive) -> HttpRequest | None:
     """Read one request; None when its host header is malformed."""
-    request = Request(scope, receive)
-    headers = dict(request.headers.items())
+    given = Request(scope, receive)
+    headers = dict(given.headers.items())
     place = read_host(scope, headers)
-    body = await request.body()
+    body = await given.body()
     if place is None:
         return None
     # The raw path keeps an encoded slash inside its segment.
@@ -64,7 +65,7 @@ async def read_request(scope: Scope, receive: Receive) -> HttpRequest | None:
         method=scope["method"].upper(),
         segments=segments,
         path=unquote(raw),
-        query=dict(request.query_params.items()),
+        query=dict(given.query_params.items()),
         headers=headers,
         body=body,
         host=place[0],

@@ -1,7 +1,6 @@
 """Listeners: one process, one TLS port per vault, a clean stop on SIGTERM and SIGINT.
 
-Owns sockets, signals and the way a TCP connection is reset for a test. Must not look
-into requests.
+Owns sockets and signals. Must not look into requests.
 """
 
 from __future__ import annotations
@@ -12,8 +11,7 @@ import errno
 import signal
 import socket
 import ssl
-import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import uvicorn
@@ -21,7 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from azure_emulator import storage, tls
-from azure_emulator.app import ABORT_EXTENSION, App
+from azure_emulator.app import TRANSPORT_EXTENSION, App
 from azure_emulator.options import Options
 from azure_emulator.state import State
 
@@ -30,28 +28,19 @@ class StartupError(Exception):
     """The service can't start; the text says why in one sentence."""
 
 
-def reset_connection(transport: asyncio.BaseTransport) -> None:
-    """Drop the connection with a TCP RST: a zero linger time discards all unsent bytes."""
-    raw = transport.get_extra_info("socket")
-    if raw is not None:
-        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    if isinstance(transport, asyncio.WriteTransport):
-        transport.abort()
-
-
-class ResettableProtocol(H11Protocol):
-    """uvicorn's protocol that also hands the application a way to reset its connection."""
+class OpenProtocol(H11Protocol):
+    """uvicorn's protocol that also hands its connection to the application, for faults."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wrap the application for this connection."""
         super().connection_made(transport)
         inner: ASGIApp = self.app
 
-        async def with_abort(scope: Scope, receive: Receive, send: Send) -> None:
-            scope.setdefault("extensions", {})[ABORT_EXTENSION] = lambda: reset_connection(transport)
+        async def with_transport(scope: Scope, receive: Receive, send: Send) -> None:
+            scope.setdefault("extensions", {})[TRANSPORT_EXTENSION] = transport
             await inner(scope, receive, send)
 
-        self.app = with_abort
+        self.app = with_transport
 
 
 class QuietServer(uvicorn.Server):
@@ -68,6 +57,15 @@ class QuietServer(uvicorn.Server):
     def stop(self) -> None:
         """End after the requests in flight."""
         self.should_exit = True
+
+
+class CompanionServer(uvicorn.Server):
+    """Runs beside the main server, which alone minds signals and ends it."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals alone."""
+        yield
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -91,12 +89,12 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def bind_all(options: Options) -> list[socket.socket]:
-    """A listening socket per vault: all or none."""
+def bind_all(addresses: Sequence[tuple[str, int]]) -> list[socket.socket]:
+    """A listening socket per address: all or none."""
     listeners: list[socket.socket] = []
     try:
-        for profile in options.vaults:
-            listeners.append(bind(options.host, profile.port))  # noqa: PERF401 - those bound so far must be closed
+        for host, port in addresses:
+            listeners.append(bind(host, port))
     except StartupError:
         for listener in listeners:
             listener.close()
@@ -111,25 +109,34 @@ def modern_tls(config: uvicorn.Config, default_factory: Callable[[], ssl.SSLCont
     return context
 
 
-async def run(state: State, files: tls.TlsFiles, listeners: list[socket.socket]) -> None:
-    """Serve until a signal asks to stop."""
-    config: Any = uvicorn.Config(
-        App(state),
-        http=ResettableProtocol,
+def listener_config(app: App, **options: Any) -> uvicorn.Config:
+    """What all listeners have in common; headers such as Date are the application's business."""
+    return uvicorn.Config(
+        app,
+        http=OpenProtocol,
         ws="none",
         lifespan="off",
         log_level="warning",
         access_log=False,
         server_header=False,
         date_header=False,
-        ssl_certfile=files.certificate,
-        ssl_keyfile=files.key,
-        ssl_context_factory=modern_tls,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=2,
+        **options,
     )
-    server = QuietServer(config)
+
+
+async def run(state: State, files: tls.TlsFiles, listeners: list[socket.socket], metadata: list[socket.socket]) -> None:
+    """Serve until a signal asks to stop; ``metadata`` listens without TLS."""
+    app = App(state)
+    server = QuietServer(
+        listener_config(
+            app, ssl_certfile=files.certificate, ssl_keyfile=files.key, ssl_context_factory=modern_tls
+        )
+    )  # fmt: skip
+    plain = CompanionServer(listener_config(app))
     serving = asyncio.create_task(server.serve(sockets=listeners))
+    plain_serving = asyncio.create_task(plain.serve(sockets=metadata)) if metadata else None
     while not server.started and not serving.done():
         await asyncio.sleep(0.01)
     if server.started:
@@ -140,6 +147,9 @@ async def run(state: State, files: tls.TlsFiles, listeners: list[socket.socket])
             flush=True,
         )
     await serving
+    if plain_serving is not None:
+        plain.should_exit = True
+        await plain_serving
 
 
 def serve(options: Options) -> None:
@@ -151,15 +161,18 @@ def serve(options: Options) -> None:
         raise StartupError(f"The state directory {options.state_dir} can't be used: {error.strerror}.") from error
     if not (options.state_dir / "ca.pem").exists():
         tls.load_or_make_authority(options.state_dir)
-    listeners = bind_all(options)
+    listeners = bind_all([(options.host, profile.port) for profile in options.vaults])
+    metadata: list[socket.socket] = []
     try:
-        files = tls.prepare(options.state_dir, (*options.extra_names, options.host))
+        if options.metadata_port is not None:
+            metadata = bind_all([(options.metadata_host, options.metadata_port)])
+        files = tls.prepare(options.state_dir, (*options.cloud.served_names, *options.extra_names, options.host))
         state = State(options)
-    except (storage.BrokenState, OSError) as error:
-        for listener in listeners:
+    except (storage.BrokenState, StartupError, OSError) as error:
+        for listener in (*listeners, *metadata):
             listener.close()
         raise StartupError(str(error)) from error
     try:
-        asyncio.run(run(state, files, listeners))
+        asyncio.run(run(state, files, listeners, metadata))
     finally:
         state.pool.stop()

@@ -19,14 +19,10 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from azure_emulator import storage
 
-SERVED_NAMES = (
+OWN_NAMES = (
     "localhost",
     "127.0.0.1",
     "::1",
-    "vault.azure.net",
-    "*.vault.azure.net",
-    "login.microsoftonline.com",
-    "management.azure.com",
 )
 
 
@@ -144,11 +140,11 @@ def load_or_make_authority(directory: Path) -> tuple[x509.Certificate, ec.Ellipt
     return certificate, key
 
 
-def prepare(directory: Path, extra_names: tuple[str, ...] = ()) -> TlsFiles:
-    """Make all TLS files; ``ca.pem`` is complete when this returns."""
+def prepare(directory: Path, names: tuple[str, ...]) -> TlsFiles:
+    """Make all TLS files for these names and this machine's own; ``ca.pem`` is complete when this returns."""
     authority, authority_key = load_or_make_authority(directory)
     key = ec.generate_private_key(ec.SECP256R1())
-    certificate = make_server(key, authority, authority_key, list(dict.fromkeys((*SERVED_NAMES, *extra_names))))
+    certificate = make_server(key, authority, authority_key, list(dict.fromkeys((*OWN_NAMES, *names))))
     files = TlsFiles(directory / "ca.pem", directory / "server.pem", directory / "server-key.pem")
     storage.write_bytes(files.key, pem(key))
     storage.write_bytes(files.certificate, certificate.public_bytes(serialization.Encoding.PEM), mode=0o644)

@@ -9,6 +9,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from azure_emulator.faults.model import Fault
 from azure_emulator.keyvault import errors
 from azure_emulator.keyvault.formatting import KeyFormatter
 from azure_emulator.keyvault.vault import Vault
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Call:
-    """The request's values, checked as far as the gate can."""
+    """The request's values, checked as far as is possible without acting."""
 
     state: State
     vault: Vault
@@ -30,7 +31,7 @@ class Call:
     name: str = ""
     version: str = ""
     operation: str = ""
-    empty_page: bool = False
+    fault: Fault | None = None
 
     @property
     def formatter(self) -> KeyFormatter:

@@ -192,6 +192,8 @@ async def perform(call: Call) -> dict[str, Any]:
     value = read_binary(body, "value")
     record, version = call.vault.live_version(call.name, call.version)
     check_use(version, call.operation, call.vault.now())
+    if not version.pem:
+        raise unsupported(body["alg"], version)
     algorithm = check_algorithm(body["alg"], version, call.operation)
     result = ACTIONS[call.operation](Work(version.private, algorithm, value, body))
     return {"kid": call.formatter.key_id(record, version)} | result

@@ -106,6 +106,12 @@ def throttled() -> ServiceError:
     )
 
 
+def denied_by_policy(name: str, title: str, identifier: str, text: str) -> ServiceError:
+    """403: an Azure Policy assignment denies the new version; the service's own words are not public."""
+    usual = f"Resource '{name}' was disallowed by policy. Reasons: '{title}'. Policy definition: '{identifier}'."
+    return forbidden(text or usual)
+
+
 def purge_protected(vault: str, location: str) -> ServiceError:
     """403: nobody may purge in this vault."""
     return forbidden(

@@ -54,7 +54,7 @@ class KeyVersion:
 
     @property
     def private(self) -> PrivateKey:
-        """The private key, read from its PEM on first use only: parsing costs time."""
+        """The private key, read from its PEM on first use only: parsing costs time; a planted version has none."""
         if self._private is None:
             self._private = from_pem(self.pem)
         return self._private

@@ -56,9 +56,6 @@ def next_link(call: Call, path: str, marker: str) -> str:
 def page(call: Call, path: str, names: list[str], shown: Callable[[str], dict[str, Any]]) -> dict[str, Any]:
     """One page of ``names``, which must be sorted."""
     size, marker = page_size(call), start_after(call)
-    if call.empty_page:
-        # The service may answer an empty page and still have more to come.
-        return {"value": [], "nextLink": next_link(call, path, marker)}
     start = bisect.bisect_right(names, marker) if marker else 0
     chosen = names[start : start + size]
     more = start + size < len(names)

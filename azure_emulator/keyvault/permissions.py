@@ -1,17 +1,17 @@
 """Who may do what to keys, and the two ways of refusing.
 
-Owns the 403 texts of access policies, role assignments and the firewall. Must not
+Owns the 403 texts of access policies, role assignments and network rules. Must not
 authenticate anybody.
 """
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Any
 
-from azure_emulator.arm import vault_resource_id
 from azure_emulator.identity.clients import Client
 from azure_emulator.keyvault.errors import ServiceError, forbidden
-from azure_emulator.options import VaultProfile
+from azure_emulator.profiles import VaultProfile
 
 # Words of an access policy whose data action is not just keys/WORD/action.
 DATA_ACTIONS = {
@@ -30,15 +30,26 @@ def caller_text(claims: dict[str, Any]) -> str:
     return f"appid={claims.get('appid')};oid={claims.get('oid')};numgroups=0;iss={claims.get('iss')}"
 
 
-def check_firewall(profile: VaultProfile, claims: dict[str, Any], address: str) -> None:
-    """Refuse everybody while the vault's firewall is up."""
-    if profile.firewall:
+def check_network(profile: VaultProfile, claims: dict[str, Any], address: str) -> None:
+    """Refuse callers that the vault's network rules keep out."""
+    if not profile.public_network:
+        raise forbidden(
+            "Public network access is disabled and request is not from a trusted service nor via an approved private "
+            f"link.\r\nCaller: {caller_text(claims)}\r\nVault: {profile.name};location={profile.location}",
+            "ForbiddenByConnection",
+        )
+    if profile.firewall and not is_in_rules(address, profile.ip_rules):
         raise forbidden(
             "Client address is not authorized and caller is not a trusted service.\r\n"
             f"Client address: {address}\r\nCaller: {caller_text(claims)}\r\n"
             f"Vault: {profile.name};location={profile.location}",
             "ForbiddenByFirewall",
         )
+
+
+def is_in_rules(address: str, rules: list[str]) -> bool:
+    """Whether one of the firewall's rules, an address or a range, holds the caller."""
+    return any(ipaddress.ip_address(address) in ipaddress.ip_network(rule, strict=False) for rule in rules)
 
 
 def check_permission(client: Client, permission: str, profile: VaultProfile, claims: dict[str, Any], name: str) -> None:
@@ -61,7 +72,7 @@ def by_policy(permission: str, profile: VaultProfile, claims: dict[str, Any]) ->
 def by_role(permission: str, profile: VaultProfile, claims: dict[str, Any], name: str) -> ServiceError:
     """The refusal of a vault with role assignments."""
     action = DATA_ACTIONS.get(permission, f"keys/{permission}/action")
-    resource = vault_resource_id(profile).lower() + (f"/keys/{name}" if name else "")
+    resource = profile.resource_id.lower() + (f"/keys/{name}" if name else "")
     caller = f"appid={claims.get('appid')};oid={claims.get('oid')};iss={claims.get('iss')}"
     lines = (
         "Caller is not authorized to perform action on resource.",

@@ -57,7 +57,7 @@ class KeyPool:
     async def rsa(self, bits: int, exponent: int = DEFAULT_EXPONENT) -> rsa.RSAPrivateKey:
         """A fresh RSA key: a ready one, else one made in a thread."""
         if exponent == DEFAULT_EXPONENT:
-            with contextlib.suppress(IndexError):
+            with contextlib.suppress(IndexError, KeyError):
                 key = self._ready[bits].popleft()
                 self._wanted.set()
                 return key

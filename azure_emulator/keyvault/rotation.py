@@ -1,7 +1,7 @@
 """Rotation policies: validation, the default one, and the expiry they give.
 
-Owns the policy's form (ISO 8601 durations of years, months, weeks and days). Nothing
-rotates by itself here: time-driven rotation would make tests depend on a clock.
+Owns the policy's form (ISO 8601 durations of years, months, weeks and days) and when it
+makes a rotation due. Must not make versions.
 """
 
 from __future__ import annotations
@@ -84,6 +84,21 @@ def read_policy(body: dict[str, Any]) -> tuple[list[dict[str, Any]], str | None]
         # The service adds its default notification.
         chosen.append({"trigger": dict(DEFAULT_NOTIFY["trigger"]), "action": dict(DEFAULT_NOTIFY["action"])})
     return chosen, expiry
+
+
+def is_due(record: KeyRecord, now: int) -> bool:
+    """Whether a Rotate action of the policy has come due for the current version."""
+    current = record.current()
+    for entry in (record.policy or {}).get("lifetimeActions", []):
+        if entry["action"]["type"] != "Rotate":
+            continue
+        (name, text), *_ = entry["trigger"].items()
+        wait = duration_days(text, name) * SECONDS_PER_DAY
+        if name == "timeAfterCreate" and current.created + wait <= now:
+            return True
+        if name == "timeBeforeExpiry" and current.exp is not None and current.exp - wait <= now:
+            return True
+    return False
 
 
 def shown_policy(call: Call, record: KeyRecord) -> dict[str, Any]:

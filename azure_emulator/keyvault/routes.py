@@ -10,7 +10,17 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from azure_emulator.keyvault import api_versions, backup, crypto, errors, read, rotation, soft_delete, write
+from azure_emulator.keyvault import (
+    api_versions,
+    backup,
+    crypto,
+    errors,
+    key_rotation,
+    read,
+    rotation,
+    soft_delete,
+    write,
+)
 from azure_emulator.keyvault.call import Call
 
 Handler = Callable[[Call], Awaitable[dict[str, Any] | None]]
@@ -57,7 +67,7 @@ VERSION: Table = {"GET": Operation("get", read.get), "PATCH": Operation("update"
 ACTIONS: dict[str, Table] = {
     "create": {"POST": Operation("create", write.create, creates=True)},
     "backup": {"POST": Operation("backup", backup.backup)},
-    "rotate": {"POST": Operation("rotate", write.rotate, creates=True, since=api_versions.ROTATION)},
+    "rotate": {"POST": Operation("rotate", key_rotation.rotate, creates=True, since=api_versions.ROTATION)},
     "versions": {"GET": Operation("list", read.list_versions)},
     "rotationpolicy": {
         "GET": Operation("getrotationpolicy", rotation.get_policy, since=api_versions.ROTATION),

@@ -1,7 +1,7 @@
-"""The gate of a vault: every check that comes before an operation, in the service's order.
+"""The data plane of Key Vault: every check that comes before an operation, in the service's order.
 
-Owns that order: token, firewall, ordered faults, api-version, path, throttle,
-permission, name. The answer to a request without a token is the 401 challenge, given
+Owns that order: token, network rules, faults, api-version, path, throttle, permission,
+name. The answer to a request without a token is the 401 challenge, given
 before anything else is looked at, because clients probe with an empty request first.
 Must not perform operations.
 """
@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response
 
-from azure_emulator import faults
+from azure_emulator.faults.apply import apply_fault
+from azure_emulator.faults.model import Fault
 from azure_emulator.http_request import HttpRequest
 from azure_emulator.identity.clients import SEED_TENANT
-from azure_emulator.identity.tokens import ISSUER_PREFIX, VAULT_AUDIENCE, TokenRefused
-from azure_emulator.keyvault import api_versions, errors, permissions, routes, throttle
+from azure_emulator.identity.tokens import ISSUER_PREFIX, TokenRefused
+from azure_emulator.keyvault import api_versions, errors, key_rotation, permissions, routes, throttle
 from azure_emulator.keyvault.call import Call
 from azure_emulator.keyvault.errors import ServiceError
 from azure_emulator.keyvault.vault import Vault
@@ -33,7 +34,7 @@ SERVICE_VERSION = "1.9.2500.1"
 
 
 class KeyVaultService:
-    """The door of all vaults of one state."""
+    """Answers for all vaults of one state."""
 
     def __init__(self, state: State) -> None:
         self._state = state
@@ -41,21 +42,27 @@ class KeyVaultService:
     async def answer(self, request: HttpRequest, vault: Vault, challenge: str) -> Response:
         """Answer one request to a vault, refusals included, with the service's headers."""
         headers = common_headers(request, vault)
-        try:
-            claims = self._authenticate(request, challenge)
-            request.client = str(claims.get("appid"))
-            permissions.check_firewall(vault.profile, claims, request.client_address)
-            fault = self._state.faults.take(request.method, request.path, vault.profile.name, "vault")
-            request.fault = fault.id if fault else None
-            empty_page = bool(fault and fault.empty_page)
-            response = await faults.apply(
-                fault, lambda: self._perform(request, vault, claims, empty_page=empty_page), challenge
-            )
-        except ServiceError as error:
-            response = json_response(error.envelope(), error.status, error.headers)
+        fault = self._take_fault(request, vault, before_sign_in=True)
+        response = await apply_fault(fault, request, lambda: self._admit(request, vault, challenge), challenge)
         for name, value in headers.items():
             response.headers.setdefault(name, value)
         return response
+
+    def _take_fault(self, request: HttpRequest, vault: Vault, *, before_sign_in: bool) -> Fault | None:
+        return self._state.faults.take(
+            request.method, request.path, vault.profile.name, "vault", before_sign_in=before_sign_in
+        )
+
+    async def _admit(self, request: HttpRequest, vault: Vault, challenge: str) -> Response:
+        """Who calls and from where comes first, then what is asked."""
+        try:
+            claims = self._authenticate(request, challenge)
+            request.client = str(claims.get("appid"))
+            permissions.check_network(vault.profile, claims, request.client_address)
+        except ServiceError as error:
+            return json_response(error.envelope(), error.status, error.headers)
+        fault = self._take_fault(request, vault, before_sign_in=False)
+        return await apply_fault(fault, request, lambda: self._perform(request, vault, claims, fault), challenge)
 
     def _authenticate(self, request: HttpRequest, challenge: str) -> dict[str, Any]:
         kind, _, token = request.headers.get("authorization", "").partition(" ")
@@ -66,10 +73,9 @@ class KeyVaultService:
         except TokenRefused as error:
             raise errors.unauthorized(error.reason, challenge) from error
         audience, issuer = str(claims.get("aud", "")), str(claims.get("iss", ""))
-        if audience.rstrip("/") != VAULT_AUDIENCE:
-            raise errors.unauthorized(
-                f"AKV10022: Invalid audience. Expected {VAULT_AUDIENCE}, found: {audience}.", challenge
-            )
+        expected = self._state.options.cloud.vault_audience
+        if audience.rstrip("/") != expected:
+            raise errors.unauthorized(f"AKV10022: Invalid audience. Expected {expected}, found: {audience}.", challenge)
         if issuer != f"{ISSUER_PREFIX}{SEED_TENANT}/":
             expected = f"{ISSUER_PREFIX}{SEED_TENANT}/"
             raise errors.unauthorized(
@@ -78,17 +84,17 @@ class KeyVaultService:
         return claims
 
     async def _perform(
-        self, request: HttpRequest, vault: Vault, claims: dict[str, Any], *, empty_page: bool
+        self, request: HttpRequest, vault: Vault, claims: dict[str, Any], fault: Fault | None
     ) -> Response:
-        """An error raised here is an answer too: a fault 'after' the effect must still see it."""
+        """An error raised here is an answer too: a fault after the effect must still see it."""
         try:
-            payload = await self._run(request, vault, claims, empty_page)
+            payload = await self._run(request, vault, claims, fault)
         except ServiceError as error:
             return json_response(error.envelope(), error.status, error.headers)
         return empty_response(204) if payload is None else json_response(payload)
 
     async def _run(
-        self, request: HttpRequest, vault: Vault, claims: dict[str, Any], empty_page: bool
+        self, request: HttpRequest, vault: Vault, claims: dict[str, Any], fault: Fault | None
     ) -> dict[str, Any] | None:
         api_version = api_versions.read_api_version(request.query)
         route = routes.resolve(request.method, request.segments, api_version)
@@ -103,7 +109,7 @@ class KeyVaultService:
             name=target.name or "",
             version=target.version,
             operation=target.word,
-            empty_page=empty_page,
+            fault=fault,
         )
         if route.operation.creates:
             throttle.count_creation(vault, is_hsm=creates_hsm_key(call))
@@ -113,6 +119,9 @@ class KeyVaultService:
         permissions.check_permission(client, route.operation.permission, vault.profile, claims, target.name or "")
         if target.name is not None and not KEY_NAME.match(target.name):
             raise errors.bad_parameter(f"The request URI contains an invalid name: {target.name}")
+        if call.name:
+            # The service rotates in the background; what comes due shows with the next request for the key.
+            await key_rotation.rotate_if_due(vault, self._state.pool, call.name)
         return await route.operation.handler(call)
 
 

@@ -14,7 +14,7 @@ from azure_emulator import storage
 from azure_emulator.keyvault import errors
 from azure_emulator.keyvault.formatting import KeyFormatter
 from azure_emulator.keyvault.model import KeyRecord, KeyVersion
-from azure_emulator.options import Settings, VaultProfile
+from azure_emulator.profiles import Settings, VaultProfile
 
 SECONDS_PER_DAY = 86_400
 DEFAULT_RETENTION = 90

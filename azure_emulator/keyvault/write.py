@@ -1,4 +1,4 @@
-"""Operations that make or change key versions: create, import, update, rotate.
+"""Operations that make or change key versions: create, import, update.
 
 Owns the order body first, state second (400 before 404 and 409). Must not open
 transfer blobs itself; that judgement is ``byok``'s alone.
@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from azure_emulator.keyvault import attributes, byok, errors, rotation
+from azure_emulator import azure_policy
+from azure_emulator.keyvault import attributes, byok, errors
 from azure_emulator.keyvault.attributes import Attributes
 from azure_emulator.keyvault.call import Call
 from azure_emulator.keyvault.errors import ServiceError
@@ -30,9 +31,11 @@ from azure_emulator.keyvault.material import (
     to_pem,
 )
 from azure_emulator.keyvault.model import KeyRecord, KeyVersion, make_version
+from azure_emulator.keyvault.pool import DEFAULT_EXPONENT
+from azure_emulator.keyvault.vault import Vault
 
 PRIVATE_MEMBERS = ("d", "p", "q", "dp", "dq", "qi", "k")
-EXPONENTS = (3, 65537)
+EXPONENTS = (3, DEFAULT_EXPONENT)
 
 
 @dataclass(frozen=True)
@@ -67,25 +70,45 @@ def read_properties(
     )
 
 
-def store_version(call: Call, properties: KeyProperties, private: PrivateKey, origin: str) -> dict[str, Any]:
-    """Join the new version to its name; nothing is inherited from earlier versions."""
-    record = call.vault.check_writable(call.name) or KeyRecord(name=call.name)
-    version = make_version(uuid.uuid4().hex, properties.kty, private, to_pem(private), int(call.vault.now()), origin)
+def store_version(
+    vault: Vault, name: str, properties: KeyProperties, private: PrivateKey, origin: str
+) -> tuple[KeyRecord, KeyVersion]:
+    """Join the new version to its name, unless Azure Policy denies it; nothing is inherited from earlier versions."""
+    now = int(vault.now())
+    check_policies(vault, name, properties, private, now)
+    record = vault.check_writable(name) or KeyRecord(name=name)
+    version = make_version(uuid.uuid4().hex, properties.kty, private, to_pem(private), now, origin)
     version.key_ops = properties.key_ops
     version.enabled = properties.attributes.enabled is not False
     version.nbf, version.exp = properties.attributes.nbf, properties.attributes.exp
     version.exportable = bool(properties.attributes.exportable)
     version.tags, version.release_policy = properties.tags, properties.release_policy
     record.add(version)
-    call.vault.save(record)
-    return call.formatter.bundle(record, version)
+    vault.save(record)
+    return record, version
+
+
+def check_policies(vault: Vault, name: str, properties: KeyProperties, private: PrivateKey, now: int) -> None:
+    """Refuse a version that an assigned policy denies; existing versions stay as they are."""
+    is_rsa = isinstance(private, rsa.RSAPrivateKey)
+    new = azure_policy.NewVersion(
+        kty=properties.kty,
+        rsa_bits=private.key_size if is_rsa else None,
+        curve=None if is_rsa else public_members(private)["crv"],
+        created=now,
+        nbf=properties.attributes.nbf,
+        exp=properties.attributes.exp,
+    )
+    denial = azure_policy.find_denial(vault.profile.policies, new)
+    if denial is not None:
+        raise errors.denied_by_policy(name, denial.title, denial.identifier, vault.settings.policy_refusal_text)
 
 
 def read_size(body: Mapping[str, Any]) -> tuple[int, int]:
     """Size and public exponent of a new RSA key."""
     size, exponent = body.get("key_size"), body.get("public_exponent")
     size = RSA_SIZES[0] if size is None else size
-    exponent = 65537 if exponent is None else exponent
+    exponent = DEFAULT_EXPONENT if exponent is None else exponent
     if isinstance(size, bool) or size not in RSA_SIZES:
         raise errors.bad_parameter(f"Invalid key_size value: {size}. Supported values are 2048, 3072, 4096")
     if isinstance(exponent, bool) or exponent not in EXPONENTS:
@@ -106,16 +129,20 @@ async def create(call: Call) -> dict[str, Any]:
     """Make a key in the vault."""
     body = call.body()
     properties = read_properties(body, body, call, hsm_flag=False, imported=False)
+    size, exponent = read_size(body) if properties.kty.startswith("RSA") else (0, 0)
+    curve = "" if size else read_curve(body)
+    call.vault.check_writable(call.name)
+    if call.fault is not None and call.fault.make_key:
+        # A broken or hostile vault makes another key than it was asked for.
+        properties = replace(properties, kty=str(call.fault.make_key.get("kty", properties.kty)))
+        size = int(call.fault.make_key.get("size", size or RSA_SIZES[0]))
+    private: PrivateKey
     if properties.kty.startswith("RSA"):
-        size, exponent = read_size(body)
-        call.vault.check_writable(call.name)
-        private: PrivateKey = await call.state.pool.rsa(size, exponent)
+        private = await call.state.pool.rsa(size, exponent or DEFAULT_EXPONENT)
     else:
-        curve = read_curve(body)
-        call.vault.check_writable(call.name)
-        private = await call.state.pool.ec(curve)
+        private = await call.state.pool.ec(curve or "P-256")
     # The state is looked at again inside: making the key has let other requests run.
-    return store_version(call, properties, private, "generated")
+    return call.formatter.bundle(*store_version(call.vault, call.name, properties, private, "generated"))
 
 
 async def import_key(call: Call) -> dict[str, Any]:
@@ -133,7 +160,7 @@ async def import_key(call: Call) -> dict[str, Any]:
     else:
         private = load_plain(key, properties.kty)
     check_fit(private, properties.kty, key.get("crv"))
-    return store_version(call, properties, private, "imported")
+    return call.formatter.bundle(*store_version(call.vault, call.name, properties, private, "imported"))
 
 
 def load_plain(key: Mapping[str, Any], kty: str) -> PrivateKey:
@@ -182,7 +209,8 @@ def own_addresses(call: Call) -> set[str]:
     """Every host and port by which this vault can be reached, with and without the default port."""
     profile = call.vault.profile
     names = {call.base.removeprefix("https://").lower()}
-    names |= {f"localhost:{profile.port}", f"127.0.0.1:{profile.port}", f"{profile.name.lower()}.vault.azure.net"}
+    mapped = f"{profile.name.lower()}{call.state.options.cloud.vault_suffix}"
+    names |= {f"localhost:{profile.port}", f"127.0.0.1:{profile.port}", mapped}
     return names | {f"{name}:443" for name in names if ":" not in name} | {name.removesuffix(":443") for name in names}
 
 
@@ -232,31 +260,6 @@ def apply_update(
         version.key_ops = key_ops
     if tags is not None:
         version.tags = tags
-
-
-async def rotate(call: Call) -> dict[str, Any]:
-    """New material made in the vault; key_ops, attributes and tags come from the version before."""
-    call.vault.check_settled(call.name)
-    previous = call.vault.live(call.name).current()
-    if previous.origin == "imported" and not call.state.settings.allow_rotate_imported:
-        raise errors.bad_parameter(
-            "A key whose material was imported can't be rotated by the service; import a new version."
-        )
-    if isinstance(previous.private, rsa.RSAPrivateKey):
-        exponent = previous.private.public_key().public_numbers().e
-        private: PrivateKey = await call.state.pool.rsa(previous.private.key_size, exponent)
-    else:
-        private = await call.state.pool.ec(previous.curve or "P-256")
-    record = call.vault.live(call.name)
-    expiry = rotation.expiry_after(record.policy, int(call.vault.now()))
-    properties = KeyProperties(
-        kty=previous.kty,
-        key_ops=list(previous.key_ops),
-        attributes=Attributes(previous.enabled, previous.nbf, expiry or previous.exp, previous.exportable),
-        tags=dict(previous.tags),
-        release_policy=previous.release_policy,
-    )
-    return store_version(call, properties, private, "generated")
 
 
 def creates_hsm_key(call: Call) -> bool:

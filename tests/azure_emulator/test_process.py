@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from azure.core.exceptions import ResourceNotFoundError
 
-from azure_emulator.options import UsageError, parse_options
+from azure_emulator.options import parse_options
+from azure_emulator.profiles import UsageError
 from tests.azure_emulator.harness import ROOT, Emulator
 
 ALLOWED = {"azure_emulator", "starlette", "uvicorn", "cryptography"} | sys.stdlib_module_names

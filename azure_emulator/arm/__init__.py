@@ -1,0 +1,1 @@
+"""Azure Resource Manager as far as a client of Key Vault needs it."""
