@@ -15,6 +15,7 @@ from azure.core.exceptions import ResourceNotFoundError
 from azure_emulator.options import parse_options
 from azure_emulator.profiles import UsageError
 from tests.azure_emulator.harness import ROOT, Emulator
+from tests.services import free_port
 
 ALLOWED = {"azure_emulator", "starlette", "uvicorn", "cryptography"} | sys.stdlib_module_names
 
@@ -30,6 +31,13 @@ def test_a_port_in_use_is_one_sentence_and_exit_code_2(emulator: Emulator, tmp_p
     assert ended.stdout == ""
     assert ended.stderr.count("\n") == 1
     assert f"Port {emulator.port + 1} on 127.0.0.1 is already in use" in ended.stderr
+
+
+def test_a_taken_metadata_address_is_one_sentence_too(emulator: Emulator, tmp_path: Path):
+    arguments = ("--port", str(free_port(3)), "--state-dir", str(tmp_path))
+    ended = run(*arguments, "--metadata-address", f"127.0.0.1:{emulator.port}")
+    assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
+    assert "already in use" in ended.stderr
 
 
 def test_damaged_state_is_one_sentence_and_exit_code_2(tmp_path: Path):
