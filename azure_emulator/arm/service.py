@@ -165,7 +165,8 @@ def key_vault_type(words: list[str]) -> str | None:
     if not places or words[places[-1] + 1 : places[-1] + 2] != [KEY_VAULT]:
         return None
     types = words[places[-1] + 2 :: 2]
-    return "/".join(types) or None
+    # Registration belongs to Microsoft.Resources, whose versions are others.
+    return None if types in ([], ["register"]) else "/".join(types)
 
 
 def action_of(method: str, segments: list[str]) -> str:

@@ -118,6 +118,20 @@ def test_the_firewall_refuses_with_the_callers_address(emulator: Emulator):
     assert "Client address: 127.0.0.1" in error["message"]
 
 
+def test_the_firewall_lets_listed_addresses_in(emulator: Emulator):
+    emulator.control("POST", "vaults/kv-premium", {"firewall": True, "ip_rules": ["127.0.0.0/24"]})
+    assert emulator.raw("GET", "/keys").status_code == 200
+    emulator.control("POST", "vaults/kv-premium", {"ip_rules": ["203.0.113.7"]})
+    assert emulator.raw("GET", "/keys").status_code == 403
+
+
+def test_without_public_access_nobody_gets_in(emulator: Emulator):
+    emulator.control("POST", "vaults/kv-premium", {"public_network": False})
+    error = emulator.raw("GET", "/keys").json()["error"]
+    assert error["innererror"]["code"] == "ForbiddenByConnection"
+    assert error["message"].startswith("Public network access is disabled")
+
+
 def test_private_parts_never_leave(emulator: Emulator, kid: str):
     shown = emulator.raw("GET", "/keys/k").json()["key"]
     assert set(shown) == {"kid", "kty", "key_ops", "n", "e"}
