@@ -227,22 +227,4 @@ class ClockWitness(models.Model):
         return self.boot_id
 
 
-class RotationSlot(models.Model):
-    """One due moment of one group; its uniqueness makes a second beat harmless."""
-
-    group = models.ForeignKey(KeyGroup, on_delete=models.CASCADE, related_name="rotation_slots")
-    due_at = models.DateTimeField()
-    job = models.ForeignKey(Job, null=True, on_delete=models.SET_NULL, related_name="rotation_slots")
-    # "" for the slot that was served; else why it was passed over ("missed").
-    skipped = models.CharField(max_length=32, blank=True)
-    created_at = models.DateTimeField(auto_now_add=True)
-
-    class Meta:
-        ordering = ["-due_at"]
-        constraints = [models.UniqueConstraint(fields=["group", "due_at"], name="rotation_once_per_due_time")]
-
-    def __str__(self) -> str:
-        return f"{self.group} {self.due_at}"
-
-
 from jobs.certifications.models import Certification, CertificationStep  # noqa: E402, F401 - they point to Job by name

@@ -69,6 +69,28 @@ class VersionState(models.TextChoices):
     FAILED = "failed", _("Failed")
 
 
+class SlotState(models.TextChoices):
+    """What became of one due moment of a group's rotation."""
+
+    PENDING = "pending", _("Pending")
+    SUCCEEDED = "succeeded", _("Succeeded")
+    FAILED = "failed", _("Failed")
+    CANCELLED = "cancelled", _("Cancelled")
+    # No job could be made for it.
+    REFUSED = "refused", _("Refused")
+    # Passed over for a newer due moment, after a time in which no scan ran.
+    MISSED = "missed", _("Missed")
+
+
+class RotationStanding(models.TextChoices):
+    """How well a group keeps its rotation policy."""
+
+    ON_TIME = "on_time", _("On time")
+    LATE = "late", _("Late")
+    FAILED = "failed", _("Failed")
+    OFF = "off", _("Off")
+
+
 class Drift(models.TextChoices):
     """In what the vault differs from what is known here of a version."""
 

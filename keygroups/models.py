@@ -17,6 +17,7 @@ from keygroups.choices import (
     KeyState,
     KeyUsage,
     PeriodUnit,
+    SlotState,
     VersionState,
 )
 from kmes.core.ids import new_uuid
@@ -212,3 +213,26 @@ class Observation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.group} {self.azure_version}"
+
+
+class RotationSlot(models.Model):
+    """One due moment of a group's rotation and what became of it. Unique, so a second scan makes no second job.
+
+    Written by ``keygroups.rotation_slots`` only.
+    """
+
+    group = models.ForeignKey(KeyGroup, on_delete=models.CASCADE, related_name="rotation_slots")
+    due_at = models.DateTimeField()
+    # The job that rotates the group at this moment. A plain id, because jobs are an app above this one.
+    job_id = models.UUIDField(null=True, db_index=True)
+    state = models.CharField(max_length=16, choices=SlotState, default=SlotState.PENDING)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        # The table was made by the app ``jobs`` and kept its name.
+        db_table = "jobs_rotationslot"
+        ordering = ["-due_at"]
+        constraints = [models.UniqueConstraint(fields=["group", "due_at"], name="rotation_once_per_due_time")]
+
+    def __str__(self) -> str:
+        return f"{self.group} {self.due_at}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 from django.db.models import Count, Exists, F, Max, OuterRef, Prefetch, Q, QuerySet, Subquery
@@ -14,12 +13,10 @@ from django.utils.translation import gettext_lazy as _
 from cloudcreds.models import KeyVault
 from keygroups.choices import KeyState, VersionState
 from keygroups.models import CloudVersion, Key, KeyGroup, Observation
+from keygroups.rotation_standing import is_due_soon, is_late
 from kmes.core.clock import now
 
-DUE_DAYS = 7
 EXPIRY_DAYS = 30
-# The scan looks once a minute and a rotation takes seconds; what is still open after this is late.
-LATE_AFTER = timedelta(minutes=15)
 ENDED_STATES = (VersionState.PURGED, VersionState.FAILED, VersionState.MISSING)
 VERSIONS_SHOWN = 50
 
@@ -63,12 +60,11 @@ def list_groups(
     if show in KEY_FILTERS:
         groups = groups.filter(Exists(CloudVersion.objects.filter(_version_filter(show), group=OuterRef("pk"))))
     elif show == Attention.LATE:
-        groups = groups.filter(pk__in=_late_groups())
+        groups = groups.filter(is_late())
     elif show == Attention.DRIFT:
         groups = groups.filter(differences__gt=0)
     elif show == Attention.DUE:
-        moment = now()
-        groups = groups.filter(rotate=True, next_due_at__gte=moment, next_due_at__lte=moment + timedelta(days=DUE_DAYS))
+        groups = groups.filter(is_due_soon())
     if search:
         matching = Key.objects.filter(_key_search(search)).order_by().values("group")
         groups = groups.filter(
@@ -79,15 +75,6 @@ def list_groups(
             | Q(pk__in=matching)
         )
     return groups.order_by("name")
-
-
-def _late_groups() -> QuerySet[Any]:
-    """Return the ids of groups whose due moment passed without a rotation, as the dashboard counts them."""
-    deadline = now() - LATE_AFTER
-    unserved = Q(rotation_slots__due_at__lte=deadline) & (
-        Q(last_rotated_at__isnull=True) | Q(last_rotated_at__lt=F("rotation_slots__due_at"))
-    )
-    return KeyGroup.objects.filter(Q(rotate=True) & (Q(next_due_at__lt=deadline) | unserved)).values("pk")
 
 
 def _version_filter(show: str) -> Q:

@@ -21,8 +21,18 @@ from django.utils.translation import gettext as _
 
 from jobs.choices import FINAL_STATES, JobState
 from jobs.models import Job
+from keygroups import rotation_slots
+from keygroups.choices import SlotState
 from kmes.core.clock import now
 from kmes.core.errors import KmesError
+
+# What a job's end means for the due moment that it served.
+_SLOT_STATES = {
+    JobState.SUCCEEDED: SlotState.SUCCEEDED,
+    JobState.PARTLY_FAILED: SlotState.FAILED,
+    JobState.FAILED: SlotState.FAILED,
+    JobState.CANCELLED: SlotState.CANCELLED,
+}
 
 
 class LeaseLost(KmesError):
@@ -150,7 +160,7 @@ def note_progress(held: Claim) -> None:
 
 
 def finish(held: Claim, state: JobState, *, error: KmesError | None = None) -> None:
-    """End a job.
+    """End a job, and record the outcome on the due moment that it served. Called inside ``fenced``.
 
     Raises:
         LeaseLost: another worker has it now.
@@ -171,6 +181,7 @@ def finish(held: Claim, state: JobState, *, error: KmesError | None = None) -> N
     )
     if not ended:
         raise LeaseLost(_("The job was taken over by another worker."))
+    rotation_slots.record_outcome(job_id=held.job_id, state=_SLOT_STATES[state])
 
 
 def release(held: Claim, *, run_after: datetime, waiting_for: str, count_failure: bool = False) -> None:
@@ -218,13 +229,14 @@ def next_in_line(azure_lock: str) -> UUID | None:
 
 
 def cancel_queued(job: Job, *, by: str) -> bool:
-    """Cancel a job that no worker has begun. Return whether it was so."""
+    """Cancel a job that no worker has begun. Return whether it was so. Call inside a transaction."""
     moment = now()
-    return bool(
-        Job.objects.filter(pk=job.pk, state=JobState.QUEUED, started_at__isnull=True).update(
-            state=JobState.CANCELLED, cancel_requested_at=moment, cancel_requested_by=by, finished_at=moment
-        )
+    cancelled = Job.objects.filter(pk=job.pk, state=JobState.QUEUED, started_at__isnull=True).update(
+        state=JobState.CANCELLED, cancel_requested_at=moment, cancel_requested_by=by, finished_at=moment
     )
+    if cancelled:
+        rotation_slots.record_outcome(job_id=job.pk, state=SlotState.CANCELLED)
+    return bool(cancelled)
 
 
 def ask_to_cancel(job: Job, *, by: str) -> bool:

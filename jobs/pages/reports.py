@@ -5,18 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from django.db.models import Case, CharField, Count, Exists, F, OuterRef, Q, QuerySet, Subquery, Value, When
+from django.db.models import Count, F, OuterRef, Q, Subquery
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from jobs.choices import JobState
 from jobs.kinds.check_drift import spec as check_drift
-from jobs.models import Job, RotationSlot
-from keygroups.choices import PeriodUnit
+from jobs.models import Job
+from keygroups.choices import PeriodUnit, RotationStanding
 from keygroups.models import KeyGroup
-from keygroups.selectors import LATE_AFTER
-from kmes.core.clock import now
+from keygroups.rotation_standing import with_standing
 from logging_reports.choices import Category, Service
 from logging_reports.models import LogEntry
 from logging_reports.reports.charts import Bar
@@ -24,12 +23,11 @@ from logging_reports.reports.definitions import Answer, Column, Kind, Report, Ro
 from logging_reports.reports.forms import ReportForm, search_field
 from logging_reports.reports.registry import register
 
-ON_TIME, LATE, FAILED, OFF = "on_time", "late", "failed", "off"
-STANDINGS = {
-    ON_TIME: State(gettext_lazy("On time"), "good"),
-    LATE: State(gettext_lazy("Late"), "warning"),
-    FAILED: State(gettext_lazy("Failed"), "bad"),
-    OFF: State(gettext_lazy("Off"), "neutral"),
+STANDINGS: dict[str, State] = {
+    RotationStanding.ON_TIME: State(RotationStanding.ON_TIME.label, "good"),
+    RotationStanding.LATE: State(RotationStanding.LATE.label, "warning"),
+    RotationStanding.FAILED: State(RotationStanding.FAILED.label, "bad"),
+    RotationStanding.OFF: State(RotationStanding.OFF.label, "neutral"),
 }
 
 
@@ -43,33 +41,6 @@ class RotationForm(ReportForm):
         required=False,
     )
     q = search_field(gettext_lazy("Part of a group's, vault's or owner's name"))
-
-
-def with_standing(groups: QuerySet[KeyGroup]) -> QuerySet[Any, Any]:
-    """Annotate the groups with ``standing``: on_time, late, failed or off.
-
-    Failed: the newest due moment's job failed or could not even be asked for, and no rotation has
-    succeeded since. Late: a due moment passed without a success, as the dashboard counts it.
-    """
-    deadline = now() - LATE_AFTER
-    newest = RotationSlot.objects.filter(group=OuterRef("pk")).order_by("-due_at")
-    unserved = RotationSlot.objects.filter(group=OuterRef("pk"), due_at__lte=deadline).filter(
-        Q(group__last_rotated_at__isnull=True) | Q(group__last_rotated_at__lt=F("due_at"))
-    )
-    failed = Q(last_state__in=[JobState.FAILED, JobState.PARTLY_FAILED]) | Q(last_skipped="refused")
-    not_since = Q(last_rotated_at__isnull=True) | Q(last_rotated_at__lt=F("last_due_at"))
-    return groups.annotate(
-        last_due_at=Subquery(newest.values("due_at")[:1]),
-        last_state=Subquery(newest.values("job__state")[:1]),
-        last_skipped=Subquery(newest.values("skipped")[:1]),
-        standing=Case(
-            When(rotate=False, then=Value(OFF)),
-            When(failed & not_since, then=Value(FAILED)),
-            When(Q(next_due_at__lt=deadline) | Exists(unserved), then=Value(LATE)),
-            default=Value(ON_TIME),
-            output_field=CharField(),
-        ),
-    )
 
 
 def answer_rotation(filters: dict[str, Any]) -> Answer:
@@ -91,10 +62,10 @@ def answer_rotation(filters: dict[str, Any]) -> Answer:
 
 
 def _rotation_sentence(counted: dict[str, int]) -> str:
-    with_policy = sum(count for name, count in counted.items() if name != OFF)
+    with_policy = sum(count for name, count in counted.items() if name != RotationStanding.OFF)
     if not with_policy:
         return _("No key group has a rotation policy that is on.")
-    kept = counted.get(ON_TIME, 0)
+    kept = counted.get(RotationStanding.ON_TIME, 0)
     text = ngettext(
         "%(kept)d of %(all)d key group with a rotation policy keeps it; %(late)d late, %(failed)d failed, %(off)d off.",
         "%(kept)d of %(all)d key groups with a rotation policy keep it; %(late)d late, %(failed)d failed, %(off)d off.",
@@ -103,9 +74,9 @@ def _rotation_sentence(counted: dict[str, int]) -> str:
     return text % {
         "kept": kept,
         "all": with_policy,
-        "late": counted.get(LATE, 0),
-        "failed": counted.get(FAILED, 0),
-        "off": counted.get(OFF, 0),
+        "late": counted.get(RotationStanding.LATE, 0),
+        "failed": counted.get(RotationStanding.FAILED, 0),
+        "off": counted.get(RotationStanding.OFF, 0),
     }
 
 

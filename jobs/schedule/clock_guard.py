@@ -14,8 +14,9 @@ from django.utils.translation import gettext as _
 
 from jobs.choices import HoldReason
 from jobs.engine import lifecycle
-from jobs.models import ClockWitness, RotationSlot, ScheduleClock
+from jobs.models import ClockWitness, ScheduleClock
 from keygroups.models import KeyGroup
+from keygroups.rotation_slots import count_begun_since
 from kmes.accounts.rights import Right, check
 from kmes.core import clock, language, options
 from kmes.core.actor import SCHEDULE, Actor
@@ -91,8 +92,7 @@ def tick() -> bool:
 def allowance() -> int:
     """Return how many scheduled rotations may still begin in this minute."""
     since = clock.now() - timedelta(minutes=1)
-    begun = RotationSlot.objects.filter(created_at__gt=since, skipped="").count()
-    return max(0, int(options.value("rotations_per_minute")) - begun)
+    return max(0, int(options.value("rotations_per_minute")) - count_begun_since(since))
 
 
 def hold(reason: HoldReason, *, actor: Actor) -> None:

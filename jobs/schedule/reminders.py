@@ -11,9 +11,9 @@ from datetime import UTC, date, timedelta
 from django.db import IntegrityError
 
 from cloudcreds.models import CloudCredential
-from jobs.pages.reports import LATE, with_standing
-from keygroups.choices import VersionState
+from keygroups.choices import RotationStanding, VersionState
 from keygroups.models import CloudVersion, KeyGroup
+from keygroups.rotation_standing import with_standing
 from kmes.core.actor import SCHEDULE
 from kmes.core.clock import now
 from logging_reports.choices import Severity
@@ -102,7 +102,9 @@ def _expiring_secrets() -> list[tuple[str, Draft]]:
 
 
 def _missed_rotations() -> list[tuple[str, Draft]]:
-    groups = with_standing(KeyGroup.objects.select_related("credential", "vault")).filter(standing=LATE)
+    groups = with_standing(KeyGroup.objects.select_related("credential", "vault")).filter(
+        standing=RotationStanding.LATE
+    )
     found = []
     for group in groups.defer("credential__sealed_secret"):
         due_at = group.last_due_at or group.next_due_at

@@ -24,11 +24,12 @@ from jobs.choices import FINAL_STATES, JobState
 from jobs.journal.intents import OPEN_STATES
 from jobs.kinds.check_drift.spec import request_check_drift
 from jobs.kinds.rotate.spec import request_rotation
-from jobs.models import Intent, Job, RotationSlot
+from jobs.models import Intent, Job
 from jobs.schedule import clock_guard
 from jobs.spec import registry
 from keygroups import lifecycle as key_lifecycle
-from keygroups.models import KeyGroup
+from keygroups import rotation_slots
+from keygroups.models import KeyGroup, RotationSlot
 from keygroups.rotation import due_slots, next_due
 from kmes.core import options
 from kmes.core.actor import SCHEDULE
@@ -174,8 +175,8 @@ def _serve(group: KeyGroup) -> UUID | None:
             if not key_lifecycle.advance_schedule(group=group, seen_due_at=seen, new_due_at=following):
                 return None
             if newest != seen:
-                RotationSlot.objects.create(group=group, due_at=seen, skipped="missed")
-            slot = RotationSlot.objects.create(group=group, due_at=newest)
+                rotation_slots.record_missed(group=group, due_at=seen)
+            slot = rotation_slots.open_slot(group=group, due_at=newest)
             return _request(group, slot, newest)
     except IntegrityError:
         # Another scan made the slot; the schedule was moved on by it.
@@ -192,7 +193,7 @@ def _request(group: KeyGroup, slot: RotationSlot, due_at: datetime) -> UUID | No
             job = request_rotation(
                 group=group, actor=SCHEDULE, idempotency_key=f"rotate:{group.pk}:{due_at.isoformat()}"
             )
-            RotationSlot.objects.filter(pk=slot.pk).update(job=job)
+            rotation_slots.assign_job(slot, job_id=job.pk)
             record(
                 "azure.rotation_due",
                 actor=SCHEDULE,
@@ -202,7 +203,7 @@ def _request(group: KeyGroup, slot: RotationSlot, due_at: datetime) -> UUID | No
                 job_code=job.code,
             )
     except KmesError as error:
-        RotationSlot.objects.filter(pk=slot.pk).update(skipped="refused")
+        rotation_slots.record_refused(slot)
         record("azure.rotation_failed", actor=SCHEDULE, message=str(error), subject=subject)
         return None
     return job.pk

@@ -8,23 +8,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Value
+from django.db.models import Count, F, Q, QuerySet, Value
 
 from cloudcreds.models import CloudCredential, KeyVault
 from cloudcreds.selectors import EXPIRY_WARNING_DAYS
 from hsm.models import HsmDevice
 from jobs.choices import FINAL_STATES, HoldReason, JobState, KekState
-from jobs.models import EphemeralKek, Job, RotationSlot, ScheduleClock
+from jobs.models import EphemeralKek, Job, ScheduleClock
 from keygroups.choices import VersionState
 from keygroups.models import CloudVersion, KeyGroup
+from keygroups.rotation_standing import is_due_soon, is_late
 from kmes.core.clock import now
 
 FAILED_JOBS_DAYS = 7
-DUE_DAYS = 7
 EXPIRY_DAYS = 30
 RECENT_JOBS = 8
-# The scan looks once a minute and a rotation takes seconds; what is still open after this is late.
-LATE_AFTER = timedelta(minutes=15)
 
 
 @dataclass(frozen=True)
@@ -89,20 +87,10 @@ def keks_left_over() -> QuerySet[EphemeralKek]:
 
 
 def count_rotations() -> RotationCounts:
-    """Count late rotations and those that fall due within seven days.
-
-    Late: the scan passed the due moment over, or a due moment was served and no rotation has
-    succeeded since (``last_rotated_at`` is set on success only).
-    """
-    moment = now()
-    unserved = RotationSlot.objects.filter(group=OuterRef("pk"), due_at__lte=moment - LATE_AFTER).filter(
-        Q(group__last_rotated_at__isnull=True) | Q(group__last_rotated_at__lt=F("due_at"))
-    )
-    late = Q(rotate=True) & (Q(next_due_at__lt=moment - LATE_AFTER) | Q(has_unserved=True))
-    soon = Q(rotate=True, next_due_at__gte=moment, next_due_at__lte=moment + timedelta(days=DUE_DAYS))
-    counts = KeyGroup.objects.annotate(has_unserved=Exists(unserved)).aggregate(
-        late=Count("pk", filter=late),
-        soon=Count("pk", filter=soon),
+    """Count late rotations, failed ones among them, and those that fall due within seven days."""
+    counts = KeyGroup.objects.annotate(late_now=is_late()).aggregate(
+        late=Count("pk", filter=Q(late_now=True)),
+        soon=Count("pk", filter=is_due_soon()),
         drifting=Count("pk", filter=Q(differences__gt=0)),
     )
     return RotationCounts(**counts)

@@ -144,16 +144,22 @@ def _at_rest():
 
 
 def _rotations():
-    from jobs.models import RotationSlot
+    from jobs.models import Job
+    from keygroups.models import RotationSlot
 
-    served = Counter(RotationSlot.objects.exclude(job=None).values_list("group", "due_at"))
+    ended = {"succeeded": "succeeded", "partly_failed": "failed", "failed": "failed", "cancelled": "cancelled"}
+
+    served = Counter(RotationSlot.objects.exclude(job_id=None).values_list("group", "due_at"))
     for (_group, due_at), count in served.items():
         if count > 1:
             yield f"I6 the rotation due at {due_at} was served {count} times"
-    for slot in RotationSlot.objects.select_related("job"):
-        if slot.job is None and not slot.skipped:
+    for slot in RotationSlot.objects.select_related("group"):
+        job = Job.objects.filter(pk=slot.job_id).first()
+        if job is None and slot.state not in {"missed", "refused"}:
             yield f"I6 the rotation due at {slot.due_at} has no job"
-        if slot.job is not None and slot.job.state == "succeeded" and slot.group.last_rotated_at is None:
+        if job is not None and slot.state != ended.get(job.state, "pending"):
+            yield f"I6 the rotation due at {slot.due_at} is {slot.state} and its job {job.state}"
+        if job is not None and job.state == "succeeded" and slot.group.last_rotated_at is None:
             yield "I6 a rotation succeeded and the group does not know"
 
 

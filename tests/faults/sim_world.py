@@ -255,12 +255,13 @@ def _live_as_known(world, live, rows, ours):
 
 
 def _nothing_in_doubt(world):
-    from jobs.models import Intent, Job, JobTarget, RotationSlot
+    from jobs.models import Intent, Job, JobTarget
+    from keygroups.models import RotationSlot
 
     for intent in Intent.objects.filter(job__group=world.group, state__in=["pending", "unknown"]):
         yield f"the {intent.operation} of {intent.job} is {intent.state} for ever"
     for slot in RotationSlot.objects.filter(group=world.group):
-        if slot.job is None and not slot.skipped:
+        if slot.job_id is None and slot.state not in {"missed", "refused"}:
             yield "a rotation that fell due has no job"
     for job in Job.objects.filter(group=world.group, state="succeeded"):
         if JobTarget.objects.filter(job=job).exclude(state="done").exists():

@@ -19,8 +19,8 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
 from hsm.models import HsmDevice
-from jobs.models import EphemeralKek, Intent, Job, JobMessage, JobStep, JobTarget, RotationSlot
-from keygroups.models import CloudVersion, Key, KeyGroup
+from jobs.models import EphemeralKek, Intent, Job, JobMessage, JobStep, JobTarget
+from keygroups.models import CloudVersion, Key, KeyGroup, RotationSlot
 from kmes.accounts.models import User
 from kmes.core.schema import Fit, check_fit
 from kmes.operations.backup import write_backup

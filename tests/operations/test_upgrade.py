@@ -8,6 +8,7 @@ from tests.operations.installation import Installation
 
 pytestmark = pytest.mark.timeout(240)
 RELEASE = ("-m", "tests.operations.previous_release")
+ROTATIONS = ("-m", "tests.operations.earlier_rotations")
 
 
 @pytest.fixture
@@ -36,3 +37,13 @@ def test_a_backup_of_the_previous_release_comes_forward_on_its_way_in(previous, 
     there = Installation(tmp_path / "there")
     there.manage("restore", str(tmp_path / "b"), "--without-device")
     assert there.run(*RELEASE, "check").stdout.strip() == "as it was"
+
+
+def test_rotations_know_what_became_of_their_jobs_after_an_upgrade_and_after_a_restore(previous, tmp_path):
+    previous.run(*ROTATIONS, "add")
+    previous.run(*RELEASE, "back_up", str(tmp_path / "b"))
+    previous.manage("migrate", "--verbosity", "0")
+    assert previous.run(*ROTATIONS, "check").stdout.strip() == "as they were"
+    there = Installation(tmp_path / "there")
+    there.manage("restore", str(tmp_path / "b"), "--without-device")
+    assert there.run(*ROTATIONS, "check").stdout.strip() == "as they were"

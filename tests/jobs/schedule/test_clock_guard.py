@@ -9,9 +9,10 @@ from django.db.models import F
 from django.test import Client
 
 from jobs.choices import HoldReason
-from jobs.models import ClockWitness, RotationSlot, ScheduleClock
+from jobs.models import ClockWitness, ScheduleClock
 from jobs.schedule import clock_guard, scans
 from jobs.schedule.clock_guard import Witness, judge
+from keygroups.models import RotationSlot
 from kmes.core.clock import now
 from logging_reports.models import LogEntry
 from tests.jobs.pages.browsing import ROLES, body, pages, people, static_root

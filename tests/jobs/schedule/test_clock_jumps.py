@@ -8,9 +8,9 @@ import pytest
 from django.utils import timezone
 
 from jobs.engine import lifecycle, rate_limit
-from jobs.models import Job, RotationSlot
+from jobs.models import Job
 from jobs.schedule import clock_guard, scans
-from keygroups.models import KeyGroup
+from keygroups.models import KeyGroup, RotationSlot
 from kmes.core import clock
 from tests.jobs.pages.browsing import group, make_job
 
@@ -69,7 +69,7 @@ def due_in(group, machine):
 
 
 def served():
-    return list(RotationSlot.objects.exclude(job=None).values_list("due_at", flat=True))
+    return list(RotationSlot.objects.exclude(job_id=None).values_list("due_at", flat=True))
 
 
 @pytest.mark.parametrize("jump", [HOUR - MINUTE, HOUR + 2 * MINUTE], ids=["too little to tell", "noticed"])

@@ -6,9 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from jobs.models import RotationSlot
 from jobs.schedule.reminders import remind
-from keygroups.models import CloudVersion, KeyGroup
+from keygroups.models import CloudVersion, KeyGroup, RotationSlot
 from kmes.core.clock import now
 from logging_reports.models import LogEntry, Notice
 from tests.keygroups.builders import make_credential, make_group, make_key, make_vault, push
@@ -91,7 +90,7 @@ def test_client_secrets_are_told_too_and_one_that_is_over_says_so(db):
 def test_a_missed_rotation_is_told_once_and_a_failed_one_is_told_by_its_job(group):
     KeyGroup.objects.filter(pk=group.pk).update(next_due_at=now() - timedelta(hours=1))
     failed = make_group(group.vault, "failed")
-    RotationSlot.objects.create(group=failed, due_at=now() - timedelta(hours=1), skipped="refused")
+    RotationSlot.objects.create(group=failed, due_at=now() - timedelta(hours=1), state="refused")
     assert remind() == 1
     assert remind() == 0
     (row,) = rows(MISSED)

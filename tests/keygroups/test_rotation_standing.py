@@ -1,0 +1,86 @@
+"""How a group keeps its rotation policy, as lists, report and home page count it alike."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+
+from keygroups.choices import RotationStanding, SlotState
+from keygroups.models import KeyGroup, RotationSlot
+from keygroups.rotation_slots import record_outcome
+from keygroups.rotation_standing import LATE_AFTER, is_due_soon, is_late, with_standing
+from keygroups.selectors import list_groups
+from kmes.core.clock import now
+from kmes.dashboard.selectors import count_rotations
+
+pytestmark = pytest.mark.django_db
+OVERDUE = LATE_AFTER + timedelta(minutes=1)
+
+
+def add_slot(group, *, ago=OVERDUE, state=SlotState.PENDING):
+    return RotationSlot.objects.create(group=group, due_at=now() - ago, job_id=uuid4(), state=state)
+
+
+def standing(group):
+    return with_standing(KeyGroup.objects.filter(pk=group.pk)).get().standing
+
+
+def seen_as_late(group) -> set[bool]:
+    """What each reader says; one element when they agree."""
+    return {
+        KeyGroup.objects.filter(is_late(), pk=group.pk).exists(),
+        list_groups(show="late").filter(pk=group.pk).exists(),
+        count_rotations().late == 1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("state", "wanted"),
+    [
+        (SlotState.PENDING, RotationStanding.LATE),
+        (SlotState.SUCCEEDED, RotationStanding.LATE),
+        (SlotState.CANCELLED, RotationStanding.LATE),
+        (SlotState.MISSED, RotationStanding.LATE),
+        (SlotState.FAILED, RotationStanding.FAILED),
+        (SlotState.REFUSED, RotationStanding.FAILED),
+    ],
+)
+def test_a_due_moment_without_a_success_is_late_for_everybody_until_one_follows(group, state, wanted):
+    add_slot(group, state=state)
+    assert standing(group) == wanted
+    assert seen_as_late(group) == {True}
+    KeyGroup.objects.update(last_rotated_at=now())
+    assert standing(group) == RotationStanding.ON_TIME
+    assert seen_as_late(group) == {False}
+    KeyGroup.objects.update(last_rotated_at=None, rotate=False)
+    assert standing(group) == RotationStanding.OFF
+    assert seen_as_late(group) == {False}
+
+
+def test_a_rotation_has_some_minutes_before_it_is_late(group):
+    add_slot(group, ago=LATE_AFTER - timedelta(minutes=1))
+    KeyGroup.objects.update(next_due_at=now() - LATE_AFTER + timedelta(minutes=1))
+    assert standing(group) == RotationStanding.ON_TIME
+    assert seen_as_late(group) == {False}
+
+
+def test_only_the_newest_due_moment_tells_of_a_failure(group):
+    add_slot(group, ago=2 * OVERDUE, state=SlotState.FAILED)
+    add_slot(group, ago=OVERDUE)
+    assert standing(group) == RotationStanding.LATE
+
+
+def test_due_soon_means_within_seven_days(group):
+    for days, wanted in [(-1, False), (1, True), (6, True), (8, False)]:
+        KeyGroup.objects.update(next_due_at=now() + timedelta(days=days))
+        assert KeyGroup.objects.filter(is_due_soon()).exists() is wanted
+        assert count_rotations().soon == int(wanted)
+
+
+def test_an_outcome_belongs_to_the_due_moment_of_its_job_alone(group):
+    mine, other = add_slot(group), add_slot(group, ago=2 * OVERDUE)
+    record_outcome(job_id=mine.job_id, state=SlotState.FAILED)
+    record_outcome(job_id=uuid4(), state=SlotState.CANCELLED)
+    assert [RotationSlot.objects.get(pk=slot.pk).state for slot in (mine, other)] == ["failed", "pending"]
