@@ -11,7 +11,7 @@ from django.urls import reverse
 
 from cloudcreds.models import CloudCredential, KeyVault
 from jobs.choices import HoldReason, IntentState, JobState, KekState, StepState, TargetState
-from jobs.spec import recorded_title_of, title_of
+from jobs.titles import recorded_title_of, title_of
 from keygroups.models import Key, KeyGroup
 from kmes.core.ids import new_job_code, new_uuid
 from logging_reports.choices import Severity

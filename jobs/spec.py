@@ -1,7 +1,7 @@
 """What a kind of job is. One ``JobSpec`` holds all that is decided about a kind; ``jobs.kinds`` has one per kind.
 
-Also holds the registry of the kinds, which is handed in at start-up (``jobs.apps``). Models, engine and pages
-ask here and import no kind.
+Also holds the registry of the kinds, which is handed in at start-up (``jobs.apps``). Engine and pages ask here
+and import no kind.
 """
 
 from __future__ import annotations
@@ -9,22 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.utils.functional import Promise
-from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy as _
 
+from jobs.confirmation.forms import FormInput, StartForm
+from jobs.confirmation.plan import Plan
+from jobs.confirmation.start_target import StartTarget
+from jobs.models import Job
+from jobs.titles import add_title
 from kmes.accounts.rights import Right
-from kmes.core import language
 from kmes.ui.actions import Target
-
-if TYPE_CHECKING:
-    from jobs.engine.run import JobRun
-    from jobs.models import Job
-    from jobs.planning.forms import FormInput, StartForm
-    from jobs.planning.plan import Plan
-    from jobs.planning.start_target import StartTarget
 
 Text = str | Promise
 # Arguments that every request for a job takes: ``actor`` and ``idempotency_key``.
@@ -133,7 +129,7 @@ class RemovalPage:
 
 
 # Opens a kind of job as the next of a chain: (job before, own link, links that follow, given). None: nothing to do.
-Follow = Callable[["Job", dict[str, Any], list[dict[str, Any]], Given], "Job | None"]
+Follow = Callable[[Job, dict[str, Any], list[dict[str, Any]], Given], Job | None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,11 +180,6 @@ class JobSpec:
         """How many steps it goes through when none is left out."""
         return sum(not step.is_alternative for step in self.steps)
 
-    def load_runner(self) -> Callable[[JobRun], None]:
-        """Import and return what does the work."""
-        found: Callable[[JobRun], None] = import_string(self.runner)
-        return found
-
 
 # --- The registry ----------------------------------------------------------------------------
 class UnknownKind(LookupError):
@@ -205,6 +196,7 @@ class Registry:
         """Add kinds; the same kind again replaces the entry."""
         for spec in specs:
             self._specs[spec.kind] = spec
+            add_title(spec.kind, spec.title)
 
     def remove(self, kind: str) -> None:
         """Take a kind out."""
@@ -241,18 +233,6 @@ registry = Registry()
 def install(specs: Iterable[JobSpec]) -> None:
     """Hand in the kinds. Called once, at start-up."""
     registry.add(*specs)
-
-
-def title_of(kind: str) -> str:
-    """Return the console's title of a kind; one of a later release is called by its name."""
-    spec = registry.find(kind)
-    return str(spec.title) if spec else kind
-
-
-def recorded_title_of(kind: str) -> str:
-    """Return the title as rows of the log say it."""
-    spec = registry.find(kind)
-    return language.recorded(spec.title) if spec else kind
 
 
 def step_label(name: str) -> str:

@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 from jobs.models import Job
-from jobs.spec import registry, title_of
+from jobs.spec import registry
+from jobs.titles import title_of
 from kmes.core.actor import Actor
 
 Link = dict[str, Any]

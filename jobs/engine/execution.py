@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import DatabaseError, IntegrityError
+from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
 from jobs.choices import JobState, TargetState
@@ -58,7 +59,7 @@ def _run(run: JobRun) -> None:
     try:
         _refuse_without_end(run)
         _announce_start(run)
-        run.spec.load_runner()(run)
+        import_string(run.spec.runner)(run)
         _finish(run)
     except LeaseLost:
         raise

@@ -8,11 +8,11 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
+from jobs.confirmation.forms import FormInput, StartForm
 from jobs.pages import confirmations, removal_views
 from jobs.pages.failure_help import describe_cancel
 from jobs.pages.views import job_or_404
 from jobs.planning.blockers import why_not_cancel, why_not_retry
-from jobs.planning.forms import FormInput, StartForm
 from jobs.services import request_cancel, request_retry
 from jobs.spec import RemovalPage, registry
 from kmes.accounts.rights import Right

@@ -13,9 +13,9 @@ from django.http import QueryDict
 from django.utils.translation import gettext as _
 
 from cloudcreds.models import CloudCredential, KeyVault
+from jobs.confirmation.forms import StartForm
+from jobs.confirmation.start_target import StartTarget
 from jobs.models import Job
-from jobs.planning.forms import StartForm
-from jobs.planning.start_target import StartTarget
 from jobs.spec import Confirmation
 from keygroups.models import CloudVersion, Key, KeyGroup, Observation
 from keygroups.selection import KeySelection, digest_of_keys

@@ -12,9 +12,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from cloudcreds.models import KeyVault
+from jobs.confirmation.forms import StartForm
+from jobs.confirmation.plan import Fate
 from jobs.planning import blockers
-from jobs.planning.forms import StartForm
-from jobs.planning.plan import Fate
 from keygroups.choices import KeyState
 from keygroups.lifecycle import LIVE_STATES
 from keygroups.models import KeyGroup

@@ -9,10 +9,10 @@ from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
+from jobs.confirmation.forms import StartForm
 from jobs.models import Job
 from jobs.pages import confirmations, removal
 from jobs.pages.removal import RemovalForm
-from jobs.planning.forms import StartForm
 from jobs.services import request_removal
 from keygroups.filters import read_uuid
 from keygroups.models import KeyGroup

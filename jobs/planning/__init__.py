@@ -1,1 +1,1 @@
-"""What a confirmation shows before a job starts: its plan, and what blocks it."""
+"""What the kinds of jobs share when one is asked for: blockers, eligibility, menu entries, checks of requests."""

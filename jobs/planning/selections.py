@@ -8,8 +8,8 @@ from itertools import groupby
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from jobs.confirmation.plan import NAMES_SHOWN, names_of, push_warnings
 from jobs.planning.eligibility import Eligibility
-from jobs.planning.plan import NAMES_SHOWN, names_of, push_warnings
 from keygroups.models import Key, KeyGroup
 from keygroups.policy import tier_text
 

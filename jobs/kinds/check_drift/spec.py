@@ -7,14 +7,14 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from jobs.confirmation.forms import plain_form
+from jobs.confirmation.plan import Plan, vault_facts
+from jobs.confirmation.start_target import StartTarget, is_enough
 from jobs.engine.creation import NewJob, create_job
 from jobs.models import Job
 from jobs.planning import blockers
-from jobs.planning.forms import plain_form
 from jobs.planning.menus import on_group
-from jobs.planning.plan import Plan, vault_facts
 from jobs.planning.requests import retry_on_group
-from jobs.planning.start_target import StartTarget, is_enough
 from jobs.spec import Confirmation, Given, JobSpec, Scope, Step, Wording, leaves_nothing
 from keygroups.models import KeyGroup
 from kmes.accounts.rights import Right, check

@@ -8,14 +8,14 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from jobs.confirmation.forms import typed_name_form
+from jobs.confirmation.plan import Fate, Plan, count_versions, keys_stay, recoverable_until, vault_facts
+from jobs.confirmation.start_target import StartTarget, is_enough
 from jobs.models import Job
 from jobs.planning import blockers
 from jobs.planning.azure_key_requests import request_on_azure_key
-from jobs.planning.forms import typed_name_form
 from jobs.planning.menus import on_group
-from jobs.planning.plan import Fate, Plan, count_versions, keys_stay, recoverable_until, vault_facts
 from jobs.planning.requests import group_of
-from jobs.planning.start_target import StartTarget, is_enough
 from jobs.spec import Confirmation, Given, JobSpec, Scope, Step, Wording, leaves_one_call
 from keygroups.choices import GroupCloudState, VersionState
 from keygroups.models import KeyGroup

@@ -7,14 +7,14 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from jobs.confirmation.forms import MAX_KEY_NAME, FormInput, NamesForm
+from jobs.confirmation.plan import Plan
+from jobs.confirmation.start_target import StartTarget, is_enough
 from jobs.engine.creation import NewJob, create_job
 from jobs.models import Job
-from jobs.planning.forms import MAX_KEY_NAME, FormInput, NamesForm
 from jobs.planning.menus import CREATE as CREATE_MENU
 from jobs.planning.menus import nothing_blocks, on_group
-from jobs.planning.plan import Plan
 from jobs.planning.requests import group_of, require_device
-from jobs.planning.start_target import StartTarget, is_enough
 from jobs.spec import Confirmation, Given, JobSpec, Scope, Step, Wording
 from keygroups.models import KeyGroup
 from kmes.accounts.rights import Right, check

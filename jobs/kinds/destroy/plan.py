@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from jobs.confirmation.plan import Fate, Plan, fate_of_versions, names_of
 from jobs.planning import blockers
 from jobs.planning.eligibility import Eligibility
-from jobs.planning.plan import Fate, Plan, fate_of_versions, names_of
 from jobs.planning.selections import by_group, left_out, places, way_back
 from keygroups.models import Key
 

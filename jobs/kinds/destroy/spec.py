@@ -8,16 +8,16 @@ from typing import Any
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
+from jobs.confirmation.forms import typed_name_form
+from jobs.confirmation.plan import Plan
+from jobs.confirmation.start_target import StartTarget, is_enough
 from jobs.engine.creation import NewJob, create_job
 from jobs.kinds.destroy.plan import plan_keys, plan_selection
 from jobs.models import Job
 from jobs.planning import blockers
 from jobs.planning.eligibility import find_destroyable
-from jobs.planning.forms import typed_name_form
 from jobs.planning.menus import on_key, on_selection
-from jobs.planning.plan import Plan
 from jobs.planning.requests import only_group, subject_of_keys, undone_keys
-from jobs.planning.start_target import StartTarget, is_enough
 from jobs.spec import Confirmation, Given, JobSpec, Scope, Step, Wording
 from keygroups.choices import KeyState
 from keygroups.models import Key

@@ -8,8 +8,8 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from jobs.confirmation.plan import NAMES_SHOWN, Plan, vault_facts
 from jobs.planning import blockers
-from jobs.planning.plan import NAMES_SHOWN, Plan, vault_facts
 from keygroups.choices import Drift
 from keygroups.drift import is_repairable
 from keygroups.models import KeyGroup, Observation

@@ -9,13 +9,13 @@ from django.db.models import Q
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from jobs.confirmation.forms import plain_form
+from jobs.confirmation.plan import Plan
+from jobs.confirmation.start_target import StartTarget, is_enough
 from jobs.engine.creation import NewJob, create_job
 from jobs.kinds.repair.plan import plan_repair
 from jobs.models import Job
-from jobs.planning.forms import plain_form
-from jobs.planning.plan import Plan
 from jobs.planning.requests import group_of, undone_keys
-from jobs.planning.start_target import StartTarget, is_enough
 from jobs.spec import Confirmation, Given, JobSpec, Scope, Step, Wording, leaves_one_call
 from keygroups.drift import is_repairable
 from keygroups.models import Observation

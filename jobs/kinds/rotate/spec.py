@@ -8,15 +8,15 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from jobs.choices import FINAL_STATES
+from jobs.confirmation.forms import plain_form
+from jobs.confirmation.plan import Plan, push_effects, push_facts, push_warnings
+from jobs.confirmation.start_target import StartTarget, is_enough
 from jobs.engine.creation import NewJob, create_job
 from jobs.kinds.push.steps import FAILPOINTS, PUSH_STEPS, left_by_push
 from jobs.models import Job
 from jobs.planning import blockers
-from jobs.planning.forms import plain_form
 from jobs.planning.menus import on_group
-from jobs.planning.plan import Plan, push_effects, push_facts, push_warnings
 from jobs.planning.requests import refuse_deleted_group, require_device, retry_on_group
-from jobs.planning.start_target import StartTarget, is_enough
 from jobs.spec import Confirmation, Given, JobSpec, Scope, Step, Wording
 from keygroups.choices import KeyState
 from keygroups.models import KeyGroup

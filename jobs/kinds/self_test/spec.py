@@ -8,11 +8,11 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from jobs.confirmation.forms import plain_form
+from jobs.confirmation.plan import Plan
+from jobs.confirmation.start_target import StartTarget, is_enough
 from jobs.engine.creation import NewJob, create_job
 from jobs.models import Job
-from jobs.planning.forms import plain_form
-from jobs.planning.plan import Plan
-from jobs.planning.start_target import StartTarget, is_enough
 from jobs.spec import Confirmation, Given, JobSpec, Scope, Step, Wording, leaves_nothing
 from kmes.accounts.rights import Right, check
 from kmes.core import language

@@ -7,14 +7,14 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from jobs.confirmation.forms import plain_form
+from jobs.confirmation.plan import Plan, vault_facts
+from jobs.confirmation.start_target import StartTarget
 from jobs.engine.creation import NewJob, create_job
 from jobs.models import Job
 from jobs.planning import blockers
-from jobs.planning.forms import plain_form
 from jobs.planning.menus import CLOUD
-from jobs.planning.plan import Plan, vault_facts
 from jobs.planning.requests import require_live
-from jobs.planning.start_target import StartTarget
 from jobs.spec import Confirmation, Given, JobSpec, MenuEntry, Scope, Step, Wording, leaves_one_call
 from keygroups.models import CloudVersion, Key
 from kmes.accounts.rights import Right, check

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from jobs.confirmation.plan import Plan, names_of, push_effects, push_facts, push_warnings
 from jobs.planning import blockers
 from jobs.planning.eligibility import Eligibility
-from jobs.planning.plan import Plan, names_of, push_effects, push_facts, push_warnings
 from jobs.planning.selections import by_group, left_out, places, warnings_by_group, way_back
 from keygroups.models import Key, KeyGroup
 

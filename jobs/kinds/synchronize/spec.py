@@ -8,17 +8,17 @@ from typing import Any
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
+from jobs.confirmation.forms import plain_form
+from jobs.confirmation.plan import Plan
+from jobs.confirmation.start_target import StartTarget, is_enough
 from jobs.engine.creation import NewJob, create_job
 from jobs.kinds.push.steps import FAILPOINTS, PUSH_STEPS, SYNCHRONIZING, left_by_push
 from jobs.kinds.synchronize.plan import plan_keys, plan_selection
 from jobs.models import Job
 from jobs.planning import blockers
 from jobs.planning.eligibility import find_pushable
-from jobs.planning.forms import plain_form
 from jobs.planning.menus import CLOUD, on_group, on_key, on_selection
-from jobs.planning.plan import Plan
 from jobs.planning.requests import only_group, refuse_deleted_group, require_device, subject_of_keys, undone_keys
-from jobs.planning.start_target import StartTarget, is_enough
 from jobs.spec import Confirmation, Given, JobSpec, Scope
 from keygroups import lifecycle as key_lifecycle
 from keygroups.choices import KeyState

@@ -8,12 +8,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from cloudcreds.models import CloudCredential, KeyVault
+from jobs.confirmation.forms import ConnectionTestForm, FormInput
+from jobs.confirmation.plan import Plan
+from jobs.confirmation.start_target import StartTarget, is_enough
 from jobs.engine.creation import NewJob, create_job
 from jobs.models import Job
-from jobs.planning.forms import ConnectionTestForm, FormInput
-from jobs.planning.plan import Plan
 from jobs.planning.requests import credential_of
-from jobs.planning.start_target import StartTarget, is_enough
 from jobs.spec import Confirmation, Given, JobSpec, Scope, Step, Wording, leaves_nothing
 from kmes.accounts.rights import Right, check
 from kmes.core.actor import Actor

@@ -11,8 +11,8 @@ from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
 from cloudcreds.models import CloudCredential, KeyVault
-from jobs.planning.plan import Plan
-from jobs.planning.start_target import StartTarget
+from jobs.confirmation.plan import Plan
+from jobs.confirmation.start_target import StartTarget
 from kmes.core.ids import new_uuid
 
 MAX_KEY_NAME = 160
