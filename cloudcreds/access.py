@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
-from cloudcreds.azure.types import Cloud, CredentialAccess
 from cloudcreds.models import CloudCredential
+from cloudcreds.provider.backoff import Backoff
+from cloudcreds.provider.protocol import VaultGateway
+from cloudcreds.provider.recorder import Recorder
+from cloudcreds.provider.registry import provider_for
+from cloudcreds.provider.types import CredentialAccess
 from hsm.device import get_device
 
 
+def open_gateway(credential: CloudCredential, vault_url: str, *, recorder: Recorder, backoff: Backoff) -> VaultGateway:
+    """Return the gateway to a vault, or with an empty URL to the credential's list of vaults.
+
+    Raises:
+        DeviceError: as for ``open_access``.
+        KmesError: this installation has no provider for the credential's service.
+
+    """
+    provider = provider_for(credential.service)
+    return provider.open_gateway(open_access(credential), vault_url, recorder=recorder, backoff=backoff)
+
+
 def open_access(credential: CloudCredential) -> CredentialAccess:
-    """Return what the Azure client needs to sign in, with the secret opened in the device.
+    """Return what the provider needs to sign in, with the secret opened in the device.
 
     Keep the result no longer than the job runs; never store, log or send it.
 
@@ -19,7 +35,7 @@ def open_access(credential: CloudCredential) -> CredentialAccess:
     """
     secret = get_device().open_secret(bytes(credential.sealed_secret), aad=credential.secret_context)
     return CredentialAccess(
-        cloud=Cloud(credential.cloud),
+        cloud=credential.cloud,
         tenant_id=credential.tenant_id,
         client_id=credential.client_id,
         secret=secret,

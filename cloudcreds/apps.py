@@ -4,14 +4,17 @@ from django.apps import AppConfig
 
 
 class CloudcredsConfig(AppConfig):
-    """Registers the menu actions of credentials."""
+    """Registers Azure as a cloud provider, and the menu actions of credentials."""
 
     name = "cloudcreds"
 
     def ready(self) -> None:
-        """Register menus, where notices lead, and what the search finds."""
+        """Register the provider, menus, where notices lead, and what the search finds."""
         from cloudcreds import actions, landings, search  # noqa: PLC0415 - models must be loaded first
+        from cloudcreds.azure.provider import AzureProvider  # noqa: PLC0415
+        from cloudcreds.provider import registry  # noqa: PLC0415
 
+        registry.register(AzureProvider())
         actions.register_all()
         landings.register_all()
         search.register_all()

@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class CloudName(models.TextChoices):
-    """Which Azure the credential belongs to. Values match ``cloudcreds.azure.types.Cloud``."""
+    """Which Azure the credential belongs to."""
 
     PUBLIC = "public", _("Azure public")
     US_GOVERNMENT = "usgov", _("Azure US Government")

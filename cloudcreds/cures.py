@@ -13,9 +13,9 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from cloudcreds.azure.errors import AzureErrorKind as Kind
 from cloudcreds.guide import Command, network_commands, permissions, policy_command, role_command
 from cloudcreds.models import CloudCredential, KeyVault
+from cloudcreds.provider.errors import CloudErrorKind as Kind
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,7 @@ _NAMES = {
 }
 _CURES: dict[str, Callable[[str], Cure]] = {
     Kind.FIREWALL: _firewall_cure,
-    Kind.STANDARD_VAULT: _tier_cure,
+    Kind.NO_HSM_KEYS: _tier_cure,
     Kind.WRONG_SECRET: _secret_cure,
     Kind.EXPIRED_SECRET: _secret_cure,
     Kind.WRONG_CLIENT: _client_cure,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
 
-from cloudcreds.azure.types import ENDPOINTS, Cloud
+from cloudcreds.azure.clouds import ENDPOINTS
 from cloudcreds.choices import CloudName
 from cloudcreds.models import CloudCredential
 
@@ -96,7 +96,7 @@ def hosts(credential: CloudCredential | None) -> list[tuple[str, str]]:
             (credential.authority_url, _("sign-in")),
             (credential.arm_url, _("list of vaults")),
         ]
-    endpoints = ENDPOINTS[Cloud(credential.cloud) if credential else Cloud.PUBLIC]
+    endpoints = ENDPOINTS[credential.cloud if credential else CloudName.PUBLIC]
     authority, arm = (url.removeprefix("https://") for url in (endpoints.authority, endpoints.arm))
     return [
         (f"{authority}:443", _("sign-in")),

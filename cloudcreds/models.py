@@ -8,6 +8,7 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from cloudcreds.choices import CloudName, Service, VaultTier
+from cloudcreds.provider import recovery
 from kmes.core.ids import new_uuid
 
 
@@ -91,12 +92,9 @@ class KeyVault(models.Model):
     @property
     def has_soft_delete(self) -> bool | None:
         """Return whether deleted keys can be recovered; None while nobody asked the vault."""
-        if not self.recovery_level:
-            return None
-        return self.recovery_level.startswith(("Recoverable", "CustomizedRecoverable"))
+        return recovery.has_soft_delete(self.recovery_level) if self.recovery_level else None
 
     @property
     def is_purge_protected(self) -> bool | None:
         """Return whether nobody may purge before the retention ends; None while unknown."""
-        soft_delete = self.has_soft_delete
-        return None if soft_delete is None else soft_delete and "Purgeable" not in self.recovery_level
+        return recovery.is_purge_protected(self.recovery_level) if self.recovery_level else None

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from django.conf import settings
 from django.utils.translation import gettext as _
 
-from cloudcreds.azure.endpoints import check_vault_url, vault_name
-from cloudcreds.azure.types import Cloud
 from cloudcreds.fields import trim
 from cloudcreds.models import CloudCredential, KeyVault
+from cloudcreds.provider.registry import provider_for
 from kmes.core.errors import InputError
 
 
@@ -24,12 +22,7 @@ def clean_vault_url(text: str, *, credential: CloudCredential) -> str:
         raise InputError(
             _("The key vault is missing."), _("Choose one from the list, or type its name or URL."), field="vault"
         )
-    return check_vault_url(
-        typed,
-        cloud=Cloud(credential.cloud),
-        custom_allowed=settings.KMES_ALLOW_CUSTOM_ENDPOINTS,
-        custom_hosts=settings.KMES_CUSTOM_HOSTS,
-    )
+    return provider_for(credential.service).clean_vault_url(typed, cloud=credential.cloud)
 
 
 def find_or_create_vault(*, url: str, credential: CloudCredential) -> KeyVault:
@@ -37,5 +30,6 @@ def find_or_create_vault(*, url: str, credential: CloudCredential) -> KeyVault:
 
     ``url`` comes from ``clean_vault_url``. Call inside the caller's transaction.
     """
+    name = provider_for(credential.service).vault_name(url)
     known = credential.vaults.filter(url__in=[url, f"{url}/"]).first()
-    return known or KeyVault.objects.create(credential=credential, name=vault_name(url), url=url)
+    return known or KeyVault.objects.create(credential=credential, name=name, url=url)

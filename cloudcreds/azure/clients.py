@@ -3,7 +3,7 @@
 * read: the SDK's own retries, no redirects.
 * mutate: ``retry_total=0``, because a repeated PUT doubles versions; no redirects, because an answer
   from elsewhere could claim a success. Their requests leave in time or not at all
-  (``cloudcreds.azure.sending``).
+  (``cloudcreds.azure.transport``).
 
 Clients are kept per process and credential, so that connections and tokens serve many jobs. A
 changed secret makes another slot; a fork starts empty.
@@ -25,8 +25,10 @@ from azure.keyvault.keys import KeyClient
 from azure.mgmt.keyvault import KeyVaultManagementClient
 from django.conf import settings
 
-from cloudcreds.azure.sending import GuardedTransport
-from cloudcreds.azure.types import Cloud, CredentialAccess
+from cloudcreds.azure.clouds import endpoints_of
+from cloudcreds.azure.transport import GuardedTransport
+from cloudcreds.choices import CloudName
+from cloudcreds.provider.types import CredentialAccess
 
 CONNECT_SECONDS = 5
 READ_SECONDS = 30
@@ -83,7 +85,7 @@ def _network(access: CredentialAccess) -> dict[str, Any]:
         "logging_enable": False,
         "permit_redirects": False,
     }
-    if access.cloud == Cloud.CUSTOM and settings.KMES_CUSTOM_CA_FILE:
+    if access.cloud == CloudName.CUSTOM and settings.KMES_CUSTOM_CA_FILE:
         options["connection_verify"] = settings.KMES_CUSTOM_CA_FILE
     return options
 
@@ -93,13 +95,13 @@ def open_token_credential(access: CredentialAccess) -> ClientSecretCredential:
 
     def make() -> ClientSecretCredential:
         options = _network(access)
-        if access.cloud == Cloud.CUSTOM:
+        if access.cloud == CloudName.CUSTOM:
             options["disable_instance_discovery"] = True
         return ClientSecretCredential(
             access.tenant_id,
             access.client_id,
             access.secret.reveal(),
-            authority=access.endpoints.authority,
+            authority=endpoints_of(access).authority,
             retry_total=1,
             **options,
         )
@@ -113,7 +115,7 @@ def open_key_clients(access: CredentialAccess, vault_url: str) -> KeyClients:
     def make() -> KeyClients:
         credential = open_token_credential(access)
         options = _network(access)
-        if access.cloud == Cloud.CUSTOM:
+        if access.cloud == CloudName.CUSTOM:
             # A custom host can't match the challenge's resource; Azure's own always must.
             options["verify_challenge_resource"] = False
         # One transport for both: they take turns within a job, and one TLS connection is enough. The
@@ -146,8 +148,8 @@ def open_arm_client(access: CredentialAccess, subscription_id: str) -> KeyVaultM
         return KeyVaultManagementClient(
             open_token_credential(access),
             subscription_id,
-            base_url=access.endpoints.arm,
-            credential_scopes=[access.endpoints.arm_scope],
+            base_url=endpoints_of(access).arm,
+            credential_scopes=[endpoints_of(access).arm_scope],
             **_network(access),
         )
 

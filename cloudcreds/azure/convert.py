@@ -1,4 +1,4 @@
-"""Turns the SDK's objects into ours."""
+"""Converts the SDK's objects into neutral ones."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from azure.keyvault.keys import KeyProperties, KeyVaultKey
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from cloudcreds.azure.types import DeletedKey, KekPublicKey, VaultKey, VersionInfo
+from cloudcreds.provider.types import DeletedKey, KekPublicKey, VaultKey, VersionInfo
 
 CURVES: dict[str, ec.EllipticCurve] = {
     "P-256": ec.SECP256R1(),

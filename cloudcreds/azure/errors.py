@@ -1,12 +1,11 @@
-"""The one mapping from the SDK's errors to ours: kind, text with a remedy, and what is known of the effect.
+"""The one mapping from the SDK's errors to neutral ones: kind, and what is known of the effect.
 
-Facts: AZURE.md 2.6 (Key Vault) and 3.5 (Entra). Texts never carry a token, secret or request body.
+The answers of Key Vault and Entra are described in docs/azure.md#errors; the texts stand in ``error_texts``.
 """
 
 from __future__ import annotations
 
 import re
-from enum import StrEnum
 from typing import Any
 
 from azure.core.exceptions import (
@@ -19,102 +18,33 @@ from azure.core.exceptions import (
     TooManyRedirectsError,
 )
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
-from cloudcreds.azure.sending import TooLateToSend
-from kmes.core.errors import KmesError
+from cloudcreds.azure import error_texts
+from cloudcreds.azure.error_texts import Text
+from cloudcreds.provider.errors import CloudError, CloudErrorKind
 
-
-class AzureErrorKind(StrEnum):
-    """What went wrong."""
-
-    AUTHENTICATION = "authentication"
-    WRONG_TENANT = "wrong_tenant"
-    WRONG_CLIENT = "wrong_client"
-    WRONG_SECRET = "wrong_secret"  # noqa: S105 - a kind of error
-    EXPIRED_SECRET = "expired_secret"  # noqa: S105 - a kind of error
-    PERMISSION = "permission"
-    FIREWALL = "firewall"
-    NOT_FOUND = "not_found"
-    SOFT_DELETED = "soft_deleted"
-    BEING_DELETED = "being_deleted"
-    CONFLICT = "conflict"
-    THROTTLED = "throttled"
-    STANDARD_VAULT = "standard_vault"
-    PURGE_PROTECTED = "purge_protected"
-    KEY_DISABLED = "key_disabled"
-    REFUSED_INPUT = "refused_input"
-    UNREACHABLE = "unreachable"
-    UNKNOWN_OUTCOME = "unknown_outcome"
-    SERVER_ERROR = "server_error"
-    REDIRECT_REFUSED = "redirect_refused"
-    TOO_LATE = "too_late"
-
-
-RETRYABLE = frozenset(
-    {AzureErrorKind.THROTTLED, AzureErrorKind.UNREACHABLE, AzureErrorKind.SERVER_ERROR, AzureErrorKind.TOO_LATE}
-)
-
-
-class AzureError(KmesError):
-    """Azure refused or could not be reached.
-
-    Attributes:
-        kind: what went wrong.
-        effect_unknown: whether a changing call may have taken effect all the same.
-        permission: the missing key permission, for kind ``permission``.
-        request_id: Azure's id of the request, for a support case.
-        http_status: the status, None when no answer came.
-        retry_after: seconds Azure asked to wait, None when it did not say.
-
-    """
-
-    def __init__(
-        self,
-        kind: AzureErrorKind,
-        what: str,
-        remedy: str = "",
-        *,
-        permission: str = "",
-        request_id: str = "",
-        http_status: int | None = None,
-        retry_after: float | None = None,
-    ) -> None:
-        super().__init__(what, remedy, retryable=kind in RETRYABLE, code=f"azure.{kind}")
-        self.kind = kind
-        self.effect_unknown = kind == AzureErrorKind.UNKNOWN_OUTCOME
-        self.permission = permission
-        self.request_id = request_id
-        self.http_status = http_status
-        self.retry_after = retry_after
-
-
-_SECRET_HELP = gettext_lazy("Type the current client secret in the cloud credential, or make a new one in Entra.")
-_AADSTS = {
-    "7000215": (AzureErrorKind.WRONG_SECRET, gettext_lazy("Entra refused the client secret (%(code)s)."), _SECRET_HELP),
-    "7000222": (AzureErrorKind.EXPIRED_SECRET, gettext_lazy("The client secret has expired (%(code)s)."), _SECRET_HELP),
-    "700016": (
-        AzureErrorKind.WRONG_CLIENT,
-        gettext_lazy("The tenant knows no application with this client id (%(code)s)."),
-        gettext_lazy("Check Client ID and Tenant ID in the cloud credential."),
-    ),
-    "90002": (
-        AzureErrorKind.WRONG_TENANT,
-        gettext_lazy("Entra knows no tenant with this id (%(code)s)."),
-        gettext_lazy("Check Tenant ID and Cloud in the cloud credential."),
-    ),
-    "900023": (
-        AzureErrorKind.WRONG_TENANT,
-        gettext_lazy("The tenant id is malformed (%(code)s)."),
-        gettext_lazy("Check Tenant ID in the cloud credential."),
-    ),
+# Entra's codes, by their number.
+_SIGN_IN_KINDS = {
+    "7000215": CloudErrorKind.WRONG_SECRET,
+    "7000222": CloudErrorKind.EXPIRED_SECRET,
+    "700016": CloudErrorKind.WRONG_CLIENT,
+    "90002": CloudErrorKind.WRONG_TENANT,
+    "900023": CloudErrorKind.WRONG_TENANT,
 }
-_ACTIONS = {"read": "get/list", "update": "update", "create": "create", "import": "import", "delete": "delete"}
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+# Data actions of roles, as the permissions of access policies are called.
+_PERMISSION_OF_ACTION = {
+    "read": "get/list",
+    "update": "update",
+    "create": "create",
+    "import": "import",
+    "delete": "delete",
+}
 
 
-def translate(error: SdkError, *, mutating: bool, permission: str = "", subject: str = "") -> AzureError:
-    """Turn an SDK error into ours.
+def translate(error: SdkError, *, mutating: bool, permission: str = "", subject: str = "") -> CloudError:
+    """Turn an SDK error into a neutral one.
 
     Args:
         error: what the SDK raised.
@@ -125,30 +55,27 @@ def translate(error: SdkError, *, mutating: bool, permission: str = "", subject:
     """
     if isinstance(error, ClientAuthenticationError):
         return _authentication(error)
-    if isinstance(error, (TooLateToSend, TooManyRedirectsError)):
-        return _too_late() if isinstance(error, TooLateToSend) else _redirect()
+    if isinstance(error, TooManyRedirectsError):
+        return CloudError(CloudErrorKind.REDIRECT_REFUSED, *error_texts.redirect())
     if isinstance(error, HttpResponseError):
         return _answer(error, mutating=mutating, permission=permission, subject=subject)
     return _no_answer(error, mutating=mutating, subject=subject or "Azure")
 
 
-def _no_answer(error: SdkError, *, mutating: bool, subject: str) -> AzureError:
+def _no_answer(error: SdkError, *, mutating: bool, subject: str) -> CloudError:
     if isinstance(error, ServiceRequestError) and _never_sent(error):
-        return AzureError(
-            AzureErrorKind.UNREACHABLE,
-            _("%(subject)s can't be reached: %(reason)s.") % {"subject": subject, "reason": _network_reason(error)},
-            _("Check name, network and firewall: the login, management and vault addresses need port 443."),
-        )
+        reason = error_texts.network_reason(str(error))
+        return CloudError(CloudErrorKind.UNREACHABLE, *error_texts.unreachable(subject, reason))
     if mutating:
-        return AzureError(
-            AzureErrorKind.UNKNOWN_OUTCOME,
-            _("The connection to %(subject)s broke before its answer came.") % {"subject": subject},
-            _("Nothing is repeated before the vault has been looked at."),
-        )
-    return AzureError(
-        AzureErrorKind.UNREACHABLE,
-        _("The connection to %(subject)s broke.") % {"subject": subject},
-        _("Check the network between the worker and Azure."),
+        return CloudError(CloudErrorKind.UNKNOWN_OUTCOME, *error_texts.change_broken_off(subject))
+    return CloudError(CloudErrorKind.UNREACHABLE, *error_texts.read_broken_off(subject))
+
+
+def _never_sent(error: BaseException) -> bool:
+    """Return whether the request can't have reached the service: no connection was made, or no trust."""
+    names = (NewConnectionError, ConnectTimeoutError, NameResolutionError)
+    return any(isinstance(one, names) or "CertificateVerif" in type(one).__name__ for one in _causes(error)) or (
+        "CERTIFICATE_VERIFY_FAILED" in str(error)
     )
 
 
@@ -165,69 +92,96 @@ def _causes(error: BaseException) -> list[BaseException]:
     return found
 
 
-def _never_sent(error: BaseException) -> bool:
-    """Return whether the request can't have reached the service: no connection was made, or no trust."""
-    names = (NewConnectionError, ConnectTimeoutError, NameResolutionError)
-    return any(isinstance(one, names) or "CertificateVerif" in type(one).__name__ for one in _causes(error)) or (
-        "CERTIFICATE_VERIFY_FAILED" in str(error)
-    )
-
-
-def _network_reason(error: BaseException) -> str:
-    text = str(error)
-    for sign, words in (
-        ("CERTIFICATE_VERIFY_FAILED", _("its certificate is not trusted")),
-        ("refused", _("the connection was refused")),
-        ("resolve", _("its name is not known")),
-        ("resolution", _("its name is not known")),
-        ("timed out", _("it did not answer in time")),
-    ):
-        if sign in text:
-            return words
-    return _("no connection could be made")
-
-
-def _too_late() -> AzureError:
-    return AzureError(
-        AzureErrorKind.TOO_LATE,
-        _("The request was not sent, because this worker had stood still for too long."),
-        _("Nothing is lost: it is announced anew and sent then."),
-    )
-
-
-def _redirect() -> AzureError:
-    return AzureError(
-        AzureErrorKind.REDIRECT_REFUSED,
-        _("The answer pointed to another address, which is never followed."),
-        _("Check the vault's URL, and whether a proxy stands in between."),
-    )
-
-
-def _authentication(error: ClientAuthenticationError) -> AzureError:
+def _authentication(error: ClientAuthenticationError) -> CloudError:
     text = str(error.message or error)
     codes = re.findall(r"AADSTS(\d+)", text)
     for code in codes:
-        if code in _AADSTS:
-            kind, what, remedy = _AADSTS[code]
-            return AzureError(kind, str(what) % {"code": f"AADSTS{code}"}, str(remedy), http_status=error.status_code)
-    # MSAL hides the tenant's error behind its own (AZURE.md, 3.5).
+        if code in _SIGN_IN_KINDS:
+            return CloudError(_SIGN_IN_KINDS[code], *error_texts.sign_in_refused(code), http_status=error.status_code)
+    # MSAL's own error hides the one about an unknown tenant (docs/azure.md#errors).
     if "authority configuration" in text:
-        return AzureError(
-            AzureErrorKind.WRONG_TENANT,
-            _("Entra knows no tenant with this id, or the login address can't be reached."),
-            _("Check Tenant ID and Cloud in the cloud credential."),
-        )
+        return CloudError(CloudErrorKind.WRONG_TENANT, *error_texts.tenant_unknown())
     vault_code = re.search(r"AKV\d+", text)
-    detail = f"AADSTS{codes[0]}" if codes else vault_code.group() if vault_code else _("no code given")
-    return AzureError(
-        AzureErrorKind.AUTHENTICATION,
-        _("Azure did not accept the sign-in (%(detail)s).") % {"detail": detail},
-        _(
-            "Check Tenant ID, Client ID and Client Secret of the cloud credential, and that the vault is in this tenant."
-        ),
+    detail = f"AADSTS{codes[0]}" if codes else vault_code.group() if vault_code else ""
+    return CloudError(
+        CloudErrorKind.AUTHENTICATION,
+        *error_texts.sign_in_not_accepted(detail),
         http_status=error.status_code,
         request_id=_request_id(error),
     )
+
+
+def _answer(error: HttpResponseError, *, mutating: bool, permission: str, subject: str) -> CloudError:
+    status = error.status_code or 0
+    kind, text = _classify(error, mutating=mutating, permission=permission, subject=subject)
+    return CloudError(
+        kind,
+        *text,
+        permission=permission if kind == CloudErrorKind.PERMISSION else "",
+        request_id=_request_id(error),
+        http_status=status or None,
+        retry_after=_retry_after(error),
+    )
+
+
+def _classify(  # noqa: PLR0911 - one return per kind of answer
+    error: HttpResponseError, *, mutating: bool, permission: str, subject: str
+) -> tuple[CloudErrorKind, Text]:
+    """Return the kind and the text of an answer with an error status."""
+    status = error.status_code or 0
+    code, inner, text = _codes(error)
+    name = _("“%(name)s”") % {"name": subject} if subject else _("the key")
+    if status in _REDIRECTS:
+        return CloudErrorKind.REDIRECT_REFUSED, error_texts.redirect()
+    if status == 429:
+        return CloudErrorKind.THROTTLED, error_texts.throttled()
+    if status >= 500:
+        kind = CloudErrorKind.UNKNOWN_OUTCOME if mutating else CloudErrorKind.SERVER_ERROR
+        return kind, error_texts.server_error(status)
+    if status == 403:
+        return _forbidden(inner, text, permission, name)
+    if status == 404:
+        return CloudErrorKind.NOT_FOUND, error_texts.not_found(name)
+    if status == 409:
+        return _conflict(inner, name)
+    if "standard vault" in text or "KeyTypeNotSupported" in inner:
+        return CloudErrorKind.NO_HSM_KEYS, error_texts.no_hsm_keys()
+    answer = f"{code or status} {' '.join(text.split())[:300]}".rstrip(" .")
+    return CloudErrorKind.REFUSED_INPUT, error_texts.refused_input(name, answer)
+
+
+def _codes(error: HttpResponseError) -> tuple[str, str, str]:
+    """Return code, inner code and text of an error body."""
+    body = error.error
+    inner = getattr(body, "innererror", None) or {}
+    inner_code = inner.get("code", "") if isinstance(inner, dict) else ""
+    return str(getattr(body, "code", "") or ""), str(inner_code or ""), str(getattr(body, "message", "") or "")
+
+
+def _forbidden(inner: str, text: str, permission: str, name: str) -> tuple[CloudErrorKind, Text]:
+    if inner in {"ForbiddenByFirewall", "ForbiddenByConnection"} or "not authorized and caller is not" in text:
+        return CloudErrorKind.FIREWALL, error_texts.firewall()
+    if "purge protection" in text:
+        return CloudErrorKind.PURGE_PROTECTED, error_texts.purge_protected()
+    if inner == "KeyDisabled" or "disabled key" in text:
+        return CloudErrorKind.KEY_DISABLED, error_texts.key_disabled(name)
+    named = re.search(r"does not have keys (\w+) permission", text)
+    action = re.search(r"vaults/keys/(\w+)", text)
+    word = (
+        (named and named.group(1))
+        or permission
+        or (action and _PERMISSION_OF_ACTION.get(action.group(1), action.group(1)))
+        or ""
+    )
+    return CloudErrorKind.PERMISSION, error_texts.permission_missing(str(word).capitalize())
+
+
+def _conflict(inner: str, name: str) -> tuple[CloudErrorKind, Text]:
+    if inner == "ObjectIsDeletedButRecoverable":
+        return CloudErrorKind.SOFT_DELETED, error_texts.soft_deleted(name)
+    if inner in {"ObjectIsBeingDeleted", "ObjectIsBeingRecovered"}:
+        return CloudErrorKind.BEING_DELETED, error_texts.being_deleted(name)
+    return CloudErrorKind.CONFLICT, error_texts.conflict(name)
 
 
 def _request_id(error: HttpResponseError) -> str:
@@ -241,124 +195,3 @@ def _retry_after(error: HttpResponseError) -> float | None:
         return float(headers["Retry-After"])
     except (KeyError, ValueError):
         return None
-
-
-def _answer(error: HttpResponseError, *, mutating: bool, permission: str, subject: str) -> AzureError:
-    status = error.status_code or 0
-    code, inner, text = _codes(error)
-    kind, what, remedy = _classify(status, code, inner, text, mutating=mutating, permission=permission, subject=subject)
-    return AzureError(
-        kind,
-        what,
-        remedy,
-        permission=permission if kind == AzureErrorKind.PERMISSION else "",
-        request_id=_request_id(error),
-        http_status=status or None,
-        retry_after=_retry_after(error),
-    )
-
-
-def _codes(error: HttpResponseError) -> tuple[str, str, str]:
-    body = error.error
-    inner = getattr(body, "innererror", None) or {}
-    inner_code = inner.get("code", "") if isinstance(inner, dict) else ""
-    return str(getattr(body, "code", "") or ""), str(inner_code or ""), str(getattr(body, "message", "") or "")
-
-
-def _classify(  # noqa: PLR0911 - one return per kind of answer
-    status: int, code: str, inner: str, text: str, *, mutating: bool, permission: str, subject: str
-) -> tuple[AzureErrorKind, str, str]:
-    """Return kind, what, remedy of an answer with an error status."""
-    name = _("“%(name)s”") % {"name": subject} if subject else _("the key")
-    if status in {301, 302, 303, 307, 308}:
-        redirect = _redirect()
-        return redirect.kind, redirect.what, redirect.remedy
-    if status == 429:
-        return (
-            AzureErrorKind.THROTTLED,
-            _("The vault throttles: too many requests."),
-            _("It is tried again after a pause."),
-        )
-    if status >= 500:
-        kind = AzureErrorKind.UNKNOWN_OUTCOME if mutating else AzureErrorKind.SERVER_ERROR
-        return (
-            kind,
-            _("Azure answered with an error of its own (HTTP %(status)d).") % {"status": status},
-            _("It is looked at again later."),
-        )
-    if status == 403:
-        return _forbidden(inner, text, permission, name)
-    if status == 404:
-        return (
-            AzureErrorKind.NOT_FOUND,
-            _("The vault has no key %(name)s.") % {"name": name},
-            _("Run Cloud > Check Drift."),
-        )
-    if status == 409:
-        return _conflict(inner, name)
-    if "standard vault" in text or "KeyTypeNotSupported" in inner:
-        return (
-            AzureErrorKind.STANDARD_VAULT,
-            _("The vault is of the Standard tier, which holds no HSM keys."),
-            _("Choose a vault of the Premium tier."),
-        )
-    answer = f"{code or status} {' '.join(text.split())[:300]}".rstrip(" .")
-    return (
-        AzureErrorKind.REFUSED_INPUT,
-        _("Azure refused the request about %(name)s: %(answer)s.") % {"name": name, "answer": answer},
-        _("Check the key group's Azure properties."),
-    )
-
-
-def _forbidden(inner: str, text: str, permission: str, name: str) -> tuple[AzureErrorKind, str, str]:
-    if inner in {"ForbiddenByFirewall", "ForbiddenByConnection"} or "not authorized and caller is not" in text:
-        return (
-            AzureErrorKind.FIREWALL,
-            _("The vault's firewall does not let this console in."),
-            _("Allow the console's address or subnet in the vault's Networking settings."),
-        )
-    if "purge protection" in text:
-        return (
-            AzureErrorKind.PURGE_PROTECTED,
-            _("The vault has purge protection: nobody can purge before the retention period ends."),
-            _("Azure purges by itself then; until then the key can be recovered."),
-        )
-    if inner == "KeyDisabled" or "disabled key" in text:
-        return (
-            AzureErrorKind.KEY_DISABLED,
-            _("The version of %(name)s is disabled.") % {"name": name},
-            _("Enable it first."),
-        )
-    named = re.search(r"does not have keys (\w+) permission", text)
-    action = re.search(r"vaults/keys/(\w+)", text)
-    word = (named and named.group(1)) or permission or (action and _ACTIONS.get(action.group(1), action.group(1))) or ""
-    word = str(word).capitalize()
-    return (
-        AzureErrorKind.PERMISSION,
-        _("The app registration lacks the key permission %(name)s on the vault.") % {"name": word},
-        _(
-            "Grant it %(name)s in the vault's access policy, or the role Key Vault Crypto Officer; "
-            "a new grant can take some minutes."
-        )
-        % {"name": word},
-    )
-
-
-def _conflict(inner: str, name: str) -> tuple[AzureErrorKind, str, str]:
-    if inner == "ObjectIsDeletedButRecoverable":
-        return (
-            AzureErrorKind.SOFT_DELETED,
-            _("The Azure key %(name)s is deleted but recoverable, so its name can't be used.") % {"name": name},
-            _("Recover it (Cloud > Recover) or purge it (Cloud > Purge) first."),
-        )
-    if inner in {"ObjectIsBeingDeleted", "ObjectIsBeingRecovered"}:
-        return (
-            AzureErrorKind.BEING_DELETED,
-            _("Azure is still busy with deleting or recovering %(name)s.") % {"name": name},
-            _("Try again in a minute."),
-        )
-    return (
-        AzureErrorKind.CONFLICT,
-        _("The vault reports a conflict about %(name)s.") % {"name": name},
-        _("Look at the key in the vault."),
-    )

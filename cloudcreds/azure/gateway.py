@@ -1,25 +1,19 @@
-"""The way to one vault: what the console needs of Azure Key Vault, in our own types.
-
-Each method is one call (or one listing), leaves one Azure Service row, raises ``AzureError`` only, and
-refuses to run while a database transaction is open.
-"""
+"""The gateway to one vault of Azure Key Vault, through the SDK."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 from azure.keyvault.keys import JsonWebKey
+from azure.keyvault.keys.crypto import SignatureAlgorithm
 
-from cloudcreds.azure import arm, clients, convert, signatures
-from cloudcreds.azure.calls import VaultCalls
-from cloudcreds.azure.errors import AzureErrorKind
-from cloudcreds.azure.patience import Patience
-from cloudcreds.azure.recorder import Recorder
-from cloudcreds.azure.types import (
-    CredentialAccess,
+from cloudcreds.azure import clients, convert, probe, resource_manager, transfer_blob
+from cloudcreds.azure.calls import AzureCalls, Hook
+from cloudcreds.azure.clouds import endpoints_of
+from cloudcreds.provider import signatures
+from cloudcreds.provider.types import (
     DeletedKey,
     KekPublicKey,
     ProbeResult,
@@ -29,58 +23,19 @@ from cloudcreds.azure.types import (
 )
 from hsm.types import KeySpec
 
-
-class KeyVaultGateway(Protocol):
-    """What jobs need of a vault."""
-
-    def get_token(self) -> None: ...  # noqa: D102 - the methods are described on AzureGateway
-    def create_kek(  # noqa: D102
-        self, name: str, bits: int, *, expires_on: datetime, tags: dict[str, str]
-    ) -> KekPublicKey: ...
-    def read_kek(self, name: str) -> KekPublicKey | None: ...  # noqa: D102
-    def import_byok(  # noqa: D102
-        self,
-        name: str,
-        *,
-        spec: KeySpec,
-        blob: bytes,
-        key_ops: list[str],
-        enabled: bool,
-        expires_on: datetime | None,
-        tags: dict[str, str],
-    ) -> VaultKey: ...
-    def get_key(self, name: str, version: str = "") -> VaultKey | None: ...  # noqa: D102
-    def list_versions(self, name: str) -> list[VersionInfo]: ...  # noqa: D102
-    def update_version(  # noqa: D102
-        self,
-        name: str,
-        version: str,
-        *,
-        enabled: bool | None = None,
-        expires_on: datetime | None = None,
-        operations: list[str] | None = None,
-        tags: dict[str, str] | None = None,
-    ) -> VaultKey: ...
-    def delete_key(self, name: str) -> DeletedKey: ...  # noqa: D102
-    def get_deleted(self, name: str) -> DeletedKey | None: ...  # noqa: D102
-    def recover_key(self, name: str) -> None: ...  # noqa: D102
-    def purge_key(self, name: str) -> None: ...  # noqa: D102
-    def list_key_names(self, prefix: str) -> list[str]: ...  # noqa: D102
-    def sign(self, name: str, version: str, *, spec: KeySpec, message: bytes) -> bytes: ...  # noqa: D102
-    def list_vaults(self) -> list[VaultInfo]: ...  # noqa: D102
-    def probe_permissions(self, prefix: str) -> Iterator[ProbeResult]: ...  # noqa: D102
-    def expecting(self, *kinds: AzureErrorKind) -> AbstractContextManager[None]: ...  # noqa: D102
+# Keys that the console makes for itself: their deletions are events of their own.
+EPHEMERAL_PREFIXES = ("kmes-kek-", "kmes-probe")
 
 
-class AzureGateway(VaultCalls):
-    """The real one."""
+class AzureGateway(AzureCalls):
+    """``VaultGateway`` for Azure."""
 
     # --- signing in ------------------------------------------------------------------------
     def get_token(self) -> None:
         """Obtain a token for the vault, or find one kept that is still good."""
         credential = clients.open_token_credential(self._access)
-        scope = self._access.endpoints.vault_scope
-        self.call(
+        scope = endpoints_of(self._access).vault_scope
+        self.call_sdk(
             "azure.token_obtained",
             lambda _hook: credential.get_token(scope),
             permission="",
@@ -89,8 +44,8 @@ class AzureGateway(VaultCalls):
 
     # --- keys ------------------------------------------------------------------------------
     def create_kek(self, name: str, bits: int, *, expires_on: datetime, tags: dict[str, str]) -> KekPublicKey:
-        """Make an RSA-HSM key that may import only (BYOK specification, step 1)."""
-        return self.call(
+        """Create an RSA-HSM key that may only import (docs/azure.md#byok)."""
+        return self.call_sdk(
             "azure.kek_created",
             lambda hook: convert.kek(
                 self._clients.mutate.create_rsa_key(
@@ -111,8 +66,8 @@ class AzureGateway(VaultCalls):
 
     def read_kek(self, name: str) -> KekPublicKey | None:
         """Return a KEK that exists; None when there is none."""
-        return self._or_none(
-            lambda: self.call(
+        return self.none_if_missing(
+            lambda: self.call_sdk(
                 "azure.kek_public_read",
                 lambda hook: convert.kek(self._clients.read.get_key(name, raw_response_hook=hook)),
                 permission="get",
@@ -120,7 +75,11 @@ class AzureGateway(VaultCalls):
             )
         )
 
-    def import_byok(
+    def build_transfer_blob(self, kek: KekPublicKey, ciphertext: bytes) -> bytes:
+        """Return the ``.byok`` file for a private key wrapped under the KEK."""
+        return transfer_blob.build(kek.kid, ciphertext)
+
+    def import_key(
         self,
         name: str,
         *,
@@ -134,7 +93,7 @@ class AzureGateway(VaultCalls):
         """Import a wrapped key as a new version. An unknown outcome is never repeated here."""
         key = JsonWebKey(kty=spec.azure_kty, key_ops=key_ops, t=blob, **({"crv": spec.curve} if spec.curve else {}))
         options: dict[str, Any] = {"expires_on": expires_on} if expires_on else {}
-        return self.call(
+        return self.call_sdk(
             "azure.key_imported",
             lambda hook: convert.key(
                 self._clients.mutate.import_key(
@@ -149,8 +108,8 @@ class AzureGateway(VaultCalls):
 
     def get_key(self, name: str, version: str = "") -> VaultKey | None:
         """Return a version, or the current one; None when there is none."""
-        return self._or_none(
-            lambda: self.call(
+        return self.none_if_missing(
+            lambda: self.call_sdk(
                 "azure.key_read",
                 lambda hook: convert.key(self._clients.read.get_key(name, version or None, raw_response_hook=hook)),
                 permission="get",
@@ -163,8 +122,8 @@ class AzureGateway(VaultCalls):
 
         Azure's times have whole seconds, so versions of one second stand in no certain order.
         """
-        found = self._or_none(
-            lambda: self.call(
+        found = self.none_if_missing(
+            lambda: self.call_sdk(
                 "azure.versions_listed",
                 lambda _hook: [
                     convert.version(item) for item in self._clients.read.list_properties_of_key_versions(name)
@@ -199,7 +158,7 @@ class AzureGateway(VaultCalls):
             done = f"updated: {', '.join(sorted(changes))}"
         is_switch = set(changes) == {"enabled"}
         client = self._clients.mutate if is_switch else self._clients.read
-        return self.call(
+        return self.call_sdk(
             "azure.version_updated",
             lambda hook: convert.key(client.update_key_properties(name, version, raw_response_hook=hook, **changes)),
             permission="update",
@@ -210,20 +169,20 @@ class AzureGateway(VaultCalls):
 
     def delete_key(self, name: str) -> DeletedKey:
         """Delete the whole key. Doesn't wait until Azure shows it as deleted."""
-        event = "azure.kek_deleted" if name.startswith(("kmes-kek-", "kmes-probe")) else "azure.key_deleted"
+        event = "azure.kek_deleted" if name.startswith(EPHEMERAL_PREFIXES) else "azure.key_deleted"
 
-        def operation(hook: Callable[[Any], None]) -> DeletedKey:
+        def operation(hook: Hook) -> DeletedKey:
             poller = self._clients.mutate.begin_delete_key(name, raw_response_hook=hook, _polling_interval=0)
             return convert.deleted(poller.result())
 
-        return self.call(
+        return self.call_sdk(
             event, operation, permission="delete", key=name, mutating=True, message=lambda _gone: f"{name} deleted"
         )
 
     def get_deleted(self, name: str) -> DeletedKey | None:
         """Return a key that is deleted but recoverable; None when there is none."""
-        return self._or_none(
-            lambda: self.call(
+        return self.none_if_missing(
+            lambda: self.call_sdk(
                 "azure.deleted_key_read",
                 lambda hook: convert.deleted(self._clients.read.get_deleted_key(name, raw_response_hook=hook)),
                 permission="get",
@@ -233,7 +192,7 @@ class AzureGateway(VaultCalls):
 
     def recover_key(self, name: str) -> None:
         """Ask Azure to recover a deleted key. Doesn't wait until it shows."""
-        self.call(
+        self.call_sdk(
             "azure.key_recovered",
             lambda hook: self._clients.mutate.begin_recover_deleted_key(name, raw_response_hook=hook).result(),
             permission="recover",
@@ -244,8 +203,8 @@ class AzureGateway(VaultCalls):
 
     def purge_key(self, name: str) -> None:
         """Purge a deleted key for good."""
-        event = "azure.kek_purged" if name.startswith(("kmes-kek-", "kmes-probe")) else "azure.key_purged"
-        self.call(
+        event = "azure.kek_purged" if name.startswith(EPHEMERAL_PREFIXES) else "azure.key_purged"
+        self.call_sdk(
             event,
             lambda hook: self._clients.mutate.purge_deleted_key(name, raw_response_hook=hook),
             permission="purge",
@@ -256,7 +215,7 @@ class AzureGateway(VaultCalls):
 
     def list_key_names(self, prefix: str) -> list[str]:
         """Return the names of live keys that begin with ``prefix``."""
-        return self.call(
+        return self.call_sdk(
             "azure.key_read",
             lambda _hook: [
                 item.name for item in self._clients.read.list_properties_of_keys() if item.name.startswith(prefix)
@@ -266,13 +225,15 @@ class AzureGateway(VaultCalls):
         )
 
     def sign(self, name: str, version: str, *, spec: KeySpec, message: bytes) -> bytes:
-        """Let the vault sign a message with one version; EC signatures come as r and s (RFC 7518, 3.4)."""
+        """Let the vault sign a message's digest with one version; only the vault has the private half."""
 
-        def operation(hook: Callable[[Any], None]) -> bytes:
+        def operation(hook: Hook) -> bytes:
             client = self._clients.read.get_cryptography_client(name, key_version=version)
-            return signatures.sign(client, spec, message, hook)
+            algorithm = SignatureAlgorithm(signatures.algorithm_of(spec))
+            answer = client.sign(algorithm, signatures.digest_of(spec, message), raw_response_hook=hook)
+            return bytes(answer.signature)
 
-        return self.call(
+        return self.call_sdk(
             "azure.key_signed",
             operation,
             permission="sign",
@@ -283,28 +244,13 @@ class AzureGateway(VaultCalls):
     # --- more than one call ----------------------------------------------------------------
     def list_vaults(self) -> list[VaultInfo]:
         """Return the vaults that Resource Manager shows to the credential, over all subscriptions."""
-        return self.call(
+        return self.call_sdk(
             "azure.vaults_listed",
-            lambda _hook: arm.list_vaults(self._access),
+            lambda _hook: resource_manager.list_vaults(self._access),
             permission="",
             message=lambda rows: f"{len(rows)} vault(s) listed",
         )
 
     def probe_permissions(self, prefix: str) -> Iterator[ProbeResult]:
-        """Try the token, Resource Manager, and each permission on the vault with harmless calls, one by one."""
-        from cloudcreds.azure.probe import probe  # noqa: PLC0415 - probe uses this class
-
-        return probe(self, prefix, has_vault=bool(self._url))
-
-    def import_nonsense(self, name: str) -> None:
-        """Import a blob that can't be one: refused as input when allowed, as forbidden when not."""
-        self.import_byok(
-            name, spec=KeySpec.RSA_2048, blob=b"{}", key_ops=["sign"], enabled=False, expires_on=None, tags={}
-        )
-
-
-def open_gateway(
-    access: CredentialAccess, vault_url: str, *, recorder: Recorder, patience: Patience | None = None
-) -> AzureGateway:
-    """Return the gateway to a vault; with an empty URL only Resource Manager can be asked."""
-    return AzureGateway(access, vault_url, recorder=recorder, patience=patience)
+        """Try the token, Resource Manager, and each permission on the vault by harmless calls, one by one."""
+        return probe.probe(self, prefix, has_vault=bool(self._url))

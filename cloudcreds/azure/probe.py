@@ -12,28 +12,26 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from cloudcreds.azure.errors import AzureError, AzureErrorKind
-from cloudcreds.azure.types import KekPublicKey, ProbeResult, has_soft_delete, is_purge_protected
+from cloudcreds.provider.errors import CloudError, CloudErrorKind
+from cloudcreds.provider.protocol import VaultGateway
+from cloudcreds.provider.recovery import has_soft_delete, is_purge_protected
+from cloudcreds.provider.types import KekPublicKey, ProbeResult
 from hsm.types import KeySpec
 from kmes.core.clock import now
-
-if TYPE_CHECKING:
-    from cloudcreds.azure.gateway import AzureGateway
 
 PROBE_BITS = 2048
 NO_VERSION = "0" * 32
 # Answers that come only after the permission was found in order.
-BEHIND_THE_DOOR = (AzureErrorKind.NOT_FOUND, AzureErrorKind.BEING_DELETED, AzureErrorKind.REFUSED_INPUT)
-NO_WAY_IN = frozenset({AzureErrorKind.FIREWALL, AzureErrorKind.UNREACHABLE, AzureErrorKind.REDIRECT_REFUSED})
+PERMISSION_PROVEN = (CloudErrorKind.NOT_FOUND, CloudErrorKind.BEING_DELETED, CloudErrorKind.REFUSED_INPUT)
+UNREACHABLE_KINDS = frozenset({CloudErrorKind.FIREWALL, CloudErrorKind.UNREACHABLE, CloudErrorKind.REDIRECT_REFUSED})
 VAULT_CHECKS = ("List", "Get", "Create", "Import", "Update", "Delete", "Recover", "Purge", "Sign")
 
 
-def probe(gateway: AzureGateway, prefix: str, *, has_vault: bool) -> Iterator[ProbeResult]:
+def probe(gateway: VaultGateway, prefix: str, *, has_vault: bool) -> Iterator[ProbeResult]:
     """Run the checks in order; after a failed sign-in nothing else is tried."""
     token = _try("Token", gateway.get_token, _("signed in"))
     yield token
@@ -44,10 +42,10 @@ def probe(gateway: AzureGateway, prefix: str, *, has_vault: bool) -> Iterator[Pr
         yield from _probe_vault(gateway, f"{prefix}-{secrets.token_hex(6)}")
 
 
-def _probe_vault(gateway: AzureGateway, name: str) -> Iterator[ProbeResult]:
+def _probe_vault(gateway: VaultGateway, name: str) -> Iterator[ProbeResult]:
     listing = _try("List", lambda: gateway.list_key_names("kmes-probe"), _("keys can be listed"))
     yield _network(listing)
-    if listing.kind in NO_WAY_IN:
+    if listing.kind in UNREACHABLE_KINDS:
         yield from (_not_tried(check) for check in VAULT_CHECKS)
         return
     yield listing
@@ -60,16 +58,16 @@ def _probe_vault(gateway: AzureGateway, name: str) -> Iterator[ProbeResult]:
 
     created = _try("Create", create, _("ephemeral keys can be made"))
     yield created
-    with gateway.expecting(*BEHIND_THE_DOOR):
+    with gateway.expecting(*PERMISSION_PROVEN):
         yield from _probe_changes(gateway, name, made[0] if made else None)
     yield from _facts(created, made[0] if made else None)
 
 
-def _probe_changes(gateway: AzureGateway, name: str, key: KekPublicKey | None) -> Iterator[ProbeResult]:
+def _probe_changes(gateway: VaultGateway, name: str, key: KekPublicKey | None) -> Iterator[ProbeResult]:
     """Try what changes a key: on the throw-away key, or where none could be made on a name that nobody has."""
     level = key.recovery_level if key else ""
     version = key.version if key else NO_VERSION
-    yield _try("Import", lambda: gateway.import_nonsense(f"{name}-i"), _("keys can be imported"))
+    yield _try("Import", lambda: import_invalid_blob(gateway, f"{name}-i"), _("keys can be imported"))
     yield _try(
         "Update",
         lambda: gateway.update_version(name, version, enabled=False),
@@ -91,16 +89,23 @@ def _probe_changes(gateway: AzureGateway, name: str, key: KekPublicKey | None) -
     )
 
 
+def import_invalid_blob(gateway: VaultGateway, name: str) -> None:
+    """Import a blob that can't be valid: refused as input when importing is permitted, else as forbidden."""
+    gateway.import_key(
+        name, spec=KeySpec.RSA_2048, blob=b"{}", key_ops=["sign"], enabled=False, expires_on=None, tags={}
+    )
+
+
 def _network(first: ProbeResult) -> ProbeResult:
     """Tell from the first call to the vault whether network and firewall let it through."""
-    if first.kind in NO_WAY_IN:
+    if first.kind in UNREACHABLE_KINDS:
         return ProbeResult("Network", False, first.text, first.remedy, first.duration_ms, first.kind, first.at)
     return ProbeResult("Network", True, _("the vault answers this worker"), "", first.duration_ms, "", first.at)
 
 
 def _facts(created: ProbeResult, key: KekPublicKey | None) -> Iterator[ProbeResult]:
     """Tell what making a key showed of the vault."""
-    if created.kind == AzureErrorKind.STANDARD_VAULT:
+    if created.kind == CloudErrorKind.NO_HSM_KEYS:
         text, tier = _("Standard: it holds no HSM keys"), {"tier": "standard"}
         yield ProbeResult("Tier", False, text, created.remedy, kind=created.kind, at=created.at, facts=tier)
         return
@@ -139,10 +144,10 @@ def _try(name: str, call: Callable[[], object], good: str, *, needed: bool = Tru
     text, remedy, kind = good, "", ""
     try:
         call()
-    except AzureError as error:
-        if error.kind == AzureErrorKind.PURGE_PROTECTED:
+    except CloudError as error:
+        if error.kind == CloudErrorKind.PURGE_PROTECTED:
             ok, text = None, _("not possible: the vault has purge protection")
-        elif name in {"Token", "Resource Manager", "List", "Create"} or error.kind not in BEHIND_THE_DOOR:
+        elif name in {"Token", "Resource Manager", "List", "Create"} or error.kind not in PERMISSION_PROVEN:
             # What only makes the console more comfortable does not fail the test.
             ok, text, remedy, kind = (False if needed else None), error.what, error.remedy, str(error.kind)
     return ProbeResult(name, ok, text, remedy, round((time.monotonic() - begun) * 1000), kind, at)

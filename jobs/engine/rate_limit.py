@@ -9,8 +9,8 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import transaction
 
-from cloudcreds.choices import CloudName
 from cloudcreds.models import KeyVault
+from cloudcreds.provider.registry import provider_for
 from kmes.core.clock import now
 
 # Requests are not all equally long under way; two that left a window apart may arrive closer.
@@ -20,8 +20,8 @@ FAR_WINDOWS = 12
 
 
 def is_paced(vault: KeyVault) -> bool:
-    """Return whether the vault has Azure's limit; custom endpoints have none unless told."""
-    return vault.credential.cloud != CloudName.CUSTOM or bool(settings.KMES_PACE_CUSTOM_ENDPOINTS)
+    """Return whether the vault's provider limits changes."""
+    return provider_for(vault.credential.service).change_limit(vault.credential.cloud) is not None
 
 
 def reserve(vault: KeyVault) -> float:

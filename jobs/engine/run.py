@@ -17,12 +17,12 @@ from django.conf import settings
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from cloudcreds.access import open_access
-from cloudcreds.azure.gateway import KeyVaultGateway, open_gateway
-from cloudcreds.azure.patience import Patience
-from cloudcreds.azure.recorder import LogRecorder
-from cloudcreds.azure.sending import SendBy
+from cloudcreds.access import open_gateway
 from cloudcreds.models import KeyVault
+from cloudcreds.provider.backoff import Backoff
+from cloudcreds.provider.protocol import VaultGateway
+from cloudcreds.provider.recorder import LogRecorder
+from cloudcreds.provider.send_deadline import SendBy
 from hsm.device import Device, get_device
 from jobs.choices import JobState, StepState, TargetState
 from jobs.engine import hints, lifecycle, rate_limit, shutdown
@@ -78,7 +78,7 @@ class JobRun:
         self.actor = Actor(job.actor_name, Trigger(job.trigger), job.requested_by_id)
         self._rows: list[Draft] = []
         self._later: list[Callable[[], object]] = []
-        self._gateways: dict[object, KeyVaultGateway] = {}
+        self._gateways: dict[object, VaultGateway] = {}
         # The key group the run is at; a job on several turns from one to the next.
         self._group = job.group
         self._part = ""
@@ -386,7 +386,7 @@ class JobRun:
             sink=self.log_call,
         )
 
-    def gateway(self, vault: KeyVault | None) -> KeyVaultGateway:
+    def gateway(self, vault: KeyVault | None) -> VaultGateway:
         """Open the way to a vault with the job's credential; its secret is opened in the device.
 
         Raises:
@@ -399,10 +399,10 @@ class JobRun:
             if credential is None:
                 raise KmesError(_("The job's cloud credential no longer exists."), _("Choose another credential."))
             self._gateways[slot] = open_gateway(
-                open_access(credential),
+                credential,
                 vault.url if vault else "",
                 recorder=self._recorder(),
-                patience=Patience(
+                backoff=Backoff(
                     should_stop=self.is_stopping,
                     on_wait=self._on_wait,
                     sleep=time.sleep,

@@ -10,7 +10,7 @@ quarantine that has just begun (docs/decisions/0011-quarantine-by-uptime.md).
 The quarantine counts from the last moment at which the request can have left its worker. An
 announcement is good for KMES_SEND_SECONDS; a call that leaves later, because it waited out a
 throttled vault or because its worker stood still, is announced anew first, and the connection
-itself refuses to send what is too late (``cloudcreds.azure.sending``).
+itself refuses to send what is too late (``cloudcreds.provider.send_deadline``).
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from typing import Any
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from cloudcreds.azure.errors import AzureError
-from cloudcreds.azure.sending import SendBy
+from cloudcreds.provider.errors import CloudError
+from cloudcreds.provider.send_deadline import SendBy
 from jobs.choices import IntentState
 from jobs.engine.run import JobRun, WaitUntil
 from jobs.models import Intent
@@ -115,7 +115,7 @@ def announced(run: JobRun, intent: Intent) -> Iterator[None]:
     try:
         yield
         run.reach(f"after_{intent.operation}")
-    except AzureError as error:
+    except CloudError as error:
         with run.write():
             resolve(intent, IntentState.UNKNOWN if error.effect_unknown else IntentState.REFUSED)
         if error.effect_unknown:

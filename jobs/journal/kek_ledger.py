@@ -15,14 +15,14 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils.translation import gettext as _
 
-from cloudcreds.access import open_access
-from cloudcreds.azure.errors import AzureError, AzureErrorKind
-from cloudcreds.azure.gateway import KeyVaultGateway, open_gateway
-from cloudcreds.azure.patience import Patience
-from cloudcreds.azure.recorder import LogRecorder
-from cloudcreds.azure.types import KekPublicKey
+from cloudcreds.access import open_gateway
 from cloudcreds.choices import VaultTier
 from cloudcreds.models import KeyVault
+from cloudcreds.provider.backoff import Backoff
+from cloudcreds.provider.errors import CloudError, CloudErrorKind
+from cloudcreds.provider.protocol import VaultGateway
+from cloudcreds.provider.recorder import LogRecorder
+from cloudcreds.provider.types import KekPublicKey
 from jobs.choices import FINAL_STATES, KekState
 from jobs.engine.rate_limit import arrived
 from jobs.engine.run import JobRun, WaitUntil
@@ -54,7 +54,7 @@ def obtain_kek(run: JobRun, vault: KeyVault, bits: int) -> tuple[EphemeralKek, K
     After a crash the ledger's KEK is looked for first, so that a job leaves one at the most.
 
     Raises:
-        AzureError: the vault refused (no Premium tier, no permission…).
+        CloudError: the vault refused (no Premium tier, no permission…).
         WaitUntil: whether the KEK was made is unknown.
 
     """
@@ -98,7 +98,7 @@ def _plan(run: JobRun, vault: KeyVault, bits: int) -> EphemeralKek:
     )
 
 
-def _create(run: JobRun, gateway: KeyVaultGateway, row: EphemeralKek) -> KekPublicKey:
+def _create(run: JobRun, gateway: VaultGateway, row: EphemeralKek) -> KekPublicKey:
     run.keep_pace(row.vault)
     failpoint("kek.before_create")
     try:
@@ -107,7 +107,7 @@ def _create(run: JobRun, gateway: KeyVaultGateway, row: EphemeralKek) -> KekPubl
         )
         arrived(row.vault)
         failpoint("kek.after_create")
-    except AzureError as error:
+    except CloudError as error:
         if error.effect_unknown:
             raise WaitUntil(
                 _("whether the ephemeral key was made is unknown (%(why)s)") % {"why": error.what},
@@ -150,7 +150,7 @@ def _mark_live(row: EphemeralKek, public: KekPublicKey) -> None:
 Write = Callable[[], AbstractContextManager[None]]
 
 
-def discard_kek(gateway: KeyVaultGateway, row: EphemeralKek, *, write: Write) -> str:
+def discard_kek(gateway: VaultGateway, row: EphemeralKek, *, write: Write) -> str:
     """Delete a KEK, and purge it where the vault allows. Return what is left to be done ("" for nothing).
 
     ``write`` opens the transactions in which the ledger changes: a job's are fenced. Never raises for what
@@ -171,8 +171,8 @@ def discard_kek(gateway: KeyVaultGateway, row: EphemeralKek, *, write: Write) ->
                 if note == LEFT_TO_AZURE:
                     _log_left_to_azure(row)
                 _mark(row, KekState.GONE, note=note)
-    except AzureError as error:
-        if error.kind == AzureErrorKind.BEING_DELETED:
+    except CloudError as error:
+        if error.kind == CloudErrorKind.BEING_DELETED:
             note = _("deleted; it will be purged when Azure has finished deleting it")
         else:
             note = str(error)
@@ -182,20 +182,20 @@ def discard_kek(gateway: KeyVaultGateway, row: EphemeralKek, *, write: Write) ->
     return ""
 
 
-def _delete(gateway: KeyVaultGateway, row: EphemeralKek) -> KekState:
+def _delete(gateway: VaultGateway, row: EphemeralKek) -> KekState:
     failpoint("kek.before_delete")
     try:
         deleted = gateway.delete_key(row.name)
         failpoint("kek.after_delete")
-    except AzureError as error:
-        if error.kind not in {AzureErrorKind.NOT_FOUND, AzureErrorKind.SOFT_DELETED, AzureErrorKind.BEING_DELETED}:
+    except CloudError as error:
+        if error.kind not in {CloudErrorKind.NOT_FOUND, CloudErrorKind.SOFT_DELETED, CloudErrorKind.BEING_DELETED}:
             raise
         # Gone already: by an earlier try whose answer got lost, or never made.
         return KekState.DELETED
     return KekState.DELETED if deleted.recovery_id else KekState.GONE
 
 
-def _purge(gateway: KeyVaultGateway, row: EphemeralKek) -> str:
+def _purge(gateway: VaultGateway, row: EphemeralKek) -> str:
     """Purge a deleted KEK where that is possible. Return what the ledger notes about it."""
     if KeyVault.objects.get(pk=row.vault_id).is_purge_protected:
         return LEFT_TO_AZURE
@@ -203,10 +203,10 @@ def _purge(gateway: KeyVaultGateway, row: EphemeralKek) -> str:
     try:
         gateway.purge_key(row.name)
         failpoint("kek.after_purge")
-    except AzureError as error:
-        if error.kind == AzureErrorKind.PURGE_PROTECTED:
+    except CloudError as error:
+        if error.kind == CloudErrorKind.PURGE_PROTECTED:
             return LEFT_TO_AZURE
-        if error.kind != AzureErrorKind.NOT_FOUND:
+        if error.kind != CloudErrorKind.NOT_FOUND:
             raise
     return ""
 
@@ -271,12 +271,10 @@ def _reopen_late_arrivals() -> None:
         )
 
 
-def _open_for_sweep(vault: KeyVault, job: Job | None = None) -> KeyVaultGateway:
-    """Open the way to a vault for the system's own work, without patience: the next sweep comes."""
+def _open_for_sweep(vault: KeyVault, job: Job | None = None) -> VaultGateway:
+    """Open the way to a vault for the system's own work, without back-off: the next sweep comes."""
     subject = Subject(credential_id=str(vault.credential_id), credential=vault.credential.name, vault=vault.name)
     recorder = LogRecorder(
         actor=SYSTEM, subject=subject, job_id=job.pk if job else None, job_code=job.code if job else ""
     )
-    return open_gateway(
-        open_access(vault.credential), vault.url, recorder=recorder, patience=Patience(budget_seconds=0)
-    )
+    return open_gateway(vault.credential, vault.url, recorder=recorder, backoff=Backoff(budget_seconds=0))

@@ -14,9 +14,9 @@ from functools import partial
 
 from django.utils.translation import gettext as _
 
-from cloudcreds.azure.errors import AzureError, AzureErrorKind
-from cloudcreds.azure.gateway import KeyVaultGateway
-from cloudcreds.azure.types import DeletedKey
+from cloudcreds.provider.errors import CloudError, CloudErrorKind
+from cloudcreds.provider.protocol import VaultGateway
+from cloudcreds.provider.types import DeletedKey
 from jobs.choices import IntentState
 from jobs.engine.run import JobRun, WaitUntil
 from jobs.journal.intents import announce, announced, resolve, seconds_since, settle
@@ -32,7 +32,7 @@ SETTLE_SECONDS = 10
 DELETING_SECONDS = 120
 
 
-def _prepare(run: JobRun) -> tuple[KeyGroup, KeyVaultGateway]:
+def _prepare(run: JobRun) -> tuple[KeyGroup, VaultGateway]:
     if run.job.group_id is None:
         raise ConflictError(_("The key group no longer exists."))
     group = KeyGroup.objects.select_related("vault__credential").get(pk=run.job.group_id)
@@ -88,7 +88,7 @@ def _record_deleted(group: KeyGroup, deleted: DeletedKey | None) -> None:
     )
 
 
-def _deleted_or_wait(gateway: KeyVaultGateway, group: KeyGroup) -> DeletedKey | None:
+def _deleted_or_wait(gateway: VaultGateway, group: KeyGroup) -> DeletedKey | None:
     """Return the deleted key; None when the vault has neither it nor a live one."""
     deleted = gateway.get_deleted(group.azure_name)
     if deleted is not None:
@@ -133,12 +133,12 @@ def _settle_recovery(run: JobRun, group: KeyGroup, *, is_live: bool) -> None:
         raise WaitUntil(_("Azure is still recovering the key"), seconds=min(wait.seconds, SETTLE_SECONDS)) from wait
 
 
-def _recover(gateway: KeyVaultGateway, group: KeyGroup) -> None:
+def _recover(gateway: VaultGateway, group: KeyGroup) -> None:
     """Recover the key and see it live: until then the call stays in doubt, also for a job that is cancelled."""
     try:
         gateway.recover_key(group.azure_name)
-    except AzureError as error:
-        if error.kind != AzureErrorKind.NOT_FOUND:
+    except CloudError as error:
+        if error.kind != CloudErrorKind.NOT_FOUND:
             raise
         raise WaitUntil(
             _("another look: the deleted key was recovered or purged just now"),
@@ -148,7 +148,7 @@ def _recover(gateway: KeyVaultGateway, group: KeyGroup) -> None:
     _await_live(gateway, group)
 
 
-def _await_live(gateway: KeyVaultGateway, group: KeyGroup) -> None:
+def _await_live(gateway: VaultGateway, group: KeyGroup) -> None:
     """Wait a moment for the recovered key to show; a longer wait goes through the queue."""
     for pause in (0, 1, 2):
         time.sleep(pause)
@@ -164,10 +164,10 @@ def _call(run: JobRun, operation: str, act: Callable[[], None], record: Callable
     try:
         with announced(run, intent):
             act()
-    except AzureError as error:
-        if error.kind == AzureErrorKind.BEING_DELETED:
+    except CloudError as error:
+        if error.kind == CloudErrorKind.BEING_DELETED:
             raise WaitUntil(_("Azure is still deleting the key"), seconds=SETTLE_SECONDS) from error
-        if error.kind != AzureErrorKind.NOT_FOUND:
+        if error.kind != CloudErrorKind.NOT_FOUND:
             raise
     with run.write():
         resolve(intent, IntentState.OK)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from cloudcreds.azure.errors import AzureErrorKind
+from cloudcreds.provider.errors import CREDENTIAL_CODES
 from jobs.choices import JobState
 from jobs.kinds.self_test import spec as self_test
 from jobs.models import Job
@@ -16,21 +16,7 @@ from jobs.pages.selectors import JobView
 from jobs.spec import registry
 
 # Failures that the credential's page helps with.
-_CREDENTIAL_CODES = frozenset(
-    f"azure.{kind}"
-    for kind in (
-        AzureErrorKind.AUTHENTICATION,
-        AzureErrorKind.WRONG_TENANT,
-        AzureErrorKind.WRONG_CLIENT,
-        AzureErrorKind.WRONG_SECRET,
-        AzureErrorKind.EXPIRED_SECRET,
-        AzureErrorKind.PERMISSION,
-        AzureErrorKind.FIREWALL,
-        AzureErrorKind.UNREACHABLE,
-        AzureErrorKind.REDIRECT_REFUSED,
-        AzureErrorKind.STANDARD_VAULT,
-    )
-) | {"probe_failed"}
+_CREDENTIAL_CODES = CREDENTIAL_CODES | {"probe_failed"}
 # Failures that the device's page helps with.
 _DEVICE_CODES = frozenset(
     {

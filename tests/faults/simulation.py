@@ -8,8 +8,6 @@ others go on; messages get lost and doubled; listings lag. The same seed gives t
 
 from __future__ import annotations
 
-import base64
-import json
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -81,22 +79,19 @@ class SimVault:
     # --- calls -------------------------------------------------------------------------------
     def change(self, effect):
         """Make a changing call: it succeeds, or fails in one of the ways."""
-        from cloudcreds.azure import sending
-        from cloudcreds.azure.errors import AzureError, AzureErrorKind, translate
+        from cloudcreds.provider import send_deadline
+        from cloudcreds.provider.errors import CloudError, CloudErrorKind
 
         self.sleep(self.dice.uniform(0.05, 0.5))
         self.moment("azure.sending")
-        try:
-            sending.check("PUT")
-        except sending.TooLateToSend as error:
-            raise translate(error, mutating=True) from None
+        send_deadline.check("PUT")
         if self.quiet or self.dice.random() >= FAIL:
             return effect()
         way = self.dice.choice(WAYS)
         if way == "429":
-            raise AzureError(AzureErrorKind.THROTTLED, "Throttled.", retry_after=self.dice.choice([None, 1, 10]))
+            raise CloudError(CloudErrorKind.THROTTLED, "Throttled.", retry_after=self.dice.choice([None, 1, 10]))
         if way == "refused":
-            raise AzureError(AzureErrorKind.UNREACHABLE, "Refused.")
+            raise CloudError(CloudErrorKind.UNREACHABLE, "Refused.")
         if way.endswith("after"):
             effect()
         if way == "timeout":
@@ -104,15 +99,15 @@ class SimVault:
             self.landing.append((at, effect))
             self.tell(f"a request is under way until {at:%H:%M:%S}")
             self.sleep(READ_TIMEOUT)
-        raise AzureError(AzureErrorKind.UNKNOWN_OUTCOME, f"Unknown: {way}.")
+        raise CloudError(CloudErrorKind.UNKNOWN_OUTCOME, f"Unknown: {way}.")
 
     def look(self):
         """Make a reading call; the SDK's own retries make these rarely fail."""
-        from cloudcreds.azure.errors import AzureError, AzureErrorKind
+        from cloudcreds.provider.errors import CloudError, CloudErrorKind
 
         self.sleep(self.dice.uniform(0.05, 0.3))
         if not self.quiet and self.dice.random() < FAIL**3:
-            raise AzureError(AzureErrorKind.SERVER_ERROR, "Azure answered with an error of its own (HTTP 503).")
+            raise CloudError(CloudErrorKind.SERVER_ERROR, "Azure answered with an error of its own (HTTP 503).")
 
     def add(self, name, spki, tags, *, enabled=True):
         """Make a version."""
@@ -123,21 +118,21 @@ class SimVault:
 
 
 class SimGateway:
-    """The gateway's protocol over the vault in memory, with the real patience."""
+    """The gateway's protocol over the vault in memory, with the real back-off."""
 
-    def __init__(self, vault, patience):
-        self.vault, self.patience = vault, patience
-        patience.sleep = vault.sleep
+    def __init__(self, vault, backoff):
+        self.vault, self.backoff = vault, backoff
+        backoff.sleep = vault.sleep
 
     def _change(self, effect):
-        return self.patience.call(lambda: self.vault.change(effect), changing=True)
+        return self.backoff.call(lambda: self.vault.change(effect), mutating=True)
 
     def _add(self, name, spki, tags, *, enabled=True):
         """Make a version, unless a deleted key has the name."""
-        from cloudcreds.azure.errors import AzureError, AzureErrorKind
+        from cloudcreds.provider.errors import CloudError, CloudErrorKind
 
         if name in self.vault.deleted:
-            raise AzureError(AzureErrorKind.SOFT_DELETED, "The name is taken by a deleted key.")
+            raise CloudError(CloudErrorKind.SOFT_DELETED, "The name is taken by a deleted key.")
         return self.vault.add(name, spki, tags, enabled=enabled)
 
     def get_token(self):
@@ -145,7 +140,7 @@ class SimGateway:
         self.vault.look()
 
     def _kek(self, name):
-        from cloudcreds.azure.types import KekPublicKey
+        from cloudcreds.provider.types import KekPublicKey
 
         version = self.vault.keys[name][-1].id
         return KekPublicKey(
@@ -163,7 +158,7 @@ class SimGateway:
         return self._kek(name) if name in self.vault.keys else None
 
     def _bundle(self, name, version):
-        from cloudcreds.azure.types import VaultKey
+        from cloudcreds.provider.types import VaultKey
 
         return VaultKey(
             f"https://sim/keys/{name}/{version.id}",
@@ -180,11 +175,13 @@ class SimGateway:
             version.tags,
         )
 
-    def import_byok(self, name, *, spec, blob, key_ops, enabled, expires_on, tags):
+    def build_transfer_blob(self, kek, ciphertext):
+        """Name the material in the blob."""
+        return ciphertext
+
+    def import_key(self, name, *, spec, blob, key_ops, enabled, expires_on, tags):
         """Import a key; the blob carries only the name of its material here."""
-        text = json.loads(blob)["ciphertext"]
-        mark = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-        spki = self.vault.material[mark]
+        spki = self.vault.material[blob]
         return self._bundle(name, self._change(lambda: self._add(name, spki, tags, enabled=enabled)))
 
     def get_key(self, name, version=""):
@@ -195,7 +192,7 @@ class SimGateway:
 
     def list_versions(self, name):
         """List versions; the newest may be missing for some seconds."""
-        from cloudcreds.azure.types import VersionInfo
+        from cloudcreds.provider.types import VersionInfo
 
         self.vault.look()
         shown = self.vault.keys.get(name, [])
@@ -209,12 +206,12 @@ class SimGateway:
 
     def update_version(self, name, version, *, enabled):
         """Switch a version."""
-        from cloudcreds.azure.errors import AzureError, AzureErrorKind
+        from cloudcreds.provider.errors import CloudError, CloudErrorKind
 
         def effect():
             found = [one for one in self.vault.keys.get(name, []) if one.id == version]
             if not found:
-                raise AzureError(AzureErrorKind.NOT_FOUND, "There is no such version.")
+                raise CloudError(CloudErrorKind.NOT_FOUND, "There is no such version.")
             found[0].enabled = enabled
             return found[0]
 
@@ -222,12 +219,12 @@ class SimGateway:
 
     def delete_key(self, name):
         """Delete a key with all its versions."""
-        from cloudcreds.azure.errors import AzureError, AzureErrorKind
-        from cloudcreds.azure.types import DeletedKey
+        from cloudcreds.provider.errors import CloudError, CloudErrorKind
+        from cloudcreds.provider.types import DeletedKey
 
         def effect():
             if name not in self.vault.keys:
-                raise AzureError(AzureErrorKind.NOT_FOUND, "There is no such key.")
+                raise CloudError(CloudErrorKind.NOT_FOUND, "There is no such key.")
             self.vault.deleted[name] = self.vault.keys.pop(name)
             self.vault.tell(f"{name} is deleted")
 
@@ -236,7 +233,7 @@ class SimGateway:
 
     def get_deleted(self, name):
         """Look for a deleted key."""
-        from cloudcreds.azure.types import DeletedKey
+        from cloudcreds.provider.types import DeletedKey
 
         self.vault.look()
         if name not in self.vault.deleted:
@@ -245,22 +242,22 @@ class SimGateway:
 
     def recover_key(self, name):
         """Recover a deleted key with all its versions."""
-        from cloudcreds.azure.errors import AzureError, AzureErrorKind
+        from cloudcreds.provider.errors import CloudError, CloudErrorKind
 
         def effect():
             if name not in self.vault.deleted:
-                raise AzureError(AzureErrorKind.NOT_FOUND, "There is no such key.")
+                raise CloudError(CloudErrorKind.NOT_FOUND, "There is no such key.")
             self.vault.keys[name] = self.vault.deleted.pop(name)
 
         self._change(effect)
 
     def purge_key(self, name):
         """Purge a deleted key."""
-        from cloudcreds.azure.errors import AzureError, AzureErrorKind
+        from cloudcreds.provider.errors import CloudError, CloudErrorKind
 
         def effect():
             if self.vault.deleted.pop(name, None) is None:
-                raise AzureError(AzureErrorKind.NOT_FOUND, "There is no such key.")
+                raise CloudError(CloudErrorKind.NOT_FOUND, "There is no such key.")
             self.vault.tell(f"{name} is purged")
 
         self._change(effect)
@@ -309,7 +306,7 @@ def _maybe_crash(vault):
 
 def run_naive_world(seed):
     """The same world with a task as one writes it first: acknowledged late, retried on any error."""
-    from cloudcreds.azure.errors import AzureError
+    from cloudcreds.provider.errors import CloudError
 
     vault = SimVault(random.Random(seed))
     messages = 1
@@ -321,7 +318,7 @@ def run_naive_world(seed):
             _maybe_crash(vault)
             vault.change(lambda: vault.add("naive", b"spki", {}))
             _maybe_crash(vault)
-        except (AzureError, Crash):
+        except (CloudError, Crash):
             messages += 1
             continue
         if vault.dice.random() < DOUBLE:

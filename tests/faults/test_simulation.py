@@ -42,8 +42,6 @@ def live(group, admin, monkeypatch, settings):
             cursor.execute("PRAGMA journal_mode=MEMORY")
     # Messages are dealt by the world, not by Redis.
     monkeypatch.setattr(hints, "send", lambda _job_id: None)
-    for module in (engine_run, kek_ledger):
-        monkeypatch.setattr(module, "open_access", lambda _credential: None)
 
     def run(seed):
         vault = SimVault(random.Random(seed))
@@ -53,7 +51,7 @@ def live(group, admin, monkeypatch, settings):
         monkeypatch.setattr(engine_run, "get_device", lambda: device)
         monkeypatch.setattr(whole_key, "time", SimpleNamespace(sleep=vault.sleep))
         for module in (engine_run, kek_ledger):
-            monkeypatch.setattr(module, "open_gateway", lambda *_where, patience, **_: SimGateway(vault, patience))
+            monkeypatch.setattr(module, "open_gateway", lambda *_where, backoff, **_: SimGateway(vault, backoff))
         own = make_group(group.credential, group.vault.url, name=f"world-{seed}")
         world = SimWorld(vault, own, admin)
         worlds.append(world)

@@ -62,7 +62,7 @@ def test_a_module_writes_no_row_of_the_log_through_gettext(name):
 
 
 def test_all_errors_are_known_however_they_descend():
-    assert {"KmesError", "InputError", "DeviceError", "AzureError", "GiveWay", "DeliveryError"} <= FAMILY
+    assert {"KmesError", "InputError", "DeviceError", "CloudError", "GiveWay", "DeliveryError"} <= FAMILY
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_all_errors_are_known_however_they_descend():
         'raise DeviceError("The device failed.")',
         'raise DeviceError(f"The device failed ({name}).", code="device")',
         'raise InputError(_("Fine."), "Try again", field="name")',
-        'raise AzureError(Kind.OTHER, what=_("Fine."), remedy="Wait")',
+        'raise CloudError(Kind.OTHER, what=_("Fine."), remedy="Wait")',
         'why = "gone" if lost else _("here")\nraise ConflictError(why)',
         'TABLE = {"404": (Kind.NOT_FOUND, "The vault has no such key.")}',
         'def tell(name): return f"The key {name} is gone. Look again."',
@@ -87,7 +87,7 @@ def test_the_search_finds_a_plain_text_in_code(code):
     "code",
     [
         'raise DeviceError(_("The device failed (%(name)s).") % {"name": name}, code="device")',
-        'raise AzureError(kind, str(what) % {"code": f"AADSTS{code}"}, http_status=error.status_code)',
+        'raise CloudError(kind, str(what) % {"code": f"AADSTS{code}"}, http_status=error.status_code)',
         '"""The module says what it is for."""',
         'record("key.created", actor=actor, message=f"Key {name} created. It is new.")',
         'logger.warning("The broker is out of reach.")',

@@ -11,8 +11,8 @@ from datetime import timedelta
 
 from django.utils.translation import gettext as _
 
-from cloudcreds.azure.gateway import KeyVaultGateway
-from cloudcreds.azure.types import VaultKey, VersionInfo
+from cloudcreds.provider.protocol import VaultGateway
+from cloudcreds.provider.types import VaultKey, VersionInfo
 from jobs.choices import IntentState
 from jobs.engine.run import JobRun
 from jobs.journal.intents import resolve_all
@@ -84,7 +84,7 @@ def _close(run: JobRun, in_doubt: list[Intent]) -> None:
             resolve_all([(intent, "") for intent in in_doubt], IntentState.VOID)
 
 
-def _is_deleted(run: JobRun, gateway: KeyVaultGateway, group: KeyGroup) -> bool:
+def _is_deleted(run: JobRun, gateway: VaultGateway, group: KeyGroup) -> bool:
     """Record a whole key that somebody deleted outside this console. Return whether it was so."""
     deleted = gateway.get_deleted(group.azure_name)
     if deleted is None and group.cloud_state == GroupCloudState.SOFT_DELETED:
@@ -103,7 +103,7 @@ def _is_deleted(run: JobRun, gateway: KeyVaultGateway, group: KeyGroup) -> bool:
     return True
 
 
-def _look(run: JobRun, gateway: KeyVaultGateway, group: KeyGroup, live: list[VersionInfo]) -> list[Seen]:
+def _look(run: JobRun, gateway: VaultGateway, group: KeyGroup, live: list[VersionInfo]) -> list[Seen]:
     """Return each version with its operations, which a listing lacks; unchanged ones are not read again."""
     before = {row.azure_version: row for row in group.observations.all()}
     seen = []

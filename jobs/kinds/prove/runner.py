@@ -11,8 +11,8 @@ from base64 import urlsafe_b64encode
 
 from django.utils.translation import gettext as _
 
-from cloudcreds.azure.errors import AzureError, AzureErrorKind
-from cloudcreds.azure.signatures import algorithm_of, is_genuine
+from cloudcreds.provider.errors import CloudError, CloudErrorKind
+from cloudcreds.provider.signatures import algorithm_of, is_signature_of_key
 from jobs.choices import TargetState
 from jobs.engine.run import JobRun
 from jobs.models import Job
@@ -64,17 +64,17 @@ def _sign(run: JobRun, version: CloudVersion, challenge: bytes) -> bytes | None:
     gateway = run.gateway(version.vault)
     gateway.get_token()
     try:
-        with gateway.expecting(*([AzureErrorKind.KEY_DISABLED] if wants_refusal else [])):
+        with gateway.expecting(*([CloudErrorKind.KEY_DISABLED] if wants_refusal else [])):
             return gateway.sign(version.azure_name, version.azure_version, spec=version.key.spec, message=challenge)
-    except AzureError as error:
-        if wants_refusal and error.kind == AzureErrorKind.KEY_DISABLED:
+    except CloudError as error:
+        if wants_refusal and error.kind == CloudErrorKind.KEY_DISABLED:
             return None
         raise
 
 
 def _verified(version: CloudVersion, challenge: bytes, signature: bytes) -> dict[str, str]:
     key = version.key
-    if not is_genuine(signature, spec=key.spec, public_spki=bytes(key.public_spki), message=challenge):
+    if not is_signature_of_key(signature, spec=key.spec, public_spki=bytes(key.public_spki), message=challenge):
         raise KmesError(
             _("The signature of %(kid)s is not one of key “%(key)s”.") % {"kid": version.kid, "key": key.name},
             _("The vault holds another key under this version. Run Cloud > Check Drift, and do not use it."),

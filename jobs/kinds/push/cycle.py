@@ -23,7 +23,7 @@ from uuid import UUID
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from cloudcreds.azure.gateway import KeyVaultGateway
+from cloudcreds.provider.protocol import VaultGateway
 from jobs.choices import KekState
 from jobs.engine.lifecycle import LeaseLost
 from jobs.engine.run import Cancelled, GiveWay, JobRun, WaitUntil
@@ -115,7 +115,7 @@ def _wrap_and_import(run: JobRun, group: KeyGroup, pending: list[JobTarget]) -> 
     for batch in batched(pending):
         if is_near_expiry(row):
             row, kek = obtain_kek(run, group.vault, group.spec.kek_bits)
-        with WrapAhead(run.device(), kek) as wrapping:
+        with WrapAhead(run.device(), gateway, kek) as wrapping:
             with run.step("wrap_key", with_next=True):
                 wrapping.start(batch, when_slow=run.show_now)
             newest = import_all(run, gateway, group, batch, wrapping) or newest
@@ -127,7 +127,7 @@ def _wrap_and_import(run: JobRun, group: KeyGroup, pending: list[JobTarget]) -> 
     run.end("record_version")
 
 
-def _verify_current(run: JobRun, gateway: KeyVaultGateway, group: KeyGroup, newest: str) -> None:
+def _verify_current(run: JobRun, gateway: VaultGateway, group: KeyGroup, newest: str) -> None:
     """Check that the vault's current version is the one imported last."""
     current = gateway.get_key(group.azure_name)
     if current is not None and current.version == newest:

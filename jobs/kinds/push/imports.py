@@ -10,9 +10,9 @@ from collections.abc import Sequence
 
 from django.utils.translation import gettext as _
 
-from cloudcreds.azure.errors import AzureError, AzureErrorKind
-from cloudcreds.azure.gateway import KeyVaultGateway
-from cloudcreds.azure.types import VaultKey
+from cloudcreds.provider.errors import CloudError
+from cloudcreds.provider.protocol import VaultGateway
+from cloudcreds.provider.types import VaultKey
 from jobs.choices import IntentState, TargetState
 from jobs.engine.lifecycle import LeaseLost
 from jobs.engine.rate_limit import arrived, is_paced
@@ -31,15 +31,11 @@ from kmes.core.clock import now
 from kmes.core.errors import DeviceError, KmesError
 from logging_reports.choices import Severity
 
-# What one key's import may be refused for without the next key meeting the same.
-SINGLE_KEY_KINDS = frozenset({AzureErrorKind.REFUSED_INPUT})
 # How often a window's imports are interrupted to see whether somebody asked to cancel.
 LOOK_SECONDS = 0.2
 
 
-def import_all(
-    run: JobRun, gateway: KeyVaultGateway, group: KeyGroup, batch: list[JobTarget], wrapping: WrapAhead
-) -> str:
+def import_all(run: JobRun, gateway: VaultGateway, group: KeyGroup, batch: list[JobTarget], wrapping: WrapAhead) -> str:
     """Import a batch's keys in order, as they come out of the device. Return the version imported last, "" for none."""
     todo = list(batch)
     progress = Progress(run, group)
@@ -56,7 +52,7 @@ def import_all(
 
 def _import_window(
     run: JobRun,
-    gateway: KeyVaultGateway,
+    gateway: VaultGateway,
     group: KeyGroup,
     window: list[JobTarget],
     wrapping: WrapAhead,
@@ -134,13 +130,13 @@ def _write_results(
 
 
 def _import_one(
-    run: JobRun, gateway: KeyVaultGateway, group: KeyGroup, target: JobTarget, blob: bytes, intent: Intent
+    run: JobRun, gateway: VaultGateway, group: KeyGroup, target: JobTarget, blob: bytes, intent: Intent
 ) -> VaultKey | None:
     """Make the announced import. Return the new version; None when this key alone was refused."""
     key = target.key
     try:
         with announced(run, intent):
-            bundle = gateway.import_byok(
+            bundle = gateway.import_key(
                 group.azure_name,
                 spec=key.spec,
                 blob=blob,
@@ -155,8 +151,8 @@ def _import_one(
                     "kmes-app": "kmes",
                 },
             )
-    except AzureError as error:
-        if error.kind not in SINGLE_KEY_KINDS:
+    except CloudError as error:
+        if not error.is_about_one_key:
             raise
         fail_target(run, target, error)
         return None
@@ -166,7 +162,7 @@ def _import_one(
         try:
             gateway.update_version(group.azure_name, bundle.version, enabled=False)
             fate = _("the version was disabled")
-        except AzureError as error:
+        except CloudError as error:
             fate = _("the version could not be disabled (%(why)s)") % {"why": error.what}
         raise KmesError(
             _("The vault's public key of %(kid)s is not the one of key “%(key)s”; %(fate)s.")

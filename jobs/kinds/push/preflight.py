@@ -9,10 +9,10 @@ from datetime import datetime
 
 from django.utils.translation import gettext as _
 
-from cloudcreds.azure.errors import AzureError
-from cloudcreds.azure.gateway import KeyVaultGateway
-from cloudcreds.azure.types import VaultKey, VersionInfo
 from cloudcreds.choices import VaultTier
+from cloudcreds.provider.errors import CloudError
+from cloudcreds.provider.protocol import VaultGateway
+from cloudcreds.provider.types import VaultKey, VersionInfo
 from hsm.services import designated_device
 from jobs.choices import IntentState, TargetState
 from jobs.engine.run import JobRun, WaitUntil
@@ -75,7 +75,7 @@ def _check_device(run: JobRun) -> None:
 
 
 def settle_earlier_calls(
-    run: JobRun, gateway: KeyVaultGateway, group: KeyGroup, versions: list[VersionInfo], *, of_others: bool = False
+    run: JobRun, gateway: VaultGateway, group: KeyGroup, versions: list[VersionInfo], *, of_others: bool = False
 ) -> list[Intent]:
     """Adopt what earlier runs brought into the vault; wait while a lost call may still land.
 
@@ -139,7 +139,7 @@ def _came_at(found: tuple[Key, list[VaultKey]]) -> datetime:
     return found[1][-1].created_on or now()
 
 
-def _find_ours(gateway: KeyVaultGateway, group: KeyGroup, strangers: list[VersionInfo], key: Key) -> list[VaultKey]:
+def _find_ours(gateway: VaultGateway, group: KeyGroup, strangers: list[VersionInfo], key: Key) -> list[VaultKey]:
     """Return the unrecorded versions that hold this key, oldest first; the public key decides."""
     found = []
     for version in strangers:
@@ -152,18 +152,18 @@ def _find_ours(gateway: KeyVaultGateway, group: KeyGroup, strangers: list[Versio
     return found
 
 
-def _disable_double(gateway: KeyVaultGateway, group: KeyGroup, double: VaultKey) -> None:
+def _disable_double(gateway: VaultGateway, group: KeyGroup, double: VaultKey) -> None:
     """Disable an older double. Nobody ever enables it again, so its outcome may be found by doing it again."""
     try:
         gateway.update_version(group.azure_name, double.version, enabled=False)
-    except AzureError as error:
+    except CloudError as error:
         if error.effect_unknown:
             raise WaitUntil(error.what, seconds=DOUBLE_SECONDS, counts_as_failure=True) from error
         raise
 
 
 def _adopt(
-    run: JobRun, gateway: KeyVaultGateway, group: KeyGroup, key: Key, found: list[VaultKey], intents: list[Intent]
+    run: JobRun, gateway: VaultGateway, group: KeyGroup, key: Key, found: list[VaultKey], intents: list[Intent]
 ) -> None:
     """Record a version the vault got from an earlier run; disable older doubles of it."""
     *doubles, newest = found

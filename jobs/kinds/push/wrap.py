@@ -11,8 +11,8 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
 from typing import Self
 
-from cloudcreds.azure.byok import build_transfer_blob
-from cloudcreds.azure.types import KekPublicKey
+from cloudcreds.provider.protocol import VaultGateway
+from cloudcreds.provider.types import KekPublicKey
 from hsm.device import Device
 from jobs.models import JobTarget
 from kmes.core import language
@@ -29,8 +29,8 @@ def is_about_key(error: BaseException) -> bool:
 class WrapAhead:
     """The keys of one batch on their way through the device, in order. Leaving the block stops the rest."""
 
-    def __init__(self, device: Device, kek: KekPublicKey) -> None:
-        self._device, self._kek = device, kek
+    def __init__(self, device: Device, gateway: VaultGateway, kek: KekPublicKey) -> None:
+        self._device, self._gateway, self._kek = device, gateway, kek
         # One thread: a device serialises what it is asked anyway, and the order of the imports is known.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="wrap")
         self._blobs: dict[int, Future[bytes]] = {}
@@ -76,7 +76,7 @@ class WrapAhead:
     def _wrap(self, wrap: partial[bytes]) -> bytes:
         # What the device says ends up in the job's log.
         with language.of_records():
-            return build_transfer_blob(self._kek.kid, wrap())
+            return self._gateway.build_transfer_blob(self._kek, wrap())
 
     def take(self, target: JobTarget) -> bytes:
         """Return a key's transfer blob, once.

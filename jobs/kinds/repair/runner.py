@@ -10,9 +10,9 @@ from functools import partial
 
 from django.utils.translation import gettext as _
 
-from cloudcreds.azure.errors import AzureError, AzureErrorKind
-from cloudcreds.azure.gateway import KeyVaultGateway
-from cloudcreds.azure.types import VaultKey
+from cloudcreds.provider.errors import CloudError, CloudErrorKind
+from cloudcreds.provider.protocol import VaultGateway
+from cloudcreds.provider.types import VaultKey
 from jobs.choices import TargetState
 from jobs.engine.run import JobRun
 from jobs.kinds.check_drift.runner import seen_of
@@ -58,8 +58,8 @@ def _attempt(run: JobRun, group: KeyGroup, name: str, target: JobTarget | None, 
     """Set one version back; one that the vault refuses or lacks fails alone."""
     try:
         bundle = act()
-    except AzureError as error:
-        if error.kind not in {AzureErrorKind.NOT_FOUND, AzureErrorKind.REFUSED_INPUT}:
+    except CloudError as error:
+        if error.kind not in {CloudErrorKind.NOT_FOUND, CloudErrorKind.REFUSED_INPUT}:
             raise
         _fail(run, name, target, error)
         return
@@ -76,7 +76,7 @@ def _attempt(run: JobRun, group: KeyGroup, name: str, target: JobTarget | None, 
         run.say(run.spec.wording.one_done(target.key.name))
 
 
-def _set_back(gateway: KeyVaultGateway, group: KeyGroup, version: CloudVersion | None) -> VaultKey:
+def _set_back(gateway: VaultGateway, group: KeyGroup, version: CloudVersion | None) -> VaultKey:
     """Set all that is known; the console's tags as they were, those of people as they were pushed."""
     if version is None:
         raise ConflictError(
@@ -97,7 +97,7 @@ def _set_back(gateway: KeyVaultGateway, group: KeyGroup, version: CloudVersion |
     )
 
 
-def _disable(gateway: KeyVaultGateway, group: KeyGroup, name: str) -> VaultKey:
+def _disable(gateway: VaultGateway, group: KeyGroup, name: str) -> VaultKey:
     return gateway.update_version(group.azure_name, name, enabled=False)
 
 

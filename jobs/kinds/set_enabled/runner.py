@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from django.utils.translation import gettext as _
 
-from cloudcreds.azure.errors import AzureError, AzureErrorKind
-from cloudcreds.azure.gateway import KeyVaultGateway
+from cloudcreds.provider.errors import CloudError, CloudErrorKind
+from cloudcreds.provider.protocol import VaultGateway
 from jobs.choices import IntentState, TargetState
 from jobs.engine.run import JobRun
 from jobs.journal.intents import announce, announced, resolve, settle
@@ -38,13 +38,13 @@ def run_set_enabled(run: JobRun) -> None:
         try:
             if not _is_done(run, gateway, version, wanted=wanted):
                 _switch(run, gateway, version, wanted=wanted)
-        except AzureError as error:
-            if error.kind != AzureErrorKind.NOT_FOUND:
+        except CloudError as error:
+            if error.kind != CloudErrorKind.NOT_FOUND:
                 raise
             raise _missing(run, gateway, version) from error
 
 
-def _is_done(run: JobRun, gateway: KeyVaultGateway, version: CloudVersion, *, wanted: bool) -> bool:
+def _is_done(run: JobRun, gateway: VaultGateway, version: CloudVersion, *, wanted: bool) -> bool:
     """Return whether an earlier call, whose answer got lost, did it, and record it; wait while one may still land."""
 
     def is_done() -> bool:
@@ -54,7 +54,7 @@ def _is_done(run: JobRun, gateway: KeyVaultGateway, version: CloudVersion, *, wa
     return settle(run, is_done, lambda: _record(run, version, enabled=wanted, wanted=wanted))
 
 
-def _switch(run: JobRun, gateway: KeyVaultGateway, version: CloudVersion, *, wanted: bool) -> None:
+def _switch(run: JobRun, gateway: VaultGateway, version: CloudVersion, *, wanted: bool) -> None:
     with run.write():
         intent = announce(run, "update", key=version.key)
     with announced(run, intent):
@@ -64,7 +64,7 @@ def _switch(run: JobRun, gateway: KeyVaultGateway, version: CloudVersion, *, wan
         _record(run, version, enabled=bundle.enabled, wanted=wanted)
 
 
-def _missing(run: JobRun, gateway: KeyVaultGateway, version: CloudVersion) -> ConflictError:
+def _missing(run: JobRun, gateway: VaultGateway, version: CloudVersion) -> ConflictError:
     if gateway.get_deleted(version.azure_name) is not None:
         return ConflictError(
             _("The Azure key “%(key)s” is deleted, with all its versions.") % {"key": version.azure_name},

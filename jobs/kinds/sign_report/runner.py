@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.utils.translation import gettext as _
 
-from cloudcreds.azure.errors import AzureError
+from cloudcreds.provider.errors import CloudError
 from hsm.models import HsmDevice
 from jobs.certifications.models import Certification
 from jobs.certifications.report import build_report
@@ -51,7 +51,7 @@ def _find_left_behind(run: JobRun, certification: Certification) -> list[str]:
         return [_("The key group of this run no longer exists; the vault was not looked at.")]
     try:
         left = _left_in_vault(run, group)
-    except AzureError as error:
+    except CloudError as error:
         left = [
             _("The vault could not be looked at (%(why)s): look for the key “%(name)s” in it.")
             % {"why": error.what, "name": group.azure_name}

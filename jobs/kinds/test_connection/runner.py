@@ -7,9 +7,9 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from cloudcreds.azure.types import ProbeResult, VaultInfo, recovery_level_of
 from cloudcreds.choices import VaultTier
 from cloudcreds.models import CloudCredential, KeyVault
+from cloudcreds.provider.types import ProbeResult, VaultInfo
 from jobs.engine.run import JobRun
 from kmes.core.clock import now
 from kmes.core.errors import ConflictError, KmesError
@@ -105,6 +105,6 @@ def _keep_vault(credential: CloudCredential, info: VaultInfo) -> None:
         credential=credential, url=url
     )
     vault.name, vault.tier, vault.seen_at = info.name, TIERS.get(info.tier.lower(), VaultTier.UNKNOWN), now()
-    vault.recovery_level = recovery_level_of(info)
-    vault.recoverable_days = (info.retention_days or 90) if info.soft_delete else None
+    vault.recovery_level = info.recovery_level
+    vault.recoverable_days = info.recoverable_days
     vault.save()

@@ -27,13 +27,14 @@ class Azure:
         self.stand_in, self.notes = stand_in, Notes()
 
     def gateway(self, vault="kv-premium", *, budget=0.0, sleep=lambda _seconds: None, **changes):
-        from cloudcreds.azure.gateway import open_gateway
-        from cloudcreds.azure.patience import Patience
-        from cloudcreds.azure.types import Cloud, CredentialAccess
+        from cloudcreds.azure.provider import AzureProvider
+        from cloudcreds.choices import CloudName
+        from cloudcreds.provider.backoff import Backoff
+        from cloudcreds.provider.types import CredentialAccess
         from kmes.core.secret_types import SecretText
 
         values = {
-            "cloud": Cloud.CUSTOM,
+            "cloud": CloudName.CUSTOM,
             "tenant_id": TENANT,
             "client_id": CLIENT,
             "secret": SecretText(SECRET),
@@ -41,8 +42,8 @@ class Azure:
             "arm_url": self.stand_in.url,
         } | changes
         url = self.stand_in.vault_url(vault) if vault else ""
-        patience = Patience(budget_seconds=budget, sleep=sleep)
-        return open_gateway(CredentialAccess(**values), url, recorder=self.notes, patience=patience)
+        backoff = Backoff(budget_seconds=budget, sleep=sleep)
+        return AzureProvider().open_gateway(CredentialAccess(**values), url, recorder=self.notes, backoff=backoff)
 
     def fault(self, **fault):
         self.stand_in.control("POST", "/_emulator/faults", fault)

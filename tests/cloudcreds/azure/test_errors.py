@@ -7,14 +7,15 @@ import time
 import pytest
 
 from cloudcreds.azure import clients
-from cloudcreds.azure.errors import AzureError, AzureErrorKind
+from cloudcreds.azure.probe import import_invalid_blob
+from cloudcreds.provider.errors import CloudError, CloudErrorKind
 from kmes.core.secret_types import SecretText
 from tests.cloudcreds.azure.conftest import ALL
 from tests.cloudcreds.azure.test_gateway import make_kek, push
 
 
 def refused(call):
-    with pytest.raises(AzureError) as caught:
+    with pytest.raises(CloudError) as caught:
         call()
     error = caught.value
     assert error.what.endswith((".", ")"))
@@ -26,9 +27,9 @@ def refused(call):
 @pytest.mark.parametrize(
     ("changes", "kind", "word"),
     [
-        ({"secret": SecretText("wrong")}, AzureErrorKind.WRONG_SECRET, "AADSTS7000215"),
-        ({"client_id": "99999999-9999-9999-9999-999999999999"}, AzureErrorKind.WRONG_CLIENT, "Client ID"),
-        ({"tenant_id": "99999999-9999-9999-9999-999999999999"}, AzureErrorKind.WRONG_TENANT, "Tenant ID"),
+        ({"secret": SecretText("wrong")}, CloudErrorKind.WRONG_SECRET, "AADSTS7000215"),
+        ({"client_id": "99999999-9999-9999-9999-999999999999"}, CloudErrorKind.WRONG_CLIENT, "Client ID"),
+        ({"tenant_id": "99999999-9999-9999-9999-999999999999"}, CloudErrorKind.WRONG_TENANT, "Tenant ID"),
     ],
 )
 def test_a_wrong_sign_in_names_the_field(changes, kind, word, azure):
@@ -49,12 +50,12 @@ def test_a_missing_permission_is_named(missing, azure):
         "get": lambda: gateway.get_key("k"),
         "list": lambda: gateway.list_versions("k"),
         "create": lambda: make_kek(gateway, "kmes-kek-2"),
-        "import": lambda: gateway.import_nonsense("k"),
+        "import": lambda: import_invalid_blob(gateway, "k"),
         "delete": lambda: gateway.delete_key("k"),
         "purge": lambda: gateway.purge_key("k"),
     }[missing]
     error = refused(call)
-    assert (error.kind, error.http_status) == (AzureErrorKind.PERMISSION, 403)
+    assert (error.kind, error.http_status) == (CloudErrorKind.PERMISSION, 403)
     assert f"permission {missing.capitalize()}" in error.what
     assert "Grant it" in error.remedy
     assert azure.notes.calls[-1].event == "azure.permission_missing"
@@ -62,7 +63,7 @@ def test_a_missing_permission_is_named(missing, azure):
 
 def test_a_standard_vault_is_refused_by_name(azure):
     error = refused(lambda: make_kek(azure.gateway("kv-standard")))
-    assert error.kind == AzureErrorKind.STANDARD_VAULT
+    assert error.kind == CloudErrorKind.NO_HSM_KEYS
     assert "Premium" in error.remedy
 
 
@@ -71,7 +72,7 @@ def test_a_deleted_name_is_told_from_other_conflicts(azure):
     push(gateway)
     gateway.delete_key("k")
     error = refused(lambda: push(gateway))
-    assert error.kind == AzureErrorKind.SOFT_DELETED
+    assert error.kind == CloudErrorKind.SOFT_DELETED
     assert "Recover" in error.remedy
 
 
@@ -79,14 +80,14 @@ def test_purging_in_a_protected_vault_is_explained(azure):
     gateway = azure.gateway("kv-protected")
     make_kek(gateway)
     gateway.delete_key("kmes-kek-t")
-    assert refused(lambda: gateway.purge_key("kmes-kek-t")).kind == AzureErrorKind.PURGE_PROTECTED
+    assert refused(lambda: gateway.purge_key("kmes-kek-t")).kind == CloudErrorKind.PURGE_PROTECTED
 
 
 @pytest.mark.parametrize("retry_after", [7, None])
 def test_throttling_says_how_long_to_wait_if_azure_did(retry_after, azure):
     azure.fault(method="PUT", path="/keys/k", status=429, retry_after=retry_after)
     error = refused(lambda: push(azure.gateway()))
-    assert (error.kind, error.retry_after, error.retryable) == (AzureErrorKind.THROTTLED, retry_after, True)
+    assert (error.kind, error.retry_after, error.retryable) == (CloudErrorKind.THROTTLED, retry_after, True)
     assert len(azure.asked("PUT", "/keys/k")) == 1
     assert azure.notes.calls[-1].event == "azure.throttled"
 
@@ -116,7 +117,7 @@ def test_a_changing_call_without_a_clear_answer_is_sent_once_and_unknown(fault, 
     make_kek(gateway)
     azure.fault(method="PUT", path="/keys/k", **fault)
     error = refused(lambda: push(gateway))
-    assert (error.kind, error.effect_unknown, error.retryable) == (AzureErrorKind.UNKNOWN_OUTCOME, True, False)
+    assert (error.kind, error.effect_unknown, error.retryable) == (CloudErrorKind.UNKNOWN_OUTCOME, True, False)
     assert [entry["fault"] is not None for entry in azure.asked("PUT", "/keys/k")] == [True]
 
 
@@ -147,7 +148,7 @@ def test_a_vault_that_is_down_is_unreachable_and_nothing_was_done(azure):
     gateway.get_token()
     gateway._url = "https://127.0.0.1:9"
     error = refused(lambda: make_kek(gateway))
-    assert (error.kind, error.effect_unknown, error.retryable) == (AzureErrorKind.UNREACHABLE, False, True)
+    assert (error.kind, error.effect_unknown, error.retryable) == (CloudErrorKind.UNREACHABLE, False, True)
     assert "refused" in error.what
 
 
@@ -169,7 +170,7 @@ def test_an_expired_token_is_renewed(azure):
 
 def test_bad_input_is_refused_for_good(azure):
     error = refused(lambda: push(azure.gateway(), key_ops=["encrypt"]))
-    assert (error.kind, error.retryable) == (AzureErrorKind.REFUSED_INPUT, False)
+    assert (error.kind, error.retryable) == (CloudErrorKind.REFUSED_INPUT, False)
 
 
 def test_the_changing_client_neither_repeats_nor_follows(azure):

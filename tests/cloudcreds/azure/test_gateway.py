@@ -8,8 +8,8 @@ import pytest
 from cryptography.hazmat.primitives import hashes, keywrap, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
-from cloudcreds.azure.byok import build_transfer_blob
-from cloudcreds.azure.types import has_soft_delete, is_purge_protected
+from cloudcreds.azure import transfer_blob
+from cloudcreds.provider.recovery import has_soft_delete, is_purge_protected
 from hsm.types import KeySpec
 from kmes.core.clock import now
 
@@ -26,7 +26,7 @@ def blob_for(kek, private):
     aes = bytes(range(32))
     public = rsa.RSAPublicNumbers(kek.exponent, kek.modulus).public_key()
     wrapped = public.encrypt(aes, padding.OAEP(padding.MGF1(hashes.SHA1()), hashes.SHA1(), None))
-    return build_transfer_blob(kek.kid, wrapped + keywrap.aes_key_wrap_with_padding(aes, private.private_bytes(*PKCS8)))
+    return transfer_blob.build(kek.kid, wrapped + keywrap.aes_key_wrap_with_padding(aes, private.private_bytes(*PKCS8)))
 
 
 def push(gateway, name="k", private=None, **changes):
@@ -40,7 +40,7 @@ def push(gateway, name="k", private=None, **changes):
         "expires_on": None,
         "tags": {"kmes-key": "1"},
     } | changes
-    return gateway.import_byok(name, **values)
+    return gateway.import_key(name, **values)
 
 
 def test_a_key_is_imported_exactly_as_asked(azure):
@@ -140,11 +140,11 @@ def test_each_call_leaves_one_row_without_a_secret(azure):
 
 
 def test_a_row_says_what_a_call_that_failed_was_to_do_and_what_a_look_did_not_find(azure):
-    from cloudcreds.azure.errors import AzureError
+    from cloudcreds.provider.errors import CloudError
 
     gateway = azure.gateway()
     azure.permit("get", "list")
-    with pytest.raises(AzureError):
+    with pytest.raises(CloudError):
         gateway.delete_key("k")
     assert gateway.get_key("k") is None
     refused, missed = (row for row in azure.notes.calls if row.http_status in {403, 404})

@@ -73,7 +73,7 @@ def test_the_whole_cycle_passes_and_leaves_nothing_in_the_vault(spec, premium, a
 
 
 def test_each_step_keeps_its_evidence(premium, admin):
-    from cloudcreds.azure.signatures import is_genuine
+    from cloudcreds.provider.signatures import is_signature_of_key
     from hsm.types import KeySpec
 
     certification = work_on(begin(premium, admin))
@@ -85,7 +85,7 @@ def test_each_step_keeps_its_evidence(premium, admin):
     proof = evidence["prove"]
     assert (proof["kid"], proof["thumbprint"]) == (pushed["kid"], first["thumbprint"])
     key = certification.group.keys.get(name="first")
-    assert is_genuine(
+    assert is_signature_of_key(
         unpadded(proof["signature"]),
         spec=KeySpec.P_256,
         public_spki=bytes(key.public_spki),

@@ -1,7 +1,7 @@
-"""Which addresses we speak to: an allow-list, because a typed URL would get our token.
+"""The addresses of vaults: an allow-list, because whoever answers at a typed URL would get a token.
 
-Azure's own vaults are named, and their URL is built here. Custom endpoints exist only where whoever
-runs the installation allowed them.
+The URL of a vault in Azure's own clouds is built here from its name. Custom endpoints exist only where
+the installation's settings allow them.
 """
 
 from __future__ import annotations
@@ -11,14 +11,15 @@ from urllib.parse import urlsplit
 
 from django.utils.translation import gettext as _
 
-from cloudcreds.azure.types import ENDPOINTS, Cloud
+from cloudcreds.azure.clouds import ENDPOINTS
+from cloudcreds.choices import CloudName
 from kmes.core.errors import InputError
 
-# 3 to 24 letters, digits and hyphens, first a letter, no double hyphen (AZURE.md, 2.5).
+# Names are described in docs/azure.md#keys-api.
 VAULT_NAME = re.compile(r"(?=.{3,24}$)[a-zA-Z](?!.*--)[a-zA-Z0-9-]*[a-zA-Z0-9]")
 
 
-def check_vault_url(text: str, *, cloud: Cloud, custom_allowed: bool, custom_hosts: list[str]) -> str:
+def check_vault_url(text: str, *, cloud: str, custom_allowed: bool, custom_hosts: list[str]) -> str:
     """Return the vault's URL for a typed name or URL.
 
     Raises:
@@ -26,7 +27,7 @@ def check_vault_url(text: str, *, cloud: Cloud, custom_allowed: bool, custom_hos
 
     """
     text = text.strip()
-    if cloud == Cloud.CUSTOM:
+    if cloud == CloudName.CUSTOM:
         return check_custom_url(text, field="vault", custom_allowed=custom_allowed, custom_hosts=custom_hosts)
     suffix = ENDPOINTS[cloud].vault_suffix
     name = text

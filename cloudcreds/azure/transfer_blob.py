@@ -1,7 +1,7 @@
 """The key transfer blob: the JSON file that carries a wrapped key into a vault.
 
-Azure BYOK specification, "Key Transfer Blob"; ``CKM_RSA_AES_KEY_WRAP`` names the wrap that the device
-layer composes. The SDK encodes the whole file once more, so raw bytes are returned.
+Its form is fixed by docs/azure.md#byok; ``CKM_RSA_AES_KEY_WRAP`` names the wrap that the device layer
+composes. The SDK encodes the whole file once more, so raw bytes are returned.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 GENERATOR = "KMES console 0.1; PKCS#11 device"
 
 
-def build_transfer_blob(kid: str, ciphertext: bytes) -> bytes:
+def build(kid: str, ciphertext: bytes) -> bytes:
     """Return the ``.byok`` file for a ciphertext wrapped under the KEK ``kid`` (with its version)."""
     return json.dumps(
         {

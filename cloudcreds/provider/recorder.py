@@ -1,4 +1,7 @@
-"""Writes one Azure Service row per call: what, about what, status, duration, Azure's request id."""
+"""One log row per call to a cloud: event, subject, status, duration, the provider's request id.
+
+The log calls this service Azure Service; names of events are the same for every provider.
+"""
 
 from __future__ import annotations
 
@@ -7,22 +10,22 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 from uuid import UUID
 
-from cloudcreds.azure.errors import AzureErrorKind
+from cloudcreds.provider.errors import CloudErrorKind
 from kmes.core.actor import Actor
 from logging_reports.choices import Severity
 from logging_reports.services import Draft, Subject, record_many
 
 # Events of failed calls by kind; the others are ``azure.call_failed``.
 FAILURE_EVENTS = {
-    AzureErrorKind.THROTTLED: "azure.throttled",
-    AzureErrorKind.PERMISSION: "azure.permission_missing",
-    AzureErrorKind.UNREACHABLE: "azure.unreachable",
+    CloudErrorKind.THROTTLED: "azure.throttled",
+    CloudErrorKind.PERMISSION: "azure.permission_missing",
+    CloudErrorKind.UNREACHABLE: "azure.unreachable",
 }
 
 
 @dataclass(frozen=True)
 class CallRecord:
-    """One call, as it went. ``duration_ms`` is in milliseconds."""
+    """One call and its result. ``duration_ms`` is in milliseconds."""
 
     event: str
     message: str
@@ -36,10 +39,10 @@ class CallRecord:
 
 
 class Recorder(Protocol):
-    """Takes note of calls."""
+    """Records calls."""
 
     def call(self, record: CallRecord) -> None:
-        """Take note of one call."""
+        """Record one call."""
 
 
 class LogRecorder:
@@ -61,7 +64,7 @@ class LogRecorder:
         self._sink = sink
 
     def call(self, record: CallRecord) -> None:
-        """Take note of one call; without a sink the row is written now."""
+        """Record one call; without a sink the row is written now."""
         draft = Draft(
             event=record.event,
             actor=self._actor,

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudcreds.azure.endpoints import check_custom_url, check_vault_url, same_host, vault_name
-from cloudcreds.azure.types import Cloud
+from cloudcreds.azure.vault_urls import check_custom_url, check_vault_url, same_host, vault_name
+from cloudcreds.choices import CloudName
 from kmes.core.errors import InputError
 
 OPEN = {"custom_allowed": True, "custom_hosts": ["127.0.0.1", "localhost"]}
@@ -17,10 +17,10 @@ SHUT = {"custom_allowed": False, "custom_hosts": []}
 @pytest.mark.parametrize(
     ("cloud", "text", "url"),
     [
-        (Cloud.PUBLIC, "kv-prod", "https://kv-prod.vault.azure.net"),
-        (Cloud.PUBLIC, "  https://KV-Prod.vault.azure.net/ ", "https://kv-prod.vault.azure.net"),
-        (Cloud.US_GOVERNMENT, "kv-prod", "https://kv-prod.vault.usgovcloudapi.net"),
-        (Cloud.CHINA, "https://kv-prod.vault.azure.cn", "https://kv-prod.vault.azure.cn"),
+        (CloudName.PUBLIC, "kv-prod", "https://kv-prod.vault.azure.net"),
+        (CloudName.PUBLIC, "  https://KV-Prod.vault.azure.net/ ", "https://kv-prod.vault.azure.net"),
+        (CloudName.US_GOVERNMENT, "kv-prod", "https://kv-prod.vault.usgovcloudapi.net"),
+        (CloudName.CHINA, "https://kv-prod.vault.azure.cn", "https://kv-prod.vault.azure.cn"),
     ],
 )
 def test_a_name_or_the_url_of_a_vault_is_understood(cloud, text, url):
@@ -59,14 +59,14 @@ def test_a_name_or_the_url_of_a_vault_is_understood(cloud, text, url):
 )
 def test_whatever_else_is_refused(text):
     with pytest.raises(InputError) as refused:
-        check_vault_url(text, cloud=Cloud.PUBLIC, **SHUT)
+        check_vault_url(text, cloud=CloudName.PUBLIC, **SHUT)
     assert refused.value.field == "vault"
 
 
 @given(st.text(max_size=60))
 def test_no_text_ever_leads_out_of_the_cloud(text):
     try:
-        url = check_vault_url(text, cloud=Cloud.PUBLIC, **SHUT)
+        url = check_vault_url(text, cloud=CloudName.PUBLIC, **SHUT)
     except InputError:
         return
     host = url.removeprefix("https://")

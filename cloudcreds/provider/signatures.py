@@ -1,22 +1,18 @@
-"""Signatures made in a vault, and how they are verified here with the public half kept here.
+"""The form of signatures made in a vault, and their verification with the public half kept here.
 
 The algorithm follows from the key: RS256 for RSA, and for EC the hash of the curve's size (RFC 7518, 3.1;
-RFC 8812, 3.2 for secp256k1).
+RFC 8812, 3.2 for secp256k1). An EC signature is r and s side by side (RFC 7518, 3.4).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
-from azure.keyvault.keys.crypto import CryptographyClient, SignatureAlgorithm
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 
 from hsm.types import KeySpec
 
-ALGORITHMS: dict[KeySpec, str] = {
+_EC_ALGORITHMS: dict[KeySpec, str] = {
     KeySpec.P_256: "ES256",
     KeySpec.P_384: "ES384",
     KeySpec.P_521: "ES512",
@@ -26,7 +22,14 @@ ALGORITHMS: dict[KeySpec, str] = {
 
 def algorithm_of(spec: KeySpec) -> str:
     """Return the name of the algorithm a key of this type signs with."""
-    return ALGORITHMS.get(spec, "RS256")
+    return _EC_ALGORITHMS.get(spec, "RS256")
+
+
+def digest_of(spec: KeySpec, message: bytes) -> bytes:
+    """Return the digest of a message that a key of this type signs."""
+    digest = hashes.Hash(_hash(spec))
+    digest.update(message)
+    return digest.finalize()
 
 
 def _hash(spec: KeySpec) -> hashes.HashAlgorithm:
@@ -34,15 +37,7 @@ def _hash(spec: KeySpec) -> hashes.HashAlgorithm:
     return by_size.get(algorithm_of(spec)[2:5], hashes.SHA256())
 
 
-def sign(client: CryptographyClient, spec: KeySpec, message: bytes, hook: Callable[[Any], None]) -> bytes:
-    """Let the vault sign the message's digest; only the vault has the private half."""
-    digest = hashes.Hash(_hash(spec))
-    digest.update(message)
-    answer = client.sign(SignatureAlgorithm(algorithm_of(spec)), digest.finalize(), raw_response_hook=hook)
-    return bytes(answer.signature)
-
-
-def is_genuine(signature: bytes, *, spec: KeySpec, public_spki: bytes, message: bytes) -> bool:
+def is_signature_of_key(signature: bytes, *, spec: KeySpec, public_spki: bytes, message: bytes) -> bool:
     """Return whether the private half of ``public_spki`` made the signature over the message."""
     public = serialization.load_der_public_key(public_spki)
     try:

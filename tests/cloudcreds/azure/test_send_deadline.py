@@ -14,29 +14,29 @@ def _make(gateway):
 
 
 def test_a_request_whose_time_is_over_is_never_sent(azure):
-    from cloudcreds.azure.errors import AzureError, AzureErrorKind
-    from cloudcreds.azure.sending import SendBy
+    from cloudcreds.provider.errors import CloudError, CloudErrorKind
+    from cloudcreds.provider.send_deadline import SendBy
 
     gateway = azure.gateway()
-    gateway._patience.before_send = lambda: SendBy.within(-1)
-    with pytest.raises(AzureError) as caught:
+    gateway._backoff.before_send = lambda: SendBy.within(-1)
+    with pytest.raises(CloudError) as caught:
         _make(gateway)
-    assert (caught.value.kind, caught.value.effect_unknown) == (AzureErrorKind.TOO_LATE, False)
+    assert (caught.value.kind, caught.value.effect_unknown) == (CloudErrorKind.TOO_LATE, False)
     assert azure.asked("POST", "/create") == []
 
 
 def test_what_came_too_late_is_sent_once_its_time_was_renewed(azure):
-    from cloudcreds.azure.sending import SendBy
+    from cloudcreds.provider.send_deadline import SendBy
 
     moments = iter([SendBy.within(-1), SendBy.within(30)])
     gateway = azure.gateway(budget=30)
-    gateway._patience.before_send = lambda: next(moments)
+    gateway._backoff.before_send = lambda: next(moments)
     assert _make(gateway).name == "kmes-kek-late"
     assert len(azure.asked("POST", "/create")) == 1
 
 
 def test_each_try_after_a_throttled_one_asks_again_for_its_time(azure):
-    from cloudcreds.azure.sending import SendBy
+    from cloudcreds.provider.send_deadline import SendBy
 
     asked = []
 
@@ -46,16 +46,16 @@ def test_each_try_after_a_throttled_one_asks_again_for_its_time(azure):
 
     azure.fault(method="POST", path="/keys/kmes-kek-late/create", status=429, retry_after=0, count=2)
     gateway = azure.gateway(budget=30)
-    gateway._patience.before_send = before_send
+    gateway._backoff.before_send = before_send
     _make(gateway)
     assert len(asked) == 3
 
 
 def test_the_check_comes_after_the_handshake_when_the_bytes_are_about_to_go(azure, settings):
     """Whoever stands still between the check of the job and the connection's write sends nothing."""
-    from cloudcreds.azure import sending
-    from cloudcreds.azure.errors import AzureError
-    from cloudcreds.azure.sending import SendBy
+    from cloudcreds.provider import send_deadline
+    from cloudcreds.provider.errors import CloudError
+    from cloudcreds.provider.send_deadline import SendBy
 
     gateway = azure.gateway()
     gateway.get_token()
@@ -64,18 +64,18 @@ def test_the_check_comes_after_the_handshake_when_the_bytes_are_about_to_go(azur
     def stand_still(moment):
         if moment == "azure.sending_post":
             stood_still.append(moment)
-            sending._current.send_by = SendBy.within(-1)
+            send_deadline._current.send_by = SendBy.within(-1)
 
     settings.KMES_FAILPOINTS = stand_still
-    gateway._patience.before_send = lambda: SendBy.within(30)
-    with pytest.raises(AzureError):
+    gateway._backoff.before_send = lambda: SendBy.within(30)
+    with pytest.raises(CloudError):
         _make(gateway)
     assert stood_still
     assert azure.asked("POST", "/create") == []
 
 
 def test_reading_is_not_held_up(azure):
-    from cloudcreds.azure.sending import SendBy, allowed_until
+    from cloudcreds.provider.send_deadline import SendBy, allowed_until
 
     with allowed_until(SendBy.within(-1)):
         assert azure.gateway().list_versions("nothing") == []
@@ -84,9 +84,9 @@ def test_reading_is_not_held_up(azure):
 def test_a_clock_that_was_set_back_gives_no_more_time(monkeypatch):
     from django.utils import timezone
 
-    from cloudcreds.azure import sending
+    from cloudcreds.provider import send_deadline
 
-    send_by = sending.SendBy.within(10)
+    send_by = send_deadline.SendBy.within(10)
     real = timezone.now()
     monkeypatch.setattr(timezone, "now", lambda: real - timedelta(hours=1))
     assert send_by.seconds_left() <= 10

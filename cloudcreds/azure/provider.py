@@ -1,0 +1,45 @@
+"""Azure as a cloud provider. Loads the SDK with the first gateway only: the web process never needs it."""
+
+from __future__ import annotations
+
+from django.conf import settings
+
+from cloudcreds.azure import vault_urls
+from cloudcreds.choices import CloudName, Service
+from cloudcreds.provider.backoff import Backoff
+from cloudcreds.provider.protocol import VaultGateway
+from cloudcreds.provider.recorder import Recorder
+from cloudcreds.provider.types import ChangeLimit, CredentialAccess
+
+
+class AzureProvider:
+    """``CloudProvider`` for Azure Key Vault."""
+
+    service = Service.AZURE.value
+
+    def open_gateway(
+        self, access: CredentialAccess, vault_url: str, *, recorder: Recorder, backoff: Backoff
+    ) -> VaultGateway:
+        """Return the gateway to a vault; with an empty URL only Resource Manager can be asked."""
+        from cloudcreds.azure.gateway import AzureGateway  # noqa: PLC0415 - the SDK
+
+        return AzureGateway(access, vault_url, recorder=recorder, backoff=backoff)
+
+    def clean_vault_url(self, text: str, *, cloud: str) -> str:
+        """Return the URL of the vault that a typed name or URL means."""
+        return vault_urls.check_vault_url(
+            text,
+            cloud=cloud,
+            custom_allowed=settings.KMES_ALLOW_CUSTOM_ENDPOINTS,
+            custom_hosts=settings.KMES_CUSTOM_HOSTS,
+        )
+
+    def vault_name(self, url: str) -> str:
+        """Return the name to show for a vault's URL."""
+        return vault_urls.vault_name(url)
+
+    def change_limit(self, cloud: str) -> ChangeLimit | None:
+        """Return Azure's limit; custom endpoints have none unless told (docs/azure.md#limits-and-throttling)."""
+        if cloud == CloudName.CUSTOM and not settings.KMES_PACE_CUSTOM_ENDPOINTS:
+            return None
+        return ChangeLimit(settings.KMES_VAULT_CHANGES, settings.KMES_VAULT_WINDOW_SECONDS)

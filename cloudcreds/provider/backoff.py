@@ -1,0 +1,93 @@
+"""Back-off for answers that prove that a call had no effect.
+
+Clients that change something are built without retries of their own, because a repeated import doubles
+versions (docs/azure.md#limits-and-throttling). What may be repeated is repeated here.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from cloudcreds.provider.errors import NO_EFFECT, CloudError, CloudErrorKind
+from cloudcreds.provider.send_deadline import SendBy, allowed_until
+
+T = TypeVar("T")
+
+# The pauses of Microsoft's throttling guidance, in seconds (docs/azure.md#limits-and-throttling).
+PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0)
+MAX_RETRY_AFTER = 60.0
+# Tries of an unreachable vault; for longer waits the job goes back into the queue.
+UNREACHABLE_RETRIES = 2
+
+
+def _never() -> bool:
+    return False
+
+
+def _no_deadline() -> None:
+    """Set no send deadline."""
+
+
+def _ignore_pause(seconds: float, reason: str) -> None:
+    """Ignore that a pause begins."""
+
+
+@dataclass
+class Backoff:
+    """Repeats a call without effect after a pause.
+
+    Attributes:
+        budget_seconds: the most to wait in all for one call.
+        should_stop: asked before each pause and each second of it; True ends the waiting.
+        on_wait: called before each pause with its seconds and reason.
+        sleep: how to pause.
+        before_send: called before each try of a mutating call; returns its send deadline, or refuses by raising.
+
+    """
+
+    budget_seconds: float = 60.0
+    should_stop: Callable[[], bool] = _never
+    on_wait: Callable[[float, str], None] = _ignore_pause
+    sleep: Callable[[float], None] = time.sleep
+    before_send: Callable[[], SendBy | None] = _no_deadline
+
+    def call(self, operation: Callable[[], T], *, mutating: bool = False) -> T:
+        """Make a call, and again after a pause while it has no effect and the budget lasts.
+
+        Raises:
+            CloudError: the last answer.
+
+        """
+        spent, tries = 0.0, 0
+        while True:
+            try:
+                with allowed_until(self.before_send() if mutating else None):
+                    return operation()
+            except CloudError as error:
+                pause = self._pause(error, tries)
+                may_repeat = error.kind == CloudErrorKind.THROTTLED or tries < UNREACHABLE_RETRIES
+                out_of_time = spent + pause > self.budget_seconds
+                if error.kind not in NO_EFFECT or not may_repeat or out_of_time or self.should_stop():
+                    raise
+                if pause:
+                    self.on_wait(pause, error.what)
+                    self._rest(pause)
+                spent, tries = spent + pause, tries + 1
+
+    @staticmethod
+    def _pause(error: CloudError, tries: int) -> float:
+        if error.kind == CloudErrorKind.TOO_LATE:
+            return 0.0
+        if error.retry_after is not None:
+            return min(error.retry_after, MAX_RETRY_AFTER)
+        # Up to a quarter more, so that several workers don't come back together.
+        return PAUSES[min(tries, len(PAUSES) - 1)] * random.uniform(1, 1.25)  # noqa: S311 - no secret
+
+    def _rest(self, seconds: float) -> None:
+        while seconds > 0 and not self.should_stop():
+            self.sleep(min(1.0, seconds))
+            seconds -= 1.0

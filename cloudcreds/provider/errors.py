@@ -1,0 +1,100 @@
+"""What can go wrong with a call to a cloud: its kind, what is known of its effect, and what helps.
+
+Texts come from the provider that raises the error. They never carry a token, secret or request body.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from kmes.core.errors import KmesError
+
+# Rows hold codes with this prefix, so it is the same for every provider.
+CODE_PREFIX = "azure."
+
+
+class CloudErrorKind(StrEnum):
+    """What went wrong. Rows hold the values."""
+
+    AUTHENTICATION = "authentication"
+    WRONG_TENANT = "wrong_tenant"
+    WRONG_CLIENT = "wrong_client"
+    WRONG_SECRET = "wrong_secret"  # noqa: S105 - a kind of error
+    EXPIRED_SECRET = "expired_secret"  # noqa: S105 - a kind of error
+    PERMISSION = "permission"
+    FIREWALL = "firewall"
+    NOT_FOUND = "not_found"
+    SOFT_DELETED = "soft_deleted"
+    BEING_DELETED = "being_deleted"
+    CONFLICT = "conflict"
+    THROTTLED = "throttled"
+    NO_HSM_KEYS = "standard_vault"
+    PURGE_PROTECTED = "purge_protected"
+    KEY_DISABLED = "key_disabled"
+    REFUSED_INPUT = "refused_input"
+    UNREACHABLE = "unreachable"
+    UNKNOWN_OUTCOME = "unknown_outcome"
+    SERVER_ERROR = "server_error"
+    REDIRECT_REFUSED = "redirect_refused"
+    TOO_LATE = "too_late"
+
+
+RETRYABLE = frozenset(
+    {CloudErrorKind.THROTTLED, CloudErrorKind.UNREACHABLE, CloudErrorKind.SERVER_ERROR, CloudErrorKind.TOO_LATE}
+)
+# The call had no effect and may pass later.
+NO_EFFECT = frozenset({CloudErrorKind.THROTTLED, CloudErrorKind.UNREACHABLE, CloudErrorKind.TOO_LATE})
+# Codes of errors that the page of the credential helps with.
+CREDENTIAL_CODES = frozenset(
+    f"{CODE_PREFIX}{kind}"
+    for kind in (
+        CloudErrorKind.AUTHENTICATION,
+        CloudErrorKind.WRONG_TENANT,
+        CloudErrorKind.WRONG_CLIENT,
+        CloudErrorKind.WRONG_SECRET,
+        CloudErrorKind.EXPIRED_SECRET,
+        CloudErrorKind.PERMISSION,
+        CloudErrorKind.FIREWALL,
+        CloudErrorKind.UNREACHABLE,
+        CloudErrorKind.REDIRECT_REFUSED,
+        CloudErrorKind.NO_HSM_KEYS,
+    )
+)
+
+
+class CloudError(KmesError):
+    """A cloud refused a call, or could not be reached.
+
+    Attributes:
+        kind: what went wrong.
+        effect_unknown: whether a mutating call may have taken effect all the same.
+        permission: the missing key permission, for kind ``permission``.
+        request_id: the provider's id of the request, for a support case.
+        http_status: the status, None when no answer came.
+        retry_after: seconds the provider asked to wait, None when it did not say.
+
+    """
+
+    def __init__(
+        self,
+        kind: CloudErrorKind,
+        what: str,
+        remedy: str = "",
+        *,
+        permission: str = "",
+        request_id: str = "",
+        http_status: int | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(what, remedy, retryable=kind in RETRYABLE, code=f"{CODE_PREFIX}{kind}")
+        self.kind = kind
+        self.effect_unknown = kind == CloudErrorKind.UNKNOWN_OUTCOME
+        self.permission = permission
+        self.request_id = request_id
+        self.http_status = http_status
+        self.retry_after = retry_after
+
+    @property
+    def is_about_one_key(self) -> bool:
+        """Return whether the refusal of one key's import says nothing of the next key."""
+        return self.kind == CloudErrorKind.REFUSED_INPUT

@@ -1,0 +1,135 @@
+"""What a cloud provider can do, and what a gateway to one vault can do. Jobs and key groups know no more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import Protocol
+
+from cloudcreds.provider.backoff import Backoff
+from cloudcreds.provider.errors import CloudErrorKind
+from cloudcreds.provider.recorder import Recorder
+from cloudcreds.provider.types import (
+    ChangeLimit,
+    CredentialAccess,
+    DeletedKey,
+    KekPublicKey,
+    ProbeResult,
+    VaultInfo,
+    VaultKey,
+    VersionInfo,
+)
+from hsm.types import KeySpec
+
+
+class VaultGateway(Protocol):
+    """The way to one vault.
+
+    Each method that asks the vault is one call (or one listing). It leaves one log row per try, raises
+    ``CloudError`` only, and refuses to run while a database transaction is open.
+    """
+
+    # --- signing in ------------------------------------------------------------------------
+    def get_token(self) -> None:
+        """Sign in, or find a sign-in that is still good."""
+
+    # --- keys ------------------------------------------------------------------------------
+    def create_kek(self, name: str, bits: int, *, expires_on: datetime, tags: dict[str, str]) -> KekPublicKey:
+        """Create an RSA key-encryption key in the vault's HSM that may only import."""
+
+    def read_kek(self, name: str) -> KekPublicKey | None:
+        """Return a KEK that exists; None when there is none."""
+
+    def build_transfer_blob(self, kek: KekPublicKey, ciphertext: bytes) -> bytes:
+        """Return what ``import_key`` takes for a private key wrapped under the KEK. Asks nobody.
+
+        ``ciphertext`` is a one-time AES-256 key under the KEK (RSA-OAEP, SHA-1), then the PKCS#8 key under
+        the AES key (RFC 5649).
+        """
+
+    def import_key(
+        self,
+        name: str,
+        *,
+        spec: KeySpec,
+        blob: bytes,
+        key_ops: list[str],
+        enabled: bool,
+        expires_on: datetime | None,
+        tags: dict[str, str],
+    ) -> VaultKey:
+        """Import a wrapped key as a new version, which becomes the current one. Never repeats an unknown outcome."""
+
+    def get_key(self, name: str, version: str = "") -> VaultKey | None:
+        """Return a version, or the current one; None when there is none."""
+
+    def list_versions(self, name: str) -> list[VersionInfo]:
+        """Return all versions by time of creation; [] when the key doesn't exist."""
+
+    def update_version(
+        self,
+        name: str,
+        version: str,
+        *,
+        enabled: bool | None = None,
+        expires_on: datetime | None = None,
+        operations: list[str] | None = None,
+        tags: dict[str, str] | None = None,
+    ) -> VaultKey:
+        """Set attributes of a version; None leaves a value."""
+
+    def delete_key(self, name: str) -> DeletedKey:
+        """Delete the key with all its versions. Doesn't wait until the vault shows it as deleted."""
+
+    def get_deleted(self, name: str) -> DeletedKey | None:
+        """Return a key that is deleted but recoverable; None when there is none."""
+
+    def recover_key(self, name: str) -> None:
+        """Ask the vault to recover a deleted key. Doesn't wait until it shows."""
+
+    def purge_key(self, name: str) -> None:
+        """Purge a deleted key for good."""
+
+    def list_key_names(self, prefix: str) -> list[str]:
+        """Return the names of live keys that begin with ``prefix``."""
+
+    def sign(self, name: str, version: str, *, spec: KeySpec, message: bytes) -> bytes:
+        """Let the vault sign a message with one version, in the form that ``provider.signatures`` verifies."""
+
+    # --- more than one call ----------------------------------------------------------------
+    def list_vaults(self) -> list[VaultInfo]:
+        """Return the vaults that the credential can see, by name."""
+
+    def probe_permissions(self, prefix: str) -> Iterator[ProbeResult]:
+        """Try the sign-in and each permission on the vault by harmless calls, one result at a time."""
+
+    def expecting(self, *kinds: CloudErrorKind) -> AbstractContextManager[None]:
+        """For the body, a refusal of these kinds is what was asked for: it is raised, but its row is no error."""
+
+
+class CloudProvider(Protocol):
+    """A cloud service with vaults. Must be importable without its SDK: the web process loads none."""
+
+    @property
+    def service(self) -> str:
+        """Return the value of ``credential.service`` that chooses this provider."""
+
+    def open_gateway(
+        self, access: CredentialAccess, vault_url: str, *, recorder: Recorder, backoff: Backoff
+    ) -> VaultGateway:
+        """Return the gateway to a vault; with an empty URL only ``get_token`` and ``list_vaults`` work."""
+
+    def clean_vault_url(self, text: str, *, cloud: str) -> str:
+        """Return the URL of the vault that a typed name or URL means.
+
+        Raises:
+            InputError: it is no vault of that cloud (field ``vault``).
+
+        """
+
+    def vault_name(self, url: str) -> str:
+        """Return the name to show for a vault's URL."""
+
+    def change_limit(self, cloud: str) -> ChangeLimit | None:
+        """Return how many HSM changes a vault of this cloud takes in a window; None for no limit."""

@@ -1,0 +1,137 @@
+"""Plain types about a cloud and its vaults: what goes in, what comes out. No SDK type crosses this border."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from cloudcreds.provider import recovery
+from kmes.core.secret_types import SecretText
+
+
+@dataclass(frozen=True)
+class CredentialAccess:
+    """The columns of a cloud credential with its secret opened; lives as long as one job runs.
+
+    ``cloud`` is one of ``choices.CloudName``.
+    """
+
+    cloud: str
+    tenant_id: str
+    client_id: str
+    secret: SecretText
+    authority_url: str = ""
+    arm_url: str = ""
+
+
+@dataclass(frozen=True)
+class ChangeLimit:
+    """How many HSM changes (creations and imports) a vault takes in a sliding window of some seconds."""
+
+    changes: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class KekPublicKey:
+    """A key-encryption key in a vault: its versioned id and public numbers.
+
+    ``lifetime`` is how long the vault lets it live, by its own clock; None when the vault doesn't say.
+    """
+
+    kid: str
+    name: str
+    version: str
+    modulus: int
+    exponent: int
+    recovery_level: str
+    recoverable_days: int | None
+    lifetime: timedelta | None = None
+
+
+@dataclass(frozen=True)
+class VaultKey:
+    """One version of a key in a vault; ``public_spki`` is DER SubjectPublicKeyInfo."""
+
+    kid: str
+    name: str
+    version: str
+    kty: str
+    public_spki: bytes
+    enabled: bool
+    created_on: datetime | None
+    expires_on: datetime | None
+    recovery_level: str
+    recoverable_days: int | None
+    key_ops: tuple[str, ...] = ()
+    tags: dict[str, str] = field(default_factory=dict)
+    updated_on: datetime | None = None
+
+
+@dataclass(frozen=True)
+class VersionInfo:
+    """One row of a version listing."""
+
+    kid: str
+    version: str
+    enabled: bool
+    created_on: datetime | None
+    expires_on: datetime | None
+    tags: dict[str, str] = field(default_factory=dict)
+    updated_on: datetime | None = None
+
+
+@dataclass(frozen=True)
+class DeletedKey:
+    """A deleted key. Without ``recovery_id`` the vault has no soft-delete and the key is gone."""
+
+    name: str
+    recovery_id: str
+    deleted_on: datetime | None
+    scheduled_purge_on: datetime | None
+
+
+@dataclass(frozen=True)
+class VaultInfo:
+    """A vault as the provider's list of vaults describes it."""
+
+    name: str
+    url: str
+    tier: str
+    soft_delete: bool
+    retention_days: int | None
+    purge_protected: bool
+
+    @property
+    def recovery_level(self) -> str:
+        """Return the recovery level that keys of the vault bear."""
+        return recovery.level_of(
+            soft_delete=self.soft_delete, purge_protected=self.purge_protected, retention_days=self.retention_days
+        )
+
+    @property
+    def recoverable_days(self) -> int | None:
+        """Return for how many days deleted keys are kept; None without soft delete."""
+        return (self.retention_days or recovery.DEFAULT_RETENTION_DAYS) if self.soft_delete else None
+
+
+@dataclass(frozen=True)
+class ProbeResult:
+    """One check of a connection test. ``ok`` None: it could not be tried, and does not count.
+
+    Attributes:
+        kind: the ``CloudErrorKind`` of a failure, "" for none; the page finds the remedy by it.
+        at: when it was tried, as ISO text in UTC.
+        facts: what the check learned of the vault: tier, recovery_level, recoverable_days.
+
+    """
+
+    name: str
+    ok: bool | None
+    text: str
+    remedy: str = ""
+    duration_ms: int = 0
+    kind: str = ""
+    at: str = ""
+    facts: Mapping[str, str | int | None] = field(default_factory=dict)
