@@ -37,6 +37,15 @@ def runs_jobs(module: str) -> bool:
     return is_runner or module in {"jobs.tasks", "jobs.engine.execution", "jobs.engine.run"}
 
 
+def speaks_to_a_cloud(module: str) -> bool:
+    return module.partition(".")[0] in {"azure", "msal"}
+
+
+@pytest.mark.parametrize("process", SHUT_OUT)
+def test_a_process_that_calls_no_cloud_loads_no_sdk(process):
+    assert sorted(filter(speaks_to_a_cloud, loaded_by(process))) == []
+
+
 @pytest.mark.parametrize("process", SHUT_OUT)
 def test_a_process_without_access_to_the_device_loads_neither_it_nor_a_runner(process):
     loaded = loaded_by(process)
