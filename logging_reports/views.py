@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
 from kmes.ui.access import right_required
-from kmes.ui.tables import arrange, lay_out, layout_of
+from kmes.ui.tables import apply_layout, arrange, layout_of
 from logging_reports import checkpoints
 from logging_reports.choices import Service
 from logging_reports.filters import JumpForm, LogFilterForm
@@ -97,7 +97,7 @@ def _find_results(request: HttpRequest, form: LogFilterForm) -> dict[str, Any]:
     page = find_page(rows, before=before, after=after, size=size)
     table = LogTable(page.rows)
     table.query = form.query()
-    lay_out(request, table)
+    apply_layout(request, table)
     return {
         "page": page,
         "table": table,

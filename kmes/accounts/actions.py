@@ -1,4 +1,4 @@
-"""What can be done with users: one list feeds the context menu, the ⋮ button and the page's toolbar."""
+"""Actions on users: one list for the context menu, the ⋮ button and the page's toolbar."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy
 
 from kmes.accounts.models import User
 from kmes.accounts.rights import Right
-from kmes.accounts.services import refusal_to_deactivate
+from kmes.accounts.services import why_not_deactivate
 from kmes.ui.actions import MenuAction, register
 
 
@@ -20,12 +20,12 @@ def _url(name: str) -> Callable[[User], str]:
 
 
 def _viewer_id(user: User) -> int | None:
-    """Return who looks at the user; the views note it on the object."""
+    """Return the id of the viewer, which the views set on the object."""
     viewer = user.__dict__.get("viewer_id")
     return viewer if isinstance(viewer, int) else None
 
 
-def _to_reset(user: User) -> str:
+def _why_not_reset(user: User) -> str:
     if not user.is_active:
         return _("Deactivated: reactivate the user instead")
     return _("Your own password is changed on your profile page") if user.pk == _viewer_id(user) else ""
@@ -50,7 +50,7 @@ def register_all() -> None:
             name="reset_password",
             label=gettext_lazy("Reset password"),
             url=_url("user_reset_password"),
-            disabled_reason=_to_reset,
+            disabled_reason=_why_not_reset,
             order=20,
         ),
         item(
@@ -66,7 +66,7 @@ def register_all() -> None:
             url=_url("user_deactivate"),
             danger=True,
             shown=lambda user: user.is_active,
-            disabled_reason=lambda user: refusal_to_deactivate(user, _viewer_id(user)),
+            disabled_reason=lambda user: why_not_deactivate(user, _viewer_id(user)),
             order=90,
         ),
     )

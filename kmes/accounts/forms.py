@@ -1,4 +1,4 @@
-"""Forms about users. None of them shows a password again that was typed."""
+"""Forms about users. None of them shows an entered password again."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from kmes.core.clock import now
 from kmes.core.errors import InputError, KmesError
 
 
-def _explained_roles() -> list[tuple[str, str]]:
-    """Return the roles, each with what it is for: whoever chooses should not have to look it up."""
+def _role_choices() -> list[tuple[str, str]]:
+    """Return the roles with their descriptions."""
     return [(role, f"{Role(role).label}: {text}") for role, text in ROLE_DESCRIPTIONS.items()]
 
 
 class UserForm(forms.Form):
-    """Names and role of a user; ``current`` is the one being edited, without it the user name is asked too."""
+    """Names and role of a user. ``current`` is the user to edit; without it the form asks for the user name too."""
 
     username = forms.CharField(
         label=_("User name"),
@@ -36,7 +36,7 @@ class UserForm(forms.Form):
     first_name = forms.CharField(label=_("First name"), max_length=150, required=False)
     last_name = forms.CharField(label=_("Last name"), max_length=150, required=False)
     email = forms.EmailField(label=_("E-mail"), required=False)
-    role = forms.ChoiceField(label=_("Role"), choices=_explained_roles, initial=Role.AUDITOR, widget=forms.RadioSelect)
+    role = forms.ChoiceField(label=_("Role"), choices=_role_choices, initial=Role.AUDITOR, widget=forms.RadioSelect)
 
     def __init__(self, *args: Any, current: User | None = None, is_own: bool = False, **kwargs: Any) -> None:
         if current is not None:
@@ -50,7 +50,7 @@ class UserForm(forms.Form):
             self.fields["role"].help_text = _("Nobody changes their own role.")
 
     def values(self) -> UserValues:
-        """Return what was typed, for the services. Call after ``is_valid()``."""
+        """Return the entered values for the services. Call after ``is_valid()``."""
         data = self.cleaned_data
         return UserValues(data["role"], data["first_name"], data["last_name"], data["email"])
 
@@ -61,10 +61,10 @@ class UserForm(forms.Form):
 
 
 class SignInForm(AuthenticationForm):
-    """Signing in; a one-time password opens only until its end."""
+    """Signing in; a one-time password works only until it expires."""
 
     def confirm_login_allowed(self, user: Any) -> None:
-        """Refuse a user who was switched off, and a one-time password that has run out."""
+        """Refuse a deactivated user, and a one-time password that has expired."""
         super().confirm_login_allowed(user)
         if user.one_time_until is not None and user.one_time_until < now():
             raise ValidationError(
@@ -73,7 +73,7 @@ class SignInForm(AuthenticationForm):
 
 
 class OwnPasswordForm(PasswordChangeForm):
-    """Changing one's own password: the present one, and the new one twice."""
+    """Changing one's own password: the current one, and the new one twice."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -82,7 +82,7 @@ class OwnPasswordForm(PasswordChangeForm):
         self.fields["new_password2"].help_text = ""
 
     def clean_new_password1(self) -> str:
-        """Refuse the present password as the new one: a one-time password would stay known to others."""
+        """Refuse the current password as the new one: others may know a one-time password."""
         typed = str(self.cleaned_data["new_password1"])
         if self.user.check_password(typed):
             raise ValidationError(_("The new password is the present one."), code="same")

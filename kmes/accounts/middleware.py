@@ -1,4 +1,4 @@
-"""Leads who signed in with a one-time password to the page that replaces it, and nowhere else."""
+"""Redirects users with a one-time password to the page that replaces it."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from django.urls import reverse
 
 from kmes.ui.responses import asks_for_fragment, go_to
 
-# What they may still see: the page itself, the way out, and what watches the installation.
-_OPEN = ("accounts:own_password", "accounts:logout", "dashboard:healthz", "dashboard:readyz", "dashboard:metrics")
+# Still allowed: the page itself, signing out, and the monitoring endpoints.
+_ALLOWED = ("accounts:own_password", "accounts:logout", "dashboard:healthz", "dashboard:readyz", "dashboard:metrics")
 
 
 class OwnPasswordMiddleware:
-    """Bars every other page until the password is the user's own."""
+    """Redirects every other page until the user has chosen a password."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        """Pass the request on, or lead to the page."""
+        """Pass the request on, or redirect to the page."""
         user: Any = request.user
-        if user.is_authenticated and user.must_change_password and request.path not in map(reverse, _OPEN):
+        if user.is_authenticated and user.must_change_password and request.path not in map(reverse, _ALLOWED):
             page = reverse("accounts:own_password")
-            # What the page itself polls for gets nothing: leading it there again would wipe what is being typed.
+            # A poll from the page itself gets no content: a redirect would discard what is being entered.
             if asks_for_fragment(request) and _is_on(request, page):
                 return HttpResponse(status=HTTPStatus.NO_CONTENT)
             return go_to(request, page)
@@ -34,5 +34,5 @@ class OwnPasswordMiddleware:
 
 
 def _is_on(request: HttpRequest, page: str) -> bool:
-    """Return whether the request came from a page; the header is cut, not parsed: it may hold anything."""
+    """Return whether the request came from a page. The header is cut, not parsed, as its content is untrusted."""
     return request.headers.get("HX-Current-URL", "").partition("#")[0].partition("?")[0].endswith(page)

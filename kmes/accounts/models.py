@@ -11,11 +11,10 @@ from kmes.accounts.rights import ROLE_RIGHTS, Role
 
 
 class User(AbstractUser):
-    """A person who signs in; the role says what they may do."""
+    """A person who signs in; the role decides what they may do."""
 
     role = models.CharField(_("Role"), max_length=16, choices=Role, default=Role.AUDITOR)
-    # Set while the password is one that somebody else knows: it opens the door until then, and only
-    # to the page that replaces it.
+    # Set while the password is a one-time one: until then it opens the page that replaces it, and no other.
     one_time_until = models.DateTimeField(_("One-time password until"), null=True, blank=True)
 
     class Meta:
@@ -31,5 +30,5 @@ class User(AbstractUser):
         return self.one_time_until is not None
 
     def has_right(self, right: str) -> bool:
-        """Return whether the user may do this. A user who was switched off may do nothing."""
+        """Return whether the user may do this. A deactivated user may do nothing."""
         return self.is_active and right in ROLE_RIGHTS.get(self.role, frozenset())

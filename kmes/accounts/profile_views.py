@@ -26,7 +26,7 @@ from kmes.ui.responses import go_to, render_form
 @require_safe
 @right_required(Right.CONSOLE_READ)
 def show_profile(request: HttpRequest) -> HttpResponse:
-    """Show who one is here, and what one may do."""
+    """Show the user's own role and rights."""
     viewer: Any = request.user
     held = ROLE_RIGHTS.get(viewer.role, frozenset())
     rights = [text for _area, texts in AREAS for right, text in texts.items() if right in held]
@@ -38,7 +38,7 @@ def show_profile(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @right_required(Right.CONSOLE_READ)
 def change_password(request: HttpRequest) -> HttpResponse:
-    """Change one's own password; this session goes on, others of the same user end."""
+    """Change one's own password; this session continues, the user's others end."""
     viewer: Any = request.user
     form = OwnPasswordForm(viewer, request.POST or None)
     if request.method == "POST" and form.is_valid():

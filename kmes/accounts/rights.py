@@ -1,4 +1,4 @@
-"""Rights and the roles that have them. The one table everybody asks."""
+"""Rights and the roles that have them; the only source of permissions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Right(StrEnum):
 
     CONSOLE_READ = "console.read"
     CREDENTIAL_MANAGE = "credential.manage"
-    # Reads only, through a credential that an administrator recorded: whoever chooses vaults may ask for them.
+    # Reads only, through a recorded credential: users who choose a vault may list them.
     VAULT_LIST = "vault.list"
     GROUP_MANAGE = "group.manage"
     KEY_CREATE = "key.create"
@@ -66,10 +66,10 @@ ROLE_RIGHTS: dict[str, frozenset[Right]] = {
 
 
 def check(actor: Actor, right: Right) -> None:
-    """Let the actor pass, or raise.
+    """Raise unless the actor has the right.
 
-    The user is looked up anew, so that a right taken away counts at once. The schedule and the
-    system act on what somebody with the right set up, and pass.
+    The user is read again, so that a withdrawn right counts at once. The schedule and the system pass,
+    because a user with the right set up what they do.
 
     Raises:
         PermissionRefused: the text names the right.

@@ -1,4 +1,4 @@
-"""What each right and role means, in words for people: the Roles page and the role field show it."""
+"""Descriptions of rights and roles, for the Roles page and the role field."""
 
 from __future__ import annotations
 

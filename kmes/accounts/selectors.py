@@ -21,7 +21,7 @@ SHOWN = {"": _("All"), "active": _("Active"), "deactivated": _("Deactivated"), "
 
 @dataclass(frozen=True)
 class LockedSignIn:
-    """A name that can't sign in from some addresses for a while. It need not be a user's."""
+    """A user name that is locked for some addresses. No user of that name need exist."""
 
     username: str
     addresses: tuple[str, ...]
@@ -57,7 +57,7 @@ def locked_sign_ins(*, username: str = "") -> list[LockedSignIn]:
     attempts = AccessAttempt.objects.filter(attempt_time__gt=now() - cool_off)
     if username:
         attempts = attempts.filter(username=username)
-    # Failures count per name and address together, over all browsers (settings, AXES_LOCKOUT_PARAMETERS).
+    # Failures count per name and address, over all browsers (settings, AXES_LOCKOUT_PARAMETERS).
     rows = (
         attempts.order_by("username", "ip_address")
         .values_list("username", "ip_address")

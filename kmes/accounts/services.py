@@ -1,7 +1,7 @@
 """Writes about users: add, change, deactivate, reset and change passwords, unlock. Each with its log row.
 
-Users are never deleted, because the log speaks of them. One administrator at least stays active, and
-nobody changes their own role or shuts themselves out.
+Users are never deleted, because log entries refer to them. At least one administrator stays active, and
+nobody changes their own role or deactivates themselves.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from kmes.core.errors import ConflictError, InputError
 from kmes.core.secret_types import SecretText
 from logging_reports.services import record
 
-# 24 letters and digits in groups, without those that look alike: 120 bits, and it can be read aloud.
+# 24 letters and digits in groups, without similar ones: 120 bits, easy to read aloud.
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 _GROUPS, _GROUP_LENGTH = 6, 4
 
 
 @dataclass(frozen=True)
 class UserValues:
-    """What an administrator types about a user."""
+    """What an administrator enters about a user."""
 
     role: str
     first_name: str = ""
@@ -48,10 +48,10 @@ def make_one_time_password() -> SecretText:
 
 
 def create_user(*, username: str, values: UserValues, actor: Actor) -> tuple[User, SecretText]:
-    """Add a user with a one-time password. Return both; the password is stored nowhere in clear.
+    """Add a user with a one-time password. Return both; the password is not stored in clear.
 
     Raises:
-        InputError: the name is taken, in whatever case.
+        InputError: the name is taken, in any case of letters.
 
     """
     check(actor, Right.USER_MANAGE)
@@ -106,8 +106,8 @@ def update_user(*, user: User, values: UserValues, actor: Actor) -> None:
         )
 
 
-def refusal_to_deactivate(user: User, viewer_id: int | None) -> str:
-    """Say why a user can't be deactivated; "" when it can be."""
+def why_not_deactivate(user: User, viewer_id: int | None) -> str:
+    """Return why a user can't be deactivated, "" if they can."""
     if not user.is_active:
         return _("Deactivated already")
     if user.pk == viewer_id:
@@ -118,7 +118,7 @@ def refusal_to_deactivate(user: User, viewer_id: int | None) -> str:
 
 
 def deactivate_user(*, user: User, actor: Actor) -> None:
-    """Shut a user out at once; what they did stays in the log.
+    """Deactivate a user at once; their log entries remain.
 
     Raises:
         ConflictError: it is the actor, the last administrator, or was done already.
@@ -127,14 +127,14 @@ def deactivate_user(*, user: User, actor: Actor) -> None:
     check(actor, Right.USER_MANAGE)
     with transaction.atomic():
         current = _locked(user)
-        if refusal := refusal_to_deactivate(current, actor.user_id):
+        if refusal := why_not_deactivate(current, actor.user_id):
             raise ConflictError(f"{refusal}.")
         User.objects.filter(pk=user.pk).update(is_active=False)
         _record("user.deactivated", current, actor, "User %(user)s deactivated")
 
 
 def reactivate_user(*, user: User, actor: Actor) -> SecretText:
-    """Let a user in again, with a one-time password: who knew the old one may have changed meanwhile.
+    """Reactivate a user with a one-time password, because others may know the old one.
 
     Raises:
         ConflictError: the user is active.
@@ -155,7 +155,7 @@ def reset_password(*, user: User, actor: Actor) -> SecretText:
     """Give a user a one-time password and end their sessions. Return it; it is stored nowhere in clear.
 
     Raises:
-        ConflictError: it is the actor, who has a page for that, or the user is deactivated.
+        ConflictError: the user is the actor, or deactivated.
 
     """
     check(actor, Right.USER_MANAGE)
@@ -171,7 +171,7 @@ def reset_password(*, user: User, actor: Actor) -> SecretText:
 
 
 def change_own_password(*, user: User, password: SecretText, actor: Actor) -> None:
-    """Set the password a user chose; a one-time password is thereby used up. Other sessions of theirs end."""
+    """Set the password a user chose; it replaces a one-time one. The user's other sessions end."""
     with transaction.atomic():
         user.set_password(password.reveal())
         user.one_time_until = None
@@ -180,7 +180,7 @@ def change_own_password(*, user: User, password: SecretText, actor: Actor) -> No
 
 
 def unlock(*, username: str, actor: Actor) -> None:
-    """Forget the failed sign-ins of a name, from every address.
+    """Delete the failed sign-ins of a user name, from every address.
 
     Raises:
         ConflictError: the name is not locked.
@@ -195,7 +195,7 @@ def unlock(*, username: str, actor: Actor) -> None:
 
 
 def _locked(user: User) -> User:
-    """Read the user anew, with the administrators locked, so that two at once can't remove each other."""
+    """Read the user again and lock all administrators, so that two can't deactivate each other at once."""
     list(User.objects.select_for_update().filter(role=Role.ADMIN).order_by("pk").values_list("pk", flat=True))
     return User.objects.select_for_update().get(pk=user.pk)
 

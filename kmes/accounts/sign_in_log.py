@@ -1,4 +1,4 @@
-"""Writes the Audit log's rows about signing in and out, from Django's own signals."""
+"""Logs signing in and out to the Audit log, from Django's signals."""
 
 from __future__ import annotations
 
@@ -27,5 +27,5 @@ def _signed_out(sender: Any, user: Any, **kwargs: Any) -> None:  # noqa: ARG001
 
 
 def _refused(sender: Any, credentials: dict[str, Any], **kwargs: Any) -> None:  # noqa: ARG001
-    # Only the name: somebody may have typed the password into the wrong field, so it is cut.
+    # Cut to 64 characters, because the field may contain a password entered by mistake.
     record("access.login_failed", actor=Actor(str(credentials.get("username", ""))[:64] or "unknown", Trigger.USER))

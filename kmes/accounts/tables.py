@@ -14,7 +14,7 @@ from kmes.ui.templatetags.kmes_ui import badge
 
 
 def _actions_url(record: User) -> str:
-    # The table passes a row by this parameter's name only.
+    # django-tables2 passes the row by this parameter's name.
     return reverse("accounts:user_actions", args=[record.pk])
 
 
@@ -52,5 +52,5 @@ class UserTable(ConsoleTable):
         }
 
     def render_is_active(self, record: User) -> SafeString:
-        """Say whether the user can sign in."""
+        """Show whether the user can sign in."""
         return badge(*state_of(record))

@@ -1,4 +1,4 @@
-"""Pages of Users and Roles. A password is shown once, in the answer that made it, and kept nowhere."""
+"""Pages of Users and Roles. A one-time password is shown once, in the response that made it, and not stored."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from kmes.ui.tables import arrange
 
 def _find(request: HttpRequest, user_id: int) -> User:
     found = get_object_or_404(User, pk=user_id)
-    # The menu's reasons depend on who looks ("nobody deactivates themselves").
+    # The reasons in the menu depend on the viewer: nobody deactivates themselves.
     found.__dict__["viewer_id"] = request.user.pk
     return found
 
 
 def _show_password(request: HttpRequest, user: User, password: SecretText) -> HttpResponse:
-    """Show a one-time password in this answer only: a message would be kept in the session's row."""
+    """Show a one-time password in this response; a message would be stored in the session's row."""
     context = {"shown_user": user, "password": password.reveal()}
     response = render(request, "accounts/one_time_password.html", context)
     response.headers["Cache-Control"] = "no-store"
@@ -44,7 +44,7 @@ def _show_password(request: HttpRequest, user: User, password: SecretText) -> Ht
 @require_safe
 @right_required(Right.CONSOLE_READ)
 def list_users(request: HttpRequest) -> HttpResponse:
-    """List the users, and the names that are locked out now."""
+    """List the users, and the user names that are locked now."""
     show, search = request.GET.get("show", ""), request.GET.get("q", "").strip()[:128]
     table = UserTable(selectors.list_users(show=show, search=search))
     arrange(request, table)
@@ -87,7 +87,7 @@ def show_actions(request: HttpRequest, user_id: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @right_required(Right.USER_MANAGE)
 def add_user(request: HttpRequest) -> HttpResponse:
-    """Add a user; the answer shows the one-time password."""
+    """Add a user; the response shows the one-time password."""
     form = UserForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
@@ -127,19 +127,19 @@ def _confirm(request: HttpRequest, user: User, act: str, refusal: str = "") -> H
 @require_http_methods(["GET", "HEAD", "POST"])
 @right_required(Right.USER_MANAGE)
 def deactivate_user(request: HttpRequest, user_id: int) -> HttpResponse:
-    """Ask, then shut a user out."""
+    """Confirm, then deactivate a user."""
     shown = _find(request, user_id)
     if request.method == "POST":
         services.deactivate_user(user=shown, actor=Actor.from_user(request.user))
         messages.success(request, _("%(user)s is deactivated.") % {"user": shown})
         return go_to(request, shown.get_absolute_url())
-    return _confirm(request, shown, "deactivate", services.refusal_to_deactivate(shown, request.user.pk))
+    return _confirm(request, shown, "deactivate", services.why_not_deactivate(shown, request.user.pk))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @right_required(Right.USER_MANAGE)
 def reactivate_user(request: HttpRequest, user_id: int) -> HttpResponse:
-    """Ask, then let a user in again; the answer shows the one-time password."""
+    """Confirm, then reactivate a user; the response shows the one-time password."""
     shown = _find(request, user_id)
     if request.method == "POST":
         password = services.reactivate_user(user=shown, actor=Actor.from_user(request.user))
@@ -150,7 +150,7 @@ def reactivate_user(request: HttpRequest, user_id: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @right_required(Right.USER_MANAGE)
 def reset_password(request: HttpRequest, user_id: int) -> HttpResponse:
-    """Ask, then give a user a one-time password, which the answer shows."""
+    """Confirm, then set a one-time password, which the response shows."""
     shown = _find(request, user_id)
     if request.method == "POST":
         password = services.reset_password(user=shown, actor=Actor.from_user(request.user))
@@ -161,7 +161,7 @@ def reset_password(request: HttpRequest, user_id: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @right_required(Right.USER_MANAGE)
 def unlock_sign_in(request: HttpRequest) -> HttpResponse:
-    """Ask, then forget a name's failed sign-ins. The name need not be a user's, so it comes as a parameter."""
+    """Confirm, then delete a name's failed sign-ins. The name comes as a parameter: no such user need exist."""
     username = request.GET.get("name", "")[:255]
     if request.method == "POST":
         services.unlock(username=username, actor=Actor.from_user(request.user))

@@ -21,5 +21,5 @@ def locked_out(
     *_args: Any,
     **_kwargs: Any,
 ) -> HttpResponse:
-    """Say that sign-in is locked for a while after too many failures."""
+    """Show that sign-in is locked after too many failures."""
     return render(request, "accounts/locked.html", status=429)

@@ -1,7 +1,7 @@
-"""Health, readiness and metrics for supervisors and monitoring. No login; tells states, never secrets or texts.
+"""Health, readiness and metrics for supervisors and monitoring. No login; gives states, never secrets or texts.
 
-A failing dependency is named with a short word. What went wrong in detail stands in the process's
-own log and on the pages behind the login.
+A failing dependency is named with a short word. Details are in the process's own log and on the pages
+behind the login.
 """
 
 from __future__ import annotations
@@ -19,43 +19,43 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 
 from jobs.schedule.clock_guard import read_clock
 from kmes.core.schema import check_fit
-from kmes.dashboard.heartbeats import Pulse, read_pulse
+from kmes.dashboard.heartbeats import Heartbeats, read_heartbeats
 from kmes.dashboard.metrics import ConsoleCollector
-from kmes.dashboard.queue import queue_state
+from kmes.dashboard.queue_health import queue_state
 
-# Set by proxies: with one of them a request from the loopback address may come from anywhere.
+# Set by proxies: with one of these, a request from the loopback address may come from another host.
 _FORWARDING_HEADERS = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP", "HTTP_X_FORWARDED_HOST")
 
 
 @never_cache
 @require_safe
 def healthz(_request: HttpRequest) -> HttpResponse:
-    """Answer 200 as long as this process answers at all; asks nothing of anybody."""
+    """Answer 200 as long as this process answers; checks nothing else."""
     return HttpResponse("ok\n", content_type="text/plain")
 
 
 @never_cache
 @require_safe
 def readyz(_request: HttpRequest) -> JsonResponse:
-    """Answer 200 when database, its schema, Redis, a worker and its device serve, else 503; JSON says which does not.
+    """Answer 200 if database, schema, Redis, a worker and its device work, else 503; the JSON names what does not.
 
-    ``beat`` is told too but decides nothing: without it pages and pushes work, only schedules wait. So are
-    the ``notes``: a queue that does not move, a schedule that is held, workers of another release.
+    ``beat`` is reported but decides nothing: without it pages and pushes work, only schedules wait. The same
+    holds for ``notes``: a stuck queue, a held schedule, workers of another release.
     """
-    pulse = read_pulse()
+    heartbeats = read_heartbeats()
     database = _database_state()
     checks = {
         "database": database,
         "schema": _schema_state() if database == "ok" else "unknown",
-        "redis": "ok" if pulse.redis_up else "unreachable",
-        "worker": _worker_state(pulse),
-        "device": pulse.device if pulse.redis_up else "unknown",
+        "redis": "ok" if heartbeats.redis_up else "unreachable",
+        "worker": _worker_state(heartbeats),
+        "device": heartbeats.device if heartbeats.redis_up else "unknown",
     }
     ready = all(state == "ok" for state in checks.values())
-    beat = ("ok" if pulse.beat_alive else "silent") if pulse.redis_up else "unknown"
-    notes = _notes(pulse) if checks["schema"] == "ok" else {}
+    beat = ("ok" if heartbeats.beat_alive else "silent") if heartbeats.redis_up else "unknown"
+    notes = _notes(heartbeats) if checks["schema"] == "ok" else {}
     return JsonResponse(
-        {"ready": ready, "checks": {**checks, "beat": beat}, "workers": len(pulse.workers), "notes": notes},
+        {"ready": ready, "checks": {**checks, "beat": beat}, "workers": len(heartbeats.workers), "notes": notes},
         status=200 if ready else 503,
     )
 
@@ -63,11 +63,11 @@ def readyz(_request: HttpRequest) -> JsonResponse:
 @never_cache
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Answer the Prometheus text to the loopback address, or to who has the token."""
+    """Answer with Prometheus text to the loopback address, or to a request with the token."""
     if not (_is_loopback(request) or _has_token(request)):
         return HttpResponse("Metrics are for this host, or with the metrics token.\n", "text/plain", 403)
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(ConsoleCollector(read_pulse()))
+    registry.register(ConsoleCollector(read_heartbeats()))
     try:
         text = generate_latest(registry)
     except DatabaseError:
@@ -86,29 +86,29 @@ def _database_state() -> str:
 
 
 def _schema_state() -> str:
-    """Return how the database stands to this process's code."""
+    """Return how the database's schema differs from this process's code."""
     try:
         return check_fit()
     except DatabaseError:
         return "unknown"
 
 
-def _worker_state(pulse: Pulse) -> str:
-    """Return "ok" when a living worker may take jobs, else why none may."""
-    if not pulse.redis_up:
+def _worker_state(heartbeats: Heartbeats) -> str:
+    """Return "ok" if a running worker may take jobs, else why none may."""
+    if not heartbeats.redis_up:
         return "unknown"
-    if pulse.fit_workers:
+    if heartbeats.fit_workers:
         return "ok"
-    return f"schema {pulse.workers[0].schema}" if pulse.workers else "silent"
+    return f"schema {heartbeats.workers[0].schema}" if heartbeats.workers else "silent"
 
 
-def _notes(pulse: Pulse) -> dict[str, str]:
-    """Return what deserves a look although the console serves."""
+def _notes(heartbeats: Heartbeats) -> dict[str, str]:
+    """Return what needs attention although the console works."""
     try:
         return {
-            "queue": queue_state(pulse),
+            "queue": queue_state(heartbeats),
             "schedule": "held" if read_clock().held_since else "ok",
-            "releases": "mixed" if len({worker.version for worker in pulse.workers}) > 1 else "ok",
+            "releases": "mixed" if len({worker.version for worker in heartbeats.workers}) > 1 else "ok",
         }
     except DatabaseError:
         return {}
@@ -124,7 +124,7 @@ def _is_loopback(request: HttpRequest) -> bool:
 
 
 def _has_token(request: HttpRequest) -> bool:
-    """Compare the bearer token with the file's; without a file or with an empty one nobody has it."""
+    """Compare the bearer token with the file's; without a file, or with an empty one, no token is accepted."""
     path = os.environ.get("KMES_METRICS_TOKEN_FILE", "")
     if not path:
         return False

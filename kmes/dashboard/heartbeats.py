@@ -1,8 +1,8 @@
-"""What worker and beat last said of themselves, read from Redis with short time-outs. Writes nothing.
+"""Reads the heartbeats of workers and beat from Redis, with short time-outs. Writes nothing.
 
 Workers write ``kmes:heartbeat:worker:<host>`` (JSON: ``at``, ``device`` = "ok" or an error code, ``schema``,
-``version``, ``kinds``), beat writes ``kmes:heartbeat:beat``, each with an expiry, so that a key that exists is a
-process that lives.
+``version``, ``kinds``), beat writes ``kmes:heartbeat:beat``. Each key expires, so a key that exists means that the
+process runs.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from redis.retry import Retry
 from kmes.core.heartbeats import BEAT_KEY, WORKER_PREFIX
 
 TIMEOUT_SECONDS = 1.0
-# Where Celery and RQ keep what waits: lengths are read, contents never.
+# The lists in which Celery and RQ keep waiting messages: their lengths are read, their contents never.
 QUEUES = {"cloud": "cloud", "reports": "rq:queue:reports"}
 FAILED_REPORTS = "rq:failed:reports"
 
 
 @dataclass(frozen=True)
-class WorkerPulse:
-    """One worker's last sign of life. ``device`` is "ok" or the device's error code.
+class WorkerState:
+    """One worker's last heartbeat. ``device`` is "ok" or the device's error code.
 
-    ``schema`` is "ok", or how the database stands to the worker's code (``kmes.core.schema``).
+    ``schema`` is "ok", or how the database's schema differs from the worker's code (``kmes.core.schema``).
     """
 
     host: str
@@ -41,32 +41,32 @@ class WorkerPulse:
 
 
 @dataclass(frozen=True)
-class Pulse:
-    """All signs of life at one moment; without Redis nothing is known of anybody."""
+class Heartbeats:
+    """All heartbeats at one moment; without Redis nothing is known."""
 
     redis_up: bool
     beat_alive: bool = False
-    workers: tuple[WorkerPulse, ...] = ()
+    workers: tuple[WorkerState, ...] = ()
     queues: Mapping[str, int] = field(default_factory=dict)
     failed_reports: int = 0
 
     @property
-    def fit_workers(self) -> tuple[WorkerPulse, ...]:
+    def fit_workers(self) -> tuple[WorkerState, ...]:
         """Return the workers whose code fits the database: the others take no job."""
         return tuple(worker for worker in self.workers if worker.schema == "ok")
 
     @property
     def device(self) -> str:
-        """Return "ok" when a living worker has the device, else an error code, "unknown" without a worker."""
+        """Return "ok" if a running worker has the device, else an error code; "unknown" without a worker."""
         states = [worker.device for worker in self.fit_workers or self.workers]
         if "ok" in states:
             return "ok"
         return states[0] if states else "unknown"
 
 
-def read_pulse() -> Pulse:
+def read_heartbeats() -> Heartbeats:
     """Ask Redis for all heartbeats; takes about a second at most when Redis hangs."""
-    # One try only: a probe that retries reports late, and the prober retries anyway.
+    # No retry: it would delay the probe's answer, and the monitoring asks again anyway.
     client = redis.Redis.from_url(
         settings.KMES_REDIS_URL,
         socket_timeout=TIMEOUT_SECONDS,
@@ -81,7 +81,7 @@ def read_pulse() -> Pulse:
         queues = {name: int(client.llen(key)) for name, key in QUEUES.items()}  # type: ignore[arg-type]
         failed = int(client.zcard(FAILED_REPORTS))  # type: ignore[arg-type]
     except (redis.RedisError, OSError, UnicodeDecodeError):
-        return Pulse(redis_up=False)
+        return Heartbeats(redis_up=False)
     finally:
         client.close()
     workers = tuple(
@@ -89,17 +89,19 @@ def read_pulse() -> Pulse:
         for key, value in zip(keys, values[1:], strict=True)
         if value is not None
     )
-    return Pulse(redis_up=True, beat_alive=values[0] is not None, workers=workers, queues=queues, failed_reports=failed)
+    return Heartbeats(
+        redis_up=True, beat_alive=values[0] is not None, workers=workers, queues=queues, failed_reports=failed
+    )
 
 
-def _worker(host: str, value: str) -> WorkerPulse:
-    """Read one heartbeat; an unreadable one is a living worker of whose device nothing is known."""
+def _worker(host: str, value: str) -> WorkerState:
+    """Read one heartbeat; an unreadable one is a running worker whose device is unknown."""
     try:
         content = json.loads(value)
         at = datetime.fromisoformat(str(content["at"]))
         device = str(content["device"])
         kinds = frozenset(map(str, content.get("kinds", ())))
     except (ValueError, KeyError, TypeError, AttributeError):
-        return WorkerPulse(host=host, at=None, device="unknown")
+        return WorkerState(host=host, at=None, device="unknown")
     schema, version = str(content.get("schema", "ok")), str(content.get("version", ""))
-    return WorkerPulse(host=host, at=at, device=device, schema=schema, version=version, kinds=kinds)
+    return WorkerState(host=host, at=at, device=device, schema=schema, version=version, kinds=kinds)

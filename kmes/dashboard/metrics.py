@@ -1,6 +1,6 @@
-"""The numbers monitoring wants, counted from our rows at each scrape. Holds no state of its own.
+"""Metrics for monitoring, counted from our rows at each scrape. Holds no state.
 
-Counting rows, instead of counters in memory, gives one truth for many web processes and hosts.
+Rows, unlike counters in memory, give the same numbers in every web process and on every host.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from jobs.models import Job, JobStep
 from jobs.schedule.clock_guard import read_clock
 from kmes.core.clock import now
 from kmes.core.schema import Fit, check_fit
-from kmes.dashboard.heartbeats import QUEUES, Pulse
-from kmes.dashboard.queue import orphaned_jobs, queued_age_seconds
+from kmes.dashboard.heartbeats import QUEUES, Heartbeats
+from kmes.dashboard.queue_health import orphaned_jobs, queued_age_seconds
 from kmes.dashboard.selectors import count_rotations, count_versions, keks_left_over
 from logging_reports.checkpoints import find_newest
 from logging_reports.choices import Category, Service, Severity
@@ -36,8 +36,8 @@ def _hour_ago() -> datetime:
 class ConsoleCollector(Collector):
     """Collects once, for one scrape."""
 
-    def __init__(self, pulse: Pulse) -> None:
-        self._pulse = pulse
+    def __init__(self, heartbeats: Heartbeats) -> None:
+        self._heartbeats = heartbeats
 
     def collect(self) -> Iterator[Metric]:
         """Yield all families; raises DatabaseError when the database can't be read."""
@@ -52,26 +52,26 @@ class ConsoleCollector(Collector):
         yield self._last_backup()
 
     def _parts(self) -> Iterator[Metric]:
-        pulse = self._pulse
+        heartbeats = self._heartbeats
         family = GaugeMetricFamily("kmes_up", "Whether a part of the console serves (1) or not (0)", labels=["part"])
-        family.add_metric(["redis"], int(pulse.redis_up))
-        family.add_metric(["worker"], int(bool(pulse.fit_workers)))
-        family.add_metric(["beat"], int(pulse.beat_alive))
-        family.add_metric(["device"], int(pulse.device == "ok"))
+        family.add_metric(["redis"], int(heartbeats.redis_up))
+        family.add_metric(["worker"], int(bool(heartbeats.fit_workers)))
+        family.add_metric(["beat"], int(heartbeats.beat_alive))
+        family.add_metric(["device"], int(heartbeats.device == "ok"))
         family.add_metric(["schema"], int(check_fit() == Fit.OK))
         yield family
-        yield GaugeMetricFamily("kmes_workers", "Cloud workers that reported lately", value=len(pulse.workers))
+        yield GaugeMetricFamily("kmes_workers", "Cloud workers that reported lately", value=len(heartbeats.workers))
         yield GaugeMetricFamily(
             "kmes_workers_unfit",
             "Cloud workers that take no job, because the schema isn't their release's",
-            value=len(pulse.workers) - len(pulse.fit_workers),
+            value=len(heartbeats.workers) - len(heartbeats.fit_workers),
         )
         depth = GaugeMetricFamily("kmes_queue_depth", "Messages waiting in the broker", labels=["queue"])
         for name in QUEUES:
-            depth.add_metric([name], pulse.queues.get(name, 0))
+            depth.add_metric([name], heartbeats.queues.get(name, 0))
         yield depth
         yield GaugeMetricFamily(
-            "kmes_reports_failed", "Jobs of the report worker that failed", value=pulse.failed_reports
+            "kmes_reports_failed", "Jobs of the report worker that failed", value=heartbeats.failed_reports
         )
 
     def _jobs(self) -> Iterator[Metric]:
@@ -85,7 +85,9 @@ class ConsoleCollector(Collector):
             value=queued_age_seconds(),
         )
         yield GaugeMetricFamily(
-            "kmes_jobs_orphaned", "Due jobs of a kind that no living worker knows", value=orphaned_jobs(self._pulse)
+            "kmes_jobs_orphaned",
+            "Due jobs of a kind that no living worker knows",
+            value=orphaned_jobs(self._heartbeats),
         )
         yield GaugeMetricFamily(
             "kmes_jobs_failed_last_hour",
@@ -104,14 +106,14 @@ class ConsoleCollector(Collector):
             "kmes_step_seconds", "How long the steps took that ended in the last hour", labels=["step"]
         )
         took = ExpressionWrapper(F("finished_at") - F("started_at"), output_field=DurationField())
-        # By the job's age first: that has an index, and a job's steps end soon after it was asked for.
+        # The job's age has an index, and its steps end soon after it was created.
         recent = JobStep.objects.filter(job__created_at__gte=now() - timedelta(days=1), finished_at__gte=_hour_ago())
         counts = {
             f"le_{number}": Count("pk", filter=Q(took__lte=timedelta(seconds=limit)))
             for number, limit in enumerate(STEP_SECONDS)
         }
         rows = recent.annotate(took=took).order_by("name").values("name")
-        # The names of the counts are made here, which the plugin's row types can't follow.
+        # The annotations have computed names, which the type checker's plugin can't follow.
         found: Any = rows.annotate(total=Count("pk"), spent=Sum("took"), **counts)
         for row in found:
             buckets = [(str(limit), row[f"le_{number}"]) for number, limit in enumerate(STEP_SECONDS)]
@@ -169,7 +171,7 @@ class ConsoleCollector(Collector):
 
     def _log_heads(self) -> Iterator[Metric]:
         family = GaugeMetricFamily("kmes_log_sequence", "Number of the last row of each log", labels=["service"])
-        # The hash makes whatever scrapes this a witness of the log that nobody here can change.
+        # With the hash, the monitoring's own records show later whether the log was changed.
         heads = GaugeMetricFamily("kmes_log_head", "The last row of each log, by its hash", labels=["service", "hash"])
         for service, sequence, digest in LogHead.objects.order_by("service").values_list("service", "sequence", "hash"):
             family.add_metric([service], sequence)

@@ -1,6 +1,6 @@
-"""What the home page counts: jobs, rotations, expiries, left-overs. Reads only.
+"""Counts for the home page: jobs, rotations, expiries, KEKs left over. Reads only.
 
-Each function is one query, so that the page's cost stays the same however much there is.
+Each function is one query, so that the page's cost does not grow with the data.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ RECENT_JOBS = 8
 
 @dataclass(frozen=True)
 class RotationCounts:
-    """How the groups' rotations stand, and how many differ from their vaults."""
+    """How many groups' rotations are late or due soon, and how many groups differ from their vaults."""
 
     late: int
     soon: int
@@ -36,7 +36,7 @@ class RotationCounts:
 
 @dataclass(frozen=True)
 class CredentialCounts:
-    """How many credentials want attention, and why."""
+    """How many credentials need attention, by reason."""
 
     expiring: int
     failing: int
@@ -58,7 +58,7 @@ def recent_jobs(limit: int = RECENT_JOBS) -> list[Job]:
 
 
 def count_failures() -> tuple[int, int, HoldReason | None]:
-    """Count the jobs of the last seven days that failed and the KEKs left over; say why the schedule is held.
+    """Return the numbers of recently failed jobs and of KEKs left over, and why the schedule is held.
 
     One query.
     """
@@ -76,13 +76,13 @@ def failed_jobs() -> QuerySet[Job]:
     return Job.objects.filter(
         state__in=[JobState.FAILED, JobState.PARTLY_FAILED],
         finished_at__gte=now() - timedelta(days=FAILED_JOBS_DAYS),
-        # A failure that was retried is the new job's business.
+        # A failed job that was retried is counted by its new job.
         retries__isnull=True,
     )
 
 
 def keks_left_over() -> QuerySet[EphemeralKek]:
-    """Return the KEKs that may still stand in a vault although their job has ended."""
+    """Return the KEKs that may still be in a vault although their job has ended."""
     return EphemeralKek.objects.filter(state__in=[KekState.PLANNED, KekState.LIVE], job__state__in=FINAL_STATES)
 
 
@@ -107,7 +107,7 @@ def list_vaults() -> list[KeyVault]:
 
 
 def count_credentials(credentials: list[CloudCredential], vaults: list[KeyVault]) -> CredentialCounts:
-    """Count credentials whose secret expires, whose test failed, or that nobody has tested. Asks nothing."""
+    """Count credentials whose secret expires, whose test failed, or that was never tested. No query."""
     soon = now().date() + timedelta(days=EXPIRY_WARNING_DAYS)
     return CredentialCounts(
         expiring=sum(each.secret_expires_on is not None and each.secret_expires_on <= soon for each in credentials),
@@ -121,7 +121,7 @@ def count_versions() -> VersionCounts:
     """Count active versions that expire within thirty days, and those found missing."""
     until = now() + timedelta(days=EXPIRY_DAYS)
     counts = CloudVersion.objects.aggregate(
-        # A superseded version is meant to run out.
+        # Superseded versions are expected to expire.
         expiring=Count("pk", filter=Q(state=VersionState.ACTIVE, expires_at__lte=until)),
         missing=Count("pk", filter=Q(state=VersionState.MISSING)),
     )

@@ -7,8 +7,8 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from kmes.accounts.rights import Right
-from kmes.dashboard.attention import build_key_age, build_overview
-from kmes.dashboard.heartbeats import read_pulse
+from kmes.dashboard.heartbeats import read_heartbeats
+from kmes.dashboard.overview import build_key_age, build_overview
 from kmes.dashboard.selectors import recent_jobs
 from kmes.ui.access import right_required
 
@@ -17,6 +17,6 @@ from kmes.ui.access import right_required
 @right_required(Right.CONSOLE_READ)
 def home(request: HttpRequest) -> HttpResponse:
     """Show the dashboard; htmx asks for its content alone to keep it fresh."""
-    context = {"overview": build_overview(read_pulse()), "jobs": recent_jobs(), "key_age": build_key_age()}
+    context = {"overview": build_overview(read_heartbeats()), "jobs": recent_jobs(), "key_age": build_key_age()}
     is_fragment = request.htmx and not request.htmx.boosted  # type: ignore[attr-defined]
     return render(request, "dashboard/_overview.html" if is_fragment else "dashboard/home.html", context)

@@ -1,1 +1,1 @@
-"""Running an installation: backup and restore, options, the schedule's hold."""
+"""Operating an installation: backup and restore, options, and the pages of a held schedule."""

@@ -1,6 +1,6 @@
 """The backup file: a tar of the manifest and its parts, compressed, encrypted unless asked otherwise.
 
-Unpacking writes only what the manifest names, checks every sum, and trusts no name in the file.
+Unpacking writes only the files that the manifest names, with checked names and hashes.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from kmes.operations.sealed_file import OpeningReader, SealingWriter, is_sealed
 
 BLOCK_BYTES = 1024 * 1024
 HIGHEST_MANIFEST_BYTES = 4 * 1024 * 1024
-# Our own names only: letters, digits, dots within, one slash between folders.
+# Names that this console writes: letters, digits, inner dots, single slashes.
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
 
 
 def describe(folder: Path) -> tuple[Part, ...]:
-    """Return name, size and sum of every file below a folder."""
+    """Return name, size and SHA-256 of every file below a folder."""
     parts = []
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         with path.open("rb") as file:
@@ -44,21 +44,21 @@ def pack(target: Path, folder: Path, manifest: Manifest, passphrase: SecretText 
         BackupError: the target exists, or can't be written.
 
     """
-    draft = target.with_name(f".{target.name}.part")
+    temporary = target.with_name(f".{target.name}.part")
     try:
         if target.exists():
             raise BackupError(
                 _("%(target)s exists already.") % {"target": target},
                 _("Name another file; a backup is never overwritten."),
             )
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             _write(file, folder, manifest, passphrase)
             file.flush()
             os.fsync(file.fileno())
-        with draft.open("rb") as file:
+        with temporary.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        draft.rename(target)
+        temporary.rename(target)
         return digest
     except OSError as error:
         raise BackupError(
@@ -67,7 +67,7 @@ def pack(target: Path, folder: Path, manifest: Manifest, passphrase: SecretText 
         ) from error
     finally:
         with suppress(OSError):
-            draft.unlink()
+            temporary.unlink()
 
 
 def _write(file: IO[bytes], folder: Path, manifest: Manifest, passphrase: SecretText | None) -> None:
@@ -98,7 +98,7 @@ def _opened(path: Path, passphrase: SecretText | None) -> Iterator[tarfile.TarFi
         try:
             with tarfile.open(fileobj=stream, mode="r|gz") as tar:
                 yield tar
-        # A cut gzip stream ends in EOFError, a foreign file in one of the others.
+        # A truncated gzip stream raises EOFError, another kind of file one of the others.
         except (tarfile.TarError, zlib.error, EOFError) as error:
             raise BackupError(
                 _("%(path)s is not a whole backup of this console (%(error)s).")
@@ -107,7 +107,7 @@ def _opened(path: Path, passphrase: SecretText | None) -> Iterator[tarfile.TarFi
 
 
 def read_manifest(path: Path, passphrase: SecretText | None) -> Manifest:
-    """Return what a backup says of itself, without unpacking it.
+    """Return the manifest of a backup without unpacking it.
 
     Raises:
         BackupError: the file is no backup.
@@ -127,10 +127,10 @@ def _first_member(tar: tarfile.TarFile) -> Manifest:
 
 
 def unpack(path: Path, folder: Path, passphrase: SecretText | None) -> Manifest:
-    """Unpack a backup into an empty folder and check every part's sum. Return its manifest.
+    """Unpack a backup into an empty folder and check the hash of every part. Return its manifest.
 
     Raises:
-        BackupError: a part is missing, too much, or not what the manifest says.
+        BackupError: a part is missing, not in the manifest, or different from it.
         SealedFileError: the file does not open.
 
     """

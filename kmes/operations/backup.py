@@ -1,7 +1,7 @@
 """Makes a backup: database, signing key, software token, and exports if asked for, in one file.
 
-The database is read at one moment while everything goes on. The broker is left out: it holds hints
-only, and the rows are the truth. The stand-in for Azure is left out too: it plays somebody else.
+The database is read in one snapshot while the console runs. The broker is left out, because it holds
+hints only. The stand-in for Azure is left out, because it is not part of the installation.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from logging_reports.services import record
 
 SECRET_KEY = "secret_key"  # noqa: S105 - the part's name
 EXPORTS = "exports"
-# Reads rows: a query, and all its rows.
+# Runs a query and returns all its rows.
 Ask = Callable[[str], list[tuple[Any, ...]]]
 
 
 @dataclass(frozen=True)
 class BackupResult:
-    """What was written: where, its SHA-256, and what it says of itself."""
+    """What was written: path, SHA-256 and manifest."""
 
     path: Path
     sha256: str
@@ -48,7 +48,7 @@ def make_backup(
 ) -> BackupResult:
     """Write a backup of this installation and log it.
 
-    Without ``passphrase`` the file is not encrypted: whoever has it has everything.
+    Without ``passphrase`` the file is not encrypted, and its reader has all of its content.
 
     Raises:
         BackupError: the database is of another release, can't be copied, or the file can't be written.
@@ -63,7 +63,7 @@ def make_backup(
     try:
         _record(made, encrypted=passphrase is not None)
     except BaseException:
-        # A copy of everything that nobody was told of must not lie about.
+        # A backup without a log row must not remain on disk.
         path.unlink(missing_ok=True)
         raise
     return made
@@ -72,7 +72,7 @@ def make_backup(
 def write_backup(
     path: Path, *, passphrase: SecretText | None, with_token: bool = True, with_exports: bool = False
 ) -> BackupResult:
-    """Write the file alone; ``make_backup`` is the one that logs it.
+    """Write the file without a log row; ``make_backup`` adds it.
 
     Raises:
         BackupError: the database can't be copied, or the file can't be written.
@@ -137,7 +137,7 @@ def _copy_database(folder: Path) -> tuple[Facts, dict[str, list[str]]]:
 
 
 def read_facts(ask: Ask) -> Facts:
-    """Read what the manifest says of a database, in plain SQL that both kinds understand."""
+    """Read the manifest's facts from a database, in SQL that SQLite and PostgreSQL both accept."""
     heads = ask("SELECT service, sequence, hash FROM logging_reports_loghead ORDER BY service")
     devices = ask("SELECT serial, label, pmk_kcv, mfk_kcv, is_designated FROM hsm_hsmdevice ORDER BY serial")
     return Facts(

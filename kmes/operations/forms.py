@@ -11,7 +11,7 @@ from kmes.core.options import OPTIONS, value
 
 
 class OptionsForm(forms.Form):
-    """Shows what holds now; what the environment decides can't be typed over."""
+    """Shows the present values; options set by the environment can't be edited."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -31,5 +31,5 @@ class OptionsForm(forms.Form):
             )
 
     def values(self) -> dict[str, int]:
-        """Return what was typed, without what the environment decides."""
+        """Return the entered values of the options that the environment does not set."""
         return {name: chosen for name, chosen in self.cleaned_data.items() if not OPTIONS[name].is_locked}

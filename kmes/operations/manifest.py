@@ -1,4 +1,4 @@
-"""What a backup says of itself: release, migrations, devices, where the logs end, and the sum of each part.
+"""The manifest of a backup: release, migrations, devices, the logs' last rows, and the hash of each part.
 
 Knows neither how parts are made nor how they are restored.
 """
@@ -25,7 +25,7 @@ class BackupError(KmesError):
 
 @dataclass(frozen=True)
 class DeviceFacts:
-    """A registered device: by its check values the restore knows whether it opens the keys."""
+    """A registered device; its check values show the restore whether it opens the keys."""
 
     serial: str
     label: str
@@ -48,7 +48,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Facts:
-    """What was read from the database in the same moment as its rows."""
+    """What was read from the database in the same snapshot as its rows."""
 
     migrations: tuple[tuple[str, str], ...]
     log_heads: dict[str, tuple[int, str]]
@@ -83,7 +83,7 @@ class Manifest:
         """Read a manifest.
 
         Raises:
-            BackupError: it is none, or of a format this release does not know.
+            BackupError: the text is not a manifest, or of a format this release does not know.
 
         """
         try:

@@ -1,4 +1,4 @@
-"""Rows of operations: the options somebody chose."""
+"""Rows of operations: chosen values of options."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """PostgreSQL's part of backup and restore: all tables read in one snapshot, and loaded in one transaction.
 
-Uses COPY on the console's own connection, so it needs no pg_dump of the server's version and works from a
-container that holds Python only. The schema is not copied: the migrations named in the backup make it.
+Uses COPY on the console's own connection, so it needs no pg_dump of the server's version and works in a
+container with Python only. The schema is not copied: the migrations named in the backup make it.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from kmes.operations.manifest import BackupError, Manifest
 
 FOLDER = "tables"
 BLOCK_BYTES = 1024 * 1024
-# Made by the migrations themselves; sessions are left out, so that nobody is found signed in.
+# The migrations write their own table; without sessions nobody is signed in after a restore.
 LEFT_OUT = frozenset({"django_migrations", "django_session"})
 
 
 @contextmanager
 def snapshot() -> Iterator[Any]:
-    """Give a cursor that sees the database as it was at one moment, and can write nothing."""
+    """Yield a read-only cursor on one snapshot of the database."""
     with transaction.atomic(durable=True), connection.cursor() as cursor:
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         yield cursor
@@ -62,7 +62,7 @@ def in_use() -> bool:
 
 @contextmanager
 def replaced(folder: Path, manifest: Manifest) -> Iterator[None]:
-    """Load the backup in one transaction; if loading or the body fails, everything stays as it was.
+    """Load the backup in one transaction; if loading or the body fails, nothing is changed.
 
     Raises:
         BackupError: a table of the backup is unknown to its own migrations.
@@ -103,7 +103,7 @@ def _drop_everything(cursor: Any) -> None:
 
 
 def _leaves(executor: MigrationExecutor, manifest: Manifest) -> list[tuple[str, str]]:
-    """Return the last migrations of the backup: those that no other of the same app builds on."""
+    """Return the last migrations of the backup: those that no other migration of the same app depends on."""
     recorded = set(manifest.facts.migrations)
     known = {key for key in recorded if key in executor.loader.graph.nodes}
     parents = {parent.key for key in known for parent in executor.loader.graph.node_map[key].parents}
@@ -117,7 +117,7 @@ def _load(cursor: Any, folder: Path, manifest: Manifest) -> None:
             _("The backup holds the table %(table)s, which its migrations do not make.") % {"table": min(unknown)}
         )
     for name in here:
-        # A migration may have put rows into a table of its own; the log's heads are never among them.
+        # A migration may have inserted rows into its table, but never into the log's heads.
         cursor.execute(f"SELECT EXISTS (SELECT 1 FROM {_quoted(name)})")  # noqa: S608 - a name of the catalogue
         if cursor.fetchone()[0]:
             cursor.execute(f"DELETE FROM {_quoted(name)}")  # noqa: S608
@@ -132,7 +132,7 @@ def _load(cursor: Any, folder: Path, manifest: Manifest) -> None:
 
 
 def _advance_sequences(cursor: Any) -> None:
-    """Let each identity column go on after its highest value, which COPY does not do."""
+    """Set each identity column's sequence behind its highest value, which COPY does not do."""
     cursor.execute(
         "SELECT table_name, column_name FROM information_schema.columns"
         " WHERE table_schema = current_schema() AND is_identity = 'YES'"

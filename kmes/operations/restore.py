@@ -1,8 +1,9 @@
-"""Restores a backup, whole or not at all: looks at everything first, then replaces, then verifies.
+"""Restores a backup completely or not at all.
 
-Order: unpack and check every sum; refuse what can't be restored here; put the token in place and let
-the device show its check values; load the database; migrate it forward; walk the logs' chains and
-compare their ends with the manifest; hold scheduled rotations, because the vaults have gone on since. A failure anywhere before the end leaves what was there.
+Order: unpack and check every hash; refuse a backup that can't be restored here; put the token into place and
+compare the device's check values; load the database; migrate it; verify the logs' chains and compare their
+ends with the manifest; hold scheduled rotations, because the vaults have changed since. After a failure at any
+step the installation is as it was before.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ from logging_reports.verification import Verdict, find_missing_triggers, verify_
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """How a restore is to go about it."""
+class RestoreOptions:
+    """What a restore replaces and checks."""
 
     replace: bool = False
     with_token: bool = True
@@ -43,14 +44,14 @@ class Wanted:
 
 @dataclass(frozen=True)
 class RestoreResult:
-    """What was restored, and what could not be put in place (sentences for the person who restores)."""
+    """What was restored, and notes for the operator on what could not be."""
 
     manifest: Manifest
     rows: dict[str, int]
     notes: tuple[str, ...]
 
 
-def restore_backup(path: Path, *, passphrase: SecretText | None, wanted: Wanted) -> RestoreResult:
+def restore_backup(path: Path, *, passphrase: SecretText | None, options: RestoreOptions) -> RestoreResult:
     """Replace this installation's state by a backup's.
 
     Raises:
@@ -62,11 +63,11 @@ def restore_backup(path: Path, *, passphrase: SecretText | None, wanted: Wanted)
         folder = Path(name)
         manifest = archive.unpack(path, folder, passphrase)
         check_manifest(manifest)
-        _check_target(wanted)
+        _check_target(options)
         with ExitStack() as stack:
-            if manifest.has_token and wanted.with_token:
-                stack.enter_context(token_copy.put_in_place(folder, replace=wanted.replace))
-            if wanted.with_device:
+            if manifest.has_token and options.with_token:
+                stack.enter_context(token_copy.put_in_place(folder, replace=options.replace))
+            if options.with_device:
                 token_copy.check_device(manifest)
             stack.enter_context(_database_replaced(folder, manifest))
             call_command("migrate", interactive=False, verbosity=0)
@@ -74,7 +75,7 @@ def restore_backup(path: Path, *, passphrase: SecretText | None, wanted: Wanted)
             _record(path, manifest)
             clock_guard.hold(HoldReason.RESTORED, actor=SYSTEM)
         notes = [*_restore_secret_key(folder), *_restore_exports(folder)]
-    if not wanted.with_device:
+    if not options.with_device:
         notes.append(token_copy.statement(manifest.device, has_token=False))
     return RestoreResult(manifest, {verdict.service: verdict.rows for verdict in verdicts}, tuple(notes))
 
@@ -104,14 +105,14 @@ def check_manifest(manifest: Manifest) -> None:
         )
 
 
-def _check_target(wanted: Wanted) -> None:
+def _check_target(options: RestoreOptions) -> None:
     if sqlite_copy.in_use() or (connection.vendor == "postgresql" and postgres_copy.in_use()):
         raise BackupError(
             _("The installation is running: other processes use its state."),
             _("Stop all of its processes (Ctrl-C, or docker compose stop), then restore."),
         )
     empty = sqlite_copy.is_empty() if connection.vendor == "sqlite" else postgres_copy.is_empty()
-    if not empty and not wanted.replace:
+    if not empty and not options.replace:
         raise BackupError(
             _("This installation holds data already."),
             _("Make a backup of it, then add --replace; or restore into an empty one."),
@@ -127,10 +128,10 @@ def _database_replaced(folder: Path, manifest: Manifest) -> AbstractContextManag
 
 
 def _verify(manifest: Manifest) -> list[Verdict]:
-    """Walk every log and compare where it ends with what the backup says.
+    """Verify every log and compare its last row with the manifest.
 
     Raises:
-        BackupError: a chain is broken, ends elsewhere, or stands unguarded.
+        BackupError: a chain is broken or has another end, or a trigger of the log is missing.
 
     """
     verdicts = [verify_service(service) for service in Service]
@@ -164,18 +165,18 @@ def _record(path: Path, manifest: Manifest) -> None:
 
 
 def _restore_secret_key(folder: Path) -> list[str]:
-    """Put the signing key back where this installation reads it, unless somebody else provides it."""
+    """Write the signing key to its file, unless this installation already has the same key."""
     wanted = (folder / backup.SECRET_KEY).read_text()
     if wanted == settings.SECRET_KEY:
         return []
     path = Path(settings.KMES_SECRET_KEY_FILE)
-    draft = path.with_name(f".{path.name}.restored")
+    temporary = path.with_name(f".{path.name}.restored")
     try:
         with suppress(FileNotFoundError):
-            draft.unlink()
-        draft.touch(mode=0o600)
-        draft.write_text(wanted)
-        draft.replace(path)
+            temporary.unlink()
+        temporary.touch(mode=0o600)
+        temporary.write_text(wanted)
+        temporary.replace(path)
     except OSError:
         return [
             _("The signing key could not be written to %(path)s: what was signed with it no longer holds.")

@@ -1,8 +1,8 @@
 """Encrypts a stream under a passphrase: scrypt for the key, AES-256-GCM in chunks (the STREAM construction).
 
-Each chunk's nonce carries its number and whether it is the last, so a file that was cut, reordered
-or glued together from two does not open. The format is versioned by its first bytes and must never
-change under the same version: old backups would no longer open.
+Each chunk's nonce contains its number and whether it is the last, so a file that was truncated, reordered
+or joined from two does not open. The first bytes name the format's version. A version's format must never
+change, or old backups would no longer open.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ SHORTEST_PASSPHRASE = 12
 
 
 class SealedFileError(KmesError):
-    """The file does not open: wrong passphrase, or not the bytes that were written."""
+    """The file does not open: wrong passphrase, or changed bytes."""
 
     code = "sealed_file"
 
@@ -80,7 +80,7 @@ def _nonce(prefix: bytes, number: int, *, is_last: bool) -> bytes:
 
 
 class SealingWriter(io.RawIOBase):
-    """A file that encrypts what is written to it. Only ``close`` makes it whole."""
+    """A file that encrypts what is written to it. Without ``close`` it is incomplete."""
 
     def __init__(self, target: IO[bytes], passphrase: SecretText) -> None:
         super().__init__()
@@ -97,7 +97,7 @@ class SealingWriter(io.RawIOBase):
         return True
 
     def write(self, data: object) -> int:
-        """Take bytes; whole chunks leave at once, the rest is held."""
+        """Take bytes; full chunks are written at once, the rest is held."""
         view = memoryview(data).cast("B")  # type: ignore[arg-type]
         self._held += view
         # The last chunk is marked, so a full one is kept until it is known whether more follows.
@@ -108,7 +108,7 @@ class SealingWriter(io.RawIOBase):
 
     def close(self) -> None:
         """Seal the last chunk."""
-        # An interrupted backup is closed with its target gone: then there is nothing to make whole.
+        # The target of an interrupted backup is closed already; no last chunk is needed then.
         if not self.closed and not self._target.closed:
             self._seal(bytes(self._held), is_last=True)
             self._target.flush()
@@ -121,9 +121,9 @@ class SealingWriter(io.RawIOBase):
 
 
 class OpeningReader(io.RawIOBase):
-    """A file that decrypts as it is read; every byte it gives was authenticated.
+    """A file that decrypts as it is read; every byte it returns was authenticated.
 
-    Raises SealedFileError while reading, or at once for a header that is none of ours.
+    Raises SealedFileError while reading, or at once for an unknown header.
     """
 
     def __init__(self, source: IO[bytes], passphrase: SecretText) -> None:
@@ -146,7 +146,7 @@ class OpeningReader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: object) -> int:
-        """Fill the buffer with clear bytes; 0 at the end of a whole file."""
+        """Fill the buffer with clear bytes; 0 at the end of a complete file."""
         while not self._clear and not self._is_over:
             self._open_next()
         view = memoryview(buffer).cast("B")  # type: ignore[arg-type]

@@ -16,7 +16,7 @@ from logging_reports.services import record
 
 
 def read_option(name: str) -> int | None:
-    """Return the value somebody chose, if anybody did: one query."""
+    """Return the chosen value of an option, None if there is none: one query."""
     return StoredOption.objects.filter(pk=name).values_list("value", flat=True).first()
 
 
@@ -24,7 +24,7 @@ def choose_options(*, values: dict[str, int], actor: Actor) -> list[str]:
     """Choose values of options. Return the names of those that changed.
 
     Raises:
-        ConflictError: the environment decides one of them.
+        ConflictError: the environment sets one of them.
         InputError: a value is outside its limits.
 
     """
@@ -34,11 +34,11 @@ def choose_options(*, values: dict[str, int], actor: Actor) -> list[str]:
         for name, (_before, chosen) in changes.items():
             _choose(name, chosen, actor)
         if changes:
-            said = ", ".join(
+            text = ", ".join(
                 f"{language.recorded(OPTIONS[name].label)}: {before} → {after}"
                 for name, (before, after) in changes.items()
             )
-            record("configuration.changed", actor=actor, message=said, data={"changes": changes})
+            record("configuration.changed", actor=actor, message=text, data={"changes": changes})
     return list(changes)
 
 

@@ -1,6 +1,6 @@
 """SQLite's part of backup and restore: a consistent copy of the file, and putting one in its place.
 
-Never copies a database file byte by byte while it is in use: the copy is made by SQLite's own backup API.
+Never copies a database file in use byte by byte: SQLite's own backup API makes the copy.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ COMPANIONS = ("-wal", "-shm", "-journal")
 
 
 def database_path() -> Path:
-    """Return where the database lies."""
+    """Return the path of the database file."""
     return Path(connection.settings_dict["NAME"])
 
 
 def copy_out(folder: Path) -> sqlite3.Connection:
     """Copy the whole database at one moment into ``folder``; return a connection to the copy.
 
-    Sessions are left out: who restores a backup must not find other people signed in.
+    Sessions are left out, so that nobody is signed in after a restore.
     """
     source = sqlite3.connect(f"file:{database_path()}?mode=ro", uri=True, timeout=BUSY_SECONDS)
     copy = sqlite3.connect(folder / FILE, isolation_level=None)
@@ -69,9 +69,9 @@ def is_empty() -> bool:
 
 @contextmanager
 def replaced(folder: Path) -> Iterator[None]:
-    """Put the copy in the place of the database; if the body fails, the former file comes back.
+    """Replace the database by the copy; if the body fails, restore the former file.
 
-    The former file stays beside it, named ``…before-restore-<time>``, when it held anything.
+    A former file that was not empty is kept beside it, named ``…before-restore-<time>``.
     """
     path, was_empty = database_path(), is_empty()
     connection.close()
@@ -94,17 +94,17 @@ def replaced(folder: Path) -> Iterator[None]:
 
 
 def _put(copy: Path, path: Path) -> None:
-    """Copy beside the place and rename: the folder of the copy may be on another disk."""
-    draft = path.with_name(f".{path.name}.restoring")
-    shutil.copyfile(copy, draft)
-    draft.chmod(0o600)
-    with draft.open("rb") as written:
+    """Copy into the same folder and rename, because the copy may be on another disk."""
+    temporary = path.with_name(f".{path.name}.restoring")
+    shutil.copyfile(copy, temporary)
+    temporary.chmod(0o600)
+    with temporary.open("rb") as written:
         os.fsync(written.fileno())
-    draft.replace(path)
+    temporary.replace(path)
 
 
 def _move(path: Path, aside: Path) -> list[tuple[Path, Path]]:
-    """Move a database and what belongs to it; a journal left behind would be played into the new one."""
+    """Move a database with its companion files; a remaining journal would be applied to the new database."""
     moved = []
     for companion in ("", *COMPANIONS):
         former, place = Path(f"{path}{companion}"), Path(f"{aside}{companion}")

@@ -1,6 +1,6 @@
-"""The software token's part of backup and restore: its files and its PIN, and which device a hardware one must be.
+"""The device's part of backup and restore: a software token's files and PIN, or the name of a hardware device.
 
-A SoftHSM token is a folder; a hardware device gives its keys to nobody, so there the backup only names it.
+A SoftHSM token is a folder. A hardware device does not export its keys, so the backup only names it.
 """
 
 from __future__ import annotations
@@ -39,17 +39,17 @@ def is_software() -> bool:
 
 
 def copy_out(folder: Path) -> None:
-    """Copy the token's files and the PIN. They change only when major keys are made."""
+    """Copy the token's files and the PIN; they change only when major keys are made."""
     shutil.copytree(_home() / "tokens", folder / FOLDER / "tokens")
     shutil.copyfile(settings.KMES_HSM_PIN_FILE, folder / FOLDER / PIN)
 
 
 @contextmanager
 def put_in_place(folder: Path, *, replace: bool) -> Iterator[None]:
-    """Put the token of a backup where this installation looks for it; undone when the body fails.
+    """Put the token of a backup into place; undone if the body fails.
 
-    What stood there stays beside it, named ``…before-restore-<time>``. Moved one by one, because the
-    folder may be a mount.
+    Former files are kept beside it, named ``…before-restore-<time>``. They are moved one by one, because
+    the folder may be a mount.
 
     Raises:
         BackupError: there is a token already, and ``replace`` is false.
@@ -88,10 +88,10 @@ def _copy_in(folder: Path, home: Path, pin: Path) -> None:
 
 
 def check_device(manifest: Manifest) -> None:
-    """Let the connected device show its check values, and compare them with those of the backup.
+    """Compare the check values of the connected device with those of the backup.
 
     Raises:
-        BackupError: the device can't be asked, or its major keys are others.
+        BackupError: the device can't be asked, or has other major keys.
 
     """
     wanted = manifest.device
@@ -114,7 +114,7 @@ def check_device(manifest: Manifest) -> None:
 
 
 def statement(device: DeviceFacts | None, *, has_token: bool) -> str:
-    """Say in one sentence what else is needed to use the backup."""
+    """Return in one sentence which device is needed to use the backup."""
     if device is None:
         return _("No device was designated: the backup holds no keys that a device would have to open.")
     if has_token:

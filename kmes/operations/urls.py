@@ -1,4 +1,4 @@
-"""Paths of Administration > Configuration beside the device's own."""
+"""Paths of Administration > Configuration besides the device's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pages of Administration > Configuration beside the device: retention and pace, and the schedule's clock."""
+"""Pages of Administration > Configuration besides the device's: options, and the held schedule."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _has(request: HttpRequest, right: Right) -> bool:
 @require_safe
 @right_required(Right.CONSOLE_READ)
 def show_options(request: HttpRequest) -> HttpResponse:
-    """Show the options, as a form for who may change them."""
+    """Show the options; users who may change them get a form."""
     context = {
         "form": OptionsForm(),
         "may_manage": _has(request, Right.CONFIGURATION_MANAGE),
@@ -55,7 +55,7 @@ def save_options(request: HttpRequest) -> HttpResponse:
 @require_safe
 @right_required(Right.CONSOLE_READ)
 def show_schedule(request: HttpRequest) -> HttpResponse:
-    """Show when the schedule last looked, and whether scheduled rotations are held."""
+    """Show when the schedule last ran, and whether scheduled rotations are held."""
     context = {"watch": clock_guard.read_clock(), "may_confirm": _has(request, Right.KEY_ROTATE)}
     return render(request, "operations/schedule.html", context)
 
@@ -63,7 +63,7 @@ def show_schedule(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @right_required(Right.KEY_ROTATE)
 def confirm_schedule(request: HttpRequest) -> HttpResponse:
-    """Say what follows; on POST let scheduled rotations go on."""
+    """Show what follows; on POST release scheduled rotations."""
     if request.method == "POST":
         clock_guard.confirm(actor=Actor.from_user(request.user))
         messages.success(request, _("Scheduled rotations go on."))

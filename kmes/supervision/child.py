@@ -1,7 +1,7 @@
-"""One supervised process: starts it, keeps its pid file and its words, restarts it with back-off.
+"""One supervised process: start, pid file, output, restart with back-off.
 
-Knows nothing of the other processes; the supervisor calls it in turns and never from a thread,
-because PR_SET_PDEATHSIG is tied to the thread that forks.
+Knows nothing of the other processes. The supervisor calls it from one thread only, because
+PR_SET_PDEATHSIG is tied to the thread that forks.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ LONGEST_WAIT_SECONDS = 30.0
 
 
 def _end_with_parent() -> None:
-    """Ask the kernel to end this child when the supervisor dies, however that happens."""
+    """Ask the kernel to end this child when the supervisor ends for any reason."""
     _LIBC.prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM))
 
 
 class Child:
-    """A process that shall run until told to stop."""
+    """A process that runs until told to stop."""
 
     def __init__(self, spec: ProcessSpec, state_dir: Path) -> None:
         self.spec = spec
@@ -52,7 +52,7 @@ class Child:
 
     @property
     def is_gone(self) -> bool:
-        """Say whether no process runs and its last words are read."""
+        """Say whether no process runs and all its output is read."""
         return self.process is None
 
     def start(self) -> None:
@@ -73,25 +73,25 @@ class Child:
         )
         if self.process.stdout is not None:
             os.set_blocking(self.process.stdout.fileno(), False)
-        draft = self._pid_file.with_suffix(".draft")
-        draft.write_text(f"{self.process.pid}\n")
-        draft.replace(self._pid_file)
+        temporary = self._pid_file.with_suffix(".tmp")
+        temporary.write_text(f"{self.process.pid}\n")
+        temporary.replace(self._pid_file)
 
     def read_output(self) -> None:
-        """Take what the process has said since the last turn; never waits."""
+        """Read the process's new output; never waits."""
         while (fd := self.output_fd) is not None:
             try:
                 data = os.read(fd, 65_536)
             except BlockingIOError:
                 return
             if not data and self.process is not None and self.process.stdout is not None:
-                # Its end of the pipe is closed; kept open, ours would look readable for ever.
+                # The process closed its end; our end would be reported as readable again and again.
                 self.process.stdout.close()
                 return
             self.log.feed(data)
 
     def turn(self) -> None:
-        """See whether the process ended, and restart it when its time has come."""
+        """Notice that the process ended, and restart it when its wait is over."""
         now = time.monotonic()
         if self.process is None:
             if self.restart_at is not None and now >= self.restart_at:

@@ -1,7 +1,7 @@
-"""What the containers of docker-compose.yml call beside the product's own commands.
+"""Commands for the containers of docker-compose.yml, besides the product's own.
 
-``secrets`` makes the installation's random secrets once, as files in the volumes that only the
-services needing them mount; ``health NAME`` answers a container's health check.
+``secrets`` makes the installation's random secrets once, as files in volumes that only the services
+that need them mount. ``health NAME`` is a container's health check.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ REPORT_WORKERS = "rq:workers:reports"
 
 def make_secrets(environment: dict[str, str]) -> int:
     """Write each secret file that does not exist yet; a file that exists is never touched."""
-    # The database image reads its file as another user; the volume it lies in is what keeps others out.
+    # The database image reads its file as another user; only two services mount its volume.
     wanted = {"KMES_SECRET_KEY_FILE": 0o400, "KMES_DATABASE_PASSWORD_FILE": 0o444}
     for name, mode in wanted.items():
         path = Path(environment[name])
         if path.exists():
             continue
-        draft = path.with_name(f".{path.name}.draft")
-        draft.write_text(secrets.token_urlsafe(48))
-        draft.chmod(mode)
-        draft.replace(path)
+        temporary = path.with_name(f".{path.name}.tmp")
+        temporary.write_text(secrets.token_urlsafe(48))
+        temporary.chmod(mode)
+        temporary.replace(path)
         print(f"made {path}")
     return 0
 
 
-def _redis_says(url: str, *commands: tuple[str, ...]) -> list[bytes]:
-    """Send commands to Redis in its own protocol; returns what came back first for each."""
+def _ask_redis(url: str, *commands: tuple[str, ...]) -> list[bytes]:
+    """Send commands to Redis in its own protocol; returns the first bytes of each answer."""
     place = urllib.parse.urlsplit(url)
     answers = []
     with socket.create_connection((place.hostname or "127.0.0.1", place.port or 6379), timeout=3) as connection:
@@ -51,9 +51,9 @@ def _redis_says(url: str, *commands: tuple[str, ...]) -> list[bytes]:
 
 
 def is_healthy(name: str, environment: dict[str, str]) -> bool:
-    """Say whether this container's process does its work.
+    """Say whether this container's process works.
 
-    Raises KeyError for a name that is none.
+    Raises KeyError for an unknown name.
     """
     redis_url = environment.get("KMES_REDIS_URL", "redis://127.0.0.1:6390/0")
     if name == "web":
@@ -62,12 +62,12 @@ def is_healthy(name: str, environment: dict[str, str]) -> bool:
         with socket.create_connection(("127.0.0.1", STAND_IN_PORT), timeout=3):
             return True
     if name == "worker":
-        # Any worker's sign of life: with several of them each scan is one worker's turn only.
-        return not _redis_says(redis_url, ("KEYS", WORKER_HEARTBEAT))[0].startswith((b"*0", b"-"))
+        # Any worker's heartbeat: of several workers only one runs each scan.
+        return not _ask_redis(redis_url, ("KEYS", WORKER_HEARTBEAT))[0].startswith((b"*0", b"-"))
     if name == "beat":
-        return _redis_says(redis_url, ("EXISTS", BEAT_HEARTBEAT)) == [b":1\r\n"]
+        return _ask_redis(redis_url, ("EXISTS", BEAT_HEARTBEAT)) == [b":1\r\n"]
     if name == "reports":
-        return not _redis_says(redis_url, ("SCARD", REPORT_WORKERS))[0].startswith((b":0", b"-"))
+        return not _ask_redis(redis_url, ("SCARD", REPORT_WORKERS))[0].startswith((b":0", b"-"))
     raise KeyError(name)
 
 

@@ -1,6 +1,6 @@
 """One installation below one state folder: its ports, its folders, its lock.
 
-Owns what must be true before anything is started, and says in one sentence what is not. Starts
+Checks what must be true before processes start, and reports in one sentence what is not. Starts
 no process and reads no setting of the product.
 """
 
@@ -92,7 +92,7 @@ class Instance:
             folder = self.state_dir / name
             try:
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-                # An own file and not os.access: that one tells root that all is well, even on a
+                # A file is created because os.access reports success to root, even on a
                 # read-only file system.
                 probe = folder / f".probe-{os.getpid()}"
                 probe.touch()

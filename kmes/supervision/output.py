@@ -1,4 +1,4 @@
-"""What is shown and kept of the processes' words: one line each, prefixed on stdout, plain in a file.
+"""Output of the processes: each line is shown on stdout behind the process's name, and kept in a log file.
 
 Must never block: a reader of our stdout that stops reading must not stop the console.
 """
@@ -16,7 +16,7 @@ LOG_LIMIT_BYTES = 10 * 1024 * 1024
 
 
 def show(text: str) -> None:
-    """Print one line, or drop it when nobody reads: the log files have it."""
+    """Print one line, or drop it if nobody reads stdout; the log files have it."""
     line = (text + "\n").encode(errors="replace")
     try:
         _readable, writable, _failed = select.select([], [sys.stdout], [], 0)
@@ -24,12 +24,12 @@ def show(text: str) -> None:
             sys.stdout.buffer.write(line[:_SAFE_BYTES])
             sys.stdout.flush()
     except (OSError, ValueError):
-        # The terminal is gone; the processes and their log files are not.
+        # The terminal was closed; processes and log files go on.
         return
 
 
 class LineLog:
-    """The words of one process: kept in a file of limited size, shown with its name before them."""
+    """The output of one process: kept in a file of limited size, shown behind the process's name."""
 
     def __init__(self, name: str, path: Path) -> None:
         self.name = name
@@ -39,32 +39,32 @@ class LineLog:
         self._file: IO[bytes] = path.open("ab", buffering=0)
 
     def feed(self, data: bytes) -> None:
-        """Take what was read from the process; unfinished lines wait for their end."""
+        """Take output of the process; an unfinished line is held until its end arrives."""
         if self._file.tell() > LOG_LIMIT_BYTES:
-            self._turn_over()
+            self._rotate()
         self._file.write(data)
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
-            self._take(line)
+            self._show_line(line)
         # A line without end must not fill the memory.
         if len(self._rest) > LOG_LIMIT_BYTES // 100:
-            self._take(self._rest)
+            self._show_line(self._rest)
             self._rest = b""
 
     def close(self) -> None:
         """Show the unfinished last line, if any, and close the file."""
         if self._rest:
-            self._take(self._rest)
+            self._show_line(self._rest)
             self._rest = b""
         self._file.close()
 
-    def _take(self, line: bytes) -> None:
+    def _show_line(self, line: bytes) -> None:
         text = line.decode(errors="replace").rstrip()
         if text:
             self.last_line = text
             show(f"{self.name:<8} | {text}")
 
-    def _turn_over(self) -> None:
+    def _rotate(self) -> None:
         self._file.close()
         self.path.replace(self.path.with_suffix(".log.1"))
         self._file = self.path.open("ab", buffering=0)

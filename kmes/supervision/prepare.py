@@ -1,7 +1,7 @@
 """Brings database, device and first administrators up to date; run before the other processes start.
 
-Idempotent. Its stdout is for the person who starts the console and is kept in no log, because
-the first administrators' passwords stand there once; stderr gets one sentence when it fails.
+Idempotent. Its stdout is shown to the person who starts the console and is kept in no log, because
+it contains the first administrators' passwords; a failure writes one sentence to stderr.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def main(names: list[str]) -> int:
         for name in names or STEPS:
             label, action = STEPS[name]
             action()
-    except Exception as error:  # noqa: BLE001 - whatever it is, the person gets one sentence
+    except Exception as error:  # noqa: BLE001 - any error is reported as one sentence
         _keep_traceback()
         text = " ".join(str(error).split()) or type(error).__name__
         print(f"{label} failed: {text}", file=sys.stderr)
@@ -49,10 +49,10 @@ def main(names: list[str]) -> int:
 
 
 def _keep_traceback() -> None:
-    """Keep the details for who looks for them."""
+    """Append the traceback to the log file."""
     if settings.configured:
         folder = Path(settings.KMES_STATE_DIR) / "log"
-        # A container has no log folder; there the sentence must do.
+        # A container has no log folder; there the sentence is all.
         if folder.is_dir():
             with (folder / "prepare.log").open("a") as log:
                 traceback.print_exc(file=log)

@@ -1,7 +1,7 @@
-"""What runs: each process's command, the environment it gets, and how long it may take to stop.
+"""The processes of an installation: command, environment, and seconds to stop.
 
-A process gets only what it needs (docs/threat-model.md): where the HSM's PIN lies is said to the
-worker alone, and the stand-in learns nothing of the product.
+A process gets only what it needs (docs/threat-model.md): only the worker gets the path of the HSM's PIN,
+and the stand-in gets none of the product's settings.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from kmes.supervision.instance import ROOT, Instance
 
-# Every child carries it, so that a later start recognises what an earlier one left behind.
+# In the environment of every child, so that a later start recognizes processes left by an earlier one.
 MARK = "KMES_INSTANCE"
-# Named to processes that must not open the PIN; opening it fails like any missing file.
+# The PIN path of processes that must not read the PIN; opening it fails as for any missing file.
 NO_PIN_FILE = "/nonexistent/the-pin-is-for-the-worker"
 _BASIC = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR")
 _NETWORK = ("HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE")
@@ -87,7 +87,7 @@ def product_environment(instance: Instance, process: str, *, device: bool = Fals
 def write_redis_configuration(instance: Instance) -> None:
     """Write Redis' own configuration file below the state folder.
 
-    Append-only and never evicting: a hint lost costs a delay of one scan, but cheap to keep.
+    Append-only and without eviction: a lost hint delays a job by one scan, and keeping it is cheap.
     """
     lines = [
         "bind 127.0.0.1",

@@ -1,4 +1,4 @@
-"""Asks the running console whether it answers and whether all its parts serve. Changes nothing."""
+"""Asks the running console whether it answers and whether all its parts work. Changes nothing."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def answers(port: int) -> bool:
 
 
 def failing_parts(port: int) -> list[str] | None:
-    """Name the parts that don't serve yet, such as "worker (silent)".
+    """Name the parts that don't work yet, such as "worker (silent)".
 
     Returns None when /readyz itself has no answer to read.
     """

@@ -1,6 +1,6 @@
 """Starts the processes of one installation in order, keeps them running, stops them in order.
 
-One thread, one loop: each turn reads what the processes say, reaps and restarts the ended ones.
+One thread, one loop: each turn reads the processes' output and restarts those that ended.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from types import FrameType
 from kmes.supervision import readiness
 from kmes.supervision.child import Child
 from kmes.supervision.instance import ROOT, Instance, StartError
-from kmes.supervision.leftovers import end_leftovers
+from kmes.supervision.orphans import end_orphans
 from kmes.supervision.output import show
 from kmes.supervision.processes import prepare_spec, process_specs, write_redis_configuration
 
 TURN_SECONDS = 0.1
-# Who asks for work stops first, who is asked stops last.
+# Processes that send requests stop before those that answer them.
 STOP_ORDER = (("beat", "web", "reports"), ("worker",), ("emulator",), ("redis",))
 FAILURES_AT_START = 3
 START_SECONDS = 90.0
@@ -30,8 +30,8 @@ READY_SECONDS = 45.0
 SAME_SIGNAL_SECONDS = 2.0
 
 
-def migrations_fingerprint() -> str:
-    """Tell one set of migrations from another, so that a start without news need not wait for the check."""
+def migrations_digest() -> str:
+    """Return a hash of all migrations; a start with unchanged migrations need not wait for their check."""
     digest = hashlib.sha256()
     for path in sorted(ROOT.glob("*/migrations/*.py")) + sorted(ROOT.glob("kmes/*/migrations/*.py")):
         digest.update(path.read_bytes())
@@ -57,7 +57,7 @@ class Supervisor:
         self.instance.make_folders()
         lock = self.instance.lock()
         with lock:
-            if ended := end_leftovers(self.instance.state_dir):
+            if ended := end_orphans(self.instance.state_dir):
                 show(f"Ended {ended} processes that an earlier supervisor left behind.")
             self.instance.check_programs()
             self.instance.check_ports()
@@ -73,7 +73,7 @@ class Supervisor:
 
     # --- The loop ---------------------------------------------------------------------------
     def turn(self) -> None:
-        """Read what was said, then look after each process; waits at most TURN_SECONDS."""
+        """Read all output, then check each process; waits at most TURN_SECONDS."""
         with selectors.DefaultSelector() as selector:
             for child in self.children.values():
                 if child.output_fd is not None:
@@ -98,7 +98,7 @@ class Supervisor:
         if not self.signals:
             self._first_signal_at = now
         elif now - self._first_signal_at < SAME_SIGNAL_SECONDS:
-            # make passes on the SIGTERM that its process group got too: one wish, said twice.
+            # make forwards the SIGTERM that its process group received too: it is one request.
             return
         self.signals += 1
 
@@ -114,23 +114,23 @@ class Supervisor:
         write_redis_configuration(self.instance)
         show(f"Starting the console; its state lies in {self.instance.state_dir}.")
         self._start("redis", "emulator")
-        stamp, fingerprint = self.instance.path("run", "prepared"), migrations_fingerprint()
-        if self._is_prepared(stamp, fingerprint):
-            # Nothing new for the database, so the pages need not wait for the rest of it.
+        stamp, digest = self.instance.path("run", "prepared"), migrations_digest()
+        if self._is_prepared(stamp, digest):
+            # The database is up to date, so the web process need not wait for the preparation.
             self._start("web")
         self._prepare()
         if self.signals:
             return
-        stamp.write_text(fingerprint)
+        stamp.write_text(digest)
         self._start("web")
         self._await_web()
         self._start("worker", "beat", "reports")
         self._show_welcome()
         self._await_parts()
 
-    def _is_prepared(self, stamp: Path, fingerprint: str) -> bool:
+    def _is_prepared(self, stamp: Path, digest: str) -> bool:
         embedded = "DATABASE_URL" not in self.instance.environment and self.instance.path("db.sqlite3").exists()
-        return embedded and stamp.exists() and stamp.read_text() == fingerprint
+        return embedded and stamp.exists() and stamp.read_text() == digest
 
     def _prepare(self) -> None:
         """Run the one-time preparation beside Redis and the stand-in.
@@ -147,10 +147,10 @@ class Supervisor:
             stderr=subprocess.PIPE,
             text=True,
         )
-        done = self._turn_until(lambda: process.poll() is not None or self._hopeless() is not None, START_SECONDS)
-        if hopeless := self._hopeless():
+        done = self._turn_until(lambda: process.poll() is not None or self._start_failure() is not None, START_SECONDS)
+        if failure := self._start_failure():
             process.kill()
-            raise StartError(hopeless)
+            raise StartError(failure)
         if self.signals or not done:
             process.kill()
         self.notes, errors = process.communicate()
@@ -164,8 +164,8 @@ class Supervisor:
             message = lines[-1] if lines else f"The preparation ended with code {process.returncode}."
             raise StartError(message)
 
-    def _hopeless(self) -> str | None:
-        """Return a sentence when a process failed again and again at the start."""
+    def _start_failure(self) -> str | None:
+        """Return a sentence if a process failed repeatedly at the start."""
         for name, child in self.children.items():
             if child.failures >= FAILURES_AT_START:
                 path = self.instance.path("log", f"{name}.log")
@@ -176,14 +176,14 @@ class Supervisor:
         if "web" not in self.children:
             return
         port = self.instance.web_port
-        done = self._turn_until(lambda: readiness.answers(port) or self._hopeless() is not None, START_SECONDS)
-        if hopeless := self._hopeless():
-            raise StartError(hopeless)
+        done = self._turn_until(lambda: readiness.answers(port) or self._start_failure() is not None, START_SECONDS)
+        if failure := self._start_failure():
+            raise StartError(failure)
         if not done and not self.signals:
             show(f"The console gives no answer at {self.instance.url} yet; see {self.instance.path('log', 'web.log')}.")
 
     def _show_welcome(self) -> None:
-        """Say where the console is and who may sign in first."""
+        """Print the console's address and the first administrators."""
         if self.signals:
             return
         show("")
@@ -197,7 +197,7 @@ class Supervisor:
         show("")
 
     def _await_parts(self) -> None:
-        """Wait until database, Redis, worker and device serve; the console is usable meanwhile."""
+        """Wait until database, Redis, worker and device work; the console is usable meanwhile."""
         if "web" not in self.children:
             return
         port = self.instance.web_port

@@ -11,7 +11,7 @@ from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
 
 from kmes.core.errors import ConflictError, InputError, KmesError, PermissionRefused
-from kmes.ui.preferences import read_by
+from kmes.ui.preferences import rendering_for
 
 logger = logging.getLogger(__name__)
 PERMISSIONS_POLICY = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
@@ -25,7 +25,7 @@ class ConsoleMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Pass the request on and complete the headers of the answer."""
-        with read_by(request):
+        with rendering_for(request):
             response = self.get_response(request)
         # Pages and fragments share an address; a cache must not mix them up.
         patch_vary_headers(response, ["HX-Request"])

@@ -96,14 +96,14 @@ class Choices:
     def keep(self, name: str, value: dict[str, Any]) -> None:
         """Keep a choice, in place of what was kept under the name."""
         Preference.objects.update_or_create(user_id=self._user.pk, name=name, defaults={"value": value})
-        self._read_anew()
+        self._reload()
 
     def forget(self, name: str) -> None:
         """Go back to the default."""
         Preference.objects.filter(user_id=self._user.pk, name=name).delete()
-        self._read_anew()
+        self._reload()
 
-    def _read_anew(self) -> None:
+    def _reload(self) -> None:
         self._rows = rows_of(self._user)
         self.__dict__.pop("display", None)
         if self._session is not None:
@@ -127,10 +127,10 @@ def rows_of(user: Any) -> dict[str, Any]:
 
 def connect() -> None:
     """Put a user's choices into each new session; safe to call again."""
-    user_logged_in.connect(_take_along, dispatch_uid="kmes.ui.choices")
+    user_logged_in.connect(_copy_to_session, dispatch_uid="kmes.ui.choices")
 
 
-def _take_along(sender: Any, request: HttpRequest, user: Any, **kwargs: Any) -> None:  # noqa: ARG001 - the signal's signature
+def _copy_to_session(sender: Any, request: HttpRequest, user: Any, **kwargs: Any) -> None:  # noqa: ARG001 - the signal's signature
     if request is not None and hasattr(request, "session"):
         request.session[SESSION_KEY] = rows_of(user)
 
@@ -142,7 +142,7 @@ _reader: ContextVar[Choices | None] = ContextVar("kmes_reader", default=None)
 
 
 @contextmanager
-def read_by(request: HttpRequest) -> Iterator[None]:
+def rendering_for(request: HttpRequest) -> Iterator[None]:
     """Say who reads what is rendered inside."""
     token = _reader.set(choices_of(request))
     try:
@@ -151,7 +151,7 @@ def read_by(request: HttpRequest) -> Iterator[None]:
         _reader.reset(token)
 
 
-def zone_of_reader() -> zoneinfo.ZoneInfo | None:
+def reader_time_zone() -> zoneinfo.ZoneInfo | None:
     """Return the time zone of who reads the page that is being rendered; None for UTC."""
     reader = _reader.get()
     name = reader.display.time_zone if reader else DEFAULT_ZONE

@@ -28,9 +28,9 @@ __all__ = [
     "PickColumn",
     "StateColumn",
     "TimeColumn",
+    "apply_layout",
     "arrange",
     "find_table",
-    "lay_out",
     "layout_of",
     "movable_columns",
     "searched_text",
@@ -104,20 +104,20 @@ def arrange(request: HttpRequest, table: ConsoleTable, *, rows: int = 0) -> None
 
     All views show their tables through here. ``rows`` is the size of a page whatever anybody chose, for print.
     """
-    layout = lay_out(request, table)
+    layout = apply_layout(request, table)
     asked = request.GET.getlist(table.prefixed_order_by_field) or layout.sort
     if asked:
         table.order_by = asked
     # The size in an address goes before the user's own, so that a shared link shows the same rows.
     asked_size = request.GET.get(table.prefixed_per_page_field, "")
     size = int(asked_size) if asked_size in _SIZES else layout.page_size
-    _turn_to(table, request.GET.get(table.prefixed_page_field, ""), rows or size)
+    _show_page(table, request.GET.get(table.prefixed_page_field, ""), rows or size)
 
 
-def lay_out(request: HttpRequest, table: ConsoleTable) -> Layout:
+def apply_layout(request: HttpRequest, table: ConsoleTable) -> Layout:
     """Give a table the user's columns, and return the layout; by itself only for rows that are paged otherwise."""
     table.request = request
-    layout = table.layout = _layout_asked_for(request, table)
+    layout = table.layout = _requested_layout(request, table)
     movable = [name for name in layout.order if name in table.columns]
     others = [name for name in table.sequence if name not in movable]
     first = [name for name in others if name != "menu"]
@@ -128,7 +128,7 @@ def lay_out(request: HttpRequest, table: ConsoleTable) -> Layout:
     return layout
 
 
-def _layout_asked_for(request: HttpRequest, table: ConsoleTable) -> Layout:
+def _requested_layout(request: HttpRequest, table: ConsoleTable) -> Layout:
     """Return the layout of the named view in the address, else the user's own."""
     asked = request.GET.get("view", "")
     view = find_view(request.user, table.saved_as, asked) if asked and table.saved_as else None
@@ -139,7 +139,7 @@ def _layout_asked_for(request: HttpRequest, table: ConsoleTable) -> Layout:
     return Layout.read(view.layout, columns=movable_columns(kind), essential=kind.essential)
 
 
-def _turn_to(table: ConsoleTable, page: str, size: int) -> None:
+def _show_page(table: ConsoleTable, page: str, size: int) -> None:
     """Show the page; the first one where the address makes no sense, the last one past the end."""
     number = int(page) if page.isdecimal() and len(page) < 10 else 1
     try:

@@ -9,7 +9,7 @@ from django.template import Context, Template
 from django.test import RequestFactory
 
 from kmes.ui.models import Preference
-from kmes.ui.preferences import DISPLAY, Display, choices_of, read_by
+from kmes.ui.preferences import DISPLAY, Display, choices_of, rendering_for
 from tests.ui.rows import body
 
 CHOSEN = {"colours": "dark", "density": "compact", "time_zone": "Asia/Tokyo", "shortcuts": ""}
@@ -93,7 +93,7 @@ def test_only_the_titles_of_relative_times_are_in_the_readers_zone(people):
     request.user = people["admin"]
     choices_of(request).keep(DISPLAY, Display(time_zone="Asia/Tokyo").to_value())
     shown = Template("{% when at %}|{% exactly at %}")
-    with read_by(request):
+    with rendering_for(request):
         relative, exact = shown.render(Context({"at": datetime(2026, 1, 1, 20, 30, tzinfo=UTC)})).split("|")
     assert 'title="2026-01-02 05:30:00 Asia/Tokyo (2026-01-01 20:30:00 UTC)"' in relative
     assert "2026-01-01 20:30:00<" in exact

@@ -1,1 +1,1 @@
-"""The first-run wizard: five steps whose state is read from the rows, so that it can be left and resumed anywhere."""
+"""The first-run wizard: five steps. Their state is read from the rows, so the wizard can be left and resumed at any step."""

@@ -1,4 +1,4 @@
-"""What a step of the wizard found: one sentence each, with its time, and what to do when it is not well."""
+"""What a step of the wizard found: one sentence each, with its time and, where something is wrong, a remedy."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from django.utils.translation import gettext as _
 
 
 @dataclass(frozen=True)
-class Way:
-    """A link that does something about a finding. ``right`` is what it needs; ``user`` who alone can use it."""
+class Link:
+    """A link that helps with a finding. ``right`` is the right it needs; ``user`` the only user who can use it."""
 
     label: str
     url: str
@@ -22,13 +22,13 @@ class Way:
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was checked. ``ok`` None: said for information, and does not count."""
+    """One thing that was checked. ``ok`` None: information only, does not count."""
 
     text: str
     ok: bool | None
     at: datetime | None = None
     remedy: str = ""
-    ways: list[Way] = field(default_factory=list)
+    links: list[Link] = field(default_factory=list)
 
     @property
     def word(self) -> str:
@@ -61,12 +61,12 @@ class SetupStep:
         return reverse("setup:step", args=[self.number])
 
 
-def way_to(
+def link_to(
     label: str, view: str, *args: object, right: str = "", query: str = "", in_dialog: bool = True, user: str = ""
-) -> list[Way]:
-    """Return the link to a page, or nothing where this console has no such page."""
+) -> list[Link]:
+    """Return the link to a page; an empty list if this console has no such page."""
     try:
         url = reverse(view, args=args)
     except NoReverseMatch:
         return []
-    return [Way(label, f"{url}?{query}" if query else url, right, in_dialog, user)]
+    return [Link(label, f"{url}?{query}" if query else url, right, in_dialog, user)]

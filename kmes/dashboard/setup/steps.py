@@ -1,4 +1,4 @@
-"""The five steps of the wizard, read from the rows: what was checked, when, and what to do. Writes nothing."""
+"""The five steps of the wizard, read from the rows: what was checked, when, and the remedy. Writes nothing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from keygroups.lifecycle import LIVE_STATES
 from keygroups.models import CloudVersion
 from kmes.accounts.rights import Right, Role
 from kmes.dashboard import selectors
-from kmes.dashboard.setup.findings import Finding, SetupStep, Way, way_to
+from kmes.dashboard.setup.findings import Finding, Link, SetupStep, link_to
 from logging_reports.choices import Service
 from logging_reports.models import LogEntry
 
@@ -27,12 +27,14 @@ PASSWORD_CHANGED = "user.password_changed"  # noqa: S105 - the name of an event
 
 
 def read_steps() -> list[SetupStep]:
-    """Return the five steps as things stand now."""
-    return steps_with(selectors.find_device(), selectors.list_credentials(), selectors.list_vaults())
+    """Return the five steps by the present rows."""
+    return build_steps(selectors.find_device(), selectors.list_credentials(), selectors.list_vaults())
 
 
-def steps_with(device: HsmDevice | None, credentials: list[CloudCredential], vaults: list[KeyVault]) -> list[SetupStep]:
-    """Return the five steps for a caller who has read device, credentials and vaults already."""
+def build_steps(
+    device: HsmDevice | None, credentials: list[CloudCredential], vaults: list[KeyVault]
+) -> list[SetupStep]:
+    """Return the five steps from device, credentials and vaults that were read already."""
     return [
         _device_step(device),
         _people_step(),
@@ -47,7 +49,7 @@ def next_step(steps: list[SetupStep]) -> SetupStep | None:
     return next((step for step in steps if not step.is_done), None)
 
 
-def back_here(number: int) -> str:
+def return_query(number: int) -> str:
     """Return the query that leads back to a step from the page of another app."""
     return urlencode({"next": reverse("setup:step", args=[number])})
 
@@ -76,8 +78,8 @@ def _no_device() -> Finding:
 def _findings_of(device: HsmDevice) -> list[Finding]:
     names = {"name": device.label, "serial": device.serial, "model": device.model}
     serves = device.availability == "ok"
-    self_test = way_to(_("Run self-test"), "jobs:start", "self_test", right=Right.DEVICE_MANAGE, query=back_here(1))
-    designate = way_to(_("Designate"), "hsm:designate", device.pk, right=Right.DEVICE_MANAGE)
+    self_test = link_to(_("Run self-test"), "jobs:start", "self_test", right=Right.DEVICE_MANAGE, query=return_query(1))
+    designate = link_to(_("Designate"), "hsm:designate", device.pk, right=Right.DEVICE_MANAGE)
     return [
         Finding(_("Device %(name)s found: %(model)s, serial %(serial)s.") % names, ok=True, at=device.registered_at),
         Finding(
@@ -85,7 +87,7 @@ def _findings_of(device: HsmDevice) -> list[Finding]:
             ok=serves,
             at=device.last_seen_at,
             remedy="" if serves else _("See Administration > Device for what the workers meet with it."),
-            ways=[] if serves else way_to(_("Open device"), "hsm:device", in_dialog=False),
+            links=[] if serves else link_to(_("Open device"), "hsm:device", in_dialog=False),
         ),
         Finding(
             _("Its self-test passed.")
@@ -96,13 +98,13 @@ def _findings_of(device: HsmDevice) -> list[Finding]:
             ok=device.self_test_ok,
             at=device.self_test_at,
             remedy="" if device.self_test_ok else _("Run it. A device that fails must not push keys."),
-            ways=self_test,
+            links=self_test,
         ),
         Finding(
             _("It is designated to push key material.") if device.is_designated else _("No device is designated."),
             ok=device.is_designated,
             remedy="" if device.is_designated else _("Designate it in HSM Protected Key Options."),
-            ways=[] if device.is_designated else designate,
+            links=[] if device.is_designated else designate,
         ),
     ]
 
@@ -118,7 +120,7 @@ def _people_step() -> SetupStep:
             _("Active administrators: %(names)s.") % {"names": ", ".join(admin.get_username() for admin in admins)},
             ok=enough,
             remedy="" if enough else _("Two people are needed, so that nobody alone holds the console. Add another."),
-            ways=[] if enough else way_to(_("Add a user"), "accounts:user_add", right=Right.USER_MANAGE),
+            links=[] if enough else link_to(_("Add a user"), "accounts:user_add", right=Right.USER_MANAGE),
         ),
         *(_password_of(admin.get_username(), admin.password_changed_at) for admin in admins),
         Finding(
@@ -144,13 +146,13 @@ def _password_of(name: str, changed_at: object) -> Finding:
         ok=False,
         remedy=_("%(name)s signs in and changes it on the profile page: whoever saw the start may know it.")
         % {"name": name},
-        ways=way_to(_("Change my password"), "accounts:own_password", in_dialog=False, user=name),
+        links=link_to(_("Change my password"), "accounts:own_password", in_dialog=False, user=name),
     )
 
 
 # --- 3 ---------------------------------------------------------------------------------------
 def _credential_step(credentials: list[CloudCredential], vaults: list[KeyVault]) -> SetupStep:
-    add = way_to(_("Add a credential"), "cloudcreds:add", right=Right.CREDENTIAL_MANAGE, query=back_here(3))
+    add = link_to(_("Add a credential"), "cloudcreds:add", right=Right.CREDENTIAL_MANAGE, query=return_query(3))
     findings = [
         Finding(
             _("Cloud credentials recorded: %(names)s.") % {"names": ", ".join(each.name for each in credentials)}
@@ -158,7 +160,7 @@ def _credential_step(credentials: list[CloudCredential], vaults: list[KeyVault])
             else _("No cloud credential is recorded yet."),
             ok=bool(credentials),
             remedy="" if credentials else _("Register an application in Azure, then record it here."),
-            ways=[*add, *way_to(_("How to set up Azure"), "cloudcreds:guide", in_dialog=False)],
+            links=[*add, *link_to(_("How to set up Azure"), "cloudcreds:guide", in_dialog=False)],
         )
     ]
     proven = any(vault.last_test_ok for vault in vaults)
@@ -180,18 +182,18 @@ def _credential_step(credentials: list[CloudCredential], vaults: list[KeyVault])
 
 
 def _test_of(credential: CloudCredential, vaults: list[KeyVault], *, is_needed: bool) -> Finding:
-    """Say how the permission probe of a credential stands; one credential that passes is enough."""
+    """Return the result of a credential's permission probe; one credential that passes is enough."""
     tested = max(
         (vault for vault in vaults if vault.last_tested_at), key=lambda one: one.last_tested_at or 0, default=None
     )
     query = urlencode({"credential": credential.pk, "next": reverse("setup:step", args=[3])})
-    find = way_to(_("List Key Vaults"), "jobs:start", "list_vaults", right=Right.VAULT_LIST, query=query)
-    test = way_to(_("Test Connection"), "jobs:start", "test_connection", right=Right.CREDENTIAL_MANAGE, query=query)
-    page = [Way(_("Open credential"), credential.get_absolute_url(), in_dialog=False)]
+    find = link_to(_("List Key Vaults"), "jobs:start", "list_vaults", right=Right.VAULT_LIST, query=query)
+    test = link_to(_("Test Connection"), "jobs:start", "test_connection", right=Right.CREDENTIAL_MANAGE, query=query)
+    page = [Link(_("Open credential"), credential.get_absolute_url(), in_dialog=False)]
     name = {"name": credential.name}
     if tested is not None and tested.last_test_ok:
         text = _("%(name)s may do all the console needs on vault %(vault)s.") % {**name, "vault": tested.name}
-        return Finding(text, ok=True, at=tested.last_tested_at, ways=[*test, *page])
+        return Finding(text, ok=True, at=tested.last_tested_at, links=[*test, *page])
     wanted = False if is_needed else None
     if tested is not None:
         failed = ", ".join(one["name"] for one in tested.last_test if one["ok"] is False)
@@ -214,9 +216,9 @@ def _vault_step(vaults: list[KeyVault]) -> SetupStep:
         remedy = _("List the key vaults of a credential, or type a vault's address below; then test it.")
         if vaults:
             remedy = _("Make a vault of the Premium tier in Azure, or test one whose tier is not known yet.")
-        guide = way_to(_("How to make one"), "cloudcreds:guide", in_dialog=False)
+        guide = link_to(_("How to make one"), "cloudcreds:guide", in_dialog=False)
         findings.append(
-            Finding(_("No vault is known that is ready for HSM keys."), ok=False, remedy=remedy, ways=guide)
+            Finding(_("No vault is known that is ready for HSM keys."), ok=False, remedy=remedy, links=guide)
         )
     return SetupStep(
         4,
@@ -242,8 +244,8 @@ def _vault_finding(vault: KeyVault) -> Finding:
         {None: "", True: _("purge protection on"), False: _("purge protection off")}[vault.is_purge_protected],
     ]
     query = urlencode({"credential": vault.credential_id, "vault": vault.pk, "next": reverse("setup:step", args=[4])})
-    test = way_to(_("Test"), "jobs:start", "test_connection", right=Right.CREDENTIAL_MANAGE, query=query)
-    use = Way(
+    test = link_to(_("Test"), "jobs:start", "test_connection", right=Right.CREDENTIAL_MANAGE, query=query)
+    use = Link(
         _("Use this vault"), f"{reverse('setup:step', args=[5])}?{urlencode({'vault': vault.pk})}", in_dialog=False
     )
     ready = is_fit(vault)
@@ -253,7 +255,7 @@ def _vault_finding(vault: KeyVault) -> Finding:
         ok=True if ready else None,
         at=vault.last_tested_at or vault.seen_at,
         remedy=remedy,
-        ways=[use, *test] if ready else test,
+        links=[use, *test] if ready else test,
     )
 
 
@@ -284,7 +286,7 @@ def _push_step() -> SetupStep:
             },
             ok=True,
             at=pushed.pushed_at,
-            ways=[*_prove(pushed), Way(_("Open key"), pushed.key.get_absolute_url(), in_dialog=False)],
+            links=[*_proof_links(pushed), Link(_("Open key"), pushed.key.get_absolute_url(), in_dialog=False)],
         )
     return SetupStep(
         5,
@@ -294,12 +296,12 @@ def _push_step() -> SetupStep:
     )
 
 
-def _prove(version: CloudVersion) -> list[Way]:
-    """Offer the proof by a signature, where the vault still holds the version and its key may sign."""
+def _proof_links(version: CloudVersion) -> list[Link]:
+    """Return the link to the proof by a signature, if the vault still has the version and its key may sign."""
     if version.state not in LIVE_STATES or KeyUsage.SIGN not in version.group.usage:
         return []
     query = urlencode({"version": version.pk, "next": reverse("setup:step", args=[5])})
-    return way_to(_("Prove it by a signature"), "jobs:start", "prove", right=Right.KEY_PUSH, query=query)
+    return link_to(_("Prove it by a signature"), "jobs:start", "prove", right=Right.KEY_PUSH, query=query)
 
 
 def count_done(steps: Iterable[SetupStep]) -> int:

@@ -1,4 +1,4 @@
-"""Pages of the wizard. State is read from the rows; every page can be left, skipped and come back to."""
+"""Pages of the wizard. State is read from the rows; each page can be left, skipped and reopened."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from kmes.core.actor import Actor
 from kmes.core.errors import InputError, KmesError, PermissionRefused
 from kmes.dashboard.setup.findings import SetupStep
 from kmes.dashboard.setup.forms import FirstPushForm, VaultForm
+from kmes.dashboard.setup.services import push_first_key, record_vault
 from kmes.dashboard.setup.steps import next_step, read_steps
-from kmes.dashboard.setup.work import note_vault, push_first_key
 from kmes.ui.access import right_required
 
 NO_CONTENT = 204
@@ -81,7 +81,7 @@ def add_vault(request: HttpRequest) -> HttpResponse:
     if form.is_valid():
         given = form.cleaned_data
         try:
-            vault = note_vault(
+            vault = record_vault(
                 credential=given["credential"], address=given["vault"], actor=Actor.from_user(request.user)
             )
         except InputError as error:
@@ -119,7 +119,7 @@ def push(request: HttpRequest) -> HttpResponse:
 
 
 def _refuse(form: FirstPushForm, error: KmesError) -> KmesError | None:
-    """Put a refusal at its field; return it when it has none here."""
+    """Show a refusal at its field; return it if this form lacks the field."""
     field = getattr(error, "field", "")
     if field == "azure_name":
         field = "name"
@@ -151,7 +151,7 @@ def _context(request: HttpRequest, number: int) -> dict[str, Any]:
 
 
 def _watched_job(number: int) -> Job | None:
-    """Return the step's open job, or for the push the newest one, to be watched to its end."""
+    """Return the step's open job; for the push, its newest job whatever its state."""
     jobs = Job.objects.filter(kind__in=WATCHED.get(number, ())).order_by("-created_at")
     if number == LAST:
         return jobs.filter(group__certifications__isnull=True).first()

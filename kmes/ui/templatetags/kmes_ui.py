@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 from django_tables2.columns import BoundColumn
 
 from kmes.ui.actions import flat_menu, menu_for
-from kmes.ui.preferences import zone_of_reader
+from kmes.ui.preferences import reader_time_zone
 
 register = template.Library()
 _BADGE_ICONS = {"good": "good", "warning": "warning", "bad": "bad", "info": "info", "neutral": "neutral"}
@@ -48,7 +48,7 @@ def badge(label: object, colour: str = "neutral") -> SafeString:
 def exact_title(moment: datetime) -> str:
     """Return a moment to the second in UTC, behind the reader's own time where that differs."""
     utc = f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
-    zone = zone_of_reader()
+    zone = reader_time_zone()
     if zone is None:
         return utc
     return f"{moment.astimezone(zone):%Y-%m-%d %H:%M:%S} {zone.key.replace('_', ' ')} ({utc})"

@@ -1,4 +1,4 @@
-"""``manage.py reset_password NAME``: a one-time password, for when no administrator can sign in any more."""
+"""``manage.py reset_password NAME``: a one-time password, for the case that no administrator can sign in."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kmes.core.actor import SYSTEM
 
 
 class Command(BaseCommand):
-    """Let a user in again from the server's own shell; logged like the same act on the page."""
+    """Give a user access again from the server's shell; logged like the same action on the page."""
 
     help = "Give a user a one-time password, reactivate them if they were deactivated, and forget failed sign-ins."
 

@@ -1,4 +1,4 @@
-"""``manage.py backup FILE``: everything needed to go on elsewhere, in one file."""
+"""``manage.py backup FILE``: all that another host needs to continue, in one file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kmes.operations.token_copy import statement
 
 
 class Command(BaseCommand):
-    """Make a backup while the console goes on."""
+    """Make a backup while the console runs."""
 
     help = "Write a backup: database, signing key, software token, and the exports if asked for."
 

@@ -1,4 +1,4 @@
-"""``manage.py restore FILE``: replaces this installation's state by a backup's, whole or not at all."""
+"""``manage.py restore FILE``: replaces this installation's state by a backup's, completely or not at all."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.db import Error as AnyDatabaseError
 
 from kmes.core.errors import KmesError
 from kmes.operations import archive
-from kmes.operations.restore import Wanted, check_manifest, restore_backup
+from kmes.operations.restore import RestoreOptions, check_manifest, restore_backup
 from kmes.operations.sealed_file import read_passphrase
 from kmes.operations.token_copy import statement
 
@@ -42,12 +42,12 @@ class Command(BaseCommand):
                 self.stdout.write(statement(manifest.device, has_token=manifest.has_token))
                 check_manifest(manifest)
                 return
-            wanted = Wanted(
+            chosen = RestoreOptions(
                 replace=options["replace"],
                 with_token=not options["without_token"],
                 with_device=not options["without_device"],
             )
-            result = restore_backup(options["file"], passphrase=passphrase, wanted=wanted)
+            result = restore_backup(options["file"], passphrase=passphrase, options=chosen)
         except KmesError as error:
             raise CommandError(str(error)) from None
         except (AnyDatabaseError, OSError) as error:

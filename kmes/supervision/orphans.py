@@ -1,6 +1,6 @@
-"""Finds and ends what a killed supervisor left running, so that a new start has its ports and files.
+"""Ends processes that a killed supervisor left running, so that a new start finds ports and files free.
 
-Reads Linux' /proc; ends only processes that carry this installation's mark.
+Reads Linux' /proc; ends only processes whose environment holds this installation's marker.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from kmes.supervision.processes import MARK
 
 
-def find_leftovers(state_dir: Path) -> list[int]:
+def find_orphans(state_dir: Path) -> list[int]:
     """Return the ids of living processes that were started for this state folder."""
     wanted = f"{MARK}={state_dir}".encode()
     found = []
@@ -22,7 +22,7 @@ def find_leftovers(state_dir: Path) -> list[int]:
             entries = (folder / "environ").read_bytes().split(b"\0")
             ended = (folder / "stat").read_text().rpartition(")")[2].split()[0] in {"Z", "X"}
         except OSError:
-            # Another user's, or gone meanwhile: not ours to end.
+            # Another user's process, or one that has ended.
             continue
         if wanted in entries and not ended and int(folder.name) != os.getpid():
             found.append(int(folder.name))
@@ -37,20 +37,20 @@ def _signal_all(pids: list[int], sent: signal.Signals) -> None:
             continue
 
 
-def end_leftovers(state_dir: Path, *, grace_seconds: float = 15.0) -> int:
-    """End all leftovers, gently first, and remove stale pid files; returns how many there were.
+def end_orphans(state_dir: Path, *, grace_seconds: float = 15.0) -> int:
+    """End all orphans, first by SIGTERM, then by SIGKILL, and remove stale pid files; returns their number.
 
-    A worker killed in the middle of a step is safe by design: its lease runs out and the job goes
-    on (docs/push.md). The grace is there to spare that wait.
+    Killing a worker in the middle of a step is safe: its lease expires and the job continues (docs/push.md).
+    The grace period avoids that delay.
     """
-    first = pids = find_leftovers(state_dir)
+    first = pids = find_orphans(state_dir)
     _signal_all(pids, signal.SIGTERM)
     deadline = time.monotonic() + grace_seconds
     while pids and time.monotonic() < deadline:
         time.sleep(0.05)
-        pids = find_leftovers(state_dir)
+        pids = find_orphans(state_dir)
     _signal_all(pids, signal.SIGKILL)
-    while find_leftovers(state_dir) and time.monotonic() < deadline + 5:
+    while find_orphans(state_dir) and time.monotonic() < deadline + 5:
         time.sleep(0.05)
     for path in (state_dir / "run").glob("*.pid"):
         path.unlink(missing_ok=True)

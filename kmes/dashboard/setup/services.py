@@ -1,4 +1,4 @@
-"""What the wizard starts itself: a vault typed by its address, and the first key group with its push."""
+"""Writes of the wizard: record a vault by its address, and make the first key group with its push."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kmes.core.actor import Actor
 from logging_reports.services import record
 
 
-def note_vault(*, credential: CloudCredential, address: str, actor: Actor) -> KeyVault:
+def record_vault(*, credential: CloudCredential, address: str, actor: Actor) -> KeyVault:
     """Record a vault by its name or address, for credentials that may not list vaults.
 
     Raises:
@@ -38,7 +38,7 @@ def note_vault(*, credential: CloudCredential, address: str, actor: Actor) -> Ke
 
 
 def push_first_key(*, vault: KeyVault, name: str, key_spec: str, actor: Actor, idempotency_key: str) -> Job:
-    """Make a key group in the vault and let its first key be made and pushed; both or neither.
+    """Make a key group and the job that makes and pushes its first key, in one transaction.
 
     Raises:
         PermissionRefused: the actor may not make groups or keys.

@@ -1,4 +1,4 @@
-"""Turns counts into the home page's tiles: words, gravity, and where each leads."""
+"""Builds the home page: counts become tiles with a text, a severity colour and a link."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from django.utils.translation import ngettext
 from hsm.models import HsmDevice
 from keygroups.reports import count_ages, present_keys
 from kmes.dashboard import selectors
-from kmes.dashboard.heartbeats import Pulse
+from kmes.dashboard.heartbeats import Heartbeats
 from kmes.dashboard.selectors import CredentialCounts, RotationCounts, VersionCounts
 from kmes.dashboard.setup.findings import SetupStep
-from kmes.dashboard.setup.steps import count_done, steps_with
+from kmes.dashboard.setup.steps import build_steps, count_done
 from logging_reports.reports.charts import draw_bars
 
 
 @dataclass(frozen=True)
 class Tile:
-    """One thing that wants attention; ``colour`` is one of the four meanings of a badge."""
+    """One thing that needs attention; ``colour`` is that of a badge."""
 
     name: str
     count: int
@@ -36,7 +36,7 @@ class Overview:
     tiles: list[Tile]
     setup: list[SetupStep]
     setup_done: int
-    pulse: Pulse
+    heartbeats: Heartbeats
     device: HsmDevice | None
 
 
@@ -54,8 +54,8 @@ def build_key_age() -> KeyAge | None:
     return KeyAge(draw_bars("key-age", _("Keys by age"), bars), found["total"]) if found["total"] else None
 
 
-def build_overview(pulse: Pulse) -> Overview:
-    """Count everything once and say what wants attention, gravest first."""
+def build_overview(heartbeats: Heartbeats) -> Overview:
+    """Count everything once and return what needs attention, most severe first."""
     known, vaults = selectors.list_credentials(), selectors.list_vaults()
     credentials, rotations, versions = (
         selectors.count_credentials(known, vaults),
@@ -65,53 +65,53 @@ def build_overview(pulse: Pulse) -> Overview:
     seen = selectors.find_device()
     device = seen if seen and seen.is_designated else None
     tiles = [
-        *_process_tiles(pulse, device),
+        *_process_tiles(heartbeats, device),
         *_work_tiles(rotations),
         *_credential_tiles(credentials),
         *_version_tiles(versions),
     ]
     order = {"bad": 0, "warning": 1, "info": 2}
     shown = sorted((tile for tile in tiles if tile.count), key=lambda tile: order[tile.colour])
-    setup = steps_with(seen, known, vaults)
-    return Overview(shown, setup, count_done(setup), pulse, device)
+    setup = build_steps(seen, known, vaults)
+    return Overview(shown, setup, count_done(setup), heartbeats, device)
 
 
-def _process_tiles(pulse: Pulse, device: HsmDevice | None) -> list[Tile]:
+def _process_tiles(heartbeats: Heartbeats, device: HsmDevice | None) -> list[Tile]:
     device_url = reverse("hsm:device")
     if device is None:
         text = _("No device is designated: keys can be neither made nor synchronized")
-        return [*_pulse_tiles(pulse), Tile("device", 1, text, "bad", reverse("hsm:configuration"))]
+        return [*_heartbeat_tiles(heartbeats), Tile("device", 1, text, "bad", reverse("hsm:configuration"))]
     problem = ""
-    if pulse.device not in {"ok", "unknown"}:
-        problem = _("The device does not serve (%(code)s)") % {"code": pulse.device}
-    elif pulse.device == "unknown" and selectors.is_silent(device.last_seen_at):
+    if heartbeats.device not in {"ok", "unknown"}:
+        problem = _("The device does not serve (%(code)s)") % {"code": heartbeats.device}
+    elif heartbeats.device == "unknown" and selectors.is_silent(device.last_seen_at):
         problem = _("The device was not seen for some minutes")
-    return [*_pulse_tiles(pulse), Tile("device", int(bool(problem)), problem, "bad", device_url)]
+    return [*_heartbeat_tiles(heartbeats), Tile("device", int(bool(problem)), problem, "bad", device_url)]
 
 
-def _pulse_tiles(pulse: Pulse) -> list[Tile]:
+def _heartbeat_tiles(heartbeats: Heartbeats) -> list[Tile]:
     jobs_url = reverse("jobs:list")
-    if not pulse.redis_up:
+    if not heartbeats.redis_up:
         text = _("Redis does not answer: jobs wait until it is back, and nothing is lost")
         return [Tile("redis", 1, text, "bad", jobs_url)]
     return [
         Tile(
             "worker",
-            int(not pulse.workers),
+            int(not heartbeats.workers),
             _("No cloud worker has reported in the last minute: jobs wait"),
             "bad",
             jobs_url,
         ),
         Tile(
             "releases",
-            len(pulse.workers) - len(pulse.fit_workers),
+            len(heartbeats.workers) - len(heartbeats.fit_workers),
             _("workers of another release take no jobs: finish the upgrade"),
-            "warning" if pulse.fit_workers else "bad",
+            "warning" if heartbeats.fit_workers else "bad",
             jobs_url,
         ),
         Tile(
             "beat",
-            int(not pulse.beat_alive),
+            int(not heartbeats.beat_alive),
             _("The scheduler is silent: rotations wait"),
             "warning",
             jobs_url,

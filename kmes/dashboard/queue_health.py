@@ -1,4 +1,4 @@
-"""Does the queue move? Looks at the rows that wait, which are the truth; the broker only holds hints. Reads only."""
+"""Whether waiting jobs are taken, by their rows; the broker only holds hints. Reads only."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from django.db.models import Exists, Min, OuterRef
 from jobs.choices import JobState
 from jobs.models import Job
 from kmes.core.clock import now
-from kmes.dashboard.heartbeats import Pulse
+from kmes.dashboard.heartbeats import Heartbeats
 
-# A job that may run is taken within seconds, or within one scan when its hint got lost.
+# A job that may run is taken within seconds, or at the next scan if its hint was lost.
 STUCK_AFTER = timedelta(minutes=5)
 
 
 def queued_age_seconds() -> float:
-    """Return how long the oldest job that may run has been waiting; one whose Azure key is held may not."""
+    """Return how long the oldest job that may run has been waiting; jobs whose Azure key is in use don't count."""
     moment = now()
     holder = Job.objects.filter(state=JobState.RUNNING, azure_lock=OuterRef("azure_lock")).exclude(azure_lock="")
     waiting = Job.objects.filter(~Exists(holder), state=JobState.QUEUED, run_after__lte=moment)
@@ -24,16 +24,16 @@ def queued_age_seconds() -> float:
     return (moment - oldest).total_seconds() if oldest else 0.0
 
 
-def orphaned_jobs(pulse: Pulse) -> int:
-    """Count the due jobs of a kind that no living worker knows: they wait for a worker of another release."""
-    known = {kind for worker in pulse.fit_workers for kind in worker.kinds}
+def orphaned_jobs(heartbeats: Heartbeats) -> int:
+    """Count the due jobs of a kind that no running worker knows: they wait for a worker of another release."""
+    known = {kind for worker in heartbeats.fit_workers for kind in worker.kinds}
     if not known:
         return 0
     return Job.objects.filter(state=JobState.QUEUED, run_after__lte=now()).exclude(kind__in=known).count()
 
 
-def queue_state(pulse: Pulse) -> str:
+def queue_state(heartbeats: Heartbeats) -> str:
     """Return "ok", "unknown kind" when jobs wait for a worker of another release, or "stuck"."""
-    if orphaned_jobs(pulse):
+    if orphaned_jobs(heartbeats):
         return "unknown kind"
     return "stuck" if queued_age_seconds() > STUCK_AFTER.total_seconds() else "ok"
