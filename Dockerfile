@@ -1,6 +1,6 @@
-# One image for all of the console's processes; docker-compose.yml says which command each runs.
+# One image for all processes of the console; docker-compose.yml has each one's command.
 
-# --- Front-end files: fetched as the lock says, served as they are ---------------------------
+# --- Front-end files: fetched as locked, served unchanged ---------------------------
 FROM node:22-bookworm-slim AS front_end
 WORKDIR /build
 COPY package.json package-lock.json ./
@@ -20,7 +20,7 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/* \
     && groupadd --gid 10001 kmes \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin kmes \
-    # Volumes take owner and mode from the folder that they are mounted on first.
+    # A volume takes owner and mode from the folder it is first mounted on.
     && install -d -m 0700 -o kmes -g kmes \
         /var/lib/kmes /var/lib/kmes/exports /var/lib/kmes/hsm /var/lib/kmes/azure_emulator /run/kmes-secrets \
     && install -d -m 0755 -o kmes -g kmes /run/kmes-database-secret
@@ -46,7 +46,7 @@ ENV PATH=/opt/kmes/bin:$PATH \
     KMES_STATE_DIR=/var/lib/kmes \
     KMES_STATIC_ROOT=/app/staticfiles
 
-# A throw-away state folder: the key that the settings make there must not end up in the image.
+# A temporary state folder: the key that the settings make there must not be in the image.
 RUN python -m compileall -q kmes keygroups cloudcreds jobs logging_reports hsm azure_emulator \
     && KMES_STATE_DIR=/tmp/build KMES_INSECURE_HTTP=1 python manage.py collectstatic --noinput --verbosity 0 \
     && rm -rf /tmp/build
