@@ -19,7 +19,7 @@ from logging_reports.models import LogHead
 from logging_reports.services import record
 from tests import services as test_services
 from tests.cloudcreds.conftest import device_row, mfk, people
-from tests.logging_reports.signing import Signer
+from tests.logging_reports.signer import Signer
 
 __all__ = ["device_row", "mfk", "people"]
 

@@ -1,8 +1,12 @@
 """Fixtures of the log's tests."""
 
 import pytest
+from django.db import connection
 from hypothesis import HealthCheck, settings
 
+from kmes.core.actor import SYSTEM
+from logging_reports import triggers
+from logging_reports.services import record
 from tests.logging_reports.harness import log_can_be_flushed
 
 __all__ = ["log_can_be_flushed"]
@@ -15,10 +19,6 @@ settings.load_profile("patient")
 @pytest.fixture
 def unguarded_log(db):
     """Lift the triggers, as a database administrator could, to tamper with rows."""
-    from django.db import connection
-
-    from logging_reports import triggers
-
     triggers.remove(connection)
     yield
     triggers.install(connection)
@@ -27,7 +27,4 @@ def unguarded_log(db):
 @pytest.fixture
 def log_row(db):
     """One row of the Azure Service log."""
-    from kmes.core.actor import SYSTEM
-    from logging_reports.services import record
-
     return record("azure.key_imported", actor=SYSTEM, data={"size": 2048, "name": "ü"})

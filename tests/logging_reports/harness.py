@@ -8,16 +8,15 @@ and only here, the triggers are lifted around it. Use: a conftest imports
 from __future__ import annotations
 
 import pytest
+from django.db import connections
+from django.test import TransactionTestCase
+
+from logging_reports import triggers
 
 
 @pytest.fixture(scope="session", autouse=True)
 def log_can_be_flushed() -> None:
     """Lift the triggers while a transactional test empties its database."""
-    from django.db import connections
-    from django.test import TransactionTestCase
-
-    from logging_reports import triggers
-
     original = TransactionTestCase._fixture_teardown
     if original.__module__ == __name__:
         return

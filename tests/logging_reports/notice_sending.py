@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 import redis
+from rq import Queue, SimpleWorker
 
 from kmes.core.actor import SYSTEM
 from kmes.core.clock import now
@@ -65,8 +66,6 @@ def fail_job(message="Synchronize payments: the vault said no"):
 
 def run_worker(client) -> None:
     """Let a real report worker do what lies in its queue."""
-    from rq import Queue, SimpleWorker
-
     reports = Queue(queue.QUEUE, connection=client)
     SimpleWorker([reports], connection=client).work(burst=True, logging_level="ERROR")
     assert reports.failed_job_registry.count == 0

@@ -9,11 +9,13 @@ import os
 import time
 from datetime import UTC, datetime, timedelta
 
+import django_rq
 import pytest
 import time_machine
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.urls import reverse
+from rq import SimpleWorker
 
 from kmes.core.actor import SYSTEM, Actor, Trigger
 from kmes.core.errors import KmesError
@@ -182,9 +184,6 @@ def test_old_files_go_and_their_exports_say_so(export_folder):
 
 @pytest.mark.django_db(transaction=True)
 def test_from_the_page_through_the_queue_to_the_download(auditor, redis_server):
-    import django_rq
-    from rq import SimpleWorker
-
     write(2)
     response = auditor.post(reverse("logs:export_start"), {"service": "azure", "q": "row 1"}, follow=True)
     body = response.content.decode()
@@ -214,8 +213,6 @@ def test_from_the_page_through_the_queue_to_the_download(auditor, redis_server):
 
 @pytest.mark.django_db(transaction=True)
 def test_a_message_carries_the_id_and_nothing_else(redis_server):
-    import django_rq
-
     export = rq_jobs.request_export(LogFilter(text="needle"), form="csv", actor=ANN)
     queue = django_rq.get_queue(rq_jobs.QUEUE)
     (job,) = [job for job in queue.jobs if job.args == (str(export.pk),)]

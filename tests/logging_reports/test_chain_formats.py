@@ -21,7 +21,8 @@ from logging_reports.offline import verify_lines
 from logging_reports.selectors import LogFilter, find_neighborhood
 from logging_reports.services import lock_head, record
 from logging_reports.verification import verify_service
-from tests.logging_reports.signing import Signer
+from tests.logging_reports.log_commands import execute, verify
+from tests.logging_reports.signer import Signer
 
 pytestmark = pytest.mark.django_db
 AT = datetime(2026, 11, 1, 12, 30, 15, 123456, tzinfo=UTC)
@@ -80,11 +81,6 @@ def hash_as_before(row: dict, previous: str) -> str:
     return digest.hexdigest()
 
 
-def execute(sql: str, values=None) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(sql, values)
-
-
 def write_new(count: int) -> None:
     for number in range(count):
         record("azure.key_imported", actor=SYSTEM, message=str(number), provider_request_id=f"new-{number}")
@@ -139,9 +135,9 @@ def test_a_changed_format_is_found_at_its_row(sequence, other, mixed_log, unguar
 def test_a_checkpoint_covers_both_formats_and_verify_log_agrees(mixed_log, tmp_path):
     anchor = tmp_path / "anchor.txt"
     anchor.write_text(Signer().make_checkpoint().anchor.to_file())
-    output = StringIO()
-    call_command("verify_log", "--anchor", str(anchor), stdout=output)
-    assert "azure: ok, 6 rows" in output.getvalue()
+    code, output = verify("--anchor", str(anchor))
+    assert code == 0
+    assert "azure: ok, 6 rows" in output
     assert find_neighborhood_of(2).is_intact
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from io import StringIO
 
 import pytest
 import time_machine
@@ -11,12 +10,13 @@ from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection, transaction
 
 from kmes.core.actor import SYSTEM
-from logging_reports import checkpoints
+from logging_reports import checkpoints, triggers
 from logging_reports.anchors import Anchor, AnchorError, read_anchor, read_statement
 from logging_reports.chain import FIELDS, hash_entry
 from logging_reports.models import ImmutableLogError, LogCheckpoint, LogEntry, LogHead
 from logging_reports.services import Draft, Subject, record_many
-from tests.logging_reports.signing import Signer
+from tests.logging_reports.log_commands import execute, verify
+from tests.logging_reports.signer import Signer
 
 pytestmark = pytest.mark.django_db
 T = "logging_reports_logentry"
@@ -32,22 +32,8 @@ def write(count: int = 5, event: str = "azure.probe") -> list[LogEntry]:
     return record_many([Draft(event=event, actor=SYSTEM, message=str(n)) for n in range(count)])
 
 
-def execute(sql: str, values=None) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(sql, values)
-
-
 def tamper(table: str, column: str, value: object, where: str = "1 = 1", values=()) -> None:
     execute(f'UPDATE {table} SET "{column}" = %s WHERE {where}', [value, *values])  # noqa: S608 - names of our own
-
-
-def verify(*arguments: str) -> tuple[int, str]:
-    output = StringIO()
-    try:
-        call_command("verify_log", *arguments, stdout=output)
-    except SystemExit as end:
-        return int(end.code), output.getvalue()
-    return 0, output.getvalue()
 
 
 def keep(checkpoint: LogCheckpoint, folder) -> str:
@@ -213,15 +199,11 @@ def test_a_chain_computed_anew_is_found_by_the_checkpoint(signer, unguarded_log)
 
 
 def triggers_back() -> None:
-    from logging_reports import triggers
-
     triggers.install(connection)
 
 
 def cut(keep_rows: int, keep_checkpoints: int) -> None:
     """Cut the end of the log off, with every checkpoint and end that speaks of it."""
-    from logging_reports import triggers
-
     triggers.remove(connection)
     last = LogEntry.objects.get(service="azure", sequence=keep_rows)
     execute("DELETE FROM logging_reports_logentry WHERE service = 'azure' AND sequence > %s", [keep_rows])

@@ -15,7 +15,7 @@ from logging_reports.anchors import read_anchor
 from logging_reports.choices import Severity
 from logging_reports.services import Subject, record
 from tests.logging_reports.log_pages import URL, auditor, write
-from tests.logging_reports.signing import Signer
+from tests.logging_reports.signer import Signer
 
 __all__ = ["auditor"]
 pytestmark = pytest.mark.django_db

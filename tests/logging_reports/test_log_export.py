@@ -8,6 +8,7 @@ import io
 import json
 from unittest.mock import ANY
 
+import django_rq
 import pytest
 from django.contrib.auth import get_user_model
 from hypothesis import given
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from kmes.core.actor import SYSTEM
 from logging_reports import exports
 from logging_reports.json_lines import LINE_FIELDS
-from logging_reports.models import LogEntry
+from logging_reports.models import LogEntry, LogHead
 from logging_reports.offline import verify_lines
 from logging_reports.safe_text import csv_cell, visible
 from logging_reports.selectors import LogFilter
@@ -117,8 +118,6 @@ def test_an_export_given_up_half_way_is_logged_as_such():
 
 @pytest.mark.django_db
 def test_an_export_that_can_not_be_logged_never_arrives_complete(unguarded_log):
-    from logging_reports.models import LogHead
-
     write(3)
     record("access.login", actor=SYSTEM)
     LogHead.objects.filter(service="audit").delete()
@@ -190,8 +189,6 @@ def test_an_export_asked_for_by_a_filter_that_can_not_be_used_is_refused(auditor
 
 
 def test_the_report_queue_is_asked_with_time_outs_so_that_a_frozen_redis_hangs_no_page():
-    import django_rq
-
     options = django_rq.get_connection("reports").connection_pool.connection_kwargs
     assert 0 < options["socket_timeout"] <= 5
     assert 0 < options["socket_connect_timeout"] <= 5

@@ -18,7 +18,7 @@ from logging_reports.choices import Severity
 from logging_reports.selectors import LogFilter, count_capped, find_page, list_entries
 from logging_reports.services import Subject, record
 from tests.logging_reports.log_pages import URL, auditor, shown, write
-from tests.logging_reports.signing import Signer
+from tests.logging_reports.signer import Signer
 
 __all__ = ["auditor"]
 pytestmark = pytest.mark.django_db

@@ -11,11 +11,14 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from django.apps import apps
+from django.db import connection
 
+from jobs.schedule.scans import poke_notices
 from kmes.core.actor import SYSTEM
 from kmes.core.clock import now
 from logging_reports.models import Channel, Delivery, LogEntry, Notice
-from logging_reports.notices import channels, deliveries, queue, signatures
+from logging_reports.notices import channels, deliveries, queue, signatures, webhooks
 from tests.logging_reports.notice_sending import (
     development_settings,
     empty_redis,
@@ -119,8 +122,6 @@ def test_a_redis_that_lost_everything_only_delays(receiver, empty_redis):
     empty_redis.flushdb()
     run_worker(empty_redis)
     assert receiver.received == []
-    from jobs.schedule.scans import poke_notices
-
     poke_notices()
     run_worker(empty_redis)
     assert len(receiver.received) == 1
@@ -166,8 +167,6 @@ def test_a_worker_that_died_while_sending_is_followed_by_another_try(receiver):
 
 
 def test_two_workers_send_one_notice_once(receiver):
-    from django.db import connection
-
     make_webhook(receiver.url)
     for _turn in range(6):
         fail_job()
@@ -198,8 +197,6 @@ def test_a_dead_receiver_gets_one_try_a_round_and_holds_up_nobody(receiver):
 
 
 def test_a_receiver_that_drips_is_cut_off(monkeypatch):
-    from logging_reports.notices import webhooks
-
     monkeypatch.setattr(webhooks, "SECONDS", 1)
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
@@ -258,8 +255,6 @@ def test_a_new_secret_signs_what_waits_and_the_old_one_signs_nothing(receiver):
 
 
 def test_no_row_holds_the_secret(receiver):
-    from django.apps import apps
-
     channel = make_webhook(receiver.url)
     secret = signatures.signing_key(channel)
     fail_job()

@@ -13,11 +13,12 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from kmes.core.actor import SYSTEM, Actor, Trigger
-from logging_reports.json_lines import LINE_FIELDS, to_line
+from logging_reports.chain import hash_entry
+from logging_reports.json_lines import LINE_FIELDS, from_line, to_line
 from logging_reports.models import LogEntry
 from logging_reports.offline import main, verify_lines
 from logging_reports.services import Draft, Subject, record_many
-from tests.logging_reports.signing import Signer
+from tests.logging_reports.signer import Signer
 
 pytestmark = pytest.mark.django_db
 ROOT = Path(__file__).resolve().parents[2]
@@ -92,9 +93,6 @@ def test_rows_left_out_are_counted_as_gaps_and_exchanged_ones_found(export):
 
 
 def test_a_row_computed_anew_is_found_by_the_next_one_or_the_anchor(export, tmp_path):
-    from logging_reports.chain import hash_entry
-    from logging_reports.json_lines import from_line
-
     anchor = tmp_path / "anchor.txt"
     anchor.write_text(Signer().make_checkpoint().anchor.to_file())
     assert main([str(export), "--anchor", str(anchor)]) == 0

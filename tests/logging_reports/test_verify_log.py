@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection, transaction
+from django.db import transaction
 
 from kmes.core.actor import SYSTEM
 from logging_reports.services import Draft, record_many
+from tests.logging_reports.log_commands import execute, verify
 
 pytestmark = pytest.mark.django_db
 
@@ -18,20 +18,6 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def five_rows(db):
     return record_many([Draft(event="azure.probe", actor=SYSTEM, message=str(n)) for n in range(5)])
-
-
-def execute(sql: str) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(sql)
-
-
-def verify(*arguments: str) -> tuple[int, str]:
-    output = StringIO()
-    try:
-        call_command("verify_log", *arguments, stdout=output)
-    except SystemExit as end:
-        return int(end.code), output.getvalue()
-    return 0, output.getvalue()
 
 
 def test_an_empty_log_is_intact():

@@ -9,6 +9,7 @@ import pytest
 from kmes.core.errors import InputError
 from logging_reports.models import Delivery
 from logging_reports.notices import deliveries, webhook_addresses
+from tests.logging_reports.certificates import serve_tls
 from tests.logging_reports.notice_sending import (
     development_settings,
     fail_job,
@@ -89,8 +90,6 @@ def test_a_host_nobody_knows_is_tried_again(settings):
 
 # --- TLS -------------------------------------------------------------------------------------
 def test_https_checks_the_receivers_certificate_by_name(settings, tmp_path):
-    from tests.logging_reports.certificates import serve_tls
-
     with serve_tls(tmp_path, "localhost") as (port, ca_file, received):
         make_webhook(f"https://localhost:{port}/")
         fail_job()
@@ -105,8 +104,6 @@ def test_https_checks_the_receivers_certificate_by_name(settings, tmp_path):
 
 
 def test_a_certificate_for_another_name_is_refused(settings, tmp_path):
-    from tests.logging_reports.certificates import serve_tls
-
     with serve_tls(tmp_path, "other.example.com") as (port, ca_file, received):
         settings.KMES_WEBHOOK_CA_FILE = str(ca_file)
         make_webhook(f"https://localhost:{port}/")

@@ -5,6 +5,9 @@ from __future__ import annotations
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from logging_reports import checkpoints
+from logging_reports.anchors import Anchor
+
 
 class Signer:
     """Signs as a device would."""
@@ -20,9 +23,6 @@ class Signer:
 
     def make_checkpoint(self):
         """Draft, sign and keep the next checkpoint."""
-        from logging_reports import checkpoints
-        from logging_reports.anchors import Anchor
-
         draft = checkpoints.prepare(self.public_key)
         if draft is None or not draft.text:
             return None
