@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
@@ -13,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from kmes.core import clock
 from logging_reports.choices import Category, Service, Severity
 from logging_reports.events import CATEGORIES
+from logging_reports.filter_form import FilterForm
 from logging_reports.selectors import LogFilter
 
 if TYPE_CHECKING:
@@ -35,16 +34,6 @@ _TIME_ERROR = _("Use a UTC date and time such as 2026-11-23 14:05, or a date alo
 MAIN_FIELDS = ("q", "severity", "category", "range")
 # Half a date or half a name finds nothing, so these fields apply when they lose focus.
 _WHEN_LEFT = {"data-when-left": True}
-
-
-@dataclass(frozen=True)
-class Chip:
-    """One active filter, with the query string that removes it."""
-
-    name: str
-    label: str
-    value: str
-    without: str
 
 
 class MomentField(forms.DateTimeField):
@@ -72,9 +61,10 @@ class MomentField(forms.DateTimeField):
             raise forms.ValidationError(_TIME_ERROR, code="invalid") from error
 
 
-class LogFilterForm(forms.Form):
+class LogFilterForm(FilterForm):
     """All filters of the page. Field names are those of the query string, so links stay readable."""
 
+    without_chip = frozenset({"service"})
     service = forms.ChoiceField(label=_("Log"), choices=Service.choices, required=False)
     q = forms.CharField(
         label=_("Text"), required=False, max_length=200, widget=forms.TextInput(attrs={"type": "search"})
@@ -154,29 +144,9 @@ class LogFilterForm(forms.Form):
         """The chosen log, also when other fields are invalid."""
         return self.log.value
 
-    def in_use(self) -> list[tuple[str, str]]:
-        """Return the names and values of the fields in use."""
-        return [(name, self.data[name]) for name in self.fields if self.data.get(name)]
-
     def kept_across_logs(self) -> list[tuple[str, str]]:
         """Return the filters that stay when the log changes. Categories don't: each log has its own."""
-        return [(name, value) for name, value in self.in_use() if name not in {"service", "category"}]
-
-    def chips(self) -> list[Chip]:
-        """Return the active filters, with the labels of choices."""
-        found = []
-        for name, field in self.fields.items():
-            value = self.data.get(name, "").strip()
-            if name == "service" or not value:
-                continue
-            choices = {str(code): str(label) for code, label in getattr(field, "choices", [])}
-            found.append(Chip(name, str(field.label), choices.get(value, value), self.query(**{name: ""})))
-        return found
-
-    def query(self, **changes: str | int) -> str:
-        """Return the query string of this filter with changes. An empty value removes a filter."""
-        values = {**dict(self.in_use()), **changes}
-        return urlencode({name: value for name, value in values.items() if value != ""})
+        return [(name, value) for name, value in self.in_use().items() if name not in {"service", "category"}]
 
 
 class JumpForm(forms.Form):

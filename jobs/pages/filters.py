@@ -15,7 +15,8 @@ from jobs.spec import Text, registry
 from keygroups.models import Key, KeyGroup
 from kmes.core import clock
 from kmes.ui.widgets import LongSelect
-from logging_reports.filters import PRESETS, Chip, MomentField
+from logging_reports.filter_form import Chip
+from logging_reports.filters import PRESETS, MomentField
 
 TABS = {
     "running": _("Running"),
