@@ -69,6 +69,16 @@ class VersionState(models.TextChoices):
     FAILED = "failed", _("Failed")
 
 
+# The vault holds the version, and it can be read, enabled and disabled.
+LIVE_VERSION_STATES = (VersionState.ACTIVE, VersionState.SUPERSEDED, VersionState.DISABLED)
+# The vault stores the version, deleted or not: what a deletion or a purge of the Azure key takes along.
+STORED_VERSION_STATES = (*LIVE_VERSION_STATES, VersionState.SOFT_DELETED)
+# The version is not in the vault for good, so its key may be synchronized again.
+ENDED_VERSION_STATES = (VersionState.PURGED, VersionState.FAILED, VersionState.MISSING)
+# All others: the version is in the vault or on its way. A key has one at most in each vault.
+HELD_VERSION_STATES = (*STORED_VERSION_STATES, VersionState.PUSHING)
+
+
 class SlotState(models.TextChoices):
     """What became of one due moment of a group's rotation."""
 

@@ -15,7 +15,14 @@ from django.db import IntegrityError, transaction
 from django.db.models import Max
 from django.utils.translation import gettext as _
 
-from keygroups.choices import GroupCloudState, KeyState, VersionState
+from keygroups.choices import (
+    ENDED_VERSION_STATES,
+    LIVE_VERSION_STATES,
+    STORED_VERSION_STATES,
+    GroupCloudState,
+    KeyState,
+    VersionState,
+)
 from keygroups.models import CloudVersion, Key, KeyGroup
 from keygroups.rotation import next_due
 from kmes.core.clock import now
@@ -70,9 +77,6 @@ VERSION_MOVES: dict[str, frozenset[str]] = {
     VersionState.PURGED: frozenset(),
     VersionState.FAILED: frozenset(),
 }
-
-# States in which the vault holds the version live.
-LIVE_STATES = (VersionState.ACTIVE, VersionState.SUPERSEDED, VersionState.DISABLED)
 
 
 def _sources(target: str) -> list[str]:
@@ -137,9 +141,7 @@ def _begin(keys: Sequence[Key]) -> list[CloudVersion]:
                 _hold_place(group)
             return CloudVersion.objects.bulk_create(_pushing(key, groups[key.group_id]) for key in keys)
     except IntegrityError:
-        living = CloudVersion.objects.filter(key__in=keys).exclude(
-            state__in=[VersionState.PURGED, VersionState.FAILED, VersionState.MISSING]
-        )
+        living = CloudVersion.objects.filter(key__in=keys).exclude(state__in=ENDED_VERSION_STATES)
         barred = living.select_related("key").first()
         name, state = (barred.key.name, barred.get_state_display()) if barred else (keys[0].name, "")
         raise ConflictError(
@@ -254,7 +256,7 @@ def replace_double(double: Pushed) -> None:
         CloudVersion.objects.filter(group=version.group_id, state=VersionState.ACTIVE).exclude(pk=version.pk).update(
             state=VersionState.SUPERSEDED, updated_at=now()
         )
-        CloudVersion.objects.filter(pk=version.pk, state__in=LIVE_STATES).update(
+        CloudVersion.objects.filter(pk=version.pk, state__in=LIVE_VERSION_STATES).update(
             state=VersionState.ACTIVE if double.enabled else VersionState.DISABLED,
             azure_version=double.azure_version,
             kid=double.kid,
@@ -281,7 +283,7 @@ def record_enabled(*, version: CloudVersion, enabled: bool) -> None:
         _move(version, VersionState.DISABLED, enabled=False)
         return
     others = CloudVersion.objects.filter(group=version.group_id).exclude(pk=version.pk)
-    if others.filter(state__in=LIVE_STATES, ordinal__gt=version.ordinal).exists():
+    if others.filter(state__in=LIVE_VERSION_STATES, ordinal__gt=version.ordinal).exists():
         _move(version, VersionState.SUPERSEDED, enabled=True)
         return
     with transaction.atomic():
@@ -305,7 +307,7 @@ def record_deleted(*, group: KeyGroup, deleted_at: datetime, scheduled_purge_at:
     """Record that the whole Azure key was deleted; without a purge date it is gone for good."""
     recoverable = scheduled_purge_at is not None
     with transaction.atomic():
-        CloudVersion.objects.filter(group=group, state__in=LIVE_STATES).update(
+        CloudVersion.objects.filter(group=group, state__in=LIVE_VERSION_STATES).update(
             state=VersionState.SOFT_DELETED if recoverable else VersionState.PURGED, updated_at=now()
         )
         KeyGroup.objects.filter(pk=group.pk).update(
@@ -336,7 +338,7 @@ def record_recovered(*, group: KeyGroup) -> None:
 def record_purged(*, group: KeyGroup) -> None:
     """Record that the vault holds nothing of the group's Azure key any more."""
     with transaction.atomic():
-        CloudVersion.objects.filter(group=group, state__in=[*LIVE_STATES, VersionState.SOFT_DELETED]).update(
+        CloudVersion.objects.filter(group=group, state__in=STORED_VERSION_STATES).update(
             state=VersionState.PURGED, updated_at=now()
         )
         KeyGroup.objects.filter(pk=group.pk).update(

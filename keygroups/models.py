@@ -12,6 +12,7 @@ from cloudcreds.models import CloudCredential, KeyVault
 from hsm.types import KeySpec
 from keygroups.choices import (
     AZURE_OPERATIONS,
+    ENDED_VERSION_STATES,
     SPEC_CHOICES,
     GroupCloudState,
     KeyState,
@@ -168,12 +169,12 @@ class CloudVersion(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["key", "vault"],
-                condition=~Q(state__in=["purged", "failed", "missing"]),
+                condition=~Q(state__in=[*ENDED_VERSION_STATES]),
                 name="one_living_version_per_key_and_vault",
             ),
             models.UniqueConstraint(
                 fields=["group"],
-                condition=Q(state="active"),
+                condition=Q(state=VersionState.ACTIVE),
                 name="one_active_version_per_group",
             ),
         ]

@@ -14,9 +14,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from cloudcreds.models import CloudCredential
-from keygroups.choices import STATE_COLOURS, KeyState, VersionState
+from keygroups.choices import ENDED_VERSION_STATES, STATE_COLOURS, KeyState, VersionState
 from keygroups.models import CloudVersion, Key
-from keygroups.selectors import ENDED_STATES
 from kmes.core.clock import now
 from logging_reports.reports.charts import Bar
 from logging_reports.reports.definitions import Answer, Column, Kind, Report, Row, State
@@ -88,7 +87,9 @@ def answer_key_age(filters: dict[str, Any]) -> Answer:
         active = CloudVersion.objects.filter(state=filters["state"])
         keys = keys.filter(pk__in=active.values("key"))
     bars, found = count_ages(keys)
-    living = CloudVersion.objects.filter(key=OuterRef("pk")).exclude(state__in=ENDED_STATES).order_by("-updated_at")
+    living = (
+        CloudVersion.objects.filter(key=OuterRef("pk")).exclude(state__in=ENDED_VERSION_STATES).order_by("-updated_at")
+    )
     rows = keys.order_by("created_at", "name").values("id", "name", "key_spec", "created_at", "created_by", "group_id")
     rows = rows.annotate(
         group_name=F("group__name"), vault=F("group__vault__name"), in_vault=Subquery(living.values("state")[:1])

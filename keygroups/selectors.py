@@ -11,13 +11,12 @@ from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_lazy as _
 
 from cloudcreds.models import KeyVault
-from keygroups.choices import KeyState, VersionState
+from keygroups.choices import ENDED_VERSION_STATES, KeyState, VersionState
 from keygroups.models import CloudVersion, Key, KeyGroup, Observation
 from keygroups.rotation_standing import is_due_soon, is_late
 from kmes.core.clock import now
 
 EXPIRY_DAYS = 30
-ENDED_STATES = (VersionState.PURGED, VersionState.FAILED, VersionState.MISSING)
 VERSIONS_SHOWN = 50
 
 
@@ -153,7 +152,7 @@ def version_shown(key: Key) -> CloudVersion | None:
     Works on what ``list_keys`` fetched; asks nothing then.
     """
     versions = list(key.cloud_versions.all())
-    living = [version for version in versions if version.state not in ENDED_STATES]
+    living = [version for version in versions if version.state not in ENDED_VERSION_STATES]
     return next(iter(living or versions), None)
 
 

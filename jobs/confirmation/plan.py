@@ -11,7 +11,7 @@ from django.utils.translation import ngettext
 
 from cloudcreds.choices import VaultTier
 from cloudcreds.models import CloudCredential, KeyVault
-from keygroups.lifecycle import LIVE_STATES
+from keygroups.choices import LIVE_VERSION_STATES
 from keygroups.models import CloudVersion, Key, KeyGroup
 
 NAMES_SHOWN = 10
@@ -167,6 +167,6 @@ def recoverable_until(group: KeyGroup) -> str:
 
 def fate_of_versions(keys: Sequence[Key]) -> Fate:
     """Say that what stands in the vault outlives the material here."""
-    in_vault = CloudVersion.objects.filter(key__in=[key.pk for key in keys], state__in=LIVE_STATES).count()
+    in_vault = CloudVersion.objects.filter(key__in=[key.pk for key in keys], state__in=LIVE_VERSION_STATES).count()
     versions = ngettext("%(count)d version in the vault", "%(count)d versions in the vault", in_vault)
     return Fate(versions % {"count": in_vault}, _("stay as they are: the vault is not touched"), "good")

@@ -15,8 +15,7 @@ from cloudcreds.models import KeyVault
 from jobs.confirmation.forms import StartForm
 from jobs.confirmation.plan import Fate
 from jobs.planning import blockers
-from keygroups.choices import KeyState
-from keygroups.lifecycle import LIVE_STATES
+from keygroups.choices import LIVE_VERSION_STATES, KeyState
 from keygroups.models import KeyGroup
 from kmes.accounts.rights import Right
 from kmes.core.clock import now
@@ -91,7 +90,7 @@ def _against_cloud(group: KeyGroup, user: Any) -> str:
 def matrix(group: KeyGroup) -> list[Line]:
     """Return what becomes of each thing: removed here, in the cloud, or both."""
     keys = group.keys.filter(state=KeyState.PRESENT).count()
-    versions = group.cloud_versions.filter(state__in=LIVE_STATES).count()
+    versions = group.cloud_versions.filter(state__in=LIVE_VERSION_STATES).count()
     stays, gone, kept = _("stay"), _("destroyed for good"), _describe_deleted(group.vault)
     back = _("synchronize the keys again, or recover")
     return [

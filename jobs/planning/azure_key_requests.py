@@ -9,8 +9,7 @@ from django.utils.translation import gettext as _
 
 from jobs.engine.creation import NewJob, create_job
 from jobs.models import Job
-from keygroups.choices import GroupCloudState, VersionState
-from keygroups.lifecycle import LIVE_STATES
+from keygroups.choices import STORED_VERSION_STATES, GroupCloudState
 from keygroups.models import KeyGroup
 from kmes.accounts.rights import Right, check
 from kmes.core.actor import Actor
@@ -56,5 +55,4 @@ def request_on_azure_key(
 
 def _known_versions(group: KeyGroup) -> list[str]:
     """Return the Azure version ids last known, sorted: what a deletion may take with it."""
-    states = [*LIVE_STATES, VersionState.SOFT_DELETED]
-    return sorted(group.cloud_versions.filter(state__in=states).values_list("azure_version", flat=True))
+    return sorted(group.cloud_versions.filter(state__in=STORED_VERSION_STATES).values_list("azure_version", flat=True))

@@ -15,11 +15,8 @@ from django.utils.translation import gettext as _
 from jobs.choices import OPEN_STATES, RETRYABLE_STATES, JobState
 from jobs.models import Job, JobTarget, about_group
 from jobs.spec import Scope, registry
-from keygroups.choices import GroupCloudState, KeyState, VersionState
-from keygroups.lifecycle import LIVE_STATES
+from keygroups.choices import HELD_VERSION_STATES, LIVE_VERSION_STATES, GroupCloudState, KeyState, VersionState
 from keygroups.models import CloudVersion, Key, KeyGroup
-
-HELD_STATES = (*LIVE_STATES, VersionState.PUSHING, VersionState.SOFT_DELETED)
 
 
 @dataclass(frozen=True)
@@ -44,7 +41,7 @@ def situation_of_group(group: KeyGroup) -> GroupSituation:
     known = group.__dict__.get("_situation")
     if isinstance(known, GroupSituation):
         return known
-    held = CloudVersion.objects.filter(key=OuterRef("pk"), state__in=HELD_STATES)
+    held = CloudVersion.objects.filter(key=OuterRef("pk"), state__in=HELD_VERSION_STATES)
     counts = (
         Key.objects.filter(group=group, state=KeyState.PRESENT)
         .annotate(is_held=Exists(held))
@@ -73,7 +70,7 @@ def situation_of_key(key: Key) -> KeySituation:
 
 def living_version(key: Key) -> CloudVersion | None:
     """Return the key's version that the vault holds, or is just getting or giving back; None otherwise."""
-    return key.cloud_versions.filter(state__in=HELD_STATES).order_by("-pushed_at").first()
+    return key.cloud_versions.filter(state__in=HELD_VERSION_STATES).order_by("-pushed_at").first()
 
 
 def whole_key_kinds() -> list[str]:
@@ -178,7 +175,7 @@ def _why_not_switch(situation: KeySituation, *, wanted: bool) -> str:
         return busy_text(situation.open_job) or _("Nothing was synchronized yet")
     if version.state == VersionState.SOFT_DELETED:
         return _("Deleted in the vault: recover it first")
-    if version.state not in LIVE_STATES:
+    if version.state not in LIVE_VERSION_STATES:
         return _("The vault holds no live version of this key")
     if version.enabled == wanted:
         return _("Enabled already") if wanted else _("Disabled already")

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from jobs.choices import OPEN_STATES
 from jobs.models import Job, JobTarget
-from jobs.planning.blockers import HELD_STATES, KeySituation, busy_text, whole_key_kinds, why_not_push
+from jobs.planning.blockers import HELD_VERSION_STATES, KeySituation, busy_text, whole_key_kinds, why_not_push
 from keygroups.choices import GroupCloudState, KeyState
 from keygroups.models import CloudVersion, Key
 
@@ -26,7 +26,7 @@ class Eligibility:
 def find_pushable(keys: Sequence[Key]) -> Eligibility:
     """Part the keys that can be pushed from those that can't: three queries, however many there are."""
     ids = [key.pk for key in keys]
-    held = CloudVersion.objects.filter(key__in=ids, state__in=HELD_STATES)
+    held = CloudVersion.objects.filter(key__in=ids, state__in=HELD_VERSION_STATES)
     versions = {version.key_id: version for version in held.order_by("pushed_at")}
     busy = _open_jobs(keys)
     found = Eligibility([], [])

@@ -13,8 +13,7 @@ from hsm.services import designated_device
 from jobs.choices import TargetState
 from jobs.models import Job
 from jobs.spec import Given
-from keygroups.choices import GroupCloudState
-from keygroups.lifecycle import LIVE_STATES
+from keygroups.choices import LIVE_VERSION_STATES, GroupCloudState
 from keygroups.models import CloudVersion, Key, KeyGroup
 from kmes.core import language
 from kmes.core.errors import ConflictError
@@ -37,7 +36,7 @@ def require_live(version: CloudVersion) -> None:
         ConflictError: it doesn't.
 
     """
-    if version.state not in LIVE_STATES:
+    if version.state not in LIVE_VERSION_STATES:
         raise ConflictError(
             _("The vault holds no live version of key “%(key)s”.") % {"key": version.key.name},
             _("Synchronize the key first."),

@@ -29,6 +29,7 @@ from jobs.schedule import clock_guard
 from jobs.spec import registry
 from keygroups import lifecycle as key_lifecycle
 from keygroups import rotation_slots
+from keygroups.choices import GroupCloudState
 from keygroups.models import KeyGroup, RotationSlot
 from keygroups.rotation import due_slots, next_due
 from kmes.core import options
@@ -112,7 +113,9 @@ def scan_drift() -> list[UUID]:
     """
     moment = now()
     since = moment - timedelta(hours=options.value("compare_every_hours"))
-    due = KeyGroup.objects.filter(Q(compared_at__isnull=True) | Q(compared_at__lt=since), cloud_state="live")
+    due = KeyGroup.objects.filter(
+        Q(compared_at__isnull=True) | Q(compared_at__lt=since), cloud_state=GroupCloudState.LIVE
+    )
     made: list[UUID] = []
     asked: Counter[object] = Counter()
     for group in due.select_related("vault", "credential").order_by("compared_at", "pk")[:SCAN_LIMIT]:

@@ -120,9 +120,9 @@ class SimWorld:
         return Job.objects.get(pk=made[0]) if made else None
 
     def _switch(self):
-        from keygroups.lifecycle import LIVE_STATES
+        from keygroups.choices import LIVE_VERSION_STATES
 
-        versions = list(self.group.cloud_versions.filter(state__in=LIVE_STATES).order_by("azure_version"))
+        versions = list(self.group.cloud_versions.filter(state__in=LIVE_VERSION_STATES).order_by("azure_version"))
         if not versions:
             return None
         version = self.dice.choice(versions)
@@ -236,17 +236,17 @@ def wrong(world):
 
 
 def _live_as_known(world, live, rows, ours):
-    from keygroups.lifecycle import LIVE_STATES
+    from keygroups.choices import LIVE_VERSION_STATES
 
     for version in live:
         row = rows.get(version.id)
-        if row is None or row.state not in LIVE_STATES:
+        if row is None or row.state not in LIVE_VERSION_STATES:
             yield f"a version of {ours[version.spki].name} is in the vault, here it is {row and row.state}"
         elif row.enabled != version.enabled:
             yield f"{row.key.name} is enabled={version.enabled} in the vault and {row.enabled} here"
     there = {version.id for version in live}
     for row in rows.values():
-        if row.state in LIVE_STATES and row.azure_version not in there:
+        if row.state in LIVE_VERSION_STATES and row.azure_version not in there:
             yield f"{row.key.name} is {row.state} here and not in the vault"
         if row.state == "pushing":
             yield f"{row.key.name} is on its way for ever"

@@ -13,6 +13,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
+from keygroups.choices import LIVE_VERSION_STATES
+
 pytestmark = [pytest.mark.django_db, pytest.mark.timeout(300)]
 WALKS = 60 if os.environ.get("FAULTS") == "all" else 20
 CHOICE = st.integers(0, 5)
@@ -107,7 +109,7 @@ class Life(RuleBasedStateMachine):
         from keygroups import lifecycle
 
         version = self._pick(self._versions(), number)
-        if version.state in lifecycle.LIVE_STATES:
+        if version.state in LIVE_VERSION_STATES:
             self._attempt(lambda: lifecycle.record_enabled(version=version, enabled=enabled))
 
     @precondition(lambda self: self._versions())
@@ -150,9 +152,9 @@ class Life(RuleBasedStateMachine):
 
     @invariant()
     def the_active_version_is_the_newest_live_enabled_one(self):
-        from keygroups.lifecycle import LIVE_STATES
+        from keygroups.choices import LIVE_VERSION_STATES
 
-        live = [version for version in self._versions() if version.state in LIVE_STATES]
+        live = [version for version in self._versions() if version.state in LIVE_VERSION_STATES]
         active = [version for version in live if version.state == "active"]
         if active:
             assert active[0].pushed_at == max(version.pushed_at for version in live)
@@ -170,10 +172,10 @@ class Life(RuleBasedStateMachine):
 
     @invariant()
     def a_deleted_group_has_no_live_version(self):
-        from keygroups.lifecycle import LIVE_STATES
+        from keygroups.choices import LIVE_VERSION_STATES
 
         self.group.refresh_from_db()
-        live = [version for version in self._versions() if version.state in LIVE_STATES]
+        live = [version for version in self._versions() if version.state in LIVE_VERSION_STATES]
         if self.group.cloud_state in {"soft_deleted", "purged", "absent"}:
             assert live == []
 

@@ -21,7 +21,7 @@ from jobs.kinds.push.preflight import settle_earlier_calls
 from jobs.models import Intent
 from keygroups import drift
 from keygroups import lifecycle as key_lifecycle
-from keygroups.choices import Drift, GroupCloudState, VersionState
+from keygroups.choices import ENDED_VERSION_STATES, LIVE_VERSION_STATES, Drift, GroupCloudState, VersionState
 from keygroups.drift import Seen
 from keygroups.models import CloudVersion, KeyGroup, Observation
 from kmes.core.clock import now
@@ -37,7 +37,7 @@ def run_check_drift(run: JobRun) -> None:
     if run.job.group_id is None:
         raise ConflictError(_("The key group no longer exists."))
     group = KeyGroup.objects.select_related("vault__credential").get(pk=run.job.group_id)
-    count = group.cloud_versions.filter(state__in=key_lifecycle.LIVE_STATES).count()
+    count = group.cloud_versions.filter(state__in=LIVE_VERSION_STATES).count()
     with run.step("compare"):
         if not run.job.messages.exists():
             with run.write():
@@ -70,7 +70,7 @@ def _settle_switches(run: JobRun, live: list[VersionInfo], in_doubt: list[Intent
     for intent in in_doubt:
         if intent.operation != "update" or intent.key is None:
             continue
-        version = intent.key.cloud_versions.filter(state__in=key_lifecycle.LIVE_STATES).first()
+        version = intent.key.cloud_versions.filter(state__in=LIVE_VERSION_STATES).first()
         info = there.get(version.azure_version) if version else None
         if version is not None and info is not None and info.enabled != version.enabled:
             with run.write():
@@ -171,7 +171,7 @@ def _compare(run: JobRun, group: KeyGroup, seen: list[Seen]) -> int:
 
 
 def _note_missing(run: JobRun, group: KeyGroup, version: CloudVersion) -> None:
-    if version.state in key_lifecycle.LIVE_STATES:
+    if version.state in LIVE_VERSION_STATES:
         key_lifecycle.record_missing(version=version)
         _report(run, _("Version %(version)s is missing in the vault") % {"version": version.azure_version}, version)
     if version.state == VersionState.MISSING:
@@ -187,7 +187,7 @@ def _note(run: JobRun, group: KeyGroup, version: CloudVersion | None, seen: Seen
     if version is not None and version.state == VersionState.MISSING and not _living_copy(version):
         key_lifecycle.record_enabled(version=version, enabled=seen.enabled)
         _report(run, _("Version %(version)s is in the vault again") % {"version": name}, version)
-    if version is not None and version.state not in key_lifecycle.LIVE_STATES:
+    if version is not None and version.state not in LIVE_VERSION_STATES:
         version = None
     row = drift.observe(group, version, seen)
     if row.is_accepted or not row.flags:
@@ -209,7 +209,7 @@ def _note(run: JobRun, group: KeyGroup, version: CloudVersion | None, seen: Seen
 def _living_copy(version: CloudVersion) -> bool:
     """Return whether the same key stands in the vault under another version."""
     others = CloudVersion.objects.filter(key=version.key_id, vault=version.vault_id).exclude(pk=version.pk)
-    return others.exclude(state__in=[VersionState.PURGED, VersionState.FAILED, VersionState.MISSING]).exists()
+    return others.exclude(state__in=ENDED_VERSION_STATES).exists()
 
 
 def _report(

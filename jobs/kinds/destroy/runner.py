@@ -7,6 +7,7 @@ from django.utils.translation import gettext as _
 from jobs.choices import TargetState
 from jobs.engine.run import JobRun
 from keygroups import lifecycle as key_lifecycle
+from keygroups.choices import LIVE_VERSION_STATES
 from kmes.core.errors import ConflictError
 from logging_reports.choices import Severity
 
@@ -22,7 +23,7 @@ def run_destroy(run: JobRun) -> None:
                     key_lifecycle.destroy_key(key=key)
                     run.settle(target, TargetState.DONE)
                     run.say(run.spec.wording.one_done(key.name))
-                    if key.cloud_versions.filter(state__in=key_lifecycle.LIVE_STATES).exists():
+                    if key.cloud_versions.filter(state__in=LIVE_VERSION_STATES).exists():
                         run.say(
                             _("The version of %(key)s in the vault was not touched") % {"key": key.name},
                         )

@@ -14,7 +14,7 @@ from jobs.engine.creation import NewJob, create_job
 from jobs.models import Job
 from jobs.planning.requests import require_device, require_live
 from jobs.spec import Confirmation, Given, JobSpec, Scope, Step, Wording, leaves_nothing
-from keygroups.lifecycle import LIVE_STATES
+from keygroups.choices import LIVE_VERSION_STATES
 from keygroups.models import CloudVersion
 from kmes.accounts.rights import Right, check
 from kmes.core.actor import Actor
@@ -61,7 +61,7 @@ def _plan(target: StartTarget) -> Plan:
             _("The vault signs a random challenge with this version; the key permission Sign is needed."),
             _("The signature is verified here with the public key kept here. Nothing is changed."),
         ],
-        obstacle="" if version.state in LIVE_STATES else _("The vault holds no live version of this key"),
+        obstacle="" if version.state in LIVE_VERSION_STATES else _("The vault holds no live version of this key"),
     )
 
 

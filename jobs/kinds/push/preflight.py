@@ -21,6 +21,7 @@ from jobs.kinds.push.batches import pending_in
 from jobs.kinds.push.imports import record_versions
 from jobs.models import Intent, JobTarget
 from keygroups import lifecycle as key_lifecycle
+from keygroups.choices import LIVE_VERSION_STATES
 from keygroups.models import Key, KeyGroup
 from kmes.core import language
 from kmes.core.clock import now
@@ -110,9 +111,7 @@ def _settle_found(run: JobRun, group: KeyGroup) -> list[JobTarget]:
     Returns the others.
     """
     pending = pending_in(run, group)
-    live = group.cloud_versions.filter(
-        key__in=[target.key_id for target in pending], state__in=key_lifecycle.LIVE_STATES
-    )
+    live = group.cloud_versions.filter(key__in=[target.key_id for target in pending], state__in=LIVE_VERSION_STATES)
     kids = dict(live.values_list("key_id", "kid"))
     found = [(target, kids[target.key_id]) for target in pending if target.key_id in kids]
     if not found:
@@ -167,7 +166,7 @@ def _adopt(
 ) -> None:
     """Record a version the vault got from an earlier run; disable older doubles of it."""
     *doubles, newest = found
-    recorded = key.cloud_versions.filter(state__in=key_lifecycle.LIVE_STATES).first()
+    recorded = key.cloud_versions.filter(state__in=LIVE_VERSION_STATES).first()
     if recorded is not None:
         known = gateway.get_key(group.azure_name, recorded.azure_version)
         if known is not None:

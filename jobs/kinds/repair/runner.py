@@ -18,7 +18,7 @@ from jobs.engine.run import JobRun
 from jobs.kinds.check_drift.runner import seen_of
 from jobs.models import JobTarget
 from keygroups import drift
-from keygroups import lifecycle as key_lifecycle
+from keygroups.choices import LIVE_VERSION_STATES
 from keygroups.fields import own_tags
 from keygroups.models import CloudVersion, KeyGroup
 from kmes.core.errors import ConflictError, KmesError
@@ -50,7 +50,7 @@ def run_repair(run: JobRun) -> None:
 
 def _version_of(group: KeyGroup, target: JobTarget) -> CloudVersion | None:
     """Return the version the vault holds of the target's key, if it still does."""
-    rows = group.cloud_versions.filter(key=target.key_id, state__in=key_lifecycle.LIVE_STATES)
+    rows = group.cloud_versions.filter(key=target.key_id, state__in=LIVE_VERSION_STATES)
     return rows.select_related("key").first()
 
 

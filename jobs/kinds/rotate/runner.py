@@ -10,6 +10,7 @@ from jobs.kinds.create.runner import make_key
 from jobs.kinds.push.cycle import push
 from jobs.models import JobTarget
 from keygroups import lifecycle as key_lifecycle
+from keygroups.choices import ENDED_VERSION_STATES, KeyState
 from keygroups.models import CloudVersion, Key
 from kmes.core.actor import Trigger
 from kmes.core.clock import now
@@ -45,11 +46,11 @@ def _key_to_push(run: JobRun) -> Key:
     if group is None:
         raise ConflictError(_("The key group no longer exists."))
     resume = run.job.params.get("resume_key")
-    former = group.keys.filter(pk=resume, state="present").first() if resume else None
+    former = group.keys.filter(pk=resume, state=KeyState.PRESENT).first() if resume else None
     key = former or make_key(run, group, run.job.params["name"], state=TargetState.PENDING)
     with run.write():
         JobTarget.objects.get_or_create(job=run.job, key=key, defaults={"ordinal": 1})
-        living = CloudVersion.objects.filter(key=key).exclude(state__in=["failed", "purged", "missing"])
+        living = CloudVersion.objects.filter(key=key).exclude(state__in=ENDED_VERSION_STATES)
         if not living.exists():
             key_lifecycle.begin_push(key=key)
     return key

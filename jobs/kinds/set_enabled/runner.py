@@ -15,6 +15,7 @@ from jobs.engine.run import JobRun
 from jobs.journal.intents import announce, announced, resolve, settle
 from jobs.kinds.push.preflight import settle_earlier_calls
 from keygroups import lifecycle as key_lifecycle
+from keygroups.choices import VersionState
 from keygroups.models import CloudVersion
 from kmes.core.errors import ConflictError
 
@@ -81,7 +82,7 @@ def _missing(run: JobRun, gateway: VaultGateway, version: CloudVersion) -> Confl
 
 def _record(run: JobRun, version: CloudVersion, *, enabled: bool, wanted: bool) -> None:
     """Write down how the vault has the version now. Called inside ``run.write()``."""
-    if version.enabled != enabled or (version.state == "disabled") == enabled:
+    if version.enabled != enabled or (version.state == VersionState.DISABLED) == enabled:
         key_lifecycle.record_enabled(version=version, enabled=enabled)
     for target in run.pending_targets():
         run.settle(target, TargetState.DONE)

@@ -21,7 +21,7 @@ from jobs.planning.menus import CLOUD, on_group, on_key, on_selection
 from jobs.planning.requests import only_group, refuse_deleted_group, require_device, subject_of_keys, undone_keys
 from jobs.spec import Confirmation, Given, JobSpec, Scope
 from keygroups import lifecycle as key_lifecycle
-from keygroups.choices import KeyState
+from keygroups.choices import HELD_VERSION_STATES, KeyState
 from keygroups.models import Key, KeyGroup
 from kmes.accounts.rights import Right, check
 from kmes.core.actor import Actor
@@ -66,7 +66,7 @@ def keys_to_synchronize(group: KeyGroup) -> list[Key]:
     """Return the group's present keys that the vault does not hold, oldest first."""
     return list(
         group.keys.filter(state=KeyState.PRESENT)
-        .exclude(cloud_versions__state__in=blockers.HELD_STATES)
+        .exclude(cloud_versions__state__in=HELD_VERSION_STATES)
         .order_by("created_at", "name")
     )
 

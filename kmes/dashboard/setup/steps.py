@@ -14,8 +14,7 @@ from cloudcreds.choices import VaultTier
 from cloudcreds.models import CloudCredential, KeyVault
 from cloudcreds.selectors import describe_expiry
 from hsm.models import HsmDevice
-from keygroups.choices import KeyUsage
-from keygroups.lifecycle import LIVE_STATES
+from keygroups.choices import LIVE_VERSION_STATES, KeyUsage
 from keygroups.models import CloudVersion
 from kmes.accounts.rights import Right, Role
 from kmes.dashboard import selectors
@@ -298,7 +297,7 @@ def _push_step() -> SetupStep:
 
 def _proof_links(version: CloudVersion) -> list[Link]:
     """Return the link to the proof by a signature, if the vault still has the version and its key may sign."""
-    if version.state not in LIVE_STATES or KeyUsage.SIGN not in version.group.usage:
+    if version.state not in LIVE_VERSION_STATES or KeyUsage.SIGN not in version.group.usage:
         return []
     query = urlencode({"version": version.pk, "next": reverse("setup:step", args=[5])})
     return link_to(_("Prove it by a signature"), "jobs:start", "prove", right=Right.KEY_PUSH, query=query)
