@@ -1,6 +1,6 @@
 """A strict, independent stand-in for Microsoft Entra, Azure Resource Manager and Azure Key Vault.
 
-Owns everything below ``python -m azure_emulator``. It judges the blobs a BYOK client
-sends, so it must never import a line of that client: only the standard library,
-Starlette, uvicorn and cryptography are used here.
+Owns everything below ``python -m azure_emulator``. It checks the blobs that a BYOK
+client sends, so it must share no code with that client: it imports only the standard
+library, Starlette, uvicorn and cryptography.
 """

@@ -1,4 +1,4 @@
-"""The command line entry: reads options, starts the listeners, turns failures into one sentence.
+"""The command line entry: reads options, starts the listeners, reports failures in one sentence.
 
 Must not hold any behaviour of the service itself.
 """

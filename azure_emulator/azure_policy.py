@@ -1,7 +1,7 @@
 """Azure Policy for the keys of a vault: the built-in definitions and what each denies.
 
-Owns definitions, the check of assignments and the judgement of a new key version. Source:
-docs/azure.md, "Azure Policy". Must not word the refusal.
+Owns definitions, the check of assignments and the decision about a new key version.
+Source: docs/azure.md, "Azure Policy". Must not write the refusal.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ CURVES = ("P-256", "P-256K", "P-384", "P-521")
 
 
 class BadPolicy(Exception):
-    """The assignment makes no sense; the text says why."""
+    """The assignment is not possible; the text says why."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def is_active_too_long(version: NewVersion, days: int) -> bool:
 
 
 def never_denies(_version: NewVersion, _value: Any) -> bool:
-    """What a definition does that knows no effect but audit."""
+    """A definition that has no effect but audit."""
     return False
 
 

@@ -12,11 +12,11 @@ SIGNED = {"clock_skew_seconds", "date_skew_seconds"}
 
 
 class BadChange(Exception):
-    """A run-time change makes no sense; the text says why."""
+    """The change is not possible; the text says why."""
 
 
 def checked_changes(body: Any, kind: type, fixed: set[str]) -> dict[str, Any]:
-    """The members of a JSON object that are fields of ``kind``, with types looked at."""
+    """The members of a JSON object that are fields of ``kind``, with their types checked."""
     if not isinstance(body, dict):
         raise BadChange("A JSON object is needed.")
     known = {field.name: str(field.type) for field in fields(kind)}
@@ -31,7 +31,7 @@ def checked_changes(body: Any, kind: type, fixed: set[str]) -> dict[str, Any]:
 
 
 def converted(name: str, value: Any, kind: str) -> Any:
-    """One member in the type its field wants."""
+    """One member in the type of its field."""
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if value is None:
         return None

@@ -79,7 +79,7 @@ def reason(status: int) -> str:
 
 
 def body_parts(response: Response, fault: Fault) -> Iterator[bytes]:
-    """The body as far as the fault lets it go, in the pieces in which it is written."""
+    """The part of the body that the fault lets through, in the pieces in which it is written."""
     body, padding = bytes(response.body), fault.pad_bytes
     if fault.cut_after is not None:
         padding = max(0, min(padding, fault.cut_after - len(body)))
@@ -87,7 +87,7 @@ def body_parts(response: Response, fault: Fault) -> Iterator[bytes]:
     size = max(1, fault.drip_bytes) if fault.drip_ms else PAD_CHUNK_BYTES
     for start in range(0, len(body), size):
         yield body[start : start + size]
-    # JSON may have any number of spaces behind it, so a padded answer stays well-formed.
+    # Spaces after a JSON document keep it valid.
     for start in range(0, padding, size):
         yield b" " * min(size, padding - start)
 

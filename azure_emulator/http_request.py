@@ -56,7 +56,7 @@ async def read_request(scope: Scope, receive: Receive) -> HttpRequest | None:
     body = await given.body()
     if place is None:
         return None
-    # The raw path keeps an encoded slash inside its segment.
+    # In the raw path an encoded slash stays inside its segment.
     raw = (scope.get("raw_path") or scope["path"].encode()).split(b"?")[0].decode("latin-1")
     segments = [unquote(segment) for segment in raw.split("/")[1:]]
     if len(segments) > 1 and segments[-1] == "":

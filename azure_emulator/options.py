@@ -1,4 +1,4 @@
-"""Command line and environment: what the stand-in is told before it starts.
+"""Command line and environment: how the stand-in is configured at start.
 
 Owns the option names, their defaults and the list of seeded vaults. Must not touch the
 network; it reads only the files its options name.

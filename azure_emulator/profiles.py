@@ -22,7 +22,7 @@ REFUSALS = ("", "AuthorizationFailed", "SubscriptionNotFound", "MissingSubscript
 
 
 class UsageError(Exception):
-    """What is asked for is impossible; the text says why."""
+    """The configuration is not possible; the text says why."""
 
 
 @dataclass
@@ -93,18 +93,18 @@ class Settings:
     page_size: int = 25
     token_lifetime: int = 3599
     allow_rotate_imported: bool = False
-    # Entra itself accepts an assertion again while it is valid, and MSAL relies on that.
+    # Entra accepts an assertion more than once while it is valid, and MSAL relies on that.
     refuse_replayed_assertions: bool = False
     # The value App Service puts into IDENTITY_HEADER.
     identity_header: str = "emulator-identity-header"
     # The host named in challenges under Azure's own names; older vaults name login.windows.net.
     challenge_authority: str = ""
-    # The words of a refusal by Azure Policy; the service's own are not public.
+    # Text of a refusal by Azure Policy; the service's own text is not public.
     policy_refusal_text: str = ""
-    # How far the vaults' clock is ahead of this machine's, as clients see it in created, updated and deleted
-    # stamps and in what has expired; negative is behind. Tokens keep to the machine's clock.
+    # Seconds the vaults' clock is ahead of this machine's; negative is behind. It sets stamps, expiry and due
+    # rotations. Tokens use the machine's clock.
     clock_skew_seconds: float = 0.0
-    # How far the ``Date`` header is ahead besides; negative is behind.
+    # Seconds added to the ``Date`` header of every answer; negative is behind.
     date_skew_seconds: float = 0.0
 
 

@@ -1,4 +1,4 @@
-"""The list of requests the stand-in was asked, for tests to look at.
+"""The list of requests the stand-in received, for tests.
 
 Owns the record of method, path, vault, status and time. Must never hold a body, a
 header or a token.
@@ -14,7 +14,7 @@ KEPT = 20_000
 
 
 @dataclass(frozen=True)
-class Entry:
+class LoggedRequest:
     """One request and what came of it; status is None after a reset."""
 
     number: int
@@ -36,13 +36,13 @@ class RequestLog:
     """The newest requests, up to a limit."""
 
     def __init__(self) -> None:
-        self._entries: deque[Entry] = deque(maxlen=KEPT)
+        self._entries: deque[LoggedRequest] = deque(maxlen=KEPT)
         self._count = 0
 
     def add(self, **values: Any) -> None:
         """Record one request."""
         self._count += 1
-        self._entries.append(Entry(number=self._count, **values))
+        self._entries.append(LoggedRequest(number=self._count, **values))
 
     def clear(self) -> None:
         """Forget all requests."""

@@ -1,6 +1,6 @@
-"""How answers look on the wire: JSON bodies and the headers common to them.
+"""JSON answers and the spelling of header names.
 
-Owns serialisation only. Must not decide a status or a text.
+Owns serialization only. Must not decide a status or a text.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from starlette.responses import Response
 JSON_TYPE = "application/json; charset=utf-8"
 
 
-# Spelled as the service does; every other name has a capital after each hyphen.
+# Names that do not have exactly one capital after each hyphen.
 SPELLINGS = {"www-authenticate": "WWW-Authenticate"}
 
 

@@ -44,11 +44,11 @@ class OpenProtocol(H11Protocol):
 
 
 class QuietServer(uvicorn.Server):
-    """Leaves signals to us: uvicorn raises them again after stopping, which spoils the exit code."""
+    """Stops on signals without raising them again, which would change the exit code."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Stop on SIGTERM and SIGINT, and leave it at that."""
+        """Stop on SIGTERM and SIGINT."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
@@ -60,7 +60,7 @@ class QuietServer(uvicorn.Server):
 
 
 class CompanionServer(uvicorn.Server):
-    """Runs beside the main server, which alone minds signals and ends it."""
+    """Runs beside the main server, which alone handles signals and stops it."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -71,12 +71,12 @@ class CompanionServer(uvicorn.Server):
 def bind(host: str, port: int) -> socket.socket:
     """One listening socket, or a sentence why not."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio turns Nagle's algorithm off only on sockets that say they are TCP.
+    # asyncio disables Nagle's algorithm only on sockets made with IPPROTO_TCP.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
-        # Listening at once makes a second instance fail here, before it touches the state.
+        # Listening here makes a second instance fail before it touches the state.
         listener.listen(512)
     except OSError as error:
         listener.close()

@@ -1,6 +1,6 @@
 """Assignments of policies and roles, as Microsoft.Authorization lists them.
 
-Owns what is derived from the vaults' policies and the clients' rights. Must not authorise
+Owns what is derived from the vaults' policies and the clients' rights. Must not authorize
 anybody.
 """
 
@@ -20,6 +20,7 @@ PROVIDER = "Microsoft.Authorization"
 READER = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
 CRYPTO_OFFICER = "14b46e9e-c2b7-41b4-b07b-48a6ebf60603"
 CRYPTO_USER = "12338af0-0e69-4776-bea7-57ae8d297424"
+ROLES = {READER: "Reader", CRYPTO_OFFICER: "Key Vault Crypto Officer", CRYPTO_USER: "Key Vault Crypto User"}
 
 
 def is_in_scope(assigned: str, asked: str) -> bool:
@@ -100,6 +101,19 @@ def data_role(client: Client) -> str | None:
     if set(client.permissions) >= set(KEY_PERMISSIONS):
         return CRYPTO_OFFICER
     return CRYPTO_USER if client.permissions else None
+
+
+def role_definitions(subscription: str) -> list[dict[str, Any]]:
+    """The built-in roles that assignments name here."""
+    return [
+        {
+            "id": f"/subscriptions/{subscription}/providers/{PROVIDER}/roleDefinitions/{identifier}",
+            "name": identifier,
+            "type": f"{PROVIDER}/roleDefinitions",
+            "properties": {"roleName": name, "type": "BuiltInRole", "assignableScopes": ["/"]},
+        }
+        for identifier, name in ROLES.items()
+    ]
 
 
 def role_assignment(client: Client, scope: str, role: str) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Checks whether a name for a vault or managed HSM is free.
 
-Owns these answers. Must not authorise.
+Owns these answers. Must not authorize.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How Resource Manager describes vaults, keys, managed HSMs, groups and subscriptions.
 
-Owns these JSON forms. Must not authorise or look for anything.
+Owns these JSON forms. Must not authorize or look for anything.
 """
 
 from __future__ import annotations
@@ -191,7 +191,7 @@ def short_key_json(
     attributes |= {name: value for name, value in (("nbf", version.nbf), ("exp", version.exp)) if value is not None}
     uri = vault_uri(state, vault.profile, base).rstrip("/")
     if ":" not in uri.removeprefix("https://"):
-        # As in the service's own answers, the port is spelled.
+        # The service's answers include the port.
         uri = f"{uri}:443"
     kind = f"{PROVIDER}/vaults/keys/versions" if tail else f"{PROVIDER}/vaults/keys"
     return {

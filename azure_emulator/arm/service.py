@@ -1,4 +1,4 @@
-"""Answers of Resource Manager: sign-in, api-version, authorisation and the tree of paths.
+"""Answers of Resource Manager: sign-in, api-version, authorization and the tree of paths.
 
 Owns the read-only part of management.azure.com that a client of Key Vault needs. Must not
 change a vault or a key.
@@ -165,7 +165,7 @@ def key_vault_type(words: list[str]) -> str | None:
     if not places or words[places[-1] + 1 : places[-1] + 2] != [KEY_VAULT]:
         return None
     types = words[places[-1] + 2 :: 2]
-    # Registration belongs to Microsoft.Resources, whose versions are others.
+    # Registration is an operation of Microsoft.Resources, which has its own versions.
     return None if types in ([], ["register"]) else "/".join(types)
 
 

@@ -1,6 +1,6 @@
 """The tree of paths below one subscription: groups, vaults, managed HSMs, assignments.
 
-Owns which path leads to which description. Must not authorise.
+Owns which path leads to which description. Must not authorize.
 """
 
 from __future__ import annotations
@@ -52,6 +52,8 @@ class SubscriptionTree:
                 return listing(authorization.policy_assignments(profiles, self._scope()))
             case [*_, "providers", "microsoft.authorization", "roleassignments"]:
                 return self._role_assignments()
+            case [*_, "providers", "microsoft.authorization", "roledefinitions"]:
+                return listing(authorization.role_definitions(self._subscription.subscription_id))
             case ["providers", provider, *rest] if provider == KEY_VAULT:
                 return self._of_subscription(rest)
             case ["resourcegroups"]:

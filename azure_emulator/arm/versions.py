@@ -20,7 +20,7 @@ KEY_VAULT = (
     "2024-12-01-preview", "2025-05-01", "2026-02-01", "2026-03-01-preview", "2026-04-01-preview", "2026-04-01",
     "2026-05-15",
 )  # fmt: skip
-# From this day on only the versions that make vaults with roles by default are served.
+# From this day on, only versions in which new vaults use RBAC by default are served.
 ROLES_BY_DEFAULT = "2026-02-01"
 OLDER_VERSIONS_END = dt.datetime(2027, 2, 27, tzinfo=dt.UTC).timestamp()
 

@@ -1,1 +1,1 @@
-"""The control API under ``/_emulator/``, by which tests and people steer the stand-in."""
+"""The control API under ``/_emulator/``, with which tests and people configure the stand-in."""

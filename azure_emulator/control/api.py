@@ -19,7 +19,7 @@ from azure_emulator.control import federation
 from azure_emulator.faults import model
 from azure_emulator.http_request import HttpRequest
 from azure_emulator.identity.clients import BadClient
-from azure_emulator.keyvault import key_rotation, planting
+from azure_emulator.keyvault import foreign_versions, key_rotation
 from azure_emulator.responses import json_response
 from azure_emulator.state import State
 
@@ -78,7 +78,7 @@ class ControlApi:
             case ["POST", "vaults", name]:
                 return 200, asdict(self._state.change_vault(name, body))
             case ["POST", "vaults", name, "keys"]:
-                return 201, planting.plant(self._state.find_vault(name), body)
+                return 201, foreign_versions.add_foreign_version(self._state.find_vault(name), body)
             case ["POST", "vaults", name, "rotations"]:
                 return 200, await self._rotate_due(name)
             case ["DELETE", "faults", identifier]:

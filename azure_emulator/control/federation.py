@@ -1,7 +1,7 @@
-"""What tests set up about tenants and foreign token issuers.
+"""Tenant domains and foreign token issuers, set through the control API.
 
-Owns these routes' bodies. An issuer without keys of its own uses the stand-in's signing
-key, so that its tokens can be asked for here. Must not check assertions.
+Owns the bodies of these routes. An issuer registered without keys uses the stand-in's
+signing key, so that the control API can issue its tokens. Must not check assertions.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ TOKEN_LIFETIME_SECONDS = 3600
 
 
 def read_text(body: Any, name: str) -> str:
-    """A member that must be a text with something in it."""
+    """A member that must be a text and not empty."""
     value = body.get(name) if isinstance(body, dict) else None
     if not isinstance(value, str) or not value:
         raise BadChange(f"'{name}' is needed.")
@@ -46,7 +46,7 @@ def add_issuer(state: State, body: Any) -> dict[str, Any]:
 
 
 def issue_token(state: State, body: Any) -> dict[str, str]:
-    """Issue a token of a foreign issuer that has no keys of its own."""
+    """Issue a token of a foreign issuer that was registered without keys."""
     issuer, subject = read_text(body, "issuer"), read_text(body, "subject")
     lifetime = body.get("lifetime", TOKEN_LIFETIME_SECONDS)
     if isinstance(lifetime, bool) or not isinstance(lifetime, (int, float)):

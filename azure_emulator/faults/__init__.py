@@ -1,1 +1,1 @@
-"""Faults that a test asks for: which requests they meet, and what becomes of the answer."""
+"""Faults that a test asks for: which requests they apply to, and what they do to the answer."""

@@ -54,7 +54,7 @@ def own_answer(fault: Fault, request: HttpRequest, challenge: str | None) -> Res
     status = fault.status or (400 if fault.echo else 200)
     code, text = DEFAULT_BODIES.get(status, ("Fault", "The answer of a fault."))
     if status == 200 and fault.message is None:
-        # An answer to be cut or padded, that stands for no real one.
+        # A placeholder for faults that cut or pad an answer without an effect.
         return json_response({"value": "A" * PLACEHOLDER_BYTES}, status, headers)
     return json_response({"error": {"code": fault.code or code, "message": message or text}}, status, headers)
 
@@ -71,7 +71,7 @@ def challenge_headers(fault: Fault, challenge: str | None) -> dict[str, str]:
 
 
 def echoed(fault: Fault, request: HttpRequest) -> list[str]:
-    """What the request said in confidence, as a careless service might repeat it."""
+    """Secrets of the request, as a careless service might repeat them."""
     form = dict(parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True))
     known = {"authorization": request.headers.get("authorization", ""), "body": request.body.decode("utf-8", "replace")}
     return [known[name] if name in known else form.get(name, "") for name in fault.echo]

@@ -1,4 +1,4 @@
-"""What a fault is: which requests it meets, how often, and what it does.
+"""What a fault is: which requests it applies to, how often, and what it does.
 
 Owns the record, its validation, matching and counting. Must not carry out a fault.
 """
@@ -18,15 +18,15 @@ HEADER = re.compile(r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 
 
 class BadFault(Exception):
-    """The fault asked for makes no sense; the text says why."""
+    """The fault is not possible; the text says why."""
 
 
 @dataclass
 class Fault:
     """One fault and how often it has been used.
 
-    The first group says which requests it meets. ``status`` and ``body`` give an answer in place of the
-    real one, ``when`` the effect has happened or not. The rest changes whatever answer there is.
+    The first group says which requests it applies to. ``status``, ``aadsts``, ``body`` and ``echo`` give an answer in
+    place of the real one, before or after the effect (``when``). The rest changes the answer on its way.
     """
 
     id: str
@@ -86,7 +86,7 @@ class Fault:
         return self.cut_after is not None or self.cut_head_after is not None
 
     def fits(self, method: str, path: str, vault: str | None, part: str) -> bool:
-        """Whether this request is meant; counting is the list's business."""
+        """Whether the fault applies to this request; ``FaultList`` counts."""
         methods = {word.strip().upper() for word in self.method.split(",")}
         if "*" not in methods and method.upper() not in methods:
             return False
@@ -179,7 +179,7 @@ def parse(body: Any) -> Fault:
     if not any(getattr(fault, name) not in (None, 0, False, {}, []) or values.get(name) == 0 for name in EFFECTS):
         raise BadFault(f"A fault needs one of {', '.join(EFFECTS)}.")
     if "when" not in values and not fault.has_own_answer:
-        # Without an answer of its own it changes the real one, and that exists only after the effect.
+        # A fault without its own answer changes the real one, which exists only after the effect.
         fault.when = "after"
     try:
         re.compile(fault.path if any(mark in fault.path for mark in REGEX_MARKS) else "")
@@ -197,7 +197,7 @@ class FaultList:
     def take(
         self, method: str, path: str, vault: str | None, part: str, *, before_sign_in: bool | None = None
     ) -> Fault | None:
-        """Find the fault for this request and use it up by one; None means at either time."""
+        """Find the fault for this request and count it; ``before_sign_in`` None takes faults of both times."""
         for fault in self.faults:
             if before_sign_in is not None and fault.before_sign_in is not before_sign_in:
                 continue

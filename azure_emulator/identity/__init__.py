@@ -1,1 +1,1 @@
-"""The Microsoft Entra side: tenants, clients, tokens and the endpoints that hand them out."""
+"""Microsoft Entra: tenants, clients, tokens and the endpoints that issue them."""

@@ -1,6 +1,6 @@
 """The AADSTS refusals of Microsoft Entra: numbers, OAuth error words, statuses and texts.
 
-Owns wording and form. Source: docs/azure.md, "Sign-in". Must not decide when to refuse.
+Owns texts and form. Source: docs/azure.md, "Sign-in". Must not decide when to refuse.
 """
 
 from __future__ import annotations
@@ -184,6 +184,6 @@ class NamedInText(dict[str, str]):
 
 
 def refusal(number: int, *, text: str = "", **values: str) -> AuthorityError:
-    """The refusal with this number, in its usual words or in others."""
+    """The refusal with this number, with its usual text or another."""
     status, error, usual = REFUSALS.get(number, (400, "invalid_request", "The request was refused."))
     return AuthorityError(status, error, number, text or usual.format_map(NamedInText(values)))

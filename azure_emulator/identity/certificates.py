@@ -1,6 +1,6 @@
 """Client certificates: reading them and their thumbprints.
 
-Owns PEM and thumbprints as Microsoft Entra uses them. Must not judge assertions.
+Owns PEM and thumbprints as Microsoft Entra uses them. Must not check assertions.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def load_certificate(pem: str) -> x509.Certificate:
 
 
 def check_certificates(pems: list[str]) -> list[str]:
-    """Check all, keep them as they are."""
+    """Check each certificate and return them unchanged."""
     for pem in pems:
         load_certificate(pem)
     return pems

@@ -29,7 +29,7 @@ MANAGED_IDENTITY_KINDS = ("", "system", "user")
 
 
 class BadClient(Exception):
-    """The client asked for makes no sense; the text says why."""
+    """The client is not possible; the text says why."""
 
 
 @dataclass

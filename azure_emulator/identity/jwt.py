@@ -25,7 +25,7 @@ class BadToken(Exception):
 
 @dataclass(frozen=True)
 class Token:
-    """A token whose signature has not been looked at."""
+    """A token whose signature has not been checked."""
 
     header: dict[str, Any]
     claims: dict[str, Any]
@@ -34,7 +34,7 @@ class Token:
 
     @property
     def algorithm(self) -> str:
-        """How it says it is signed."""
+        """The signature algorithm that the header names."""
         return str(self.header.get("alg"))
 
     def has_signature_of(self, key: rsa.RSAPublicKey) -> bool:

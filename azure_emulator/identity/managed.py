@@ -37,7 +37,7 @@ class ManagedIdentityError(Exception):
 
 
 class ManagedIdentityEndpoint:
-    """Hands tokens to the managed identities of the state."""
+    """Issues tokens to managed identities."""
 
     def __init__(self, state: State) -> None:
         self._state = state

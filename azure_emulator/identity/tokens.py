@@ -24,7 +24,7 @@ ISSUER_PREFIX = "https://sts.windows.net/"
 
 
 class TokenRefused(Exception):
-    """The token is missing its shape, its signature or its time."""
+    """The token is malformed, not signed by this authority or expired."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -89,7 +89,7 @@ class TokenSigner:
         )
 
     def verify(self, token: str) -> dict[str, Any]:
-        """Check signature and time; audience and issuer are the resource's business."""
+        """Check signature and time; the resource checks audience and issuer."""
         try:
             read = read_token(token)
         except BadToken as error:

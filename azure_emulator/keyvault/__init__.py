@@ -1,1 +1,1 @@
-"""The Key Vault data plane for keys: one module per concern, ``gate`` in front."""
+"""The Key Vault data plane for keys: one module per concern; ``service`` checks requests first."""

@@ -1,9 +1,9 @@
-"""Opening a key transfer blob (Azure "Bring your own key" specification).
+"""The check of a key transfer blob and the private key in it.
 
-Owns the whole judgement of ``key_hsm``: JSON form, header, RSA-OAEP with SHA-1 and
-MGF1-SHA-1, AES key wrap with padding (RFC 5649) and PKCS#8 (RFC 5208). It shares
-nothing with any client, on purpose. Each refusal is 400 BadParameter with a text of
-its own, so that a test can tell them apart. Must not store anything.
+Owns all checks of ``key_hsm``: JSON form, header, RSA-OAEP with SHA-1 and MGF1-SHA-1, AES
+key wrap with padding (RFC 5649) and PKCS#8 (RFC 5208). Source: docs/azure.md, "BYOK". It
+shares no code with any client, on purpose. Each refusal is 400 BadParameter with its own
+text, so that a test can tell them apart. Must not store anything.
 """
 
 from __future__ import annotations
@@ -159,7 +159,7 @@ def load_target(plain: bytes) -> PrivateKey:
 
 
 def open_blob(text: Any, find_kek: FindKek, now: float) -> PrivateKey:
-    """Judge a whole ``key_hsm`` value and return the private key in it."""
+    """Check a whole ``key_hsm`` value and return the private key in it."""
     blob = parse_blob(text)
     kek = check_kek(find_kek(blob.kid), now)
     return load_target(unwrap(kek, blob.ciphertext))

@@ -1,4 +1,4 @@
-"""One authorised request on its way through the data plane.
+"""One authorized request to the data plane.
 
 Owns reading the body and the few values each operation needs. Must not act.
 """

@@ -133,7 +133,7 @@ def sign(work: Work) -> dict[str, Any]:
     digest, kind = digest_of(work, "value")
     if isinstance(work.private, rsa.RSAPrivateKey):
         return {"value": b64url(work.private.sign(digest, rsa_scheme(work.algorithm, kind), Prehashed(kind)))}
-    # JSON Web Algorithms want r and s side by side in full length (RFC 7518 section 3.4), not DER.
+    # JSON Web Algorithms use r and s in full length (RFC 7518 section 3.4), not DER.
     r, s = decode_dss_signature(work.private.sign(digest, ec.ECDSA(Prehashed(kind))))
     half = (work.private.key_size + 7) // 8
     return {"value": b64url(r.to_bytes(half, "big") + s.to_bytes(half, "big"))}

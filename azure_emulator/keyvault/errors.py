@@ -1,6 +1,6 @@
-"""The refusals of the data plane, with the codes and texts of the real service.
+"""The refusals of the data plane, as the service writes them.
 
-Owns wording. Must not decide when to refuse.
+Owns codes and texts. Source: docs/azure.md, "Errors". Must not decide when to refuse.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def being_recovered() -> ServiceError:
 
 def throttled() -> ServiceError:
     """429: too many keys made."""
-    # No Retry-After: captures of the real service show none.
+    # The service sends no Retry-After here (docs/azure.md, "Limits and throttling").
     return ServiceError(
         429,
         "Throttled",

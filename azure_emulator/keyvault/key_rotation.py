@@ -1,8 +1,8 @@
 """Rotation: the next version of a key, with new material made in the vault.
 
-Owns rotation on request and rotation that a policy makes due. Microsoft's pages exclude
-imported keys from automatic rotation only in words; a Rotate action on one is accepted, and
-makes a version that the source HSM does not know. Must not check rotation policies.
+Owns rotation on request and rotation that a policy makes due. A Rotate action on an
+imported key is accepted, and makes a version that the source HSM does not have
+(docs/azure.md, "Azure Policy"). Must not check rotation policies.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ class KeyVersion:
 
     @property
     def is_hsm(self) -> bool:
-        """Whether it counts as kept in the HSM."""
+        """Whether the key is kept in the HSM."""
         return self.kty.endswith(HSM_SUFFIX)
 
     @property
@@ -54,7 +54,7 @@ class KeyVersion:
 
     @property
     def private(self) -> PrivateKey:
-        """The private key, read from its PEM on first use only: parsing costs time; a planted version has none."""
+        """The private key, parsed from PEM on first use; a foreign version has none."""
         if self._private is None:
             self._private = from_pem(self.pem)
         return self._private
@@ -88,7 +88,7 @@ class KeyRecord:
 
     def to_json(self) -> dict[str, Any]:
         """The stored form of the key with all versions."""
-        # Without dataclasses.asdict, whose deep copies cost more than the rest of an import.
+        # dataclasses.asdict would copy deeply, which costs more than the rest of an import.
         return vars(self) | {"versions": {name: version.to_json() for name, version in self.versions.items()}}
 
     @classmethod
@@ -99,7 +99,7 @@ class KeyRecord:
 
 
 def make_version(identifier: str, kty: str, private: PrivateKey, pem: str, now: int, origin: str) -> KeyVersion:
-    """A version with this material and nothing else decided."""
+    """A version with this material and default properties."""
     made = KeyVersion(
         version=identifier,
         sequence=0,

@@ -1,7 +1,7 @@
 """Pages of a listing and the links between them.
 
 Owns ``maxresults``, ``$skiptoken`` and ``nextLink``. The token names the last entry
-seen, so that entries added or removed meanwhile shift nothing. Must not know what is
+shown, so that entries added or removed meanwhile do not shift pages. Must not know what is
 listed.
 """
 
@@ -33,7 +33,7 @@ def page_size(call: Call) -> int:
 
 
 def start_after(call: Call) -> str:
-    """The last entry the client has seen."""
+    """The last entry of the page before."""
     token = call.query.get("$skiptoken")
     if token is None:
         return ""
@@ -45,7 +45,7 @@ def start_after(call: Call) -> str:
 
 def next_link(call: Call, path: str, marker: str) -> str:
     """The address of the page after ``marker``."""
-    # Real links spell the port even when it is the default one.
+    # The service's links include the port even when it is the default one.
     base = call.base if re.search(r":[0-9]+$", call.base) else f"{call.base}:443"
     query = {"api-version": call.api_version, "$skiptoken": b64url(json.dumps({"NextMarker": marker}).encode())}
     if "maxresults" in call.query:

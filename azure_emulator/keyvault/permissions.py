@@ -1,7 +1,7 @@
-"""Who may do what to keys, and the two ways of refusing.
+"""Key permissions and network rules, with the refusals of both access models.
 
-Owns the 403 texts of access policies, role assignments and network rules. Must not
-authenticate anybody.
+Owns the 403 texts of access policies, role assignments and network rules. Source:
+docs/azure.md, "Permissions". Must not authenticate anybody.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def is_in_rules(address: str, rules: list[str]) -> bool:
 
 
 def check_permission(client: Client, permission: str, profile: VaultProfile, claims: dict[str, Any], name: str) -> None:
-    """Refuse a client without the permission, in the vault's own words."""
+    """Refuse a client without the permission, as the vault's access model does."""
     if permission in client.permissions:
         return
     raise by_role(permission, profile, claims, name) if profile.rbac else by_policy(permission, profile, claims)

@@ -1,8 +1,8 @@
-"""A few RSA keys made ahead of time, off the event loop.
+"""A few RSA keys made ahead of time in a thread.
 
 Owns the background thread: making a 4096-bit key takes up to seconds and must neither
-block other requests nor slow the creation of a key exchange key. Must not hold keys
-once they are handed out.
+block other requests nor slow the creation of a key exchange key. Must not keep keys
+that were handed out.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ class KeyPool:
             self._thread.start()
 
     def stop(self) -> None:
-        """Let the thread end after the key it is at."""
+        """Let the thread end after the current key."""
         self._stopping = True
         self._wanted.set()
 
     def _fill(self) -> None:
         with contextlib.suppress(OSError, AttributeError):
-            # Lowers this thread only: requests in flight go first.
+            # This lowers the priority of this thread only, so that requests are served first.
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
         while not self._stopping:
             missing = [bits for bits in RSA_SIZES if len(self._ready[bits]) < self._size]

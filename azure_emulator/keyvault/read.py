@@ -1,4 +1,4 @@
-"""Operations that only look: get, list keys, list versions.
+"""Read operations: get a key, list keys, list versions.
 
 Owns what each listing shows and in which order. Must not change anything.
 """

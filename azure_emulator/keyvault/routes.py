@@ -1,7 +1,7 @@
-"""From method and path to one operation.
+"""Routes of the data plane: the operation for a method and a path.
 
-Owns the table of the data plane's paths, with their odd forms: a trailing slash, an
-empty version, any letter case in fixed words. Must not authorise or act.
+Owns the table of paths, which may have a trailing slash, an empty version and any letter
+case in fixed words. Source: docs/azure.md, "Keys API". Must not authorize or act.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The data plane of Key Vault: every check that comes before an operation, in the service's order.
+"""The data plane of Key Vault: all checks before an operation, in the service's order.
 
 Owns that order: token, network rules, faults, api-version, path, throttle, permission,
 name. The answer to a request without a token is the 401 challenge, given
@@ -54,7 +54,7 @@ class KeyVaultService:
         )
 
     async def _admit(self, request: HttpRequest, vault: Vault, challenge: str) -> Response:
-        """Who calls and from where comes first, then what is asked."""
+        """Check the caller and its address first, then the request."""
         try:
             claims = self._authenticate(request, challenge)
             request.client = str(claims.get("appid"))

@@ -1,6 +1,6 @@
 """Operations of soft delete: delete, recover, purge.
 
-Owns the answers; the state machine itself is the vault's. Must not touch versions.
+Owns the answers; ``Vault`` owns the states. Must not change versions.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ async def delete(call: Call) -> dict[str, Any]:
     """Delete the whole key with all its versions."""
     record = call.vault.delete(call.name)
     bundle = call.formatter.bundle(record, record.current())
-    # Without soft delete the key is gone at once; the missing recoveryId tells the client.
+    # Without soft delete the key is gone at once, and the answer has no recoveryId.
     return call.formatter.deletion(record) | bundle if record.deleted_at is not None else bundle
 
 

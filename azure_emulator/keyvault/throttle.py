@@ -1,6 +1,7 @@
 """The vault's limit on making keys: 10 HSM and 20 software keys in 10 seconds.
 
-Owns counting. Refused requests don't count, as with the real service.
+Owns counting; refused requests do not count. Source: docs/azure.md, "Limits and
+throttling". Must not count anything else.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """One vault: its keys, the soft-delete state machine and its files.
 
-Owns which state a key name is in and every move between states. Must not parse
-requests or formatter answers.
+Owns which state a key name is in and every move between states. Source: docs/azure.md,
+"Lifecycle". Must not parse requests or format answers.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Vault:
         self._file(record).unlink(missing_ok=True)
 
     def wipe(self) -> None:
-        """Drop all keys, whatever protects them."""
+        """Delete all keys, even protected ones."""
         for record in list(self.keys.values()):
             self._forget(record)
         self._purging.clear()
@@ -67,7 +67,7 @@ class Vault:
 
     @property
     def recovery_level(self) -> str:
-        """The word by which clients learn the vault's protection."""
+        """How the vault protects deleted keys, as answers state it."""
         if not self.soft_delete:
             return "Purgeable"
         word = "Recoverable" if self.profile.retention_days == DEFAULT_RETENTION else "CustomizedRecoverable"
@@ -78,7 +78,7 @@ class Vault:
         return KeyFormatter(base, self.recovery_level, self.profile.retention_days, api_version)
 
     def now(self) -> float:
-        """The time by the vault's own clock, for stamps and expiry; how long a change takes is not told by it."""
+        """The time on the vault's clock, for stamps and expiry. Settling uses the machine's clock."""
         return time.time() + self.settings.clock_skew_seconds
 
     def _settle(self, which: str) -> float:
@@ -86,7 +86,7 @@ class Vault:
         return float(own if own is not None else getattr(self.settings, f"{which}_settle"))
 
     def _record(self, name: str) -> KeyRecord | None:
-        """The record in whatever state; a deletion whose retention has ended is gone."""
+        """The record in any state; None when its retention has ended."""
         record = self.keys.get(name.lower())
         if record is not None and record.purge_at is not None and record.purge_at <= self.now():
             self._forget(record)
@@ -141,7 +141,7 @@ class Vault:
         return record
 
     def check_writable(self, name: str) -> KeyRecord | None:
-        """The live record a new version may join, None for a free name; 409 for anything between."""
+        """Return the live record to add a version to, None when the name is free; otherwise raise 409."""
         record = self._record(name)
         if record is None:
             if self._purging.get(name.lower(), 0.0) > time.time():
@@ -156,7 +156,7 @@ class Vault:
         return record
 
     def check_settled(self, name: str) -> None:
-        """A write to an existing key while its recovery settles is a conflict, not a 404."""
+        """Raise 409 while a recovery settles; a write must not get a 404 then."""
         record = self._record(name)
         if record is not None and record.deleted_at is None and record.settles_at > time.time():
             raise errors.being_recovered()
@@ -185,7 +185,7 @@ class Vault:
         try:
             record = self._settled_deleted(name)
         except errors.ServiceError as error:
-            # The service words this 404 as for a live key.
+            # The service's text is the same as for a live key.
             raise errors.key_not_found(name) if error.status == 404 else error from error
         record.deleted_at = record.purge_at = None
         record.settles_at = time.time() + self._settle("recover")

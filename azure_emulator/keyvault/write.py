@@ -1,7 +1,7 @@
 """Operations that make or change key versions: create, import, update.
 
-Owns the order body first, state second (400 before 404 and 409). Must not open
-transfer blobs itself; that judgement is ``byok``'s alone.
+Owns the order of checks: body before state, so 400 comes before 404 and 409. Must not
+open transfer blobs; ``byok`` does.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ EXPONENTS = (3, DEFAULT_EXPONENT)
 
 @dataclass(frozen=True)
 class KeyProperties:
-    """All a request says about a version besides its material, validated."""
+    """The validated properties of a new version, without its material."""
 
     kty: str
     key_ops: list[str]
@@ -52,14 +52,14 @@ class KeyProperties:
 def read_properties(
     body: Mapping[str, Any], key: Mapping[str, Any], call: Call, *, hsm_flag: bool, imported: bool
 ) -> KeyProperties:
-    """Check all a request says besides the material."""
+    """Check everything in a request except the material."""
     kty = attributes.read_key_type(key.get("kty"), hsm_flag=hsm_flag, sku=call.vault.profile.sku)
     attributes.check_no_external_key(body, call.api_version)
     key_ops = attributes.read_operations(key.get("key_ops"), kty, may_import=not imported, api_version=call.api_version)
     found = attributes.read_attributes(body)
     policy = attributes.read_release_policy(body)
     if not set(key_ops or ()) & set(attributes.SECURE_WRAP_OPERATIONS):
-        # Keys that wrap for an attested environment have a release policy and never leave themselves.
+        # Secure wrapping needs a release policy on a key that is not exportable.
         attributes.check_exportable(bool(found.exportable), policy, kty)
     return KeyProperties(
         kty=kty,
@@ -73,7 +73,7 @@ def read_properties(
 def store_version(
     vault: Vault, name: str, properties: KeyProperties, private: PrivateKey, origin: str
 ) -> tuple[KeyRecord, KeyVersion]:
-    """Join the new version to its name, unless Azure Policy denies it; nothing is inherited from earlier versions."""
+    """Add a version to its key unless Azure Policy denies it; it inherits nothing from earlier versions."""
     now = int(vault.now())
     check_policies(vault, name, properties, private, now)
     record = vault.check_writable(name) or KeyRecord(name=name)
@@ -133,7 +133,7 @@ async def create(call: Call) -> dict[str, Any]:
     curve = "" if size else read_curve(body)
     call.vault.check_writable(call.name)
     if call.fault is not None and call.fault.make_key:
-        # A broken or hostile vault makes another key than it was asked for.
+        # The fault makes another key than the client asked for.
         properties = replace(properties, kty=str(call.fault.make_key.get("kty", properties.kty)))
         size = int(call.fault.make_key.get("size", size or RSA_SIZES[0]))
     private: PrivateKey
@@ -141,7 +141,7 @@ async def create(call: Call) -> dict[str, Any]:
         private = await call.state.pool.rsa(size, exponent or DEFAULT_EXPONENT)
     else:
         private = await call.state.pool.ec(curve or "P-256")
-    # The state is looked at again inside: making the key has let other requests run.
+    # ``store_version`` checks the state again: other requests ran while the key was made.
     return call.formatter.bundle(*store_version(call.vault, call.name, properties, private, "generated"))
 
 
@@ -192,7 +192,7 @@ def check_fit(private: PrivateKey, kty: str, crv: Any) -> None:
 
 
 def find_kek(call: Call, kid: str) -> KeyVersion:
-    """The live key version a blob's ``kid`` names; it must be one of this very vault."""
+    """The live key version a blob's ``kid`` names; it must belong to this vault."""
     parts = urlsplit(kid)
     if parts.scheme.lower() != "https" or parts.netloc.lower() not in own_addresses(call):
         raise byok.refuse("header.kid does not name a key of this vault")
@@ -215,7 +215,7 @@ def own_addresses(call: Call) -> set[str]:
 
 
 async def update(call: Call) -> dict[str, Any]:
-    """Change what is said about one version; its material stays."""
+    """Change the properties of one version; its material stays."""
     body = call.body()
     found = attributes.read_attributes(body)
     tags = attributes.read_tags(body)
@@ -263,7 +263,7 @@ def apply_update(
 
 
 def creates_hsm_key(call: Call) -> bool:
-    """Which row of the creation limit a request counts against; looked at before validation."""
+    """Which creation limit a request counts against; called before validation."""
     body = call.peek()
     key = body.get("key") if isinstance(body.get("key"), dict) else body
     if body.get("Hsm") is True or str((key or {}).get("kty", "")).endswith("-HSM"):

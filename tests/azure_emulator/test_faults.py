@@ -1,4 +1,4 @@
-"""Ordered faults, seen by the real SDK, with what they do to the vault."""
+"""Faults as the real SDK sees them, and what they do to the vault."""
 
 from __future__ import annotations
 

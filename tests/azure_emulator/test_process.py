@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from azure.core.exceptions import ResourceNotFoundError
+from cryptography import x509
 
 from azure_emulator.options import parse_options
 from azure_emulator.profiles import UsageError
@@ -97,6 +98,69 @@ def test_it_imports_nothing_but_its_own_four_neighbours():
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             assert {name.split(".")[0] for name in names} <= ALLOWED, path
+
+
+def test_another_cloud_has_its_own_names(tmp_path: Path):
+    names = ("--vault-suffix", "vault.azure.cn", "--authority-name", "login.chinacloudapi.cn")
+    started = Emulator(tmp_path / "state", *names, "--manager-name", "management.chinacloudapi.cn", "--key-pool", "0")
+    try:
+        served = ssl.get_server_certificate(("127.0.0.1", started.port))
+        found = x509.load_pem_x509_certificate(served.encode())
+        listed = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        assert {"*.vault.azure.cn", "login.chinacloudapi.cn"} <= set(listed.get_values_for_type(x509.DNSName))
+        assert "login.windows.net" not in listed.get_values_for_type(x509.DNSName)
+        vault = {"Host": "kv-premium.vault.azure.cn"}
+        challenge = started.web.get(f"{started.url()}/keys", headers=vault).headers["WWW-Authenticate"]
+        assert '"https://login.chinacloudapi.cn/' in challenge
+        assert 'resource="https://vault.azure.cn"' in challenge
+        token = started.token("https://vault.azure.cn/.default")
+        headers = {**vault, "Authorization": f"Bearer {token}"}
+        assert started.web.get(f"{started.url()}/keys?api-version=7.4", headers=headers).status_code == 200
+        assert started.ask_token(scope="https://vault.azure.net/.default").json()["error_codes"] == [500011]
+        arm = {"Authorization": f"Bearer {started.token('https://management.chinacloudapi.cn/.default')}"}
+        arm["Host"] = "management.chinacloudapi.cn"
+        subscriptions = started.web.get(f"{started.url()}/subscriptions?api-version=2022-12-01", headers=arm)
+        assert len(subscriptions.json()["value"]) == 1
+    finally:
+        assert started.stop() == 0
+
+
+def test_clients_and_subscriptions_come_from_the_command_line(tmp_path: Path):
+    keys = tmp_path / "jwks.json"
+    keys.write_text('{"keys": []}')
+    options = parse_options(
+        ["--client", "id=second,secret=s", "--client", "id=mine,managed_identity=user",
+         "--federated", "client=second,issuer=https://issuer.example,subject=s",
+         "--issuer", f"https://issuer.example={keys}", "--tenant-domain", "Contoso.example", "--date-skew", "-30",
+         "--subscription", "id=44444444-4444-4444-4444-444444444444,refuses=AuthorizationFailed"], {},
+    )  # fmt: skip
+    second, mine = options.clients[1:]
+    assert (second.secret, mine.managed_identity) == ("s", "user")
+    assert second.federated == [
+        {"issuer": "https://issuer.example", "subject": "s", "audience": "api://AzureADTokenExchange"}
+    ]
+    assert options.issuers == {"https://issuer.example": {"keys": []}}
+    assert options.domains == ("emulator.onmicrosoft.com", "contoso.example")
+    assert options.subscriptions[0].refuses == "AuthorizationFailed"
+    assert options.settings.date_skew_seconds == -30
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--client", "secret=s"],
+        ["--client", "id=a,managed_identity=both"],
+        ["--client-certificate", "a=/nowhere/cert.pem"],
+        ["--client-certificate", f"a={__file__}"],
+        ["--federated", "client=a,issuer=https://issuer.example"],
+        ["--issuer", f"https://issuer.example={__file__}"],
+        ["--subscription", "id=1"],
+        ["--metadata-address", "8080"],
+    ],
+)
+def test_an_impossible_option_is_refused(arguments: list[str]):
+    with pytest.raises(UsageError):
+        parse_options(arguments, {})
 
 
 def test_options_come_from_the_environment_too():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from azure.core.credentials import AccessToken
 from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, ResourceNotFoundError
 from azure.mgmt.keyvault import KeyVaultManagementClient
 
@@ -77,8 +78,6 @@ def test_raw_calls_need_a_token_of_the_right_audience_and_a_version(emulator: Em
 def test_a_forged_token_is_refused(emulator: Emulator):
     class Forged:
         def get_token(self, *scopes: str, **options: object) -> object:
-            from azure.core.credentials import AccessToken
-
             return AccessToken("a.b.c", 9_999_999_999)
 
     with pytest.raises(ClientAuthenticationError):

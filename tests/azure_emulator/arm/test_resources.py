@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.azure_emulator.arm.conftest import ArmCall
@@ -106,6 +108,11 @@ def test_policies_of_another_vault_do_not_show(emulator: Emulator, arm: ArmCall)
     assert arm(f"{VAULT}{POLICIES}", "2024-05-01").json() == {"value": []}
 
 
+def definitions(arm: ArmCall) -> list[dict[str, Any]]:
+    path = f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Authorization/roleDefinitions"
+    return list(arm(path, "2022-04-01").json()["value"])
+
+
 def test_role_assignments_follow_the_rights_of_clients(emulator: Emulator, arm: ArmCall):
     emulator.control("POST", "vaults/kv-premium", {"rbac": True})
     emulator.control("POST", "clients", {"client_id": "reader", "permissions": [], "arm": True})
@@ -113,6 +120,8 @@ def test_role_assignments_follow_the_rights_of_clients(emulator: Emulator, arm: 
     roles = [each["properties"]["roleDefinitionId"].rsplit("/", 1)[1] for each in found]
     officer, reader = "14b46e9e-c2b7-41b4-b07b-48a6ebf60603", "acdd72a7-3385-48ef-bd42-f606fba81ae7"
     assert sorted(roles) == sorted([officer, reader, reader])
+    named = {each["name"]: each["properties"]["roleName"] for each in definitions(arm)}
+    assert (named[officer], named[reader]) == ("Key Vault Crypto Officer", "Reader")
     own = found[0]["properties"]["principalId"]
     mine = arm(f"{VAULT}{ROLES}?$filter=principalId eq '{own}'", "2022-04-01").json()["value"]
     assert {each["properties"]["principalId"] for each in mine} == {own}

@@ -52,7 +52,7 @@ def test_a_client_can_be_put_into_each_state(emulator: Emulator, change: dict[st
     ("number", "status"),
     [(50196, 400), (90033, 503), (53003, 400), (500011, 400), (90002, 400), (7000112, 400), (7000229, 401)],
 )
-def test_each_number_can_be_ordered_as_a_fault(emulator: Emulator, number: int, status: int):
+def test_each_number_can_be_requested_as_a_fault(emulator: Emulator, number: int, status: int):
     emulator.fault(part="entra", path="*/token", aadsts=number)
     answer = emulator.ask_token(scope=SCOPE)
     assert (answer.status_code, answer.json()["error_codes"]) == (status, [number])

@@ -1,9 +1,10 @@
-"""The gate: challenge first, then the token itself."""
+"""Sign-in at a vault: challenge first, then the token itself."""
 
 from __future__ import annotations
 
 import pytest
 from azure.core.exceptions import ClientAuthenticationError
+from azure.keyvault.keys import KeyClient
 
 from tests.azure_emulator.harness import TENANT, Emulator
 
@@ -61,11 +62,9 @@ def test_a_tampered_token_is_refused(emulator: Emulator):
 
 
 def test_the_sdk_checks_the_resource_unless_told_otherwise(emulator: Emulator):
-    with pytest.raises(ValueError, match="does not match"):
-        from azure.keyvault.keys import KeyClient
-
-        with KeyClient(emulator.url(), emulator.credential(), connection_verify=emulator.ca) as strict:
-            strict.get_key("k")
+    strict = KeyClient(emulator.url(), emulator.credential(), connection_verify=emulator.ca)
+    with strict, pytest.raises(ValueError, match="does not match"):
+        strict.get_key("k")
 
 
 def test_the_sdk_reports_a_refused_token_as_authentication_error(emulator: Emulator):

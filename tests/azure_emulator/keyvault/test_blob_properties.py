@@ -1,4 +1,4 @@
-"""The judge of transfer blobs under random damage: always a refusal, never a crash."""
+"""The check of transfer blobs under random damage: always a refusal, never a crash."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def blob(plain: bytes) -> Blob:
     return Blob(kid=KID, kek=rsa_key().public_key(), plain=plain)
 
 
-def judge(document: object) -> object:
+def check(document: object) -> object:
     return byok.open_blob(b64url(json.dumps(document).encode()), lambda kid: KEK, 1.0)
 
 
 def test_an_undamaged_blob_opens() -> None:
-    assert isinstance(judge(blob(pkcs8(rsa_key())).document()), rsa.RSAPrivateKey)
+    assert isinstance(check(blob(pkcs8(rsa_key())).document()), rsa.RSAPrivateKey)
 
 
 @settings(max_examples=60, deadline=None)
@@ -39,7 +39,7 @@ def test_any_flipped_bit_of_the_ciphertext_is_refused(data: st.DataObject) -> No
     raw = bytearray(good.ciphertext())
     raw[data.draw(st.integers(0, len(raw) - 1))] ^= 1 << data.draw(st.integers(0, 7))
     with pytest.raises(ServiceError) as caught:
-        judge(good.document() | {"ciphertext": b64url(bytes(raw))})
+        check(good.document() | {"ciphertext": b64url(bytes(raw))})
     assert caught.value.status == 400
 
 
@@ -47,7 +47,7 @@ def test_any_flipped_bit_of_the_ciphertext_is_refused(data: st.DataObject) -> No
 @given(tail=st.binary(min_size=1, max_size=40))
 def test_any_bytes_behind_the_key_are_refused(tail: bytes) -> None:
     with pytest.raises(ServiceError, match="bytes follow"):
-        judge(blob(pkcs8(ec_key()) + tail).document())
+        check(blob(pkcs8(ec_key()) + tail).document())
 
 
 @settings(max_examples=60, deadline=None)
@@ -56,7 +56,7 @@ def test_a_damaged_key_is_refused_or_is_another_whole_key(data: st.DataObject) -
     raw = bytearray(pkcs8(ec_key()))
     raw[data.draw(st.integers(0, len(raw) - 1))] ^= 1 << data.draw(st.integers(0, 7))
     with pytest.raises(ServiceError) as caught:
-        judge(blob(bytes(raw)).document())
+        check(blob(bytes(raw)).document())
     assert caught.value.code == "BadParameter"
 
 
@@ -78,4 +78,4 @@ def test_random_bytes_are_no_private_key_info(raw: bytes) -> None:
 )
 def test_any_other_document_is_refused(document: object) -> None:
     with pytest.raises(ServiceError):
-        judge(document)
+        check(document)

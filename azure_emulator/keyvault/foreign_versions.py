@@ -1,7 +1,7 @@
-"""Putting a version into a vault that nobody could make there: of any type, public half only.
+"""Versions that clients can't make: of any key type, with a public half only.
 
-Owns the check of what the control API is told. Must not be reachable through the data
-plane.
+Owns the check of their description, which comes from the control API. Must not be
+reachable through the data plane.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from azure_emulator.keyvault.vault import Vault
 
 NAME = re.compile(r"^[0-9a-zA-Z-]{1,127}\Z")
 VERSION = re.compile(r"^[0-9a-f]{32}\Z")
-PLANTED = "planted"
+FOREIGN = "foreign"
 NUMBERS = ("created", "updated", "nbf", "exp")
 
 
@@ -28,7 +28,7 @@ def read_object(body: dict[str, Any], name: str) -> dict[str, Any]:
     return value
 
 
-def plant(vault: Vault, body: Any) -> dict[str, Any]:
+def add_foreign_version(vault: Vault, body: Any) -> dict[str, Any]:
     """Add a version with these members; it can be listed, read, updated and deleted, but not used."""
     if not isinstance(body, dict) or not NAME.match(str(body.get("name", ""))):
         raise BadChange("'name' must be the name of a key.")
@@ -43,12 +43,12 @@ def plant(vault: Vault, body: Any) -> dict[str, Any]:
     ):
         raise BadChange(f"The attributes {', '.join(NUMBERS)} are whole numbers of seconds.")
     now = int(vault.now())
-    planted = KeyVersion(
+    foreign = KeyVersion(
         version=version,
         sequence=0,
         kty=key["kty"],
         key_ops=[str(word) for word in key.get("key_ops") or []],
-        origin=PLANTED,
+        origin=FOREIGN,
         pem="",
         public={name: value for name, value in key.items() if name not in ("kty", "key_ops", "kid")},
         created=attributes.get("created", now),
@@ -60,6 +60,6 @@ def plant(vault: Vault, body: Any) -> dict[str, Any]:
         platform=str(attributes.get("hsmPlatform", "")),
     )
     record = vault.find_live(body["name"]) or KeyRecord(name=body["name"])
-    record.add(planted)
+    record.add(foreign)
     vault.save(record)
     return {"name": record.name, "version": version}

@@ -1,4 +1,4 @@
-"""Versions that nobody can make in a vault, as a client may find them all the same."""
+"""Versions of types that this service can't make, as a client may find them in a vault."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ STRANGE = [
 ]
 
 
-def plant(emulator: Emulator, key: dict[str, Any], **body: Any) -> str:
+def add_foreign(emulator: Emulator, key: dict[str, Any], **body: Any) -> str:
     found = emulator.control("POST", "vaults/kv-premium/keys", {"name": "k", "key": key, **body})
     return str(found["version"])
 
@@ -26,7 +26,7 @@ def plant(emulator: Emulator, key: dict[str, Any], **body: Any) -> str:
 @pytest.mark.parametrize("key", STRANGE)
 def test_a_key_of_any_type_is_listed_and_read(emulator: Emulator, keys: KeyClient, key: dict[str, Any]):
     own = keys.create_ec_key("k")
-    version = plant(emulator, key)
+    version = add_foreign(emulator, key)
     shown = emulator.raw("GET", f"/keys/k/{version}").json()["key"]
     assert {name: value for name, value in shown.items() if name not in ("kid", "key_ops")} == key
     assert emulator.raw("GET", "/keys/k").json()["key"]["kid"].endswith(version)
@@ -35,10 +35,10 @@ def test_a_key_of_any_type_is_listed_and_read(emulator: Emulator, keys: KeyClien
 
 
 @pytest.mark.parametrize("key", STRANGE)
-def test_a_planted_key_can_be_disabled_and_deleted_but_not_used(
+def test_a_foreign_key_can_be_disabled_and_deleted_but_not_used(
     emulator: Emulator, keys: KeyClient, key: dict[str, Any]
 ):
-    plant(emulator, {**key, "key_ops": ["sign"]})
+    add_foreign(emulator, {**key, "key_ops": ["sign"]})
     assert keys.update_key_properties("k", enabled=False).properties.enabled is False
     keys.update_key_properties("k", enabled=True)
     for algorithm in ("ES256", "RS256", "ES256K"):
@@ -51,17 +51,17 @@ def test_a_planted_key_can_be_disabled_and_deleted_but_not_used(
     assert keys.get_deleted_key("k").name == "k"
 
 
-def test_what_is_said_about_a_planted_version_can_be_set(emulator: Emulator, keys: KeyClient):
+def test_what_is_said_about_a_foreign_version_can_be_set(emulator: Emulator, keys: KeyClient):
     attributes = {"created": 1_600_000_000, "nbf": 1_700_000_000, "enabled": False, "hsmPlatform": "1"}
-    version = plant(emulator, STRANGE[0], version="ab" * 16, attributes=attributes, tags={"a": "b"})
+    version = add_foreign(emulator, STRANGE[0], version="ab" * 16, attributes=attributes, tags={"a": "b"})
     found = emulator.raw("GET", f"/keys/k/{version}").json()
     assert version == "ab" * 16
     assert {name: found["attributes"][name] for name in attributes} == attributes
     assert found["tags"] == {"a": "b"}
 
 
-def test_a_planted_key_exchange_key_opens_no_blob(emulator: Emulator):
-    version = plant(emulator, {"kty": "RSA-HSM", "n": "AQAB", "e": "AQAB", "key_ops": ["import"]})
+def test_a_foreign_key_exchange_key_opens_no_blob(emulator: Emulator):
+    version = add_foreign(emulator, {"kty": "RSA-HSM", "n": "AQAB", "e": "AQAB", "key_ops": ["import"]})
     assert version
     blob = "eyJzY2hlbWFfdmVyc2lvbiI6IjEuMC4wIn0"
     body = {"key": {"kty": "RSA-HSM", "key_hsm": blob}}
