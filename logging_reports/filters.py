@@ -2,84 +2,44 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from kmes.core import clock
+from kmes.ui.filters import PRESET_CHOICES, PRESETS, WHEN_LEFT, FilterForm, MomentField
 from logging_reports.choices import Category, Service, Severity
 from logging_reports.events import CATEGORIES
-from logging_reports.filter_form import FilterForm
 from logging_reports.selectors import LogFilter
 
 if TYPE_CHECKING:
     from django.http import QueryDict
 
-PRESETS: dict[str, timedelta] = {
-    "1h": timedelta(hours=1),
-    "24h": timedelta(days=1),
-    "7d": timedelta(days=7),
-    "30d": timedelta(days=30),
-}
-_PRESET_CHOICES = [
-    ("", _("Any time")),
-    ("1h", _("Last hour")),
-    ("24h", _("Last 24 hours")),
-    ("7d", _("Last 7 days")),
-    ("30d", _("Last 30 days")),
-]
-_TIME_ERROR = _("Use a UTC date and time such as 2026-11-23 14:05, or a date alone.")
 MAIN_FIELDS = ("q", "severity", "category", "range")
-# Half a date or half a name finds nothing, so these fields apply when they lose focus.
-_WHEN_LEFT = {"data-when-left": True}
-
-
-class MomentField(forms.DateTimeField):
-    """A UTC date and time. A date alone means that whole day."""
-
-    def __init__(self, *, label: Any, is_end: bool = False) -> None:
-        self.is_end = is_end
-        super().__init__(
-            label=label,
-            required=False,
-            widget=forms.TextInput(
-                attrs={"placeholder": "YYYY-MM-DD HH:MM", "inputmode": "numeric", "size": 16, **_WHEN_LEFT}
-            ),
-            error_messages={"invalid": _TIME_ERROR},
-        )
-
-    def to_python(self, value: Any) -> datetime | None:
-        """Return the moment. A date as the end of a range includes that day."""
-        text = str(value or "").strip()
-        try:
-            moment = super().to_python(text)
-            is_date = moment is not None and len(text) <= len("YYYY-MM-DD")
-            return moment + timedelta(days=1) if moment and is_date and self.is_end else moment
-        except (OverflowError, ValueError) as error:
-            raise forms.ValidationError(_TIME_ERROR, code="invalid") from error
 
 
 class LogFilterForm(FilterForm):
-    """All filters of the page. Field names are those of the query string, so links stay readable."""
+    """All filters of the page."""
 
     without_chip = frozenset({"service"})
+
     service = forms.ChoiceField(label=_("Log"), choices=Service.choices, required=False)
     q = forms.CharField(
         label=_("Text"), required=False, max_length=200, widget=forms.TextInput(attrs={"type": "search"})
     )
     category = forms.ChoiceField(label=_("Category"), required=False)
     severity = forms.ChoiceField(label=_("Severity"), choices=[("", _("Any")), *Severity.choices], required=False)
-    range = forms.ChoiceField(label=_("Time"), choices=_PRESET_CHOICES, required=False)
+    range = forms.ChoiceField(label=_("Time"), choices=PRESET_CHOICES, required=False)
     since = MomentField(label=_("From (UTC)"))
     until = MomentField(label=_("To (UTC)"), is_end=True)
     group = forms.CharField(
-        label=_("Key group"), required=False, max_length=255, widget=forms.TextInput(attrs=_WHEN_LEFT)
+        label=_("Key group"), required=False, max_length=255, widget=forms.TextInput(attrs=WHEN_LEFT)
     )
-    key = forms.CharField(label=_("Key"), required=False, max_length=255, widget=forms.TextInput(attrs=_WHEN_LEFT))
-    job = forms.CharField(label=_("Job"), required=False, max_length=36, widget=forms.TextInput(attrs=_WHEN_LEFT))
-    actor = forms.CharField(label=_("Actor"), required=False, max_length=255, widget=forms.TextInput(attrs=_WHEN_LEFT))
+    key = forms.CharField(label=_("Key"), required=False, max_length=255, widget=forms.TextInput(attrs=WHEN_LEFT))
+    job = forms.CharField(label=_("Job"), required=False, max_length=36, widget=forms.TextInput(attrs=WHEN_LEFT))
+    actor = forms.CharField(label=_("Actor"), required=False, max_length=255, widget=forms.TextInput(attrs=WHEN_LEFT))
 
     def __init__(self, data: QueryDict, *, service: str = "") -> None:
         values = data.copy()

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-from urllib.parse import urlencode
-
 from django import forms
 from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
@@ -14,9 +11,8 @@ from jobs.pages.selectors import JobFilter
 from jobs.spec import Text, registry
 from keygroups.models import Key, KeyGroup
 from kmes.core import clock
+from kmes.ui.filters import PRESET_CHOICES, PRESETS, FilterForm, MomentField
 from kmes.ui.widgets import LongSelect
-from logging_reports.filter_form import Chip
-from logging_reports.filters import PRESETS, MomentField
 
 TABS = {
     "running": _("Running"),
@@ -24,22 +20,16 @@ TABS = {
     "mine": _("Mine"),
     "all": _("All"),
 }
-_PRESET_LABELS = {
-    "1h": _("Last hour"),
-    "24h": _("Last 24 hours"),
-    "7d": _("Last 7 days"),
-    "30d": _("Last 30 days"),
-}
 
 
 def _kinds() -> list[tuple[str, Text]]:
     return [("", _("Any")), *registry.choices()]
 
 
-class JobFilterForm(forms.Form):
-    """All filters of the list. Names are the query string's, so links stay readable."""
+class JobFilterForm(FilterForm):
+    """All filters of the list."""
 
-    is_filter = True
+    without_chip = frozenset({"show"})
     show = forms.ChoiceField(choices=[(tab, tab) for tab in TABS], required=False, widget=forms.HiddenInput)
     q = forms.CharField(
         label=_("Text"),
@@ -54,7 +44,7 @@ class JobFilterForm(forms.Form):
         KeyGroup.objects.none(), label=_("Key group"), required=False, empty_label=_("Any"), widget=LongSelect
     )
     key = forms.UUIDField(required=False, widget=forms.HiddenInput)
-    range = forms.ChoiceField(label=_("Time"), choices=[("", _("Any time")), *_PRESET_LABELS.items()], required=False)
+    range = forms.ChoiceField(label=_("Time"), choices=PRESET_CHOICES, required=False)
     since = MomentField(label=_("From (UTC)"))
     until = MomentField(label=_("To (UTC)"), is_end=True)
 
@@ -89,37 +79,22 @@ class JobFilterForm(forms.Form):
         )
 
     def in_use(self) -> dict[str, str]:
-        """Return the filters that hold a value, as they would be sent again."""
-        used = {name: self.data.get(name, "").strip() for name in self.fields}
-        return {name: value for name, value in used.items() if value and (name, value) != ("show", "all")}
-
-    def query(self, **changes: str) -> str:
-        """Return the query string of this filter with changes; an empty value takes one away."""
-        values: dict[str, Any] = {**self.in_use(), **changes}
-        return urlencode({name: value for name, value in values.items() if value})
+        """Return the names and values of the fields in use; the tab "all" is no filter."""
+        return {name: value for name, value in super().in_use().items() if (name, value) != ("show", "all")}
 
     def tabs(self) -> list[tuple[str, str, str]]:
         """Return the tabs: name, label, and the query string that keeps the other filters."""
         return [(tab, str(label), self.query(show=tab)) for tab, label in TABS.items()]
 
-    def chips(self) -> list[Chip]:
-        """Return the active filters; a choice shows its label, a key its name, anything else its value."""
-        found = []
-        for name, value in self.in_use().items():
-            if name == "show":
-                continue
-            shown = self._shown(name, value)
-            found.append(Chip(name, self._label(name), shown, self.query(**{name: ""})))
-        return found
+    def chip_label(self, name: str) -> str:
+        """Return what the chip is called; the key's field is hidden and has no label."""
+        return str(_("Key")) if name == "key" else super().chip_label(name)
 
-    def _label(self, name: str) -> str:
-        return str(_("Key")) if name == "key" else str(self.fields[name].label)
-
-    def _shown(self, name: str, value: str) -> str:
+    def chip_value(self, name: str, value: str) -> str:
+        """Return a group or key by its name, anything else as usual."""
         cleaned = getattr(self, "cleaned_data", {}).get(name)
         if name == "group" and cleaned:
             return str(cleaned)
         if name == "key" and cleaned:
             return Key.objects.filter(pk=cleaned).values_list("name", flat=True).first() or value
-        choices = {str(code): str(label) for code, label in getattr(self.fields[name], "choices", [])}
-        return choices.get(value, value)
+        return super().chip_value(name, value)

@@ -6,7 +6,7 @@ from django import forms
 from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 
-from logging_reports.filter_form import FilterForm
+from kmes.ui.filters import FilterForm
 
 
 def search_field(help_text: object) -> forms.CharField:
@@ -22,8 +22,6 @@ def search_field(help_text: object) -> forms.CharField:
 
 class ReportForm(FilterForm):
     """Base class of the filters of reports, and the form of a report without filters."""
-
-    is_filter = True
 
     def __init__(self, data: QueryDict) -> None:
         super().__init__(data, auto_id="filter-%s")
