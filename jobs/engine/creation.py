@@ -9,6 +9,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 
 from cloudcreds.models import CloudCredential
+from jobs.choices import TargetState
 from jobs.engine import hints
 from jobs.models import Job, JobTarget
 from jobs.spec import registry
@@ -85,6 +86,11 @@ def create_job(new: NewJob, *, actor: Actor, idempotency_key: str, before: Calla
 def _azure_lock(new: NewJob) -> str:
     """Return the Azure key the job holds while it runs, "" for none."""
     return new.group.azure_lock if new.group is not None and registry[new.kind].holds_azure_key else ""
+
+
+def add_target(job: Job, key: Key, *, state: TargetState) -> None:
+    """Add a key that was made while the job runs."""
+    JobTarget.objects.create(job=job, key=key, ordinal=job.targets.count() + 1, state=state)
 
 
 def subject_of(job: Job, key: Key | None = None, version: str = "", *, group: KeyGroup | None = None) -> Subject:

@@ -11,8 +11,8 @@ from django.db import IntegrityError
 from django.utils.translation import gettext as _
 
 from jobs.choices import TargetState
+from jobs.engine.creation import add_target
 from jobs.engine.run import JobRun
-from jobs.models import JobTarget
 from keygroups.models import Key, KeyGroup
 from kmes.core.errors import ConflictError
 
@@ -43,7 +43,7 @@ def make_key(run: JobRun, group: KeyGroup, name: str, *, state: str) -> Key:
                 thumbprint=thumbprint,
                 created_by=run.actor.name,
             )
-            JobTarget.objects.create(job=run.job, key=key, ordinal=run.job.targets.count() + 1, state=state)
+            add_target(run.job, key, state=state)
             run.log("device.key_generated", f"{group.key_spec} key made in the device", key=key)
             run.log("key.created", f"Key {name} created", key=key)
     except IntegrityError as error:
