@@ -10,13 +10,11 @@ import hashlib
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from logging_reports.models import LogEntry
 
 # The first bytes that are hashed, by the row's format.
 FORMATS: dict[int, bytes] = {1: b"kmeslog1", 2: b"kmeslog2"}
@@ -54,6 +52,15 @@ FIELDS: tuple[str, ...] = (
 )
 
 
+class ChainedRow(Protocol):
+    """A row of the database or of an export; besides these attributes it has ``FIELDS``."""
+
+    chain_format: int
+    sequence: int
+    previous_hash: str
+    hash: str
+
+
 @dataclass(frozen=True)
 class Break:
     """The first row at which a chain does not verify, and why."""
@@ -70,7 +77,7 @@ def canonical_json(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
-def hash_entry(entry: LogEntry) -> str:
+def hash_entry(entry: ChainedRow) -> str:
     """Compute the SHA-256 (hex) of the row's fields and ``previous_hash``.
 
     The length of each field (8 bytes, big-endian) precedes it. So moving text from one field to the
@@ -93,7 +100,7 @@ def hash_entry(entry: LogEntry) -> str:
     return digest.hexdigest()
 
 
-def has_valid_hash(entry: LogEntry) -> bool:
+def has_valid_hash(entry: ChainedRow) -> bool:
     """Return whether ``hash`` is the hash of the row's fields. False for a row that can't be hashed."""
     try:
         return hash_entry(entry) == entry.hash
@@ -119,7 +126,7 @@ def _encode(value: Any) -> bytes:
 
 
 def find_break(
-    entries: Iterable[LogEntry], *, after: int = 0, previous_hash: str = GENESIS, head: tuple[int, str] | None = None
+    entries: Iterable[ChainedRow], *, after: int = 0, previous_hash: str = GENESIS, head: tuple[int, str] | None = None
 ) -> tuple[int, Break | None]:
     """Check rows in ascending sequence. Return how many are valid, and the first break or None.
 
@@ -137,7 +144,7 @@ def find_break(
     return count, None
 
 
-def _check(entry: LogEntry, expected: int, previous_hash: str) -> Break | None:
+def _check(entry: ChainedRow, expected: int, previous_hash: str) -> Break | None:
     if entry.sequence != expected:
         return Break(expected, f"gap: row {expected} is missing, row {entry.sequence} follows")
     if entry.previous_hash != previous_hash:
