@@ -22,7 +22,7 @@ from kmes.core.errors import ConflictError
 from logging_reports import triggers
 from logging_reports.models import LogEntry, LogHead
 from logging_reports.services import LogWriteError, record
-from tests.jobs.pages.browsing import FRAGMENT, ROLES, body, pages, people, static_root
+from tests.people import FRAGMENT, ROLES, body, pages, people, static_root
 
 __all__ = ["pages", "people", "static_root"]
 pytestmark = pytest.mark.django_db

@@ -12,19 +12,10 @@ from kmes.core.clock import now
 from kmes.dashboard.setup.steps import read_steps
 from logging_reports.models import LogEntry
 from tests.cloudcreds.conftest import admin, credential, device_row, mfk, people
+from tests.people import body, pages
 
-__all__ = ["admin", "credential", "device_row", "mfk", "people"]
+__all__ = ["admin", "credential", "device_row", "mfk", "pages", "people"]
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def pages(client, people):
-    client.force_login(people["admin"])
-    return client
-
-
-def body(answer) -> str:
-    return answer.content.decode()
 
 
 def step(number):

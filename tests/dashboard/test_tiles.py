@@ -16,15 +16,10 @@ from kmes.core.clock import now
 from tests.cloudcreds.builders import OTHER, make_group, values
 from tests.cloudcreds.conftest import admin, credential, device_row, mfk, people
 from tests.dashboard.test_setup import make_pushed, make_vault
+from tests.people import pages
 
-__all__ = ["admin", "credential", "device_row", "mfk", "people"]
+__all__ = ["admin", "credential", "device_row", "mfk", "pages", "people"]
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def pages(client, people):
-    client.force_login(people["admin"])
-    return client
 
 
 @pytest.fixture

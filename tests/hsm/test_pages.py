@@ -13,7 +13,7 @@ from hsm.models import HsmDevice, WorkerSighting
 from hsm.services import record_worker
 from kmes.core.clock import now
 from logging_reports.models import LogEntry
-from tests.jobs.pages.browsing import FRAGMENT, ROLES, body, pages, people, static_root
+from tests.people import FRAGMENT, ROLES, body, pages, people, static_root
 
 __all__ = ["pages", "people", "static_root"]
 pytestmark = pytest.mark.django_db

@@ -2,39 +2,25 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
+from kmes.core.actor import Actor
 from tests.keygroups.builders import make_credential, make_group, make_vault
 from tests.logging_reports.harness import log_can_be_flushed
+from tests.people import make_people, static_root
 
-__all__ = ["log_can_be_flushed"]
-
-
-@pytest.fixture(autouse=True)
-def static_root(settings):
-    """The folder of collected static files, whose absence is a warning to WhiteNoise."""
-    Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)
+__all__ = ["log_can_be_flushed", "static_root"]
 
 
 @pytest.fixture
 def people(db):
     """One account of each role, by role."""
-    from django.contrib.auth import get_user_model
-
-    model = get_user_model()
-    return {
-        role: model.objects.create_user(username=f"a-{role}", role=role)
-        for role in ("admin", "custodian", "operator", "auditor")
-    }
+    return make_people("a")
 
 
 @pytest.fixture
 def custodian(people):
     """The key custodian as the one who acts."""
-    from kmes.core.actor import Actor
-
     return Actor.from_user(people["custodian"])
 
 

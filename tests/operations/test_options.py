@@ -18,7 +18,7 @@ from kmes.operations.models import StoredOption
 from kmes.operations.services import choose_options
 from logging_reports.models import LogEntry
 from logging_reports.rq_jobs import prune_exports
-from tests.jobs.pages.browsing import ROLES, body, pages, people, static_root
+from tests.people import ROLES, body, pages, people, static_root
 
 __all__ = ["pages", "people", "static_root"]
 pytestmark = pytest.mark.django_db

@@ -2,36 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
-from django.contrib.auth import get_user_model
 
 from cloudcreds.models import CloudCredential, KeyVault
 from keygroups.models import KeyGroup
 from kmes.core.clock import now
+from tests.people import pages, people, static_root
 
-ROLES = ("admin", "custodian", "operator", "auditor")
-
-
-@pytest.fixture(autouse=True)
-def static_root(settings):
-    """The folder of collected static files, whose absence is a warning to WhiteNoise."""
-    Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)
-
-
-@pytest.fixture
-def people(db):
-    """One user of each role, by role."""
-    make = get_user_model().objects.create_user
-    return {role: make(f"the-{role}", role=role) for role in ROLES}
-
-
-@pytest.fixture
-def pages(client, people):
-    """The pages as an administrator sees them."""
-    client.force_login(people["admin"])
-    return client
+__all__ = ["pages", "people", "static_root"]
 
 
 @pytest.fixture

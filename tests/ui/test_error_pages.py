@@ -5,9 +5,6 @@ from __future__ import annotations
 import pytest
 from django.db import InterfaceError, OperationalError, connection
 
-from tests.jobs.pages.browsing import pages, people, static_root
-
-__all__ = ["pages", "people", "static_root"]
 pytestmark = pytest.mark.django_db
 
 

@@ -1,4 +1,4 @@
-"""A pytest plugin for the page tests of jobs and the device: people, rows, and what a page holds.
+"""A pytest plugin for the page tests of jobs: rows to be shown.
 
 The rows are made without the device or Azure, because the pages touch neither.
 """
@@ -6,10 +6,8 @@ The rows are made without the device or Azure, because the pages touch neither.
 from __future__ import annotations
 
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
-from django.contrib.auth import get_user_model
 
 from cloudcreds.models import CloudCredential, KeyVault
 from jobs.models import Job, JobMessage, JobStep
@@ -17,29 +15,9 @@ from keygroups.models import CloudVersion, Key, KeyGroup
 from kmes.core.actor import SYSTEM
 from kmes.core.clock import now
 from logging_reports.services import record
+from tests.people import FRAGMENT, ROLES, body, pages, people, static_root
 
-FRAGMENT = {"HTTP_HX_REQUEST": "true"}
-ROLES = ("admin", "custodian", "operator", "auditor")
-
-
-@pytest.fixture(autouse=True)
-def static_root(settings):
-    """The folder of collected static files, whose absence is a warning to WhiteNoise."""
-    Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)
-
-
-@pytest.fixture
-def people():
-    """One user of each role."""
-    make = get_user_model().objects.create_user
-    return {role: make(f"the-{role}", role=role) for role in ROLES}
-
-
-@pytest.fixture
-def pages(client, people):
-    """The pages as an administrator sees them."""
-    client.force_login(people["admin"])
-    return client
+__all__ = ["FRAGMENT", "ROLES", "body", "pages", "people", "static_root"]
 
 
 @pytest.fixture
@@ -116,7 +94,3 @@ def make_failed(group, **values):
 def say(job, *texts):
     for text in texts:
         JobMessage.objects.create(job=job, at=now(), text=text)
-
-
-def body(response) -> str:
-    return response.content.decode()
