@@ -33,7 +33,13 @@ def anchors(document: Path) -> set[str]:
 
 @cache
 def exists(path: Path) -> bool:
-    return (repository.ROOT / path).exists()
+    """Whether a file is there, or a folder that holds one; folders of former modules may hold compiled ones."""
+    return path in _paths()
+
+
+@cache
+def _paths() -> set[Path]:
+    return {folder for path in repository.files() for folder in (path, *path.parents)}
 
 
 def is_broken(path: Path, anchor: str) -> bool:
