@@ -10,11 +10,11 @@ class CloudcredsConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the provider, menus, where notices lead, and what the search finds."""
-        from cloudcreds import actions, landings, search  # noqa: PLC0415 - models must be loaded first
+        from cloudcreds import actions, notice_links, search  # noqa: PLC0415 - models must be loaded first
         from cloudcreds.azure.provider import AzureProvider  # noqa: PLC0415
         from cloudcreds.provider import registry  # noqa: PLC0415
 
         registry.register(AzureProvider())
         actions.register_all()
-        landings.register_all()
+        notice_links.register_all()
         search.register_all()

@@ -1,4 +1,4 @@
-"""The Cloud Credential dialog. Cleans each field by the rules of ``fields`` and never echoes a secret."""
+"""The Cloud Credential dialog. Cleans each field by its rules and never shows a secret again."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
-from cloudcreds import fields
+from cloudcreds.azure import addresses, credential_fields
 from cloudcreds.choices import CloudName, Service
+from cloudcreds.fields import clean_name
 from cloudcreds.models import CloudCredential
 from cloudcreds.values import PLAIN_FIELDS, CredentialValues
 from kmes.core.clock import now
 from kmes.core.errors import InputError, KmesError
 from kmes.core.secret_types import SecretText
+from kmes.core.typed_text import trim
 
 _CODE_INPUT = {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "off"}
 
@@ -30,7 +32,7 @@ def _cloud_choices() -> list[tuple[str, Any]]:
 
 
 class CredentialForm(forms.Form):
-    """Add or edit a credential; labels as in KMES.md, "Dialogs".
+    """Add or edit a credential; labels as in docs/console.md#dialogs.
 
     ``current`` is the row being edited; without it a new one is made and the secret is required.
     """
@@ -108,20 +110,20 @@ class CredentialForm(forms.Form):
 
     def clean_name(self) -> str:
         """Return the name as it will be stored."""
-        return self._apply(fields.clean_name, "name")
+        return self._apply(clean_name, "name")
 
     def clean_tenant_id(self) -> str:
         """Return the tenant as it will be stored."""
-        return self._apply(fields.clean_tenant_id, "tenant_id")
+        return self._apply(credential_fields.clean_tenant_id, "tenant_id")
 
     def clean_client_id(self) -> str:
         """Return the client id as it will be stored."""
-        return self._apply(fields.clean_client_id, "client_id")
+        return self._apply(credential_fields.clean_client_id, "client_id")
 
     def clean_secret_id(self) -> str:
         """Return the secret's id as it will be stored; another text may be the secret, so it is not shown again."""
         try:
-            return self._apply(fields.clean_secret_id, "secret_id")
+            return self._apply(credential_fields.clean_secret_id, "secret_id")
         except ValidationError:
             sent: Any = self.data
             self.data = sent.copy()
@@ -142,10 +144,10 @@ class CredentialForm(forms.Form):
         cloud = data.get("cloud", "")
         if cloud == CloudName.CUSTOM:
             for name in ("authority_url", "arm_url"):
-                self._apply_to(name, partial(fields.clean_endpoint, field=name))
+                self._apply_to(name, partial(addresses.clean_endpoint, field=name))
         typed = data.get("secret", "")
-        if fields.trim(typed) or self.current is None:
-            self._apply_to("secret", partial(fields.clean_secret, cloud=cloud))
+        if trim(typed) or self.current is None:
+            self._apply_to("secret", partial(credential_fields.clean_secret, cloud=cloud))
         else:
             data["secret"] = None
         return data

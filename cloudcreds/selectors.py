@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from cloudcreds.activity import Activity, current
-from cloudcreds.cures import Check, checks_of
+from cloudcreds.checks import Check, checks_of
 from cloudcreds.models import CloudCredential, KeyVault
 from kmes.core.clock import now
 

@@ -8,8 +8,9 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from cloudcreds import fields
+from cloudcreds.azure import addresses, credential_fields
 from cloudcreds.choices import CloudName, Service
+from cloudcreds.fields import clean_name
 from cloudcreds.models import CloudCredential
 from kmes.core.errors import ConflictError, InputError
 from kmes.core.secret_types import SecretText
@@ -57,14 +58,16 @@ class CredentialValues:
         custom = self.cloud == CloudName.CUSTOM
         return replace(
             self,
-            name=fields.clean_name(self.name),
-            tenant_id=fields.clean_tenant_id(self.tenant_id),
-            client_id=fields.clean_client_id(self.client_id),
-            secret_id=fields.clean_secret_id(self.secret_id),
-            secret=fields.clean_secret(self.secret.reveal(), cloud=self.cloud) if self.secret is not None else None,
+            name=clean_name(self.name),
+            tenant_id=credential_fields.clean_tenant_id(self.tenant_id),
+            client_id=credential_fields.clean_client_id(self.client_id),
+            secret_id=credential_fields.clean_secret_id(self.secret_id),
+            secret=credential_fields.clean_secret(self.secret.reveal(), cloud=self.cloud)
+            if self.secret is not None
+            else None,
             # Azure's own clouds have fixed endpoints; a left-over custom one must not linger.
-            authority_url=fields.clean_endpoint(self.authority_url, field="authority_url") if custom else "",
-            arm_url=fields.clean_endpoint(self.arm_url, field="arm_url") if custom else "",
+            authority_url=addresses.clean_endpoint(self.authority_url, field="authority_url") if custom else "",
+            arm_url=addresses.clean_endpoint(self.arm_url, field="arm_url") if custom else "",
         )
 
     def plain(self) -> dict[str, Any]:

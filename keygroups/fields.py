@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping
 
 from django.utils.translation import gettext as _
 
-from cloudcreds.fields import trim
 from hsm.types import KeySpec
 from keygroups.choices import KeyType, KeyUsage, PeriodUnit
 from kmes.core.errors import InputError
+from kmes.core.typed_text import find_unreadable, is_unreadable, trim, trim_label
 
 MAX_NAME = 128
 MAX_OWNER = 128
@@ -30,9 +30,6 @@ RESERVED_TAG_PREFIX = "kmes-"
 RESERVED_KEY_PREFIXES = ("kmes-kek-", "kmes-probe")
 
 _AZURE_NAME = re.compile(r"[0-9a-zA-Z-]{1,127}")
-# Control, format, surrogate, private use, unassigned, pictures, line and paragraph separators:
-# none can be told apart reliably in a list or a log line.
-_REFUSED_IN_NAMES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "So", "Zl", "Zp"})
 
 
 def clean_name(text: str) -> str:
@@ -42,7 +39,7 @@ def clean_name(text: str) -> str:
         InputError: empty, too long, or holds a character that can't be read in a log.
 
     """
-    name = unicodedata.normalize("NFC", trim(text))
+    name = trim_label(text)
     if not name:
         raise InputError(_("The key group needs a name."), _("Type any name, such as “tde-prod”."), field="name")
     if len(name) > MAX_NAME:
@@ -61,7 +58,7 @@ def clean_owner(text: str) -> str:
         InputError: too long, or holds a character that can't be read.
 
     """
-    owner = unicodedata.normalize("NFC", trim(text))
+    owner = trim_label(text)
     if len(owner) > MAX_OWNER:
         raise InputError(
             _("The owner has %(count)d characters; at most %(limit)d fit.") % {"count": len(owner), "limit": MAX_OWNER},
@@ -260,17 +257,16 @@ def clean_tags(tags: Mapping[str, str]) -> dict[str, str]:
 
 
 def _refuse_unreadable(text: str, *, field: str) -> None:
-    for character in text:
-        if unicodedata.category(character) in _REFUSED_IN_NAMES:
-            raise InputError(
-                _("There is a picture or an invisible character in it (U+%(code)04X).") % {"code": ord(character)},
-                _("Use letters, digits, spaces and punctuation."),
-                field=field,
-            )
+    if character := find_unreadable(text):
+        raise InputError(
+            _("There is a picture or an invisible character in it (U+%(code)04X).") % {"code": ord(character)},
+            _("Use letters, digits, spaces and punctuation."),
+            field=field,
+        )
 
 
 def _visible(character: str) -> str:
     """Return a character as it can be shown in a sentence."""
-    if unicodedata.category(character) in _REFUSED_IN_NAMES - {"So"}:
+    if is_unreadable(character) and unicodedata.category(character) != "So":
         return f"U+{ord(character):04X}"
     return _("space") if character.isspace() else character

@@ -14,8 +14,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from cloudcreds.choices import Service
-from cloudcreds.fields import trim
 from cloudcreds.models import CloudCredential, KeyVault
+from cloudcreds.vaults import clean_vault_url
 from hsm.types import KeySpec
 from keygroups import fields
 from keygroups.choices import AZURE_OPERATIONS, KeyType, KeyUsage, PeriodUnit
@@ -25,9 +25,9 @@ from keygroups.rotation import next_due
 from keygroups.selectors import list_vaults
 from keygroups.services import has_keys, was_pushed
 from keygroups.values import PLAIN_FIELDS, GroupValues
-from keygroups.vaults import clean_vault_url
 from kmes.core.clock import now
 from kmes.core.errors import InputError, KmesError
+from kmes.core.typed_text import trim
 
 _CODE_INPUT = {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "off"}
 # A change of one of these asks the server anew what it means.

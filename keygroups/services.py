@@ -14,13 +14,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from cloudcreds.models import KeyVault
+from cloudcreds.vaults import find_or_create_vault
 from keygroups import drift, lifecycle
 from keygroups.choices import Drift, VersionState
 from keygroups.fields import own_tags, type_of
 from keygroups.models import Key, KeyGroup, Observation
 from keygroups.policy import period_text
 from keygroups.values import GroupChangedError, GroupValues, differences, readable
-from keygroups.vaults import find_or_create_vault
 from kmes.accounts.rights import Right, check
 from kmes.core import language
 from kmes.core.actor import Actor

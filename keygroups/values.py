@@ -9,11 +9,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from cloudcreds.models import CloudCredential
+from cloudcreds.vaults import clean_vault_url
 from keygroups import fields
 from keygroups.choices import KeyUsage, PeriodUnit
 from keygroups.models import KeyGroup
 from keygroups.policy import period_text
-from keygroups.vaults import clean_vault_url
 from kmes.core.errors import ConflictError
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from azure.core.exceptions import AzureError as SdkError
 from django.utils.translation import gettext as _
 
 from cloudcreds.azure import clients
+from cloudcreds.azure.addresses import same_host, vault_name
 from cloudcreds.azure.errors import translate
-from cloudcreds.azure.vault_urls import same_host, vault_name
 from cloudcreds.provider.backoff import Backoff
 from cloudcreds.provider.calls import AnswerFacts, VaultCalls
 from cloudcreds.provider.errors import CloudError, CloudErrorKind

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from django.conf import settings
 
-from cloudcreds.azure import vault_urls
+from cloudcreds.azure import addresses, guide, remediation
 from cloudcreds.choices import CloudName, Service
 from cloudcreds.provider.backoff import Backoff
+from cloudcreds.provider.guidance import Guide, Remedy
 from cloudcreds.provider.protocol import VaultGateway
 from cloudcreds.provider.recorder import Recorder
-from cloudcreds.provider.types import ChangeLimit, CredentialAccess
+from cloudcreds.provider.types import ChangeLimit, CredentialAccess, CredentialColumns
 
 
 class AzureProvider:
@@ -27,7 +28,7 @@ class AzureProvider:
 
     def clean_vault_url(self, text: str, *, cloud: str) -> str:
         """Return the URL of the vault that a typed name or URL means."""
-        return vault_urls.check_vault_url(
+        return addresses.check_vault_url(
             text,
             cloud=cloud,
             custom_allowed=settings.KMES_ALLOW_CUSTOM_ENDPOINTS,
@@ -36,7 +37,19 @@ class AzureProvider:
 
     def vault_name(self, url: str) -> str:
         """Return the name to show for a vault's URL."""
-        return vault_urls.vault_name(url)
+        return addresses.vault_name(url)
+
+    def set_up_guide(self, credential: CredentialColumns | None, *, vault: str) -> Guide:
+        """Return how Azure has to be set up, with the ids that are known filled in."""
+        return guide.set_up_guide(credential, vault=vault)
+
+    def check_label(self, check: str) -> str:
+        """Return the name of a connection test's check in the reader's language."""
+        return remediation.check_label(check)
+
+    def remedy_for(self, check: str, kind: str, *, credential: CredentialColumns, vault: str, otherwise: str) -> Remedy:
+        """Return what to do in Azure about a failed check."""
+        return remediation.remedy_for(check, kind, client_id=credential.client_id, vault=vault, otherwise=otherwise)
 
     def change_limit(self, cloud: str) -> ChangeLimit | None:
         """Return Azure's limit; custom endpoints have none unless told (docs/azure.md#limits-and-throttling)."""

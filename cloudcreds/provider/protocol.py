@@ -9,10 +9,12 @@ from typing import Protocol
 
 from cloudcreds.provider.backoff import Backoff
 from cloudcreds.provider.errors import CloudErrorKind
+from cloudcreds.provider.guidance import Guide, Remedy
 from cloudcreds.provider.recorder import Recorder
 from cloudcreds.provider.types import (
     ChangeLimit,
     CredentialAccess,
+    CredentialColumns,
     DeletedKey,
     KekPublicKey,
     ProbeResult,
@@ -130,6 +132,24 @@ class CloudProvider(Protocol):
 
     def vault_name(self, url: str) -> str:
         """Return the name to show for a vault's URL."""
+
+    def set_up_guide(self, credential: CredentialColumns | None, *, vault: str) -> Guide:
+        """Return how the cloud has to be set up, with the ids that are known filled in."""
+
+    def check_label(self, check: str) -> str:
+        """Return the name of a connection test's check in the reader's language."""
+
+    def remedy_for(self, check: str, kind: str, *, credential: CredentialColumns, vault: str, otherwise: str) -> Remedy:
+        """Return what to do about a failed check.
+
+        Args:
+            check: the name of the check.
+            kind: the ``CloudErrorKind`` of its failure, "" for none.
+            credential: the credential that was tested.
+            vault: the vault's name, "" when there is none.
+            otherwise: the text of the remedy where the provider knows none.
+
+        """
 
     def change_limit(self, cloud: str) -> ChangeLimit | None:
         """Return how many HSM changes a vault of this cloud takes in a window; None for no limit."""

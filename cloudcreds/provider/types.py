@@ -5,17 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from cloudcreds.provider import recovery
 from kmes.core.secret_types import SecretText
 
 
+class CredentialColumns(Protocol):
+    """What a credential's row holds beside its secret. ``cloud`` is one of ``choices.CloudName``."""
+
+    @property
+    def cloud(self) -> str: ...  # noqa: D102
+    @property
+    def tenant_id(self) -> str: ...  # noqa: D102
+    @property
+    def client_id(self) -> str: ...  # noqa: D102
+    @property
+    def authority_url(self) -> str: ...  # noqa: D102
+    @property
+    def arm_url(self) -> str: ...  # noqa: D102
+
+
 @dataclass(frozen=True)
 class CredentialAccess:
-    """The columns of a cloud credential with its secret opened; lives as long as one job runs.
-
-    ``cloud`` is one of ``choices.CloudName``.
-    """
+    """The columns of a cloud credential with its secret opened; lives as long as one job runs."""
 
     cloud: str
     tenant_id: str

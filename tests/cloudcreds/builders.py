@@ -4,6 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding
+
+from cloudcreds.models import KeyVault
+from cloudcreds.values import CredentialValues
+from hsm.models import HsmDevice
+from hsm.sealing import unseal
+from keygroups.models import KeyGroup
+from kmes.core.clock import now
+from kmes.core.secret_types import SecretText
+
 TENANT = "11111111-1111-1111-1111-111111111111"
 CLIENT = "22222222-2222-2222-2222-222222222222"
 OTHER = "99999999-9999-9999-9999-999999999999"
@@ -12,11 +23,6 @@ SECRET = "Qx8~known.secret-of-the-tests_01"
 
 def make_device(mfk, *, serial="T1"):
     """A designated device row."""
-    from cryptography.hazmat.primitives import serialization
-
-    from hsm.models import HsmDevice
-    from kmes.core.clock import now
-
     return HsmDevice.objects.create(
         serial=serial,
         label="KMES",
@@ -36,9 +42,6 @@ def make_device(mfk, *, serial="T1"):
 
 def values(*, secret: str | None = None, **changes: Any):
     """What a person typed for an ordinary Azure credential."""
-    from cloudcreds.values import CredentialValues
-    from kmes.core.secret_types import SecretText
-
     typed = {"name": "Contoso", "tenant_id": TENANT, "client_id": CLIENT, **changes}
     return CredentialValues(**typed, secret=SecretText(secret) if secret is not None else None)
 
@@ -62,9 +65,6 @@ def typed(**changes: Any) -> dict[str, Any]:
 
 def make_group(credential, name="payments", *, url="https://kv-one.vault.azure.net"):
     """A key group that pushes through the credential."""
-    from cloudcreds.models import KeyVault
-    from keygroups.models import KeyGroup
-
     vault, _made = KeyVault.objects.get_or_create(credential=credential, url=url, defaults={"name": "kv-one"})
     return KeyGroup.objects.create(
         name=name, key_spec="RSA-2048", usage=["sign"], credential=credential, vault=vault, azure_name=name
@@ -73,11 +73,6 @@ def make_group(credential, name="payments", *, url="https://kv-one.vault.azure.n
 
 def open_sealed(credential, mfk) -> str:
     """Open the stored secret as the device would."""
-    from cryptography.hazmat.primitives import hashes
-    from cryptography.hazmat.primitives.asymmetric import padding
-
-    from hsm.sealing import unseal
-
     oaep = padding.OAEP(padding.MGF1(hashes.SHA1()), hashes.SHA1(), None)
     return unseal(
         bytes(credential.sealed_secret),

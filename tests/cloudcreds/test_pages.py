@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.urls import reverse
 
-from tests.cloudcreds.builders import CLIENT, OTHER, SECRET, typed
+from cloudcreds.models import CloudCredential, KeyVault
+from jobs.models import Job
+from kmes.core.clock import now
+from tests.cloudcreds.builders import CLIENT, OTHER, SECRET, open_sealed, typed
 
 pytestmark = pytest.mark.django_db
 QUERIES = 12
@@ -18,8 +23,6 @@ def pages(client, people):
 
 
 def vault_of(credential, **values):
-    from cloudcreds.models import KeyVault
-
     row = {"name": "kv-one", "url": "https://kv-one.vault.azure.net", **values}
     return KeyVault.objects.create(credential=credential, **row)
 
@@ -29,8 +32,6 @@ def result(name, ok, *, kind="", text="found"):
 
 
 def store(credential, *results, vault=None):
-    from kmes.core.clock import now
-
     credential.last_test, credential.last_tested_at = list(results), now()
     credential.last_test_ok = all(one["ok"] is not False for one in results)
     credential.save()
@@ -74,9 +75,6 @@ def test_each_vault_keeps_its_own_test(pages, credential):
 
 
 def test_a_running_test_is_shown_and_asks_for_news_until_it_has_ended(pages, credential):
-    from jobs.models import Job
-    from kmes.core.clock import now
-
     job = Job.objects.create(
         kind="test_connection", credential=credential, actor_name="ada", trigger="user", run_after=now()
     )
@@ -119,8 +117,6 @@ def test_bad_input_gets_a_clear_sentence_at_its_field_and_the_secret_is_not_echo
 
 
 def test_the_end_of_the_secrets_id_tells_which_secret_it_is(pages, device_row):
-    from cloudcreds.models import CloudCredential
-
     pages.post(reverse("cloudcreds:add"), typed(secret_id=f" {OTHER.upper()[:-4]}ABCD\n"))
     credential = CloudCredential.objects.get()
     assert credential.secret_id == f"{OTHER[:-4]}abcd"
@@ -136,8 +132,6 @@ def test_the_end_of_the_secrets_id_tells_which_secret_it_is(pages, device_row):
 
 
 def test_a_secret_typed_for_its_id_is_neither_kept_nor_shown_again(pages, device_row):
-    from cloudcreds.models import CloudCredential
-
     answer = pages.post(reverse("cloudcreds:add"), typed(secret_id=SECRET))
     assert answer.status_code == 422
     assert "This is not a secret ID" in answer.content.decode()
@@ -146,9 +140,6 @@ def test_a_secret_typed_for_its_id_is_neither_kept_nor_shown_again(pages, device
 
 
 def test_a_name_of_128_characters_and_a_secret_with_a_final_newline_are_taken(pages, device_row, mfk):
-    from cloudcreds.models import CloudCredential
-    from tests.cloudcreds.builders import open_sealed
-
     answer = pages.post(reverse("cloudcreds:add"), typed(name="n" * 128, secret=f" {SECRET}\r\n"))
     assert answer.status_code == 302
     assert open_sealed(CloudCredential.objects.get(), mfk) == SECRET
@@ -194,10 +185,6 @@ def test_the_pages_cost_few_queries(pages, credential, django_assert_max_num_que
     ("days", "words"), [(-1, "expired on"), (0, "expires today"), (10, "expires in 10 days"), (300, ""), (None, "")]
 )
 def test_a_secret_that_ends_soon_says_what_to_do(days, words, pages, credential):
-    from datetime import timedelta
-
-    from kmes.core.clock import now
-
     credential.secret_expires_on = None if days is None else now().date() + timedelta(days=days)
     credential.save()
     text = page_of(pages, credential)
@@ -212,8 +199,6 @@ def test_the_guide_leads_nobody_to_a_form_their_role_may_not_use(client, people,
 
 
 def test_the_sealed_secret_is_on_no_page(pages, credential, people):
-    from cloudcreds.models import CloudCredential
-
     sealed = bytes(CloudCredential.objects.get(pk=credential.pk).sealed_secret)
     for address in (credential.get_absolute_url(), reverse("cloudcreds:edit", args=[credential.pk]), "/setup/3/"):
         content = pages.get(address).content

@@ -6,11 +6,11 @@ from django.db import transaction
 
 from cloudcreds.models import CloudCredential, KeyVault
 from cloudcreds.services import subject_of
+from cloudcreds.vaults import clean_vault_url, find_or_create_vault
 from jobs.kinds.rotate.spec import request_rotation
 from jobs.models import Job
 from keygroups.services import create_group
 from keygroups.values import GroupValues
-from keygroups.vaults import clean_vault_url, find_or_create_vault
 from kmes.accounts.rights import Right, check
 from kmes.core.actor import Actor
 from logging_reports.services import record

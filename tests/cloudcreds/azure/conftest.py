@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from cloudcreds.azure.clients import forget_clients
+from cloudcreds.azure.provider import AzureProvider
+from cloudcreds.choices import CloudName
+from cloudcreds.provider.backoff import Backoff
+from cloudcreds.provider.types import CredentialAccess
+from kmes.core.secret_types import SecretText
+
 TENANT = "11111111-1111-1111-1111-111111111111"
 CLIENT = "22222222-2222-2222-2222-222222222222"
 SECRET = "emulator-secret"
@@ -27,12 +34,6 @@ class Azure:
         self.stand_in, self.notes = stand_in, Notes()
 
     def gateway(self, vault="kv-premium", *, budget=0.0, sleep=lambda _seconds: None, **changes):
-        from cloudcreds.azure.provider import AzureProvider
-        from cloudcreds.choices import CloudName
-        from cloudcreds.provider.backoff import Backoff
-        from cloudcreds.provider.types import CredentialAccess
-        from kmes.core.secret_types import SecretText
-
         values = {
             "cloud": CloudName.CUSTOM,
             "tenant_id": TENANT,
@@ -60,8 +61,6 @@ class Azure:
 @pytest.fixture
 def azure(azure_stand_in, db, settings):
     """A fresh stand-in, no kept clients."""
-    from cloudcreds.azure.clients import forget_clients
-
     settings.KMES_ALLOW_DEVICE_IN_TRANSACTION = True
     forget_clients()
     yield Azure(azure_stand_in)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import time
 
 import pytest
@@ -153,8 +154,6 @@ def test_a_vault_that_is_down_is_unreachable_and_nothing_was_done(azure):
 
 
 def test_an_untrusted_certificate_is_no_unknown_outcome(azure, settings, tmp_path):
-    import ssl
-
     settings.KMES_CUSTOM_CA_FILE = ssl.get_default_verify_paths().cafile or ""
     clients.forget_clients()
     error = refused(azure.gateway().get_token)

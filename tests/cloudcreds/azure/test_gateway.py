@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives import hashes, keywrap, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 from cloudcreds.azure import transfer_blob
+from cloudcreds.provider.errors import CloudError
 from cloudcreds.provider.recovery import has_soft_delete, is_purge_protected
 from hsm.types import KeySpec
 from kmes.core.clock import now
@@ -140,8 +141,6 @@ def test_each_call_leaves_one_row_without_a_secret(azure):
 
 
 def test_a_row_says_what_a_call_that_failed_was_to_do_and_what_a_look_did_not_find(azure):
-    from cloudcreds.provider.errors import CloudError
-
     gateway = azure.gateway()
     azure.permit("get", "list")
     with pytest.raises(CloudError):

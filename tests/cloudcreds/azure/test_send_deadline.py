@@ -5,6 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.utils import timezone
+
+from cloudcreds.provider import send_deadline
+from cloudcreds.provider.errors import CloudError, CloudErrorKind
+from cloudcreds.provider.send_deadline import SendBy, allowed_until
 
 EXPIRES = datetime(2040, 1, 1, tzinfo=UTC)
 
@@ -14,9 +19,6 @@ def _make(gateway):
 
 
 def test_a_request_whose_time_is_over_is_never_sent(azure):
-    from cloudcreds.provider.errors import CloudError, CloudErrorKind
-    from cloudcreds.provider.send_deadline import SendBy
-
     gateway = azure.gateway()
     gateway._backoff.before_send = lambda: SendBy.within(-1)
     with pytest.raises(CloudError) as caught:
@@ -26,8 +28,6 @@ def test_a_request_whose_time_is_over_is_never_sent(azure):
 
 
 def test_what_came_too_late_is_sent_once_its_time_was_renewed(azure):
-    from cloudcreds.provider.send_deadline import SendBy
-
     moments = iter([SendBy.within(-1), SendBy.within(30)])
     gateway = azure.gateway(budget=30)
     gateway._backoff.before_send = lambda: next(moments)
@@ -36,8 +36,6 @@ def test_what_came_too_late_is_sent_once_its_time_was_renewed(azure):
 
 
 def test_each_try_after_a_throttled_one_asks_again_for_its_time(azure):
-    from cloudcreds.provider.send_deadline import SendBy
-
     asked = []
 
     def before_send():
@@ -53,10 +51,6 @@ def test_each_try_after_a_throttled_one_asks_again_for_its_time(azure):
 
 def test_the_check_comes_after_the_handshake_when_the_bytes_are_about_to_go(azure, settings):
     """Whoever stands still between the check of the job and the connection's write sends nothing."""
-    from cloudcreds.provider import send_deadline
-    from cloudcreds.provider.errors import CloudError
-    from cloudcreds.provider.send_deadline import SendBy
-
     gateway = azure.gateway()
     gateway.get_token()
     stood_still = []
@@ -75,17 +69,11 @@ def test_the_check_comes_after_the_handshake_when_the_bytes_are_about_to_go(azur
 
 
 def test_reading_is_not_held_up(azure):
-    from cloudcreds.provider.send_deadline import SendBy, allowed_until
-
     with allowed_until(SendBy.within(-1)):
         assert azure.gateway().list_versions("nothing") == []
 
 
 def test_a_clock_that_was_set_back_gives_no_more_time(monkeypatch):
-    from django.utils import timezone
-
-    from cloudcreds.provider import send_deadline
-
     send_by = send_deadline.SendBy.within(10)
     real = timezone.now()
     monkeypatch.setattr(timezone, "now", lambda: real - timedelta(hours=1))

@@ -13,10 +13,12 @@ from cloudcreds.provider import send_deadline
 from cloudcreds.provider.backoff import Backoff
 from cloudcreds.provider.calls import AnswerFacts, VaultCalls
 from cloudcreds.provider.errors import CloudError, CloudErrorKind
+from cloudcreds.provider.guidance import Guide, Remedy
 from cloudcreds.provider.recorder import Recorder
 from cloudcreds.provider.types import (
     ChangeLimit,
     CredentialAccess,
+    CredentialColumns,
     DeletedKey,
     KekPublicKey,
     ProbeResult,
@@ -316,6 +318,15 @@ class MemoryProvider:
 
     def vault_name(self, url: str) -> str:
         return vault_name(url)
+
+    def set_up_guide(self, credential: CredentialColumns | None, *, vault: str) -> Guide:
+        return Guide([], [], [], [])
+
+    def check_label(self, check: str) -> str:
+        return check
+
+    def remedy_for(self, check: str, kind: str, *, credential: CredentialColumns, vault: str, otherwise: str) -> Remedy:
+        return Remedy(otherwise)
 
     def change_limit(self, cloud: str) -> ChangeLimit | None:
         return None

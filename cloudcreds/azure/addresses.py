@@ -1,4 +1,4 @@
-"""The addresses of vaults: an allow-list, because whoever answers at a typed URL would get a token.
+"""The addresses of vaults and endpoints: an allow-list, because who answers there gets a token or a secret.
 
 The URL of a vault in Azure's own clouds is built here from its name. Custom endpoints exist only where
 the installation's settings allow them.
@@ -9,12 +9,15 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
+from django.conf import settings
 from django.utils.translation import gettext as _
 
 from cloudcreds.azure.clouds import ENDPOINTS
 from cloudcreds.choices import CloudName
 from kmes.core.errors import InputError
+from kmes.core.typed_text import trim
 
+MAX_URL = 255
 # Names are described in docs/azure.md#keys-api.
 VAULT_NAME = re.compile(r"(?=.{3,24}$)[a-zA-Z](?!.*--)[a-zA-Z0-9-]*[a-zA-Z0-9]")
 
@@ -79,6 +82,58 @@ def check_custom_url(text: str, *, field: str, custom_allowed: bool, custom_host
     if (parts.hostname or "") not in custom_hosts or port == 0:
         raise problem
     return f"https://{parts.hostname}:{port}" if port else f"https://{parts.hostname}"
+
+
+def clean_endpoint(text: str, *, field: str) -> str:
+    """Return a custom endpoint as ``https://host[:port]`` (a path, as of an authority, is kept).
+
+    Raises:
+        InputError: custom endpoints are switched off, not https, or a host nobody allowed.
+
+    """
+    if not settings.KMES_ALLOW_CUSTOM_ENDPOINTS:
+        raise InputError(
+            _("Custom endpoints are switched off in this installation."),
+            _("Choose one of Azure's clouds, or ask who runs this console to allow custom endpoints."),
+            field="cloud",
+        )
+    url = trim(text)
+    if not url or len(url) > MAX_URL:
+        raise InputError(
+            _("The URL is missing.") if not url else _("The URL is longer than %d characters.") % MAX_URL,
+            _("Type an address such as https://127.0.0.1:8443."),
+            field=field,
+        )
+    host = _https_host(url, field=field)
+    allowed = {name.lower() for name in settings.KMES_CUSTOM_HOSTS}
+    if host not in allowed:
+        raise InputError(
+            _("The host “%(host)s” is not allowed as a custom endpoint.") % {"host": host},
+            _("Allowed are: %(hosts)s.") % {"hosts": ", ".join(sorted(allowed)) or "-"},
+            field=field,
+        )
+    return url.rstrip("/")
+
+
+def _https_host(url: str, *, field: str) -> str:
+    """Return the host of an https URL in lower case, or say what is wrong with the URL."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        host, port, parts = "", None, urlsplit("")
+    if parts.scheme.lower() != "https":
+        raise InputError(
+            _("The URL must begin with https://."), _("Type an address such as https://127.0.0.1:8443."), field=field
+        )
+    broken = any(character.isspace() or not character.isprintable() for character in url)
+    if not host or port == 0 or broken or parts.username is not None or parts.query or parts.fragment:
+        raise InputError(
+            _("This is not the address of an endpoint."),
+            _("Type scheme, host and port only, such as https://127.0.0.1:8443."),
+            field=field,
+        )
+    return host.lower()
 
 
 def vault_name(url: str) -> str:

@@ -16,5 +16,5 @@ def _credential_page(entries: Sequence[LogEntry]) -> str:
 
 
 def register_all() -> None:
-    """Register the landings of this app."""
+    """Register the links of this app."""
     register("credential", _credential_page, order=50)

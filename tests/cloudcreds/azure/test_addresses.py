@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudcreds.azure.vault_urls import check_custom_url, check_vault_url, same_host, vault_name
+from cloudcreds.azure.addresses import check_custom_url, check_vault_url, clean_endpoint, same_host, vault_name
 from cloudcreds.choices import CloudName
 from kmes.core.errors import InputError
 
@@ -110,3 +110,43 @@ def test_an_answer_about_another_vault_is_noticed():
 def test_a_vault_is_shown_by_its_name():
     assert vault_name("https://kv-a.vault.azure.net") == "kv-a"
     assert vault_name("https://127.0.0.1:8443") == "127.0.0.1:8443"
+
+
+def test_a_custom_endpoint_needs_the_installations_leave(settings: object) -> None:
+    settings.KMES_ALLOW_CUSTOM_ENDPOINTS = False  # type: ignore[attr-defined]
+    with pytest.raises(InputError, match="switched off") as caught:
+        clean_endpoint("https://127.0.0.1:8443", field="arm_url")
+    assert caught.value.field == "cloud"
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("", "missing"),
+        ("http://127.0.0.1:8443", "begin with https"),
+        ("127.0.0.1:8443", "begin with https"),
+        ("javascript:alert(1)", "begin with https"),
+        ("https://evil.example", "not allowed"),
+        ("https://127.0.0.1.evil.example", "not allowed"),
+        ("https://127.0.0.1@evil.example", "not the address"),
+        ("https://me:pw@127.0.0.1:8443", "not the address"),
+        ("https://evil.example\\@127.0.0.1", "not the address"),
+        ("https://127.0.0.1:99999", "begin with https|not the address"),
+        ("https://127.0.0.1:0", "not the address"),
+        ("https://127.0.0.1:8443?x=1", "not the address"),
+        ("https://127.0.0.1:8443#x", "not the address"),
+        ("https://127.0.0.1:84 43", "begin with https|not the address"),
+        ("https://127.0.0.1/" + "x" * 250, "longer than 255"),
+    ],
+)
+def test_a_custom_endpoint_is_https_on_an_allowed_host(settings: object, url: str, said: str) -> None:
+    settings.KMES_ALLOW_CUSTOM_ENDPOINTS = True  # type: ignore[attr-defined]
+    settings.KMES_CUSTOM_HOSTS = ["127.0.0.1", "localhost"]  # type: ignore[attr-defined]
+    with pytest.raises(InputError, match=said):
+        clean_endpoint(url, field="authority_url")
+
+
+def test_a_good_custom_endpoint_is_kept_without_its_last_slash(settings: object) -> None:
+    settings.KMES_ALLOW_CUSTOM_ENDPOINTS = True  # type: ignore[attr-defined]
+    settings.KMES_CUSTOM_HOSTS = ["127.0.0.1", "LocalHost"]  # type: ignore[attr-defined]
+    assert clean_endpoint(" https://localhost:8443/ ", field="arm_url") == "https://localhost:8443"

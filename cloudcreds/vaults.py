@@ -1,0 +1,89 @@
+"""Writes what is known of vaults and of connection tests. Asks no cloud: whoever did hands the answers in.
+
+Each function belongs into the caller's transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.utils.translation import gettext as _
+
+from cloudcreds.choices import VaultTier
+from cloudcreds.models import CloudCredential, KeyVault
+from cloudcreds.provider.registry import provider_for
+from cloudcreds.provider.types import KekPublicKey, ProbeResult, VaultInfo
+from kmes.core.clock import now
+from kmes.core.errors import InputError
+from kmes.core.typed_text import trim
+
+_TIERS = {"premium": VaultTier.PREMIUM, "standard": VaultTier.STANDARD}
+
+
+def clean_vault_url(text: str, *, credential: CloudCredential) -> str:
+    """Return the URL of the vault that a typed name or URL means in the credential's cloud.
+
+    Raises:
+        InputError: missing, or no vault of that cloud (field ``vault``).
+
+    """
+    typed = trim(text)
+    if not typed:
+        raise InputError(
+            _("The key vault is missing."), _("Choose one from the list, or type its name or URL."), field="vault"
+        )
+    return provider_for(credential.service).clean_vault_url(typed, cloud=credential.cloud)
+
+
+def find_or_create_vault(*, url: str, credential: CloudCredential) -> KeyVault:
+    """Return the credential's row of the vault, made if there is none. ``url`` comes from ``clean_vault_url``."""
+    known = credential.vaults.filter(url__in=[url, f"{url}/"]).first()
+    name = provider_for(credential.service).vault_name(url)
+    return known or KeyVault.objects.create(credential=credential, name=name, url=url)
+
+
+def record_listed(credential: CloudCredential, info: VaultInfo) -> KeyVault:
+    """Record a vault as the provider's list describes it; one listed for the first time gets a row."""
+    url = info.url.rstrip("/")
+    vault = KeyVault.objects.filter(credential=credential, url__iexact=url).first() or KeyVault(
+        credential=credential, url=url
+    )
+    vault.name, vault.tier, vault.seen_at = info.name, _TIERS.get(info.tier.lower(), VaultTier.UNKNOWN), now()
+    vault.recovery_level, vault.recoverable_days = info.recovery_level, info.recoverable_days
+    vault.save()
+    return vault
+
+
+def record_shown_by_kek(vault_id: UUID, kek: KekPublicKey, *, seen_at: datetime) -> None:
+    """Record what a KEK shows of its vault: it holds HSM keys, and how it deletes them."""
+    KeyVault.objects.filter(pk=vault_id).update(
+        tier=VaultTier.PREMIUM,
+        recovery_level=kek.recovery_level,
+        recoverable_days=kek.recoverable_days,
+        seen_at=seen_at,
+    )
+
+
+def record_test(
+    credential: CloudCredential, vault: KeyVault | None, results: Sequence[ProbeResult], *, ok: bool | None
+) -> None:
+    """Record the results of a connection test so far; ``ok`` is None until the test has ended.
+
+    A test that has ended also tells the facts of its vault.
+    """
+    found: dict[str, Any] = {
+        "last_test": [asdict(result) for result in results],
+        "last_test_ok": ok,
+        "last_tested_at": now(),
+    }
+    CloudCredential.objects.filter(pk=credential.pk).update(**found)
+    if vault is None:
+        return
+    if ok is not None:
+        facts = {name: value for result in results for name, value in result.facts.items()}
+        found |= {**facts, "seen_at": now()} if facts else {}
+    KeyVault.objects.filter(pk=vault.pk).update(**found)
