@@ -1,1 +1,1 @@
-"""Cloud credentials and the vaults reached through them; ``cloudcreds.azure`` speaks to Azure."""
+"""Cloud credentials and their vaults. ``provider`` is what others know of a cloud; ``azure`` implements it."""

@@ -1,4 +1,4 @@
-"""What can be done with credentials: one list feeds the context menu, the ⋮ button and the page's toolbar."""
+"""The actions on credentials: one list for the context menu, the ⋮ button and the page's toolbar."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kmes.ui.actions import MenuAction, register
 
 
 def _job_url(kind: str, credential: CloudCredential) -> str:
-    """Return where a job about the credential is confirmed and started (a URL name, no import upward)."""
+    """Return the address at which a job about the credential is confirmed and started."""
     return f"{reverse('jobs:start', args=[kind])}?{urlencode({'credential': credential.pk})}"
 
 

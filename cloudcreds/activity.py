@@ -1,4 +1,4 @@
-"""What is going on about a credential just now. Jobs stand above this package and say it through here."""
+"""The test or listing of a credential that is under way. Jobs, which know it, register how to find it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cloudcreds.models import CloudCredential
 
 @dataclass(frozen=True)
 class Activity:
-    """Work under way: what it is, and the page that shows it."""
+    """Work under way: its name, and the page that shows it."""
 
     label: str
     url: str
@@ -21,7 +21,7 @@ _finders: list[Finder] = []
 
 
 def register(finder: Finder) -> None:
-    """Let ``finder`` be asked; the same one again changes nothing (apps may be loaded twice)."""
+    """Register a finder; the same one again changes nothing (apps may be loaded twice)."""
     if finder not in _finders:
         _finders.append(finder)
 

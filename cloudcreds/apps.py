@@ -4,12 +4,12 @@ from django.apps import AppConfig
 
 
 class CloudcredsConfig(AppConfig):
-    """Registers Azure as a cloud provider, and the menu actions of credentials."""
+    """Registers Azure as a cloud provider, and what other apps show of credentials."""
 
     name = "cloudcreds"
 
     def ready(self) -> None:
-        """Register the provider, menus, where notices lead, and what the search finds."""
+        """Register the provider, menus, the links of notices, and the search."""
         from cloudcreds import actions, notice_links, search  # noqa: PLC0415 - models must be loaded first
         from cloudcreds.azure.provider import AzureProvider  # noqa: PLC0415
         from cloudcreds.provider import registry  # noqa: PLC0415

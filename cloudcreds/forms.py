@@ -52,7 +52,7 @@ class CredentialForm(forms.Form):
         widget=forms.TextInput(_CODE_INPUT),
         help_text=_("App registrations > your app > Application (client) ID."),
     )
-    # A password box whose content is never rendered again, also not after an error.
+    # Never rendered again, even after an error.
     secret = forms.CharField(
         label=_("Client Secret"),
         strip=False,
@@ -97,7 +97,7 @@ class CredentialForm(forms.Form):
             self._hint_at_stand_in(settings.KMES_STAND_IN_URL)
 
     def _hint_at_stand_in(self, url: str) -> None:
-        """Offer the running stand-in's address, so that trying out needs no copying."""
+        """Fill in the address of the running stand-in."""
         for name in ("authority_url", "arm_url"):
             self.fields[name].widget.attrs["placeholder"] = url
             self.fields[name].help_text = _("Only for custom endpoints. The stand-in for Azure here: %(url)s") % {
@@ -121,7 +121,7 @@ class CredentialForm(forms.Form):
         return self._apply(credential_fields.clean_client_id, "client_id")
 
     def clean_secret_id(self) -> str:
-        """Return the secret's id as it will be stored; another text may be the secret, so it is not shown again."""
+        """Return the secret's id as it will be stored. A refused text may be the secret, so it is not shown again."""
         try:
             return self._apply(credential_fields.clean_secret_id, "secret_id")
         except ValidationError:
@@ -131,7 +131,7 @@ class CredentialForm(forms.Form):
             raise
 
     def clean_secret_expires_on(self) -> Any:
-        """Refuse a past date when it is typed anew; one that has passed since is left alone."""
+        """Refuse a past date that is typed now; a stored date that has passed since is kept."""
         expires_on = self.cleaned_data["secret_expires_on"]
         unchanged = self.current is not None and expires_on == self.current.secret_expires_on
         if expires_on and not unchanged and expires_on < now().date():
@@ -139,7 +139,7 @@ class CredentialForm(forms.Form):
         return expires_on
 
     def clean(self) -> dict[str, Any]:
-        """Check what depends on the chosen cloud: endpoints and the secret."""
+        """Check the fields that depend on the chosen cloud: endpoints and the secret."""
         data: dict[str, Any] = self.cleaned_data
         cloud = data.get("cloud", "")
         if cloud == CloudName.CUSTOM:
@@ -153,7 +153,7 @@ class CredentialForm(forms.Form):
         return data
 
     def values(self) -> CredentialValues:
-        """Return what was typed, for the services. Call after ``is_valid()``."""
+        """Return the typed values for the services. Call after ``is_valid()``."""
         data = self.cleaned_data
         secret = data.get("secret")
         plain: dict[str, Any] = {name: data.get(name) or _empty(name) for name in PLAIN_FIELDS}
@@ -163,12 +163,12 @@ class CredentialForm(forms.Form):
         )
 
     def refuse(self, error: KmesError) -> None:
-        """Show a service's refusal at the field it belongs to, else above the form."""
+        """Show an error of the services at its field, else above the form."""
         field = error.field if isinstance(error, InputError) else ""
         self.add_error(field if field in self.fields else None, str(error))
 
     def follow(self, lock_version: int) -> None:
-        """After a conflict: let the next save count from the row the user has been shown."""
+        """After a conflict, let the next save start from the row that the page shows now."""
         data: Any = self.data
         self.data = data.copy()
         self.data[self.add_prefix("lock_version")] = str(lock_version)  # type: ignore[index]

@@ -1,6 +1,6 @@
-"""Asking Azure which vaults a credential can see, for pages that can't name jobs. Those register who does it.
+"""Listing the vaults that a credential can see, for pages below jobs. Jobs register who starts a listing.
 
-Owns no row: the vaults that are found become rows of ``KeyVault`` when the job that looks writes them.
+Owns no row: the job that lists the vaults records them (``cloudcreds.vaults``).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from kmes.core.actor import Actor
 
 
 class Look(StrEnum):
-    """How far a listing is; "late" when nothing has answered for longer than one waits."""
+    """The state of a listing; "late" when it takes longer than a user expects."""
 
     LOOKING = "looking"
     LATE = "late"
@@ -24,7 +24,7 @@ class Look(StrEnum):
 
 @dataclass(frozen=True)
 class Listing:
-    """A listing that was asked for: its number, the page that shows it, and what came of it."""
+    """A requested listing: its number, the page that shows it, its state and result."""
 
     code: str
     label: str
@@ -37,7 +37,7 @@ class Listing:
 
 @dataclass(frozen=True)
 class Lister:
-    """Who asks Azure: ``start`` asks or follows what is being asked already, ``find`` tells how far it is."""
+    """Starts listings, or joins one under way (``start``), and returns their state (``find``)."""
 
     start: Callable[[CloudCredential, Actor], Listing]
     find: Callable[[str], Listing | None]
@@ -47,12 +47,12 @@ _listers: list[Lister] = []
 
 
 def register(lister: Lister) -> None:
-    """Say who asks Azure; the latest one counts."""
+    """Register the lister; the latest one counts."""
     _listers[:] = [lister]
 
 
 def start(credential: CloudCredential, *, actor: Actor) -> Listing:
-    """Ask for the vaults the credential can see.
+    """Start a listing of the vaults that the credential can see.
 
     Raises:
         PermissionRefused: the actor may not list vaults.
@@ -62,5 +62,5 @@ def start(credential: CloudCredential, *, actor: Actor) -> Listing:
 
 
 def find(code: str) -> Listing | None:
-    """Return how far a listing is; None when there is none of this number."""
+    """Return a listing by its number; None when there is none."""
     return _listers[0].find(code)

@@ -1,4 +1,4 @@
-"""Rows of cloud credentials and key vaults. A stored secret is sealed and opens only in the device."""
+"""Rows of cloud credentials and key vaults. A stored secret is sealed; only the device opens it."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ class CloudCredential(models.Model):
     cloud = models.CharField(_("Cloud"), max_length=16, choices=CloudName, default=CloudName.PUBLIC)
     tenant_id = models.CharField(_("Tenant ID"), max_length=64)
     client_id = models.CharField(_("Client ID"), max_length=64)
-    # What the portal calls the secret; no secret itself, and its end tells several apart.
+    # The portal's id of the secret. It is no secret; its last characters tell several secrets apart.
     secret_id = models.CharField(_("Secret ID"), max_length=36, blank=True)
     sealed_secret = models.BinaryField(editable=False)
     secret_set_at = models.DateTimeField()
     secret_expires_on = models.DateField(_("Secret expires on"), null=True, blank=True)
     authority_url = models.CharField(_("Authority URL"), max_length=255, blank=True)
     arm_url = models.CharField(_("Resource Manager URL"), max_length=255, blank=True)
-    # What the last connection test found: list of {name, ok, text, remedy, duration_ms, kind, at}.
+    # Results of the last connection test: list of ``provider.types.ProbeResult`` as dictionaries.
     last_test = models.JSONField(default=list, blank=True)
     last_test_ok = models.BooleanField(null=True)
     last_tested_at = models.DateTimeField(null=True)
@@ -65,7 +65,7 @@ class CloudCredential(models.Model):
 
 
 class KeyVault(models.Model):
-    """A vault as last seen through a credential. What a push needs to know is asked again each time."""
+    """A vault as last seen through a credential. A push reads again what it depends on."""
 
     id = models.UUIDField(primary_key=True, default=new_uuid, editable=False)
     credential = models.ForeignKey(CloudCredential, on_delete=models.PROTECT, related_name="vaults")
@@ -74,7 +74,7 @@ class KeyVault(models.Model):
     tier = models.CharField(max_length=16, choices=VaultTier, default=VaultTier.UNKNOWN)
     recovery_level = models.CharField(max_length=64, blank=True)
     recoverable_days = models.PositiveSmallIntegerField(null=True)
-    # What the last connection test on this vault found, as on the credential.
+    # Results of the last connection test on this vault, as on the credential.
     last_test = models.JSONField(default=list, blank=True)
     last_test_ok = models.BooleanField(null=True)
     last_tested_at = models.DateTimeField(null=True)
@@ -91,7 +91,7 @@ class KeyVault(models.Model):
 
     @property
     def has_soft_delete(self) -> bool | None:
-        """Return whether deleted keys can be recovered; None while nobody asked the vault."""
+        """Return whether deleted keys can be recovered; None while unknown."""
         return recovery.has_soft_delete(self.recovery_level) if self.recovery_level else None
 
     @property

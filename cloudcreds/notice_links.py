@@ -1,4 +1,4 @@
-"""Where notices about credentials lead."""
+"""The pages to which notices about credentials link."""
 
 from __future__ import annotations
 

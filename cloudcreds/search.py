@@ -11,7 +11,7 @@ from kmes.ui.search import Hit, Provider, register, register_background
 
 
 def register_all() -> None:
-    """Register the provider, and that credentials can be added."""
+    """Register the search, and that credentials can be added."""
     register(Provider(name="credentials", label=_("Cloud Credentials"), find=find_credentials, order=40))
     register_background("credentials", icon="cloud", order=20)
 

@@ -19,7 +19,7 @@ EXPIRY_WARNING_DAYS = 30
 
 
 class Attention:
-    """Names of the list's filter ``?show=``: what a credential may want from its owner."""
+    """Values of the list's filter ``?show=``: why a credential may need attention."""
 
     ALL = ""
     EXPIRING = "expiring"
@@ -39,7 +39,7 @@ ATTENTION_LABELS = {
 
 @dataclass(frozen=True)
 class Expiry:
-    """How near a secret's end is: a word for the badge's colour, and a text."""
+    """The remaining validity of a secret: the badge's colour, and a text."""
 
     colour: str
     text: str
@@ -63,7 +63,7 @@ class TestView:
 def view_test(credential: CloudCredential, vaults: list[KeyVault], chosen: str = "") -> TestView:
     """Return the newest test of the credential, or that of the chosen vault."""
     vault = next((one for one in vaults if str(one.pk) == chosen and one.last_tested_at), None)
-    # The test writes credential and vault in one moment, which tells on which vault it was.
+    # A test writes credential and vault with the same time, so the vault it was made on is known.
     newest = next(
         (one for one in vaults if one.last_tested_at and one.last_tested_at == credential.last_tested_at), None
     )
@@ -104,7 +104,7 @@ def list_credentials(*, show: str = "", search: str = "") -> QuerySet[CloudCrede
 
 
 def describe_expiry(expires_on: date | None) -> Expiry:
-    """Return how long a secret still lasts, in words, and how grave that is."""
+    """Return how long a secret is still valid, as text and colour."""
     if expires_on is None:
         return Expiry("neutral", _("expiry unknown"))
     days = (expires_on - now().date()).days

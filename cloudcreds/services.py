@@ -1,4 +1,4 @@
-"""Writes of cloud credentials and vaults. A secret is sealed here as it arrives; nothing here can open one.
+"""Creates, changes and deletes cloud credentials. Seals each secret as it arrives; can open none.
 
 Each function checks the right, writes in one transaction with its log row, and raises KmesError.
 """
@@ -24,8 +24,7 @@ from kmes.core.errors import ConflictError, InputError
 from kmes.core.secret_types import SecretText
 from logging_reports.services import Subject, record
 
-# Where the secret is sent: whoever changes one of these must know the secret, so that a stored
-# one can't be redirected to another place.
+# These decide where the secret is sent. A change requires the secret, so that nobody can redirect a stored one.
 _DESTINATION_FIELDS = frozenset({"cloud", "authority_url", "arm_url"})
 
 
@@ -47,7 +46,7 @@ def create_credential(*, values: CredentialValues, actor: Actor) -> CloudCredent
     values = values.cleaned()
     if values.secret is None:
         raise InputError(_("The client secret is missing."), _("Paste the secret's Value."), field="secret")
-    # The row's id is part of what the seal is bound to, so it exists before the row.
+    # The seal is bound to the row's id, so the id is made before the row.
     credential = CloudCredential(**values.plain(), secret_set_at=now())
     credential.sealed_secret = _sealed(credential, values.secret)
     _refuse_taken_name(values.name)
@@ -69,9 +68,9 @@ def create_credential(*, values: CredentialValues, actor: Actor) -> CloudCredent
 def update_credential(
     *, credential: CloudCredential, values: CredentialValues, lock_version: int, actor: Actor
 ) -> CloudCredential:
-    """Change a credential that is still as its editor saw it (``lock_version``); return the new row.
+    """Change a credential that nobody changed since ``lock_version``; return the new row.
 
-    A changed identity or secret makes the last connection test void.
+    A changed identity or secret removes the last connection test.
 
     Raises:
         PermissionRefused: the actor may not manage credentials.
@@ -92,7 +91,7 @@ def update_credential(
     writes: dict[str, Any] = dict(changed)
     if values.secret is not None:
         writes |= {"sealed_secret": _sealed(current, values.secret), "secret_set_at": now()}
-        # The id of the secret before would name the wrong one.
+        # The former id would name another secret.
         writes.setdefault("secret_id", "")
     if values.secret is not None or changed.keys() - {"name", "secret_id", "secret_expires_on"}:
         writes |= {"last_test": [], "last_test_ok": None, "last_tested_at": None}
@@ -172,7 +171,7 @@ def _current(credential: CloudCredential) -> CloudCredential:
 
 
 def _check_changes(current: CloudCredential, values: CredentialValues, changed: dict[str, Any]) -> None:
-    """Refuse changes that would break what depends on the credential."""
+    """Refuse changes that would break key groups or send a stored secret elsewhere."""
     if "name" in changed:
         _refuse_taken_name(values.name, except_for=current)
     if changed.keys() & _DESTINATION_FIELDS and values.secret is None:
@@ -191,7 +190,7 @@ def _check_changes(current: CloudCredential, values: CredentialValues, changed: 
 
 
 def _write(current: CloudCredential, writes: dict[str, Any], lock_version: int, values: CredentialValues) -> None:
-    """Write if nobody else did since ``lock_version``; the condition stands in the UPDATE itself."""
+    """Write if nobody else did since ``lock_version``, in one conditional UPDATE."""
     won = CloudCredential.objects.filter(pk=current.pk, lock_version=lock_version).update(
         **writes, updated_at=now(), lock_version=F("lock_version") + 1
     )
@@ -201,7 +200,7 @@ def _write(current: CloudCredential, writes: dict[str, Any], lock_version: int, 
 
 
 def _record_update(before: CloudCredential, values: CredentialValues, changed: dict[str, Any], actor: Actor) -> None:
-    """Log the change of plain values and that of the secret as two events; the secret never shows."""
+    """Log the change of plain values and that of the secret as two events, never the secret itself."""
     subject = replace(subject_of(before), credential=values.name)
     if changed:
         old = readable({name: getattr(before, name) for name in changed})
@@ -239,7 +238,7 @@ def _name_taken() -> InputError:
 
 
 def _names(objects: Iterable[object], *, limit: int = 10) -> str:
-    """Return the names in one line; beyond ten, how many more there are."""
+    """Return the names in one line, and beyond the limit the number of the others."""
     names = [str(each) for each in objects]
     more = len(names) - limit
     text = ", ".join(names[:limit])

@@ -18,12 +18,12 @@ from kmes.ui.templatetags.kmes_ui import badge, cut, when
 
 
 def _actions_url(record: CloudCredential) -> str:
-    # The table passes a row by this parameter's name only.
+    # The table passes a row only to a parameter of this name.
     return reverse("cloudcreds:actions", args=[record.pk])
 
 
 class CredentialTable(ConsoleTable):
-    """One row per credential; the secret shows by its expiry only."""
+    """One row per credential; of the secret only its expiry shows."""
 
     caption = gettext_lazy("Cloud credentials")
     saved_as = "credentials"
@@ -46,20 +46,20 @@ class CredentialTable(ConsoleTable):
         }
 
     def render_tenant_id(self, value: str) -> SafeString:
-        """Cut a GUID in the middle."""
+        """Shorten a GUID in the middle."""
         return cut(value)
 
     def render_client_id(self, value: str) -> SafeString:
-        """Cut a GUID in the middle."""
+        """Shorten a GUID in the middle."""
         return cut(value)
 
     def render_secret_expires_on(self, record: CloudCredential) -> SafeString:
-        """Say how long the secret still lasts."""
+        """Show how long the secret is still valid."""
         expiry = describe_expiry(record.secret_expires_on)
         return badge(expiry.text, expiry.colour)
 
     def render_last_test_ok(self, record: CloudCredential) -> SafeString:
-        """Say how the last connection test went, and when."""
+        """Show the result of the last connection test, and its time."""
         words: dict[Any, tuple[str, str]] = {
             True: (_("passed"), "good"),
             False: (_("failed"), "bad"),
@@ -72,5 +72,5 @@ class CredentialTable(ConsoleTable):
         return format_html("{} {}", badge(*words[record.last_test_ok]), when(record.last_tested_at))
 
     def render_groups(self, record: CloudCredential) -> SafeString:
-        """Count the key groups that push through it."""
+        """Show the number of key groups that use the credential."""
         return format_html("{}", record.group_count)  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""What a person typed for a credential, and how it differs from what is stored. Writes nothing."""
+"""The typed values of a credential, and their differences from the stored row. Writes nothing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cloudcreds.models import CloudCredential
 from kmes.core.errors import ConflictError, InputError
 from kmes.core.secret_types import SecretText
 
-# What is compared, logged and shown when two people edit one credential; never the secret.
+# The values that are compared, logged and shown when two people edit one credential; never the secret.
 PLAIN_FIELDS = (
     "name",
     "service",
@@ -31,7 +31,7 @@ PLAIN_FIELDS = (
 
 @dataclass(frozen=True, kw_only=True)
 class CredentialValues:
-    """What a person typed. ``secret`` None leaves the stored one as it is."""
+    """The typed values. ``secret`` None leaves the stored one as it is."""
 
     name: str
     tenant_id: str
@@ -65,7 +65,7 @@ class CredentialValues:
             secret=credential_fields.clean_secret(self.secret.reveal(), cloud=self.cloud)
             if self.secret is not None
             else None,
-            # Azure's own clouds have fixed endpoints; a left-over custom one must not linger.
+            # Azure's own clouds have fixed endpoints; a former custom one must not stay.
             authority_url=addresses.clean_endpoint(self.authority_url, field="authority_url") if custom else "",
             arm_url=addresses.clean_endpoint(self.arm_url, field="arm_url") if custom else "",
         )
@@ -77,7 +77,7 @@ class CredentialValues:
 
 @dataclass(frozen=True)
 class Difference:
-    """One field that two people see differently."""
+    """One field in which the stored and the typed value differ."""
 
     label: str
     stored: str
@@ -85,7 +85,7 @@ class Difference:
 
 
 class CredentialChangedError(ConflictError):
-    """Somebody else saved the credential meanwhile. ``differences`` says what; nothing was overwritten."""
+    """Somebody else saved the credential meanwhile; nothing was overwritten. ``differences`` holds the fields."""
 
     def __init__(self, current: CloudCredential, differences: list[Difference]) -> None:
         super().__init__(

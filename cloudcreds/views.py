@@ -39,7 +39,7 @@ def _find(credential_id: UUID) -> CloudCredential:
 @require_safe
 @right_required(Right.CONSOLE_READ)
 def list_credentials(request: HttpRequest) -> HttpResponse:
-    """List the credentials, filtered by what they want from their owner and by a search text."""
+    """List the credentials, filtered by why they need attention and by a search text."""
     show, search = request.GET.get("show", ""), searched_text(request.GET)
     found = selectors.list_credentials(show=show, search=search)
     table = CredentialTable(found)
@@ -58,7 +58,7 @@ def list_credentials(request: HttpRequest) -> HttpResponse:
 @require_safe
 @right_required(Right.CONSOLE_READ)
 def show_credential(request: HttpRequest, credential_id: UUID) -> HttpResponse:
-    """Show a credential's facts, its last test, its vaults and how Azure has to be set up for it."""
+    """Show a credential's properties, its last test, its vaults and the set-up guide."""
     credential = _find(credential_id)
     vaults = list(credential.vaults.order_by("name"))
     groups = list(credential.groups.order_by("name")[: GROUPS_SHOWN + 1])
@@ -80,7 +80,7 @@ def show_credential(request: HttpRequest, credential_id: UUID) -> HttpResponse:
 @require_safe
 @right_required(Right.CONSOLE_READ)
 def show_test(request: HttpRequest, credential_id: UUID) -> HttpResponse:
-    """Answer the connection test alone, while one runs; 204 when nothing changed."""
+    """Return the connection test alone, for a page that polls; 204 when nothing changed."""
     credential = _find(credential_id)
     chosen = request.GET.get("vault", "")
     test = selectors.view_test(credential, list(credential.vaults.order_by("name")), chosen)
@@ -110,7 +110,7 @@ def show_guide(request: HttpRequest) -> HttpResponse:
 @require_safe
 @right_required(Right.CONSOLE_READ)
 def show_actions(request: HttpRequest, credential_id: UUID) -> HttpResponse:
-    """Answer the credential's menu, as a fragment or as a page."""
+    """Return the credential's menu, as a fragment or as a page."""
     credential = _find(credential_id)
     groups = menu_for("credential", credential, request.user)
     template = "ui/_menu.html" if asks_for_fragment(request) else "ui/actions.html"
@@ -164,7 +164,7 @@ def edit_credential(request: HttpRequest, credential_id: UUID) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @right_required(Right.CREDENTIAL_MANAGE)
 def delete_credential(request: HttpRequest, credential_id: UUID) -> HttpResponse:
-    """Ask, then delete the credential here; nothing in Azure is touched."""
+    """Confirm and delete the credential here; nothing in the cloud changes."""
     credential = _find(credential_id)
     refusal = services.refusal_to_delete(credential)
     if request.method == "POST":
@@ -182,7 +182,7 @@ def delete_credential(request: HttpRequest, credential_id: UUID) -> HttpResponse
 @require_safe
 @right_required(Right.CREDENTIAL_MANAGE)
 def start_test(_request: HttpRequest, credential_id: UUID) -> HttpResponse:
-    """Lead to the confirmation of the connection test, which is a job."""
+    """Redirect to the confirmation of the connection test, which is a job."""
     credential = _find(credential_id)
     query = urlencode({"credential": credential.pk})
     return redirect(f"{reverse('jobs:start', args=['test_connection'])}?{query}")

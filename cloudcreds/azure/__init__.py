@@ -1,1 +1,1 @@
-"""Everything that speaks to Azure. The only package that imports Azure's SDKs; knows no rows."""
+"""Azure as a cloud provider. The only package that imports Azure's SDKs; knows no rows."""

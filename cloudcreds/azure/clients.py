@@ -1,12 +1,12 @@
-"""Builds the SDK's clients: one profile to read, one to change, and one for Resource Manager.
+"""Builds the SDK's clients: one profile to read, one to mutate, and one for Resource Manager.
 
 * read: the SDK's own retries, no redirects.
-* mutate: ``retry_total=0``, because a repeated PUT doubles versions; no redirects, because an answer
-  from elsewhere could claim a success. Their requests leave in time or not at all
-  (``cloudcreds.azure.transport``).
+* mutate: ``retry_total=0``, because a repeated PUT doubles versions (docs/azure.md#limits-and-throttling);
+  no redirects, because an answer from another host could claim a success. Its requests have a send
+  deadline (``cloudcreds.azure.transport``).
 
-Clients are kept per process and credential, so that connections and tokens serve many jobs. A
-changed secret makes another slot; a fork starts empty.
+Clients are kept per process and credential, so that connections and tokens serve many jobs. A changed
+secret gets a slot of its own; a forked process starts without any.
 """
 
 from __future__ import annotations
@@ -72,13 +72,13 @@ def _keep(key: tuple[Any, ...], make: Callable[[], T]) -> T:
 
 
 def _identity(access: CredentialAccess) -> tuple[Any, ...]:
-    # A hash stands for the secret, so that no clear text lies in a table.
+    # A hash instead of the secret, so that the table holds no clear text.
     mark = hashlib.sha256(access.secret.reveal().encode()).hexdigest()
     return (access.cloud, access.tenant_id, access.client_id, access.authority_url, access.arm_url, mark)
 
 
 def _network(access: CredentialAccess) -> dict[str, Any]:
-    """Return what every client gets: time-outs, no logged bodies, and the custom CA where it applies."""
+    """Return the options of every client: time-outs, no logged bodies, the custom CA where it applies."""
     options: dict[str, Any] = {
         "connection_timeout": CONNECT_SECONDS,
         "read_timeout": READ_SECONDS,
@@ -116,10 +116,10 @@ def open_key_clients(access: CredentialAccess, vault_url: str) -> KeyClients:
         credential = open_token_credential(access)
         options = _network(access)
         if access.cloud == CloudName.CUSTOM:
-            # A custom host can't match the challenge's resource; Azure's own always must.
+            # No custom host matches the challenge's resource; Azure's own always must (docs/azure.md#sign-in).
             options["verify_challenge_resource"] = False
-        # One transport for both: they take turns within a job, and one TLS connection is enough. The
-        # environment's proxies are read here once and not before every request.
+        # One transport for both, because a job uses them in turn and needs one TLS connection. The
+        # proxies of the environment are read here once, not before every request.
         transport = GuardedTransport(**_transport_options(options), use_env_settings=False)
         options["proxies"] = _proxies(vault_url)
         return KeyClients(

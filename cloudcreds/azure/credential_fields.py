@@ -112,8 +112,8 @@ def clean_secret(text: str, *, cloud: str) -> SecretText:
             _("Copy the secret's Value again with the portal's copy button."),
             field="secret",
         )
-    # The portal lists the secret's id beside its value; pasting the id is the usual slip, and
-    # Entra ID answers it with a bare "invalid client secret".
+    # The portal lists the secret's id beside its value. Entra ID answers a pasted id only with
+    # "invalid client secret".
     if cloud != CloudName.CUSTOM and is_guid(secret):
         raise InputError(
             _("This is the secret's ID, not the secret."),

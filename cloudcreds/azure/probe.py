@@ -1,9 +1,9 @@
-"""The connection test: each permission tried by a call that leaves nothing behind, one result at a time.
+"""The connection test: tries each permission by a call that leaves nothing behind, one result at a time.
 
-Azure checks the permission before it looks for the key, so a call about a key that doesn't exist tells
-"forbidden" from "not found". Create makes a throw-away RSA-HSM key, which also tells tier and recovery
-level; Import sends a blob that can't be valid, so that "refused as input" means "allowed"; Delete and
-Purge clear the throw-away key.
+Azure checks the permission before it looks for the key (docs/azure.md#permissions), so a call about a
+missing key tells "forbidden" from "not found". Create makes a temporary RSA-HSM key, which also shows
+tier and recovery level. Import sends an invalid blob: "refused as input" proves the permission. Delete
+and Purge remove the temporary key.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from kmes.core.clock import now
 
 PROBE_BITS = 2048
 NO_VERSION = "0" * 32
-# Answers that come only after the permission was found in order.
+# Answers that prove the permission: Azure gives them only after it was checked.
 PERMISSION_PROVEN = (CloudErrorKind.NOT_FOUND, CloudErrorKind.BEING_DELETED, CloudErrorKind.REFUSED_INPUT)
 UNREACHABLE_KINDS = frozenset({CloudErrorKind.FIREWALL, CloudErrorKind.UNREACHABLE, CloudErrorKind.REDIRECT_REFUSED})
 VAULT_CHECKS = ("List", "Get", "Create", "Import", "Update", "Delete", "Recover", "Purge", "Sign")
 
 
 def probe(gateway: VaultGateway, prefix: str, *, has_vault: bool) -> Iterator[ProbeResult]:
-    """Run the checks in order; after a failed sign-in nothing else is tried."""
+    """Run the checks in order; a failed sign-in ends the test."""
     token = _try("Token", gateway.get_token, _("signed in"))
     yield token
     if not token.ok:
@@ -64,7 +64,7 @@ def _probe_vault(gateway: VaultGateway, name: str) -> Iterator[ProbeResult]:
 
 
 def _probe_changes(gateway: VaultGateway, name: str, key: KekPublicKey | None) -> Iterator[ProbeResult]:
-    """Try what changes a key: on the throw-away key, or where none could be made on a name that nobody has."""
+    """Try what changes a key: on the temporary key, or on an unused name where none could be made."""
     level = key.recovery_level if key else ""
     version = key.version if key else NO_VERSION
     yield _try("Import", lambda: import_invalid_blob(gateway, f"{name}-i"), _("keys can be imported"))
@@ -97,14 +97,14 @@ def import_invalid_blob(gateway: VaultGateway, name: str) -> None:
 
 
 def _network(first: ProbeResult) -> ProbeResult:
-    """Tell from the first call to the vault whether network and firewall let it through."""
+    """Return from the first call to the vault whether network and firewall let it pass."""
     if first.kind in UNREACHABLE_KINDS:
         return ProbeResult("Network", False, first.text, first.remedy, first.duration_ms, first.kind, first.at)
     return ProbeResult("Network", True, _("the vault answers this worker"), "", first.duration_ms, "", first.at)
 
 
 def _facts(created: ProbeResult, key: KekPublicKey | None) -> Iterator[ProbeResult]:
-    """Tell what making a key showed of the vault."""
+    """Return what the creation of a key showed of the vault."""
     if created.kind == CloudErrorKind.NO_HSM_KEYS:
         text, tier = _("Standard: it holds no HSM keys"), {"tier": "standard"}
         yield ProbeResult("Tier", False, text, created.remedy, kind=created.kind, at=created.at, facts=tier)
@@ -148,6 +148,6 @@ def _try(name: str, call: Callable[[], object], good: str, *, needed: bool = Tru
         if error.kind == CloudErrorKind.PURGE_PROTECTED:
             ok, text = None, _("not possible: the vault has purge protection")
         elif name in {"Token", "Resource Manager", "List", "Create"} or error.kind not in PERMISSION_PROVEN:
-            # What only makes the console more comfortable does not fail the test.
+            # A missing optional permission does not fail the test.
             ok, text, remedy, kind = (False if needed else None), error.what, error.remedy, str(error.kind)
     return ProbeResult(name, ok, text, remedy, round((time.monotonic() - begun) * 1000), kind, at)

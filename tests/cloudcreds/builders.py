@@ -1,4 +1,4 @@
-"""Makes what the credential tests work with."""
+"""Builders of rows and values for the credential tests."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def make_device(mfk, *, serial="T1"):
 
 
 def values(*, secret: str | None = None, **changes: Any):
-    """What a person typed for an ordinary Azure credential."""
+    """The typed values of an ordinary Azure credential."""
     typed = {"name": "Contoso", "tenant_id": TENANT, "client_id": CLIENT, **changes}
     return CredentialValues(**typed, secret=SecretText(secret) if secret is not None else None)
 

@@ -22,7 +22,7 @@ def mfk():
 
 @pytest.fixture
 def device_row(db, mfk):
-    """The designated device as the web process knows it: a row with the MFK's public half."""
+    """The designated device in the web process: a row with the MFK's public half."""
     return make_device(mfk)
 
 
@@ -34,7 +34,7 @@ def people(db):
 
 @pytest.fixture
 def admin(people):
-    """The administrator as the one who acts."""
+    """The administrator as an actor."""
     return Actor.from_user(people["admin"])
 
 

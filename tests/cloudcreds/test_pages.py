@@ -1,4 +1,4 @@
-"""The credential pages: what they say of a test, what to do about it, what they refuse, what they never show."""
+"""The credential pages: tests with their remedies, refused input, and what no page shows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Creating, changing and deleting credentials: sealed at once, never overwritten unseen, never torn from under a group."""
+"""Credentials are created, changed and deleted: sealed at once, no edit lost, none deleted that a group uses."""
 
 from __future__ import annotations
 

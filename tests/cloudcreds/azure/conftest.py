@@ -1,4 +1,4 @@
-"""The gateway over the real SDK and TLS, against the stand-in; what it recorded; what was asked."""
+"""Gateways to the stand-in over the real SDK and TLS, the rows they record, the requests the stand-in got."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ALL = ["get", "list", "create", "import", "update", "delete", "recover", "purge"
 
 
 class Notes:
-    """A recorder that keeps what it was told."""
+    """A recorder that keeps its records."""
 
     def __init__(self):
         self.calls = []
@@ -28,7 +28,7 @@ class Notes:
 
 
 class Azure:
-    """The stand-in as a test handles it, and gateways to it."""
+    """The stand-in, controlled by a test, and gateways to it."""
 
     def __init__(self, stand_in):
         self.stand_in, self.notes = stand_in, Notes()
@@ -53,7 +53,7 @@ class Azure:
         self.stand_in.control("POST", "/_emulator/clients", {"client_id": CLIENT, "permissions": list(permissions)})
 
     def asked(self, method, part):
-        """The requests that could have had an effect: a challenged one (401) is sent again with a token."""
+        """The requests that could have had an effect. One that was challenged (401) is sent again with a token."""
         entries = self.stand_in.control("GET", "/_emulator/requests")
         return [e for e in entries if e["method"] == method and part in e["path"] and e["status"] != 401]
 

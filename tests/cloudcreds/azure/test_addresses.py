@@ -1,4 +1,4 @@
-"""Where a secret may be sent: an allow-list, and every clever way around it refused."""
+"""Addresses that may get a secret or a token: an allow-list, and each way around it refused."""
 
 from __future__ import annotations
 

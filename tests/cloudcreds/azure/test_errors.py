@@ -1,4 +1,4 @@
-"""Every error as it comes over the wire: its kind, its words, whether it may be repeated, and how often it was."""
+"""Each error over the wire: its kind, its text, whether it may be repeated, and how often it was."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The connection test: each permission tried, what fails said with its cure, nothing left behind."""
+"""The connection test: each permission tried, each failure with its remedy, nothing left behind."""
 
 from __future__ import annotations
 

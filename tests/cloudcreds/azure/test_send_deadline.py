@@ -1,4 +1,4 @@
-"""A changing request leaves in time or not at all; nothing was done when it did not leave."""
+"""A mutating request is sent before its deadline or not at all."""
 
 from __future__ import annotations
 
