@@ -29,7 +29,7 @@ def find_credentials(text: str, limit: int) -> list[Hit]:
             actions_url=reverse("cloudcreds:actions", args=[credential.pk]),
             target="credential",
             obj=credential,
-            also=(credential.tenant_id, credential.client_id),
+            other_names=(credential.tenant_id, credential.client_id),
         )
         for credential in found[:limit]
     ]

@@ -9,8 +9,8 @@ from uuid import UUID
 from django.utils.translation import gettext as _
 
 from hsm.models import HsmDevice
-from hsm.verification import fingerprint
 from kmes.core.clock import now
+from kmes.core.public_keys import fingerprint
 
 # A worker reports every 15 s, and may miss some turns while it is busy.
 SILENT_AFTER = timedelta(minutes=5)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -26,8 +24,3 @@ def public_pem(public_spki: bytes) -> bytes:
     return serialization.load_der_public_key(public_spki).public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
-
-
-def fingerprint(public_spki: bytes) -> str:
-    """Return the SHA-256 of a public key's DER in hex, by which two people compare it."""
-    return hashlib.sha256(public_spki).hexdigest()

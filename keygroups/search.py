@@ -37,7 +37,7 @@ def find_groups(text: str, limit: int) -> list[Hit]:
             actions_url=reverse("keygroups:group_actions", args=[group.pk]),
             target="group",
             obj=group,
-            also=(group.azure_name,),
+            other_names=(group.azure_name,),
         )
         for group in _best_first(groups, text)[:limit]
     ]
@@ -59,7 +59,7 @@ def find_keys(text: str, limit: int) -> list[Hit]:
             actions_url=reverse("keygroups:key_actions", args=[key.pk]),
             target="key",
             obj=key,
-            also=(key.thumbprint, key.newest_version or ""),
+            other_names=(key.thumbprint, key.newest_version or ""),
         )
         for key in _best_first(keys, text)[:limit]
     ]

@@ -28,7 +28,7 @@ def find_jobs(text: str, limit: int) -> list[Hit]:
             actions_url=reverse("jobs:actions", args=[job.code]),
             target="job",
             obj=job,
-            also=(job.code,),
+            other_names=(job.code,),
         )
         for job in jobs[:limit]
     ]

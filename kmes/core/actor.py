@@ -17,7 +17,7 @@ class Trigger(StrEnum):
 
 @dataclass(frozen=True)
 class Actor:
-    """The one who acts, frozen as it was at that moment (the log outlives the account).
+    """Who acts, frozen at that moment, because the log outlives the account.
 
     ``user_id`` is None for the schedule and the system.
     """

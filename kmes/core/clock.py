@@ -15,7 +15,7 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 @dataclass(frozen=True)
 class Uptime:
-    """How long this machine has been up, in seconds, sleep included; ``boot_id`` tells one start from another."""
+    """How long this machine has been up, in seconds, sleep included; ``boot_id`` identifies the boot."""
 
     boot_id: str
     seconds: float
@@ -32,19 +32,19 @@ def stamp(moment: datetime) -> str:
 
 
 def steady() -> float:
-    """Return seconds that only ever go on, through sleep and whatever is done to the clock; for differences."""
+    """Return steadily increasing seconds, independent of the wall clock and including sleep; for differences."""
     up = uptime()
     return up.seconds if up else time.monotonic()
 
 
 @cache
 def _boot_id() -> str:
-    # Read once: no process outlives the start it was made in.
+    # Cached, because a process ends with the machine's uptime.
     return _BOOT_ID.read_text().strip()
 
 
 def uptime() -> Uptime | None:
-    """Return the machine's uptime, which goes on evenly whatever is done to the clock; None where it is not told."""
+    """Return the machine's uptime, independent of the wall clock; None if it can't be read."""
     try:
         return Uptime(_boot_id(), time.clock_gettime(time.CLOCK_BOOTTIME))
     except (OSError, AttributeError):

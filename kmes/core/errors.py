@@ -22,7 +22,7 @@ class KmesError(Exception):
     code = "error"
 
     def __init__(self, what: str, remedy: str = "", *, retryable: bool = False, code: str = "") -> None:
-        # A lazy text is settled here: it must not reach a row, a message or another process.
+        # A lazy text is evaluated here: it must not reach a row, a message or another process.
         self.what = str(what)
         self.remedy = str(remedy)
         super().__init__(self.what)

@@ -1,9 +1,9 @@
-"""Named moments between two effects, at which the fault tests may end or disturb a process.
+"""Named points between two effects, at which the fault tests may end or stop a process.
 
-Switched on by ``settings.KMES_FAILPOINTS``, which the product's settings leave empty and refuse to
-read from the environment. It is a text of the form ``name=action@number``, several joined by ``;``:
-``action`` is "kill" (SIGKILL to the own process) or "stop" (SIGSTOP), ``number`` counts how often the
-moment must have come (1 the first time). Or it is a function that is told each moment's name.
+Enabled by ``settings.KMES_FAILPOINTS``, which the product's settings leave empty and never read from the
+environment. It is a text of the form ``name=action@number``, several joined by ``;``: ``action`` is "kill"
+(SIGKILL to the own process) or "stop" (SIGSTOP), ``number`` the pass at which it happens (1 is the first).
+Or it is a function that is called with each name.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _passed: Counter[str] = Counter()
 
 
 def failpoint(name: str) -> None:
-    """Mark the moment ``name``; does nothing unless ``settings.KMES_FAILPOINTS`` names it."""
+    """Mark the point ``name``; does nothing unless ``settings.KMES_FAILPOINTS`` names it."""
     plans = settings.KMES_FAILPOINTS
     if not plans:
         return

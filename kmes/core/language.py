@@ -1,7 +1,7 @@
-"""The language of what is kept: English, whoever causes it and whoever reads it.
+"""The language of records: always English.
 
-Rows of the log are evidence, chained by their text, and a job writes for everybody who will open it. Pages and
-refusals follow their reader (docs/decisions/0012-records-are-english.md).
+Rows of the log are evidence, chained by their text, and all users read a job's messages. Pages and errors
+are in the language of their reader (docs/decisions/0012-records-are-english.md).
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 def of_records() -> translation.override:
-    """Open a block in which gettext answers with the words as they stand in the code."""
+    """Open a block in which gettext returns the texts of the code."""
     return translation.override(None)
 
 
 def recorded(label: str | Promise) -> str:
-    """Return a lazy label as records say it."""
+    """Return a lazy label in the language of records."""
     with of_records():
         return str(label)

@@ -1,8 +1,8 @@
-"""Options of the installation that may be changed while it runs: what there is, and what holds now.
+"""Options of the installation that may be changed while it runs, and their present values.
 
-Each has a default from the settings. Where the environment names it, the environment decides and pages
-can't change it. Rows of chosen values live in an upper package, which registers its reader here, so
-that packages below may ask for a value without knowing where it is kept.
+Each has a default from the settings. An option set in the environment can't be changed on pages. An upper
+package stores chosen values and registers a reader here, so that packages below get a value without
+knowing where it is stored.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ class Option:
 
     @property
     def default(self) -> int:
-        """Return what holds when nobody chose."""
+        """Return the value that holds until another is chosen."""
         return int(getattr(settings, self.setting))
 
     @property
     def is_locked(self) -> bool:
-        """Return whether the environment decides."""
+        """Return whether the environment sets it."""
         return bool(os.environ.get(self.setting))
 
 
@@ -87,7 +87,7 @@ _readers: list[Callable[[str], int | None]] = []
 
 
 def register_reader(reader: Callable[[str], int | None]) -> None:
-    """Let ``reader`` give chosen values; None from it means that nobody chose."""
+    """Register the reader of chosen values; it returns None for an option without one."""
     _readers[:] = [reader]
 
 

@@ -1,7 +1,7 @@
-"""Does the database's schema fit this code? Asked by every worker before it takes a job, and by /readyz.
+"""Whether the database's schema fits this code; checked by every worker before it takes a job, and by /readyz.
 
-Two releases run side by side while an installation is upgraded. Code must neither write into tables it
-does not know (the database is ahead) nor read columns that are not there yet (behind).
+Two releases run side by side during an upgrade. Code must neither write to a newer schema (the database is
+ahead) nor read columns that do not exist yet (behind).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from django.db.migrations.recorder import MigrationRecorder
 
 
 class Fit(StrEnum):
-    """How the database stands to this code."""
+    """How the database's schema compares with this code's."""
 
     OK = "ok"
     BEHIND = "behind"
@@ -24,7 +24,7 @@ class Fit(StrEnum):
 
 @cache
 def _own_migrations() -> dict[tuple[str, str], frozenset[tuple[str, str]]]:
-    """Return this code's migrations, each with those it replaces. Read once: code does not change under a process."""
+    """Return this code's migrations, each with those it replaces. Cached, because a process's code does not change."""
     found = MigrationLoader(None, ignore_no_migrations=True).disk_migrations
     return {key: frozenset(migration.replaces) for key, migration in found.items()}
 
@@ -41,7 +41,7 @@ def check_fit() -> Fit:
 
 
 def compare(own: dict[tuple[str, str], frozenset[tuple[str, str]]], applied: set[tuple[str, str]]) -> Fit:
-    """Return how a set of applied migrations stands to a code's own; apps the code lacks don't count."""
+    """Compare applied migrations with a code's own; apps that the code lacks don't count."""
     known = set(own).union(*own.values())
     apps = {app for app, _name in own}
     if any(key not in known for key in applied if key[0] in apps):

@@ -1,10 +1,10 @@
-"""Types for values that must not be printed: their repr is ``***`` wherever it ends up."""
+"""Types for values that must not be printed: their repr is ``***``."""
 
 from __future__ import annotations
 
 
 class SecretText:
-    """A text that shows itself only on ``reveal()``; never in logs, tracebacks, pickles."""
+    """A text that only ``reveal()`` returns; it never appears in logs, tracebacks or pickles."""
 
     __slots__ = ("_value",)
 
@@ -12,7 +12,7 @@ class SecretText:
         self._value = value
 
     def reveal(self) -> str:
-        """Return the clear text. Call it only where the text leaves for its one consumer."""
+        """Return the clear text. Call it only where the text is passed to its consumer."""
         return self._value
 
     def __repr__(self) -> str:

@@ -1,3 +1,3 @@
-"""Which release this code is. The one place that says it to programs; pyproject.toml says it to tools."""
+"""The release of this code, for programs; pyproject.toml has it for tools."""
 
 VERSION = "0.1.0"

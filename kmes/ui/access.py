@@ -1,4 +1,4 @@
-"""Who may call a view: signed in, and with the right. The page that refuses names what is missing."""
+"""Access to views: a signed-in user with a right. The refusal names the missing right."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ View = Callable[..., HttpResponseBase]
 def right_required(right: str) -> Callable[[View], View]:
     """Let only signed-in users with ``right`` call the view.
 
-    Strangers are led to the sign-in page and back; a user without the right gets the 403 page,
-    which ``ConsoleMiddleware`` makes of the PermissionRefused raised here.
+    Others are redirected to the sign-in page and back. A user without the right gets the 403 page, which
+    ``ConsoleMiddleware`` renders for the PermissionRefused raised here.
     """
 
     def decorate(view: View) -> View:
@@ -30,7 +30,7 @@ def right_required(right: str) -> Callable[[View], View]:
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             user: Any = request.user
             if not user.is_authenticated:
-                return _lead_to_sign_in(request)
+                return _redirect_to_sign_in(request)
             if not user.has_right(right):
                 raise PermissionRefused(
                     _("%(name)s lacks the right “%(right)s”.") % {"name": user.get_username(), "right": right},
@@ -43,10 +43,10 @@ def right_required(right: str) -> Callable[[View], View]:
     return decorate
 
 
-def _lead_to_sign_in(request: HttpRequest) -> HttpResponse:
-    """Redirect the whole page, also where htmx asked for a piece of it."""
+def _redirect_to_sign_in(request: HttpRequest) -> HttpResponse:
+    """Redirect the whole page, also when htmx asked for a fragment."""
     if request.headers.get("HX-Request") == "true":
-        # Cut, not parsed: the header may hold anything, and sign-in checks the path again.
+        # Cut, not parsed: the header is untrusted, and sign-in checks the path again.
         page = request.headers.get("HX-Current-URL", "/").partition("#")[0]
         path = "/" + page.split("://", 1)[-1].partition("/")[2].lstrip("/")
         return HttpResponseClientRedirect(f"{resolve_url('accounts:login')}?{urlencode({'next': path}, safe='/')}")

@@ -1,6 +1,6 @@
-"""The one list of what can be done with an object. Menus, ⋮ buttons and toolbars all read it.
+"""The registry of actions on objects, read by menus, ⋮ buttons and toolbars.
 
-Each app registers its actions when it is loaded; nothing here knows what an object is.
+Each app registers its actions when it is loaded; this module knows no kind of object.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, Literal
 from django.utils.functional import Promise
 
 Target = Literal["key", "keys", "group", "groups", "credential", "credentials", "job", "version", "user", "users"]
-# "selection" posts what is picked in a table to the page that confirms it.
+# "selection" posts the rows selected in a table to the page that confirms the action.
 Method = Literal["link", "dialog", "copy", "selection"]
 
 

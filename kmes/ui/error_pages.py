@@ -1,4 +1,4 @@
-"""The answer to an error that nobody foresaw, and to a database that does not answer. Asks no database."""
+"""Pages for unexpected errors and for a database that does not answer. They use no database."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RETRY_SECONDS = "5"
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Answer 503 and say so when the database is out of reach, else 500. Django calls it in the ``except`` block."""
+    """Answer 503 if the database can't be reached, else 500. Django calls it in the ``except`` block."""
     error = sys.exc_info()[1]
     if not isinstance(error, OperationalError | InterfaceError):
         return defaults.server_error(request)

@@ -1,4 +1,4 @@
-"""Forms of what users choose for their own pages."""
+"""Forms of users' choices for their own pages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def _zones() -> list[tuple[str, str]]:
 
 
 class SavedViewForm(forms.Form):
-    """What a view of a table is called, and whether others see it."""
+    """The name of a saved view, and whether it is shared."""
 
     name = forms.CharField(label=_("Name"), max_length=64, widget=forms.TextInput(attrs={"autocomplete": "off"}))
     is_shared = forms.BooleanField(
@@ -27,7 +27,7 @@ class SavedViewForm(forms.Form):
 
 
 class PreferencesForm(forms.Form):
-    """How pages look to the user who fills it in."""
+    """The appearance of pages for the user."""
 
     colours = forms.ChoiceField(label=_("Colours"), choices=[*COLOURS.items()])
     density = forms.ChoiceField(
@@ -48,10 +48,10 @@ class PreferencesForm(forms.Form):
 
     @classmethod
     def of(cls, display: Display) -> PreferencesForm:
-        """Return the form as it shows what is chosen now."""
+        """Return the form with the present choices."""
         return cls(initial=display.to_value())
 
     def to_display(self) -> Display:
-        """Return what the valid form asks for."""
+        """Return the choices of the valid form."""
         values: dict[str, Any] = self.cleaned_data
         return Display.read(values)

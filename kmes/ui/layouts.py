@@ -22,11 +22,11 @@ class Layout:
 
     @classmethod
     def read(cls, kept: dict[str, Any], *, columns: Sequence[str], essential: Collection[str] = ()) -> Self:
-        """Read what is kept or sent; columns the table no longer has are dropped, new ones come at its end."""
+        """Read a stored or submitted layout; former columns are dropped, new ones appended."""
         wanted = [name for name in _texts(kept.get("order")) if name in columns]
         order = list(dict.fromkeys([*wanted, *columns]))
         hidden = {name for name in _texts(kept.get("hidden")) if name in columns and name not in essential}
-        # A table without columns helps nobody.
+        # A table needs at least one column.
         if len(hidden) == len(order):
             hidden.discard(order[0])
         size, sort = kept.get("page_size"), kept.get("sort")
@@ -39,13 +39,13 @@ class Layout:
         )
 
     def to_value(self) -> dict[str, Any]:
-        """Return what is to be kept."""
+        """Return the value to store."""
         value = asdict(self)
         del value["is_own"]
         return {**value, "order": list(self.order), "hidden": sorted(self.hidden)}
 
     def moved(self, name: str, by: int) -> Layout:
-        """Return the layout with one column moved by some places; past an end it stays there."""
+        """Return the layout with one column moved by some places, at most to an end."""
         if name not in self.order:
             return self
         order = [each for each in self.order if each != name]

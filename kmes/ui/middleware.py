@@ -1,4 +1,4 @@
-"""What every answer of the console has in common: refusals as pages, and pages that no cache keeps."""
+"""Common to all responses: errors as pages, and headers that keep pages out of caches."""
 
 from __future__ import annotations
 
@@ -12,22 +12,23 @@ from django.utils.cache import patch_vary_headers
 
 from kmes.core.errors import ConflictError, InputError, KmesError, PermissionRefused
 from kmes.ui.preferences import rendering_for
+from kmes.ui.responses import asks_for_fragment
 
 logger = logging.getLogger(__name__)
 PERMISSIONS_POLICY = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
 
 
 class ConsoleMiddleware:
-    """Turns our errors into pages and marks signed-in pages as not to be stored."""
+    """Turns our errors into pages and forbids caches to store pages of signed-in users."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        """Pass the request on and complete the headers of the answer."""
+        """Pass the request on and complete the headers of the response."""
         with rendering_for(request):
             response = self.get_response(request)
-        # Pages and fragments share an address; a cache must not mix them up.
+        # Pages and fragments share an address, so a cache must tell them apart.
         patch_vary_headers(response, ["HX-Request"])
         response.headers.setdefault("Permissions-Policy", PERMISSIONS_POLICY)
         user = getattr(request, "user", None)
@@ -36,7 +37,7 @@ class ConsoleMiddleware:
         return response
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """Answer one of our errors with its own words; leave all others to Django."""
+        """Show one of our errors with its own text; leave all others to Django."""
         if not isinstance(exception, KmesError):
             return None
         status = status_of(exception)
@@ -46,7 +47,7 @@ class ConsoleMiddleware:
 
 
 def status_of(error: KmesError) -> HTTPStatus:
-    """Return the HTTP status that tells the same as the error."""
+    """Return the HTTP status of an error."""
     if isinstance(error, PermissionRefused):
         return HTTPStatus.FORBIDDEN
     if isinstance(error, InputError):
@@ -57,7 +58,6 @@ def status_of(error: KmesError) -> HTTPStatus:
 
 
 def render_refusal(request: HttpRequest, error: KmesError, status: HTTPStatus) -> HttpResponse:
-    """Render what happened and what to do, as a page or as the piece that htmx asked for."""
-    fragment = request.headers.get("HX-Request") == "true" and request.headers.get("HX-Boosted") != "true"
-    template = "ui/_refusal.html" if fragment else "ui/refusal.html"
+    """Render what happened and what to do, as a page or as a fragment for htmx."""
+    template = "ui/_refusal.html" if asks_for_fragment(request) else "ui/refusal.html"
     return render(request, template, {"error": error, "status": int(status)}, status=int(status))

@@ -1,4 +1,4 @@
-"""What a user chose for their own pages. Nothing here is business: losing a row resets a look."""
+"""Users' choices for their own pages. They are not business data: a lost row only resets an appearance."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Preference(models.Model):
 
 
 class SavedView(models.Model):
-    """A table as somebody named it: its filter, sorting and columns; for all users when it is shared."""
+    """A saved view of a table: filter, sorting and columns; for all users if it is shared."""
 
     table = models.CharField(max_length=48)
     name = models.CharField(_("Name"), max_length=64)
@@ -44,5 +44,5 @@ class SavedView(models.Model):
         return self.name
 
     def get_absolute_url(self) -> str:
-        """Return the page as it was when it was named."""
+        """Return the page with the view's filter."""
         return f"{self.address}{'&' if '?' in self.address else '?'}view={self.pk}"

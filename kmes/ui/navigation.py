@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 @dataclass(frozen=True)
 class Page:
-    """A page of the tree: label, URL name, icon, right needed, and the letter that goes there after G."""
+    """A page of the tree: label, URL name, icon, right needed, and the letter that opens it after G."""
 
     label: str | Promise
     view: str
@@ -24,7 +24,7 @@ class Page:
 
 @dataclass(frozen=True)
 class Section:
-    """A heading of the tree with its pages; ``name`` is what its being folded is kept under."""
+    """A heading of the tree with its pages; ``name`` is its key in the user's folded sections."""
 
     label: str | Promise
     pages: tuple[Page, ...]
@@ -68,7 +68,7 @@ SECTION_NAMES = frozenset(section.name for section in TREE if section.name)
 
 
 def tree_for(user: Any, path: str, closed: Collection[str] = ()) -> list[dict[str, Any]]:
-    """Return the sections the user may see, with the page they are on marked; its section is always open."""
+    """Return the sections the user may see; the present page is marked and its section open."""
     sections = []
     for section in TREE:
         pages = [_entry(page, path) for page in section.pages if user.has_right(page.right)]

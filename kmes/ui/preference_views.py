@@ -1,6 +1,6 @@
-"""Pages on which users keep their own choices: preferences, colours, the tree, the layout of a table.
+"""Pages on which users change their own choices: preferences, colours, the tree, the layout of a table.
 
-Each user changes only what they see themselves; so reading the console is all the right it takes.
+Each user changes only their own pages, so the right to read the console is enough.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from kmes.ui.models import SavedView
 from kmes.ui.navigation import SECTION_NAMES
 from kmes.ui.preferences import COLOURS, DISPLAY, TREE, choices_of
 from kmes.ui.responses import go_to, render_form
-from kmes.ui.saved_views import drop_view, find_view, keep_view, list_views
+from kmes.ui.saved_views import delete_view, find_view, list_views, save_view
 from kmes.ui.tables import ConsoleTable, find_table, layout_of, movable_columns
 
 READ = "console.read"
@@ -33,11 +33,11 @@ READ = "console.read"
 @require_http_methods(["GET", "HEAD", "POST"])
 @right_required(READ)
 def edit_preferences(request: HttpRequest) -> HttpResponse:
-    """Show and keep how pages look to the user."""
+    """Show and store the appearance of pages for the user."""
     choices = choices_of(request)
     form = PreferencesForm(request.POST) if request.method == "POST" else PreferencesForm.of(choices.display)
     if request.method == "POST" and form.is_valid():
-        choices.keep(DISPLAY, form.to_display().to_value())
+        choices.save(DISPLAY, form.to_display().to_value())
         messages.success(request, _("Your preferences are saved."))
         return go_to(request, reverse("ui:preferences"))
     return render_form(request, "ui/preferences.html", {"form": form}, refused=request.method == "POST")
@@ -46,32 +46,32 @@ def edit_preferences(request: HttpRequest) -> HttpResponse:
 @require_POST
 @right_required(READ)
 def choose_colours(request: HttpRequest) -> HttpResponse:
-    """Keep light, dark, or as the system; the script has changed the page already."""
+    """Store light, dark or system; the script has changed the page already."""
     colours = request.POST.get("colours", "")
     choices = choices_of(request)
     if colours in COLOURS:
-        choices.keep(DISPLAY, replace(choices.display, colours=colours).to_value())
+        choices.save(DISPLAY, replace(choices.display, colours=colours).to_value())
     return go_to(request, page_asked_from(request))
 
 
 @require_POST
 @right_required(READ)
 def fold_section(request: HttpRequest) -> HttpResponse:
-    """Keep whether a section of the tree is folded; asked for by the script alone."""
+    """Store whether a section of the tree is folded; only the script calls this."""
     name, is_open = request.POST.get("section", ""), request.POST.get("open") == "1"
     choices = choices_of(request)
     if name in SECTION_NAMES:
         closed = choices.closed_sections & SECTION_NAMES
-        choices.keep(TREE, {"closed": sorted(closed - {name} if is_open else closed | {name})})
+        choices.save(TREE, {"closed": sorted(closed - {name} if is_open else closed | {name})})
     return HttpResponse(status=204)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @right_required(READ)
 def edit_layout(request: HttpRequest, name: str) -> HttpResponse:
-    """Show and keep the user's columns, their order, the page size and the sorting of one table.
+    """Show and store the user's columns, their order, the page size and the sorting of one table.
 
-    A column is moved by the script in the page; without it, each move is a round trip that keeps nothing.
+    The script moves columns in the page; without it, each move is a request that stores nothing.
     """
     table = find_table(name)
     if table is None:
@@ -83,10 +83,10 @@ def edit_layout(request: HttpRequest, name: str) -> HttpResponse:
         if verb in {"up", "down"}:
             layout = layout.moved(column, -1 if verb == "up" else 1)
         elif verb == "reset":
-            choices_of(request).forget(f"table.{name}")
+            choices_of(request).reset(f"table.{name}")
             return go_to(request, back)
         else:
-            choices_of(request).keep(f"table.{name}", layout.to_value())
+            choices_of(request).save(f"table.{name}", layout.to_value())
             return go_to(request, back)
     return render(request, "ui/table_layout.html", _layout_context(table, layout, back))
 
@@ -94,7 +94,7 @@ def edit_layout(request: HttpRequest, name: str) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @right_required(READ)
 def edit_saved_views(request: HttpRequest, name: str) -> HttpResponse:
-    """Show the named views of one table, and keep the present one under a name or delete one of the user's own."""
+    """Show the saved views of one table; save the present one under a name, or delete one of the user's own."""
     table = find_table(name)
     if table is None or not table.has_views:
         raise Http404(_("There is no such table."))
@@ -103,10 +103,10 @@ def edit_saved_views(request: HttpRequest, name: str) -> HttpResponse:
         back = _own_page(request, request.POST.get("back", ""))
         verb, _sign, view_id = request.POST.get("do", "save").partition(":")
         if verb == "delete":
-            drop_view(user=request.user, table=name, view_id=view_id)
+            delete_view(user=request.user, table=name, view_id=view_id)
             return go_to(request, back)
         if form.is_valid():
-            view = _keep_view(request, table, form, back)
+            view = _save_view(request, table, form, back)
             messages.success(request, _("The view “%(name)s” is saved.") % {"name": view})
             return go_to(request, view.get_absolute_url())
     context = {
@@ -119,10 +119,10 @@ def edit_saved_views(request: HttpRequest, name: str) -> HttpResponse:
     return render_form(request, "ui/saved_views.html", context, refused=request.method == "POST")
 
 
-def _keep_view(request: HttpRequest, table: type[ConsoleTable], form: SavedViewForm, back: str) -> SavedView:
+def _save_view(request: HttpRequest, table: type[ConsoleTable], form: SavedViewForm, back: str) -> SavedView:
     shown = find_view(request.user, table.saved_as, dict(parse_qsl(urlsplit(back).query)).get("view", ""))
     own = choices_of(request).get(f"table.{table.saved_as}")
-    return keep_view(
+    return save_view(
         user=request.user,
         table=table.saved_as,
         name=form.cleaned_data["name"],
@@ -167,7 +167,7 @@ def _layout_context(table: type[ConsoleTable], layout: Layout, back: str) -> dic
 
 
 def page_asked_from(request: HttpRequest) -> str:
-    """Return the address of the page a dialog or link was opened on; the dashboard's where nobody says."""
+    """Return the address of the page from which a dialog or link was opened; the dashboard's if unknown."""
     return _own_page(request, request.headers.get("HX-Current-URL") or request.headers.get("Referer", ""))
 
 
@@ -175,6 +175,6 @@ def _own_page(request: HttpRequest, url: str) -> str:
     if not url or not url_has_allowed_host_and_scheme(url, {request.get_host()}):
         return reverse("dashboard:home")
     parts = urlsplit(url)
-    # One slash: two would name another host.
+    # One slash, because two would begin the name of another host.
     path = "/" + parts.path.lstrip("/")
     return f"{path}?{parts.query}" if parts.query else path

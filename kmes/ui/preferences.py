@@ -1,10 +1,9 @@
-"""Reads and keeps what users chose for their pages: looks, time zone, tables, the tree.
+"""Reads and stores users' choices for their pages: appearance, time zone, tables, the tree.
 
-All choices of a user are read at once, at sign-in, and travel with the session, so that no page asks
-for them. A change shows at once where it is made, and in the user's other sessions from their next
-sign-in on. What a row holds is never trusted: an
-older release or a changed table may have left anything there, so readers check each value.
-Choices change no state of the console and no right, so that they aren't logged.
+All choices of a user are read once, at sign-in, and stored in the session, so that no page queries them.
+A change shows at once in its session, and in the user's other sessions after their next sign-in. Stored
+values are checked when they are read: they may come from an older release or a changed table. Choices
+change neither the console's state nor a right, so they are not logged.
 """
 
 from __future__ import annotations
@@ -33,13 +32,13 @@ DEFAULT_ZONE = "UTC"
 
 @cache
 def known_zones() -> frozenset[str]:
-    """Return the names of all time zones this machine knows; UTC always."""
+    """Return the names of all time zones of this machine, always with UTC."""
     return frozenset({DEFAULT_ZONE, *zoneinfo.available_timezones()})
 
 
 @dataclass(frozen=True)
 class Display:
-    """How pages look to a user; the defaults are what a user gets who chose nothing."""
+    """The appearance of pages for a user; the defaults hold until the user chooses."""
 
     colours: str = "system"
     density: str = "normal"
@@ -48,7 +47,7 @@ class Display:
 
     @classmethod
     def read(cls, value: dict[str, Any]) -> Display:
-        """Read what is kept; what can't be used any more is the default again."""
+        """Read a stored value; an unusable part becomes the default."""
         return cls(
             colours=_one_of(COLOURS, value.get("colours"), cls.colours),
             density=_one_of(DENSITIES, value.get("density"), cls.density),
@@ -66,7 +65,7 @@ def _one_of(known: Container[str], value: object, default: str) -> str:
 
 
 class Choices:
-    """All choices of one user; asks the database only where the session doesn't hold them."""
+    """All choices of one user; queries the database only if the session lacks them."""
 
     def __init__(self, user: Any, session: Any = None) -> None:
         self._user = user
@@ -74,7 +73,7 @@ class Choices:
         self._rows: dict[str, Any] | None = None
 
     def get(self, name: str) -> dict[str, Any]:
-        """Return what is kept under a name; an empty dict when there is nothing."""
+        """Return the value stored under a name; an empty dict if there is none."""
         if self._rows is None:
             held = self._session.get(SESSION_KEY) if self._session is not None else None
             known = self._user is not None and self._user.is_authenticated
@@ -84,7 +83,7 @@ class Choices:
 
     @cached_property
     def display(self) -> Display:
-        """Return how pages look to the user."""
+        """Return the appearance of pages for the user."""
         return Display.read(self.get(DISPLAY))
 
     @property
@@ -93,12 +92,12 @@ class Choices:
         closed = self.get(TREE).get("closed")
         return {each for each in closed if isinstance(each, str)} if isinstance(closed, list) else set()
 
-    def keep(self, name: str, value: dict[str, Any]) -> None:
-        """Keep a choice, in place of what was kept under the name."""
+    def save(self, name: str, value: dict[str, Any]) -> None:
+        """Store a choice; it replaces the former value of that name."""
         Preference.objects.update_or_create(user_id=self._user.pk, name=name, defaults={"value": value})
         self._reload()
 
-    def forget(self, name: str) -> None:
+    def reset(self, name: str) -> None:
         """Go back to the default."""
         Preference.objects.filter(user_id=self._user.pk, name=name).delete()
         self._reload()
@@ -126,7 +125,7 @@ def rows_of(user: Any) -> dict[str, Any]:
 
 
 def connect() -> None:
-    """Put a user's choices into each new session; safe to call again."""
+    """Copy a user's choices into each new session; safe to call again."""
     user_logged_in.connect(_copy_to_session, dispatch_uid="kmes.ui.choices")
 
 
@@ -136,14 +135,14 @@ def _copy_to_session(sender: Any, request: HttpRequest, user: Any, **kwargs: Any
 
 
 # --- The reader's time zone --------------------------------------------------------------------
-# Only the titles of relative times are in it. Django's own current zone stays UTC, because logs,
-# jobs and exports show exact UTC to everybody.
+# Only the titles of relative times use it. Django's current zone stays UTC, because logs, jobs and
+# exports show UTC to all users.
 _reader: ContextVar[Choices | None] = ContextVar("kmes_reader", default=None)
 
 
 @contextmanager
 def rendering_for(request: HttpRequest) -> Iterator[None]:
-    """Say who reads what is rendered inside."""
+    """Render the body's templates for the request's user."""
     token = _reader.set(choices_of(request))
     try:
         yield
@@ -152,7 +151,7 @@ def rendering_for(request: HttpRequest) -> Iterator[None]:
 
 
 def reader_time_zone() -> zoneinfo.ZoneInfo | None:
-    """Return the time zone of who reads the page that is being rendered; None for UTC."""
+    """Return the time zone of the user whose page is being rendered; None for UTC."""
     reader = _reader.get()
     name = reader.display.time_zone if reader else DEFAULT_ZONE
     return None if name == DEFAULT_ZONE else zoneinfo.ZoneInfo(name)

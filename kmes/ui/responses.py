@@ -1,4 +1,4 @@
-"""How a view ends: go to a page, from a plain form as from a dialog."""
+"""Responses of views: redirects and forms that work in a page and in a dialog."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from django_htmx.http import HttpResponseClientRedirect
 
 
 def asks_for_fragment(request: HttpRequest) -> bool:
-    """Return whether htmx asked for a piece of a page (a dialog, a table) instead of a page."""
+    """Return whether htmx asked for a fragment (a dialog, a table) instead of a page."""
     return request.headers.get("HX-Request") == "true" and request.headers.get("HX-Boosted") != "true"
 
 
 def go_to(request: HttpRequest, url: str) -> HttpResponse:
-    """Lead the browser to ``url``; from a dialog the whole page goes there."""
+    """Redirect to ``url``; from a dialog, the whole page."""
     if asks_for_fragment(request):
         return HttpResponseClientRedirect(url)
     return redirect(url)
 
 
 def back_to(request: HttpRequest, otherwise: str) -> str:
-    """Return where ``?next=`` leads, when that is a page of this console, else ``otherwise``."""
+    """Return the address in ``?next=`` if it is a page of this console, else ``otherwise``."""
     wanted = request.GET.get("next", "")
     is_ours = wanted.startswith("/") and url_has_allowed_host_and_scheme(wanted, allowed_hosts=None)
     return wanted if is_ours else otherwise
 
 
 def render_form(request: HttpRequest, template: str, context: dict[str, object], *, refused: bool) -> HttpResponse:
-    """Render a form, with 422 when what was sent could not be used."""
+    """Render a form, with status 422 if the input was refused."""
     return render(request, template, context, status=422 if refused else 200)

@@ -1,6 +1,6 @@
-"""Reads and keeps named views of tables: a filter, a sorting and columns under one name, own or shared.
+"""Reads and stores saved views of tables: filter, sorting and columns under one name, private or shared.
 
-A view is a bookmark that others may use. It shows nobody more than the page it leads to.
+A view is a bookmark. It shows no user more than the page it opens.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from kmes.ui.models import SavedView
 
 MAX_VIEWS = 100
 MAX_ADDRESS = 2000
-# What belongs to a moment and not to a view.
-_PASSING = frozenset({"page", "seen", "view"})
+# Parameters that are no part of a view.
+_TRANSIENT = frozenset({"page", "seen", "view"})
 
 
 def list_views(user: Any, table: str) -> QuerySet[SavedView]:
@@ -25,17 +25,17 @@ def list_views(user: Any, table: str) -> QuerySet[SavedView]:
 
 
 def find_view(user: Any, table: str, view_id: str) -> SavedView | None:
-    """Return a view the user can use, or None; any text may be asked for."""
+    """Return a view the user can use, or None; ``view_id`` may be any text."""
     if not (view_id.isdecimal() and len(view_id) < 10):
         return None
     views = SavedView.objects.filter(Q(owner_id=user.pk) | Q(is_shared=True), table=table)
     return views.filter(pk=int(view_id)).first()
 
 
-def keep_view(*, user: Any, table: str, name: str, address: str, layout: dict[str, Any], is_shared: bool) -> SavedView:
-    """Keep a view under a name; the same name of the same user again replaces it."""
+def save_view(*, user: Any, table: str, name: str, address: str, layout: dict[str, Any], is_shared: bool) -> SavedView:
+    """Save a view under a name; it replaces the user's view of the same name."""
     path, _mark, query = address.partition("?")
-    kept = urlencode([pair for pair in parse_qsl(query) if pair[0] not in _PASSING])
+    kept = urlencode([pair for pair in parse_qsl(query) if pair[0] not in _TRANSIENT])
     values = {
         "name": name,
         "address": (f"{path}?{kept}" if kept else path)[:MAX_ADDRESS],
@@ -46,8 +46,8 @@ def keep_view(*, user: Any, table: str, name: str, address: str, layout: dict[st
     return view
 
 
-def drop_view(*, user: Any, table: str, view_id: str) -> bool:
-    """Delete a view of the user's own, and say whether there was one."""
+def delete_view(*, user: Any, table: str, view_id: str) -> bool:
+    """Delete one of the user's own views; return whether there was one."""
     view = find_view(user, table, view_id)
     if view is None or view.owner_id != user.pk:
         return False

@@ -1,7 +1,7 @@
-"""Finds pages, objects and what can be done with them: the command palette and the search page.
+"""Finds pages, objects and actions, for the command palette and the search page.
 
-Each app registers a provider for its objects when it is loaded; nothing here knows what an object
-is. An answer costs at most one query per provider, plus what the actions of the best hits ask.
+Each app registers a provider for its objects when it is loaded; this module knows no kind of object. A
+search costs at most one query per provider, plus the queries of the best hits' actions.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ MAX_TEXT = 160
 PER_KIND = 6
 PER_KIND_ON_PAGE = 30
 ACTIONS_SHOWN = 8
-# On how many hits a verb is tried ("synchronize tde"): the menu of each may cost two queries.
-TRIED_WITH_VERB = 2
+# Number of hits whose actions are searched for a verb ("synchronize tde"): each menu may cost two queries.
+HITS_WITH_ACTIONS = 2
 _SHORTEST_VERB = 3
 _STEM = 5
 
 
 @dataclass(frozen=True)
 class Hit:
-    """Something that was found. ``actions_url`` is the page of its actions, "" where it has none.
+    """A search result. ``actions_url`` is the page of its actions, "" if it has none.
 
     ``method`` and ``reason`` are those of a menu entry, where the hit is an action.
     """
@@ -41,14 +41,14 @@ class Hit:
     actions_url: str = ""
     target: Target | None = None
     obj: Any = None
-    # What else the hit is known by; words that begin it mean the hit as well as its label does.
-    also: tuple[str, ...] = ()
+    # Other names of the hit, which count as its label does.
+    other_names: tuple[str, ...] = ()
     method: Method = "link"
     reason: str = ""
 
     def is_meant_by(self, words: str) -> bool:
-        """Return whether the words begin the hit's name, so that its actions are worth showing."""
-        return any(name.casefold().startswith(words) for name in (self.label, *self.also))
+        """Return whether a name of the hit begins with the words, so that its actions are shown."""
+        return any(name.casefold().startswith(words) for name in (self.label, *self.other_names))
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Kind:
 
 @dataclass(frozen=True, kw_only=True)
 class Provider:
-    """What one app finds: ``find`` gets the text and how many hits at most, best first."""
+    """The search of one app: ``find`` gets the text and the maximum number of hits, and returns the best first."""
 
     name: str
     label: str | Promise
@@ -70,7 +70,7 @@ class Provider:
     order: int = 100
 
 
-# Targets whose actions need no object: what can be added.
+# Targets whose actions need no object, such as adding one.
 _backgrounds: dict[Target, tuple[int, str]] = {}
 _providers: dict[str, Provider] = {}
 
@@ -82,14 +82,14 @@ def register(*providers: Provider) -> None:
 
 
 def register_background(target: Target, *, icon: str, order: int = 100) -> None:
-    """Say that a target's actions need no object, so that they can be found by their own words."""
+    """Register a target whose actions need no object, so that they are found by their labels."""
     _backgrounds[target] = (order, icon)
 
 
 def search(text: str, user: Any, *, limit: int = PER_KIND) -> list[Kind]:
-    """Return what the user may see of what a text finds, by kind; without a text, where one can go.
+    """Return the hits that the user may see, by kind; without a text, pages and actions only.
 
-    The text names something, or what to do and with what: "force rotation tde".
+    The text names an object, or an action and an object: "force rotation tde".
     """
     text = " ".join(text.replace("\x00", "").split())[:MAX_TEXT]
     words = text.casefold()
@@ -115,12 +115,12 @@ def _pages(words: str, user: Any) -> list[Hit]:
         for section, page in [*pages_for(user), *_own_pages()]
         if _fits(words, str(page["label"]), section)
     ]
-    # "log" means System Logs before all that stands below Logging and Reporting.
+    # "log" finds System Logs before the other pages of Logging and Reporting.
     return sorted(hits, key=lambda hit: not _fits(words, hit.label))
 
 
 def _own_pages() -> list[tuple[str, dict[str, Any]]]:
-    """Return the pages of the shell itself, which stand in the user's menu and not in the tree."""
+    """Return the shell's own pages, which are in the user's menu and not in the tree."""
     pages = [(_("Preferences"), "ui:preferences", "settings"), (_("Keyboard shortcuts"), "ui:shortcuts", "keyboard")]
     return [("", {"label": label, "url": reverse(view), "icon": icon}) for label, view, icon in pages]
 
@@ -155,7 +155,7 @@ def _background_actions(words: str, user: Any) -> list[Hit]:
 def _split_verb(text: str) -> tuple[str, str]:
     """Return the longest beginning that begins the label of an action, and the rest; "" when there is none."""
     words = text.split()
-    # A label that counts what it acts on belongs to a selection, which the palette has none of.
+    # A callable label counts a selection, and the palette has none.
     named = [action for action in all_actions() if isinstance(action.label, str | Promise)]
     for length in range(len(words) - 1, 0, -1):
         verb = " ".join(words[:length]).casefold()
@@ -181,14 +181,14 @@ def _actions_with_verb(verb: str, found: list[Kind], user: Any) -> list[Hit]:
     with_menu = [hit for kind in found for hit in kind.hits if hit.target]
     return [
         _to_hit(submenu, item, icon=hit.icon, detail=hit.label)
-        for hit in with_menu[:TRIED_WITH_VERB]
+        for hit in with_menu[:HITS_WITH_ACTIONS]
         for submenu, item in _items_of(hit, user)
         if _is_called(verb, submenu, item.label)
     ]
 
 
 def _with_actions_of_best(found: list[Kind], words: str, user: Any) -> list[Kind]:
-    """Put what can be done with the first hit behind its kind, when it is clearly what was meant."""
+    """Add the actions of the first hit behind its kind, if the words begin its name."""
     best = next((hit for kind in found for hit in kind.hits[:1] if hit.target), None)
     if best is None or not best.is_meant_by(words):
         return found
@@ -202,7 +202,7 @@ def _actions_of(hit: Hit, user: Any) -> list[Hit]:
 
 
 def _items_of(hit: Hit, user: Any) -> list[tuple[str, MenuItem]]:
-    """Return the entries of the hit's menu but the one that only leads to the hit itself."""
+    """Return the entries of the hit's menu without the one that only opens the hit."""
     assert hit.target is not None
     items = flat_menu(menu_for(hit.target, hit.obj, user))
     return [(submenu, item) for submenu, item in items if item.url != hit.url]

@@ -36,7 +36,7 @@ __all__ = [
     "searched_text",
 ]
 
-# Tables whose columns, order and page size users can choose, by the name it is kept under.
+# Tables whose columns, order and page size users can choose, by the name of the stored choice.
 _by_name: dict[str, type[ConsoleTable]] = {}
 # Longer than any name; the search field of a list takes no more.
 MAX_SEARCH = 128
@@ -46,14 +46,14 @@ _SIZES = frozenset(str(size) for size in PAGE_SIZES)
 class ConsoleTable(tables.Table):
     """Base of all tables; ``caption`` names the table for screen readers.
 
-    With a name in ``saved_as`` users choose its columns themselves. ``fixed`` columns keep their
-    place at the ends and can't be hidden, ``essential`` ones can only be moved. A column whose cells
-    have the class ``wide-only`` gives way on narrow screens until a user chose columns.
+    A name in ``saved_as`` lets users choose its columns. ``fixed`` columns stay at the ends and can't be
+    hidden, ``essential`` ones can only be moved. Columns whose cells have the class ``wide-only`` are hidden
+    on narrow screens until a user chooses columns.
     """
 
     caption: str | Promise = ""
     saved_as: ClassVar[str] = ""
-    # Whether what it shows can be kept under a name (``saved_views``).
+    # Whether its filter and columns can be saved as a view (``saved_views``).
     has_views: ClassVar[bool] = True
     fixed: ClassVar[tuple[str, ...]] = ("pick", "menu")
     essential: ClassVar[tuple[str, ...]] = ("name",)
@@ -77,7 +77,7 @@ class ConsoleTable(tables.Table):
 
 
 def find_table(name: str) -> type[ConsoleTable] | None:
-    """Return the table that is kept under a name, or None."""
+    """Return the table whose choices are stored under a name, or None."""
     return _by_name.get(name)
 
 
@@ -100,22 +100,22 @@ def searched_text(query: QueryDict, *, longest: int = MAX_SEARCH) -> str:
 
 
 def arrange(request: HttpRequest, table: ConsoleTable, *, rows: int = 0) -> None:
-    """Give a table the user's columns and page size, and the sorting and page the address asks for.
+    """Apply the user's columns and page size to a table, and the sorting and page in the address.
 
-    All views show their tables through here. ``rows`` is the size of a page whatever anybody chose, for print.
+    All views call this for their tables. ``rows`` overrides the size of a page, for print.
     """
     layout = apply_layout(request, table)
     asked = request.GET.getlist(table.prefixed_order_by_field) or layout.sort
     if asked:
         table.order_by = asked
-    # The size in an address goes before the user's own, so that a shared link shows the same rows.
+    # The size in the address overrides the user's, so that a shared link shows the same rows.
     asked_size = request.GET.get(table.prefixed_per_page_field, "")
     size = int(asked_size) if asked_size in _SIZES else layout.page_size
     _show_page(table, request.GET.get(table.prefixed_page_field, ""), rows or size)
 
 
 def apply_layout(request: HttpRequest, table: ConsoleTable) -> Layout:
-    """Give a table the user's columns, and return the layout; by itself only for rows that are paged otherwise."""
+    """Apply the user's columns to a table and return the layout; alone only for tables with other paging."""
     table.request = request
     layout = table.layout = _requested_layout(request, table)
     movable = [name for name in layout.order if name in table.columns]
@@ -129,7 +129,7 @@ def apply_layout(request: HttpRequest, table: ConsoleTable) -> Layout:
 
 
 def _requested_layout(request: HttpRequest, table: ConsoleTable) -> Layout:
-    """Return the layout of the named view in the address, else the user's own."""
+    """Return the layout of the saved view in the address, else the user's own."""
     asked = request.GET.get("view", "")
     view = find_view(request.user, table.saved_as, asked) if asked and table.saved_as else None
     if view is None:
@@ -140,7 +140,7 @@ def _requested_layout(request: HttpRequest, table: ConsoleTable) -> Layout:
 
 
 def _show_page(table: ConsoleTable, page: str, size: int) -> None:
-    """Show the page; the first one where the address makes no sense, the last one past the end."""
+    """Show the page: the first for an invalid number, the last for one past the end."""
     number = int(page) if page.isdecimal() and len(page) < 10 else 1
     try:
         table.paginate(page=number, per_page=size)
@@ -163,7 +163,7 @@ class StateColumn(tables.Column):
 
 
 class TimeColumn(tables.Column):
-    """A moment shown as people say it, exact in the title."""
+    """A moment relative to now, exact in the title."""
 
     def render(self, value: Any) -> SafeString:
         """Show the time."""
@@ -179,14 +179,14 @@ class ExactTimeColumn(tables.Column):
 
 
 class PickColumn(tables.Column):
-    """The boxes that pick rows, always first; the one in the heading picks all that are shown."""
+    """The checkboxes that select rows, always first; the one in the heading selects all shown rows."""
 
     def __init__(self) -> None:
         super().__init__(verbose_name=_("Select"), empty_values=(), orderable=False)
 
     @property
     def header(self) -> SafeString:
-        """Show the box for all rows; the word is what a card shows beside its own box."""
+        """Show the checkbox for all rows, with a label for narrow screens."""
         return format_html(
             '<input type="checkbox" id="pick-all" class="form-check-input needs-script" data-check-all aria-label="{}">'
             '<span class="visually-hidden">{}</span>',

@@ -1,4 +1,4 @@
-"""Form controls that Django's own are too slow for at the size a console has."""
+"""Form controls that replace Django's where those are too slow for long lists."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from django.utils.safestring import SafeString
 
 
 class LongSelect(forms.Select):
-    """A list of a thousand entries, written in one go: Django renders a template for each entry."""
+    """A select for thousands of entries; Django would render a template for each entry."""
 
     def render(self, name: str, value: Any, attrs: dict[str, Any] | None = None, renderer: Any = None) -> SafeString:  # noqa: ARG002 - Django's signature
-        """Return the select with its options; option groups are not for this one."""
+        """Return the select with its options; option groups are not supported."""
         chosen = {str(each) for each in self.format_value(value)}
         options = format_html_join(
             "",

@@ -8,9 +8,9 @@ from django.core.management import call_command
 from hsm.models import HsmDevice
 from hsm.services import designate, designated_device, record_availability, register_device
 from hsm.types import DeviceIdentity, MajorKey
-from hsm.verification import fingerprint
 from kmes.core.actor import SYSTEM, Actor
 from kmes.core.errors import DeviceError, PermissionRefused
+from kmes.core.public_keys import fingerprint
 from logging_reports.models import LogEntry
 
 pytestmark = pytest.mark.django_db

@@ -91,7 +91,7 @@ def test_a_folded_section_stays_folded_but_for_the_page_one_is_on(pages):
 def test_only_the_titles_of_relative_times_are_in_the_readers_zone(people):
     request = RequestFactory().get("/")
     request.user = people["admin"]
-    choices_of(request).keep(DISPLAY, Display(time_zone="Asia/Tokyo").to_value())
+    choices_of(request).save(DISPLAY, Display(time_zone="Asia/Tokyo").to_value())
     shown = Template("{% when at %}|{% exactly at %}")
     with rendering_for(request):
         relative, exact = shown.render(Context({"at": datetime(2026, 1, 1, 20, 30, tzinfo=UTC)})).split("|")

@@ -11,9 +11,9 @@ from hsm.device import get_device
 from hsm.emulator import create_token
 from hsm.services import record_self_test, register_device
 from hsm.session import find_module
-from hsm.verification import fingerprint
 from kmes.core.actor import SYSTEM
 from kmes.core.errors import DeviceError
+from kmes.core.public_keys import fingerprint
 
 
 class Command(BaseCommand):
