@@ -9,7 +9,7 @@ class JobsConfig(AppConfig):
     name = "jobs"
 
     def ready(self) -> None:
-        """Register menus, reports, landings, what the search finds, and what credentials' pages ask of jobs."""
+        """Register menus, reports, links of notices, what the search finds, and what credentials' pages ask of jobs."""
         from cloudcreds import activity, listing  # noqa: PLC0415 - models must be loaded first
         from jobs import spec  # noqa: PLC0415
         from jobs.kinds.registry import KINDS  # noqa: PLC0415
@@ -19,10 +19,10 @@ class JobsConfig(AppConfig):
             reports,
             search,
         )
-        from jobs.pages.key_jobs import work_of_keys  # noqa: PLC0415
+        from jobs.pages.key_jobs import find_key_jobs  # noqa: PLC0415
         from jobs.pages.selectors import find_activity  # noqa: PLC0415
         from jobs.pages.vault_listing import LISTER  # noqa: PLC0415
-        from keygroups.work import register_teller  # noqa: PLC0415
+        from keygroups import key_jobs  # noqa: PLC0415
 
         spec.install(KINDS)
         actions.register_all()
@@ -31,4 +31,4 @@ class JobsConfig(AppConfig):
         search.register_all()
         activity.register(find_activity)
         listing.register(LISTER)
-        register_teller(work_of_keys)
+        key_jobs.register(find_key_jobs)

@@ -9,10 +9,10 @@ class KeygroupsConfig(AppConfig):
     name = "keygroups"
 
     def ready(self) -> None:
-        """Register menus, reports, landings, and what the search finds."""
-        from keygroups import actions, landings, reports, search  # noqa: PLC0415 - models must be loaded first
+        """Register menus, reports, links of notices, and what the search finds."""
+        from keygroups import actions, notice_links, reports, search  # noqa: PLC0415 - models must be loaded first
 
         actions.register_all()
-        landings.register_all()
+        notice_links.register_all()
         reports.register_all()
         search.register_all()

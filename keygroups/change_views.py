@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -14,6 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from cloudcreds.models import CloudCredential
 from keygroups.filters import read_uuid
 from keygroups.forms import GroupForm, StorageForm
+from keygroups.lookups import group_or_404
 from keygroups.models import KeyGroup
 from keygroups.policy import describe, policy_of
 from keygroups.preview import preview
@@ -27,13 +28,6 @@ from kmes.core.clock import now
 from kmes.core.errors import KmesError
 from kmes.ui.access import right_required
 from kmes.ui.responses import go_to, render_form
-
-
-def _group_or_404(group_id: UUID) -> KeyGroup:
-    group = find_group(group_id)
-    if group is None:
-        raise Http404(_("There is no such key group."))
-    return group
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -83,7 +77,7 @@ def _first_choices(request: HttpRequest) -> dict[str, object]:
 @right_required(Right.GROUP_MANAGE)
 def edit_group(request: HttpRequest, group_id: UUID) -> HttpResponse:
     """Show the dialog filled in; save it unless somebody else did meanwhile."""
-    group = _group_or_404(group_id)
+    group = group_or_404(group_id)
     form = GroupForm(request.POST if request.method == "POST" else None, current=group)
     context = dialog_context(form, group)
     if request.method == "POST" and form.is_valid():
@@ -118,7 +112,7 @@ def preview_group(request: HttpRequest) -> HttpResponse:
 @right_required(Right.GROUP_MANAGE)
 def delete_group(request: HttpRequest, group_id: UUID) -> HttpResponse:
     """Ask before a group is deleted here; delete it."""
-    group = _group_or_404(group_id)
+    group = group_or_404(group_id)
     context: dict[str, object] = {"group": group, "reason": refusal_to_delete(group)}
     if request.method == "POST":
         try:

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -15,8 +15,9 @@ from django.views.decorators.http import require_POST, require_safe
 from keygroups.choices import REPAIRABLE, Drift
 from keygroups.comparison import compare_in_columns
 from keygroups.drift import is_repairable
+from keygroups.lookups import group_or_404
 from keygroups.models import KeyGroup, Observation
-from keygroups.selectors import find_group, list_observations, was_reached
+from keygroups.selectors import list_observations, was_reached
 from keygroups.services import accept_drift, refusal_to_accept
 from kmes.accounts.rights import Right
 from kmes.core.actor import Actor
@@ -30,9 +31,7 @@ SHOWN = 50
 @right_required(Right.CONSOLE_READ)
 def show_drift(request: HttpRequest, group_id: UUID) -> HttpResponse:
     """Show each version that differs: here, last known and live, with what can be done about it."""
-    group = find_group(group_id)
-    if group is None:
-        raise Http404(_("There is no such key group."))
+    group = group_or_404(group_id)
     rows = list_observations(group)
     differing = [row for row in rows if row.flags and not row.is_accepted]
     user: Any = request.user

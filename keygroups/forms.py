@@ -21,7 +21,7 @@ from keygroups import fields
 from keygroups.choices import AZURE_OPERATIONS, KeyType, KeyUsage, PeriodUnit
 from keygroups.models import KeyGroup
 from keygroups.policy import Policy, tier_text
-from keygroups.rotation import next_due
+from keygroups.rotation_schedule import next_due
 from keygroups.selectors import list_vaults
 from keygroups.services import has_keys, was_pushed
 from keygroups.values import PLAIN_FIELDS, GroupValues

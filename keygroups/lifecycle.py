@@ -24,7 +24,7 @@ from keygroups.choices import (
     VersionState,
 )
 from keygroups.models import CloudVersion, Key, KeyGroup
-from keygroups.rotation import next_due
+from keygroups.rotation_schedule import next_due
 from kmes.core.clock import now
 from kmes.core.errors import ConflictError
 

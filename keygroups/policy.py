@@ -12,7 +12,7 @@ from cloudcreds.choices import VaultTier
 from cloudcreds.models import KeyVault
 from keygroups.choices import PeriodUnit
 from keygroups.models import KeyGroup
-from keygroups.rotation import add_period
+from keygroups.rotation_schedule import add_period
 
 
 @dataclass(frozen=True, kw_only=True)

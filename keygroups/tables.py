@@ -15,9 +15,9 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 
 from keygroups.choices import STATE_COLOURS
+from keygroups.key_jobs import KeyJobs
 from keygroups.models import Key
 from keygroups.selectors import version_shown
-from keygroups.work import KeyWork
 from kmes.ui.tables import ConsoleTable, MenuColumn, PickColumn, StateColumn
 from kmes.ui.templatetags.kmes_ui import badge, cut, when
 
@@ -53,7 +53,7 @@ class KeyTable(ConsoleTable):
     menu = MenuColumn(_actions_url)
 
     # The jobs of the keys shown, by key; the view asks for them once per page.
-    work: dict[UUID, KeyWork]
+    key_jobs: dict[UUID, KeyJobs]
 
     class Meta(ConsoleTable.Meta):
         model = Key
@@ -114,7 +114,7 @@ class KeyTable(ConsoleTable):
 
     def render_last_job(self, record: Key) -> SafeString:
         """Link the key's last job, with its state."""
-        known = self.work.get(record.pk)
+        known = self.key_jobs.get(record.pk)
         if known is None or known.last is None:
             return _day(None)
         job = known.last

@@ -20,7 +20,9 @@ from keygroups.choices import STATE_COLOURS, Drift
 from keygroups.comparison import compare_in_columns
 from keygroups.drift import is_repairable
 from keygroups.filters import VIEW_LABELS, KeysFilter, View, read_uuid
-from keygroups.models import Key, KeyGroup
+from keygroups.key_jobs import KeyJobs, jobs_of_keys
+from keygroups.lookups import group_or_404, key_or_404
+from keygroups.models import KeyGroup
 from keygroups.policy import describe, policy_of
 from keygroups.public_keys import check_value, to_jwk, to_pem
 from keygroups.selection import KeySelection
@@ -28,7 +30,6 @@ from keygroups.selectors import (
     ATTENTION_LABELS,
     digest_of,
     find_group,
-    find_key,
     find_observation,
     list_groups,
     list_versions,
@@ -37,7 +38,6 @@ from keygroups.selectors import (
 )
 from keygroups.tables import KeyTable
 from keygroups.tree import group_node, read_branch, read_tree
-from keygroups.work import KeyWork, work_of
 from kmes.accounts.rights import Right
 from kmes.core.clock import now
 from kmes.core.errors import InputError
@@ -111,10 +111,7 @@ def _group_still_shown(request: HttpRequest) -> KeyGroup | None:
 def _chosen_group(wanted: KeysFilter, shown: list[KeyGroup]) -> KeyGroup | None:
     """Return the group the address names, else the first one, unless keys of several groups are asked for."""
     if wanted.group is not None:
-        group = next((each for each in shown if each.pk == wanted.group), None) or find_group(wanted.group)
-        if group is None:
-            raise Http404(_("There is no such key group."))
-        return group
+        return next((each for each in shown if each.pk == wanted.group), None) or group_or_404(wanted.group)
     if wanted.spans_groups or wanted.view != View.GROUP or not shown:
         return None
     return shown[0]
@@ -125,7 +122,7 @@ def _pane(request: HttpRequest, shown: KeysFilter, group: KeyGroup | None, keys:
     bulk = menu_for("keys", None, request.user)
     table = KeyTable(keys, exclude=([] if bulk else ["pick"]) + (["group"] if group else []))
     arrange(request, table)
-    table.work = work_of(row.record.pk for row in table.paginated_rows)
+    table.key_jobs = jobs_of_keys(row.record.pk for row in table.paginated_rows)
     return {
         "id": KEYS_PANE,
         "group": group,
@@ -154,18 +151,18 @@ def _first_steps(request: HttpRequest, group: KeyGroup | None) -> dict[str, str]
 @right_required(Right.CONSOLE_READ)
 def show_group(_request: HttpRequest, group_id: UUID) -> HttpResponse:
     """Lead to the group's place in the Keys view."""
-    return redirect(_group_or_404(group_id).get_absolute_url())
+    return redirect(group_or_404(group_id).get_absolute_url())
 
 
 @require_safe
 @right_required(Right.CONSOLE_READ)
 def show_key(request: HttpRequest, key_id: UUID) -> HttpResponse:
     """Show a key's properties: here, last known and live in Azure, and the versions of its group."""
-    key = _key_or_404(key_id)
+    key = key_or_404(key_id)
     version = version_shown(key)
     observation = find_observation(version) if version else None
     group, versions = key.group, list_versions(key.group)
-    work = work_of({key.pk, *(each.key_id for each in versions)})
+    key_jobs = jobs_of_keys({key.pk, *(each.key_id for each in versions)})
     context = {
         "key": key,
         "group": group,
@@ -176,10 +173,10 @@ def show_key(request: HttpRequest, key_id: UUID) -> HttpResponse:
         "columns": compare_in_columns(group, key, version, observation),
         "versionless": f"{group.vault.url.rstrip('/')}/keys/{group.azure_name}",
         "versions": [
-            (each, STATE_COLOURS[each.state], each.key_id == key.pk, work.get(each.key_id, KeyWork()).push)
+            (each, STATE_COLOURS[each.state], each.key_id == key.pk, key_jobs.get(each.key_id, KeyJobs()).push)
             for each in versions
         ],
-        "last_job": work.get(key.pk, KeyWork()).last,
+        "last_job": key_jobs.get(key.pk, KeyJobs()).last,
         "colour": STATE_COLOURS[key.state],
         "version_colour": STATE_COLOURS[version.state] if version else "neutral",
         "check_value": check_value(key.thumbprint),
@@ -193,7 +190,7 @@ def show_key(request: HttpRequest, key_id: UUID) -> HttpResponse:
 @right_required(Right.CONSOLE_READ)
 def download_public(request: HttpRequest, key_id: UUID) -> HttpResponse:
     """Give the public half as a file: ``?format=pem`` or ``jwk``."""
-    key = _key_or_404(key_id)
+    key = key_or_404(key_id)
     wanted, spki = request.GET.get("format", "pem"), bytes(key.public_spki)
     if wanted == "pem":
         response = HttpResponse(to_pem(spki), content_type="application/x-pem-file")
@@ -212,7 +209,7 @@ def download_public(request: HttpRequest, key_id: UUID) -> HttpResponse:
 @right_required(Right.CONSOLE_READ)
 def show_key_actions(request: HttpRequest, key_id: UUID) -> HttpResponse:
     """Show what can be done with a key."""
-    key = _key_or_404(key_id)
+    key = key_or_404(key_id)
     return _render_menu(request, "key", key, str(key), key.get_absolute_url())
 
 
@@ -220,7 +217,7 @@ def show_key_actions(request: HttpRequest, key_id: UUID) -> HttpResponse:
 @right_required(Right.CONSOLE_READ)
 def show_group_actions(request: HttpRequest, group_id: UUID) -> HttpResponse:
     """Show what can be done with a group."""
-    group = _group_or_404(group_id)
+    group = group_or_404(group_id)
     return _render_menu(request, "group", group, str(group), group.get_absolute_url())
 
 
@@ -249,17 +246,3 @@ def _render_menu(request: HttpRequest, target: Any, obj: Any, name: str, back: s
     """Render a menu as the piece that the script asks for, or as a page without it."""
     context = {"name": name, "groups": menu_for(target, obj, request.user), "back": back}
     return render(request, "ui/_menu.html" if asks_for_fragment(request) else "ui/actions.html", context)
-
-
-def _group_or_404(group_id: UUID) -> KeyGroup:
-    group = find_group(group_id)
-    if group is None:
-        raise Http404(_("There is no such key group."))
-    return group
-
-
-def _key_or_404(key_id: UUID) -> Key:
-    key = find_key(key_id)
-    if key is None:
-        raise Http404(_("There is no such key."))
-    return key

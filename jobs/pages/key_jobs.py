@@ -11,11 +11,11 @@ from jobs.choices import STATE_COLOURS, TargetState
 from jobs.models import Job, JobTarget
 from jobs.pages.tables import TRIGGER_LABELS
 from jobs.spec import registry
+from keygroups.key_jobs import JobSummary, KeyJobs
 from keygroups.models import Key
-from keygroups.work import JobBrief, KeyWork
 
 
-def work_of_keys(key_ids: Iterable[UUID]) -> dict[UUID, KeyWork]:
+def find_key_jobs(key_ids: Iterable[UUID]) -> dict[UUID, KeyJobs]:
     """Return for each key that had a job its last one and the last that pushed it; two queries."""
     targets = JobTarget.objects.filter(key=OuterRef("pk")).order_by("-job__created_at", "-job__pk")
     pushes = targets.filter(job__kind__in=registry.kinds_where(lambda spec: spec.pushes_keys), state=TargetState.DONE)
@@ -25,13 +25,13 @@ def work_of_keys(key_ids: Iterable[UUID]) -> dict[UUID, KeyWork]:
     )
     found = {pk: (last, push) for pk, last, push in rows.values_list("pk", "last_job", "push_job") if last}
     wanted = {job_id for pair in found.values() for job_id in pair if job_id}
-    jobs = {job.pk: brief(job) for job in Job.objects.filter(pk__in=wanted)}
-    return {pk: KeyWork(last=jobs.get(last), push=jobs.get(push)) for pk, (last, push) in found.items()}
+    jobs = {job.pk: summarize(job) for job in Job.objects.filter(pk__in=wanted)}
+    return {pk: KeyJobs(last=jobs.get(last), push=jobs.get(push)) for pk, (last, push) in found.items()}
 
 
-def brief(job: Job) -> JobBrief:
+def summarize(job: Job) -> JobSummary:
     """Return a job in a few words."""
-    return JobBrief(
+    return JobSummary(
         name=str(job),
         title=job.title,
         url=job.get_absolute_url(),

@@ -16,5 +16,5 @@ def _job_page(entries: Sequence[LogEntry]) -> str:
 
 
 def register_all() -> None:
-    """Register the landings of this app."""
+    """Register the links of this app."""
     register("job", _job_page, order=20)

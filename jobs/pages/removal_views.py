@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import transaction
-from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
@@ -15,8 +15,8 @@ from jobs.pages import confirmations, removal
 from jobs.pages.removal import RemovalForm
 from jobs.services import request_removal
 from keygroups.filters import read_uuid
+from keygroups.lookups import group_or_404
 from keygroups.models import KeyGroup
-from keygroups.selectors import find_group
 from keygroups.services import stop_rotation
 from kmes.accounts.rights import Right
 from kmes.core.actor import Actor
@@ -39,10 +39,7 @@ def show_removal(request: HttpRequest, *, scope: str) -> HttpResponse:
         PermissionRefused: the user may remove keys neither here nor in the cloud.
 
     """
-    group_id = read_uuid(request.GET.get("group", ""))
-    group = find_group(group_id) if group_id else None
-    if group is None:
-        raise Http404(_("There is no such key group."))
+    group = group_or_404(read_uuid(request.GET.get("group", "")))
     user: Any = request.user
     if not (user.has_right(Right.CLOUD_DELETE) or user.has_right(Right.KEY_DESTROY)):
         raise PermissionRefused(

@@ -31,7 +31,7 @@ from keygroups import lifecycle as key_lifecycle
 from keygroups import rotation_slots
 from keygroups.choices import GroupCloudState
 from keygroups.models import KeyGroup, RotationSlot
-from keygroups.rotation import due_slots, next_due
+from keygroups.rotation_schedule import due_slots, next_due
 from kmes.core import options
 from kmes.core.actor import SCHEDULE
 from kmes.core.clock import now

@@ -6,12 +6,18 @@ import hashlib
 from functools import cache
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from cloudcreds.models import CloudCredential, KeyVault
+from keygroups import lifecycle
+from keygroups.models import Key, KeyGroup
+from keygroups.values import GroupValues
+from kmes.core.clock import now
+
 
 def make_credential(name="Contoso", **changes: Any):
     """A credential row; nothing here opens its secret."""
-    from cloudcreds.models import CloudCredential
-    from kmes.core.clock import now
-
     values = {
         "tenant_id": "11111111-1111-1111-1111-111111111111",
         "client_id": "22222222-2222-2222-2222-222222222222",
@@ -24,17 +30,11 @@ def make_credential(name="Contoso", **changes: Any):
 
 def make_vault(credential, name="kv-prod", *, tier="premium"):
     """A vault of Azure's public cloud."""
-    from cloudcreds.models import KeyVault
-
     return KeyVault.objects.create(credential=credential, name=name, url=f"https://{name}.vault.azure.net", tier=tier)
 
 
 def make_group(vault, name="payments", **changes: Any):
     """A group with its schedule, as the service makes it."""
-    from keygroups import lifecycle
-    from keygroups.models import KeyGroup
-    from kmes.core.clock import now
-
     values = {"key_spec": "RSA-2048", "usage": ["sign"], "azure_name": name, **changes}
     group = KeyGroup.objects.create(name=name, credential=vault.credential, vault=vault, **values)
     lifecycle.schedule_rotation(group=group, anchor_at=now())
@@ -44,9 +44,6 @@ def make_group(vault, name="payments", **changes: Any):
 @cache
 def public_half(spec: str) -> bytes:
     """The DER SubjectPublicKeyInfo of a throw-away key of the given type."""
-    from cryptography.hazmat.primitives.asymmetric import ec, rsa
-    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-
     curves = {"P-256": ec.SECP256R1, "P-384": ec.SECP384R1, "P-521": ec.SECP521R1, "P-256K": ec.SECP256K1}
     private: Any
     if spec in curves:
@@ -58,8 +55,6 @@ def public_half(spec: str) -> bytes:
 
 def make_key(group, name="first", *, spec: str = "", created_by="a-custodian"):
     """A present key as a create job leaves it, but for its private half."""
-    from keygroups.models import Key
-
     spec = spec or group.key_spec
     spki = public_half(spec)
     return Key.objects.create(
@@ -75,9 +70,6 @@ def make_key(group, name="first", *, spec: str = "", created_by="a-custodian"):
 
 def push(key, *, enabled=True, at=None):
     """Record the key as pushed, by the steps a job takes."""
-    from keygroups import lifecycle
-    from kmes.core.clock import now
-
     version = lifecycle.begin_push(key=key)
     azure_version = hashlib.md5(key.name.encode()).hexdigest()  # noqa: S324 - only looks like Azure's
     kid = f"{key.group.vault.url}/keys/{key.group.azure_name}/{azure_version}"
@@ -88,8 +80,6 @@ def push(key, *, enabled=True, at=None):
 
 def values(credential, **changes: Any):
     """What a person typed for an ordinary group."""
-    from keygroups.values import GroupValues
-
     typed = {"name": "payments", "credential": credential, "vault": "kv-prod", "key_spec": "RSA-2048", **changes}
     return GroupValues(**typed)
 

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from hypothesis import given
 from hypothesis import strategies as st
+
+from keygroups.choices import Drift
+from keygroups.drift import Seen, compare, console_tags
+from keygroups.fields import own_tags
+from keygroups.models import CloudVersion, Key
 
 MOMENTS = st.one_of(st.none(), st.datetimes(timezones=st.just(UTC)))
 OPERATIONS = st.lists(st.sampled_from(["sign", "verify", "encrypt", "decrypt", "wrapKey", "unwrapKey"]), unique=True)
@@ -14,16 +20,12 @@ TAGS = st.dictionaries(st.sampled_from(["owner", "environment", "kmes-note"]), s
 
 def known_version(**values):
     """A version as it was recorded at its push; no row is written."""
-    from keygroups.models import CloudVersion, Key
-
     key = Key(thumbprint="a" * 64, public_spki=b"public", name="one")
     return CloudVersion(key=key, azure_version="v1", **values)
 
 
 def as_known(version):
     """What the vault shows when nothing differs."""
-    from keygroups.drift import Seen, console_tags
-
     return Seen(
         azure_version="v1",
         kid="",
@@ -37,9 +39,6 @@ def as_known(version):
 
 @given(enabled=st.booleans(), expires=MOMENTS, operations=OPERATIONS, tags=TAGS)
 def test_what_is_as_it_was_pushed_is_never_flagged(enabled, expires, operations, tags) -> None:
-    from keygroups.drift import compare
-    from keygroups.fields import own_tags
-
     version = known_version(enabled=enabled, expires_at=expires, operations=operations, tags=own_tags(tags))
     assert compare(version, as_known(version)) == []
 
@@ -49,12 +48,6 @@ def test_what_is_as_it_was_pushed_is_never_flagged(enabled, expires, operations,
     after=st.tuples(st.booleans(), MOMENTS, OPERATIONS, TAGS),
 )
 def test_exactly_what_differs_is_flagged(before, after) -> None:
-    from dataclasses import replace
-
-    from keygroups.choices import Drift
-    from keygroups.drift import compare, console_tags
-    from keygroups.fields import own_tags
-
     version = known_version(enabled=before[0], expires_at=before[1], operations=before[2], tags=own_tags(before[3]))
     seen = replace(
         as_known(version),
@@ -74,11 +67,6 @@ def test_exactly_what_differs_is_flagged(before, after) -> None:
 
 
 def test_the_consoles_own_tags_count_and_another_public_half_is_the_gravest() -> None:
-    from dataclasses import replace
-
-    from keygroups.choices import Drift
-    from keygroups.drift import compare
-
     version = known_version(enabled=True, expires_at=datetime(2031, 1, 1, tzinfo=UTC), operations=["sign"], tags={})
     shown = as_known(version)
     assert compare(version, replace(shown, tags={})) == [Drift.TAGS]

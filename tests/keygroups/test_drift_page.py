@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 from django.urls import reverse
 
-from tests.keygroups.builders import make_key, push
+from keygroups import drift, lifecycle
+from keygroups.selectors import was_reached
+from kmes.core.clock import now
+from tests.keygroups.builders import make_group, make_key, push
 
 
 def text_of(response) -> str:
@@ -25,8 +28,6 @@ def address(group):
 
 def look(group, version, **changes):
     """Keep what a look at the vault found: the version as it was pushed, but for the changes."""
-    from keygroups import drift
-
     seen = {
         "azure_version": version.azure_version if version else "9" * 32,
         "kid": version.kid if version else "",
@@ -47,15 +48,11 @@ def test_a_vault_that_never_answered_leads_to_its_credential(pages, group, addre
 
 
 def test_a_push_has_reached_the_vault(pages, group, version, address) -> None:
-    from keygroups.selectors import was_reached
-
     assert was_reached(group)
     assert "The vault was never reached" not in text_of(pages.get(address))
 
 
 def test_before_the_first_look_the_page_offers_one(pages, group, address) -> None:
-    from kmes.core.clock import now
-
     group.vault.seen_at = now()
     group.vault.save()
     page = text_of(pages.get(address))
@@ -102,8 +99,6 @@ def test_a_version_of_others_can_be_disabled_or_left(pages, group, version, addr
 
 
 def test_a_missing_version_can_be_pushed_again_while_its_material_is_here(pages, group, version, address) -> None:
-    from keygroups import drift, lifecycle
-
     lifecycle.record_missing(version=version)
     drift.observe_missing(group, version)
     drift.recount(group)
@@ -136,8 +131,6 @@ def test_who_may_not_decide_sees_it_without_buttons(pages, group, version, addre
 
 
 def test_a_row_of_another_group_is_not_found(pages, vault, group, version) -> None:
-    from tests.keygroups.builders import make_group
-
     row = look(group, version, enabled=False)
     other = make_group(vault, "orders")
     assert pages.post(reverse("keygroups:drift_accept", args=[other.pk, row.pk])).status_code == 404

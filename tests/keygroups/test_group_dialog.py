@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
+from django.test import Client
 from django.urls import reverse
 
+from cloudcreds.models import KeyVault
+from keygroups.models import KeyGroup
+from keygroups.rotation_schedule import add_period
+from kmes.core.clock import now
 from tests.keygroups.builders import make_credential, make_key, make_vault, push, typed
 
 ADD = "/keys/groups/add/"
@@ -48,8 +55,6 @@ def test_without_credentials_the_dialog_leads_to_them(pages, db) -> None:
 
 
 def test_a_group_is_added_and_shown(pages, vault) -> None:
-    from keygroups.models import KeyGroup
-
     response = pages.post(
         ADD, typed(vault.credential, vault, name="TDE prod", valid_for="120", tags="team=db", usage=["sign", "wrap"])
     )
@@ -69,8 +74,6 @@ def test_from_the_dialog_the_whole_page_goes_to_the_group(pages, vault) -> None:
 
 
 def test_a_vault_can_be_typed(pages, credential) -> None:
-    from keygroups.models import KeyGroup
-
     pages.post(ADD, typed(credential, vault_url=" https://kv-new.vault.azure.net/ "))
     assert KeyGroup.objects.get().vault.url == "https://kv-new.vault.azure.net"
 
@@ -105,8 +108,6 @@ def test_a_vault_can_be_typed(pages, credential) -> None:
     ],
 )
 def test_a_bad_value_comes_back_at_its_field(pages, credential, changes, field) -> None:
-    from keygroups.models import KeyGroup
-
     response = pages.post(ADD, typed(credential, **changes))
     assert response.status_code == 422
     assert list(response.context["form"].errors) == [field]
@@ -196,10 +197,6 @@ def preview(pages, data, changed="", **query):
 
 
 def test_the_sentence_says_what_the_choices_mean(pages, vault) -> None:
-    from django.utils.timezone import now
-
-    from keygroups.rotation import add_period
-
     said = preview(pages, typed(vault.credential, vault, rotate_every="2", rotate_unit="months", valid_for="1"))
     assert f"Rotates every 2 months, next on {add_period(now(), 2, 'months'):%Y-%m-%d}, keys valid 1 day" in said
     assert "pushes to kv-prod (Premium)." in said
@@ -236,27 +233,17 @@ def test_the_azure_name_follows_the_name_until_another_is_typed(pages, credentia
 
 
 def test_the_preview_of_an_edit_keeps_the_due_date(pages, group) -> None:
-    from datetime import timedelta
-
-    from keygroups.models import KeyGroup
-    from kmes.core.clock import now
-
     due = now() + timedelta(days=5)
     KeyGroup.objects.filter(pk=group.pk).update(next_due_at=due)
     assert f"next on {due:%Y-%m-%d}" in preview(pages, edit_form(group), group=str(group.pk))
 
 
 def test_a_preview_changes_nothing(pages, credential) -> None:
-    from cloudcreds.models import KeyVault
-    from keygroups.models import KeyGroup
-
     preview(pages, typed(credential))
     assert (KeyGroup.objects.count(), KeyVault.objects.count()) == (0, 0)
 
 
 def test_an_empty_group_is_deleted_after_a_question(pages, group) -> None:
-    from keygroups.models import KeyGroup
-
     url = reverse("keygroups:group_delete", args=[group.pk])
     page = text_of(pages.get(url))
     assert "The vault kv-prod is left untouched" in page
@@ -276,8 +263,6 @@ def test_a_group_with_keys_is_not_deleted_and_the_page_says_why(pages, group) ->
 
 
 def test_changes_need_post_and_a_token(pages, group, people) -> None:
-    from django.test import Client
-
     assert pages.get(reverse("keygroups:preview")).status_code == 405
     assert pages.delete(reverse("keygroups:group_delete", args=[group.pk])).status_code == 405
     strict = Client(enforce_csrf_checks=True)

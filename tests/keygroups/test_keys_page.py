@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+from base64 import urlsafe_b64decode
 from datetime import timedelta
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 from django.urls import reverse
 
+from keygroups import lifecycle
+from keygroups.models import CloudVersion, KeyGroup
+from kmes.core.clock import now
 from tests.keygroups.builders import make_group, make_key, make_vault, public_half, push
 
 KEYS = "/keys/"
@@ -46,8 +51,6 @@ def test_a_group_without_keys_offers_create_random(pages, group) -> None:
 
 
 def test_a_group_without_keys_says_that_its_vault_was_never_reached(pages, group) -> None:
-    from kmes.core.clock import now
-
     page = text_of(pages.get(KEYS))
     assert "The vault has not been reached yet" in page
     group.vault.seen_at = now()
@@ -182,9 +185,6 @@ def test_an_unknown_group_or_key_is_not_found(pages, group) -> None:
 
 
 def test_the_attention_filters_single_out_what_the_dashboard_counts(pages, vault, group) -> None:
-    from keygroups.models import CloudVersion, KeyGroup
-    from kmes.core.clock import now
-
     late, due = make_group(vault, "late-one"), make_group(vault, "due-one")
     KeyGroup.objects.filter(pk=late.pk).update(next_due_at=now() - timedelta(hours=1))
     KeyGroup.objects.filter(pk=due.pk).update(next_due_at=now() + timedelta(days=3))
@@ -271,8 +271,6 @@ def test_the_menu_is_a_fragment_for_script_and_a_page_without(pages, group) -> N
 
 
 def test_a_group_with_keys_leads_to_the_removal_of_its_material_and_without_any_left_says_why_not(pages, group) -> None:
-    from keygroups import lifecycle
-
     key = make_key(group)
     actions = reverse("keygroups:group_actions", args=[group.pk])
     assert f'href="{reverse("jobs:remove")}?group={group.pk}&amp;scope=local"' in text_of(pages.get(actions))
@@ -310,8 +308,6 @@ def test_older_versions_of_the_group_stand_below(pages, group) -> None:
 
 @pytest.mark.parametrize("spec", ["RSA-2048", "P-256", "P-384", "P-521", "P-256K"])
 def test_the_public_half_downloads_as_pem_and_as_jwk(pages, group, spec) -> None:
-    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
-
     key = make_key(group, "a/b:ü", spec=spec)
     url = reverse("keygroups:key_public", args=[key.pk])
     pem = pages.get(url, {"format": "pem"})
@@ -326,8 +322,6 @@ def test_the_public_half_downloads_as_pem_and_as_jwk(pages, group, spec) -> None
 
 
 def _numbers(jwk):
-    from base64 import urlsafe_b64decode
-
     names = ("n", "e") if jwk["kty"] == "RSA" else ("x", "y")
     raw = [urlsafe_b64decode(jwk[name] + "==") for name in names]
     if jwk["kty"] == "EC":

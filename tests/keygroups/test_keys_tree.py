@@ -10,6 +10,8 @@ from django.urls import reverse
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from keygroups.filters import KeysFilter
+from keygroups.models import KeyGroup
 from tests.keygroups.builders import make_group, make_key, make_vault, push
 
 KEYS = "/keys/"
@@ -71,8 +73,6 @@ def test_an_unknown_branch_is_not_found(pages, group, node) -> None:
 
 
 def test_thousands_of_groups_come_a_page_at_a_time(pages, vault, django_assert_max_num_queries) -> None:
-    from keygroups.models import KeyGroup
-
     KeyGroup.objects.bulk_create(
         KeyGroup(
             name=f"group-{number:04}",
@@ -123,8 +123,6 @@ TEXT = st.text(max_size=30)
     state=st.sampled_from(["", "live", "absent", "purged"]),
 )
 def test_a_filter_survives_its_own_address(group, vault, q, show, view, state) -> None:
-    from keygroups.filters import KeysFilter
-
     typed = QueryDict(mutable=True)
     typed.update({"group": str(group or ""), "vault": str(vault or ""), "q": q, "show": show, "view": view})
     typed["state"] = state
@@ -136,8 +134,6 @@ def test_a_filter_survives_its_own_address(group, vault, q, show, view, state) -
 @settings(deadline=None, max_examples=100)
 @given(st.dictionaries(st.sampled_from(["group", "vault", "q", "show", "view", "state"]), TEXT))
 def test_nonsense_in_an_address_is_no_filter_and_no_error(values) -> None:
-    from keygroups.filters import KeysFilter
-
     data = QueryDict(mutable=True)
     data.update(values)
     found = KeysFilter.read(data)

@@ -7,6 +7,10 @@ from itertools import product
 
 import pytest
 
+from keygroups import lifecycle
+from keygroups.models import CloudVersion, Key, KeyGroup
+from kmes.core.clock import now
+from kmes.core.errors import ConflictError
 from tests.keygroups.builders import make_key, push
 
 pytestmark = pytest.mark.django_db
@@ -25,29 +29,18 @@ MOVES = {
 }
 
 
-@pytest.fixture
-def lifecycle():
-    from keygroups import lifecycle
-
-    return lifecycle
-
-
 def states(group):
     return dict(group.cloud_versions.order_by("key__name").values_list("key__name", "state"))
 
 
 def put(version, state):
     """Put a version into a state by force, as the table test needs each start."""
-    from keygroups.models import CloudVersion
-
     CloudVersion.objects.filter(pk=version.pk).update(state=state)
     version.refresh_from_db()
 
 
 @pytest.mark.parametrize(("start", "target"), list(product(MOVES, MOVES)))
-def test_a_version_moves_only_along_the_table(lifecycle, group, start, target) -> None:
-    from kmes.core.errors import ConflictError
-
+def test_a_version_moves_only_along_the_table(group, start, target) -> None:
     version = lifecycle.begin_push(key=make_key(group))
     put(version, start)
     if target in MOVES[start]:
@@ -71,7 +64,7 @@ def test_no_state_that_lives_is_a_dead_end() -> None:
         assert reached & {"purged", "failed"}, state
 
 
-def test_the_newest_push_is_the_only_active_one(lifecycle, group) -> None:
+def test_the_newest_push_is_the_only_active_one(group) -> None:
     for name in ("a", "b", "c"):
         push(make_key(group, name))
     assert states(group) == {"a": "superseded", "b": "superseded", "c": "active"}
@@ -79,9 +72,7 @@ def test_the_newest_push_is_the_only_active_one(lifecycle, group) -> None:
     assert group.cloud_state == "live"
 
 
-def test_of_several_that_arrive_together_the_last_is_active(lifecycle, group) -> None:
-    from kmes.core.clock import now
-
+def test_of_several_that_arrive_together_the_last_is_active(group) -> None:
     push(make_key(group, "a"))
     arrived = [lifecycle.begin_push(key=make_key(group, name)) for name in ("b", "c", "d")]
     at = now()
@@ -95,10 +86,7 @@ def test_of_several_that_arrive_together_the_last_is_active(lifecycle, group) ->
     assert [version.azure_version for version in group.cloud_versions.order_by("pushed_at")[1:]] == ["v0", "v1", "v2"]
 
 
-def test_when_one_of_several_is_not_on_its_way_none_is_recorded(lifecycle, group) -> None:
-    from kmes.core.clock import now
-    from kmes.core.errors import ConflictError
-
+def test_when_one_of_several_is_not_on_its_way_none_is_recorded(group) -> None:
     gone, here = (lifecycle.begin_push(key=make_key(group, name)) for name in ("gone", "here"))
     lifecycle.fail_push(key=gone.key)
     with pytest.raises(ConflictError, match="gone"):
@@ -108,14 +96,14 @@ def test_when_one_of_several_is_not_on_its_way_none_is_recorded(lifecycle, group
     assert states(group) == {"gone": "failed", "here": "pushing"}
 
 
-def test_a_version_pushed_switched_off_is_disabled_and_can_be_switched_on(lifecycle, group) -> None:
+def test_a_version_pushed_switched_off_is_disabled_and_can_be_switched_on(group) -> None:
     version = push(make_key(group), enabled=False)
     assert version.state == "disabled"
     lifecycle.record_enabled(version=version, enabled=True)
     assert states(group) == {"first": "active"}
 
 
-def test_an_older_version_switched_on_again_is_superseded(lifecycle, group) -> None:
+def test_an_older_version_switched_on_again_is_superseded(group) -> None:
     old = push(make_key(group, "a"))
     push(make_key(group, "b"))
     old.refresh_from_db()
@@ -125,9 +113,7 @@ def test_an_older_version_switched_on_again_is_superseded(lifecycle, group) -> N
     assert states(group) == {"a": "superseded", "b": "active"}
 
 
-def test_a_key_is_on_its_way_once(lifecycle, group) -> None:
-    from kmes.core.errors import ConflictError
-
+def test_a_key_is_on_its_way_once(group) -> None:
     key = make_key(group)
     lifecycle.begin_push(key=key)
     with pytest.raises(ConflictError, match="Synchronizing"):
@@ -141,9 +127,7 @@ def test_a_key_is_on_its_way_once(lifecycle, group) -> None:
         *((state, True) for state in ("purged", "missing", "failed")),
     ],
 )
-def test_a_key_can_be_pushed_anew_only_after_its_version_ended(lifecycle, group, state, again) -> None:
-    from kmes.core.errors import ConflictError
-
+def test_a_key_can_be_pushed_anew_only_after_its_version_ended(group, state, again) -> None:
     key = make_key(group)
     put(lifecycle.begin_push(key=key), state)
     if again:
@@ -153,7 +137,7 @@ def test_a_key_can_be_pushed_anew_only_after_its_version_ended(lifecycle, group,
             lifecycle.begin_push(key=key)
 
 
-def test_a_push_given_up_ends_only_what_was_on_its_way(lifecycle, group) -> None:
+def test_a_push_given_up_ends_only_what_was_on_its_way(group) -> None:
     pushed, waiting = make_key(group, "a"), make_key(group, "b")
     push(pushed)
     lifecycle.begin_push(key=waiting)
@@ -162,9 +146,7 @@ def test_a_push_given_up_ends_only_what_was_on_its_way(lifecycle, group) -> None
     assert states(group) == {"a": "active", "b": "failed"}
 
 
-def test_a_deleted_azure_key_comes_back_as_it_was(lifecycle, group) -> None:
-    from kmes.core.clock import now
-
+def test_a_deleted_azure_key_comes_back_as_it_was(group) -> None:
     off, _old, _new = (push(make_key(group, name)) for name in ("a", "b", "c"))
     off.refresh_from_db()
     lifecycle.record_enabled(version=off, enabled=False)
@@ -179,9 +161,7 @@ def test_a_deleted_azure_key_comes_back_as_it_was(lifecycle, group) -> None:
     assert (group.cloud_state, group.scheduled_purge_at) == ("live", None)
 
 
-def test_of_what_comes_back_none_is_active_while_the_newest_is_disabled(lifecycle, group) -> None:
-    from kmes.core.clock import now
-
+def test_of_what_comes_back_none_is_active_while_the_newest_is_disabled(group) -> None:
     _older, newest = (push(make_key(group, name)) for name in ("a", "b"))
     lifecycle.record_enabled(version=newest, enabled=False)
     lifecycle.record_deleted(group=group, deleted_at=now(), scheduled_purge_at=now() + timedelta(days=90))
@@ -192,9 +172,7 @@ def test_of_what_comes_back_none_is_active_while_the_newest_is_disabled(lifecycl
     assert states(group) == {"a": "superseded", "b": "active"}
 
 
-def test_the_newest_is_the_one_that_came_last_whatever_the_clock_showed(lifecycle, group) -> None:
-    from kmes.core.clock import now
-
+def test_the_newest_is_the_one_that_came_last_whatever_the_clock_showed(group) -> None:
     older, newest = (push(make_key(group, name)) for name in ("a", "b"))
     # Pushed after the clock was set back by an hour, which is no reason to take it for the older one.
     type(newest).objects.filter(pk=newest.pk).update(pushed_at=now() - timedelta(hours=1))
@@ -206,7 +184,7 @@ def test_the_newest_is_the_one_that_came_last_whatever_the_clock_showed(lifecycl
     assert states(group) == {"a": "superseded", "b": "active"}
 
 
-def test_the_newest_that_was_missing_takes_its_place_again(lifecycle, group) -> None:
+def test_the_newest_that_was_missing_takes_its_place_again(group) -> None:
     newest = [push(make_key(group, name)) for name in ("a", "b")][-1]
     newest.refresh_from_db()
     lifecycle.record_missing(version=newest)
@@ -218,9 +196,7 @@ def test_the_newest_that_was_missing_takes_its_place_again(lifecycle, group) -> 
     assert states(group) == {"a": "superseded", "b": "active"}
 
 
-def test_deletion_without_a_purge_date_and_purge_end_everything(lifecycle, group) -> None:
-    from kmes.core.clock import now
-
+def test_deletion_without_a_purge_date_and_purge_end_everything(group) -> None:
     key = make_key(group)
     push(key)
     lifecycle.record_deleted(group=group, deleted_at=now(), scheduled_purge_at=None)
@@ -233,9 +209,7 @@ def test_deletion_without_a_purge_date_and_purge_end_everything(lifecycle, group
     assert set(group.cloud_versions.values_list("state", flat=True)) == {"purged"}
 
 
-def test_a_key_is_destroyed_once_and_nothing_of_its_private_half_stays(lifecycle, group) -> None:
-    from kmes.core.errors import ConflictError
-
+def test_a_key_is_destroyed_once_and_nothing_of_its_private_half_stays(group) -> None:
     key = make_key(group)
     push(key)
     lifecycle.destroy_key(key=key)
@@ -249,9 +223,7 @@ def test_a_key_is_destroyed_once_and_nothing_of_its_private_half_stays(lifecycle
         lifecycle.begin_push(key=key)
 
 
-def test_a_key_on_its_way_is_not_destroyed(lifecycle, group) -> None:
-    from kmes.core.errors import ConflictError
-
+def test_a_key_on_its_way_is_not_destroyed(group) -> None:
     key = make_key(group)
     lifecycle.begin_push(key=key)
     with pytest.raises(ConflictError, match="just being synchronized"):
@@ -260,11 +232,8 @@ def test_a_key_on_its_way_is_not_destroyed(lifecycle, group) -> None:
     assert bytes(key.wrapped_private) == b"wrapped"
 
 
-def test_a_push_follows_the_group_as_it_is_stored_now(lifecycle, group, custodian) -> None:
+def test_a_push_follows_the_group_as_it_is_stored_now(group, custodian) -> None:
     """Who loaded the key before somebody moved the group must not push to the former place."""
-    from keygroups.models import Key, KeyGroup
-    from kmes.core.errors import ConflictError
-
     key = Key.objects.select_related("group").get(pk=make_key(group).pk)
     KeyGroup.objects.filter(pk=group.pk).update(azure_name="elsewhere")
     with pytest.raises(ConflictError, match="changed"):
@@ -272,16 +241,14 @@ def test_a_push_follows_the_group_as_it_is_stored_now(lifecycle, group, custodia
     assert states(group) == {}
 
 
-def test_the_due_moment_is_moved_by_one_of_two(lifecycle, group) -> None:
+def test_the_due_moment_is_moved_by_one_of_two(group) -> None:
     seen = group.next_due_at
     later = seen + timedelta(days=90)
     assert lifecycle.advance_schedule(group=group, seen_due_at=seen, new_due_at=later)
     assert not lifecycle.advance_schedule(group=group, seen_due_at=seen, new_due_at=later)
 
 
-def test_a_rotation_is_recorded_when_it_succeeded(lifecycle, group) -> None:
-    from kmes.core.clock import now
-
+def test_a_rotation_is_recorded_when_it_succeeded(group) -> None:
     moment = now()
     lifecycle.record_rotated(group=group, at=moment)
     group.refresh_from_db()

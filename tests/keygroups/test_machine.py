@@ -13,7 +13,12 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
+from cloudcreds.models import CloudCredential, KeyVault
+from keygroups import lifecycle
 from keygroups.choices import LIVE_VERSION_STATES
+from keygroups.models import CloudVersion, Key, KeyGroup
+from kmes.core.clock import now
+from kmes.core.errors import ConflictError
 
 pytestmark = [pytest.mark.django_db, pytest.mark.timeout(300)]
 WALKS = 60 if os.environ.get("FAULTS") == "all" else 20
@@ -34,20 +39,14 @@ class Life(RuleBasedStateMachine):
         return list(self.group.keys.order_by("created_at"))
 
     def _versions(self):
-        from keygroups.models import CloudVersion
-
         return list(CloudVersion.objects.filter(group=self.group).order_by("id"))
 
     def _snapshot(self):
-        from keygroups.models import CloudVersion, Key
-
         versions = CloudVersion.objects.filter(group=self.group).order_by("id").values_list("id", "state", "enabled")
         return list(versions), list(Key.objects.filter(group=self.group).order_by("id").values_list("id", "state"))
 
     def _attempt(self, move):
         """Make a move; a refused one must leave everything as it was."""
-        from kmes.core.errors import ConflictError
-
         before = self._snapshot()
         try:
             with transaction.atomic():
@@ -60,8 +59,6 @@ class Life(RuleBasedStateMachine):
 
     @rule()
     def make_key(self):
-        from keygroups.models import Key
-
         count = self.group.keys.count()
         if count < 6:
             Key.objects.create(
@@ -76,15 +73,11 @@ class Life(RuleBasedStateMachine):
     @precondition(lambda self: self.group.keys.exists())
     @rule(number=CHOICE)
     def push(self, number):
-        from keygroups import lifecycle
-
         self._attempt(lambda: lifecycle.begin_push(key=self._pick(self._keys(), number)))
 
     @precondition(lambda self: self._versions())
     @rule(number=CHOICE, enabled=st.booleans())
     def arrive(self, number, enabled):
-        from keygroups import lifecycle
-
         version = self._pick(self._versions(), number)
         self.at += timedelta(minutes=1)
         name = f"{self.at:%Y%m%d%H%M}"
@@ -99,15 +92,11 @@ class Life(RuleBasedStateMachine):
     @precondition(lambda self: self.group.keys.exists())
     @rule(number=CHOICE)
     def give_up(self, number):
-        from keygroups import lifecycle
-
         self._attempt(lambda: lifecycle.fail_push(key=self._pick(self._keys(), number)))
 
     @precondition(lambda self: self._versions())
     @rule(number=CHOICE, enabled=st.booleans())
     def switch(self, number, enabled):
-        from keygroups import lifecycle
-
         version = self._pick(self._versions(), number)
         if version.state in LIVE_VERSION_STATES:
             self._attempt(lambda: lifecycle.record_enabled(version=version, enabled=enabled))
@@ -115,14 +104,10 @@ class Life(RuleBasedStateMachine):
     @precondition(lambda self: self._versions())
     @rule(number=CHOICE)
     def lose(self, number):
-        from keygroups import lifecycle
-
         self._attempt(lambda: lifecycle.record_missing(version=self._pick(self._versions(), number)))
 
     @rule(recoverable=st.booleans())
     def delete(self, recoverable):
-        from keygroups import lifecycle
-
         self.group.refresh_from_db()
         if self.group.cloud_state == "live":
             until = self.at + timedelta(days=90) if recoverable else None
@@ -132,8 +117,6 @@ class Life(RuleBasedStateMachine):
 
     @rule(purge=st.booleans())
     def after_deletion(self, purge):
-        from keygroups import lifecycle
-
         self.group.refresh_from_db()
         if self.group.cloud_state == "soft_deleted":
             move = lifecycle.record_purged if purge else lifecycle.record_recovered
@@ -142,8 +125,6 @@ class Life(RuleBasedStateMachine):
     @precondition(lambda self: self.group.keys.exists())
     @rule(number=CHOICE)
     def destroy(self, number):
-        from keygroups import lifecycle
-
         self._attempt(lambda: lifecycle.destroy_key(key=self._pick(self._keys(), number)))
 
     @invariant()
@@ -152,8 +133,6 @@ class Life(RuleBasedStateMachine):
 
     @invariant()
     def the_active_version_is_the_newest_live_enabled_one(self):
-        from keygroups.choices import LIVE_VERSION_STATES
-
         live = [version for version in self._versions() if version.state in LIVE_VERSION_STATES]
         active = [version for version in live if version.state == "active"]
         if active:
@@ -172,8 +151,6 @@ class Life(RuleBasedStateMachine):
 
     @invariant()
     def a_deleted_group_has_no_live_version(self):
-        from keygroups.choices import LIVE_VERSION_STATES
-
         self.group.refresh_from_db()
         live = [version for version in self._versions() if version.state in LIVE_VERSION_STATES]
         if self.group.cloud_state in {"soft_deleted", "purged", "absent"}:
@@ -181,10 +158,6 @@ class Life(RuleBasedStateMachine):
 
 
 def test_a_group_keeps_its_promises_on_every_walk(db):
-    from cloudcreds.models import CloudCredential, KeyVault
-    from keygroups.models import KeyGroup
-    from kmes.core.clock import now
-
     credential = CloudCredential.objects.create(
         name="cred", tenant_id="t", client_id="c", sealed_secret=b"x", secret_set_at=now()
     )

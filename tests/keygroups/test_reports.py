@@ -9,6 +9,7 @@ from datetime import timedelta
 
 import pytest
 
+from keygroups.choices import KeyState
 from keygroups.models import CloudVersion, Key
 from kmes.core.clock import now
 from tests.keygroups.builders import make_credential, make_group, make_key, make_vault, push
@@ -52,8 +53,6 @@ def test_the_oldest_key_comes_first_and_the_sentence_names_its_age(pages, group)
 
 
 def test_a_key_shows_what_it_is_in_the_vault_and_a_destroyed_one_is_left_out(pages, group):
-    from keygroups.choices import KeyState
-
     push(make_key(group, "pushed"))
     gone = make_key(group, "gone")
     Key.objects.filter(pk=gone.pk).update(state=KeyState.DESTROYED)

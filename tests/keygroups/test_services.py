@@ -6,6 +6,14 @@ from datetime import timedelta
 
 import pytest
 
+from cloudcreds.models import KeyVault
+from keygroups import lifecycle, services
+from keygroups.models import KeyGroup
+from keygroups.values import PLAIN_FIELDS, GroupChangedError, GroupValues
+from kmes.core.actor import Actor
+from kmes.core.clock import now
+from kmes.core.errors import ConflictError, InputError, PermissionRefused
+from logging_reports.models import LogEntry
 from tests.keygroups.builders import make_credential, make_group, make_key, make_vault, push, values
 from tests.translations import speak
 
@@ -13,40 +21,24 @@ __all__ = ["speak"]
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def services():
-    from keygroups import services
-
-    return services
-
-
 def events():
-    from logging_reports.models import LogEntry
-
     return list(LogEntry.objects.order_by("pk").values_list("event", flat=True))
 
 
 def stored_values(group, **changes):
     """What the edit form sends when nothing was touched, but for ``changes``."""
-    from keygroups.values import PLAIN_FIELDS, GroupValues
-
     plain = {name: getattr(group, name) for name in PLAIN_FIELDS}
     typed = {**plain, "usage": tuple(group.usage), "credential": group.credential, "vault": group.vault.url, **changes}
     return GroupValues(**typed)
 
 
 def refused(call, error=None):
-    from kmes.core.errors import InputError
-
     with pytest.raises(error or InputError) as caught:
         call()
     return caught.value
 
 
-def test_a_group_is_stored_with_its_vault_its_schedule_and_a_log_row(services, credential, custodian) -> None:
-    from kmes.core.clock import now
-    from logging_reports.models import LogEntry
-
+def test_a_group_is_stored_with_its_vault_its_schedule_and_a_log_row(credential, custodian) -> None:
     group = services.create_group(
         values=values(credential, name=" TDE prod ", vault="KV-Prod", valid_for=120, tags={"team": "db"}),
         actor=custodian,
@@ -63,9 +55,7 @@ def test_a_group_is_stored_with_its_vault_its_schedule_and_a_log_row(services, c
     assert row.data["validity"] == "120 days"
 
 
-def test_a_vault_typed_again_is_the_known_one(services, vault, custodian) -> None:
-    from cloudcreds.models import KeyVault
-
+def test_a_vault_typed_again_is_the_known_one(vault, custodian) -> None:
     for name, typed in (("a", "kv-prod"), ("b", "https://kv-prod.vault.azure.net/"), ("c", "HTTPS://x")):
         if name == "c":
             error = refused(
@@ -79,17 +69,13 @@ def test_a_vault_typed_again_is_the_known_one(services, vault, custodian) -> Non
     assert KeyVault.objects.count() == 1
 
 
-def test_a_group_that_does_not_rotate_is_never_due(services, credential, custodian) -> None:
+def test_a_group_that_does_not_rotate_is_never_due(credential, custodian) -> None:
     group = services.create_group(values=values(credential, rotate=False), actor=custodian)
     assert group.next_due_at is None
 
 
 @pytest.mark.parametrize("role", ["operator", "auditor"])
-def test_who_may_not_manage_groups_changes_nothing(services, group, people, role) -> None:
-    from keygroups.models import KeyGroup
-    from kmes.core.actor import Actor
-    from kmes.core.errors import PermissionRefused
-
+def test_who_may_not_manage_groups_changes_nothing(group, people, role) -> None:
     actor = Actor.from_user(people[role])
     new = values(group.credential, name="new")
     refused(lambda: services.create_group(values=new, actor=actor), PermissionRefused)
@@ -128,19 +114,14 @@ def test_who_may_not_manage_groups_changes_nothing(services, group, people, role
         ({"tags": {"kmes-key": "x"}}, "tags"),
     ],
 )
-def test_a_bad_value_is_told_at_its_field_and_nothing_is_half_done(
-    services, credential, custodian, changes, field
-) -> None:
-    from cloudcreds.models import KeyVault
-    from keygroups.models import KeyGroup
-
+def test_a_bad_value_is_told_at_its_field_and_nothing_is_half_done(credential, custodian, changes, field) -> None:
     error = refused(lambda: services.create_group(values=values(credential, **changes), actor=custodian))
     assert error.field == field
     assert error.what
     assert (KeyGroup.objects.count(), KeyVault.objects.count(), events()) == (0, 0, [])
 
 
-def test_a_name_is_taken_whatever_its_case(services, group, custodian) -> None:
+def test_a_name_is_taken_whatever_its_case(group, custodian) -> None:
     error = refused(
         lambda: services.create_group(
             values=values(group.credential, name="PAYMENTS", azure_name="other"), actor=custodian
@@ -149,7 +130,7 @@ def test_a_name_is_taken_whatever_its_case(services, group, custodian) -> None:
     assert error.field == "name"
 
 
-def test_one_azure_key_belongs_to_one_group_whatever_the_case_or_the_credential(services, group, custodian) -> None:
+def test_one_azure_key_belongs_to_one_group_whatever_the_case_or_the_credential(group, custodian) -> None:
     other = make_credential("Other")
     make_vault(other, "kv-prod")
     for credential in (group.credential, other):
@@ -161,7 +142,7 @@ def test_one_azure_key_belongs_to_one_group_whatever_the_case_or_the_credential(
     assert services.create_group(values=elsewhere, actor=custodian).azure_name == "payments"
 
 
-def test_two_who_save_at_once_get_the_rule_and_not_a_traceback(services, group, custodian, monkeypatch) -> None:
+def test_two_who_save_at_once_get_the_rule_and_not_a_traceback(group, custodian, monkeypatch) -> None:
     """The look before the insert sees nothing, as when both look before either writes."""
     looks = []
     look = services._refuse_taken
@@ -176,9 +157,7 @@ def test_two_who_save_at_once_get_the_rule_and_not_a_traceback(services, group, 
     assert error.field == "name"
 
 
-def test_an_edit_saves_counts_up_and_logs_both_sides(services, group, custodian) -> None:
-    from logging_reports.models import LogEntry
-
+def test_an_edit_saves_counts_up_and_logs_both_sides(group, custodian) -> None:
     saved = services.update_group(
         group=group, values=stored_values(group, name="Payroll", owner="Ada"), lock_version=1, actor=custodian
     )
@@ -188,16 +167,13 @@ def test_an_edit_saves_counts_up_and_logs_both_sides(services, group, custodian)
     assert row.data["changed"] == {"name": ["payments", "Payroll"], "owner": ["", "Ada"]}
 
 
-def test_saving_without_a_change_writes_nothing(services, group, custodian) -> None:
+def test_saving_without_a_change_writes_nothing(group, custodian) -> None:
     saved = services.update_group(group=group, values=stored_values(group), lock_version=1, actor=custodian)
     assert saved.lock_version == 1
     assert events() == []
 
 
-def test_a_changed_rotation_counts_from_the_change(services, group, custodian) -> None:
-    from keygroups.models import KeyGroup
-    from kmes.core.clock import now
-
+def test_a_changed_rotation_counts_from_the_change(group, custodian) -> None:
     long_ago = now() - timedelta(days=80)
     KeyGroup.objects.filter(pk=group.pk).update(rotation_anchor_at=long_ago)
     saved = services.update_group(
@@ -208,9 +184,7 @@ def test_a_changed_rotation_counts_from_the_change(services, group, custodian) -
     assert off.next_due_at is None
 
 
-def test_who_comes_second_sees_the_difference_and_overwrites_nothing(services, group, custodian) -> None:
-    from keygroups.values import GroupChangedError
-
+def test_who_comes_second_sees_the_difference_and_overwrites_nothing(group, custodian) -> None:
     services.update_group(group=group, values=stored_values(group, owner="Ada"), lock_version=1, actor=custodian)
     mine = stored_values(group, owner="Bob", rotate_every=30)
     error = refused(
@@ -224,7 +198,7 @@ def test_who_comes_second_sees_the_difference_and_overwrites_nothing(services, g
     assert (group.owner, group.rotate_every, group.lock_version) == ("Ada", 90, 2)
 
 
-def test_the_key_type_is_settled_by_the_first_key_but_the_length_is_not(services, group, custodian) -> None:
+def test_the_key_type_is_settled_by_the_first_key_but_the_length_is_not(group, custodian) -> None:
     make_key(group)
     error = refused(
         lambda: services.update_group(
@@ -236,7 +210,7 @@ def test_the_key_type_is_settled_by_the_first_key_but_the_length_is_not(services
     assert services.update_group(group=group, values=longer, lock_version=1, actor=custodian).key_spec == "RSA-4096"
 
 
-def test_the_place_in_azure_is_settled_by_the_first_push(services, group, custodian) -> None:
+def test_the_place_in_azure_is_settled_by_the_first_push(group, custodian) -> None:
     key = make_key(group)
     moved = stored_values(group, azure_name="before-push")
     group = services.update_group(group=group, values=moved, lock_version=1, actor=custodian)
@@ -257,9 +231,7 @@ def test_the_place_in_azure_is_settled_by_the_first_push(services, group, custod
         assert "before-push" in error.what
 
 
-def test_a_push_that_failed_settles_nothing(services, group, custodian) -> None:
-    from keygroups import lifecycle
-
+def test_a_push_that_failed_settles_nothing(group, custodian) -> None:
     key = make_key(group)
     lifecycle.begin_push(key=key)
     refused(
@@ -272,19 +244,14 @@ def test_a_push_that_failed_settles_nothing(services, group, custodian) -> None:
     assert services.update_group(group=group, values=moved, lock_version=1, actor=custodian).azure_name == "moved"
 
 
-def test_what_the_log_keeps_of_a_group_is_english(services, group, custodian, speak) -> None:
-    from logging_reports.models import LogEntry
-
+def test_what_the_log_keeps_of_a_group_is_english(group, custodian, speak) -> None:
     with speak("never", "%(count)d days"):
         services.update_group(group=group, values=stored_values(group, rotate=False), lock_version=1, actor=custodian)
     changed = LogEntry.objects.get(event="group.updated").data["changed"]
     assert changed["rotation"][1] == "never"
 
 
-def test_an_empty_group_goes_and_leaves_a_log_row(services, group, custodian) -> None:
-    from keygroups.models import KeyGroup
-    from kmes.core.errors import ConflictError
-
+def test_an_empty_group_goes_and_leaves_a_log_row(group, custodian) -> None:
     services.delete_group(group=group, actor=custodian)
     assert not KeyGroup.objects.exists()
     assert events() == ["group.deleted"]
@@ -295,10 +262,7 @@ def test_an_empty_group_goes_and_leaves_a_log_row(services, group, custodian) ->
     )
 
 
-def test_a_group_with_keys_stays_and_says_what_to_do(services, group, custodian) -> None:
-    from keygroups import lifecycle
-    from kmes.core.errors import ConflictError
-
+def test_a_group_with_keys_stays_and_says_what_to_do(group, custodian) -> None:
     key = make_key(group)
     for _ in range(2):
         error = refused(lambda: services.delete_group(group=group, actor=custodian), ConflictError)
@@ -309,9 +273,7 @@ def test_a_group_with_keys_stays_and_says_what_to_do(services, group, custodian)
             key.refresh_from_db()
 
 
-def test_if_the_log_can_not_be_written_nothing_happens(services, credential, custodian, monkeypatch) -> None:
-    from keygroups.models import KeyGroup
-
+def test_if_the_log_can_not_be_written_nothing_happens(credential, custodian, monkeypatch) -> None:
     def broken(*_arguments, **_named):
         raise RuntimeError("disk full")
 
@@ -321,7 +283,7 @@ def test_if_the_log_can_not_be_written_nothing_happens(services, credential, cus
     assert not KeyGroup.objects.exists()
 
 
-def test_a_vault_of_another_cloud_is_refused(services, custodian) -> None:
+def test_a_vault_of_another_cloud_is_refused(custodian) -> None:
     china = make_credential("China", cloud="china")
     error = refused(
         lambda: services.create_group(values=values(china, vault="https://kv-prod.vault.azure.net"), actor=custodian)
@@ -331,7 +293,7 @@ def test_a_vault_of_another_cloud_is_refused(services, custodian) -> None:
     assert group.vault.url == "https://kv-prod.vault.azure.cn"
 
 
-def test_groups_in_the_other_order_do_not_matter(services, vault, custodian) -> None:
+def test_groups_in_the_other_order_do_not_matter(vault, custodian) -> None:
     first, second = make_group(vault, "one"), make_group(vault, "two")
     taken = stored_values(second, name="ONE")
     error = refused(lambda: services.update_group(group=second, values=taken, lock_version=1, actor=custodian))

@@ -26,7 +26,7 @@ from keygroups import lifecycle as key_lifecycle
 from keygroups.choices import VersionState
 from keygroups.fields import own_tags
 from keygroups.models import CloudVersion, Key, KeyGroup
-from keygroups.rotation import expiry
+from keygroups.rotation_schedule import expiry
 from kmes.core.clock import now
 from kmes.core.errors import DeviceError, KmesError
 from logging_reports.choices import Severity

@@ -20,7 +20,7 @@ from jobs.planning.requests import refuse_deleted_group, require_device, retry_o
 from jobs.spec import Confirmation, Given, JobSpec, Scope, Step, Wording
 from keygroups.choices import KeyState
 from keygroups.models import KeyGroup
-from keygroups.rotation import rotated_key_name
+from keygroups.rotation_schedule import rotated_key_name
 from kmes.accounts.rights import Right, check
 from kmes.core.actor import Actor
 from kmes.core.clock import now

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keygroups.rotation import add_period, due_slots, expiry, next_due, rotated_key_name
+from keygroups.fields import MAX_NAME
+from keygroups.models import Key
+from keygroups.rotation_schedule import add_period, due_slots, expiry, next_due, rotated_key_name
 
 UNITS = st.sampled_from(["days", "weeks", "months"])
 MOMENTS = st.integers(0, 40 * 366 * 86400 * 10**6).map(lambda us: at(2020, 1, 1) + timedelta(microseconds=us))
@@ -91,8 +93,5 @@ def test_a_rotated_keys_name_is_new_whatever_is_taken(moment, already) -> None:
 
 
 def test_the_longest_group_name_still_makes_a_key_name_that_fits() -> None:
-    from keygroups.fields import MAX_NAME
-    from keygroups.models import Key
-
     name = rotated_key_name("x" * MAX_NAME, at(2026, 1, 1), set())
     assert len(name) + len("-9999") <= Key._meta.get_field("name").max_length

@@ -28,7 +28,7 @@ def _group_page(entries: Sequence[LogEntry]) -> str:
 
 
 def register_all() -> None:
-    """Register the landings of this app."""
+    """Register the links of this app."""
     register("expiring", _expiring_report, order=10)
     register("key", _key_page, order=30)
     register("group", _group_page, order=40)
