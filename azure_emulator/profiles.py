@@ -93,6 +93,9 @@ class Settings:
     page_size: int = 25
     token_lifetime: int = 3599
     allow_rotate_imported: bool = False
+    # A new grant acts after so many seconds, and in Azure only in tokens issued after it.
+    grant_settle: float = 0.0
+    grants_need_new_token: bool = False
     # Entra accepts an assertion more than once while it is valid, and MSAL relies on that.
     refuse_replayed_assertions: bool = False
     # The value App Service puts into IDENTITY_HEADER.

@@ -6,6 +6,7 @@ Owns start, reset and the file of run-time changes. Must not answer requests.
 from __future__ import annotations
 
 import secrets
+import time
 from copy import deepcopy
 from dataclasses import fields
 from pathlib import Path
@@ -51,6 +52,8 @@ class State:
         self.domains: dict[str, str] = {}
         self.assertions = AssertionChecker(self.issuers)
         self.vaults: dict[str, Vault] = {}
+        # When a permission was granted to a service principal while running.
+        self._granted_at: dict[tuple[str, str], float] = {}
         self._vault_changes: dict[str, dict[str, Any]] = {}
         self.backup_key = self._load_backup_key()
         self._seed()
@@ -107,9 +110,22 @@ class State:
 
     def change_client(self, body: Any) -> Client:
         """Make or change a client and keep that."""
+        known = self.clients.get(str(body.get("client_id", "")).lower() if isinstance(body, dict) else "")
+        before = set(known.permissions) if known else set()
         client = upsert(self.clients, body)
+        now = time.time()
+        self._granted_at.update({(client.object_id, word): now for word in set(client.permissions) - before if known})
         self._save_changes()
         return client
+
+    def has_permission(self, client: Client, permission: str, token_issued_at: float) -> bool:
+        """Whether the client has a permission, and a recent grant of it acts already in this token."""
+        granted_at = self._granted_at.get((client.object_id, permission), 0.0)
+        if time.time() < granted_at + self.settings.grant_settle:
+            return False
+        if self.settings.grants_need_new_token and token_issued_at < int(granted_at):
+            return False
+        return permission in client.permissions
 
     def change_vault(self, name: str, body: Any) -> VaultProfile:
         """Change a vault and keep that."""
@@ -176,6 +192,7 @@ class State:
         for table in (self.clients, self.issuers, self.subscriptions, self.managed_hsms, self.domains):
             table.clear()
         self._seed()
+        self._granted_at.clear()
         self._vault_changes.clear()
         self._changes_file.unlink(missing_ok=True)
         for profile in self.options.vaults:

@@ -104,27 +104,41 @@ def change_members(fault: Fault, request: HttpRequest, response: Response) -> No
         if fault.endless_pages:
             document["nextLink"] = link_to_same_page(request, first_page_token(fault.hits))
     for path in fault.remove:
-        holder, name = find_holder(document, path, make=False)
-        holder.pop(name, None)
+        remove_member(document, path.split("."))
     for path, value in fault.replace.items():
-        holder, name = find_holder(document, path, make=True)
-        holder[name] = value
+        replace_member(document, path.split("."), value)
     response.body = json.dumps(document, separators=(",", ":")).encode()
     response.headers["content-length"] = str(len(response.body))
 
 
-def find_holder(document: dict[str, Any], path: str, *, make: bool) -> tuple[dict[str, Any], str]:
-    """The object that holds the member at a dotted path, and the member's name."""
-    *parents, name = path.split(".")
-    holder = document
-    for parent in parents:
-        below = holder.get(parent)
-        if not isinstance(below, dict):
-            below = {}
-            if make:
-                holder[parent] = below
+def find_below(holder: Any, name: str) -> Any:
+    """The member of an object or the numbered entry of a list; None when there is none."""
+    if isinstance(holder, list):
+        return holder[int(name)] if name.isdigit() and int(name) < len(holder) else None
+    return holder.get(name) if isinstance(holder, dict) else None
+
+
+def remove_member(document: dict[str, Any], path: list[str]) -> None:
+    """Remove the member at a path, where there is one."""
+    holder: Any = document
+    for name in path[:-1]:
+        holder = find_below(holder, name)
+    if isinstance(holder, dict):
+        holder.pop(path[-1], None)
+
+
+def replace_member(document: dict[str, Any], path: list[str], value: Any) -> None:
+    """Set the member at a path; objects on the way are made, entries of lists are not."""
+    holder: Any = document
+    for name in path[:-1]:
+        below = find_below(holder, name)
+        if not isinstance(below, (dict, list)) and isinstance(holder, dict):
+            below = holder[name] = {}
         holder = below
-    return holder, name
+    if isinstance(holder, dict):
+        holder[path[-1]] = value
+    elif isinstance(holder, list) and find_below(holder, path[-1]) is not None:
+        holder[int(path[-1])] = value
 
 
 def first_page_token(number: int) -> str:

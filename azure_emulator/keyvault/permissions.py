@@ -9,7 +9,6 @@ from __future__ import annotations
 import ipaddress
 from typing import Any
 
-from azure_emulator.identity.clients import Client
 from azure_emulator.keyvault.errors import ServiceError, forbidden
 from azure_emulator.profiles import VaultProfile
 
@@ -52,11 +51,9 @@ def is_in_rules(address: str, rules: list[str]) -> bool:
     return any(ipaddress.ip_address(address) in ipaddress.ip_network(rule, strict=False) for rule in rules)
 
 
-def check_permission(client: Client, permission: str, profile: VaultProfile, claims: dict[str, Any], name: str) -> None:
-    """Refuse a client without the permission, as the vault's access model does."""
-    if permission in client.permissions:
-        return
-    raise by_role(permission, profile, claims, name) if profile.rbac else by_policy(permission, profile, claims)
+def refusal(permission: str, profile: VaultProfile, claims: dict[str, Any], name: str) -> ServiceError:
+    """The refusal of a client without the permission, as the vault's access model words it."""
+    return by_role(permission, profile, claims, name) if profile.rbac else by_policy(permission, profile, claims)
 
 
 def by_policy(permission: str, profile: VaultProfile, claims: dict[str, Any]) -> ServiceError:

@@ -116,7 +116,8 @@ class KeyVaultService:
         client = self._state.clients.get(str(claims.get("appid", "")).lower())
         if client is None:
             raise permissions.by_policy(route.operation.permission, vault.profile, claims)
-        permissions.check_permission(client, route.operation.permission, vault.profile, claims, target.name or "")
+        if not self._state.has_permission(client, route.operation.permission, float(claims.get("iat", 0))):
+            raise permissions.refusal(route.operation.permission, vault.profile, claims, target.name or "")
         if target.name is not None and not KEY_NAME.match(target.name):
             raise errors.bad_parameter(f"The request URI contains an invalid name: {target.name}")
         if call.name:

@@ -154,6 +154,13 @@ def test_members_of_an_answer_can_be_replaced_and_removed(emulator: Emulator, ke
     assert (found["key"]["kty"], found["a"], "attributes" in found) == ("AKP", {"b": 1}, False)
 
 
+def test_entries_of_a_listing_can_be_changed(emulator: Emulator, keys: KeyClient):
+    keys.create_ec_key("k")
+    changed = {"value.0.kid": "https://elsewhere.example/keys/k", "value.7.kid": "x", "value.x": 1}
+    emulator.fault(method="GET", path="/keys", replace=changed, remove=["value.0.attributes", "value.9.kid"])
+    assert emulator.raw("GET", "/keys").json()["value"] == [{"kid": "https://elsewhere.example/keys/k"}]
+
+
 @pytest.mark.parametrize(("asked", "kty", "bits"), [({"kty": "RSA", "size": 1024}, "RSA", 1024), ({"size": 2048}, "RSA-HSM", 2048)])  # fmt: skip
 def test_a_vault_can_make_another_key_than_asked(
     emulator: Emulator, keys: KeyClient, asked: dict[str, Any], kty: str, bits: int

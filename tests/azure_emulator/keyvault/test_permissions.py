@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from azure.core.exceptions import HttpResponseError
 from azure.keyvault.keys import KeyClient
@@ -88,3 +90,17 @@ def test_clients_are_shown_without_their_secret(emulator: Emulator):
     assert [client["client_id"] for client in shown][1:] == ["limited"]
     assert all("secret" not in client for client in shown)
     assert emulator.raw("GET", f"/keys?api-version={API}").status_code == 200
+
+
+def test_a_new_grant_needs_a_new_token_and_some_time_where_that_is_switched_on(emulator: Emulator):
+    emulator.control("POST", "settings", {"grants_need_new_token": True})
+    emulator.control("POST", "clients", {"client_id": "late", "secret": "s", "permissions": ["get"]})
+    old = {"Authorization": f"Bearer {emulator.token(client_id='late', client_secret='s')}"}
+    time.sleep(1.1)
+    emulator.control("POST", "clients", {"client_id": "late", "permissions": ["get", "list"]})
+    assert emulator.raw("GET", "/keys", headers=old).status_code == 403
+    new = {"Authorization": f"Bearer {emulator.token(client_id='late', client_secret='s')}"}
+    assert emulator.raw("GET", "/keys", headers=new).status_code == 200
+    emulator.control("POST", "settings", {"grant_settle": 60})
+    assert emulator.raw("GET", "/keys", headers=new).status_code == 403
+    assert emulator.raw("GET", "/keys/none", headers=new).status_code == 404
