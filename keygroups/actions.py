@@ -1,4 +1,4 @@
-"""What can be done with groups and keys here. What needs a job registers itself on the same menus."""
+"""Menu actions of groups and keys that need no job. Jobs register theirs on the same menus."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy
 from keygroups.choices import KeyState
 from keygroups.models import Key, KeyGroup
 from keygroups.selectors import version_shown
-from keygroups.services import refusal_to_delete
+from keygroups.services import why_not_delete
 from kmes.accounts.rights import Right
 from kmes.ui.actions import MenuAction, register
 
@@ -31,10 +31,10 @@ def _edit_url(group: KeyGroup) -> str:
 
 
 def _states_of_keys(group: KeyGroup) -> set[str]:
-    """Return the states the group's keys are in, or "present" alone where that is known; asked once per object."""
+    """Return the states of the group's keys, or "present" alone if that is known. One query per object."""
     known = group.__dict__.get("_states_of_keys")
     if group.__dict__.get("key_count"):
-        # A list of groups has counted the present keys already, and they decide.
+        # A list of groups has counted the present keys, and one of them is enough to know.
         known = {str(KeyState.PRESENT)}
     if not isinstance(known, set):
         known = set(group.keys.order_by().values_list("state", flat=True).distinct())
@@ -43,7 +43,7 @@ def _states_of_keys(group: KeyGroup) -> set[str]:
 
 
 def _delete_url(group: KeyGroup) -> str:
-    """Lead to the group's own page, or where its keys' material is destroyed by a job."""
+    """Return the page that deletes the group, or the job that destroys its keys while it has any."""
     if _states_of_keys(group):
         return f"{reverse('jobs:remove')}?{urlencode({'group': group.pk, 'scope': 'local'})}"
     return reverse("keygroups:group_delete", args=[group.pk])
@@ -51,11 +51,11 @@ def _delete_url(group: KeyGroup) -> str:
 
 def _reason_against_delete(group: KeyGroup) -> str:
     states = _states_of_keys(group)
-    return refusal_to_delete(group) if states and KeyState.PRESENT not in states else ""
+    return why_not_delete(group) if states and KeyState.PRESENT not in states else ""
 
 
 def register_all() -> None:
-    """Register the menus of the list's background, of groups and of keys."""
+    """Register the menus of groups, of keys, and of the background of the list."""
     register(
         MenuAction(
             name="add",

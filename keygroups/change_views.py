@@ -1,4 +1,4 @@
-"""Pages that change key groups: the Key Group dialog in its two steps, its live preview, and deletion."""
+"""Pages that change key groups: the Key Group dialog with its preview, and the deletion."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from keygroups.models import KeyGroup
 from keygroups.policy import describe, policy_of
 from keygroups.preview import preview
 from keygroups.selectors import find_group
-from keygroups.services import create_group, refusal_to_delete, update_group
+from keygroups.services import create_group, update_group, why_not_delete
 from keygroups.services import delete_group as remove_group
 from keygroups.values import GroupChangedError
 from kmes.accounts.rights import Right
@@ -33,7 +33,7 @@ from kmes.ui.responses import go_to, render_form
 @require_http_methods(["GET", "HEAD", "POST"])
 @right_required(Right.GROUP_MANAGE)
 def add_group(request: HttpRequest) -> HttpResponse:
-    """Ask for kind and storage, then for the group; make it."""
+    """Ask for the key type and storage, then for the group, and create it."""
     if request.method != "POST" and not StorageForm(request.GET).is_valid():
         return render(request, "keygroups/group_storage.html", {"form": StorageForm()})
     form = GroupForm(request.POST if request.method == "POST" else None, initial=_first_choices(request))
@@ -49,7 +49,7 @@ def add_group(request: HttpRequest) -> HttpResponse:
 
 
 def dialog_context(form: GroupForm, group: KeyGroup | None = None) -> dict[str, object]:
-    """Return what the dialog shows beside its fields, for a new group or for the one that is edited."""
+    """Return what the dialog shows beside its fields. Without ``group`` it is about a new one."""
     if group is None:
         action, back = reverse("keygroups:group_add"), reverse("keygroups:keys")
         has_credentials = CloudCredential.objects.exists()
@@ -66,7 +66,7 @@ def dialog_context(form: GroupForm, group: KeyGroup | None = None) -> dict[str, 
 
 
 def _first_choices(request: HttpRequest) -> dict[str, object]:
-    """Choose the credential the link names, or the only one there is."""
+    """Preselect the credential that the link names, or the only one there is."""
     wanted = read_uuid(request.GET.get("credential", ""))
     credentials = CloudCredential.objects.values_list("pk", flat=True)
     known = list((credentials.filter(pk=wanted) if wanted else credentials)[:2])
@@ -76,7 +76,7 @@ def _first_choices(request: HttpRequest) -> dict[str, object]:
 @require_http_methods(["GET", "HEAD", "POST"])
 @right_required(Right.GROUP_MANAGE)
 def edit_group(request: HttpRequest, group_id: UUID) -> HttpResponse:
-    """Show the dialog filled in; save it unless somebody else did meanwhile."""
+    """Show the dialog with the group's values. Save it unless somebody else has saved it since."""
     group = group_or_404(group_id)
     form = GroupForm(request.POST if request.method == "POST" else None, current=group)
     context = dialog_context(form, group)
@@ -88,7 +88,7 @@ def edit_group(request: HttpRequest, group_id: UUID) -> HttpResponse:
             )
         except GroupChangedError as error:
             form.refuse(error)
-            form.follow(error.current.lock_version)
+            form.accept_current(error.current.lock_version)
             context["differences"] = error.differences
         except KmesError as error:
             form.refuse(error)
@@ -101,7 +101,7 @@ def edit_group(request: HttpRequest, group_id: UUID) -> HttpResponse:
 @require_POST
 @right_required(Right.GROUP_MANAGE)
 def preview_group(request: HttpRequest) -> HttpResponse:
-    """Say in one sentence what the dialog's present choices mean. Changes nothing."""
+    """Describe the current choices of the dialog in a sentence. Changes nothing."""
     group_id = read_uuid(request.GET.get("group", ""))
     current = find_group(group_id) if group_id else None
     changed = request.headers.get("HX-Trigger-Name", "")
@@ -111,9 +111,9 @@ def preview_group(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @right_required(Right.GROUP_MANAGE)
 def delete_group(request: HttpRequest, group_id: UUID) -> HttpResponse:
-    """Ask before a group is deleted here; delete it."""
+    """Ask before a group is deleted here, and delete it."""
     group = group_or_404(group_id)
-    context: dict[str, object] = {"group": group, "reason": refusal_to_delete(group)}
+    context: dict[str, object] = {"group": group, "reason": why_not_delete(group)}
     if request.method == "POST":
         try:
             remove_group(group=group, actor=Actor.from_user(request.user))

@@ -16,7 +16,7 @@ class KeyType(models.TextChoices):
 
 
 class KeyUsage(models.TextChoices):
-    """What a pushed key may do in the vault (KMES.md, "Key Usage")."""
+    """What a pushed key may do in the vault (docs/console.md, section "Dialogs")."""
 
     SIGN = "sign", _("Sign and verify")
     ENCRYPT = "encrypt", _("Encrypt and decrypt")
@@ -41,14 +41,14 @@ class PeriodUnit(models.TextChoices):
 
 
 class KeyState(models.TextChoices):
-    """A key here."""
+    """State of a key in this console."""
 
     PRESENT = "present", _("Present")
     DESTROYED = "destroyed", _("Destroyed")
 
 
 class GroupCloudState(models.TextChoices):
-    """The group's Azure key as a whole (Azure deletes whole keys only)."""
+    """State of the group's Azure key. Azure deletes, recovers and purges whole keys only."""
 
     ABSENT = "absent", _("Not in the vault")
     LIVE = "live", _("In the vault")
@@ -57,7 +57,7 @@ class GroupCloudState(models.TextChoices):
 
 
 class VersionState(models.TextChoices):
-    """A key's version in the vault (DESIGN, section 4)."""
+    """State of a key's version in the vault."""
 
     PUSHING = "pushing", _("Synchronizing")
     ACTIVE = "active", _("Active")
@@ -102,7 +102,7 @@ class RotationStanding(models.TextChoices):
 
 
 class Drift(models.TextChoices):
-    """In what the vault differs from what is known here of a version."""
+    """How a version in the vault differs from what is recorded here."""
 
     MISSING = "missing", _("Missing in the vault")
     UNKNOWN = "unknown", _("Not made here")
@@ -113,7 +113,7 @@ class Drift(models.TextChoices):
     TAGS = "tags", _("Tags")
 
 
-# What a repair can set back; other differences need a person's decision.
+# A repair job can set these back. The other differences need a decision by a person.
 REPAIRABLE = frozenset({Drift.ENABLED, Drift.EXPIRY, Drift.OPERATIONS, Drift.TAGS})
 
 

@@ -1,4 +1,4 @@
-"""A version in three columns: here, last known, live. Pure: works on rows that were read."""
+"""A version in three columns: here, last known, live. Works on loaded rows and reads no others."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ UNKNOWN = "–"
 
 
 @dataclass(frozen=True)
-class Row:
-    """One property, as it is meant here, as it was known last, and as the vault showed it."""
+class ComparisonRow:
+    """One property: as it is set here, as it was last known, and as the vault showed it."""
 
     label: str
     here: str
@@ -28,51 +28,51 @@ class Row:
 
 def compare_in_columns(
     group: KeyGroup, key: Key | None, version: CloudVersion | None, observation: Observation | None
-) -> list[Row]:
-    """Return the rows of the table; what nobody asked the vault yet shows as a dash."""
+) -> list[ComparisonRow]:
+    """Return the rows of the table. A dash stands for what the vault has not been asked yet."""
     flags = set(observation.flags) if observation else set()
-    # What is meant for the group's keys says nothing of a version that others made.
-    meant = key is not None
+    # The settings of the group do not apply to a version that was made outside this console.
+    is_ours = key is not None
     seen = observation if observation is not None and observation.is_present else None
     return [
-        Row(
+        ComparisonRow(
             _("State"),
             key.get_state_display() if key else _("Not made here"),
             version.get_state_display() if version else UNKNOWN,
             _in_vault(observation),
             bool(flags & {Drift.MISSING, Drift.UNKNOWN}),
         ),
-        Row(
+        ComparisonRow(
             _("Enabled"),
-            _enabled_here(group, version) if meant else UNKNOWN,
+            _enabled_here(group, version) if is_ours else UNKNOWN,
             _yes(version.enabled) if version else UNKNOWN,
             _yes(seen.enabled) if seen else UNKNOWN,
             Drift.ENABLED in flags,
         ),
-        Row(
+        ComparisonRow(
             _("Expires"),
-            _expiry_here(group) if meant else UNKNOWN,
+            _expiry_here(group) if is_ours else UNKNOWN,
             _moment(version.expires_at, pushed=version.pushed_at is not None) if version else UNKNOWN,
             _moment(seen.expires_on) if seen else UNKNOWN,
             Drift.EXPIRY in flags,
         ),
-        Row(
+        ComparisonRow(
             _("Permitted operations"),
-            ", ".join(group.azure_operations) if meant else UNKNOWN,
+            ", ".join(group.azure_operations) if is_ours else UNKNOWN,
             (", ".join(version.operations) or _("not recorded")) if version else UNKNOWN,
             ", ".join(seen.operations) if seen else UNKNOWN,
             Drift.OPERATIONS in flags,
         ),
-        Row(
+        ComparisonRow(
             _("Tags"),
-            (show_tags(group.tags) if meant else "") or UNKNOWN,
+            (show_tags(group.tags) if is_ours else "") or UNKNOWN,
             (show_tags(version.tags) if version.tags is not None else _("not recorded")) or UNKNOWN
             if version
             else UNKNOWN,
             _tags(seen, flags),
             Drift.TAGS in flags,
         ),
-        Row(_("Public key"), key.thumbprint[:16] + "…" if key else UNKNOWN, *_material(version, seen, flags)),
+        ComparisonRow(_("Public key"), key.thumbprint[:16] + "…" if key else UNKNOWN, *_material(version, seen, flags)),
     ]
 
 

@@ -1,7 +1,7 @@
-"""Drift: what the vault shows of each version beside what is known here, kept until the next look.
+"""Drift: how each version in the vault differs from what is recorded here, kept until the next comparison.
 
-A look records and judges, it changes nothing that is known; what to do about a difference is said
-by a person: set it back by a job, or accept it (``services.accept_drift``).
+A comparison changes no state. A person decides about each difference: set it back by a job, or
+accept it (``services.accept_drift``).
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ class Seen:
 
 
 def console_tags(version: CloudVersion) -> dict[str, str]:
-    """Return the console's tags that never change after the push; the job's stays as it is."""
+    """Return the console's tags that never change after the push."""
     return {"kmes-key": str(version.key_id), "kmes-spki": version.key.thumbprint, "kmes-app": "kmes"}
 
 
 def compare(version: CloudVersion | None, seen: Seen) -> list[Drift]:
-    """Return in what the vault differs from what is known; a value never recorded here can't differ."""
+    """Return how the vault differs from what is recorded. A value that was never recorded can't differ."""
     if version is None:
         return [Drift.UNKNOWN]
     found = []
@@ -57,9 +57,9 @@ def compare(version: CloudVersion | None, seen: Seen) -> list[Drift]:
 
 
 def observe(group: KeyGroup, version: CloudVersion | None, seen: Seen) -> Observation:
-    """Keep what the vault shows of one version, judged; a stranger that was accepted stays so.
+    """Store what the vault shows of one version, with its differences. An accepted version stays accepted.
 
-    Call inside the caller's transaction, and ``recount`` at its end.
+    The caller brings the transaction, and calls ``recount`` at its end.
     """
     values = {
         "version": version,
@@ -81,7 +81,7 @@ def observe(group: KeyGroup, version: CloudVersion | None, seen: Seen) -> Observ
 
 
 def observe_missing(group: KeyGroup, version: CloudVersion) -> None:
-    """Keep that the vault does not hold a version. Call inside the caller's transaction."""
+    """Store that the vault does not hold a version. The caller brings the transaction."""
     values = {"version": version, "kid": version.kid, "seen_at": now(), "is_present": False, "flags": [Drift.MISSING]}
     Observation.objects.update_or_create(
         group=group, azure_version=version.azure_version, defaults=values, create_defaults=values
@@ -89,7 +89,7 @@ def observe_missing(group: KeyGroup, version: CloudVersion) -> None:
 
 
 def is_repairable(row: Observation) -> bool:
-    """Return whether a job can set the version back, or disable it where somebody else made it."""
+    """Return whether a job can set the version back, or disable it if it was made outside this console."""
     if not row.is_present or not row.flags:
         return False
     if row.version_id is None:
@@ -98,12 +98,12 @@ def is_repairable(row: Observation) -> bool:
 
 
 def forget_others(group: KeyGroup, kept: Iterable[str]) -> None:
-    """Drop the rows of versions that neither the vault nor this console has any more."""
+    """Delete the rows of versions that neither the vault nor this console has any more."""
     group.observations.exclude(azure_version__in=list(kept)).delete()
 
 
 def recount(group: KeyGroup) -> int:
-    """Count the versions that differ, and record it with the time on the group. Return the count."""
+    """Count the versions that differ, and record the count and the time on the group. Return the count."""
     differing = [row for row in group.observations.all() if row.flags and not row.is_accepted]
     lifecycle.record_compared(group=group, differences=len(differing))
     return len(differing)

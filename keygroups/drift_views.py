@@ -1,4 +1,4 @@
-"""The page of a group's differences from its vault, and accepting one. Setting back is a job."""
+"""The page of a group's differences from its vault, and the acceptance of one. Jobs set them back."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from keygroups.comparison import compare_in_columns
 from keygroups.drift import is_repairable
 from keygroups.lookups import group_or_404
 from keygroups.models import KeyGroup, Observation
-from keygroups.selectors import list_observations, was_reached
-from keygroups.services import accept_drift, refusal_to_accept
+from keygroups.selectors import has_vault_answered, list_observations
+from keygroups.services import accept_drift, why_not_accept
 from kmes.accounts.rights import Right
 from kmes.core.actor import Actor
 from kmes.core.errors import ConflictError
@@ -30,7 +30,7 @@ SHOWN = 50
 @require_safe
 @right_required(Right.CONSOLE_READ)
 def show_drift(request: HttpRequest, group_id: UUID) -> HttpResponse:
-    """Show each version that differs: here, last known and live, with what can be done about it."""
+    """Show each version that differs: here, last known and live, with its remedies."""
     group = group_or_404(group_id)
     rows = list_observations(group)
     differing = [row for row in rows if row.flags and not row.is_accepted]
@@ -45,7 +45,7 @@ def show_drift(request: HttpRequest, group_id: UUID) -> HttpResponse:
         "may_decide": user.has_right(Right.KEY_DISABLE),
         "may_push": user.has_right(Right.KEY_PUSH),
         "check_url": f"{reverse('jobs:start', args=['check_drift'])}?group={group.pk}",
-        "is_unreached": not rows and not was_reached(group),
+        "is_unreached": not rows and not has_vault_answered(group),
         "may_rotate": user.has_right(Right.KEY_ROTATE),
     }
     return render(request, "keygroups/drift.html", context)
@@ -60,7 +60,7 @@ def _finding(group: KeyGroup, row: Observation) -> dict[str, Any]:
         "flags": [(Drift(flag).label, "warning" if flag in REPAIRABLE else "bad") for flag in row.flags],
         "columns": compare_in_columns(group, key, version, row),
         "can_repair": is_repairable(row),
-        "can_accept": not refusal_to_accept(row),
+        "can_accept": not why_not_accept(row),
         "is_missing": Drift.MISSING in row.flags,
         "is_stranger": version is None,
     }
@@ -69,7 +69,7 @@ def _finding(group: KeyGroup, row: Observation) -> dict[str, Any]:
 @require_POST
 @right_required(Right.KEY_DISABLE)
 def accept(request: HttpRequest, group_id: UUID, observation_id: UUID) -> HttpResponse:
-    """Take what the vault shows as known."""
+    """Accept what the vault shows."""
     row = get_object_or_404(Observation, pk=observation_id, group_id=group_id)
     try:
         accept_drift(observation=row, actor=Actor.from_user(request.user))

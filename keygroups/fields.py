@@ -1,6 +1,6 @@
-"""What each field of a key group accepts, and what to type instead. Pure: no database, no network.
+"""What each field of a key group accepts, and what to type instead. Reads no rows and no network.
 
-Called by the form and again by the services, so that every way in has the same rules.
+The form and the services both call it, so that forms and other callers obey the same rules.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ MAX_NAME = 128
 MAX_OWNER = 128
 MAX_NOTES = 4000
 MAX_AZURE_NAME = 127
-# Ten years in each unit: enough for any policy, and far from the calendar's end.
+# Ten years in each unit: enough for any policy, and far from the last year of the calendar.
 MAX_PERIOD = {PeriodUnit.DAYS: 3650, PeriodUnit.WEEKS: 520, PeriodUnit.MONTHS: 120}
-# Azure takes 15 tags of 256 characters (AZURE.md); four of them are the console's own.
+# Azure takes 15 tags of 256 characters (docs/azure.md#keys-api); four of them are the console's own.
 MAX_TAGS = 11
 MAX_TAG = 256
 RESERVED_TAG_PREFIX = "kmes-"
-# The console's own short-lived keys: KEKs, which the sweep deletes, and what a connection test makes.
+# Short-lived keys of the console: KEKs, which the sweep deletes, and keys of connection tests.
 RESERVED_KEY_PREFIXES = ("kmes-kek-", "kmes-probe")
 
 _AZURE_NAME = re.compile(r"[0-9a-zA-Z-]{1,127}")
 
 
 def clean_name(text: str) -> str:
-    """Return the group's name without blanks at its ends.
+    """Return the group's name, trimmed and normalized.
 
     Raises:
-        InputError: empty, too long, or holds a character that can't be read in a log.
+        InputError: empty, too long, or holds an unreadable character.
 
     """
     name = trim_label(text)
@@ -52,10 +52,10 @@ def clean_name(text: str) -> str:
 
 
 def clean_owner(text: str) -> str:
-    """Return the owner without blanks at its ends.
+    """Return the owner, trimmed and normalized.
 
     Raises:
-        InputError: too long, or holds a character that can't be read.
+        InputError: too long, or holds an unreadable character.
 
     """
     owner = trim_label(text)
@@ -69,7 +69,7 @@ def clean_owner(text: str) -> str:
 
 
 def clean_notes(text: str) -> str:
-    """Return the notes without blanks at their ends; line breaks stay.
+    """Return the notes, trimmed. Line breaks stay.
 
     Raises:
         InputError: too long, or holds a NUL character, which the database can't keep.
@@ -88,10 +88,10 @@ def clean_notes(text: str) -> str:
 
 
 def clean_azure_name(text: str) -> str:
-    """Return the name of the key in the vault: ``^[0-9a-zA-Z-]{1,127}$`` (AZURE.md).
+    """Return the name of the key in the vault: ``^[0-9a-zA-Z-]{1,127}$`` (docs/azure.md#keys-api).
 
     Raises:
-        InputError: empty, too long, another character, or a name the console keeps for itself.
+        InputError: empty, too long, another character, or a name that is reserved for the console.
 
     """
     name = trim(text)
@@ -125,7 +125,7 @@ def clean_azure_name(text: str) -> str:
 
 
 def suggest_azure_name(name: str) -> str:
-    """Return the Azure key name prefilled from a group's name; "" when nothing of it can be kept."""
+    """Return the Azure key name that follows a group's name; "" if no character of it can be kept."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     return re.sub(r"[^0-9a-zA-Z]+", "-", plain).strip("-")[:MAX_AZURE_NAME].rstrip("-")
 
@@ -136,12 +136,12 @@ def type_of(spec: str) -> KeyType:
 
 
 def usages_of(key_type: str) -> tuple[KeyUsage, ...]:
-    """Return what keys of a type may be used for; the vault refuses an EC key for anything but signing."""
+    """Return what keys of a type may be used for. The vault refuses an EC key for anything but signing."""
     return tuple(KeyUsage) if key_type == KeyType.RSA else (KeyUsage.SIGN,)
 
 
 def clean_spec(spec: str) -> str:
-    """Return a key length the console knows.
+    """Return a key length that the console offers.
 
     Raises:
         InputError: there is no such length.
@@ -233,7 +233,7 @@ def clean_tags(tags: Mapping[str, str]) -> dict[str, str]:
     """Return tags that fit on a pushed version beside the console's own.
 
     Raises:
-        InputError: too many, too long, unreadable, or a name the console keeps for itself.
+        InputError: too many, too long, unreadable, or a name that is reserved for the console.
 
     """
     if len(tags) > MAX_TAGS:

@@ -1,4 +1,4 @@
-"""What the Keys view's query string asks for. Nonsense in an address means no filter, never an error."""
+"""The filter of the Keys view, read from the query string. An invalid value means no filter, never an error."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from kmes.ui.tables import searched_text
 MAX_SEARCH = 160
 
 
-class View:
-    """Names of the tree's orders (``?view=``)."""
+class TreeOrder:
+    """Orders of the tree (``?view=``)."""
 
     GROUP = ""
     VAULT = "vault"
     STATE = "state"
 
 
-VIEW_LABELS = {View.GROUP: _("By group"), View.VAULT: _("By vault"), View.STATE: _("By state")}
+TREE_ORDER_LABELS = {TreeOrder.GROUP: _("By group"), TreeOrder.VAULT: _("By vault"), TreeOrder.STATE: _("By state")}
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class KeysFilter:
     group: UUID | None = None
     q: str = ""
     show: str = ""
-    view: str = View.GROUP
+    view: str = TreeOrder.GROUP
     vault: UUID | None = None
     state: str = ""
 
@@ -44,28 +44,28 @@ class KeysFilter:
     def read(cls, query: QueryDict) -> KeysFilter:
         """Read a query string; a vault or a state counts only in its own view of the tree."""
         show, view, state = query.get("show", ""), query.get("view", ""), query.get("state", "")
-        view = view if view in VIEW_LABELS else View.GROUP
+        view = view if view in TREE_ORDER_LABELS else TreeOrder.GROUP
         return cls(
             group=read_uuid(query.get("group", "")),
             q=searched_text(query, longest=MAX_SEARCH),
             show=show if show in ATTENTION_LABELS else "",
             view=view,
-            vault=read_uuid(query.get("vault", "")) if view == View.VAULT else None,
-            state=state if view == View.STATE and state in GroupCloudState.values else "",
+            vault=read_uuid(query.get("vault", "")) if view == TreeOrder.VAULT else None,
+            state=state if view == TreeOrder.STATE and state in GroupCloudState.values else "",
         )
 
     @property
     def spans_groups(self) -> bool:
-        """Return whether keys of several groups answer it: a search, a branch, or what single keys want."""
+        """Return whether it asks for keys of several groups: by a search, a branch, or a filter of keys."""
         return self.group is None and bool(self.q or self.show in KEY_FILTERS or self.vault or self.state)
 
     @property
     def is_set(self) -> bool:
-        """Return whether anything but the place in the tree is asked for."""
+        """Return whether it holds more than the place in the tree."""
         return bool(self.q or self.show)
 
     def query(self, **changes: Any) -> str:
-        """Return the query string of this filter with changes, without what is empty."""
+        """Return the query string of this filter with changes. Empty values are left out."""
         values = {each.name: getattr(self, each.name) for each in fields(self)} | changes
         return urlencode({name: str(value) for name, value in values.items() if value})
 
@@ -80,7 +80,7 @@ class KeysFilter:
 
 
 def read_uuid(text: str) -> UUID | None:
-    """Return the UUID a text holds, or None."""
+    """Return the UUID in a text, or None."""
     try:
         return UUID(text)
     except ValueError:
@@ -88,5 +88,5 @@ def read_uuid(text: str) -> UUID | None:
 
 
 def count_of(keys: Any) -> int:
-    """Return how many keys a query finds, without what its rows would carry."""
+    """Return how many keys a query finds, without its annotations and joins."""
     return int(Key.objects.filter(pk__in=keys.order_by().values("pk")).count())

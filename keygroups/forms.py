@@ -1,4 +1,4 @@
-"""The Key Group dialog. Cleans each field by the rules of ``fields``; the services have the last word."""
+"""The Key Group dialog. Cleans each field by the rules of ``fields``; the services check again."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from keygroups.models import KeyGroup
 from keygroups.policy import Policy, tier_text
 from keygroups.rotation_schedule import next_due
 from keygroups.selectors import list_vaults
-from keygroups.services import has_keys, was_pushed
+from keygroups.services import has_been_pushed, has_keys
 from keygroups.values import PLAIN_FIELDS, GroupValues
 from kmes.core.clock import now
 from kmes.core.errors import InputError, KmesError
 from kmes.core.typed_text import trim
 
 _CODE_INPUT = {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "off"}
-# A change of one of these asks the server anew what it means.
-_LIVE = {
+# A change of one of these fields renews the preview.
+_PREVIEW = {
     "hx-post": reverse_lazy("keygroups:preview"),
     "hx-trigger": "change",
     "hx-include": "closest form",
@@ -39,7 +39,7 @@ _LIVE = {
     "hx-swap": "innerHTML",
     "hx-sync": "closest form:replace",
 }
-_LIVE_FIELDS = (
+_PREVIEW_FIELDS = (
     "name",
     "credential",
     "key_type",
@@ -56,7 +56,7 @@ _LIVE_FIELDS = (
 
 
 class StorageForm(forms.Form):
-    """Step 1 of the dialog: what kind of keys, kept where. The console has one of each."""
+    """Step 1 of the dialog: key type and storage location. The console has one of each."""
 
     key_kind = forms.ChoiceField(
         label=gettext_lazy("Key Type"), choices=[("asymmetric", gettext_lazy("Asymmetric"))], initial="asymmetric"
@@ -66,11 +66,8 @@ class StorageForm(forms.Form):
     )
 
 
-class GroupForm(forms.Form):
-    """Step 2 of the dialog, and the edit page; labels as in KMES.md, "Dialogs".
-
-    ``current`` is the row being edited; what can't change any more is shown switched off with the reason.
-    """
+class GroupFields(forms.Form):
+    """The fields of the dialog, each cleaned by its own rule."""
 
     name = forms.CharField(
         label=gettext_lazy("Name"), strip=False, widget=forms.TextInput({"autocomplete": "off", "autofocus": True})
@@ -153,6 +150,50 @@ class GroupForm(forms.Form):
     enabled_on_push = forms.BooleanField(label=gettext_lazy("Enabled on push"), required=False, initial=True)
     lock_version = forms.IntegerField(required=False, widget=forms.HiddenInput)
 
+    def clean_name(self) -> str:
+        """Return the name as it will be stored."""
+        return str(self._apply(fields.clean_name, "name"))
+
+    def clean_owner(self) -> str:
+        """Return the owner as it will be stored."""
+        return str(self._apply(fields.clean_owner, "owner"))
+
+    def clean_notes(self) -> str:
+        """Return the notes as they will be stored."""
+        return str(self._apply(fields.clean_notes, "notes"))
+
+    def clean_tags(self) -> dict[str, str]:
+        """Return the tags as they will be stored."""
+        return dict(self._apply(lambda text: fields.clean_tags(fields.parse_tags(text)), "tags"))
+
+    def refuse(self, error: KmesError) -> None:
+        """Show a service's error at its field, else above the form."""
+        field = error.field if isinstance(error, InputError) else ""
+        if field == "vault" and self.cleaned_data.get("vault_url"):
+            field = "vault_url"
+        self.add_error(field if field in self.fields else None, str(error))
+
+    def _apply(self, rule: Callable[[str], Any], name: str) -> Any:
+        try:
+            return rule(self.cleaned_data[name])
+        except InputError as error:
+            raise ValidationError(str(error)) from error
+
+    def _set(self, name: str, rule: Callable[[], Any]) -> None:
+        if name in self.errors:
+            return
+        try:
+            self.cleaned_data[name] = rule()
+        except InputError as error:
+            self.add_error(name, str(error))
+
+
+class GroupForm(GroupFields):
+    """Step 2 of the dialog, and the edit page.
+
+    ``current`` is the group that is edited. Fields that can't change any more are disabled, with the reason.
+    """
+
     def __init__(self, *args: Any, current: KeyGroup | None = None, **kwargs: Any) -> None:
         self.current = current
         if current is not None:
@@ -160,23 +201,23 @@ class GroupForm(forms.Form):
         super().__init__(*args, **kwargs)
         self._offer_choices()
         if self.is_bound:
-            # What another field makes needless: a period without rotation, a choice beside a typed vault.
+            # Not needed: a period without rotation, a choice beside a typed vault.
             self.fields["rotate_every"].required = bool(self["rotate"].data)
             self.fields["vault"].required = not trim(self["vault_url"].data or "")
         if current is not None:
-            self._lock(current)
+            self._disable_fixed(current)
         elif self["azure_name"].value() in {None, "", fields.suggest_azure_name(str(self["name"].value()))}:
-            # While nobody typed another one, it follows the name.
+            # It follows the name until somebody types another one.
             self.fields["azure_name"].widget.attrs["data-follows"] = "#id_name"
-        asked = f"{_LIVE['hx-post']}?group={current.pk}" if current else str(_LIVE["hx-post"])
-        for name in _LIVE_FIELDS:
-            self.fields[name].widget.attrs.update(_LIVE, **{"hx-post": asked})
-        # Once there is a page to change, the server is asked what its first choices mean.
+        asked = f"{_PREVIEW['hx-post']}?group={current.pk}" if current else str(_PREVIEW["hx-post"])
+        for name in _PREVIEW_FIELDS:
+            self.fields[name].widget.attrs.update(_PREVIEW, **{"hx-post": asked})
+        # The preview is also loaded for the first choices of the page.
         self.fields["key_type"].widget.attrs["hx-trigger"] = "load, change"
 
     @classmethod
-    def left_as(cls, data: QueryDict, *, current: KeyGroup | None) -> GroupForm:
-        """Return the dialog as it was left, without judging it yet."""
+    def unvalidated(cls, data: QueryDict, *, current: KeyGroup | None) -> GroupForm:
+        """Return the dialog with what was typed, without checking it yet."""
         open_fields = {name: field for name, field in cls(current=current).fields.items() if not field.disabled}
         typed = {
             name: field.widget.value_from_datadict(data, MultiValueDict(), name) for name, field in open_fields.items()
@@ -184,7 +225,7 @@ class GroupForm(forms.Form):
         return cls(current=current, initial=typed)
 
     def _offer_choices(self) -> None:
-        """Fill the lists, each grouped, so that they make sense without script as well."""
+        """Fill the lists, each grouped, so that they can be used without script."""
         lengths = [
             (str(kind.label), [(spec.value, length_label(spec)) for spec in KeySpec if fields.type_of(spec) == kind])
             for kind in KeyType
@@ -203,36 +244,20 @@ class GroupForm(forms.Form):
         assert isinstance(field, forms.ChoiceField)
         return field
 
-    def _lock(self, current: KeyGroup) -> None:
-        """Switch off what keys or pushed versions rely on, and say why."""
+    def _disable_fixed(self, current: KeyGroup) -> None:
+        """Disable what keys or pushed versions rely on, with the reason."""
         if has_keys(current):
-            self._switch_off(["key_type"], _("Can't change: the group has keys of this type."))
-        if was_pushed(current):
+            self._disable(["key_type"], _("Can't change: the group has keys of this type."))
+        if has_been_pushed(current):
             reason = _("Can't change: keys were pushed there. Make another key group for another place.")
-            self._switch_off(["credential", "vault", "azure_name"], reason)
+            self._disable(["credential", "vault", "azure_name"], reason)
             self.fields["vault_url"].disabled = True
             self.fields["vault_url"].widget = forms.HiddenInput()
 
-    def _switch_off(self, names: list[str], reason: str) -> None:
+    def _disable(self, names: list[str], reason: str) -> None:
         for name in names:
             self.fields[name].disabled = True
             self.fields[name].help_text = reason
-
-    def clean_name(self) -> str:
-        """Return the name as it will be stored."""
-        return str(self._apply(fields.clean_name, "name"))
-
-    def clean_owner(self) -> str:
-        """Return the owner as it will be stored."""
-        return str(self._apply(fields.clean_owner, "owner"))
-
-    def clean_notes(self) -> str:
-        """Return the notes as they will be stored."""
-        return str(self._apply(fields.clean_notes, "notes"))
-
-    def clean_tags(self) -> dict[str, str]:
-        """Return the tags as they will be stored."""
-        return dict(self._apply(lambda text: fields.clean_tags(fields.parse_tags(text)), "tags"))
 
     def clean(self) -> dict[str, Any]:
         """Check what depends on other fields: length, use, periods, vault and Azure key name."""
@@ -266,7 +291,7 @@ class GroupForm(forms.Form):
             self._set("valid_for", lambda: fields.clean_period(valid_for, valid_unit, field="valid_for"))
 
     def _clean_vault(self, data: dict[str, Any]) -> None:
-        """Leave the vault's URL in ``vault_address``, and errors at the field the person used."""
+        """Put the vault's URL into ``vault_address``, and errors at the field that was used."""
         credential, chosen = data.get("credential"), data.get("vault")
         typed = trim(data.get("vault_url") or "")
         if credential is None or "vault" in self.errors:
@@ -284,7 +309,7 @@ class GroupForm(forms.Form):
     def values(self) -> GroupValues:
         """Return what was typed, for the services. Call after ``is_valid()``."""
         data = self.cleaned_data
-        # An empty number with rotation off keeps the column's value.
+        # Without rotation the number may be empty; the stored one stays.
         stored = self.current.rotate_every if self.current else 90
         plain = {name: data[name] for name in PLAIN_FIELDS} | {"rotate_every": data["rotate_every"] or stored}
         return GroupValues(
@@ -292,7 +317,7 @@ class GroupForm(forms.Form):
         )
 
     def policy(self) -> Policy:
-        """Return what the live sentence speaks of, from what can be used so far. Call after ``is_valid()``."""
+        """Return the policy for the preview, from the fields that are valid so far. Call after ``is_valid()``."""
         data = self.cleaned_data
         every, unit = data.get("rotate_every"), data.get("rotate_unit", PeriodUnit.DAYS)
         vault, address = data.get("vault"), data.get("vault_address", "")
@@ -312,7 +337,7 @@ class GroupForm(forms.Form):
         )
 
     def _next_due(self, *, rotate: bool, every: int | None, unit: str) -> Any:
-        """Return when the first rotation would fall due if this were saved now."""
+        """Return when the first rotation falls due if this is saved now."""
         if not rotate or every is None:
             return None
         current = self.current
@@ -321,41 +346,20 @@ class GroupForm(forms.Form):
         return next_due(now(), every, unit, after=now())
 
     def operations(self) -> str:
-        """Return the permitted operations that the chosen uses mean, in Azure's words."""
+        """Return the permitted operations of the chosen usage, in Azure's words."""
         usage = self.cleaned_data.get("usage", ())
         return ", ".join(operation for use in usage for operation in AZURE_OPERATIONS[use])
 
-    def refuse(self, error: KmesError) -> None:
-        """Show a service's refusal at the field it belongs to, else above the form."""
-        field = error.field if isinstance(error, InputError) else ""
-        if field == "vault" and self.cleaned_data.get("vault_url"):
-            field = "vault_url"
-        self.add_error(field if field in self.fields else None, str(error))
-
-    def follow(self, lock_version: int) -> None:
-        """After a conflict: let the next save count from the row the user has been shown."""
+    def accept_current(self, lock_version: int) -> None:
+        """After a conflict, let the next save replace the row that the user has been shown."""
         data: Any = self.data
         data = data.copy()
         data[self.add_prefix("lock_version")] = str(lock_version)
         self.data = data
 
-    def _apply(self, rule: Callable[[str], Any], name: str) -> Any:
-        try:
-            return rule(self.cleaned_data[name])
-        except InputError as error:
-            raise ValidationError(str(error)) from error
-
-    def _set(self, name: str, rule: Callable[[], Any]) -> None:
-        if name in self.errors:
-            return
-        try:
-            self.cleaned_data[name] = rule()
-        except InputError as error:
-            self.add_error(name, str(error))
-
 
 def _stored(group: KeyGroup) -> dict[str, Any]:
-    """Return a row as the form's first values."""
+    """Return a row as initial values of the form."""
     values = {name: getattr(group, name) for name in (*PLAIN_FIELDS, "usage", "lock_version")}
     return {
         **values,

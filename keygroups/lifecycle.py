@@ -1,7 +1,7 @@
 """The only writer of the state of groups, keys and cloud versions.
 
 Each move is a conditional UPDATE: it says which states it may start from, and a move that finds
-another state changes nothing and raises ``ConflictError``. Runs inside the caller's transaction.
+another state changes nothing and raises ``ConflictError``. The caller brings the transaction.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from keygroups.rotation_schedule import next_due
 from kmes.core.clock import now
 from kmes.core.errors import ConflictError
 
-# Where a version may go from where. Purged, missing and failed versions end; the key may then
-# be pushed anew, which makes a new row.
+# Allowed moves of a version. After a purged, missing or failed version its key may be pushed
+# again, which makes a new row.
 VERSION_MOVES: dict[str, frozenset[str]] = {
-    # Superseded at once: one of several that arrived together, not the newest.
+    # Superseded at once: an older one of several that were pushed together.
     VersionState.PUSHING: frozenset(
         {VersionState.ACTIVE, VersionState.SUPERSEDED, VersionState.DISABLED, VersionState.FAILED}
     ),
@@ -85,7 +85,7 @@ def _sources(target: str) -> list[str]:
 
 
 def _move(version: CloudVersion, target: str, **values: object) -> None:
-    """Move one version, or raise ConflictError when it is not where the move may start."""
+    """Move one version. Raise ConflictError if it is in a state from which it may not move there."""
     allowed = _sources(target)
     if not CloudVersion.objects.filter(pk=version.pk, state__in=allowed).update(
         state=target, updated_at=now(), **values
@@ -108,7 +108,7 @@ def _refusal(version: CloudVersion, target: str) -> ConflictError:
 def begin_push(*, key: Key, is_in_vault: bool = False) -> CloudVersion:
     """Mark a key as being pushed to its group's vault.
 
-    ``is_in_vault``: it was found there, so it is recorded even if it was destroyed here meanwhile.
+    ``is_in_vault``: it was found in the vault, so it is recorded even if it was destroyed here.
 
     Raises:
         ConflictError: the key is destroyed, or is in the vault or on its way already.
@@ -118,7 +118,7 @@ def begin_push(*, key: Key, is_in_vault: bool = False) -> CloudVersion:
 
 
 def begin_pushes(keys: Sequence[Key]) -> list[CloudVersion]:
-    """Mark keys as being pushed to the vaults of their groups, all or none; a few queries per group.
+    """Mark keys as being pushed to the vaults of their groups, all or none. A few queries per group.
 
     Raises:
         ConflictError: a key is destroyed, or is in the vault or on its way already.
@@ -138,7 +138,7 @@ def _begin(keys: Sequence[Key]) -> list[CloudVersion]:
     try:
         with transaction.atomic():
             for group in groups.values():
-                _hold_place(group)
+                _lock_target(group)
             return CloudVersion.objects.bulk_create(_pushing(key, groups[key.group_id]) for key in keys)
     except IntegrityError:
         living = CloudVersion.objects.filter(key__in=keys).exclude(state__in=ENDED_VERSION_STATES)
@@ -161,8 +161,8 @@ def _pushing(key: Key, group: KeyGroup) -> CloudVersion:
     )
 
 
-def _hold_place(group: KeyGroup) -> None:
-    """Refuse a group that was moved since it was loaded; the lock keeps an edit away until the commit."""
+def _lock_target(group: KeyGroup) -> None:
+    """Refuse a group whose vault or Azure key name was changed since it was loaded. Lock it until the commit."""
     place = KeyGroup.objects.select_for_update().values_list("vault_id", "azure_name").get(pk=group.pk)
     if place != (group.vault_id, group.azure_name):
         raise ConflictError(
@@ -186,10 +186,10 @@ class Pushed:
 
 
 def record_pushed(pushed: Sequence[Pushed]) -> None:
-    """Record that the vault holds these versions of one group, oldest first: the last one becomes active.
+    """Record that the vault holds these versions of one group, oldest first. The last one becomes active.
 
     Those before it, and the group's former active version, become superseded in the same transaction.
-    The number of queries doesn't grow with the number of versions.
+    The number of queries does not depend on the number of versions.
 
     Raises:
         ConflictError: a version is no longer on its way; nothing is recorded.
@@ -229,7 +229,7 @@ _OF_PUSHED = ("azure_version", "kid", "pushed_at", "ordinal", "expires_at", "tag
 
 
 def _move_pushed(pushed: Sequence[Pushed], target: VersionState) -> None:
-    """Move pushing versions to what they are in the vault, with what it says of them."""
+    """Move pushing versions to their state in the vault, with the values that the vault returned."""
     if not pushed:
         return
     for each in pushed:
@@ -239,7 +239,7 @@ def _move_pushed(pushed: Sequence[Pushed], target: VersionState) -> None:
         version.operations, version.tags = list(each.operations), each.tags
     versions = [each.version for each in pushed]
     columns = {name: [getattr(version, name) for version in versions] for name in _OF_PUSHED}
-    # What all have in common is written at once; a value for each row makes a long statement.
+    # Values that all rows share are written in one short statement.
     common = {name: values[0] for name, values in columns.items() if all(value == values[0] for value in values)}
     rows = CloudVersion.objects.filter(pk__in=[version.pk for version in versions])
     if rows.filter(state__in=_sources(target)).update(state=target, updated_at=now(), **common) != len(versions):
@@ -250,7 +250,7 @@ def _move_pushed(pushed: Sequence[Pushed], target: VersionState) -> None:
 
 
 def replace_double(double: Pushed) -> None:
-    """Record that the vault holds a key once more, newer than its version known so far, and so its current one."""
+    """Record a second version of the same key, which is newer and therefore the current one."""
     version = double.version
     with transaction.atomic():
         CloudVersion.objects.filter(group=version.group_id, state=VersionState.ACTIVE).exclude(pk=version.pk).update(
@@ -269,15 +269,15 @@ def replace_double(double: Pushed) -> None:
 
 
 def fail_push(*, key: Key) -> None:
-    """Give up the push of a key: its pushing version, if any, becomes failed."""
+    """Record that the push of a key failed. Without a pushing version nothing changes."""
     CloudVersion.objects.filter(key=key, state=VersionState.PUSHING).update(state=VersionState.FAILED, updated_at=now())
 
 
 def record_enabled(*, version: CloudVersion, enabled: bool) -> None:
     """Record a version as enabled or disabled in the vault.
 
-    An enabled version becomes active when it is the group's newest pushed one, else superseded
-    (Azure's current version is the newest created, AZURE.md section 6).
+    An enabled version becomes active if it is the group's newest pushed one, else superseded:
+    Azure's current version is the one created last (docs/azure.md#lifecycle).
     """
     if not enabled:
         _move(version, VersionState.DISABLED, enabled=False)
@@ -287,7 +287,7 @@ def record_enabled(*, version: CloudVersion, enabled: bool) -> None:
         _move(version, VersionState.SUPERSEDED, enabled=True)
         return
     with transaction.atomic():
-        # It comes back as the newest, when an older one had taken its place.
+        # It is the newest again, after an older one had taken its place.
         others.filter(state=VersionState.ACTIVE).update(state=VersionState.SUPERSEDED, updated_at=now())
         _move(version, VersionState.ACTIVE, enabled=True)
 
@@ -295,7 +295,7 @@ def record_enabled(*, version: CloudVersion, enabled: bool) -> None:
 def record_accepted(
     *, version: CloudVersion, enabled: bool, expires_at: datetime | None, operations: list[str], tags: dict[str, str]
 ) -> None:
-    """Record as known what the vault shows of a version, after somebody decided that it may stay so."""
+    """Record what the vault shows of a version, after somebody accepted it."""
     if version.enabled != enabled:
         record_enabled(version=version, enabled=enabled)
     CloudVersion.objects.filter(pk=version.pk).update(
@@ -304,7 +304,7 @@ def record_accepted(
 
 
 def record_deleted(*, group: KeyGroup, deleted_at: datetime, scheduled_purge_at: datetime | None) -> None:
-    """Record that the whole Azure key was deleted; without a purge date it is gone for good."""
+    """Record that the whole Azure key was deleted; without a purge date it is purged."""
     recoverable = scheduled_purge_at is not None
     with transaction.atomic():
         CloudVersion.objects.filter(group=group, state__in=LIVE_VERSION_STATES).update(
@@ -321,7 +321,7 @@ def record_deleted(*, group: KeyGroup, deleted_at: datetime, scheduled_purge_at:
 def record_recovered(*, group: KeyGroup) -> None:
     """Record that the deleted Azure key is live again, with the versions as they were.
 
-    The newest is Azure's current version again; if it is disabled, none is active.
+    The newest is Azure's current version again. If it is disabled, no version is active.
     """
     with transaction.atomic():
         KeyGroup.objects.filter(pk=group.pk).update(
@@ -336,7 +336,7 @@ def record_recovered(*, group: KeyGroup) -> None:
 
 
 def record_purged(*, group: KeyGroup) -> None:
-    """Record that the vault holds nothing of the group's Azure key any more."""
+    """Record that the vault holds no version of the group's Azure key any more."""
     with transaction.atomic():
         CloudVersion.objects.filter(group=group, state__in=STORED_VERSION_STATES).update(
             state=VersionState.PURGED, updated_at=now()
@@ -347,12 +347,12 @@ def record_purged(*, group: KeyGroup) -> None:
 
 
 def record_missing(*, version: CloudVersion) -> None:
-    """Record that the vault does not hold a version it should hold (drift)."""
+    """Record that a version is not in the vault although it should be (drift)."""
     _move(version, VersionState.MISSING)
 
 
 def destroy_key(*, key: Key) -> None:
-    """Erase a key's wrapped private half here. What stands in the vault is not touched.
+    """Erase a key's wrapped private half here. Nothing in the vault changes.
 
     Raises:
         ConflictError: the key is destroyed already, or is just being synchronized.
@@ -377,7 +377,7 @@ def schedule_rotation(*, group: KeyGroup, anchor_at: datetime) -> None:
 
 
 def advance_schedule(*, group: KeyGroup, seen_due_at: datetime, new_due_at: datetime) -> bool:
-    """Move the next due moment on, if it is still the one that was seen. Return whether it was."""
+    """Advance the next due moment if it is still the one that was seen. Return whether it was."""
     return bool(
         KeyGroup.objects.filter(pk=group.pk, rotate=True, next_due_at=seen_due_at).update(
             next_due_at=new_due_at, updated_at=now()
@@ -391,5 +391,5 @@ def record_compared(*, group: KeyGroup, differences: int) -> None:
 
 
 def record_rotated(*, group: KeyGroup, at: datetime) -> None:
-    """Record a rotation that succeeded; a failed one leaves the date as it was."""
+    """Record when a rotation succeeded. A failed one does not change the date."""
     KeyGroup.objects.filter(pk=group.pk).update(last_rotated_at=at, updated_at=now())

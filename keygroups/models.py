@@ -25,7 +25,7 @@ from kmes.core.ids import new_uuid
 
 
 class KeyGroup(models.Model):
-    """A container of keys and the template for them; one group is one key in Azure."""
+    """A container of keys, and the template for new ones. One group is one key in Azure."""
 
     id = models.UUIDField(primary_key=True, default=new_uuid, editable=False)
     name = models.CharField(_("Name"), max_length=128)
@@ -42,7 +42,7 @@ class KeyGroup(models.Model):
     rotate_unit = models.CharField(max_length=8, choices=PeriodUnit, default=PeriodUnit.DAYS)
     valid_for = models.PositiveIntegerField(_("Keep key valid for"), null=True, blank=True)
     valid_unit = models.CharField(max_length=8, choices=PeriodUnit, default=PeriodUnit.DAYS)
-    # The schedule's anchor: due moments are anchor + n periods, so months don't drift.
+    # Due moments are anchor + n periods, so that the day of the month does not drift.
     rotation_anchor_at = models.DateTimeField(null=True)
     next_due_at = models.DateTimeField(null=True, db_index=True)
     last_rotated_at = models.DateTimeField(null=True)
@@ -52,7 +52,7 @@ class KeyGroup(models.Model):
     cloud_state = models.CharField(max_length=16, choices=GroupCloudState, default=GroupCloudState.ABSENT)
     deleted_in_cloud_at = models.DateTimeField(null=True)
     scheduled_purge_at = models.DateTimeField(null=True)
-    # When the vault was last compared with what is known here, and how many differences there were.
+    # When the vault was last compared with the rows here, and how many differences there were.
     compared_at = models.DateTimeField(null=True)
     differences = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -67,7 +67,7 @@ class KeyGroup(models.Model):
                 name="group_name_unique",
                 violation_error_message=_("A key group of this name exists already."),
             ),
-            # Azure compares key names without case; two groups must not fight over one key.
+            # Azure compares key names without case, and one Azure key belongs to one group.
             models.UniqueConstraint(
                 "vault",
                 Lower("azure_name"),
@@ -96,7 +96,7 @@ class KeyGroup(models.Model):
 
     @property
     def azure_lock(self) -> str:
-        """Return what one running cloud job at most may hold: the vault's URL and the key's name."""
+        """Return the name of the lock on the Azure key, which at most one running job holds."""
         return f"{self.vault.url.rstrip('/')}/{self.azure_name}".lower()
 
 
@@ -153,13 +153,12 @@ class CloudVersion(models.Model):
     kid = models.CharField(max_length=512, blank=True)
     state = models.CharField(max_length=16, choices=VersionState, default=VersionState.PUSHING)
     enabled = models.BooleanField(default=True)
-    # What it was pushed with; empty and NULL where it was pushed before this was kept.
+    # What it was pushed with. Empty and NULL for versions pushed before these columns existed.
     operations = models.JSONField(default=list)
     tags = models.JSONField(null=True)
     pushed_at = models.DateTimeField(null=True)
-    # Its place in the order in which the group's versions came into the vault, from 1; 0 until it did. Azure's
-    # current version is the newest, and no clock tells which that is: Azure's stamps have whole seconds,
-    # and ours may be set back.
+    # Its place among the group's versions by their arrival in the vault, from 1; 0 until then. No clock
+    # tells which one is newest: Azure's times have whole seconds, and ours may be set back.
     ordinal = models.PositiveIntegerField(default=0)
     expires_at = models.DateTimeField(null=True)
     updated_at = models.DateTimeField(auto_now=True)
@@ -184,9 +183,9 @@ class CloudVersion(models.Model):
 
 
 class Observation(models.Model):
-    """A version as the vault showed it at the last look, and in what that differs from what is known.
+    """A version as the last comparison found it in the vault, and how that differs from what is recorded.
 
-    ``version`` is empty where somebody else made it. ``flags`` are values of ``Drift``.
+    ``version`` is empty if it was made outside this console. ``flags`` are values of ``Drift``.
     """
 
     id = models.UUIDField(primary_key=True, default=new_uuid, editable=False)
@@ -203,7 +202,7 @@ class Observation(models.Model):
     operations = models.JSONField(default=list)
     tags = models.JSONField(default=dict)
     flags = models.JSONField(default=list)
-    # Somebody looked at a version that was not made here and decided to leave it.
+    # A person accepted a version that was made outside this console.
     is_accepted = models.BooleanField(default=False)
 
     class Meta:

@@ -1,4 +1,4 @@
-"""Where notices about keys and groups lead."""
+"""Pages that notices about keys and groups link to."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from django.urls import reverse
 from logging_reports.models import LogEntry
 from logging_reports.notices.notice_links import register
 
-_ENDINGS = ("key.version_expiring", "credential.secret_expiring")
+_EXPIRY_EVENTS = ("key.version_expiring", "credential.secret_expiring")
 
 
 def _expiring_report(entries: Sequence[LogEntry]) -> str:
-    several = len(entries) > 1 and entries[0].event in _ENDINGS
+    several = len(entries) > 1 and entries[0].event in _EXPIRY_EVENTS
     return reverse("reports:report", args=["expiring"]) if several else ""
 
 

@@ -1,4 +1,4 @@
-"""A group's policy in one sentence, with what is unwise about it. Pure: reads no rows, writes nothing."""
+"""A group's policy in one sentence, with warnings. Reads and writes no rows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from keygroups.rotation_schedule import add_period
 
 @dataclass(frozen=True, kw_only=True)
 class Policy:
-    """What the sentence speaks of. ``next_due_at`` None: rotation is off or can't be told yet."""
+    """What the sentence describes. ``next_due_at`` is None if rotation is off or the period is unknown."""
 
     rotate: bool
     rotate_every: int | None
@@ -52,7 +52,7 @@ def policy_of(group: KeyGroup) -> Policy:
 
 
 def describe(policy: Policy, *, at: datetime) -> Description:
-    """Say what the policy does; ``at`` is the moment from which the periods are compared."""
+    """Describe what the policy does. ``at`` is the moment from which the periods are compared."""
     parts = [_rotation(policy), _validity(policy), _target(policy)]
     sentence = ", ".join(parts) + "."
     return Description(sentence[:1].upper() + sentence[1:], _warnings(policy, at))

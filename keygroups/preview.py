@@ -1,4 +1,4 @@
-"""What the open dialog shows while it is being filled in: the policy's sentence and narrowed lists. Writes nothing."""
+"""The preview in the open dialog: the policy in a sentence, and narrowed lists. Writes nothing."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _narrowed(form: GroupForm, typed: QueryDict) -> dict[str, Any]:
     used: Any = form.fields["usage"]
     used.choices = [(use.value, use.label) for use in usages]
     if len(usages) == 1:
-        # What is left can't be chosen away.
+        # The only usage stays chosen.
         form.data.setlist("usage", [usages[0].value])  # type: ignore[attr-defined]
     return {
         "lengths": [Choice(spec, length_label(spec), spec == selected) for spec in specs],
@@ -72,7 +72,7 @@ def _vault_choices(form: GroupForm, chosen: str) -> list[Choice]:
 
 
 def vault_choices(credential: CloudCredential, chosen: str) -> list[Choice]:
-    """Return the vaults known through a credential, each with its tier, behind the choice to type another one."""
+    """Return the vaults known through a credential, each with its tier, after the choice to type another one."""
     vaults: list[KeyVault] = list(list_vaults().filter(credential=credential))
     listed = [Choice(str(vault.pk), tier_text(vault), str(vault.pk) == chosen) for vault in vaults]
     return [Choice("", _("Typed below"), not any(choice.selected for choice in listed)), *listed]

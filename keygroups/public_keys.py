@@ -1,4 +1,4 @@
-"""Public halves as people need them: PEM, and JSON Web Key (RFC 7517, RFC 7518 section 6, RFC 8812)."""
+"""Public keys as PEM and as JSON Web Key (RFC 7517, RFC 7518 section 6, RFC 8812)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from base64 import urlsafe_b64encode
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
-# RFC 8812 names secp256k1 so; Azure says P-256K.
+# The name of secp256k1 in RFC 8812; Azure calls it P-256K.
 _CURVES = {"secp256r1": "P-256", "secp384r1": "P-384", "secp521r1": "P-521", "secp256k1": "secp256k1"}
 
 
@@ -20,7 +20,7 @@ def to_jwk(spki: bytes, *, thumbprint: str) -> dict[str, str]:
     """Return DER SubjectPublicKeyInfo as a JWK whose ``kid`` is the console's thumbprint.
 
     Raises:
-        TypeError: neither RSA nor EC, which the console never makes.
+        TypeError: the key is neither RSA nor EC.
 
     """
     key = load_der_public_key(spki)
@@ -42,10 +42,10 @@ def to_jwk(spki: bytes, *, thumbprint: str) -> dict[str, str]:
 
 
 def check_value(thumbprint: str) -> str:
-    """Return the key check value people compare by eye: the thumbprint's first three bytes.
+    """Return the key check value, which people compare by eye: the thumbprint's first three bytes.
 
-    The thumbprint is the SHA-256 of the DER SubjectPublicKeyInfo, so anyone with the public half can
-    tell it: ``openssl pkey -pubin -outform DER | sha256sum``.
+    The thumbprint is the SHA-256 of the DER SubjectPublicKeyInfo. Anyone with the public key can
+    compute it: ``openssl pkey -pubin -outform DER | sha256sum``.
     """
     return thumbprint[:6].upper()
 

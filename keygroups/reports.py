@@ -41,7 +41,7 @@ KINDS = {
 
 # --- Key age ---------------------------------------------------------------------------------
 class KeyAgeForm(ReportForm):
-    """Which keys: by age, by what they are in the vault, by name."""
+    """Which keys: by age, by state in the vault, by name."""
 
     age = forms.ChoiceField(
         label=gettext_lazy("Age"),
@@ -71,12 +71,12 @@ def count_ages(keys: QuerySet[Key]) -> tuple[list[Bar], dict[str, Any]]:
 
 
 def present_keys() -> QuerySet[Key]:
-    """Return the keys that are here."""
+    """Return the keys whose material is here."""
     return Key.objects.filter(state=KeyState.PRESENT)
 
 
 def answer_key_age(filters: dict[str, Any]) -> Answer:
-    """Tell how old the present keys are. One query and the page's."""
+    """Report how old the present keys are. One query and the page's."""
     keys = present_keys()
     if filters["q"]:
         keys = keys.filter(Q(name__icontains=filters["q"]) | Q(group__name__icontains=filters["q"]))
@@ -139,7 +139,7 @@ KEY_AGE = Report(
             label=gettext_lazy("Age in days"),
             kind=Kind.NUMBER,
             value=lambda row: _days_since(row["created_at"]),
-            # The greater age is the earlier day.
+            # Sorted by age, the older key has the earlier day.
             order_by=("-created_at", "name"),
         ),
         Column(name="created_at", label=gettext_lazy("Created"), kind=Kind.MOMENT, order_by=("created_at", "name")),
@@ -171,9 +171,9 @@ class ExpiringForm(ReportForm):
 
 
 def answer_expiring(filters: dict[str, Any]) -> Answer:
-    """Tell what expires: active versions and client secrets. Two queries and the page's."""
+    """Report what expires: active versions and client secrets. Two queries and the page's."""
     within, today = int(filters["within"] or DEFAULT_WITHIN), now().date()
-    # A superseded version is meant to run out.
+    # Superseded versions expire by intention.
     versions = CloudVersion.objects.filter(state=VersionState.ACTIVE, expires_at__lt=_end_of(today, within))
     secrets = CloudCredential.objects.filter(secret_expires_on__lte=today + timedelta(days=within))
     if filters["q"]:
@@ -221,7 +221,7 @@ def _count_expiries(versions: QuerySet[CloudVersion], secrets: QuerySet[CloudCre
             early &= Q(secret_expires_on__gte=today + timedelta(first))
         of_versions[f"within_{name}"] = Count("pk", filter=late)
         of_secrets[f"within_{name}"] = Count("pk", filter=early)
-    # An empty choice is answered without the database, with None instead of 0.
+    # Django answers an empty query itself, with None instead of 0.
     one, other = versions.order_by().aggregate(**of_versions), secrets.order_by().aggregate(**of_secrets)
     counts = {name: (one[name] or 0) + (other[name] or 0) for name in of_versions}
     return [

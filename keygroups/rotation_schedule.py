@@ -1,6 +1,6 @@
 """When a group's rotation falls due, how long a version lives, and what a rotated key is called.
 
-Arithmetic only: no rows, no clock of its own. Due moments are counted from the schedule's anchor
+Arithmetic only: no rows, no clock. Due moments are counted from the schedule's anchor
 (anchor + n periods), never from the one before, so that months don't drift: a schedule begun on
 31 January comes due on 28 February and again on 31 March.
 """
@@ -14,7 +14,7 @@ from dateutil.relativedelta import relativedelta
 
 from keygroups.choices import PeriodUnit
 
-# The shortest length of each unit bounds how many periods fit in a stretch of time.
+# The shortest length of each unit limits how many periods fit into a span of time.
 _SHORTEST_DAYS = {PeriodUnit.DAYS: 1, PeriodUnit.WEEKS: 7, PeriodUnit.MONTHS: 28}
 _NAME_SUFFIX = "-%Y%m%d-%H%M%S"
 
@@ -51,7 +51,7 @@ def due_slots(anchor: datetime, every: int, unit: str, since: datetime, until: d
 
 
 def expiry(pushed_at: datetime, valid_for: int | None, unit: str) -> datetime | None:
-    """Return when a version pushed at ``pushed_at`` ends, to the second as Azure keeps it; None: never."""
+    """Return when a version pushed at ``pushed_at`` expires, in whole seconds as Azure stores it; None: never."""
     if not valid_for:
         return None
     return add_period(pushed_at, valid_for, unit).replace(microsecond=0)

@@ -1,6 +1,6 @@
 """Finds key groups and keys for the command palette: by name, owner, thumbprint, Azure version.
 
-One query each, cut at the number that is shown; what begins with the text comes first.
+One query each, limited to the number that is shown. Matches at the beginning come first.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Several keys at once: those whose boxes are ticked, or all that a filter finds.
+"""Several keys at once: those whose boxes are checked, or all that a filter finds.
 
-The second kind travels as its filter and is looked up here, so that ten thousand keys need no list.
+Forms carry the filter instead of the keys it finds, so that ten thousand keys need no list.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from keygroups.models import Key
 
 @dataclass(frozen=True)
 class KeySelection:
-    """What was picked on the Keys view. ``wanted`` None: the picked ones, else all it finds."""
+    """What was selected on the Keys view: the picked keys, or all that ``wanted`` finds."""
 
     picked: tuple[UUID, ...] = ()
     wanted: KeysFilter | None = None
@@ -48,7 +48,7 @@ class KeySelection:
         return found.select_related("group__vault", "group__credential").order_by("created_at", "name")
 
     def fields(self) -> list[tuple[str, str]]:
-        """Return the form fields that carry it on."""
+        """Return the selection as form fields for the next page."""
         if self.wanted is not None:
             return [("selection", "1"), ("all", "1"), ("filter", self.wanted.query())]
         return [("selection", "1"), *(("key", str(each)) for each in self.picked)]

@@ -21,7 +21,7 @@ VERSIONS_SHOWN = 50
 
 
 class Attention:
-    """Names of the view's filter ``?show=``: what groups and keys may want from their owner."""
+    """Values of the filter ``?show=``: what needs attention."""
 
     ALL = ""
     LATE = "late"
@@ -39,7 +39,7 @@ ATTENTION_LABELS = {
     Attention.MISSING: _("Missing in the vault"),
     Attention.DRIFT: _("Differs from the vault"),
 }
-# Filters that single out keys; the others single out groups.
+# Filters of keys. The others filter groups.
 KEY_FILTERS = (Attention.EXPIRING, Attention.MISSING)
 
 
@@ -47,7 +47,7 @@ def list_groups(
     *, search: str = "", show: str = "", vault_id: UUID | None = None, state: str = ""
 ) -> QuerySet[KeyGroup]:
     """Return the groups by name, each with its vault and the number of its present keys (``key_count``)."""
-    # A subquery and no join, so that counting the groups doesn't count their keys.
+    # A subquery instead of a join, so that the number of groups can be counted.
     present = Key.objects.filter(group=OuterRef("pk"), state=KeyState.PRESENT).order_by()
     groups = KeyGroup.objects.select_related("vault", "credential").annotate(
         key_count=Coalesce(Subquery(present.values("group").annotate(number=Count("pk")).values("number")), 0)
@@ -83,7 +83,7 @@ def _version_filter(show: str) -> Q:
 
 
 def _key_search(search: str) -> Q:
-    # Thumbprints and Azure's versions are lower-case hexadecimal: compared as they are, an index serves.
+    # Thumbprints and Azure's versions are lower-case hexadecimal. An exact comparison can use the index.
     exact = search.lower()
     versions = CloudVersion.objects.filter(azure_version__startswith=exact).order_by().values("key")
     return Q(name__icontains=search) | Q(thumbprint__startswith=exact) | Q(pk__in=versions)
@@ -99,7 +99,7 @@ def list_keys(
 ) -> QuerySet[Key]:
     """Return keys, newest first, with group and versions; of one group, or of all that match.
 
-    In a chosen group that itself matches the search all keys are shown.
+    If the chosen group itself matches the search, all its keys are returned.
     """
     keys = Key.objects.defer("wrapped_private", "public_spki").select_related("group", "group__vault")
     keys = keys.prefetch_related(Prefetch("cloud_versions", queryset=CloudVersion.objects.order_by("-updated_at")))
@@ -117,7 +117,7 @@ def list_keys(
     return keys.order_by("-created_at", "name")
 
 
-def list_places() -> list[KeyVault]:
+def list_vaults_in_use() -> list[KeyVault]:
     """Return the vaults that have groups, each with their number (``group_count``)."""
     counted = KeyVault.objects.annotate(group_count=Count("groups")).filter(group_count__gt=0)
     return list(counted.select_related("credential").order_by("name", "credential__name"))
@@ -147,9 +147,9 @@ def find_key(key_id: UUID) -> Key | None:
 
 
 def version_shown(key: Key) -> CloudVersion | None:
-    """Return the version that stands for the key in a list: the living one, else the last that ended.
+    """Return the version that a list shows for the key: the one that has not ended, else the last that ended.
 
-    Works on what ``list_keys`` fetched; asks nothing then.
+    Without a query for keys from ``list_keys``.
     """
     versions = list(key.cloud_versions.all())
     living = [version for version in versions if version.state not in ENDED_VERSION_STATES]
@@ -158,7 +158,7 @@ def version_shown(key: Key) -> CloudVersion | None:
 
 def list_versions(group: KeyGroup) -> list[CloudVersion]:
     """Return the newest versions of the group's Azure key, newest first, with their keys."""
-    # A version on its way has no time yet and is the newest.
+    # A version that is being pushed has no time yet and is the newest.
     order = F("pushed_at").desc(nulls_first=True)
     versions = group.cloud_versions.select_related("key").defer("key__wrapped_private", "key__public_spki")
     return list(versions.order_by(order, "-updated_at")[:VERSIONS_SHOWN])
@@ -171,12 +171,12 @@ def list_observations(group: KeyGroup) -> list[Observation]:
 
 
 def find_observation(version: CloudVersion) -> Observation | None:
-    """Return what the vault showed of a version at the last look."""
+    """Return what the vault showed of a version at the last comparison."""
     return Observation.objects.filter(version=version).first()
 
 
-def was_reached(group: KeyGroup) -> bool:
-    """Return whether the group's vault has ever answered: to a test or a listing, a comparison or a push."""
+def has_vault_answered(group: KeyGroup) -> bool:
+    """Return whether the group's vault has ever answered: to a test, a listing, a comparison or a push."""
     if group.vault.seen_at or group.compared_at:
         return True
     return KeyVault.objects.filter(pk=group.vault_id, groups__cloud_versions__pushed_at__isnull=False).exists()
@@ -188,7 +188,7 @@ def list_vaults() -> QuerySet[KeyVault]:
 
 
 def digest_of(group: KeyGroup | None, keys: QuerySet[Key]) -> str:
-    """Return a short text that changes when anything shown of these keys changes. Two queries at most."""
+    """Return a digest that changes when anything shown of these keys changes. One query."""
     counted = keys.order_by().aggregate(
         count=Count("pk", distinct=True),
         made=Max("created_at"),

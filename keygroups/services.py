@@ -1,4 +1,4 @@
-"""Writes of key groups. Keys are made and pushed by jobs; states change in ``keygroups.lifecycle`` only.
+"""Changes of key groups. Jobs make and push keys; states change in ``keygroups.lifecycle`` only.
 
 Each function checks the right, writes in one transaction with its log row, and raises KmesError.
 """
@@ -45,7 +45,7 @@ def subject_of(group: KeyGroup, key: Key | None = None) -> Subject:
 
 
 def create_group(*, values: GroupValues, actor: Actor) -> KeyGroup:
-    """Store a new key group; its first rotation falls due one period from now. Nothing is pushed.
+    """Create a key group. Its first rotation falls due one period from now. Nothing is pushed.
 
     Raises:
         PermissionRefused: the actor may not manage groups.
@@ -68,7 +68,7 @@ def create_group(*, values: GroupValues, actor: Actor) -> KeyGroup:
                 data=_recorded(values),
             )
     except IntegrityError as error:
-        raise _taken_at_the_same_moment(values, error) from error
+        raise _conflict_of(values, error) from error
     return group
 
 
@@ -94,11 +94,11 @@ def update_group(*, group: KeyGroup, values: GroupValues, lock_version: int, act
             _refuse_taken(values, except_for=current)
             return _update(current, values, actor)
     except IntegrityError as error:
-        raise _taken_at_the_same_moment(values, error, except_for=group) from error
+        raise _conflict_of(values, error, except_for=group) from error
 
 
 def stop_rotation(*, group: KeyGroup, actor: Actor) -> None:
-    """Switch Rotate Key off, so that nothing is made or pushed any more unless somebody asks.
+    """Switch Rotate Key off, so that keys are made and pushed only when somebody asks.
 
     Raises:
         PermissionRefused: the actor may not manage groups.
@@ -135,7 +135,7 @@ def delete_group(*, group: KeyGroup, actor: Actor) -> None:
     try:
         with transaction.atomic():
             current = _locked(group)
-            if reason := refusal_to_delete(current):
+            if reason := why_not_delete(current):
                 raise ConflictError(reason, _("To put the group out of use, edit it and switch Rotate Key off."))
             subject = subject_of(current)
             current.delete()
@@ -154,7 +154,7 @@ def delete_group(*, group: KeyGroup, actor: Actor) -> None:
 
 
 def accept_drift(*, observation: Observation, actor: Actor) -> None:
-    """Take what the vault shows of a version as what is known; a version of others is left and not reported again.
+    """Accept what the vault shows of a version. One that was made outside this console is not reported again.
 
     Raises:
         PermissionRefused: the actor may not decide about versions.
@@ -166,7 +166,7 @@ def accept_drift(*, observation: Observation, actor: Actor) -> None:
         row = Observation.objects.select_related("group__credential", "group__vault", "version__key").get(
             pk=observation.pk
         )
-        if reason := refusal_to_accept(row):
+        if reason := why_not_accept(row):
             raise ConflictError(reason, _("Reload the page and look at the difference."))
         if row.version is None:
             Observation.objects.filter(pk=row.pk).update(is_accepted=True)
@@ -183,13 +183,13 @@ def accept_drift(*, observation: Observation, actor: Actor) -> None:
         record(
             "key.drift_accepted",
             actor=actor,
-            message=f"Version {row.azure_version} is taken as the vault shows it",
+            message=f"Version {row.azure_version} accepted as the vault shows it",
             subject=subject_of(row.group, row.version.key if row.version else None),
             data={"version": row.azure_version, "differences": row.flags},
         )
 
 
-def refusal_to_accept(row: Observation) -> str:
+def why_not_accept(row: Observation) -> str:
     """Return why a difference can't be accepted; "" when it can."""
     if not row.flags or row.is_accepted:
         return _("Nothing differs here any more.")
@@ -200,8 +200,8 @@ def refusal_to_accept(row: Observation) -> str:
     return ""
 
 
-def refusal_to_delete(group: KeyGroup) -> str:
-    """Return why the group can't be deleted; "" when it can. Destroyed keys count: they are evidence."""
+def why_not_delete(group: KeyGroup) -> str:
+    """Return why the group can't be deleted; "" when it can. Destroyed keys count, because they are evidence."""
     keys = group.keys.count()
     if not keys:
         return ""
@@ -213,17 +213,17 @@ def refusal_to_delete(group: KeyGroup) -> str:
 
 
 def has_keys(group: KeyGroup) -> bool:
-    """Return whether the group's key type is settled, because keys of that type exist."""
+    """Return whether the group has keys, so that its key type can't change."""
     return group.keys.exists()
 
 
-def was_pushed(group: KeyGroup) -> bool:
-    """Return whether the group's place in Azure is settled, because something went there or is on its way."""
+def has_been_pushed(group: KeyGroup) -> bool:
+    """Return whether a key was pushed or is being pushed, so that the place in Azure can't change."""
     return group.cloud_versions.exclude(state=VersionState.FAILED).exists()
 
 
 def _locked(group: KeyGroup) -> KeyGroup:
-    """Return the row, locked until the commit, so that no key or version can join it meanwhile."""
+    """Return the row, locked until the commit, so that no key or version is added meanwhile."""
     rows = KeyGroup.objects.select_for_update(of=("self",)).select_related("credential", "vault")
     try:
         return rows.get(pk=group.pk)
@@ -247,7 +247,7 @@ def _refuse_fixed(current: KeyGroup, values: GroupValues) -> None:
         "vault": values.vault.lower() != current.vault.url.rstrip("/").lower(),
         "azure_name": values.azure_name != current.azure_name,
     }
-    if any(moved.values()) and was_pushed(current):
+    if any(moved.values()) and has_been_pushed(current):
         raise InputError(
             _("This can't change: keys were pushed to “%(name)s” in %(vault)s.")
             % {"name": current.azure_name, "vault": current.vault.name},
@@ -257,7 +257,7 @@ def _refuse_fixed(current: KeyGroup, values: GroupValues) -> None:
 
 
 def _update(current: KeyGroup, values: GroupValues, actor: Actor) -> KeyGroup:
-    """Write what changed, move the schedule if its rule changed, and log both sides."""
+    """Write what changed, reset the schedule if its policy changed, and log old and new values."""
     before, vault = _recorded(current), find_or_create_vault(url=values.vault, credential=values.credential)
     writes: dict[str, Any] = {**values.plain(), "credential_id": values.credential.pk, "vault_id": vault.pk}
     changed = {name for name, value in writes.items() if getattr(current, name) != value}
@@ -305,10 +305,8 @@ def _azure_key_taken(name: str) -> InputError:
     )
 
 
-def _taken_at_the_same_moment(
-    values: GroupValues, error: IntegrityError, *, except_for: KeyGroup | None = None
-) -> InputError:
-    """Return which rule the database upheld when two people saved at once; other errors go on as they are."""
+def _conflict_of(values: GroupValues, error: IntegrityError, *, except_for: KeyGroup | None = None) -> InputError:
+    """Return the error of the rule that two simultaneous saves violated; raise any other error again."""
     try:
         _refuse_taken(values, except_for=except_for)
     except InputError as refusal:

@@ -23,11 +23,11 @@ from kmes.ui.templatetags.kmes_ui import badge, cut, when
 
 
 def _actions_url(record: Key) -> str:
-    # The parameter's name tells django-tables2 what to pass.
+    # django-tables2 passes arguments by the names of the parameters.
     return reverse("keygroups:key_actions", args=[record.pk])
 
 
-# Rows of one line; a narrow window scrolls the table sideways.
+# Each row has one line. A narrow window scrolls the table sideways.
 _ONE_LINE = {"td": {"class": "text-nowrap"}}
 _NAME_SHOWN = 30
 
@@ -52,7 +52,7 @@ class KeyTable(ConsoleTable):
     last_job = tables.Column(verbose_name=_("Last job"), empty_values=(), orderable=False, attrs=_ONE_LINE)
     menu = MenuColumn(_actions_url)
 
-    # The jobs of the keys shown, by key; the view asks for them once per page.
+    # The jobs of the shown keys, by key. The view loads them once per page.
     key_jobs: dict[UUID, KeyJobs]
 
     class Meta(ConsoleTable.Meta):
@@ -73,7 +73,7 @@ class KeyTable(ConsoleTable):
             "menu",
         )
         row_attrs = {
-            # What keeps the focus on its row when the table renews itself.
+            # Keeps the focus on its row when the table is refreshed.
             "id": lambda record: f"key-{record.pk}",
             "data-menu": _actions_url,
             "data-open": lambda record: record.get_absolute_url(),
@@ -91,7 +91,7 @@ class KeyTable(ConsoleTable):
         return _day(value)
 
     def render_cloud_state(self, record: Key) -> SafeString:
-        """Show what became of the key in the vault."""
+        """Show the state of the key in the vault."""
         version = version_shown(record)
         if version is None:
             return badge(_("Not synchronized"), "neutral")
@@ -103,12 +103,12 @@ class KeyTable(ConsoleTable):
         return cut(version.azure_version) if version and version.azure_version else _day(None)
 
     def render_pushed(self, record: Key) -> SafeString:
-        """Show when the vault got the key."""
+        """Show when the key was pushed."""
         version = version_shown(record)
         return _day(version.pushed_at if version else None)
 
     def render_expires(self, record: Key) -> SafeString:
-        """Show when the version ends in the vault."""
+        """Show when the version expires."""
         version = version_shown(record)
         return _day(version.expires_at if version else None)
 
@@ -126,12 +126,12 @@ class KeyTable(ConsoleTable):
         return _by_newest(keys, "pushed_at", descending=is_descending), True
 
     def order_expires(self, keys: QuerySet[Key], is_descending: bool) -> tuple[QuerySet[Any], bool]:  # noqa: FBT001
-        """Sort by the latest end."""
+        """Sort by the latest expiry."""
         return _by_newest(keys, "expires_at", descending=is_descending), True
 
 
 def _day(moment: datetime | None) -> SafeString:
-    """Show a moment as its day: three times stand in a row, and days compare at a glance."""
+    """Show a moment as its day, because a row has three of them."""
     if moment is None:
         return when(None)
     stamp = f"{moment:%Y-%m-%d %H:%M:%S}"

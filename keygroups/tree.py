@@ -1,6 +1,6 @@
-"""The tree of the Keys view: groups and their keys, in order of groups, vaults or states.
+"""The tree of the Keys view: groups and their keys, by group, by vault or by state.
 
-Branches are read when they are opened, a page at a time, so that thousands of groups stay usable.
+Branches are loaded when they are opened, a page at a time, for thousands of groups.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from keygroups.choices import STATE_COLOURS, GroupCloudState
-from keygroups.filters import KeysFilter, View, read_uuid
+from keygroups.filters import KeysFilter, TreeOrder, read_uuid
 from keygroups.models import Key, KeyGroup
 from keygroups.policy import tier_text
-from keygroups.selectors import count_by_state, list_groups, list_keys, list_places, version_shown
+from keygroups.selectors import count_by_state, list_groups, list_keys, list_vaults_in_use, version_shown
 
 BRANCH_SIZE = 100
 
@@ -37,7 +37,7 @@ class Node:
     menu_url: str = ""
     branch_url: str = ""
     is_chosen: bool = False
-    # Its link fills the right side instead of leading to another page.
+    # Its link fills the right side instead of opening another page.
     fills_pane: bool = False
     branch: Branch | None = None
 
@@ -52,12 +52,12 @@ class Branch:
 
 
 def read_tree(wanted: KeysFilter, groups: Page[KeyGroup], chosen: KeyGroup | None) -> Branch:
-    """Return the first level in the wanted order, with the branch of what is chosen already open."""
+    """Return the first level in the wanted order, with the branch of the chosen node open."""
     chosen_id = chosen.pk if chosen else None
-    if wanted.view == View.VAULT:
+    if wanted.view == TreeOrder.VAULT:
         open_vault = wanted.vault or (chosen.vault_id if wanted.group and chosen else None)
-        return Branch([_vault_node(wanted, vault, open_vault, chosen_id) for vault in list_places()])
-    if wanted.view == View.STATE:
+        return Branch([_vault_node(wanted, vault, open_vault, chosen_id) for vault in list_vaults_in_use()])
+    if wanted.view == TreeOrder.STATE:
         counts, open_state = count_by_state(), wanted.state or (chosen.cloud_state if wanted.group and chosen else "")
         return Branch(
             [_state_node(wanted, state, counts.get(state, 0), open_state, chosen_id) for state in GroupCloudState]

@@ -1,4 +1,4 @@
-"""What a person typed for a key group, and how it differs from what is stored. Writes nothing."""
+"""What was typed for a key group, and how it differs from the stored row. Writes nothing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from kmes.core.errors import ConflictError
 if TYPE_CHECKING:
     from django.utils.functional import _StrPromise
 
-# What is logged, and compared when two people edit one group; in the order of the dialog.
+# Logged, and compared when two people edit one group. In the order of the dialog.
 LABELS: dict[str, _StrPromise] = {
     "name": gettext_lazy("Name"),
     "credential": gettext_lazy("Credential"),
@@ -53,7 +53,7 @@ PLAIN_FIELDS = (
 
 @dataclass(frozen=True, kw_only=True)
 class GroupValues:
-    """What a person typed. ``vault`` is a vault's name or URL; an empty ``azure_name`` follows the name."""
+    """What was typed. ``vault`` is a vault's name or URL; an empty ``azure_name`` follows the name."""
 
     name: str
     credential: CloudCredential
@@ -94,13 +94,13 @@ class GroupValues:
         )
 
     def plain(self) -> dict[str, Any]:
-        """Return the columns that are stored as they are; not the credential and the vault, which are rows."""
+        """Return the columns that are stored as they are, without the credential and the vault."""
         return {name: getattr(self, name) for name in PLAIN_FIELDS} | {"usage": list(self.usage)}
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One field that two people see differently."""
+    """One field that differs between the stored row and what was typed."""
 
     label: str
     stored: str
@@ -108,7 +108,7 @@ class Difference:
 
 
 class GroupChangedError(ConflictError):
-    """Somebody else saved the group meanwhile. ``differences`` says what; nothing was overwritten."""
+    """Somebody else saved the group meanwhile; nothing was overwritten. ``differences`` names the fields."""
 
     def __init__(self, current: KeyGroup, differences: list[Difference]) -> None:
         super().__init__(
@@ -120,7 +120,7 @@ class GroupChangedError(ConflictError):
 
 
 def readable(source: KeyGroup | GroupValues) -> dict[str, str]:
-    """Return a group or typed values as text by field, fit for a log row and for comparing."""
+    """Return a group or typed values as texts by field, for log rows and comparisons."""
     vault = source.vault if isinstance(source.vault, str) else source.vault.url
     return {
         "name": source.name,

@@ -1,4 +1,4 @@
-"""The vault chooser of the Key Group dialog: asks Azure for vaults while what was typed stays. Writes no group."""
+"""The list of vaults in the Key Group dialog: asks Azure and keeps what was typed. Writes no group."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ from kmes.ui.responses import asks_for_fragment
 @require_POST
 @right_required(Right.GROUP_MANAGE)
 def list_vaults(request: HttpRequest) -> HttpResponse:
-    """Ask Azure for the vaults of the dialog's credential; ``?job=`` shows what came of an earlier question.
+    """Ask Azure for the vaults of the dialog's credential; ``?job=`` shows the result of an earlier request.
 
-    Without script the whole dialog is shown again as it was left, with the lists as they are now.
+    Without script the whole dialog is shown again, with what was typed and with current lists.
     """
     context: dict[str, Any] = {"listing": None, "refusal": None}
     code = request.GET.get("job", "")
@@ -42,14 +42,14 @@ def list_vaults(request: HttpRequest) -> HttpResponse:
     if asks_for_fragment(request):
         return render(request, "keygroups/_vault_listing.html", context)
     group = _group_asked(request)
-    form = GroupForm.left_as(request.POST, current=group)
+    form = GroupForm.unvalidated(request.POST, current=group)
     return render(request, "keygroups/group_form.html", {**dialog_context(form, group), **context})
 
 
 @require_safe
 @right_required(Right.GROUP_MANAGE)
 def show_listing(request: HttpRequest, code: str) -> HttpResponse:
-    """Say how far a listing is, and fill the dialog's list when it has ended; 204 while nothing changed."""
+    """Show the progress of a listing, and fill the dialog's list when it has ended; 204 without a change."""
     found = _find_or_404(code)
     if found.state == request.GET.get("seen"):
         return HttpResponse(status=HTTPStatus.NO_CONTENT)

@@ -1,4 +1,4 @@
-"""The Keys view, a key's properties, and the menus of both. Reads only; what changes groups is in ``change_views``."""
+"""The Keys view, a key's properties, and the menus of both. Reads only; ``change_views`` changes groups."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from django.views.decorators.http import require_POST, require_safe
 from keygroups.choices import STATE_COLOURS, Drift
 from keygroups.comparison import compare_in_columns
 from keygroups.drift import is_repairable
-from keygroups.filters import VIEW_LABELS, KeysFilter, View, read_uuid
+from keygroups.filters import TREE_ORDER_LABELS, KeysFilter, TreeOrder, read_uuid
 from keygroups.key_jobs import KeyJobs, jobs_of_keys
 from keygroups.lookups import group_or_404, key_or_404
 from keygroups.models import KeyGroup
@@ -31,10 +31,10 @@ from keygroups.selectors import (
     digest_of,
     find_group,
     find_observation,
+    has_vault_answered,
     list_groups,
     list_versions,
     version_shown,
-    was_reached,
 )
 from keygroups.tables import KeyTable
 from keygroups.tree import group_node, read_branch, read_tree
@@ -48,8 +48,8 @@ from kmes.ui.tables import arrange
 
 GROUPS_PER_PAGE = 100
 KEYS_PANE = "keys-pane"
-# In headers and not in the address, because the table builds its links from the address: what the page
-# shows already, of which group though its address names none, and whether its tree lacks that group.
+# What the page shows already, the group it shows if its address names none, and whether its tree lacks
+# that group. Headers instead of parameters, because the table builds its links from the address.
 SEEN_HEADER = "X-Kmes-Seen"
 GROUP_HEADER = "X-Kmes-Group"
 NO_NODE_HEADER = "X-Kmes-No-Node"
@@ -65,7 +65,7 @@ def show_keys(request: HttpRequest) -> HttpResponse:
     is_pane = asks_for_fragment(request) and request.headers.get("HX-Target") == KEYS_PANE
     group = _group_still_shown(request) if is_pane and not wanted.group else None
     group = group or _chosen_group(wanted, list(page.object_list))
-    # The right side shows the first group also where the address names none.
+    # The right side shows the first group if the address names none.
     shown = replace(wanted, group=group.pk) if group else wanted
     keys = shown.keys()
     digest = digest_of(group, keys)
@@ -89,13 +89,15 @@ def show_keys(request: HttpRequest) -> HttpResponse:
 def _views(wanted: KeysFilter) -> list[tuple[str, str, bool]]:
     """Return the orders of the tree: label, address, and whether it is this one."""
     kept = {"group": wanted.group} if wanted.group else {}
-    return [(str(label), wanted.link(view=view, **kept), view == wanted.view) for view, label in VIEW_LABELS.items()]
+    return [
+        (str(label), wanted.link(view=view, **kept), view == wanted.view) for view, label in TREE_ORDER_LABELS.items()
+    ]
 
 
 @require_safe
 @right_required(Right.CONSOLE_READ)
 def show_branch(request: HttpRequest) -> HttpResponse:
-    """Give the children of one node of the tree."""
+    """Return the children of one node of the tree."""
     branch = read_branch(KeysFilter.read(request.GET), request.GET.get("node", ""), request.GET.get("page", "1"))
     if branch is None:
         raise Http404(_("There is no such branch."))
@@ -103,16 +105,16 @@ def show_branch(request: HttpRequest) -> HttpResponse:
 
 
 def _group_still_shown(request: HttpRequest) -> KeyGroup | None:
-    """Return the group a page shows that renews itself: a new first group must not take its place."""
+    """Return the group that a refreshed page shows: a new first group must not replace it."""
     named = read_uuid(request.headers.get(GROUP_HEADER, ""))
     return find_group(named) if named else None
 
 
 def _chosen_group(wanted: KeysFilter, shown: list[KeyGroup]) -> KeyGroup | None:
-    """Return the group the address names, else the first one, unless keys of several groups are asked for."""
+    """Return the group that the address names, else the first one, but none for keys of several groups."""
     if wanted.group is not None:
         return next((each for each in shown if each.pk == wanted.group), None) or group_or_404(wanted.group)
-    if wanted.spans_groups or wanted.view != View.GROUP or not shown:
+    if wanted.spans_groups or wanted.view != TreeOrder.GROUP or not shown:
         return None
     return shown[0]
 
@@ -140,17 +142,20 @@ def _pane(request: HttpRequest, shown: KeysFilter, group: KeyGroup | None, keys:
 
 
 def _first_steps(request: HttpRequest, group: KeyGroup | None) -> dict[str, str]:
-    """Return where a group without keys leads: to its first one, and to the credential of a vault nobody reached."""
+    """Return links for a group without keys: create one, and test the credential if its vault never answered."""
     if group is None or group.key_count:  # type: ignore[attr-defined]
         return {}
     create = f"{reverse('jobs:start', args=['create'])}?group={group.pk}" if _may(request, Right.KEY_CREATE) else ""
-    return {"create_url": create, "unreached_url": "" if was_reached(group) else group.credential.get_absolute_url()}
+    return {
+        "create_url": create,
+        "unreached_url": "" if has_vault_answered(group) else group.credential.get_absolute_url(),
+    }
 
 
 @require_safe
 @right_required(Right.CONSOLE_READ)
 def show_group(_request: HttpRequest, group_id: UUID) -> HttpResponse:
-    """Lead to the group's place in the Keys view."""
+    """Redirect to the group's place in the Keys view."""
     return redirect(group_or_404(group_id).get_absolute_url())
 
 
@@ -189,7 +194,7 @@ def show_key(request: HttpRequest, key_id: UUID) -> HttpResponse:
 @require_safe
 @right_required(Right.CONSOLE_READ)
 def download_public(request: HttpRequest, key_id: UUID) -> HttpResponse:
-    """Give the public half as a file: ``?format=pem`` or ``jwk``."""
+    """Download the public key: ``?format=pem`` or ``jwk``."""
     key = key_or_404(key_id)
     wanted, spki = request.GET.get("format", "pem"), bytes(key.public_spki)
     if wanted == "pem":
@@ -208,7 +213,7 @@ def download_public(request: HttpRequest, key_id: UUID) -> HttpResponse:
 @require_safe
 @right_required(Right.CONSOLE_READ)
 def show_key_actions(request: HttpRequest, key_id: UUID) -> HttpResponse:
-    """Show what can be done with a key."""
+    """Show the menu of a key."""
     key = key_or_404(key_id)
     return _render_menu(request, "key", key, str(key), key.get_absolute_url())
 
@@ -216,7 +221,7 @@ def show_key_actions(request: HttpRequest, key_id: UUID) -> HttpResponse:
 @require_safe
 @right_required(Right.CONSOLE_READ)
 def show_group_actions(request: HttpRequest, group_id: UUID) -> HttpResponse:
-    """Show what can be done with a group."""
+    """Show the menu of a group."""
     group = group_or_404(group_id)
     return _render_menu(request, "group", group, str(group), group.get_absolute_url())
 
@@ -224,7 +229,7 @@ def show_group_actions(request: HttpRequest, group_id: UUID) -> HttpResponse:
 @require_POST
 @right_required(Right.CONSOLE_READ)
 def show_selection_actions(request: HttpRequest) -> HttpResponse:
-    """Show what can be done with several keys. Changes nothing; posted, because a selection may be long."""
+    """Show the menu of several keys. Changes nothing; it is posted because a selection may be long."""
     selection = KeySelection.read(request.POST) or KeySelection()
     name = ngettext("%(count)d key", "%(count)d keys", selection.count) % {"count": selection.count}
     return _render_menu(request, "keys", selection, name, reverse("keygroups:keys"))
@@ -233,7 +238,7 @@ def show_selection_actions(request: HttpRequest) -> HttpResponse:
 @require_safe
 @right_required(Right.CONSOLE_READ)
 def show_groups_actions(request: HttpRequest) -> HttpResponse:
-    """Show what can be done on the background of the list of groups."""
+    """Show the menu of the background of the list of groups."""
     return _render_menu(request, "groups", None, _("Key groups"), reverse("keygroups:keys"))
 
 
@@ -243,6 +248,6 @@ def _may(request: HttpRequest, right: Right) -> bool:
 
 
 def _render_menu(request: HttpRequest, target: Any, obj: Any, name: str, back: str) -> HttpResponse:
-    """Render a menu as the piece that the script asks for, or as a page without it."""
+    """Render a menu as a fragment for the script, or as a page without script."""
     context = {"name": name, "groups": menu_for(target, obj, request.user), "back": back}
     return render(request, "ui/_menu.html" if asks_for_fragment(request) else "ui/actions.html", context)

@@ -6,7 +6,7 @@ import pytest
 from django.urls import reverse
 
 from keygroups import drift, lifecycle
-from keygroups.selectors import was_reached
+from keygroups.selectors import has_vault_answered
 from kmes.core.clock import now
 from tests.keygroups.builders import make_group, make_key, push
 
@@ -48,7 +48,7 @@ def test_a_vault_that_never_answered_leads_to_its_credential(pages, group, addre
 
 
 def test_a_push_has_reached_the_vault(pages, group, version, address) -> None:
-    assert was_reached(group)
+    assert has_vault_answered(group)
     assert "The vault was never reached" not in text_of(pages.get(address))
 
 
