@@ -17,6 +17,7 @@ from kmes.core.errors import InputError
 from kmes.core.typed_text import find_unreadable, is_unreadable, trim, trim_label
 
 MAX_NAME = 128
+MAX_KEY_NAME = 160
 MAX_OWNER = 128
 MAX_NOTES = 4000
 MAX_AZURE_NAME = 127
@@ -48,6 +49,25 @@ def clean_name(text: str) -> str:
             field="name",
         )
     _refuse_unreadable(name, field="name")
+    return name
+
+
+def clean_key_name(text: str) -> str:
+    """Return the name of a key without white space at its ends.
+
+    Raises:
+        InputError: empty, too long, or not printable.
+
+    """
+    name = text.strip()
+    if not name:
+        raise InputError(_("The key needs a name."), _("Type any name."), field="name")
+    if len(name) > MAX_KEY_NAME or not name.isprintable():
+        raise InputError(
+            _("A key name has at most %(max)d characters, all printable.") % {"max": MAX_KEY_NAME},
+            _("Shorten the name or remove line breaks."),
+            field="name",
+        )
     return name
 
 

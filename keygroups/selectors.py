@@ -76,10 +76,13 @@ def list_groups(
     return groups.order_by("name")
 
 
-def _version_filter(show: str) -> Q:
-    if show == Attention.MISSING:
-        return Q(state=VersionState.MISSING)
+def is_expiring() -> Q:
+    """Return the condition of a version that is active and expires soon. Superseded ones may expire."""
     return Q(state=VersionState.ACTIVE, expires_at__lte=now() + timedelta(days=EXPIRY_DAYS))
+
+
+def _version_filter(show: str) -> Q:
+    return Q(state=VersionState.MISSING) if show == Attention.MISSING else is_expiring()
 
 
 def _key_search(search: str) -> Q:

@@ -13,9 +13,8 @@ from django.utils.translation import gettext_lazy as _
 from cloudcreds.models import CloudCredential, KeyVault
 from jobs.confirmation.plan import Plan
 from jobs.confirmation.start_target import StartTarget
+from keygroups.fields import MAX_KEY_NAME
 from kmes.core.ids import new_uuid
-
-MAX_KEY_NAME = 160
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from typing import Any
 from django.db import IntegrityError, transaction
 
 from cloudcreds.models import CloudCredential
-from jobs.choices import TargetState
 from jobs.engine import hints
 from jobs.models import Job, JobTarget
 from jobs.spec import registry
@@ -88,7 +87,7 @@ def _azure_lock(new: NewJob) -> str:
     return new.group.azure_lock if new.group is not None and registry[new.kind].holds_azure_key else ""
 
 
-def add_target(job: Job, key: Key, *, state: TargetState) -> None:
+def add_target(job: Job, key: Key, *, state: str) -> None:
     """Add a key that was made while the job runs."""
     JobTarget.objects.create(job=job, key=key, ordinal=job.targets.count() + 1, state=state)
 

@@ -10,8 +10,8 @@ from django.utils.translation import gettext as _
 
 from jobs.choices import OPEN_STATES
 from jobs.models import Job, JobTarget
-from jobs.planning.blockers import HELD_VERSION_STATES, KeySituation, busy_text, whole_key_kinds, why_not_push
-from keygroups.choices import GroupCloudState, KeyState
+from jobs.planning.blockers import KeySituation, busy_text, whole_key_kinds, why_not_push
+from keygroups.choices import HELD_VERSION_STATES, GroupCloudState, KeyState
 from keygroups.models import CloudVersion, Key
 
 

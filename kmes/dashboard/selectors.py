@@ -18,10 +18,10 @@ from jobs.models import EphemeralKek, Job, ScheduleClock
 from keygroups.choices import VersionState
 from keygroups.models import CloudVersion, KeyGroup
 from keygroups.rotation_standing import is_due_soon, is_late
+from keygroups.selectors import is_expiring
 from kmes.core.clock import now
 
 FAILED_JOBS_DAYS = 7
-EXPIRY_DAYS = 30
 RECENT_JOBS = 8
 
 
@@ -119,10 +119,8 @@ def count_credentials(credentials: list[CloudCredential], vaults: list[KeyVault]
 
 def count_versions() -> VersionCounts:
     """Count active versions that expire within thirty days, and those found missing."""
-    until = now() + timedelta(days=EXPIRY_DAYS)
     counts = CloudVersion.objects.aggregate(
-        # Superseded versions are expected to expire.
-        expiring=Count("pk", filter=Q(state=VersionState.ACTIVE, expires_at__lte=until)),
+        expiring=Count("pk", filter=is_expiring()),
         missing=Count("pk", filter=Q(state=VersionState.MISSING)),
     )
     return VersionCounts(**counts)

@@ -7,7 +7,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from jobs.confirmation.forms import MAX_KEY_NAME, FormInput, NamesForm
+from jobs.confirmation.forms import FormInput, NamesForm
 from jobs.confirmation.plan import Plan
 from jobs.confirmation.start_target import StartTarget, is_enough
 from jobs.engine.creation import NewJob, create_job
@@ -16,6 +16,7 @@ from jobs.planning.menus import CREATE as CREATE_MENU
 from jobs.planning.menus import nothing_blocks, on_group
 from jobs.planning.requests import group_of, require_device
 from jobs.spec import Confirmation, Given, JobSpec, Scope, Step, Wording
+from keygroups.fields import clean_key_name
 from keygroups.models import KeyGroup
 from kmes.accounts.rights import Right, check
 from kmes.core.actor import Actor
@@ -35,28 +36,16 @@ def request_create_keys(
     """
     check(actor, Right.KEY_CREATE)
     require_device()
-    clean = [name.strip() for name in names]
+    clean = [clean_key_name(name) for name in names]
     for name in clean:
-        _check_name(group, name)
+        if group.keys.filter(name__iexact=name).exists():
+            raise InputError(
+                _("The group has a key “%(name)s” already.") % {"name": name}, _("Choose another name."), field="name"
+            )
     if len({name.lower() for name in clean}) != len(clean):
         raise InputError(_("Each name can be given once only."), field="name")
     new = NewJob(KIND, ", ".join(clean), group=group, params={"names": clean}, retry_of=retry_of)
     return create_job(new, actor=actor, idempotency_key=idempotency_key)
-
-
-def _check_name(group: KeyGroup, name: str) -> None:
-    if not name:
-        raise InputError(_("The key needs a name."), _("Type any name."), field="name")
-    if len(name) > MAX_KEY_NAME or not name.isprintable():
-        raise InputError(
-            _("A key name has at most %(max)d characters, all printable.") % {"max": MAX_KEY_NAME},
-            _("Shorten the name or remove line breaks."),
-            field="name",
-        )
-    if group.keys.filter(name__iexact=name).exists():
-        raise InputError(
-            _("The group has a key “%(name)s” already.") % {"name": name}, _("Choose another name."), field="name"
-        )
 
 
 def _plan(target: StartTarget) -> Plan:
