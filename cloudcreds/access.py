@@ -9,6 +9,7 @@ from cloudcreds.provider.recorder import Recorder
 from cloudcreds.provider.registry import provider_for
 from cloudcreds.provider.types import CredentialAccess
 from hsm.device import get_device
+from kmes.core.known_secrets import remember
 
 
 def open_gateway(credential: CloudCredential, vault_url: str, *, recorder: Recorder, backoff: Backoff) -> VaultGateway:
@@ -34,6 +35,7 @@ def open_access(credential: CloudCredential) -> CredentialAccess:
 
     """
     secret = get_device().open_secret(bytes(credential.sealed_secret), aad=credential.secret_context)
+    remember(secret.reveal())
     return CredentialAccess(
         cloud=credential.cloud,
         tenant_id=credential.tenant_id,

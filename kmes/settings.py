@@ -272,6 +272,8 @@ KMES_HEARTBEAT_SECONDS = env.int("KMES_HEARTBEAT_SECONDS", 15)
 KMES_UNKNOWN_QUARANTINE_SECONDS = env.int("KMES_UNKNOWN_QUARANTINE_SECONDS", 120)
 # For how long an announced change may still be sent; the quarantine counts from then.
 KMES_SEND_SECONDS = env.int("KMES_SEND_SECONDS", 15)
+# How long one call to a cloud may take in all, sign-in and every page included.
+KMES_CALL_SECONDS = env.int("KMES_CALL_SECONDS", 60)
 KMES_MAX_ATTEMPTS = env.int("KMES_MAX_ATTEMPTS", 20)
 # So many runs in a row that lose their worker and get nothing done end a job: it may be what kills them.
 KMES_MAX_LOST_RUNS = env.int("KMES_MAX_LOST_RUNS", 5)
@@ -297,6 +299,11 @@ KMES_ALLOW_DEVICE_IN_TRANSACTION = False
 
 # --- Azure ---------------------------------------------------------------------------------
 KMES_ALLOW_CUSTOM_ENDPOINTS = env.bool("KMES_ALLOW_CUSTOM_ENDPOINTS", False)
+# Trusted for every cloud besides the system's authorities: that of a proxy that inspects TLS.
+KMES_CA_FILE = env.str("KMES_CA_FILE", "")
+# What this installation shows to a proxy or gateway that asks for a client certificate.
+KMES_CLIENT_CERTIFICATE_FILE = env.str("KMES_CLIENT_CERTIFICATE_FILE", "")
+KMES_CLIENT_KEY_FILE = env.str("KMES_CLIENT_KEY_FILE", "")
 KMES_CUSTOM_CA_FILE = env.str("KMES_CUSTOM_CA_FILE", "")
 KMES_CUSTOM_HOSTS = env.list("KMES_CUSTOM_HOSTS", default=["127.0.0.1", "localhost"])
 KMES_STAND_IN_URL = env.str("KMES_STAND_IN_URL", "")
@@ -338,7 +345,12 @@ LOGGING = {
             "callback": lambda record: getattr(getattr(record, "request", None), "path", "") != "/readyz",
         },
     },
-    "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "formatters": {
+        "plain": {
+            "()": "kmes.core.known_secrets.MaskingFormatter",
+            "format": "%(asctime)s %(levelname)s %(name)s %(message)s",
+        },
+    },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
     "root": {"handlers": ["stderr"], "level": env.str("KMES_LOG_LEVEL", "INFO")},
     "loggers": {

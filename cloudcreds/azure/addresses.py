@@ -143,13 +143,3 @@ def vault_name(url: str) -> str:
     if re.fullmatch(r"[0-9.]+|localhost", host):
         return f"{host}:{parts.port}" if parts.port else host
     return host.partition(".")[0]
-
-
-def same_host(kid: str, vault_url: str) -> bool:
-    """Return whether an answer's key id names the vault that was asked."""
-    answered, asked = urlsplit(kid), urlsplit(vault_url)
-    return (answered.scheme, answered.hostname, answered.port or 443) == (
-        asked.scheme,
-        asked.hostname,
-        asked.port or 443,
-    )

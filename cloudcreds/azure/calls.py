@@ -1,4 +1,4 @@
-"""One call to Azure through the SDK: its status and request id, its error, and whether the asked vault answered."""
+"""One call to Azure through the SDK: its status and request id, and its error in neutral terms."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from azure.core.exceptions import AzureError as SdkError
-from django.utils.translation import gettext as _
 
 from cloudcreds.azure import clients
-from cloudcreds.azure.addresses import same_host, vault_name
-from cloudcreds.azure.errors import translate
+from cloudcreds.azure.addresses import vault_name
+from cloudcreds.azure.answers import WrongChallenge
+from cloudcreds.azure.errors import clean_request_id, find_transport_error, translate
 from cloudcreds.provider.backoff import Backoff
 from cloudcreds.provider.calls import AnswerFacts, VaultCalls
-from cloudcreds.provider.errors import CloudError, CloudErrorKind
+from cloudcreds.provider.errors import CloudError
 from cloudcreds.provider.recorder import Recorder
 from cloudcreds.provider.types import CredentialAccess
 
@@ -34,10 +34,6 @@ class AzureCalls(VaultCalls):
         self._access = access
         self._url = vault_url
 
-    @property
-    def _clients(self) -> clients.KeyClients:
-        return clients.open_key_clients(self._access, self._url)
-
     def call_sdk(
         self,
         event: str,
@@ -51,31 +47,31 @@ class AzureCalls(VaultCalls):
         """Make one call of the SDK. ``operation`` gets the hook for the raw answer."""
         return self.call(
             event,
-            lambda facts: operation(_hook_into(facts)),
+            lambda facts: self._with_challenge(operation, _hook_into(facts)),
             permission=permission,
             key=key,
             mutating=mutating,
             message=message,
         )
 
+    def _with_challenge(self, operation: Callable[[Hook], T], hook: Hook) -> T:
+        """Make a call, and once more when the vault named another tenant: one stray challenge must not stay in memory."""
+        try:
+            return operation(hook)
+        except SdkError as error:
+            if not isinstance(find_transport_error(error), WrongChallenge):
+                raise
+            clients.forget_challenge(self._url)
+            return operation(hook)
+
     def translate(self, error: Any, *, mutating: bool, permission: str, subject: str) -> CloudError:
         """Return the SDK's error in neutral terms."""
         return translate(error, mutating=mutating, permission=permission, subject=subject)
-
-    def check_answer(self, answer: Any) -> None:
-        """Refuse an answer whose key id names another host: it would be about another vault's key."""
-        kid = getattr(answer, "kid", "")
-        if kid and not same_host(kid, self._url):
-            raise CloudError(
-                CloudErrorKind.REDIRECT_REFUSED,
-                _("The answer is about a key of another vault (%(kid)s).") % {"kid": kid},
-                _("Check the vault's URL, and whether a proxy stands in between."),
-            )
 
 
 def _hook_into(facts: AnswerFacts) -> Hook:
     def hook(response: Any) -> None:
         facts.http_status = response.http_response.status_code
-        facts.request_id = response.http_response.headers.get("x-ms-request-id", "")
+        facts.request_id = clean_request_id(str(response.http_response.headers.get("x-ms-request-id", "")))
 
     return hook

@@ -1,51 +1,47 @@
-"""Builds the SDK's clients: one profile to read, one to mutate, and one for Resource Manager.
+"""Builds the SDK's clients: for sign-in, for a vault, and for Resource Manager. Each on its own guarded transport.
 
-* read: the SDK's own retries, no redirects.
-* mutate: ``retry_total=0``, because a repeated PUT doubles versions (docs/azure.md#limits-and-throttling);
-  no redirects, because an answer from another host could claim a success. Its requests have a send
-  deadline (``cloudcreds.azure.transport``).
+None repeats a request by itself: what may be repeated is repeated by ``cloudcreds.provider.backoff``, because a
+repeated import doubles versions (docs/azure.md#limits-and-throttling).
 
-Clients are kept per process and credential, so that connections and tokens serve many jobs. A changed
-secret gets a slot of its own; a forked process starts without any.
+Clients are kept per process and credential, so that connections and tokens serve many jobs. A changed secret makes
+another slot; a fork starts empty.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+import re
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
+from azure.core import PipelineClient
+from azure.core.pipeline.policies import BearerTokenCredentialPolicy, UserAgentPolicy
+from azure.core.pipeline.transport import HttpRequest
 from azure.identity import ClientSecretCredential
 from azure.keyvault.keys import KeyClient
-from azure.mgmt.keyvault import KeyVaultManagementClient
 from django.conf import settings
 
+from cloudcreds.azure import addresses, error_texts
+from cloudcreds.azure.answers import AskedService, SignInPlace, host_of
 from cloudcreds.azure.clouds import endpoints_of
-from cloudcreds.azure.transport import GuardedTransport
+from cloudcreds.azure.transport import GuardedTransport, Way
 from cloudcreds.choices import CloudName
+from cloudcreds.provider.errors import CloudError, CloudErrorKind
 from cloudcreds.provider.types import CredentialAccess
+from kmes.core.errors import InputError
 
-CONNECT_SECONDS = 5
-READ_SECONDS = 30
 MAX_SLOTS = 64
+GUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+# What every client is told: no retries, no redirects, nothing logged.
+_OPTIONS: dict[str, Any] = {"retry_total": 0, "permit_redirects": False, "logging_enable": False}
 
 T = TypeVar("T")
 _lock = threading.RLock()
 _slots: dict[tuple[Any, ...], Any] = {}
 _pid = 0
-
-
-@dataclass(frozen=True)
-class KeyClients:
-    """The two clients of one vault."""
-
-    read: KeyClient
-    mutate: KeyClient
 
 
 def forget_clients() -> None:
@@ -55,6 +51,13 @@ def forget_clients() -> None:
     with _lock:
         _slots.clear()
     http_challenge_cache.clear()
+
+
+def forget_challenge(vault_url: str) -> None:
+    """Forget where a vault said that one signs in; its next answer tells it again."""
+    from azure.keyvault.keys._shared import http_challenge_cache  # noqa: PLC0415 - the SDK offers no public name
+
+    http_challenge_cache.remove_challenge_for_url(vault_url)
 
 
 def _keep(key: tuple[Any, ...], make: Callable[[], T]) -> T:
@@ -72,85 +75,125 @@ def _keep(key: tuple[Any, ...], make: Callable[[], T]) -> T:
 
 
 def _identity(access: CredentialAccess) -> tuple[Any, ...]:
-    # A hash instead of the secret, so that the table holds no clear text.
+    # A hash stands for the secret, so that no clear text lies in a table.
     mark = hashlib.sha256(access.secret.reveal().encode()).hexdigest()
     return (access.cloud, access.tenant_id, access.client_id, access.authority_url, access.arm_url, mark)
 
 
-def _network(access: CredentialAccess) -> dict[str, Any]:
-    """Return the options of every client: time-outs, no logged bodies, the custom CA where it applies."""
-    options: dict[str, Any] = {
-        "connection_timeout": CONNECT_SECONDS,
-        "read_timeout": READ_SECONDS,
-        "logging_enable": False,
-        "permit_redirects": False,
-    }
-    if access.cloud == CloudName.CUSTOM and settings.KMES_CUSTOM_CA_FILE:
-        options["connection_verify"] = settings.KMES_CUSTOM_CA_FILE
-    return options
+# --- Sign-in ---------------------------------------------------------------------------------
+def _sign_in_place(access: CredentialAccess, tenant_id: str) -> SignInPlace:
+    return SignInPlace(frozenset({host_of(endpoints_of(access).authority)}), tenant_id)
+
+
+def _transport(access: CredentialAccess, service: AskedService, url: str, tenant_id: str) -> GuardedTransport:
+    place = _sign_in_place(access, tenant_id)
+    hosts = place.hosts if service is AskedService.SIGN_IN else frozenset({host_of(url)})
+    return GuardedTransport(Way(service, hosts, place, access.cloud))
+
+
+def tenant_id_of(access: CredentialAccess) -> str:
+    """Return the tenant's id, asked of Entra when the credential names a verified domain (docs/azure.md#sign-in).
+
+    Raises:
+        CloudError: Entra knows no such tenant (kind ``wrong_tenant``).
+        TransportError: Entra can't be asked.
+
+    """
+    if GUID.fullmatch(access.tenant_id):
+        return access.tenant_id.lower()
+
+    def ask() -> str:
+        authority = endpoints_of(access).authority
+        transport = _transport(access, AskedService.SIGN_IN, authority, "")
+        url = f"{authority}/{access.tenant_id}/v2.0/.well-known/openid-configuration"
+        with transport:
+            document = json.loads(transport.send(HttpRequest("GET", url)).body())
+        found = GUID.search(str(document.get("issuer", "")))
+        if found is None:
+            raise CloudError(CloudErrorKind.WRONG_TENANT, *error_texts.tenant_unknown())
+        return found.group().lower()
+
+    return _keep(("tenant", access.cloud, access.authority_url, access.tenant_id), ask)
 
 
 def open_token_credential(access: CredentialAccess) -> ClientSecretCredential:
-    """Return the SDK credential; it keeps tokens in memory and renews them."""
+    """Return the SDK credential; it keeps tokens in memory and renews them.
+
+    Raises:
+        CloudError: an address is not allowed (kind ``address_refused``).
+
+    """
+    _check_addresses(access)
 
     def make() -> ClientSecretCredential:
-        options = _network(access)
-        if access.cloud == CloudName.CUSTOM:
-            options["disable_instance_discovery"] = True
+        tenant_id = tenant_id_of(access)
+        authority = endpoints_of(access).authority
         return ClientSecretCredential(
-            access.tenant_id,
+            tenant_id,
             access.client_id,
             access.secret.reveal(),
-            authority=endpoints_of(access).authority,
-            retry_total=1,
-            **options,
+            authority=authority,
+            # The allow-list of the transport takes its place, also for clouds that a discovery elsewhere doesn't know.
+            disable_instance_discovery=True,
+            transport=_transport(access, AskedService.SIGN_IN, authority, tenant_id),
+            **_OPTIONS,
         )
 
     return _keep(("token", *_identity(access)), make)
 
 
-def open_key_clients(access: CredentialAccess, vault_url: str) -> KeyClients:
-    """Return the clients of one vault."""
+def _check_addresses(access: CredentialAccess, vault_url: str = "") -> None:
+    """Hold the addresses that rows name against the allow-list, at the moment of use: a row may have been changed.
 
-    def make() -> KeyClients:
-        credential = open_token_credential(access)
-        options = _network(access)
+    Raises:
+        CloudError: one is not allowed (kind ``address_refused``).
+
+    """
+    allowed = {"custom_allowed": settings.KMES_ALLOW_CUSTOM_ENDPOINTS, "custom_hosts": settings.KMES_CUSTOM_HOSTS}
+    try:
         if access.cloud == CloudName.CUSTOM:
-            # No custom host matches the challenge's resource; Azure's own always must (docs/azure.md#sign-in).
+            for url in (access.authority_url, access.arm_url):
+                addresses.clean_endpoint(url, field="cloud")
+        if vault_url:
+            addresses.check_vault_url(vault_url, cloud=access.cloud, **allowed)
+    except InputError as error:
+        raise CloudError(CloudErrorKind.ADDRESS_REFUSED, error.what, error.remedy) from None
+
+
+# --- Vault and Resource Manager --------------------------------------------------------------
+def open_key_client(access: CredentialAccess, vault_url: str) -> KeyClient:
+    """Return the client of one vault.
+
+    Raises:
+        CloudError: an address is not allowed (kind ``address_refused``).
+
+    """
+    _check_addresses(access, vault_url)
+
+    def make() -> KeyClient:
+        options = dict(_OPTIONS)
+        if access.cloud == CloudName.CUSTOM:
+            # A custom host can't match the challenge's resource; Azure's own always must.
             options["verify_challenge_resource"] = False
-        # One transport for both, because a job uses them in turn and needs one TLS connection. The
-        # proxies of the environment are read here once, not before every request.
-        transport = GuardedTransport(**_transport_options(options), use_env_settings=False)
-        options["proxies"] = _proxies(vault_url)
-        return KeyClients(
-            read=KeyClient(vault_url, credential, transport=transport, retry_total=3, **options),
-            mutate=KeyClient(vault_url, credential, transport=transport, retry_total=0, **options),
-        )
+        credential = open_token_credential(access)
+        transport = _transport(access, AskedService.VAULT, vault_url, tenant_id_of(access))
+        return KeyClient(vault_url, credential, transport=transport, **options)
 
     return _keep(("keys", vault_url, *_identity(access)), make)
 
 
-def _proxies(url: str) -> dict[str, str]:
-    """Return the proxies that the environment names for this address (HTTPS_PROXY, NO_PROXY)."""
-    return {} if proxy_bypass(urlsplit(url).hostname or "") else getproxies()
+def open_resource_manager(access: CredentialAccess) -> PipelineClient[Any, Any]:
+    """Return a plain client of Resource Manager.
 
+    Azure's own management client is not used: it answers a subscription's refusal by registering a resource
+    provider in it, which changes the customer's subscription.
+    """
 
-def _transport_options(options: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: options[name] for name in ("connection_timeout", "read_timeout", "connection_verify") if name in options
-    }
+    def make() -> PipelineClient[Any, Any]:
+        endpoints = endpoints_of(access)
+        credential = open_token_credential(access)
+        policies = [UserAgentPolicy("kmes-console"), BearerTokenCredentialPolicy(credential, endpoints.arm_scope)]
+        transport = _transport(access, AskedService.RESOURCE_MANAGER, endpoints.arm, tenant_id_of(access))
+        return PipelineClient(endpoints.arm, policies=policies, transport=transport)
 
-
-def open_arm_client(access: CredentialAccess, subscription_id: str) -> KeyVaultManagementClient:
-    """Return the Resource Manager client of one subscription."""
-
-    def make() -> KeyVaultManagementClient:
-        return KeyVaultManagementClient(
-            open_token_credential(access),
-            subscription_id,
-            base_url=endpoints_of(access).arm,
-            credential_scopes=[endpoints_of(access).arm_scope],
-            **_network(access),
-        )
-
-    return _keep(("arm", subscription_id, *_identity(access)), make)
+    return _keep(("resource manager", *_identity(access)), make)

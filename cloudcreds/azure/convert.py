@@ -25,14 +25,14 @@ def _public_spki(jwk: Any) -> bytes:
     if jwk.n:
         public = rsa.RSAPublicNumbers(e=int.from_bytes(jwk.e), n=int.from_bytes(jwk.n)).public_key()
     elif jwk.x:
-        numbers = ec.EllipticCurvePublicNumbers(int.from_bytes(jwk.x), int.from_bytes(jwk.y), CURVES[_text(jwk.crv)])
+        numbers = ec.EllipticCurvePublicNumbers(int.from_bytes(jwk.x), int.from_bytes(jwk.y), CURVES[text(jwk.crv)])
         public = numbers.public_key()
     else:
         return b""
     return public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
-def _text(value: Any) -> str:
+def text(value: Any) -> str:
     """Return an SDK enum or string as a plain string."""
     return str(getattr(value, "value", value) or "")
 
@@ -44,14 +44,14 @@ def key(sdk: KeyVaultKey) -> VaultKey:
         kid=sdk.id,
         name=sdk.name,
         version=properties.version or "",
-        kty=_text(sdk.key_type),
+        kty=text(sdk.key_type),
         public_spki=_public_spki(sdk.key),
         enabled=bool(properties.enabled),
         created_on=properties.created_on,
         expires_on=properties.expires_on,
-        recovery_level=_text(properties.recovery_level),
+        recovery_level=text(properties.recovery_level),
         recoverable_days=properties.recoverable_days,
-        key_ops=tuple(_text(operation) for operation in sdk.key_operations or ()),
+        key_ops=tuple(text(operation) for operation in sdk.key_operations or ()),
         tags=dict(properties.tags or {}),
         updated_on=properties.updated_on,
     )
@@ -68,7 +68,7 @@ def kek(sdk: KeyVaultKey) -> KekPublicKey:
         version=sdk.properties.version or "",
         modulus=int.from_bytes(numbers.n),
         exponent=int.from_bytes(numbers.e),
-        recovery_level=_text(sdk.properties.recovery_level),
+        recovery_level=text(sdk.properties.recovery_level),
         recoverable_days=sdk.properties.recoverable_days,
         lifetime=ends - made if made and ends else None,
     )

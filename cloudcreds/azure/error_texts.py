@@ -21,6 +21,22 @@ _SIGN_IN = {
         gettext_lazy("Entra knows no tenant with this id (%(code)s)."),
         gettext_lazy("Check Tenant ID and Cloud in the cloud credential."),
     ),
+    "7000112": (
+        gettext_lazy("The application is disabled in Entra (%(code)s)."),
+        gettext_lazy("Enable the app registration's enterprise application in Entra."),
+    ),
+    "7000229": (
+        gettext_lazy("The application has no service principal in this tenant (%(code)s)."),
+        gettext_lazy("Grant the application consent in the tenant, or check Tenant ID in the cloud credential."),
+    ),
+    "53003": (
+        gettext_lazy("A Conditional Access policy of the tenant refused the sign-in (%(code)s)."),
+        gettext_lazy("Let the tenant's administrator exempt this application or allow the console's address."),
+    ),
+    "500011": (
+        gettext_lazy("The tenant does not know the resource that was asked for (%(code)s)."),
+        gettext_lazy("Check Cloud in the cloud credential: each cloud has resources of its own."),
+    ),
     "900023": (
         gettext_lazy("The tenant id is malformed (%(code)s)."),
         gettext_lazy("Check Tenant ID in the cloud credential."),
@@ -54,64 +70,51 @@ def sign_in_not_accepted(code: str) -> Text:
 
 
 # --- no answer -------------------------------------------------------------------------------
-def unreachable(subject: str, reason: str) -> Text:
+def not_sent(what: str) -> Text:
     """No connection was made."""
+    return what, _("Check name, network and firewall: the login, management and vault addresses need port 443.")
+
+
+def proxy_refused(what: str) -> Text:
+    """The company's own proxy did not let the request through."""
+    return what, _("Let the proxy's administrator allow the address, or name it in NO_PROXY.")
+
+
+def address_refused(what: str) -> Text:
+    """An answer named an address that the credential must not be used with."""
+    return what, _("Check the cloud of the credential and the vault's URL, and whether a proxy stands in between.")
+
+
+def sign_in_unavailable(what: str) -> Text:
+    """Entra gave no answer that says anything of the credential."""
+    return what, _("It is tried again later; check the network between the worker and the login address.")
+
+
+def read_without_answer(subject: str, why: str) -> Text:
+    """A call that changes nothing got no answer that can be believed."""
     return (
-        _("%(subject)s can't be reached: %(reason)s.") % {"subject": subject, "reason": reason},
-        _("Check name, network and firewall: the login, management and vault addresses need port 443."),
+        _("%(subject)s could not be read: %(why)s") % {"subject": subject, "why": why},
+        _("Check the network and any proxy between the worker and Azure."),
     )
 
 
-def network_reason(text: str) -> str:
-    """Return in words why no connection was made, from the text of the network's error."""
-    for sign, words in (
-        ("CERTIFICATE_VERIFY_FAILED", _("its certificate is not trusted")),
-        ("refused", _("the connection was refused")),
-        ("resolve", _("its name is not known")),
-        ("resolution", _("its name is not known")),
-        ("timed out", _("it did not answer in time")),
-    ):
-        if sign in text:
-            return words
-    return _("no connection could be made")
-
-
-def read_broken_off(subject: str) -> Text:
-    """The connection broke during a call that changes nothing."""
+def change_without_answer(subject: str, why: str) -> Text:
+    """A call that may have taken effect got no answer that can be believed."""
     return (
-        _("The connection to %(subject)s broke.") % {"subject": subject},
-        _("Check the network between the worker and Azure."),
-    )
-
-
-def change_broken_off(subject: str) -> Text:
-    """The connection broke during a call that may have taken effect."""
-    return (
-        _("The connection to %(subject)s broke before its answer came.") % {"subject": subject},
+        _("Whether %(subject)s was changed is not known: %(why)s") % {"subject": subject, "why": why},
         _("Nothing is repeated before the vault has been looked at."),
     )
 
 
+def other_tenant(what: str) -> Text:
+    """The vault asks for a sign-in at another tenant, twice."""
+    return what, _("Check Tenant ID in the cloud credential; the vault may have been moved to another tenant.")
+
+
 # --- answers ---------------------------------------------------------------------------------
-def redirect() -> Text:
-    """The answer names another address."""
-    return (
-        _("The answer pointed to another address, which is never followed."),
-        _("Check the vault's URL, and whether a proxy stands in between."),
-    )
-
-
 def throttled() -> Text:
     """Too many requests."""
     return _("The vault throttles: too many requests."), _("It is tried again after a pause.")
-
-
-def server_error(status: int) -> Text:
-    """The service failed."""
-    return (
-        _("Azure answered with an error of its own (HTTP %(status)d).") % {"status": status},
-        _("It is looked at again later."),
-    )
 
 
 def not_found(name: str) -> Text:
@@ -135,11 +138,29 @@ def refused_input(name: str, answer: str) -> Text:
     )
 
 
-def firewall() -> Text:
-    """The vault's network rules."""
+def firewall(address: str) -> Text:
+    """The vault's network rules; ``address`` is the client address that Azure saw, "" if it did not say."""
+    seen = _(" Azure sees the address %(address)s.") % {"address": address} if address else ""
     return (
-        _("The vault's firewall does not let this console in."),
+        _("The vault's firewall does not let this console in.") + seen,
         _("Allow the console's address or subnet in the vault's Networking settings."),
+    )
+
+
+def refused_otherwise(name: str, text: str, request_id: str) -> Text:
+    """A refusal that names no permission, firewall, protection or disabled key."""
+    return (
+        _("Azure refused the request about %(name)s for another reason: %(text)s") % {"name": name, "text": text},
+        _("Azure Policy is the usual reason: look at the policies assigned to the vault. Request id: %(id)s.")
+        % {"id": request_id or "–"},
+    )
+
+
+def operation_forbidden(name: str, text: str) -> Text:
+    """The operation is not among those the key permits."""
+    return (
+        _("The key %(name)s does not permit the operation: %(text)s") % {"name": name, "text": text},
+        _("Check the permitted operations in the key group's Azure properties."),
     )
 
 

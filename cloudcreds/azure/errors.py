@@ -6,6 +6,7 @@ The answers of Key Vault and Entra are described in docs/azure.md#errors; the te
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from azure.core.exceptions import (
@@ -14,15 +15,24 @@ from azure.core.exceptions import (
 from azure.core.exceptions import (
     ClientAuthenticationError,
     HttpResponseError,
-    ServiceRequestError,
-    TooManyRedirectsError,
 )
 from django.utils.translation import gettext as _
-from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
 from cloudcreds.azure import error_texts
+from cloudcreds.azure.answers import (
+    AddressRefused,
+    AskedService,
+    NotSent,
+    ProxyRefused,
+    RedirectedAnswer,
+    Stopped,
+    TransportError,
+    WrongChallenge,
+)
 from cloudcreds.azure.error_texts import Text
+from cloudcreds.azure.retry_after import read_retry_after
 from cloudcreds.provider.errors import CloudError, CloudErrorKind
+from kmes.core.known_secrets import mask
 
 # Entra's codes, by their number.
 _SIGN_IN_KINDS = {
@@ -31,8 +41,13 @@ _SIGN_IN_KINDS = {
     "700016": CloudErrorKind.WRONG_CLIENT,
     "90002": CloudErrorKind.WRONG_TENANT,
     "900023": CloudErrorKind.WRONG_TENANT,
+    "7000112": CloudErrorKind.WRONG_CLIENT,
+    "7000229": CloudErrorKind.WRONG_CLIENT,
+    "53003": CloudErrorKind.AUTHENTICATION,
+    "500011": CloudErrorKind.AUTHENTICATION,
 }
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+# Entra's codes of what passes by itself.
+_PASSING_SIGN_IN = frozenset({"50196", "90033", "90055", "90006"})
 # Data actions of roles, as the permissions of access policies are called.
 _PERMISSION_OF_ACTION = {
     "read": "get/list",
@@ -53,49 +68,83 @@ def translate(error: SdkError, *, mutating: bool, permission: str = "", subject:
         subject: the key or vault the call was about.
 
     """
+    ended = find_transport_error(error)
+    if ended is not None:
+        return _without_answer(ended, mutating=mutating, subject=subject or "Azure")
     if isinstance(error, ClientAuthenticationError):
         return _authentication(error)
-    if isinstance(error, TooManyRedirectsError):
-        return CloudError(CloudErrorKind.REDIRECT_REFUSED, *error_texts.redirect())
-    if isinstance(error, HttpResponseError):
-        return _answer(error, mutating=mutating, permission=permission, subject=subject)
-    return _no_answer(error, mutating=mutating, subject=subject or "Azure")
+    if isinstance(error, HttpResponseError) and error.status_code:
+        return _answer(error, permission=permission, subject=subject)
+    # The SDK could not use an answer that is in the service's own format.
+    return _unbelievable(_("the answer can't be used."), mutating=mutating, subject=subject or "Azure")
 
 
-def _no_answer(error: SdkError, *, mutating: bool, subject: str) -> CloudError:
-    if isinstance(error, ServiceRequestError) and _never_sent(error):
-        reason = error_texts.network_reason(str(error))
-        return CloudError(CloudErrorKind.UNREACHABLE, *error_texts.unreachable(subject, reason))
-    if mutating:
-        return CloudError(CloudErrorKind.UNKNOWN_OUTCOME, *error_texts.change_broken_off(subject))
-    return CloudError(CloudErrorKind.UNREACHABLE, *error_texts.read_broken_off(subject))
-
-
-def _never_sent(error: BaseException) -> bool:
-    """Return whether the request can't have reached the service: no connection was made, or no trust."""
-    names = (NewConnectionError, ConnectTimeoutError, NameResolutionError)
-    return any(isinstance(one, names) or "CertificateVerif" in type(one).__name__ for one in _causes(error)) or (
-        "CERTIFICATE_VERIFY_FAILED" in str(error)
-    )
-
-
-def _causes(error: BaseException) -> list[BaseException]:
-    """Return the error and what is wrapped in it, however the layers wrapped it."""
-    found: list[BaseException] = []
+def find_transport_error(error: BaseException) -> TransportError | None:
+    """Return the transport's error that the SDK wrapped, however its layers did; None when there is none."""
     queue: list[Any] = [error]
+    seen: list[BaseException] = []
     while queue:
-        one = queue.pop()
-        if not isinstance(one, BaseException) or one in found:
-            continue
-        found.append(one)
-        queue += [getattr(one, "inner_exception", None), getattr(one, "reason", None), one.__cause__, *one.args]
-    return found
+        one = queue.pop(0)
+        if isinstance(one, TransportError):
+            return one
+        if isinstance(one, BaseException) and one not in seen:
+            seen.append(one)
+            queue += [getattr(one, "inner_exception", None), one.__cause__, one.__context__, *one.args]
+    return None
+
+
+def _without_answer(error: TransportError, *, mutating: bool, subject: str) -> CloudError:
+    if isinstance(error, WrongChallenge):
+        return CloudError(CloudErrorKind.WRONG_TENANT, *error_texts.other_tenant(error.what))
+    if isinstance(error, NotSent):
+        kind, text = _NOT_SENT.get(type(error), (CloudErrorKind.UNREACHABLE, error_texts.not_sent))
+        return CloudError(kind, *text(error.what))
+    status, wait = getattr(error, "status", None), getattr(error, "retry_after", None)
+    is_stopped = isinstance(error, Stopped)
+    if error.service is AskedService.SIGN_IN:
+        # The call to the vault had not been sent yet.
+        kind = CloudErrorKind.STOPPED if is_stopped else CloudErrorKind.SIGN_IN_UNAVAILABLE
+        return CloudError(kind, *error_texts.sign_in_unavailable(error.what), http_status=status, retry_after=wait)
+    kind = CloudErrorKind.STOPPED if is_stopped else CloudErrorKind.UNREACHABLE
+    if isinstance(error, RedirectedAnswer):
+        kind = CloudErrorKind.REDIRECT_REFUSED
+    elif status is not None and status >= 500:
+        kind = CloudErrorKind.SERVER_ERROR
+    return _unbelievable(error.what, mutating=mutating, subject=subject, kind=kind, status=status, retry_after=wait)
+
+
+_NOT_SENT: dict[type[NotSent], tuple[CloudErrorKind, Callable[[str], Text]]] = {
+    AddressRefused: (CloudErrorKind.ADDRESS_REFUSED, error_texts.address_refused),
+    ProxyRefused: (CloudErrorKind.PROXY_REFUSED, error_texts.proxy_refused),
+}
+
+
+def _unbelievable(
+    why: str,
+    *,
+    mutating: bool,
+    subject: str,
+    kind: CloudErrorKind = CloudErrorKind.UNREACHABLE,
+    status: int | None = None,
+    retry_after: float | None = None,
+) -> CloudError:
+    """Return the error about an answer that says nothing of the vault."""
+    if mutating:
+        text = error_texts.change_without_answer(subject, why)
+        return CloudError(CloudErrorKind.UNKNOWN_OUTCOME, *text, http_status=status)
+    text = error_texts.read_without_answer(subject, why)
+    return CloudError(kind, *text, http_status=status, retry_after=retry_after)
 
 
 def _authentication(error: ClientAuthenticationError) -> CloudError:
     text = str(error.message or error)
     codes = re.findall(r"AADSTS(\d+)", text)
     for code in codes:
+        if code in _PASSING_SIGN_IN:
+            text_of = error_texts.sign_in_unavailable(
+                _("Entra could not sign in now (AADSTS%(code)s).") % {"code": code}
+            )
+            return CloudError(CloudErrorKind.SIGN_IN_UNAVAILABLE, *text_of, http_status=error.status_code)
         if code in _SIGN_IN_KINDS:
             return CloudError(_SIGN_IN_KINDS[code], *error_texts.sign_in_refused(code), http_status=error.status_code)
     # MSAL's own error hides the one about an unknown tenant (docs/azure.md#errors).
@@ -111,9 +160,9 @@ def _authentication(error: ClientAuthenticationError) -> CloudError:
     )
 
 
-def _answer(error: HttpResponseError, *, mutating: bool, permission: str, subject: str) -> CloudError:
+def _answer(error: HttpResponseError, *, permission: str, subject: str) -> CloudError:
     status = error.status_code or 0
-    kind, text = _classify(error, mutating=mutating, permission=permission, subject=subject)
+    kind, text = _classify(error, permission=permission, subject=subject)
     return CloudError(
         kind,
         *text,
@@ -124,29 +173,22 @@ def _answer(error: HttpResponseError, *, mutating: bool, permission: str, subjec
     )
 
 
-def _classify(  # noqa: PLR0911 - one return per kind of answer
-    error: HttpResponseError, *, mutating: bool, permission: str, subject: str
-) -> tuple[CloudErrorKind, Text]:
+def _classify(error: HttpResponseError, *, permission: str, subject: str) -> tuple[CloudErrorKind, Text]:
     """Return the kind and the text of an answer with an error status."""
     status = error.status_code or 0
     code, inner, text = _codes(error)
     name = _("“%(name)s”") % {"name": subject} if subject else _("the key")
-    if status in _REDIRECTS:
-        return CloudErrorKind.REDIRECT_REFUSED, error_texts.redirect()
     if status == 429:
         return CloudErrorKind.THROTTLED, error_texts.throttled()
-    if status >= 500:
-        kind = CloudErrorKind.UNKNOWN_OUTCOME if mutating else CloudErrorKind.SERVER_ERROR
-        return kind, error_texts.server_error(status)
     if status == 403:
-        return _forbidden(inner, text, permission, name)
+        return _forbidden(inner, text, permission, name, _request_id(error))
     if status == 404:
         return CloudErrorKind.NOT_FOUND, error_texts.not_found(name)
     if status == 409:
-        return _conflict(inner, name)
+        return _conflict(inner, text, name)
     if "standard vault" in text or "KeyTypeNotSupported" in inner:
         return CloudErrorKind.NO_HSM_KEYS, error_texts.no_hsm_keys()
-    answer = f"{code or status} {' '.join(text.split())[:300]}".rstrip(" .")
+    answer = f"{code or status} {_one_line(text)}".rstrip(" .")
     return CloudErrorKind.REFUSED_INPUT, error_texts.refused_input(name, answer)
 
 
@@ -158,15 +200,21 @@ def _codes(error: HttpResponseError) -> tuple[str, str, str]:
     return str(getattr(body, "code", "") or ""), str(inner_code or ""), str(getattr(body, "message", "") or "")
 
 
-def _forbidden(inner: str, text: str, permission: str, name: str) -> tuple[CloudErrorKind, Text]:
+def _forbidden(inner: str, text: str, permission: str, name: str, request_id: str) -> tuple[CloudErrorKind, Text]:
+    """Tell the kinds of 403 apart by what the text names (docs/azure.md#errors)."""
     if inner in {"ForbiddenByFirewall", "ForbiddenByConnection"} or "not authorized and caller is not" in text:
-        return CloudErrorKind.FIREWALL, error_texts.firewall()
+        address = re.search(r"Client address:\s*([0-9a-fA-F.:]{3,45})", text)
+        return CloudErrorKind.FIREWALL, error_texts.firewall(address.group(1) if address else "")
     if "purge protection" in text:
         return CloudErrorKind.PURGE_PROTECTED, error_texts.purge_protected()
     if inner == "KeyDisabled" or "disabled key" in text:
         return CloudErrorKind.KEY_DISABLED, error_texts.key_disabled(name)
+    if inner == "KeyOperationForbidden" or "is not permitted on this key" in text:
+        return CloudErrorKind.OPERATION_FORBIDDEN, error_texts.operation_forbidden(name, _one_line(text))
     named = re.search(r"does not have keys (\w+) permission", text)
     action = re.search(r"vaults/keys/(\w+)", text)
+    if named is None and action is None:
+        return CloudErrorKind.REFUSED_OTHERWISE, error_texts.refused_otherwise(name, _one_line(text), request_id)
     word = (
         (named and named.group(1))
         or permission
@@ -176,22 +224,29 @@ def _forbidden(inner: str, text: str, permission: str, name: str) -> tuple[Cloud
     return CloudErrorKind.PERMISSION, error_texts.permission_missing(str(word).capitalize())
 
 
-def _conflict(inner: str, name: str) -> tuple[CloudErrorKind, Text]:
-    if inner == "ObjectIsDeletedButRecoverable":
+def _one_line(text: str) -> str:
+    """Return foreign text as it may stand in a log row: one line, no control characters, at most 300 characters."""
+    return mask("".join(each for each in " ".join(text.split()) if each.isprintable()))[:300]
+
+
+def _conflict(inner: str, text: str, name: str) -> tuple[CloudErrorKind, Text]:
+    if inner == "ObjectIsDeletedButRecoverable" or "deleted but recoverable" in text:
         return CloudErrorKind.SOFT_DELETED, error_texts.soft_deleted(name)
-    if inner in {"ObjectIsBeingDeleted", "ObjectIsBeingRecovered"}:
+    if inner in {"ObjectIsBeingDeleted", "ObjectIsBeingRecovered"} or "currently being" in text:
         return CloudErrorKind.BEING_DELETED, error_texts.being_deleted(name)
     return CloudErrorKind.CONFLICT, error_texts.conflict(name)
 
 
 def _request_id(error: HttpResponseError) -> str:
     headers = getattr(error.response, "headers", None) or {}
-    return str(headers.get("x-ms-request-id", ""))
+    return clean_request_id(str(headers.get("x-ms-request-id", "")))
+
+
+def clean_request_id(text: str) -> str:
+    """Return Azure's id of a request as it may stand in a log row; a header may hold anything."""
+    return re.sub(r"[^0-9A-Za-z-]", "", text)[:64]
 
 
 def _retry_after(error: HttpResponseError) -> float | None:
     headers = getattr(error.response, "headers", None) or {}
-    try:
-        return float(headers["Retry-After"])
-    except (KeyError, ValueError):
-        return None
+    return read_retry_after(str(headers.get("Retry-After", "")))

@@ -1,53 +1,89 @@
-"""Azure Resource Manager: which vaults a credential can see. It needs a grant apart from the key permissions."""
+"""Azure Resource Manager: which vaults a credential can see. It needs a grant apart from the key permissions.
+
+Reads only. A subscription that refuses is named; the others are listed all the same.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
+from azure.core.exceptions import HttpResponseError
 from azure.core.rest import HttpRequest
+from django.utils.translation import gettext as _
 
 from cloudcreds.azure import clients
+from cloudcreds.azure.answers import AskedService, UnknownAnswer
 from cloudcreds.azure.clouds import endpoints_of
-from cloudcreds.provider.types import CredentialAccess, VaultInfo
+from cloudcreds.provider.types import CredentialAccess, VaultInfo, VaultListing
 
 SUBSCRIPTIONS_API = "2022-12-01"
+# From 2027-02-27 on, older versions are refused (docs/azure.md#resource-manager).
+VAULTS_API = "2026-02-01"
+MAX_PAGES = 100
+# Codes of a subscription in which the resource provider for vaults is not registered: it holds no vault.
+_NOT_REGISTERED = frozenset({"MissingSubscriptionRegistration", "SubscriptionNotRegistered"})
 
 
-def list_subscriptions(access: CredentialAccess) -> list[str]:
-    """Return the ids of the subscriptions the credential may see."""
-    # The client's own subscription plays no part in this address.
-    client = clients.open_arm_client(access, "00000000-0000-0000-0000-000000000000")
-    arm = endpoints_of(access).arm
-    url: str | None = f"{arm}/subscriptions?api-version={SUBSCRIPTIONS_API}"
-    found: list[str] = []
-    while url:
-        response = client.send_request(HttpRequest("GET", url))
+def list_vaults(access: CredentialAccess) -> VaultListing:
+    """Return the vaults of all subscriptions the credential may see, by name, and what could not be read."""
+    vaults: list[VaultInfo] = []
+    unread: list[str] = []
+    for row in _rows(access, f"/subscriptions?api-version={SUBSCRIPTIONS_API}"):
+        subscription = str(row.get("subscriptionId", ""))
+        path = (
+            f"/subscriptions/{quote(subscription, safe='')}/providers/Microsoft.KeyVault/vaults"
+            f"?api-version={VAULTS_API}"
+        )
+        try:
+            vaults += [_vault(found) for found in _rows(access, path)]
+        except HttpResponseError as error:
+            unread.append(_describe_refusal(str(row.get("displayName") or subscription), error))
+    return VaultListing(sorted(vaults, key=lambda vault: vault.name.lower()), unread)
+
+
+def _rows(access: CredentialAccess, path: str) -> Iterator[dict[str, Any]]:
+    """Return the rows of a listing, page after page.
+
+    Raises:
+        HttpResponseError: Resource Manager refused.
+        UnknownAnswer: the pages have no end.
+
+    """
+    client = clients.open_resource_manager(access)
+    url: str | None = endpoints_of(access).arm + path
+    for _page in range(MAX_PAGES):
+        response = client.send_request(HttpRequest("GET", url or ""))
         response.raise_for_status()
         body = response.json()
-        found += [row["subscriptionId"] for row in body.get("value", [])]
+        yield from (row for row in body.get("value", []) if isinstance(row, dict))
         url = body.get("nextLink")
-        if url and not url.startswith(arm):
-            break
-    return found
+        if not url:
+            return
+    raise UnknownAnswer(AskedService.RESOURCE_MANAGER, _("The listing has no end."))
 
 
-def list_vaults(access: CredentialAccess) -> list[VaultInfo]:
-    """Return the vaults of all subscriptions the credential may see, by name."""
-    found = []
-    for subscription in list_subscriptions(access):
-        client = clients.open_arm_client(access, subscription)
-        found += [_vault(row) for row in client.vaults.list_by_subscription()]
-    return sorted(found, key=lambda vault: vault.name.lower())
+def _describe_refusal(name: str, error: HttpResponseError) -> str:
+    code = str(getattr(error.error, "code", "") or error.status_code)
+    if code in _NOT_REGISTERED:
+        why = _(
+            "the resource provider Microsoft.KeyVault is not registered in it; register it if it should hold vaults"
+        )
+    elif error.status_code == 403:
+        why = _("the app registration may not read it; grant it the role Reader")
+    else:
+        why = _("Resource Manager refused (%(code)s)") % {"code": code[:60]}
+    return _("Subscription %(name)s: %(why)s.") % {"name": name[:80], "why": why}
 
 
-def _vault(row: Any) -> VaultInfo:
-    properties = row.properties
-    tier = getattr(properties.sku, "name", "")
+def _vault(row: dict[str, Any]) -> VaultInfo:
+    properties = row.get("properties") or {}
     return VaultInfo(
-        name=row.name,
-        url=(properties.vault_uri or "").rstrip("/"),
-        tier=str(getattr(tier, "value", tier) or ""),
-        soft_delete=properties.enable_soft_delete is not False,
-        retention_days=properties.soft_delete_retention_in_days,
-        purge_protected=bool(properties.enable_purge_protection),
+        name=str(row.get("name", "")),
+        url=str(properties.get("vaultUri") or "").rstrip("/"),
+        tier=str((properties.get("sku") or {}).get("name") or ""),
+        soft_delete=properties.get("enableSoftDelete") is not False,
+        retention_days=properties.get("softDeleteRetentionInDays"),
+        purge_protected=bool(properties.get("enablePurgeProtection")),
     )

@@ -1,22 +1,72 @@
-"""The SDK's transport on connections that hold the send deadline (``cloudcreds.provider.send_deadline``).
+"""The one way to a cloud: every request of every SDK client goes through here, sign-in and Resource Manager too.
 
-The connection checks it after the token, the challenge and the handshake, in the last line before the
-request is written.
+Before a request leaves: its address must be one that the credential may be used with, and a mutating one must be in time
+(``cloudcreds.provider.send_deadline``). While it waits: total time, and stopping on request
+(``cloudcreds.provider.call_watch``). Its answer: limited in size, read whole, and judged (``answers``) before
+the SDK sees it. Nothing is repeated here and no redirect is followed.
 """
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
+import requests
 from azure.core.pipeline.transport import RequestsTransport
-from requests import Session
+from django.utils.translation import gettext as _
+from requests import PreparedRequest, Response, Session
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPSConnectionPool
 from urllib3.connection import HTTPSConnection
+from urllib3.exceptions import HTTPError
 from urllib3.util import Retry
 
-from cloudcreds.provider import send_deadline
+from cloudcreds.azure import network
+from cloudcreds.azure.answers import (
+    AddressRefused,
+    Answer,
+    AskedService,
+    NotSent,
+    ProxyRefused,
+    SignInPlace,
+    Stopped,
+    TransportError,
+    UnknownAnswer,
+    host_of,
+    judge,
+)
+from cloudcreds.provider import call_watch, send_deadline
+from cloudcreds.provider.call_watch import GivenUp, Watch
 from kmes.core.failpoints import failpoint
+from kmes.core.known_secrets import remember
+
+CONNECT_SECONDS = 5
+READ_SECONDS = 30
+# For requests outside of a watched call, such as a token that is renewed.
+CALL_SECONDS = 60.0
+# A page of a listing is the largest answer; a hundred vaults of Resource Manager are about 200 KB.
+MAX_BODY = 4 * 1024 * 1024
+PIECE = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Way:
+    """Where one transport leads.
+
+    Attributes:
+        service: which service its requests are for.
+        hosts: the hosts (``host:port``) that may be asked; compared exactly, for each request.
+        sign_in: where the credential signs in.
+        cloud: one of ``choices.CloudName``.
+
+    """
+
+    service: AskedService
+    hosts: frozenset[str]
+    sign_in: SignInPlace
+    cloud: str
 
 
 class _Connection(HTTPSConnection):
@@ -26,6 +76,9 @@ class _Connection(HTTPSConnection):
         if method in send_deadline.MUTATING_METHODS:
             failpoint(f"azure.sending_{method.lower()}")
         send_deadline.check(method)
+        watch = call_watch.current()
+        if watch is not None:
+            watch.sending(self.sock)
         super().request(method, *arguments, **options)
 
 
@@ -34,19 +87,155 @@ class _Pool(HTTPSConnectionPool):
 
 
 class _Adapter(HTTPAdapter):
+    """Sends one request and reads its whole answer."""
+
+    def __init__(self, way: Way) -> None:
+        self._way = way
+        super().__init__(max_retries=Retry(total=False, redirect=False, raise_on_status=False))
+
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
-        super().init_poolmanager(*arguments, **options)
+        super().init_poolmanager(*arguments, ssl_context=network.tls_context(), **options)
         self.poolmanager.pool_classes_by_scheme = {**self.poolmanager.pool_classes_by_scheme, "https": _Pool}
 
     def proxy_manager_for(self, *arguments: Any, **options: Any) -> Any:
-        manager = super().proxy_manager_for(*arguments, **options)
+        manager = super().proxy_manager_for(*arguments, ssl_context=network.tls_context(), **options)
         manager.pool_classes_by_scheme = {**manager.pool_classes_by_scheme, "https": _Pool}
         return manager
 
+    def send(self, request: PreparedRequest, *_arguments: Any, **_options: Any) -> Response:
+        """Send a request; the answer has passed ``answers.judge``.
+
+        Raises:
+            TransportError: nothing was sent, or no answer came that can be believed.
+            CloudError: a mutating request whose deadline has passed (kind ``too_late``).
+
+        """
+        url = request.url or ""
+        if host_of(url) not in self._way.hosts:
+            raise AddressRefused(
+                self._way.service,
+                _("The address %(host)s is not one of this credential.") % {"host": host_of(url) or "?"},
+            )
+        if (watch := call_watch.current()) is not None:
+            return self._exchange(request, url, watch)
+        with call_watch.watched(CALL_SECONDS) as own:
+            return self._exchange(request, url, own)
+
+    def _exchange(self, request: PreparedRequest, url: str, watch: Watch) -> Response:
+        watch.begin_request()
+        try:
+            response = super().send(
+                request,
+                stream=True,
+                timeout=(CONNECT_SECONDS, max(0.1, min(READ_SECONDS, watch.seconds_left()))),
+                verify=network.authorities_file(self._way.cloud),
+                proxies=network.proxies_for(url),
+            )
+            body = _read(response)
+        except (requests.RequestException, HTTPError, OSError) as error:
+            raise self._broken(error, url, watch) from None
+        # An answer of which a part was taken away when the wait was given up is none.
+        if watch.given_up is not None:
+            raise self._broken(None, url, watch)
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        judge(
+            self._way.service,
+            Answer(request.method or "", url, response.status_code, headers, body),
+            self._way.sign_in,
+        )
+        if (
+            self._way.service is AskedService.SIGN_IN
+            and request.method == "POST"
+            and response.status_code == HTTPStatus.OK
+        ):
+            remember(json.loads(body)["access_token"])
+        # What requests would have set, had it read the body itself.
+        response._content, response._content_consumed = body, True  # noqa: SLF001
+        return response
+
+    def _broken(self, error: BaseException | None, url: str, watch: Watch) -> TransportError:
+        """Return what is known of a request that got no answer."""
+        service = self._way.service
+        if watch.given_up is GivenUp.STOPPED:
+            return Stopped(service, _("The wait for the answer was given up, because the job was to stop."))
+        if watch.given_up is GivenUp.OUT_OF_TIME:
+            what = _("No whole answer came in the time a call may take.")
+            return UnknownAnswer(service, what) if watch.is_sent else NotSent(service, what)
+        if isinstance(error, _TooLarge):
+            return UnknownAnswer(service, _("The answer is larger than any of the service."))
+        if not watch.is_sent:
+            return _not_sent(error, service, url)
+        return UnknownAnswer(
+            service, _("The connection to %(host)s broke before a whole answer came.") % {"host": host_of(url)}
+        )
+
+
+class _TooLarge(OSError):
+    """An answer beyond ``MAX_BODY``."""
+
+
+def _read(response: Response) -> bytes:
+    """Return the whole body; fails when it is cut, can't be decoded, or is too large."""
+    pieces, size = [], 0
+    for piece in response.raw.stream(PIECE, decode_content=True):
+        size += len(piece)
+        if size > MAX_BODY:
+            response.raw.close()
+            raise _TooLarge
+        pieces.append(piece)
+    response.raw.release_conn()
+    return b"".join(pieces)
+
+
+def _not_sent(error: BaseException | None, service: AskedService, url: str) -> NotSent:
+    texts = " ".join(str(cause) for cause in _causes(error))
+    host, proxy = host_of(url), network.proxy_name(url)
+    refused = next(
+        (status for status in ("407", "403", "502", "503") if f"Tunnel connection failed: {status}" in texts), ""
+    )
+    if refused or (proxy and "Tunnel connection failed" in texts):
+        return ProxyRefused(
+            service,
+            _("The proxy %(proxy)s refused to connect to %(host)s (HTTP %(status)s).")
+            % {"proxy": proxy or "?", "host": host, "status": refused or "?"},
+        )
+    for sign, words in (
+        ("CERTIFICATE_VERIFY_FAILED", _("its certificate is not trusted")),
+        ("refused", _("the connection was refused")),
+        ("resolve", _("its name is not known")),
+        ("resolution", _("its name is not known")),
+        ("Name or service", _("its name is not known")),
+        ("timed out", _("it did not answer in time")),
+    ):
+        if sign in texts:
+            reason = words
+            break
+    else:
+        reason = _("no connection could be made")
+    return NotSent(service, _("%(host)s can't be reached: %(reason)s.") % {"host": host, "reason": reason})
+
+
+def _causes(error: BaseException | None) -> list[BaseException]:
+    """Return the error and what is wrapped in it, however the layers wrapped it."""
+    found: list[BaseException] = []
+    queue: list[Any] = [error]
+    while queue:
+        one = queue.pop()
+        if isinstance(one, BaseException) and one not in found:
+            found.append(one)
+            queue += [getattr(one, "reason", None), one.__cause__, one.__context__, *one.args]
+    return found
+
 
 class GuardedTransport(RequestsTransport):  # type: ignore[misc]
-    """The SDK's transport, on connections that check the send deadline."""
+    """The SDK's transport on guarded connections. Proxies and authorities are chosen per request, not by the SDK."""
+
+    def __init__(self, way: Way) -> None:
+        self._way = way
+        super().__init__(connection_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS, use_env_settings=False)
 
     def _init_session(self, session: Session) -> None:
         super()._init_session(session)
-        session.mount("https://", _Adapter(max_retries=Retry(total=False, redirect=False, raise_on_status=False)))
+        session.mount("https://", _Adapter(self._way))
+        # Nothing of ours goes without TLS.
+        session.adapters.pop("http://", None)

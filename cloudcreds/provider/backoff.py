@@ -17,11 +17,11 @@ from cloudcreds.provider.send_deadline import SendBy, allowed_until
 
 T = TypeVar("T")
 
-# The pauses of Microsoft's throttling guidance, in seconds (docs/azure.md#limits-and-throttling).
+# The pauses of Microsoft's throttling guidance, in seconds (docs/azure.md#limits-and-throttling). They are also the least
+# that is waited, whatever Retry-After says.
 PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0)
-MAX_RETRY_AFTER = 60.0
-# Tries of an unreachable vault; for longer waits the job goes back into the queue.
-UNREACHABLE_RETRIES = 2
+# Repeats of what is not throttled; for longer waits the job goes back into the queue.
+SHORT_RETRIES = 2
 
 
 def _never() -> bool:
@@ -69,7 +69,7 @@ class Backoff:
                     return operation()
             except CloudError as error:
                 pause = self._pause(error, tries)
-                may_repeat = error.kind == CloudErrorKind.THROTTLED or tries < UNREACHABLE_RETRIES
+                may_repeat = error.kind == CloudErrorKind.THROTTLED or tries < SHORT_RETRIES
                 out_of_time = spent + pause > self.budget_seconds
                 if error.kind not in NO_EFFECT or not may_repeat or out_of_time or self.should_stop():
                     raise
@@ -82,10 +82,9 @@ class Backoff:
     def _pause(error: CloudError, tries: int) -> float:
         if error.kind == CloudErrorKind.TOO_LATE:
             return 0.0
-        if error.retry_after is not None:
-            return min(error.retry_after, MAX_RETRY_AFTER)
         # Up to a quarter more, so that several workers don't come back together.
-        return PAUSES[min(tries, len(PAUSES) - 1)] * random.uniform(1, 1.25)  # noqa: S311 - no secret
+        own = PAUSES[min(tries, len(PAUSES) - 1)] * random.uniform(1, 1.25)  # noqa: S311 - no secret
+        return max(own, error.retry_after or 0.0)
 
     def _rest(self, seconds: float) -> None:
         while seconds > 0 and not self.should_stop():

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, TypeVar
 from django.conf import settings
 from django.db import connection
 
+from cloudcreds.provider import call_watch
 from cloudcreds.provider.backoff import Backoff
 from cloudcreds.provider.errors import CloudError, CloudErrorKind
 from cloudcreds.provider.recorder import FAILURE_EVENTS, CallRecord, Recorder
@@ -56,15 +57,6 @@ class VaultCalls(ABC):
             mutating: whether the call changes the vault; then a lost answer means an unknown outcome.
             permission: the key permission that the call needs.
             subject: the key or vault the call was about.
-
-        """
-
-    @abstractmethod
-    def check_answer(self, answer: Any) -> None:
-        """Refuse an answer that can't come from the vault that was asked.
-
-        Raises:
-            CloudError: it is about another vault.
 
         """
 
@@ -115,16 +107,16 @@ class VaultCalls(ABC):
     ) -> T:
         facts, begun = AnswerFacts(), time.monotonic()
         try:
-            answer = operation(facts)
-        except CloudError as too_late:
-            # Its send deadline had passed.
-            self._record_failure(too_late, event, key, begun)
+            with call_watch.watched(settings.KMES_CALL_SECONDS, self._backoff.should_stop):
+                answer = operation(facts)
+        except CloudError as refused:
+            # Its send deadline had passed, or what came back is not what was asked for.
+            self._record_failure(refused, event, key, begun)
             raise
         except self.client_errors as error:
             failure = self.translate(error, mutating=mutating, permission=permission, subject=key or self._vault)
             self._record_failure(failure, event, key, begun)
             raise failure from None
-        self.check_answer(answer)
         self._recorder.call(
             CallRecord(
                 event=event,

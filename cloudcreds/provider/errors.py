@@ -5,7 +5,7 @@ Texts come from the provider that raises the error. They never carry a token, se
 
 from __future__ import annotations
 
-from enum import StrEnum
+from enum import Enum, StrEnum
 
 from kmes.core.errors import KmesError
 
@@ -37,13 +37,45 @@ class CloudErrorKind(StrEnum):
     SERVER_ERROR = "server_error"
     REDIRECT_REFUSED = "redirect_refused"
     TOO_LATE = "too_late"
+    # Entra, or the way to it, is out of order; says nothing of the credential.
+    SIGN_IN_UNAVAILABLE = "sign_in_unavailable"
+    PROXY_REFUSED = "proxy_refused"
+    ADDRESS_REFUSED = "address_refused"
+    # A refusal that names no missing right, such as one by Azure Policy.
+    REFUSED_OTHERWISE = "refused_otherwise"
+    OPERATION_FORBIDDEN = "operation_forbidden"
+    # The service gave something else than it was asked for.
+    WRONG_ANSWER = "wrong_answer"
+    STOPPED = "stopped"
 
 
-RETRYABLE = frozenset(
-    {CloudErrorKind.THROTTLED, CloudErrorKind.UNREACHABLE, CloudErrorKind.SERVER_ERROR, CloudErrorKind.TOO_LATE}
-)
+class Effect(Enum):
+    """What is known of the effect of a call that failed."""
+
+    # The service itself answered: its word counts.
+    ANSWERED = "answered"
+    # The call never reached the service, or the service said that it did nothing: it may be repeated.
+    NONE = "none"
+    # Nothing is known: a changing call may have taken effect.
+    UNKNOWN = "unknown"
+
+
 # The call had no effect and may pass later.
-NO_EFFECT = frozenset({CloudErrorKind.THROTTLED, CloudErrorKind.UNREACHABLE, CloudErrorKind.TOO_LATE})
+NO_EFFECT = frozenset(
+    {
+        CloudErrorKind.THROTTLED,
+        CloudErrorKind.UNREACHABLE,
+        CloudErrorKind.TOO_LATE,
+        CloudErrorKind.SERVER_ERROR,
+        CloudErrorKind.SIGN_IN_UNAVAILABLE,
+        CloudErrorKind.PROXY_REFUSED,
+        CloudErrorKind.REDIRECT_REFUSED,
+        CloudErrorKind.CONFLICT,
+        CloudErrorKind.STOPPED,
+    }
+)
+# What passes by itself. ``being_deleted`` takes minutes, so it is waited for in the queue only.
+RETRYABLE = NO_EFFECT | {CloudErrorKind.BEING_DELETED}
 # Codes of errors that the page of the credential helps with.
 CREDENTIAL_CODES = frozenset(
     f"{CODE_PREFIX}{kind}"
@@ -58,8 +90,14 @@ CREDENTIAL_CODES = frozenset(
         CloudErrorKind.UNREACHABLE,
         CloudErrorKind.REDIRECT_REFUSED,
         CloudErrorKind.NO_HSM_KEYS,
+        CloudErrorKind.SIGN_IN_UNAVAILABLE,
+        CloudErrorKind.PROXY_REFUSED,
+        CloudErrorKind.ADDRESS_REFUSED,
     )
 )
+
+
+_EFFECTS = {CloudErrorKind.UNKNOWN_OUTCOME: Effect.UNKNOWN, CloudErrorKind.ADDRESS_REFUSED: Effect.NONE}
 
 
 class CloudError(KmesError):
@@ -67,7 +105,7 @@ class CloudError(KmesError):
 
     Attributes:
         kind: what went wrong.
-        effect_unknown: whether a mutating call may have taken effect all the same.
+        effect: what is known of the effect of a mutating call.
         permission: the missing key permission, for kind ``permission``.
         request_id: the provider's id of the request, for a support case.
         http_status: the status, None when no answer came.
@@ -88,11 +126,16 @@ class CloudError(KmesError):
     ) -> None:
         super().__init__(what, remedy, retryable=kind in RETRYABLE, code=f"{CODE_PREFIX}{kind}")
         self.kind = kind
-        self.effect_unknown = kind == CloudErrorKind.UNKNOWN_OUTCOME
+        self.effect = _EFFECTS.get(kind, Effect.NONE if kind in NO_EFFECT else Effect.ANSWERED)
         self.permission = permission
         self.request_id = request_id
         self.http_status = http_status
         self.retry_after = retry_after
+
+    @property
+    def effect_unknown(self) -> bool:
+        """Return whether a mutating call may have taken effect all the same."""
+        return self.effect is Effect.UNKNOWN
 
     @property
     def is_about_one_key(self) -> bool:

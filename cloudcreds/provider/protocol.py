@@ -18,8 +18,8 @@ from cloudcreds.provider.types import (
     DeletedKey,
     KekPublicKey,
     ProbeResult,
-    VaultInfo,
     VaultKey,
+    VaultListing,
     VersionInfo,
 )
 from hsm.types import KeySpec
@@ -40,8 +40,13 @@ class VaultGateway(Protocol):
     def create_kek(self, name: str, bits: int, *, expires_on: datetime, tags: dict[str, str]) -> KekPublicKey:
         """Create an RSA key-encryption key in the vault's HSM that may only import."""
 
-    def read_kek(self, name: str) -> KekPublicKey | None:
-        """Return a KEK that exists; None when there is none."""
+    def read_kek(self, name: str, bits: int) -> KekPublicKey | None:
+        """Return a KEK of that size that exists; None when there is none.
+
+        Raises:
+            CloudError: there is one that is no such KEK (kind ``wrong_answer``); likewise ``create_kek``.
+
+        """
 
     def build_transfer_blob(self, kek: KekPublicKey, ciphertext: bytes) -> bytes:
         """Return what ``import_key`` takes for a private key wrapped under the KEK. Asks nobody.
@@ -100,8 +105,8 @@ class VaultGateway(Protocol):
         """Let the vault sign a message with one version, in the form that ``provider.signatures`` verifies."""
 
     # --- more than one call ----------------------------------------------------------------
-    def list_vaults(self) -> list[VaultInfo]:
-        """Return the vaults that the credential can see, by name."""
+    def list_vaults(self) -> VaultListing:
+        """Return the vaults that the credential can see, and what could not be read."""
 
     def probe_permissions(self, prefix: str) -> Iterator[ProbeResult]:
         """Try the sign-in and each permission on the vault by harmless calls, one result at a time."""

@@ -20,6 +20,8 @@ FAILURE_EVENTS = {
     CloudErrorKind.THROTTLED: "azure.throttled",
     CloudErrorKind.PERMISSION: "azure.permission_missing",
     CloudErrorKind.UNREACHABLE: "azure.unreachable",
+    CloudErrorKind.PROXY_REFUSED: "azure.unreachable",
+    CloudErrorKind.SIGN_IN_UNAVAILABLE: "azure.unreachable",
 }
 
 

@@ -130,6 +130,14 @@ class VaultInfo:
 
 
 @dataclass(frozen=True)
+class VaultListing:
+    """The vaults that a credential can see, by name; ``unread`` names in words what could not be read."""
+
+    vaults: list[VaultInfo]
+    unread: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
 class ProbeResult:
     """One check of a connection test. ``ok`` None: it could not be tried, and does not count.
 

@@ -66,7 +66,7 @@ def obtain_kek(run: JobRun, vault: KeyVault, bits: int) -> tuple[EphemeralKek, K
         if is_near_expiry(row):
             discard_kek(gateway, row, write=run.write)
             continue
-        public = gateway.read_kek(row.name)
+        public = gateway.read_kek(row.name, bits)
         if public is not None:
             with run.write():
                 _mark_live(row, public)

@@ -104,9 +104,9 @@ class Disturbance:
         method, path = calls[step]
         is_slow = self.case.accident in {**TIMEOUTS, **SET_IN_DOUBT}
         if is_slow:
-            from cloudcreds.azure import clients
+            from cloudcreds.azure import transport
 
-            self.patch.setattr(clients, "READ_SECONDS", READ_SECONDS)
+            self.patch.setattr(transport, "READ_SECONDS", READ_SECONDS)
         from cloudcreds.azure.clients import forget_clients
 
         forget_clients()

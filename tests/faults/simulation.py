@@ -152,7 +152,7 @@ class SimGateway:
         self._change(lambda: self._add(name, b"", tags))
         return self._kek(name)
 
-    def read_kek(self, name):
+    def read_kek(self, name, bits):
         """Look for a KEK."""
         self.vault.look()
         return self._kek(name) if name in self.vault.keys else None

@@ -89,10 +89,12 @@ def run_list_vaults(run: JobRun) -> None:
     with run.step("list_vaults"):
         found = run.gateway(None).list_vaults()
     with run.write():
-        for info in found:
+        for info in found.vaults:
             _keep_vault(credential, info)
             run.say(_("Found vault %(name)s (%(tier)s)") % {"name": info.name, "tier": info.tier})
-        if not found:
+        for text in found.unread:
+            run.say(text, Severity.WARNING)
+        if not found.vaults:
             run.say(
                 _("No vault is visible: give the app registration the role Reader on the vaults, or type the URL"),
                 Severity.WARNING,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudcreds.azure.addresses import check_custom_url, check_vault_url, clean_endpoint, same_host, vault_name
+from cloudcreds.azure.addresses import check_custom_url, check_vault_url, clean_endpoint, vault_name
 from cloudcreds.choices import CloudName
 from kmes.core.errors import InputError
 
@@ -97,14 +97,6 @@ def test_custom_endpoints_take_the_installations_leave():
 def test_other_custom_addresses_are_refused(text):
     with pytest.raises(InputError):
         check_custom_url(text, field="arm_url", **OPEN)
-
-
-def test_an_answer_about_another_vault_is_noticed():
-    asked = "https://kv-a.vault.azure.net"
-    assert same_host("https://kv-a.vault.azure.net/keys/k/1", asked)
-    assert same_host("https://kv-a.vault.azure.net:443/keys/k/1", asked)
-    assert not same_host("https://kv-b.vault.azure.net/keys/k/1", asked)
-    assert not same_host("http://kv-a.vault.azure.net/keys/k/1", asked)
 
 
 def test_a_vault_is_shown_by_its_name():

@@ -32,7 +32,7 @@ def blob_for(kek, private):
 
 def push(gateway, name="k", private=None, **changes):
     private = private or ec.generate_private_key(ec.SECP256R1())
-    kek = gateway.read_kek("kmes-kek-t") or make_kek(gateway)
+    kek = gateway.read_kek("kmes-kek-t", 3072) or make_kek(gateway)
     values = {
         "spec": KeySpec.P_256,
         "blob": blob_for(kek, private),
@@ -69,7 +69,7 @@ def test_what_is_not_there_is_none_and_no_error(azure):
     gateway = azure.gateway()
     assert gateway.get_key("nothing") is None
     assert gateway.get_deleted("nothing") is None
-    assert gateway.read_kek("nothing") is None
+    assert gateway.read_kek("nothing", 2048) is None
     assert gateway.list_versions("nothing") == []
 
 
@@ -101,7 +101,7 @@ def test_the_recovery_level_is_read_from_the_kek(vault, soft, protected, azure):
 
 
 def test_resource_manager_lists_the_vaults_with_their_tiers(azure):
-    found = {vault.name: vault for vault in azure.gateway("").list_vaults()}
+    found = {vault.name: vault for vault in azure.gateway("").list_vaults().vaults}
     assert {name: vault.tier for name, vault in found.items()} == {
         "kv-premium": "premium",
         "kv-protected": "premium",

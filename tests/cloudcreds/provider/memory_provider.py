@@ -24,6 +24,7 @@ from cloudcreds.provider.types import (
     ProbeResult,
     VaultInfo,
     VaultKey,
+    VaultListing,
     VersionInfo,
 )
 from hsm.types import KeySpec
@@ -65,9 +66,6 @@ class MemoryGateway(VaultCalls):
         missing = permission if kind == CloudErrorKind.PERMISSION else ""
         remedy = f"Grant {permission.capitalize()}." if missing else ""
         return CloudError(kind, f"{subject}: {error.text}.", remedy, permission=missing, request_id="memory-request")
-
-    def check_answer(self, answer: Any) -> None:
-        """Believe each answer: there is no network in between."""
 
     @property
     def _vault_here(self) -> Vault:
@@ -115,7 +113,7 @@ class MemoryGateway(VaultCalls):
             message=f"Ephemeral key {name} created",
         )
 
-    def read_kek(self, name: str) -> KekPublicKey | None:
+    def read_kek(self, name: str, bits: int) -> KekPublicKey | None:
         return self.none_if_missing(
             lambda: self._ask(
                 "azure.kek_public_read",
@@ -234,10 +232,10 @@ class MemoryGateway(VaultCalls):
     def sign(self, name: str, version: str, *, spec: KeySpec, message: bytes) -> bytes:
         return self._ask("azure.key_signed", "sign", lambda vault: vault.sign(name, version, message), key=name)
 
-    def list_vaults(self) -> list[VaultInfo]:
-        def listed(_facts: AnswerFacts) -> list[VaultInfo]:
+    def list_vaults(self) -> VaultListing:
+        def listed(_facts: AnswerFacts) -> VaultListing:
             self._cloud.sign_in(self._access.client_id, self._access.secret.reveal())
-            return [
+            vaults = [
                 VaultInfo(
                     vault.name,
                     vault.url,
@@ -248,6 +246,7 @@ class MemoryGateway(VaultCalls):
                 )
                 for vault in sorted(self._cloud.vaults.values(), key=lambda vault: vault.name)
             ]
+            return VaultListing(vaults)
 
         return self.call("azure.vaults_listed", listed, permission="")
 

@@ -37,7 +37,7 @@ def wrap(kek, plaintext):
 
 def push(gateway, private=None, *, name="k", **changes):
     private = private or ec.generate_private_key(ec.SECP256R1())
-    kek = gateway.read_kek(KEK) or make_kek(gateway)
+    kek = gateway.read_kek(KEK, 2048) or make_kek(gateway)
     values = {
         "spec": KeySpec.P_256,
         "blob": gateway.build_transfer_blob(kek, wrap(kek, private.private_bytes(*PKCS8))),
@@ -112,7 +112,7 @@ def test_an_update_sets_what_is_given_and_leaves_the_rest(subject):
 
 def test_what_is_missing_is_none_and_no_error(subject):
     gateway = subject.gateway()
-    assert gateway.read_kek("nothing") is None
+    assert gateway.read_kek("nothing", 2048) is None
     assert gateway.get_key("nothing") is None
     assert gateway.get_deleted("nothing") is None
     assert gateway.list_versions("nothing") == []
@@ -141,7 +141,7 @@ def test_a_kek_imports_only_until_it_is_deleted(subject):
     gateway = subject.gateway()
     kek = make_kek(gateway)
     blob = gateway.build_transfer_blob(kek, wrap(kek, ec.generate_private_key(ec.SECP256R1()).private_bytes(*PKCS8)))
-    assert kek.lifetime == timedelta(hours=2) or abs(kek.lifetime - timedelta(hours=2)) < timedelta(seconds=2)
+    assert abs(kek.lifetime - timedelta(hours=2)) < timedelta(seconds=30)
     gateway.delete_key(KEK)
     gateway.purge_key(KEK)
     assert refused(lambda: push(gateway, blob=blob)).kind == CloudErrorKind.REFUSED_INPUT
@@ -167,7 +167,7 @@ def test_a_signature_made_in_the_vault_verifies_with_the_public_half(spec, priva
 
 # --- vaults ------------------------------------------------------------------------------------
 def test_vaults_are_listed_with_what_a_kek_shows_of_them(subject):
-    found = {vault.name.removeprefix("kv-"): vault for vault in subject.gateway(vault="").list_vaults()}
+    found = {vault.name.removeprefix("kv-"): vault for vault in subject.gateway(vault="").list_vaults().vaults}
     assert {name: vault.tier for name, vault in found.items()} == {
         "premium": "premium",
         "protected": "premium",
@@ -221,7 +221,7 @@ def test_a_wrong_secret_is_named_and_shown_to_nobody(subject):
 def test_a_missing_permission_is_named(missing, subject):
     gateway = subject.gateway()
     made = push(gateway)
-    kek = gateway.read_kek(KEK)
+    kek = gateway.read_kek(KEK, 2048)
     blob = gateway.build_transfer_blob(kek, wrap(kek, ec.generate_private_key(ec.SECP256R1()).private_bytes(*PKCS8)))
     values = {"spec": KeySpec.P_256, "key_ops": ["sign"], "enabled": True, "expires_on": None, "tags": {}}
     subject.permit(*[word for word in ALL if word != missing])
