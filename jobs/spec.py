@@ -153,7 +153,7 @@ class JobSpec:
         left_by_cancel: says what a cancel leaves behind once it has begun.
         retry: asks for the job that does what a failed one left undone; None: it is not retried by hand.
         follow: opens it as the next job of a chain; None: it never is one.
-        runner: the path of the function that does it. Only a worker loads it: it reaches the device.
+        runner: the path of its ``engine.runner.Runner``. Only a worker loads it: it reaches the device.
 
     """
 

@@ -17,8 +17,8 @@ from kmes.core.actor import Actor
 Link = dict[str, Any]
 
 
-def open_next(job: Job, *, actor: Actor) -> Job | None:
-    """Create the job that follows one that just succeeded. Call inside the transaction that finishes it.
+def create_next(job: Job, *, actor: Actor) -> Job | None:
+    """Create the job that follows one that has succeeded, once however often it is called.
 
     Raises:
         KmesError: what follows can't be asked for any more, such as a right that was taken away.

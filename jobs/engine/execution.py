@@ -1,4 +1,4 @@
-"""Runs one job from claim to end. The only place where a runner's errors become a job's state."""
+"""Runs one job from claim to end. The only place where a runner's errors become a job's state. Imports no kind."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from django.utils.translation import gettext as _
 
 from jobs.choices import JobState, TargetState
 from jobs.engine import hints, lifecycle
-from jobs.engine.chains import open_next
+from jobs.engine.chains import create_next
 from jobs.engine.compatibility import can_run
+from jobs.engine.interruptions import Cancelled, WaitUntil
 from jobs.engine.lifecycle import LeaseLost
-from jobs.engine.run import Cancelled, JobRun, WaitUntil
-from jobs.kinds.push.cycle import discard_job_keks
+from jobs.engine.run import JobRun
+from jobs.engine.runner import Runner
+from jobs.engine.transaction import RunTransaction
 from jobs.models import Job
-from keygroups import lifecycle as key_lifecycle
 from kmes.core.actor import Trigger
 from kmes.core.clock import now
 from kmes.core.errors import KmesError
@@ -28,28 +29,28 @@ from logging_reports.services import LogWriteError
 
 logger = logging.getLogger(__name__)
 
-# Tries before a passing failure ends the job: a person waits for an answer, a schedule does not.
+# Tries before a transient failure ends the job: a person waits for an answer, a schedule does not.
 TRIES_FOR_USERS = 3
 
 
 def execute(job_id: UUID, *, owner: str) -> UUID | None:
     """Run a job if it can be claimed. Return the job that waited for the Azure key it held, if any."""
     try:
-        held = lifecycle.claim(job_id, owner=owner) if can_run(job_id) else None
+        claim = lifecycle.claim(job_id, owner=owner) if can_run(job_id) else None
     except DatabaseError:
         logger.exception("job %s can't be claimed now: the database failed", job_id)
         return None
-    if held is None:
+    if claim is None:
         return None
     job = Job.objects.select_related("group__vault__credential", "credential").get(pk=job_id)
-    run = JobRun(job, held)
+    run = JobRun(job, claim)
     try:
-        with lifecycle.heartbeat(held):
+        with lifecycle.heartbeat(claim):
             _run(run)
     except LeaseLost:
         logger.warning("%s was taken over by another worker", job)
     except (DatabaseError, LogWriteError):
-        # Nothing can be written now: the lease runs out, and another run begins with a look.
+        # Nothing can be written now. The lease runs out, and the next run begins by looking.
         logger.exception("%s stops: the database failed", job)
         return None
     return lifecycle.next_in_line(job.azure_lock)
@@ -57,14 +58,14 @@ def execute(job_id: UUID, *, owner: str) -> UUID | None:
 
 def _run(run: JobRun) -> None:
     try:
-        _refuse_without_end(run)
+        _refuse_after_lost_runs(run)
         _announce_start(run)
-        import_string(run.spec.runner)(run)
+        _runner_of(run).run(run)
         _finish(run)
     except LeaseLost:
         raise
     except IntegrityError:
-        # No passing weather: the same would be refused again, so it must not be tried for ever.
+        # Not transient: a retry would violate the same constraint.
         logger.exception("%s would break a rule of the database", run.job)
         _fail_or_retry(run, _unexpected())
     except DatabaseError:
@@ -76,9 +77,14 @@ def _run(run: JobRun) -> None:
     except KmesError as error:
         _fail_or_retry(run, error)
     except Exception:
-        # Like a crash: the next run begins with a look at what this one left behind.
+        # Like a crash: the next run begins by looking at what this one left behind.
         logger.exception("%s met an unexpected error", run.job)
         _fail_or_retry(run, _unexpected())
+
+
+def _runner_of(run: JobRun) -> Runner:
+    runner: Runner = import_string(run.spec.runner)
+    return runner
 
 
 def _unexpected() -> KmesError:
@@ -94,8 +100,13 @@ def _is_hopeless(run: JobRun) -> bool:
     return bool(run.job.lost_runs >= settings.KMES_MAX_LOST_RUNS)
 
 
-def _refuse_without_end(run: JobRun) -> None:
-    """Begin no run of a job that may be what kills its workers."""
+def _refuse_after_lost_runs(run: JobRun) -> None:
+    """Refuse to run a job that has lost so many workers that it may be what kills them.
+
+    Raises:
+        KmesError: it has.
+
+    """
     if _is_hopeless(run):
         raise KmesError(
             _("The worker was lost %(count)d times in a row during this job.") % {"count": run.job.lost_runs},
@@ -110,32 +121,32 @@ def _count(run: JobRun) -> int:
     return len(run.job.params.get("names", [])) or run.job.targets.count() or 1
 
 
-def _speaks_of_keys(run: JobRun) -> bool:
+def _counts_keys(run: JobRun) -> bool:
     return run.spec.counts_keys
 
 
 def _announce_start(run: JobRun) -> None:
-    """Say that the job begins, with its first write."""
+    """Record that the job begins, with its first write."""
     if run.job.messages.exists():
         if run.job.lost_runs:
-            run.later(lambda: run.say(_("The worker was lost; another one goes on."), Severity.WARNING))
+            run.defer(lambda tx: tx.add_message(_("The worker was lost; another one goes on."), Severity.WARNING))
         return
-    run.log("job.started", f"{run.job.recorded_title}: {run.job.subject}")
-    if _speaks_of_keys(run):
+    run.log_deferred("job.started", f"{run.job.recorded_title}: {run.job.subject}")
+    if _counts_keys(run):
         # A rotation's visible work is the push of its new key.
-        run.later(lambda: run.say(run.spec.wording.start(_count(run))))
+        run.defer(lambda tx: tx.add_message(run.spec.wording.start(_count(run))))
 
 
 def _finish(run: JobRun) -> None:
     states = list(run.job.targets.values_list("state", flat=True))
     failed = states.count(TargetState.FAILED)
     if not failed:
-        with run.write():
-            if _speaks_of_keys(run):
-                run.say(run.spec.wording.all_done(_count(run)))
-            run.log("job.finished", f"{run.job.recorded_title}: {run.job.subject}")
-            lifecycle.finish(run.held, JobState.SUCCEEDED)
-            _go_on(run)
+        with run.write() as tx:
+            if _counts_keys(run):
+                tx.add_message(run.spec.wording.all_done(_count(run)))
+            tx.log("job.finished", f"{run.job.recorded_title}: {run.job.subject}")
+            lifecycle.finish(run.claim, JobState.SUCCEEDED)
+            _create_next(tx, run)
         return
     state = JobState.FAILED if failed == len(states) else JobState.PARTLY_FAILED
     detail = run.job.targets.filter(state=TargetState.FAILED).values_list("detail", flat=True).first() or ""
@@ -143,31 +154,31 @@ def _finish(run: JobRun) -> None:
     _end(run, state, KmesError(what, detail, code="targets_failed"))
 
 
-def _go_on(run: JobRun) -> None:
-    """Open the job that was to follow this one. Called in the transaction that finishes it."""
+def _create_next(tx: RunTransaction, run: JobRun) -> None:
+    """Create the job that was to follow this one, in the transaction that finishes it."""
     try:
-        following = open_next(run.job, actor=run.actor)
+        following = create_next(tx.job, actor=run.actor)
     except KmesError as error:
-        run.say(_("What was to follow can't be started: %(error)s") % {"error": error}, Severity.ERROR)
+        tx.add_message(_("What was to follow can't be started: %(error)s") % {"error": error}, Severity.ERROR)
         return
     if following is not None:
-        run.say(_("Going on with %(job)s: %(title)s") % {"job": following, "title": following.title})
+        tx.add_message(_("Going on with %(job)s: %(title)s") % {"job": following, "title": following.title})
 
 
 def _release(run: JobRun, wait: WaitUntil) -> None:
     if wait.counts_as_failure and run.job.failures + 1 >= _tries(run):
         _end(run, JobState.FAILED, KmesError(wait.what, _("Retry the job.")))
         return
-    with run.write():
-        run.say(_("Waiting: %(what)s") % {"what": wait.what}, Severity.WARNING)
+    with run.write() as tx:
+        tx.add_message(_("Waiting: %(what)s") % {"what": wait.what}, Severity.WARNING)
         lifecycle.release(
-            run.held,
+            run.claim,
             run_after=now() + timedelta(seconds=wait.seconds),
             waiting_for=wait.what,
             count_failure=wait.counts_as_failure,
         )
         if not wait.seconds:
-            # Its next turn comes when the jobs that wait already had theirs, not with the next scan.
+            # It runs again after the jobs that wait now, and not only with the next scan.
             hints.send_on_commit(run.job.pk)
 
 
@@ -180,48 +191,49 @@ def _fail_or_retry(run: JobRun, error: KmesError) -> None:
         _end(run, JobState.FAILED, error)
         return
     delay = min(300, 3 * 3**run.job.failures)
-    with run.write():
-        run.fail_running_steps(str(error))
-        run.say(_("%(error)s Trying again in %(seconds)d s.") % {"error": error, "seconds": delay}, Severity.WARNING)
+    with run.write() as tx:
+        tx.fail_running_steps(str(error))
+        tx.add_message(
+            _("%(error)s Trying again in %(seconds)d s.") % {"error": error, "seconds": delay}, Severity.WARNING
+        )
         lifecycle.release(
-            run.held, run_after=now() + timedelta(seconds=delay), waiting_for=error.what, count_failure=True
+            run.claim, run_after=now() + timedelta(seconds=delay), waiting_for=error.what, count_failure=True
         )
 
 
 def _end(run: JobRun, state: JobState, error: KmesError) -> None:
-    """End a job that did not go well: clean up, say why per key, and settle what was pending."""
-    # Where runs lose their worker, this one must get to its end: the sweep discards what is left.
-    if run.spec.pushes_keys and not _is_hopeless(run):
+    """End a job that did not go well: clean up, and record why, for each pending key too."""
+    runner = _runner_of(run)
+    # A run whose job loses its workers must get to its end: the sweep removes what is left.
+    if not _is_hopeless(run):
         try:
-            discard_job_keks(run)
+            runner.clean_up(run)
         except LeaseLost:
             raise
         except KmesError as left:
-            # The ledger knows the KEK; the sweep comes back for it.
-            logger.warning("%s leaves its ephemeral key to the sweep: %s", run.job, left)
+            logger.warning("%s leaves its clean-up to the sweep: %s", run.job, left)
     cancelled = state == JobState.CANCELLED
-    with run.write():
+    with run.write() as tx:
         pending = run.pending_targets()
         for target in pending:
-            run.settle(target, TargetState.SKIPPED if cancelled else TargetState.FAILED, str(error))
-            if run.spec.pushes_keys:
-                key_lifecycle.fail_push(key=target.key)
+            tx.record_result(target, TargetState.SKIPPED if cancelled else TargetState.FAILED, str(error))
+            runner.abandon_key(tx, target.key)
         if not cancelled:
-            _say_failures(run, [target.key.name for target in pending], error)
+            _add_failure_messages(tx, run, [target.key.name for target in pending], error)
         else:
-            run.say(str(error), Severity.WARNING)
-        run.fail_running_steps(str(error))
+            tx.add_message(str(error), Severity.WARNING)
+        tx.fail_running_steps(str(error))
         if state == JobState.FAILED and run.job.targets.filter(state=TargetState.DONE).exists():
             state = JobState.PARTLY_FAILED
-        if run.spec.kind == "rotate" and not cancelled:
-            run.log("azure.rotation_failed", str(error))
-        run.log("job.cancelled" if cancelled else "job.failed", f"{run.job.recorded_title}: {error}")
-        lifecycle.finish(run.held, state, error=error)
+        if not cancelled:
+            runner.log_failure(tx, error)
+        tx.log("job.cancelled" if cancelled else "job.failed", f"{run.job.recorded_title}: {error}")
+        lifecycle.finish(run.claim, state, error=error)
 
 
-def _say_failures(run: JobRun, names: list[str], error: KmesError) -> None:
-    if not _speaks_of_keys(run):
-        run.say(str(error), Severity.ERROR)
+def _add_failure_messages(tx: RunTransaction, run: JobRun, names: list[str], error: KmesError) -> None:
+    if not _counts_keys(run):
+        tx.add_message(str(error), Severity.ERROR)
         return
     for name in names or [run.job.subject]:
-        run.say(run.spec.wording.one_failed(name, str(error)), Severity.ERROR)
+        tx.add_message(run.spec.wording.one_failed(name, str(error)), Severity.ERROR)

@@ -160,7 +160,7 @@ def note_progress(held: Claim) -> None:
 
 
 def finish(held: Claim, state: JobState, *, error: KmesError | None = None) -> None:
-    """End a job, and record the outcome on the due moment that it served. Called inside ``fenced``.
+    """End a job, and record the outcome on the due moment that it served, within the transaction of ``fenced``.
 
     Raises:
         LeaseLost: another worker has it now.

@@ -40,7 +40,7 @@ def reserve(vault: KeyVault) -> float:
     return at - moment
 
 
-def arrived(vault: KeyVault) -> None:
+def confirm(vault: KeyVault) -> None:
     """Note that a reserved change has been made by now, so that a slow way to the vault shifts what comes after.
 
     The vault counts when a request arrives, which on a busy machine is later than it was reserved for.

@@ -1,6 +1,6 @@
-"""Ephemeral key-encryption keys: one per job and vault, on a ledger from before their birth.
+"""The ledger of ephemeral key-encryption keys: one per job and vault, recorded before it is created.
 
-A KEK that is left behind is useless (it expires after two hours) and is found by the sweep.
+A KEK that is left behind is useless, because it expires after two hours, and the sweep finds it.
 """
 
 from __future__ import annotations
@@ -24,8 +24,12 @@ from cloudcreds.provider.protocol import VaultGateway
 from cloudcreds.provider.recorder import LogRecorder
 from cloudcreds.provider.types import KekPublicKey
 from jobs.choices import FINAL_STATES, KekState
-from jobs.engine.rate_limit import arrived
-from jobs.engine.run import JobRun, WaitUntil
+from jobs.engine.gateways import gateway_for
+from jobs.engine.interruptions import WaitUntil
+from jobs.engine.rate_limit import confirm
+from jobs.engine.run import JobRun
+from jobs.engine.transaction import RunTransaction
+from jobs.engine.turns import wait_for_rate_limit
 from jobs.models import EphemeralKek, Job
 from kmes.core.actor import SYSTEM
 from kmes.core.clock import now
@@ -38,13 +42,13 @@ logger = logging.getLogger(__name__)
 KEK_PREFIX = "kmes-kek-"
 # A KEK nearer to its expiry than this is not used for further keys.
 EXPIRY_MARGIN = timedelta(minutes=10)
-# Clocks that differ by less differ by nothing; Azure's stamps have whole seconds.
-NOTICED = timedelta(seconds=5)
+# Clocks that differ by less count as equal; Azure's stamps have whole seconds.
+CLOCK_TOLERANCE = timedelta(seconds=5)
 # How long to wait for news of a KEK whose creation has an unknown outcome.
 UNKNOWN_KEK_SECONDS = 10
 MAX_SWEEPS = 200
 LEFT_TO_AZURE = "left to Azure: purge protection"
-# How far back a key that was discarded is still looked for: far longer than a request may be under way.
+# How far back a discarded KEK is still looked for: far longer than a request may be under way.
 LATE_SECONDS = 6 * 3600
 
 
@@ -58,7 +62,7 @@ def obtain_kek(run: JobRun, vault: KeyVault, bits: int) -> tuple[EphemeralKek, K
         WaitUntil: whether the KEK was made is unknown.
 
     """
-    gateway = run.gateway(vault)
+    gateway = gateway_for(run, vault)
     open_rows = EphemeralKek.objects.filter(job=run.job, vault=vault, modulus_bits=bits).exclude(
         state__in=[KekState.DELETED, KekState.GONE]
     )
@@ -74,10 +78,10 @@ def obtain_kek(run: JobRun, vault: KeyVault, bits: int) -> tuple[EphemeralKek, K
         if row.state == KekState.PLANNED:
             return row, _create(run, gateway, row)
         with run.write():
-            # Deleted by an earlier try or by somebody else: perhaps recoverable still, so the sweep purges it.
+            # Deleted by an earlier try or by somebody else. It may be recoverable still, so the sweep purges it.
             _mark(row, KekState.DELETED, note="vanished from the vault")
-    with run.write():
-        row = _plan(run, vault, bits)
+    with run.write() as tx:
+        row = _plan(tx, vault, bits)
     return row, _create(run, gateway, row)
 
 
@@ -86,26 +90,27 @@ def is_near_expiry(row: EphemeralKek) -> bool:
     return row.expires_at < now() + EXPIRY_MARGIN
 
 
-def _plan(run: JobRun, vault: KeyVault, bits: int) -> EphemeralKek:
-    number = EphemeralKek.objects.filter(job=run.job, vault=vault).count()
+def _plan(tx: RunTransaction, vault: KeyVault, bits: int) -> EphemeralKek:
+    job = tx.job
+    number = EphemeralKek.objects.filter(job=job, vault=vault).count()
     suffix = f"-{number + 1}" if number else ""
     return EphemeralKek.objects.create(
-        job=run.job,
+        job=job,
         vault=vault,
-        name=f"{KEK_PREFIX}{run.job.code.lower()}{suffix}",
+        name=f"{KEK_PREFIX}{job.code.lower()}{suffix}",
         modulus_bits=bits,
         expires_at=now() + timedelta(seconds=settings.KMES_KEK_LIFETIME_SECONDS),
     )
 
 
 def _create(run: JobRun, gateway: VaultGateway, row: EphemeralKek) -> KekPublicKey:
-    run.keep_pace(row.vault)
+    wait_for_rate_limit(run, row.vault)
     failpoint("kek.before_create")
     try:
         public = gateway.create_kek(
             row.name, row.modulus_bits, expires_on=row.expires_at, tags={"kmes-job": run.job.code, "kmes-app": "kmes"}
         )
-        arrived(row.vault)
+        confirm(row.vault)
         failpoint("kek.after_create")
     except CloudError as error:
         if error.effect_unknown:
@@ -117,7 +122,7 @@ def _create(run: JobRun, gateway: VaultGateway, row: EphemeralKek) -> KekPublicK
         raise
     seen_at = now()
 
-    def write_down() -> None:
+    def record_created(_tx: RunTransaction) -> None:
         KeyVault.objects.filter(pk=row.vault_id).update(
             tier=VaultTier.PREMIUM,
             recovery_level=public.recovery_level,
@@ -126,28 +131,28 @@ def _create(run: JobRun, gateway: VaultGateway, row: EphemeralKek) -> KekPublicK
         )
         _mark_live(row, public)
 
-    # With the step that follows. Until then the ledger calls it planned, and who finds that asks the vault.
-    run.later(write_down)
-    run.log("azure.kek_public_read", f"Public key of {public.kid} read", version=public.version)
+    # With the step that follows. Until then the ledger says planned, and whoever reads that asks the vault.
+    run.defer(record_created)
+    run.log_deferred("azure.kek_public_read", f"Public key of {public.kid} read", version=public.version)
     return public
 
 
 def _mark(row: EphemeralKek, state: KekState, *, kid: str = "", note: str = "") -> None:
     row.state, row.kid, row.note = state, kid or row.kid, note
-    # Who read the row before the KEK was written down as live doesn't know its kid, and must not take it away.
+    # A reader from before the KEK was recorded as live doesn't know its kid, and must not erase it.
     row.save(update_fields=["state", "note", *(["kid"] if kid else [])])
 
 
 def _mark_live(row: EphemeralKek, public: KekPublicKey) -> None:
     _mark(row, KekState.LIVE, kid=public.kid)
     ends = row.created_at + public.lifetime if public.lifetime else row.expires_at
-    if row.expires_at - ends > NOTICED:
-        # A vault whose clock is ahead of ours ends it sooner than we asked for.
+    if row.expires_at - ends > CLOCK_TOLERANCE:
+        # The vault's clock is ahead of ours, so the KEK expires sooner than asked for.
         row.expires_at = ends
         row.save(update_fields=["expires_at"])
 
 
-Write = Callable[[], AbstractContextManager[None]]
+Write = Callable[[], AbstractContextManager[object]]
 
 
 def discard_kek(gateway: VaultGateway, row: EphemeralKek, *, write: Write) -> str:
@@ -190,7 +195,7 @@ def _delete(gateway: VaultGateway, row: EphemeralKek) -> KekState:
     except CloudError as error:
         if error.kind not in {CloudErrorKind.NOT_FOUND, CloudErrorKind.SOFT_DELETED, CloudErrorKind.BEING_DELETED}:
             raise
-        # Gone already: by an earlier try whose answer got lost, or never made.
+        # Deleted by an earlier try whose answer was lost, or never made.
         return KekState.DELETED
     return KekState.DELETED if deleted.recovery_id else KekState.GONE
 
@@ -250,10 +255,10 @@ def sweep() -> int:
 
 
 def _reopen_late_arrivals() -> None:
-    """Find KEKs that the ledger calls deleted or gone and a vault holds all the same.
+    """Mark KEKs as live that the ledger calls deleted or gone and that a vault holds all the same.
 
-    A request that timed out may make its key minutes later, when the job has long cleaned up. Only
-    names of our own ledger are taken: other installations may use the same vault.
+    A request that timed out may make its key minutes later, when the job has cleaned up. Only names on
+    this ledger count: other installations may use the same vault.
     """
     recent = now() - timedelta(seconds=LATE_SECONDS)
     closed = EphemeralKek.objects.filter(
@@ -272,7 +277,7 @@ def _reopen_late_arrivals() -> None:
 
 
 def _open_for_sweep(vault: KeyVault, job: Job | None = None) -> VaultGateway:
-    """Open the way to a vault for the system's own work, without back-off: the next sweep comes."""
+    """Open a gateway for the system's own work. It does not back off: the next sweep tries again."""
     subject = Subject(credential_id=str(vault.credential_id), credential=vault.credential.name, vault=vault.name)
     recorder = LogRecorder(
         actor=SYSTEM, subject=subject, job_id=job.pk if job else None, job_code=job.code if job else ""

@@ -21,7 +21,7 @@ from django.db.models import Q
 from hsm.device import get_device
 from hsm.services import record_availability, record_worker
 from jobs.choices import FINAL_STATES, JobState
-from jobs.journal.intents import OPEN_STATES
+from jobs.journal.intents import UNRESOLVED_STATES
 from jobs.kinds.check_drift.spec import request_check_drift
 from jobs.kinds.rotate.spec import request_rotation
 from jobs.models import Intent, Job
@@ -136,7 +136,7 @@ def scan_leftovers() -> list[UUID]:
     take effect any more, one look settles it. Returns the ids of the jobs made.
     """
     lately = now() - timedelta(seconds=settings.KMES_SEND_SECONDS + settings.KMES_UNKNOWN_QUARANTINE_SECONDS)
-    left = Intent.objects.filter(state__in=OPEN_STATES, job__state__in=FINAL_STATES, sent_at__lt=lately)
+    left = Intent.objects.filter(state__in=UNRESOLVED_STATES, job__state__in=FINAL_STATES, sent_at__lt=lately)
     made: dict[UUID, UUID] = {}
     for intent in left.select_related("job__group__vault", "key__group__vault").order_by("sent_at")[:SCAN_LIMIT]:
         group = intent.key.group if intent.key else intent.job.group

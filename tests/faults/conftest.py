@@ -19,10 +19,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture
 def world(group, admin, vault, azure_stand_in, settings):
     """A group in an empty vault, with timers short enough to wait for."""
-    from jobs.kinds import whole_key
+    from jobs.kinds import azure_key
 
     settings.KMES_UNKNOWN_QUARANTINE_SECONDS = QUARANTINE_SECONDS
     settings.KMES_SEND_SECONDS = SEND_SECONDS
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(whole_key, "DELETING_SECONDS", QUARANTINE_SECONDS + SEND_SECONDS)
+        patch.setattr(azure_key, "DELETING_SECONDS", QUARANTINE_SECONDS + SEND_SECONDS)
         yield World(group, admin, vault, azure_stand_in, patch)

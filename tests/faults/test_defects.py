@@ -14,11 +14,11 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(120)]
 
 def test_a_blind_repeat_is_caught(world, monkeypatch, settings):
     """Without a look at the vault and without the quarantine, a late import makes a second version."""
-    from jobs.kinds.push import preflight
+    from jobs.kinds.push import earlier_calls
 
     with pytest.MonkeyPatch.context() as defect:
-        defect.setattr(preflight, "_find_ours", lambda *_arguments: [])
-        defect.setattr(preflight, "wait_for_quarantine", lambda _intents: None)
+        defect.setattr(earlier_calls, "_find_ours", lambda *_arguments: [])
+        defect.setattr(earlier_calls, "wait_for_quarantine", lambda _intents: None)
         found = hold(world, Case("push one", "timeout, lands", "import_key"), monkeypatch, settings)
     assert any(sentence.startswith(("I1", "I2")) for sentence in found), found
 
@@ -37,10 +37,10 @@ def test_a_forgotten_kek_is_caught(world, monkeypatch, settings):
 
 def test_an_effect_without_its_row_is_caught(world, monkeypatch, settings):
     """Rows that are dropped instead of written leave a version the log does not know."""
-    from jobs.engine.run import JobRun
+    from jobs.engine.run_log import RunLog
 
     with pytest.MonkeyPatch.context() as defect:
-        defect.setattr(JobRun, "_flush", lambda run: run._rows.clear())
+        defect.setattr(RunLog, "write", lambda log: log._rows.clear())
         found = hold(world, Case("push one", "delivered twice", "push.after_import"), monkeypatch, settings)
     assert any(sentence.startswith("I9") for sentence in found), found
 

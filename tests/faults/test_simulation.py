@@ -29,10 +29,10 @@ def live(group, admin, monkeypatch, settings):
     from django.db import connection
     from django.utils import timezone
 
-    from jobs.engine import hints
+    from jobs.engine import gateways, hints
     from jobs.engine import run as engine_run
     from jobs.journal import kek_ledger
-    from jobs.kinds import whole_key
+    from jobs.kinds.cloud_recover import runner as cloud_recover
     from kmes.core import clock
     from tests.jobs.builders import make_group
 
@@ -49,8 +49,8 @@ def live(group, admin, monkeypatch, settings):
         monkeypatch.setattr(timezone, "now", lambda: vault.now)
         monkeypatch.setattr(clock, "uptime", lambda: clock.Uptime("one life", vault.now.timestamp()))
         monkeypatch.setattr(engine_run, "get_device", lambda: device)
-        monkeypatch.setattr(whole_key, "time", SimpleNamespace(sleep=vault.sleep))
-        for module in (engine_run, kek_ledger):
+        monkeypatch.setattr(cloud_recover, "time", SimpleNamespace(sleep=vault.sleep))
+        for module in (gateways, kek_ledger):
             monkeypatch.setattr(module, "open_gateway", lambda *_where, backoff, **_: SimGateway(vault, backoff))
         own = make_group(group.credential, group.vault.url, name=f"world-{seed}")
         world = SimWorld(vault, own, admin)

@@ -123,12 +123,12 @@ class World:
     def _settle_doubt(self):
         """Let what an ended job left in doubt be settled, as beat does once it can't take effect any more."""
         from jobs.choices import FINAL_STATES
-        from jobs.journal.intents import OPEN_STATES, quarantine_left
+        from jobs.journal.intents import UNRESOLVED_STATES, quarantine_left
         from jobs.models import Intent, Job
         from jobs.schedule import scans
 
         for _round in range(5):
-            left = list(Intent.objects.filter(state__in=OPEN_STATES, job__state__in=FINAL_STATES))
+            left = list(Intent.objects.filter(state__in=UNRESOLVED_STATES, job__state__in=FINAL_STATES))
             if not left:
                 return
             time.sleep(max(0.0, *(quarantine_left(intent) + SEND_SECONDS for intent in left)))

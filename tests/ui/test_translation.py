@@ -62,7 +62,7 @@ def test_a_module_writes_no_row_of_the_log_through_gettext(name):
 
 
 def test_all_errors_are_known_however_they_descend():
-    assert {"KmesError", "InputError", "DeviceError", "CloudError", "GiveWay", "DeliveryError"} <= FAMILY
+    assert {"KmesError", "InputError", "DeviceError", "CloudError", "Yielded", "DeliveryError"} <= FAMILY
 
 
 @pytest.mark.parametrize(

@@ -71,5 +71,5 @@ CHECK_DRIFT = JobSpec(
     left_by_cancel=leaves_nothing,
     retry=retry_on_group(request_check_drift),
     follow=None,
-    runner="jobs.kinds.check_drift.runner.run_check_drift",
+    runner="jobs.kinds.check_drift.runner.RUNNER",
 )

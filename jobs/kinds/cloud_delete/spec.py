@@ -82,5 +82,5 @@ CLOUD_DELETE = JobSpec(
     left_by_cancel=leaves_one_call,
     retry=_retry,
     follow=None,
-    runner="jobs.kinds.whole_key.run_delete",
+    runner="jobs.kinds.cloud_delete.runner.RUNNER",
 )

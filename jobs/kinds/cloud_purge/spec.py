@@ -117,5 +117,5 @@ CLOUD_PURGE = JobSpec(
     left_by_cancel=leaves_one_call,
     retry=_retry,
     follow=_follow,
-    runner="jobs.kinds.whole_key.run_purge",
+    runner="jobs.kinds.cloud_purge.runner.RUNNER",
 )

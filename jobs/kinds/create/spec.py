@@ -96,5 +96,5 @@ CREATE = JobSpec(
     left_by_cancel=_left_by_cancel,
     retry=_retry,
     follow=None,
-    runner="jobs.kinds.create.runner.run_create",
+    runner="jobs.kinds.create.runner.RUNNER",
 )

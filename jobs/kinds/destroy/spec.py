@@ -116,5 +116,5 @@ DESTROY = JobSpec(
     left_by_cancel=_left_by_cancel,
     retry=_retry,
     follow=_follow,
-    runner="jobs.kinds.destroy.runner.run_destroy",
+    runner="jobs.kinds.destroy.runner.RUNNER",
 )

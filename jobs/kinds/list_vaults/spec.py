@@ -66,5 +66,5 @@ LIST_VAULTS = JobSpec(
     left_by_cancel=leaves_nothing,
     retry=_retry,
     follow=None,
-    runner="jobs.kinds.test_connection.runner.run_list_vaults",
+    runner="jobs.kinds.list_vaults.runner.RUNNER",
 )

@@ -14,7 +14,10 @@ from django.utils.translation import gettext as _
 from cloudcreds.provider.errors import CloudError, CloudErrorKind
 from cloudcreds.provider.signatures import algorithm_of, is_signature_of_key
 from jobs.choices import TargetState
+from jobs.engine.gateways import gateway_for
 from jobs.engine.run import JobRun
+from jobs.engine.runner import Runner, no_failure_event, nothing_to_abandon, nothing_to_clean_up
+from jobs.engine.steps import step
 from jobs.models import Job
 from keygroups.models import CloudVersion
 from kmes.core.errors import KmesError
@@ -32,7 +35,7 @@ def run_prove(run: JobRun) -> None:
         pk=run.job.params["version_id"]
     )
     challenge = f"KMES challenge {run.job.code} {secrets.token_hex(16)}".encode()
-    with run.step("sign_challenge"):
+    with step(run, "sign_challenge"):
         signature = _sign(run, version, challenge)
     proof = {"kid": version.kid, "challenge": challenge.decode()}
     if run.job.params["wants_refusal"]:
@@ -45,23 +48,23 @@ def run_prove(run: JobRun) -> None:
             )
         text = _("The vault refuses to use the disabled version %(version)s") % {"version": version.azure_version}
     else:
-        with run.step("verify_signature"):
+        with step(run, "verify_signature"):
             proof |= _verified(version, challenge, signature or b"")
         text = _("Version %(version)s signed; the signature verifies with the public key kept here") % {
             "version": version.azure_version
         }
-    with run.write():
+    with run.write() as tx:
         Job.objects.filter(pk=run.job.pk).update(params={**run.job.params, "proof": proof})
         for target in run.pending_targets():
-            run.settle(target, TargetState.DONE, text)
-        run.say(text)
-        run.log("azure.signature_verified", text, key=version.key, version=version.azure_version)
+            tx.record_result(target, TargetState.DONE, text)
+        tx.add_message(text)
+        tx.log("azure.signature_verified", text, key=version.key, version=version.azure_version)
 
 
 def _sign(run: JobRun, version: CloudVersion, challenge: bytes) -> bytes | None:
     """Return the vault's signature; None when it refused as it was meant to."""
     wants_refusal = run.job.params["wants_refusal"]
-    gateway = run.gateway(version.vault)
+    gateway = gateway_for(run, version.vault)
     gateway.get_token()
     try:
         with gateway.expecting(*([CloudErrorKind.KEY_DISABLED] if wants_refusal else [])):
@@ -85,3 +88,11 @@ def _verified(version: CloudVersion, challenge: bytes, signature: bytes) -> dict
         "signature": urlsafe_b64encode(signature).rstrip(b"=").decode(),
         "thumbprint": key.thumbprint,
     }
+
+
+RUNNER = Runner(
+    run=run_prove,
+    clean_up=nothing_to_clean_up,
+    abandon_key=nothing_to_abandon,
+    log_failure=no_failure_event,
+)

@@ -99,5 +99,5 @@ PROVE = JobSpec(
     left_by_cancel=leaves_nothing,
     retry=_retry,
     follow=None,
-    runner="jobs.kinds.prove.runner.run_prove",
+    runner="jobs.kinds.prove.runner.RUNNER",
 )

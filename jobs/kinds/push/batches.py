@@ -10,13 +10,14 @@ from django.utils.translation import gettext as _
 from jobs.choices import TargetState
 from jobs.engine.rate_limit import seconds_for
 from jobs.engine.run import JobRun
+from jobs.engine.transaction import RunTransaction
 from jobs.models import JobTarget
 from keygroups.models import KeyGroup
 
-# Keys wrapped ahead of their import: blobs of a large job must not pile up in memory.
+# Keys wrapped ahead of their import. A large job must not keep all its blobs in memory.
 BATCH = 25
-# Imports announced in one transaction where no pace has to be kept between them: as many as are made in
-# about a second, so that the page sees each second what became of them.
+# Imports announced in one transaction where the vault has no rate limit: as many as are made in about a
+# second, so that the job's page shows their results each second.
 WINDOW = BATCH
 WINDOW_SECONDS = 1.0
 
@@ -36,21 +37,20 @@ class Progress:
     """Counts the imported keys of one of a job's groups and shows them, once a second at most."""
 
     def __init__(self, run: JobRun, group: KeyGroup) -> None:
-        self._run = run
         states = list(run.job.targets.filter(key__group=group).values_list("state", flat=True))
         self._total, self._done = len(states), states.count(TargetState.DONE)
         self._left = states.count(TargetState.PENDING)
         self._shown_at = time.monotonic()
 
-    def advance(self, count: int) -> None:
-        """Count some more keys. Call inside ``run.write()``."""
+    def advance(self, tx: RunTransaction, count: int) -> None:
+        """Count some more keys."""
         self._done, self._left = self._done + count, self._left - count
         if time.monotonic() - self._shown_at >= 1:
             self._shown_at = time.monotonic()
-            self._run.show_progress("import_key", self.text())
+            tx.show_progress("import_key", self.text())
 
     def text(self) -> str:
-        """Say how many keys are in the vault, and how long the rest takes when the vault's pace counts."""
+        """Return how many keys are in the vault, and how long a large rest takes at the vault's rate limit."""
         text = _("%(done)d of %(total)d") % {"done": self._done, "total": self._total}
         if self._left <= BATCH:
             return text

@@ -1,8 +1,8 @@
-"""The way of keys into the vault, shared by synchronize and rotate. The order is the safety.
+"""Brings keys into the vault, for synchronize and rotate. The order of the steps is what makes it safe.
 
 For each key group of the job, one after the other (the KEK serves all groups of a vault):
 
-1. preflight      ask the vault what it holds; adopt versions that are ours already
+1. preflight      ask the vault what it holds; adopt versions that hold our keys already
 2. create_kek     ledger row, then an RSA-HSM key in the vault that may only import
 3. wrap_key       in the device: key under one-time AES key under KEK; blobs stay in memory. The first one
                   here, the others while those before them are imported
@@ -25,25 +25,30 @@ from django.utils.translation import gettext as _
 
 from cloudcreds.provider.protocol import VaultGateway
 from jobs.choices import KekState
+from jobs.engine.gateways import gateway_for
+from jobs.engine.interruptions import Cancelled, WaitUntil, Yielded
 from jobs.engine.lifecycle import LeaseLost
-from jobs.engine.run import Cancelled, GiveWay, JobRun, WaitUntil
+from jobs.engine.run import JobRun
+from jobs.engine.steps import begin_deferred, end_deferred, step
+from jobs.engine.transaction import RunTransaction
 from jobs.journal.kek_ledger import discard_kek, is_near_expiry, obtain_kek
 from jobs.kinds.push.batches import batched, pending_in
 from jobs.kinds.push.imports import fail_target, import_all
 from jobs.kinds.push.preflight import look_first
 from jobs.kinds.push.wrap import WrapAhead
 from jobs.models import EphemeralKek, JobTarget
-from keygroups.models import KeyGroup
+from keygroups import lifecycle as key_lifecycle
+from keygroups.models import Key, KeyGroup
 from kmes.core.errors import ConflictError, KmesError
 from logging_reports.choices import Severity
 
 
 def push(run: JobRun) -> None:
-    """Push the job's pending targets. What it raises ends the job; single failures are on the targets.
+    """Push the job's pending targets. An error that concerns one key is recorded on its target.
 
     Raises:
-        KmesError: the whole job can't go on; the KEK is discarded by then.
-        WaitUntil: the job must look again later; the KEK stays for it.
+        KmesError: the whole job can't go on. The KEK has been discarded, unless the error is retryable.
+        WaitUntil: the job must look again later, with the same KEK.
 
     """
     try:
@@ -65,15 +70,15 @@ def _group(group_id: UUID) -> KeyGroup:
 
 
 def _push_groups(run: JobRun) -> None:
-    """Push the groups one after the other; what goes wrong in one does not hold up the others.
+    """Push the groups one after the other; an error in one does not hold up the others.
 
-    What must wait, or may pass, is raised when the others are done: the next run finds their keys
-    settled and turns to the rest.
+    A wait or a retryable error is raised when the others are done: the next run finds the results of their
+    keys and goes on with the rest.
     """
     postponed: KmesError | None = None
     for group_id in dict.fromkeys(target.key.group_id for target in run.pending_targets()):
         group = _group(group_id)
-        with run.on(group) as is_held:
+        with run.working_on(group) as is_held:
             if not is_held:
                 postponed = postponed or WaitUntil(
                     _("another job on the Azure key “%(key)s”") % {"key": group.azure_name},
@@ -82,7 +87,7 @@ def _push_groups(run: JobRun) -> None:
                 continue
             try:
                 _push_group(run, group)
-            except (Cancelled, GiveWay, LeaseLost):
+            except (Cancelled, Yielded, LeaseLost):
                 raise
             except KmesError as error:
                 if error.retryable or not _fail_group(run, group, error):
@@ -97,9 +102,9 @@ def _push_group(run: JobRun, group: KeyGroup) -> None:
 
 
 def _fail_group(run: JobRun, group: KeyGroup, error: KmesError) -> bool:
-    """Give a group up. Return whether the error stands on a key of it; else all were imported before it came."""
-    with run.write():
-        run.fail_running_steps(str(error))
+    """Fail a group's pending keys. Return whether there were any; else all were imported before the error."""
+    with run.write() as tx:
+        tx.fail_running_steps(str(error))
     pending = pending_in(run, group)
     for target in pending:
         fail_target(run, target, error)
@@ -108,23 +113,23 @@ def _fail_group(run: JobRun, group: KeyGroup, error: KmesError) -> bool:
 
 # --- 2 to 6 ------------------------------------------------------------------------------------
 def _wrap_and_import(run: JobRun, group: KeyGroup, pending: list[JobTarget]) -> None:
-    gateway = run.gateway(group.vault)
-    with run.step("create_kek", with_next=True):
+    gateway = gateway_for(run, group.vault)
+    with step(run, "create_kek", deferred=True):
         row, kek = obtain_kek(run, group.vault, group.spec.kek_bits)
     newest = ""
     for batch in batched(pending):
         if is_near_expiry(row):
             row, kek = obtain_kek(run, group.vault, group.spec.kek_bits)
         with WrapAhead(run.device(), gateway, kek) as wrapping:
-            with run.step("wrap_key", with_next=True):
-                wrapping.start(batch, when_slow=run.show_now)
+            with step(run, "wrap_key", deferred=True):
+                wrapping.start(batch, when_slow=run.flush)
             newest = import_all(run, gateway, group, batch, wrapping) or newest
-    run.begin_with_next("verify_import")
+    begin_deferred(run, "verify_import")
     if newest:
         _verify_current(run, gateway, group, newest)
-    run.end("verify_import")
+    end_deferred(run, "verify_import")
     # The versions were recorded as they came.
-    run.end("record_version")
+    end_deferred(run, "record_version")
 
 
 def _verify_current(run: JobRun, gateway: VaultGateway, group: KeyGroup, newest: str) -> None:
@@ -133,8 +138,8 @@ def _verify_current(run: JobRun, gateway: VaultGateway, group: KeyGroup, newest:
     if current is not None and current.version == newest:
         return
     found = current.kid if current else _("nothing")
-    with run.write():
-        run.log("azure.drift_found", f"The vault's current version is {found}")
+    with run.write() as tx:
+        tx.log("azure.drift_found", f"The vault's current version is {found}")
     raise ConflictError(
         _("Somebody else changed “%(key)s” meanwhile: the vault's current version is %(found)s.")
         % {"key": group.azure_name, "found": found},
@@ -144,18 +149,23 @@ def _verify_current(run: JobRun, gateway: VaultGateway, group: KeyGroup, newest:
 
 # --- 7 -----------------------------------------------------------------------------------------
 def discard_job_keks(run: JobRun) -> None:
-    """Discard the job's KEKs; what can't be discarded now is left to the sweep, and said."""
+    """Discard the job's KEKs. One that can't be discarded now is left to the sweep, and a message says so."""
     run.may_cancel = False
     rows = list(
         EphemeralKek.objects.filter(job=run.job).exclude(state=KekState.GONE).select_related("vault__credential")
     )
     if not rows:
         return
-    with run.write():
-        run.begin("discard_kek")
-    left = [note for row in rows if (note := discard_kek(run.gateway(row.vault), row, write=run.write))]
-    run.end("discard_kek", "; ".join(left))
+    with run.write() as tx:
+        tx.begin_step("discard_kek")
+    left = [note for row in rows if (note := discard_kek(gateway_for(run, row.vault), row, write=run.write))]
+    end_deferred(run, "discard_kek", "; ".join(left))
     if left:
-        with run.write():
+        with run.write() as tx:
             for note in left:
-                run.say(_("The ephemeral key is left to the sweep: %(note)s") % {"note": note}, Severity.WARNING)
+                tx.add_message(_("The ephemeral key is left to the sweep: %(note)s") % {"note": note}, Severity.WARNING)
+
+
+def abandon_push(_tx: RunTransaction, key: Key) -> None:
+    """Record that a key of the job was not pushed, so that another job may push it."""
+    key_lifecycle.fail_push(key=key)

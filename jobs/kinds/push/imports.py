@@ -1,6 +1,6 @@
-"""Imports of wrapped keys: announced before they are made, recorded after, a few at a time.
+"""Imports wrapped keys, a window at a time: announced before they are made, recorded after.
 
-Owns what one import means here: its intent, its call, the comparison of public keys, its record.
+Owns all of one import: its intent, its call, the comparison of public keys, its record.
 """
 
 from __future__ import annotations
@@ -14,9 +14,13 @@ from cloudcreds.provider.errors import CloudError
 from cloudcreds.provider.protocol import VaultGateway
 from cloudcreds.provider.types import VaultKey
 from jobs.choices import IntentState, TargetState
+from jobs.engine.cancellation import stop_if_requested
 from jobs.engine.lifecycle import LeaseLost
-from jobs.engine.rate_limit import arrived, is_paced
+from jobs.engine.rate_limit import confirm, is_paced
 from jobs.engine.run import JobRun
+from jobs.engine.steps import begin_deferred, end_deferred
+from jobs.engine.transaction import RunTransaction
+from jobs.engine.turns import wait_for_rate_limit, yield_to_waiting
 from jobs.journal.intents import announce_all, announced, resolve, resolve_all
 from jobs.kinds.push.batches import WINDOW, WINDOW_SECONDS, Progress
 from jobs.kinds.push.steps import SYNCHRONIZING
@@ -31,22 +35,22 @@ from kmes.core.clock import now
 from kmes.core.errors import DeviceError, KmesError
 from logging_reports.choices import Severity
 
-# How often a window's imports are interrupted to see whether somebody asked to cancel.
-LOOK_SECONDS = 0.2
+# How often the imports of a window pause to check for a cancel request.
+CANCEL_CHECK_SECONDS = 0.2
 
 
 def import_all(run: JobRun, gateway: VaultGateway, group: KeyGroup, batch: list[JobTarget], wrapping: WrapAhead) -> str:
     """Import a batch's keys in order, as they come out of the device. Return the version imported last, "" for none."""
     todo = list(batch)
     progress = Progress(run, group)
-    run.begin_with_next("import_key", progress.text())
+    begin_deferred(run, "import_key", progress.text())
     size = 1 if is_paced(group.vault) else WINDOW
     newest = ""
     while todo:
         window, todo = todo[:size], todo[size:]
         made, unsent = _import_window(run, gateway, group, window, wrapping, progress)
         newest, todo = made or newest, unsent + todo
-    run.end("import_key", progress.text())
+    end_deferred(run, "import_key", progress.text())
     return newest
 
 
@@ -60,25 +64,25 @@ def _import_window(
 ) -> tuple[str, list[JobTarget]]:
     """Announce some imports in one transaction, make them in order, and write their results in another.
 
-    Each is announced before it is made, so a crash in between leaves what any crash leaves: pending
-    intents, which the next run resolves by looking. What is not made within a second is taken back.
+    Each is announced before it is made, so a crash in between leaves pending intents, which the next run
+    resolves by looking. Imports that are not made within a second are withdrawn.
 
-    Returns the version imported last ("" for none), and the keys whose import was taken back.
+    Returns the version imported last ("" for none), and the targets whose import was withdrawn.
     """
-    run.let_others()
-    run.keep_pace(group.vault)
-    with run.write():
-        intents = announce_all(run, "import", [target.key for target in window])
+    yield_to_waiting(run)
+    wait_for_rate_limit(run, group.vault)
+    with run.write() as tx:
+        intents = announce_all(tx, "import", [target.key for target in window])
     waiting = list(zip(window, intents, strict=True))
-    began = looked_at = time.monotonic()
+    began = checked_at = time.monotonic()
     done: list[tuple[JobTarget, Intent, VaultKey]] = []
     refused: list[tuple[JobTarget, Intent]] = []
     try:
-        run.checkpoint()
+        stop_if_requested(run)
         while waiting and (len(waiting) == len(window) or time.monotonic() < began + WINDOW_SECONDS):
-            if time.monotonic() - looked_at > LOOK_SECONDS:
-                looked_at = time.monotonic()
-                run.checkpoint()
+            if time.monotonic() - checked_at > CANCEL_CHECK_SECONDS:
+                checked_at = time.monotonic()
+                stop_if_requested(run)
             target, intent = waiting[0]
             blob = _take(run, wrapping, target)
             waiting.pop(0)
@@ -93,23 +97,23 @@ def _import_window(
     except Exception:
         _write_results(run, done, refused + waiting, progress)
         raise
-    arrived(group.vault)
+    confirm(group.vault)
     _write_results(run, done, refused + waiting, progress)
     return done[-1][2].version if done else "", [target for target, _intent in waiting]
 
 
 def _take(run: JobRun, wrapping: WrapAhead, target: JobTarget) -> bytes | None:
-    """Return a key's blob; None when the device refused this key alone, which fails by itself."""
+    """Return a key's blob; None when the device refused this key only, which then has failed."""
     try:
         blob = wrapping.take(target)
     except DeviceError as error:
         if not is_about_key(error):
-            # It is the wrapping that stops, though imports have begun.
-            run.begin_with_next("wrap_key")
+            # The device failed, though imports have begun: show that the wrapping stops.
+            begin_deferred(run, "wrap_key")
             raise
         fail_target(run, target, error)
         return None
-    run.log("azure.key_wrapped", f"Key {target.key.name} wrapped under {wrapping.kek_name}", key=target.key)
+    run.log_deferred("azure.key_wrapped", f"Key {target.key.name} wrapped under {wrapping.kek_name}", key=target.key)
     return blob
 
 
@@ -119,20 +123,20 @@ def _write_results(
     unsent: list[tuple[JobTarget, Intent]],
     progress: Progress,
 ) -> None:
-    """Write down what came of a window: imported keys, and announced calls that were not made."""
-    with run.write():
-        resolve_all([(intent, bundle.kid) for _target, intent, bundle in done], IntentState.OK)
-        record_versions(run, [(target.key, bundle) for target, _intent, bundle in done])
-        run.settle_all([(target, bundle.kid) for target, _intent, bundle in done], TargetState.DONE)
-        run.say_all([SYNCHRONIZING.one_done(target.key.name) for target, _intent, _bundle in done])
-        progress.advance(len(done))
-        resolve_all([(intent, "") for _target, intent in unsent], IntentState.VOID)
+    """Record the results of a window: imported keys, and announced calls that were not made."""
+    with run.write() as tx:
+        resolve_all(tx, [(intent, bundle.kid) for _target, intent, bundle in done], IntentState.OK)
+        record_versions(tx, [(target.key, bundle) for target, _intent, bundle in done])
+        tx.record_results([(target, bundle.kid) for target, _intent, bundle in done], TargetState.DONE)
+        tx.add_messages([SYNCHRONIZING.one_done(target.key.name) for target, _intent, _bundle in done])
+        progress.advance(tx, len(done))
+        resolve_all(tx, [(intent, "") for _target, intent in unsent], IntentState.VOID)
 
 
 def _import_one(
     run: JobRun, gateway: VaultGateway, group: KeyGroup, target: JobTarget, blob: bytes, intent: Intent
 ) -> VaultKey | None:
-    """Make the announced import. Return the new version; None when this key alone was refused."""
+    """Make the announced import. Return the new version; None when only this key was refused."""
     key = target.key
     try:
         with announced(run, intent):
@@ -157,8 +161,8 @@ def _import_one(
         fail_target(run, target, error)
         return None
     if bundle.public_spki != bytes(key.public_spki):
-        with run.write():
-            resolve(intent, IntentState.OK, kid=bundle.kid)
+        with run.write() as tx:
+            resolve(tx, intent, IntentState.OK, kid=bundle.kid)
         try:
             gateway.update_version(group.azure_name, bundle.version, enabled=False)
             fate = _("the version was disabled")
@@ -173,14 +177,14 @@ def _import_one(
     return bundle
 
 
-def record_versions(run: JobRun, found: Sequence[tuple[Key, VaultKey]]) -> None:
-    """Record versions of one group that the vault holds, oldest first. Call inside ``run.write()``."""
+def record_versions(tx: RunTransaction, found: Sequence[tuple[Key, VaultKey]]) -> None:
+    """Record versions of one group that the vault holds, oldest first."""
     keys = {key.pk: key for key, _bundle in found}
     pushing = CloudVersion.objects.filter(key__in=keys, state=VersionState.PUSHING)
     versions = {version.key_id: version for version in pushing}
     for key in keys.values():
         if key.pk not in versions:
-            # Also of a key that was destroyed here after its push was given up: the vault holds it all the same.
+            # Even for a key destroyed here after its push was abandoned: the vault holds it.
             versions[key.pk] = key_lifecycle.begin_push(key=key, is_in_vault=True)
     moment = now()
     key_lifecycle.record_pushed(
@@ -199,7 +203,7 @@ def record_versions(run: JobRun, found: Sequence[tuple[Key, VaultKey]]) -> None:
         ]
     )
     for key, bundle in found:
-        run.log(
+        tx.log(
             "azure.import_verified",
             f"The public key of {bundle.kid} is the one of key {key.name}",
             key=key,
@@ -208,8 +212,8 @@ def record_versions(run: JobRun, found: Sequence[tuple[Key, VaultKey]]) -> None:
 
 
 def fail_target(run: JobRun, target: JobTarget, error: KmesError) -> None:
-    """Record that one key of a push failed, and say why."""
-    with run.write():
-        run.settle(target, TargetState.FAILED, str(error))
+    """Record that one key of a push failed, and why."""
+    with run.write() as tx:
+        tx.record_result(target, TargetState.FAILED, str(error))
         key_lifecycle.fail_push(key=target.key)
-        run.say(SYNCHRONIZING.one_failed(target.key.name, str(error)), Severity.ERROR)
+        tx.add_message(SYNCHRONIZING.one_failed(target.key.name, str(error)), Severity.ERROR)

@@ -18,20 +18,20 @@ from jobs.models import JobTarget
 from kmes.core import language
 from kmes.core.errors import DeviceError
 
-NOTICED_SECONDS = 0.1
+SLOW_SECONDS = 0.1
 
 
 def is_about_key(error: BaseException) -> bool:
-    """Return whether the device refused one key, which says nothing of the next."""
+    """Return whether the device refused this key only: the next one may be wrapped."""
     return isinstance(error, DeviceError) and error.code == "wrapped_key_mismatch"
 
 
 class WrapAhead:
-    """The keys of one batch on their way through the device, in order. Leaving the block stops the rest."""
+    """Wraps the keys of one batch in order, on a thread of its own. Leaving the block stops the rest."""
 
     def __init__(self, device: Device, gateway: VaultGateway, kek: KekPublicKey) -> None:
         self._device, self._gateway, self._kek = device, gateway, kek
-        # One thread: a device serialises what it is asked anyway, and the order of the imports is known.
+        # One thread: a device serializes its operations anyway, and the order of the imports is known.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="wrap")
         self._blobs: dict[int, Future[bytes]] = {}
 
@@ -45,14 +45,14 @@ class WrapAhead:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Wrap no more; a key that the device is at is waited for."""
+        """Wrap no more keys; wait for the one that the device is wrapping."""
         self._thread.shutdown(cancel_futures=True)
 
     def start(self, batch: Sequence[JobTarget], *, when_slow: Callable[[], None]) -> None:
-        """Begin to wrap a batch, and wait for its first key. ``when_slow`` is told of a wait that one notices.
+        """Begin to wrap a batch, and wait for its first key. ``when_slow`` is called when that takes noticeably long.
 
         Raises:
-            DeviceError: the device can't wrap; nothing needs to be announced to the vault.
+            DeviceError: the device can't wrap. Nothing has been announced to the vault yet.
 
         """
         for target in batch:
@@ -67,14 +67,14 @@ class WrapAhead:
             )
             self._blobs[target.pk] = self._thread.submit(self._wrap, wrap)
         first = self._blobs[batch[0].pk]
-        if wait([first], timeout=NOTICED_SECONDS).not_done:
+        if wait([first], timeout=SLOW_SECONDS).not_done:
             when_slow()
         error = first.exception()
         if error is not None and not is_about_key(error):
             raise error
 
     def _wrap(self, wrap: partial[bytes]) -> bytes:
-        # What the device says ends up in the job's log.
+        # The device's messages end up in the job's log.
         with language.of_records():
             return self._gateway.build_transfer_blob(self._kek, wrap())
 

@@ -1,6 +1,6 @@
-"""Repair: set versions in the vault back to what is known here; disable those that others made.
+"""Repair: set versions in the vault back to what is known here, and disable those that others made.
 
-Setting the same values twice is harmless, so a run after a crash begins anew.
+Setting the same values twice is harmless, so a run after a crash starts from the beginning.
 """
 
 from __future__ import annotations
@@ -14,8 +14,13 @@ from cloudcreds.provider.errors import CloudError, CloudErrorKind
 from cloudcreds.provider.protocol import VaultGateway
 from cloudcreds.provider.types import VaultKey
 from jobs.choices import TargetState
+from jobs.engine.cancellation import stop_if_requested
+from jobs.engine.gateways import gateway_for
 from jobs.engine.run import JobRun
-from jobs.kinds.check_drift.runner import seen_of
+from jobs.engine.runner import Runner, no_failure_event, nothing_to_abandon, nothing_to_clean_up
+from jobs.engine.steps import step
+from jobs.kinds.observations import seen_of
+from jobs.kinds.subjects import group_of
 from jobs.models import JobTarget
 from keygroups import drift
 from keygroups.choices import LIVE_VERSION_STATES
@@ -26,15 +31,13 @@ from logging_reports.choices import Severity
 
 
 def run_repair(run: JobRun) -> None:
-    """Work through the versions the job was asked about, as they are known now."""
-    if run.job.group_id is None:
-        raise ConflictError(_("The key group no longer exists."))
-    group = KeyGroup.objects.select_related("vault__credential").get(pk=run.job.group_id)
-    with run.step("set_back"):
-        gateway = run.gateway(group.vault)
+    """Repair the versions that the job names, to what is known of them now."""
+    group = group_of(run)
+    with step(run, "set_back"):
+        gateway = gateway_for(run, group.vault)
         gateway.get_token()
         for target in run.pending_targets():
-            run.checkpoint()
+            stop_if_requested(run)
             version = _version_of(group, target)
             _attempt(
                 run,
@@ -44,7 +47,7 @@ def run_repair(run: JobRun) -> None:
                 partial(_set_back, gateway, group, version),
             )
         for name in run.job.params["strangers"]:
-            run.checkpoint()
+            stop_if_requested(run)
             _attempt(run, group, name, None, partial(_disable, gateway, group, name))
 
 
@@ -55,7 +58,7 @@ def _version_of(group: KeyGroup, target: JobTarget) -> CloudVersion | None:
 
 
 def _attempt(run: JobRun, group: KeyGroup, name: str, target: JobTarget | None, act: Callable[[], VaultKey]) -> None:
-    """Set one version back; one that the vault refuses or lacks fails alone."""
+    """Repair one version. One that the vault refuses or lacks fails by itself."""
     try:
         bundle = act()
     except CloudError as error:
@@ -66,18 +69,18 @@ def _attempt(run: JobRun, group: KeyGroup, name: str, target: JobTarget | None, 
     except ConflictError as error:
         _fail(run, name, target, error)
         return
-    with run.write():
+    with run.write() as tx:
         drift.observe(group, _version_of(group, target) if target else None, seen_of(bundle))
         drift.recount(group)
         if target is None:
-            run.say(_("Disabled version %(version)s, which was not made here") % {"version": name})
+            tx.add_message(_("Disabled version %(version)s, which was not made here") % {"version": name})
             return
-        run.settle(target, TargetState.DONE, bundle.kid)
-        run.say(run.spec.wording.one_done(target.key.name))
+        tx.record_result(target, TargetState.DONE, bundle.kid)
+        tx.add_message(run.spec.wording.one_done(target.key.name))
 
 
 def _set_back(gateway: VaultGateway, group: KeyGroup, version: CloudVersion | None) -> VaultKey:
-    """Set all that is known; the console's tags as they were, those of people as they were pushed."""
+    """Set all attributes to what is known: the console's own tags as they were, the others as they were pushed."""
     if version is None:
         raise ConflictError(
             _("The vault holds no live version of this key any more."),
@@ -102,9 +105,17 @@ def _disable(gateway: VaultGateway, group: KeyGroup, name: str) -> VaultKey:
 
 
 def _fail(run: JobRun, name: str, target: JobTarget | None, error: KmesError) -> None:
-    with run.write():
+    with run.write() as tx:
         if target is None:
-            run.say(_("Version %(version)s: %(error)s") % {"version": name, "error": error}, Severity.ERROR)
+            tx.add_message(_("Version %(version)s: %(error)s") % {"version": name, "error": error}, Severity.ERROR)
             return
-        run.settle(target, TargetState.FAILED, str(error))
-        run.say(run.spec.wording.one_failed(target.key.name, str(error)), Severity.ERROR)
+        tx.record_result(target, TargetState.FAILED, str(error))
+        tx.add_message(run.spec.wording.one_failed(target.key.name, str(error)), Severity.ERROR)
+
+
+RUNNER = Runner(
+    run=run_repair,
+    clean_up=nothing_to_clean_up,
+    abandon_key=nothing_to_abandon,
+    log_failure=no_failure_event,
+)

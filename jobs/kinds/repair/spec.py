@@ -95,5 +95,5 @@ REPAIR = JobSpec(
     left_by_cancel=leaves_one_call,
     retry=_retry,
     follow=None,
-    runner="jobs.kinds.repair.runner.run_repair",
+    runner="jobs.kinds.repair.runner.RUNNER",
 )

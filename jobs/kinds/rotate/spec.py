@@ -99,5 +99,5 @@ ROTATE = JobSpec(
     left_by_cancel=left_by_push,
     retry=retry_on_group(request_rotation),
     follow=None,
-    runner="jobs.kinds.rotate.runner.run_rotate",
+    runner="jobs.kinds.rotate.runner.RUNNER",
 )

@@ -1,4 +1,4 @@
-"""Run the device's self-test in a worker and record what it found."""
+"""Run the device's self-test in a worker, and record what it found."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from django.utils.translation import gettext as _
 from hsm.device import get_device
 from hsm.services import record_self_test
 from jobs.engine.run import JobRun
+from jobs.engine.runner import Runner, no_failure_event, nothing_to_abandon, nothing_to_clean_up
+from jobs.engine.steps import step
 from kmes.core.errors import DeviceError
 from logging_reports.choices import Severity
 
@@ -18,16 +20,24 @@ def run_self_test(run: JobRun) -> None:
         DeviceError: a test failed.
 
     """
-    with run.step("self_test"):
+    with step(run, "self_test"):
         device = get_device()
         results = device.self_test()
         serial = device.identity().serial
-    with run.write():
+    with run.write() as tx:
         record_self_test(serial=serial, results=results, actor=run.actor)
         for result in results:
-            run.say(f"{result.name}: {result.detail}", Severity.INFO if result.ok else Severity.ERROR)
+            tx.add_message(f"{result.name}: {result.detail}", Severity.INFO if result.ok else Severity.ERROR)
     failed = [result.name for result in results if not result.ok]
     if failed:
         raise DeviceError(
             _("The device failed: %(names)s.") % {"names": ", ".join(failed)}, _("Do not push keys with this device.")
         )
+
+
+RUNNER = Runner(
+    run=run_self_test,
+    clean_up=nothing_to_clean_up,
+    abandon_key=nothing_to_abandon,
+    log_failure=no_failure_event,
+)

@@ -65,5 +65,5 @@ SELF_TEST = JobSpec(
     left_by_cancel=leaves_nothing,
     retry=_retry,
     follow=None,
-    runner="jobs.kinds.self_test.runner.run_self_test",
+    runner="jobs.kinds.self_test.runner.RUNNER",
 )

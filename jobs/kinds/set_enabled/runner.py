@@ -1,7 +1,7 @@
 """Enable or disable one version in the vault.
 
-Announced like every change: a request that was given up as timed out may land minutes later, and
-must not undo what somebody asked for in the meantime.
+Announced like every change: a request that timed out may take effect minutes later, and must not undo what
+somebody requested in the meantime.
 """
 
 from __future__ import annotations
@@ -11,9 +11,13 @@ from django.utils.translation import gettext as _
 from cloudcreds.provider.errors import CloudError, CloudErrorKind
 from cloudcreds.provider.protocol import VaultGateway
 from jobs.choices import IntentState, TargetState
+from jobs.engine.gateways import gateway_for
 from jobs.engine.run import JobRun
-from jobs.journal.intents import announce, announced, resolve, settle
-from jobs.kinds.push.preflight import settle_earlier_calls
+from jobs.engine.runner import Runner, no_failure_event, nothing_to_abandon, nothing_to_clean_up
+from jobs.engine.steps import step
+from jobs.engine.transaction import RunTransaction
+from jobs.journal.intents import announce, announced, resolve, resolve_own_calls
+from jobs.kinds.push.earlier_calls import resolve_earlier_calls
 from keygroups import lifecycle as key_lifecycle
 from keygroups.choices import VersionState
 from keygroups.models import CloudVersion
@@ -31,11 +35,11 @@ def run_set_enabled(run: JobRun) -> None:
     version = CloudVersion.objects.select_related("group", "vault__credential", "key").get(
         pk=run.job.params["version_id"]
     )
-    with run.step("enable_version" if wanted else "disable_version"):
-        gateway = run.gateway(version.vault)
+    with step(run, "enable_version" if wanted else "disable_version"):
+        gateway = gateway_for(run, version.vault)
         gateway.get_token()
         versions = gateway.list_versions(version.azure_name)
-        settle_earlier_calls(run, gateway, version.group, versions, of_others=True)
+        resolve_earlier_calls(run, gateway, version.group, versions, of_others=True)
         try:
             if not _is_done(run, gateway, version, wanted=wanted):
                 _switch(run, gateway, version, wanted=wanted)
@@ -46,23 +50,23 @@ def run_set_enabled(run: JobRun) -> None:
 
 
 def _is_done(run: JobRun, gateway: VaultGateway, version: CloudVersion, *, wanted: bool) -> bool:
-    """Return whether an earlier call, whose answer got lost, did it, and record it; wait while one may still land."""
+    """Return whether an earlier call whose answer was lost did it, and record it; wait while one may still do so."""
 
     def is_done() -> bool:
         bundle = gateway.get_key(version.azure_name, version.azure_version)
         return bundle is not None and bundle.enabled == wanted
 
-    return settle(run, is_done, lambda: _record(run, version, enabled=wanted, wanted=wanted))
+    return resolve_own_calls(run, is_done, lambda tx: _record(tx, version, enabled=wanted, wanted=wanted))
 
 
 def _switch(run: JobRun, gateway: VaultGateway, version: CloudVersion, *, wanted: bool) -> None:
-    with run.write():
-        intent = announce(run, "update", key=version.key)
+    with run.write() as tx:
+        intent = announce(tx, "update", key=version.key)
     with announced(run, intent):
         bundle = gateway.update_version(version.azure_name, version.azure_version, enabled=wanted)
-    with run.write():
-        resolve(intent, IntentState.OK, kid=bundle.kid)
-        _record(run, version, enabled=bundle.enabled, wanted=wanted)
+    with run.write() as tx:
+        resolve(tx, intent, IntentState.OK, kid=bundle.kid)
+        _record(tx, version, enabled=bundle.enabled, wanted=wanted)
 
 
 def _missing(run: JobRun, gateway: VaultGateway, version: CloudVersion) -> ConflictError:
@@ -71,23 +75,31 @@ def _missing(run: JobRun, gateway: VaultGateway, version: CloudVersion) -> Confl
             _("The Azure key “%(key)s” is deleted, with all its versions.") % {"key": version.azure_name},
             _("Recover it first (Cloud > Recover)."),
         )
-    with run.write():
+    with run.write() as tx:
         key_lifecycle.record_missing(version=version)
-        run.log("azure.drift_found", f"{version.kid} is missing", key=version.key)
+        tx.log("azure.drift_found", f"{version.kid} is missing", key=version.key)
     return ConflictError(
         _("The vault has no version %(kid)s any more.") % {"kid": version.kid},
         _("Synchronize the key again, or run Cloud > Check Drift."),
     )
 
 
-def _record(run: JobRun, version: CloudVersion, *, enabled: bool, wanted: bool) -> None:
-    """Write down how the vault has the version now. Called inside ``run.write()``."""
+def _record(tx: RunTransaction, version: CloudVersion, *, enabled: bool, wanted: bool) -> None:
+    """Record how the vault has the version now."""
     if version.enabled != enabled or (version.state == VersionState.DISABLED) == enabled:
         key_lifecycle.record_enabled(version=version, enabled=enabled)
-    for target in run.pending_targets():
-        run.settle(target, TargetState.DONE)
-    run.say(
+    for target in tx.job.targets.filter(state=TargetState.PENDING):
+        tx.record_result(target, TargetState.DONE)
+    tx.add_message(
         _("Enabled version %(version)s") % {"version": version.azure_version}
         if wanted
         else _("Disabled version %(version)s") % {"version": version.azure_version}
     )
+
+
+RUNNER = Runner(
+    run=run_set_enabled,
+    clean_up=nothing_to_clean_up,
+    abandon_key=nothing_to_abandon,
+    log_failure=no_failure_event,
+)

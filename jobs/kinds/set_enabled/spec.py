@@ -137,5 +137,5 @@ SET_ENABLED = JobSpec(
     left_by_cancel=leaves_one_call,
     retry=_retry,
     follow=None,
-    runner="jobs.kinds.set_enabled.runner.run_set_enabled",
+    runner="jobs.kinds.set_enabled.runner.RUNNER",
 )

@@ -11,7 +11,10 @@ from hsm.models import HsmDevice
 from jobs.certifications.models import Certification
 from jobs.certifications.report import build_report
 from jobs.choices import KekState
+from jobs.engine.gateways import gateway_for
 from jobs.engine.run import JobRun
+from jobs.engine.runner import Runner, no_failure_event, nothing_to_abandon, nothing_to_clean_up
+from jobs.engine.steps import step
 from jobs.models import EphemeralKek
 from keygroups.choices import KeyState
 from keygroups.models import KeyGroup
@@ -28,20 +31,20 @@ def run_sign_report(run: JobRun) -> None:
     certification = Certification.objects.filter(pk=UUID(run.job.params["certification_id"])).first()
     if certification is None:
         raise ConflictError(_("The self-certification no longer exists."))
-    with run.step("look"):
+    with step(run, "look"):
         left = _find_left_behind(run, certification)
-    with run.step("sign_report"):
+    with step(run, "sign_report"):
         here = HsmDevice.objects.filter(serial=run.device().identity().serial).first()
         report = build_report(certification, device=here, left_behind=left)
         signed = run.device().sign_report(report.encode())
-    with run.write():
+    with run.write() as tx:
         Certification.objects.filter(pk=certification.pk).update(
             report=report, signature=signed.signature, signer_spki=signed.public_spki, left_behind=left
         )
         for sentence in left:
-            run.say(sentence)
-        run.say(_("The report of %(number)s is signed") % {"number": certification})
-        run.log("device.report_signed", f"Report of {certification} signed")
+            tx.add_message(sentence)
+        tx.add_message(_("The report of %(number)s is signed") % {"number": certification})
+        tx.log("device.report_signed", f"Report of {certification} signed")
 
 
 def _find_left_behind(run: JobRun, certification: Certification) -> list[str]:
@@ -68,7 +71,7 @@ def _find_left_behind(run: JobRun, certification: Certification) -> list[str]:
 
 
 def _left_in_vault(run: JobRun, group: KeyGroup) -> list[str]:
-    gateway = run.gateway(group.vault)
+    gateway = gateway_for(run, group.vault)
     gateway.get_token()
     versions = gateway.list_versions(group.azure_name)
     if versions:
@@ -84,3 +87,11 @@ def _left_in_vault(run: JobRun, group: KeyGroup) -> list[str]:
         _("The deleted Azure key “%(name)s”: it can be recovered until %(date)s, then Azure purges it.")
         % {"name": group.azure_name, "date": until}
     ]
+
+
+RUNNER = Runner(
+    run=run_sign_report,
+    clean_up=nothing_to_clean_up,
+    abandon_key=nothing_to_abandon,
+    log_failure=no_failure_event,
+)

@@ -46,5 +46,5 @@ SIGN_REPORT = JobSpec(
     # A self-certification is begun anew instead.
     retry=None,
     follow=None,
-    runner="jobs.kinds.sign_report.runner.run_sign_report",
+    runner="jobs.kinds.sign_report.runner.RUNNER",
 )

@@ -121,5 +121,5 @@ SYNCHRONIZE = JobSpec(
     left_by_cancel=left_by_push,
     retry=_retry,
     follow=None,
-    runner="jobs.kinds.synchronize.runner.run_synchronize",
+    runner="jobs.kinds.synchronize.runner.RUNNER",
 )

@@ -85,5 +85,5 @@ TEST_CONNECTION = JobSpec(
     left_by_cancel=leaves_nothing,
     retry=_retry,
     follow=None,
-    runner="jobs.kinds.test_connection.runner.run_test_connection",
+    runner="jobs.kinds.test_connection.runner.RUNNER",
 )

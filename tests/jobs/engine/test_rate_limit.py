@@ -32,14 +32,14 @@ def test_ten_changes_go_at_once_and_the_next_waits_for_the_window(group, paced, 
 
 
 def test_a_change_that_arrives_late_shifts_what_comes_after(group, paced, monkeypatch):
-    from jobs.engine.rate_limit import arrived, reserve
+    from jobs.engine.rate_limit import confirm, reserve
 
     at = [timezone.now()]
     monkeypatch.setattr(timezone, "now", lambda: at[0])
     for _change in range(10):
         reserve(group.vault)
         at[0] += timedelta(seconds=0.5)
-        arrived(group.vault)
+        confirm(group.vault)
     # The first arrived half a second after it was reserved; five seconds have passed since the first.
     assert reserve(group.vault) == pytest.approx(10.25 + 0.5 - 5, abs=0.01)
 
@@ -62,13 +62,13 @@ def test_custom_endpoints_have_no_limit_unless_told(group):
 def test_a_large_job_collects_no_refusal_from_a_vault_with_the_real_limit(
     group, admin, vault, azure_stand_in, paced, monkeypatch
 ):
-    from jobs.engine import run
+    from jobs.engine import turns
 
     azure_stand_in.control("POST", "/_emulator/settings", {"throttle": True})
     keys = make_keys(group, *[f"key-{number}" for number in range(12)], actor=admin)
     slept = []
-    real = run.time.sleep
-    monkeypatch.setattr(run.time, "sleep", lambda seconds: (slept.append(seconds), real(seconds)))
+    real = turns.time.sleep
+    monkeypatch.setattr(turns.time, "sleep", lambda seconds: (slept.append(seconds), real(seconds)))
     job = work(request_synchronize(keys=keys, actor=admin))
     assert job.state == "succeeded"
     assert len(vault.versions("payments")) == 12

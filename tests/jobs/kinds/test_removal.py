@@ -84,11 +84,11 @@ def test_a_retry_carries_on_with_what_was_to_follow(pushed, group, admin, azure_
 
 
 def test_what_follows_is_opened_once_however_often_the_end_is_told(pushed, group, admin):
-    from jobs.engine.chains import open_next
+    from jobs.engine.chains import create_next
     from jobs.models import Job
 
     job, following = remove(group, admin, cloud="delete", local=True)
-    assert open_next(job, actor=admin) in {None, following}
+    assert create_next(job, actor=admin) in {None, following}
     assert Job.objects.filter(follows=job).count() == 1
 
 

@@ -1,0 +1,85 @@
+"""Opens the gateways through which a run reaches its vaults: log rows, pauses and send deadlines are the run's."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+from cloudcreds.access import open_gateway
+from cloudcreds.models import KeyVault
+from cloudcreds.provider.backoff import Backoff
+from cloudcreds.provider.protocol import VaultGateway
+from cloudcreds.provider.recorder import LogRecorder
+from cloudcreds.provider.send_deadline import SendBy
+from jobs.engine.cancellation import should_stop_waiting
+from jobs.engine.creation import subject_of
+from jobs.engine.run import JobRun
+from kmes.core.errors import KmesError
+
+
+def gateway_for(run: JobRun, vault: KeyVault | None) -> VaultGateway:
+    """Return the gateway to a vault, or without one to what the job's credential manages.
+
+    The credential's secret is opened in the device. One gateway per vault and key group, since log rows name both.
+
+    Raises:
+        DeviceError: the device can't open the secret.
+        KmesError: the job's credential no longer exists.
+
+    """
+    slot = (vault.pk if vault else None, run.group.pk if run.group else None)
+    if slot not in run.gateways:
+        run.gateways[slot] = _open(run, vault)
+    return run.gateways[slot]
+
+
+def _open(run: JobRun, vault: KeyVault | None) -> VaultGateway:
+    credential = vault.credential if vault else run.job.credential
+    if credential is None:
+        raise KmesError(_("The job's cloud credential no longer exists."), _("Choose another credential."))
+    return open_gateway(
+        credential,
+        vault.url if vault else "",
+        recorder=LogRecorder(
+            actor=run.actor,
+            subject=subject_of(run.job, group=run.group),
+            job_id=run.job.pk,
+            job_code=run.job.code,
+            sink=run.log_call,
+        ),
+        backoff=Backoff(
+            should_stop=partial(should_stop_waiting, run),
+            on_wait=partial(_show_wait, run),
+            sleep=time.sleep,
+            before_send=partial(_send_deadline, run),
+        ),
+    )
+
+
+def _show_wait(run: JobRun, seconds: float, reason: str) -> None:
+    with run.write() as tx:
+        tx.add_message(_("Waiting %(seconds)d s: %(reason)s") % {"seconds": round(seconds), "reason": reason})
+
+
+def _send_deadline(run: JobRun) -> SendBy:
+    """Return until when the mutating call that is about to be made may leave this process.
+
+    What is left of an announcement, or of the last proof of the claim, is enough for a call made at once.
+    After a pause the claim is proved and the announcement renewed first.
+
+    Raises:
+        LeaseLost: another worker has the job; the call must not be made.
+
+    """
+    if _current_deadline(run).seconds_left() < settings.KMES_SEND_SECONDS / 2:
+        with run.write() as tx:
+            if run.announced_call:
+                run.announced_call.renew(tx)
+    return _current_deadline(run)
+
+
+def _current_deadline(run: JobRun) -> SendBy:
+    return run.announced_call.send_by if run.announced_call else run.send_by

@@ -1,0 +1,26 @@
+"""Why a run stops before its work is done, other than by a failure."""
+
+from __future__ import annotations
+
+from kmes.core.errors import KmesError
+
+
+class Cancelled(KmesError):
+    """A user asked to cancel the job, and the run is at a point where it can stop."""
+
+    code = "cancelled"
+
+
+class WaitUntil(KmesError):
+    """The job returns to the queue for ``seconds``; ``what`` says what it waits for."""
+
+    code = "waiting"
+
+    def __init__(self, what: str, *, seconds: float, counts_as_failure: bool = False) -> None:
+        super().__init__(what, retryable=True)
+        self.seconds = max(0.0, seconds)
+        self.counts_as_failure = counts_as_failure
+
+
+class Yielded(WaitUntil):
+    """The job returns to the queue behind the jobs that wait for a worker."""

@@ -1,0 +1,108 @@
+"""What a run may write, in the one kind of transaction it writes in.
+
+``JobRun.write()`` opens the transaction and gives a ``RunTransaction``. A function that takes one can be called
+inside that block only. Makes no call to the device or the vault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Unpack
+
+from jobs.choices import StepState, TargetState
+from jobs.engine import lifecycle
+from jobs.engine.run_log import LogDetails, RunLog
+from jobs.engine.step_rows import StepRows
+from jobs.models import Job, JobMessage, JobTarget
+from kmes.core.clock import now
+from logging_reports.choices import Severity
+
+
+class RunTransaction:
+    """The writes of one transaction of a run. After the block, everything on it raises.
+
+    Raises:
+        RuntimeError: the block has ended.
+
+    """
+
+    def __init__(self, job: Job, claim: lifecycle.Claim, *, log: RunLog, steps: StepRows, part: str) -> None:
+        self._job, self._claim, self._log, self._steps, self._part = job, claim, log, steps, part
+        self._is_open = True
+
+    def close(self) -> None:
+        """End the block: nothing more can be written."""
+        self._is_open = False
+
+    def require_open(self) -> None:
+        """Check that the block has not ended."""
+        if not self._is_open:
+            raise RuntimeError("This transaction has ended; open another with run.write().")
+
+    @property
+    def job(self) -> Job:
+        """The job of the run."""
+        self.require_open()
+        return self._job
+
+    @property
+    def claim(self) -> lifecycle.Claim:
+        """The claim under which the transaction commits."""
+        self.require_open()
+        return self._claim
+
+    # --- messages and log ------------------------------------------------------------------
+    def add_message(self, text: str, severity: Severity = Severity.INFO) -> None:
+        """Add a line to the job's messages."""
+        self.add_messages([text], severity)
+
+    def add_messages(self, lines: Sequence[str], severity: Severity = Severity.INFO) -> None:
+        """Add several lines to the job's messages."""
+        JobMessage.objects.bulk_create(
+            JobMessage(job=self.job, at=now(), severity=severity, text=line) for line in lines
+        )
+
+    def log(self, event: str, message: str = "", **details: Unpack[LogDetails]) -> None:
+        """Add a row about the job to the log. It is written last, whatever else the block writes after it."""
+        self.require_open()
+        self._log.add(event, message, **details)
+
+    # --- steps -----------------------------------------------------------------------------
+    def begin_step(self, name: str, detail: str = "", *, part: str | None = None, at: datetime | None = None) -> None:
+        """Show a step as running; ``part`` and ``at`` are those of now unless given."""
+        self._show_step(name, StepState.RUNNING, detail, part, at)
+
+    def end_step(self, name: str, detail: str = "", *, part: str | None = None, at: datetime | None = None) -> None:
+        """Show a step as done; ``part`` and ``at`` are those of now unless given."""
+        self._show_step(name, StepState.DONE, detail[:2000], part, at)
+
+    def _show_step(self, name: str, state: StepState, detail: str, part: str | None, at: datetime | None) -> None:
+        self.require_open()
+        self._steps.show(name, self._part if part is None else part, state, at=at or now(), detail=detail)
+
+    def show_progress(self, name: str, detail: str) -> None:
+        """Show how far a running step is."""
+        self.require_open()
+        self._steps.show_progress(name, self._part, detail)
+
+    def fail_running_steps(self, why: str) -> None:
+        """Show the steps that were under way as failed."""
+        self.require_open()
+        self._steps.fail_running(why)
+
+    # --- targets ---------------------------------------------------------------------------
+    def record_result(self, target: JobTarget, state: TargetState, detail: str = "") -> None:
+        """Record how one key of the job came out."""
+        self.record_results([(target, detail)], state)
+
+    def record_results(self, targets: Sequence[tuple[JobTarget, str]], state: TargetState) -> None:
+        """Record that several keys, each with its detail, came out alike."""
+        self.require_open()
+        for target, detail in targets:
+            target.state, target.detail = state, detail
+        JobTarget.objects.filter(pk__in=[target.pk for target, _detail in targets]).update(state=state)
+        JobTarget.objects.bulk_update([target for target, _detail in targets], ["detail"])
+        if self._job.lost_runs:
+            lifecycle.note_progress(self._claim)
+            self._job.lost_runs = 0

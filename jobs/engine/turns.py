@@ -1,0 +1,52 @@
+"""When a run pauses for others: for its place in a vault's rate limit, and for jobs that wait for a worker."""
+
+from __future__ import annotations
+
+import time
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+from cloudcreds.models import KeyVault
+from jobs.choices import JobState
+from jobs.engine import rate_limit, shutdown
+from jobs.engine.cancellation import should_stop_waiting, stop_if_requested
+from jobs.engine.interruptions import Yielded
+from jobs.engine.run import JobRun
+from jobs.models import Job
+from kmes.core.clock import now
+
+
+def wait_for_rate_limit(run: JobRun, vault: KeyVault) -> None:
+    """Reserve one HSM change in the vault, and wait until it may be made.
+
+    Raises:
+        Cancelled: a user asked to cancel the job meanwhile.
+
+    """
+    left = rate_limit.reserve(vault)
+    if left > 0:
+        run.flush()
+    while left > 0 and not should_stop_waiting(run):
+        time.sleep(min(1.0, left))
+        left -= 1.0
+    stop_if_requested(run)
+
+
+def yield_to_waiting(run: JobRun) -> None:
+    """Give up the worker when other jobs have waited for a whole turn, and at once when the worker is to stop.
+
+    Raises:
+        Yielded: the job returns to the queue behind the others.
+
+    """
+    if shutdown.requested():
+        raise Yielded(_("another worker: this one stops"), seconds=0)
+    if time.monotonic() - run.turn_began < settings.KMES_TURN_SECONDS:
+        return
+    waiting = Job.objects.filter(state=JobState.QUEUED, run_after__lte=now(), waiting_for="")
+    if run.job.azure_lock:
+        waiting = waiting.exclude(azure_lock=run.job.azure_lock)
+    if waiting.exists():
+        raise Yielded(_("its next turn: other jobs go first"), seconds=0)
+    run.turn_began = time.monotonic()

@@ -1,0 +1,80 @@
+"""What delete, recover and purge of a whole Azure key share. Azure knows no deletion of one version.
+
+All three are addressed by name, so a late or repeated call could hit a key made meanwhile under the same name.
+Each run therefore looks first and compares with the versions that were known when the job was requested. If the
+vault differs, it stops and says so. Finding the wanted state is success.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.utils.translation import gettext as _
+
+from cloudcreds.provider.errors import CloudError, CloudErrorKind
+from cloudcreds.provider.protocol import VaultGateway
+from cloudcreds.provider.types import DeletedKey
+from jobs.choices import IntentState
+from jobs.engine.gateways import gateway_for
+from jobs.engine.interruptions import WaitUntil
+from jobs.engine.run import JobRun
+from jobs.engine.transaction import RunTransaction
+from jobs.journal.intents import announce, announced, resolve, seconds_since
+from jobs.kinds.subjects import group_of
+from jobs.models import Intent
+from keygroups.models import KeyGroup
+
+# Azure shows a deleted or recovered key only after half a minute or more (docs/azure.md, "Lifecycle").
+RECHECK_SECONDS = 10
+DELETING_SECONDS = 120
+
+
+def open_vault(run: JobRun) -> tuple[KeyGroup, VaultGateway]:
+    """Return the job's key group and the gateway to its vault, with a token that the vault's tenant accepts."""
+    group = group_of(run)
+    gateway = gateway_for(run, group.vault)
+    gateway.get_token()
+    return group, gateway
+
+
+def find_deleted(gateway: VaultGateway, group: KeyGroup) -> DeletedKey | None:
+    """Return the deleted key; None when the vault holds neither it nor a live one.
+
+    Raises:
+        WaitUntil: the vault is still deleting it.
+
+    """
+    deleted = gateway.get_deleted(group.azure_name)
+    if deleted is not None:
+        return deleted
+    # By our own clock: the vault's may be wrong by hours. A deletion by others was already seen to be over.
+    ours = Intent.objects.filter(azure_lock=group.azure_lock, operation="delete").order_by("-sent_at").first()
+    if ours is not None and seconds_since(ours) < DELETING_SECONDS:
+        raise _still_deleting()
+    return None
+
+
+def call(run: JobRun, operation: str, act: Callable[[], None], record: Callable[[RunTransaction], None]) -> None:
+    """Make one announced call and record its effect. A key that is gone already counts as done.
+
+    Raises:
+        WaitUntil: the vault is still busy with an earlier call.
+
+    """
+    with run.write() as tx:
+        intent = announce(tx, operation)
+    try:
+        with announced(run, intent):
+            act()
+    except CloudError as error:
+        if error.kind == CloudErrorKind.BEING_DELETED:
+            raise _still_deleting() from error
+        if error.kind != CloudErrorKind.NOT_FOUND:
+            raise
+    with run.write() as tx:
+        resolve(tx, intent, IntentState.OK)
+        record(tx)
+
+
+def _still_deleting() -> WaitUntil:
+    return WaitUntil(_("Azure is still deleting the key"), seconds=RECHECK_SECONDS)

@@ -1,0 +1,55 @@
+"""List the vaults that a credential can see. Results go to the rows of the vaults."""
+
+from __future__ import annotations
+
+from django.utils.translation import gettext as _
+
+from cloudcreds.choices import VaultTier
+from cloudcreds.models import CloudCredential, KeyVault
+from cloudcreds.provider.types import VaultInfo
+from jobs.engine.gateways import gateway_for
+from jobs.engine.run import JobRun
+from jobs.engine.runner import Runner, no_failure_event, nothing_to_abandon, nothing_to_clean_up
+from jobs.engine.steps import step
+from jobs.kinds.subjects import credential_of
+from kmes.core.clock import now
+from logging_reports.choices import Severity
+
+TIERS = {"premium": VaultTier.PREMIUM, "standard": VaultTier.STANDARD}
+
+
+def run_list_vaults(run: JobRun) -> None:
+    """Ask Resource Manager for the vaults, and record them as choices for key groups."""
+    credential = credential_of(run)
+    with step(run, "list_vaults"):
+        found = gateway_for(run, None).list_vaults()
+    with run.write() as tx:
+        for info in found.vaults:
+            _record_vault(credential, info)
+            tx.add_message(_("Found vault %(name)s (%(tier)s)") % {"name": info.name, "tier": info.tier})
+        for text in found.unread:
+            tx.add_message(text, Severity.WARNING)
+        if not found.vaults:
+            tx.add_message(
+                _("No vault is visible: give the app registration the role Reader on the vaults, or type the URL"),
+                Severity.WARNING,
+            )
+
+
+def _record_vault(credential: CloudCredential, info: VaultInfo) -> None:
+    url = info.url.rstrip("/")
+    vault = KeyVault.objects.filter(credential=credential, url__iexact=url).first() or KeyVault(
+        credential=credential, url=url
+    )
+    vault.name, vault.tier, vault.seen_at = info.name, TIERS.get(info.tier.lower(), VaultTier.UNKNOWN), now()
+    vault.recovery_level = info.recovery_level
+    vault.recoverable_days = info.recoverable_days
+    vault.save()
+
+
+RUNNER = Runner(
+    run=run_list_vaults,
+    clean_up=nothing_to_clean_up,
+    abandon_key=nothing_to_abandon,
+    log_failure=no_failure_event,
+)
