@@ -24,8 +24,9 @@ logger = logging.getLogger(__name__)
 
 @worker_init.connect  # type: ignore[untyped-decorator]
 def begin_worker(**_: object) -> None:
-    """Forget that the worker before this one was asked to stop."""
+    """Forget that the worker before this one was asked to stop, and load what runs jobs."""
     shutdown.reset()
+    execution.load_runners()
 
 
 @worker_shutting_down.connect  # type: ignore[untyped-decorator]

@@ -21,6 +21,7 @@ from jobs.engine.run import JobRun
 from jobs.engine.runner import Runner
 from jobs.engine.transaction import RunTransaction
 from jobs.models import Job
+from jobs.spec import JobSpec, registry
 from kmes.core.actor import Trigger
 from kmes.core.clock import now
 from kmes.core.errors import KmesError
@@ -31,6 +32,12 @@ logger = logging.getLogger(__name__)
 
 # Tries before a transient failure ends the job: a person waits for an answer, a schedule does not.
 TRIES_FOR_USERS = 3
+
+
+def load_runners() -> None:
+    """Load the runner of each kind, before the worker forks: its processes then share them."""
+    for spec in registry:
+        _runner_of(spec)
 
 
 def execute(job_id: UUID, *, owner: str) -> UUID | None:
@@ -60,7 +67,7 @@ def _run(run: JobRun) -> None:
     try:
         _refuse_after_lost_runs(run)
         _announce_start(run)
-        _runner_of(run).run(run)
+        _runner_of(run.spec).run(run)
         _finish(run)
     except LeaseLost:
         raise
@@ -82,8 +89,8 @@ def _run(run: JobRun) -> None:
         _fail_or_retry(run, _unexpected())
 
 
-def _runner_of(run: JobRun) -> Runner:
-    runner: Runner = import_string(run.spec.runner)
+def _runner_of(spec: JobSpec) -> Runner:
+    runner: Runner = import_string(spec.runner)
     return runner
 
 
@@ -203,7 +210,7 @@ def _fail_or_retry(run: JobRun, error: KmesError) -> None:
 
 def _end(run: JobRun, state: JobState, error: KmesError) -> None:
     """End a job that did not go well: clean up, and record why, for each pending key too."""
-    runner = _runner_of(run)
+    runner = _runner_of(run.spec)
     # A run whose job loses its workers must get to its end: the sweep removes what is left.
     if not _is_hopeless(run):
         try:

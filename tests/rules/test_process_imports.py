@@ -15,7 +15,7 @@ START = {
     "web": "import kmes.wsgi, kmes.urls; from django.urls import get_resolver; get_resolver().url_patterns",
     "beat": "from kmes.celery import app; app.loader.init_worker(); app.finalize()",
     "reports": "import django; django.setup(); import logging_reports.rq_jobs, logging_reports.notices.queue",
-    "worker": "from kmes.celery import app; app.loader.init_worker(); app.finalize()",
+    "worker": "from kmes.celery import app; app.loader.init_worker(); from celery.signals import worker_init; worker_init.send(None)",
 }
 SHUT_OUT = ("web", "beat", "reports")
 REPORT = "import sys; print('\\n'.join(sys.modules))"

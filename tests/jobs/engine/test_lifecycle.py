@@ -59,7 +59,7 @@ def push_that_lost_workers(group, admin, count):
 
 
 def test_a_job_that_loses_its_worker_each_time_fails_in_words_and_can_be_retried(group, admin, settings):
-    from jobs import retry
+    from jobs.services import request_retry
     from tests.jobs.builders import work
 
     settings.KMES_MAX_LOST_RUNS = 3
@@ -67,7 +67,7 @@ def test_a_job_that_loses_its_worker_each_time_fails_in_words_and_can_be_retried
     assert (job.state, job.error_code) == ("failed", "workers_lost")
     assert job.error_what == "The worker was lost 3 times in a row during this job."
     assert job.targets.get().detail.startswith("The worker was lost 3 times")
-    again = retry.request_retry(job=job, actor=admin)
+    again = request_retry(job=job, actor=admin)
     assert work(again).state == "succeeded"
 
 
