@@ -1,1 +1,1 @@
-"""Runs jobs: claim, run, end, and how new ones come to be. Imports no kind of job."""
+"""Creates jobs and runs them from claim to end. Imports no kind of job."""

@@ -1,8 +1,8 @@
-"""Jobs asked for together: each starts when the one before has succeeded, else never.
+"""Chains of jobs that are requested together: each starts when the one before has succeeded, else never.
 
-The first job carries the links that follow in its parameters. The next is created in the transaction in which
-the one before is finished, so it exists exactly once, and never before its condition is a fact. A removal of
-both sides is such a chain: delete in the cloud, purge there, destroy here.
+The first job carries the others as links in its parameters. The next is created in the transaction that finishes
+the one before, so it exists exactly once, and never before its condition holds. The removal of keys on both
+sides is such a chain: delete in the cloud, purge there, destroy here (docs/decisions/0010-removal-is-linked-jobs.md).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def create_next(job: Job, *, actor: Actor) -> Job | None:
     """Create the job that follows one that has succeeded, once however often it is called.
 
     Raises:
-        KmesError: what follows can't be asked for any more, such as a right that was taken away.
+        KmesError: the next job can't be requested any more, for example because a right was taken away.
 
     """
     links: list[Link] = list(job.params.get("then", ()))

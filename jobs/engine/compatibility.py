@@ -1,7 +1,7 @@
-"""Whether this worker's code may take a job. What it may not take stays queued, for a worker that may.
+"""Whether this worker's code can run a job. A job that it can't run stays queued for a worker that can.
 
-While an installation is upgraded, workers of two releases read one queue: the old one may not know
-a job's kind, and neither may work on a schema that isn't its own. Refusing is not failing.
+During an upgrade, workers of two releases read one queue. The old one may not know a job's kind, and neither may
+work on a schema that isn't its own. Refusing is not failing (docs/decisions/0008-refusing-is-not-failing.md).
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _SCHEMA_TEXTS = {
     Fit.BEHIND: gettext_lazy("the database to be migrated to the release of the workers"),
     Fit.AHEAD: gettext_lazy("a worker of the release the database was migrated to"),
 }
-# Said once per job and reason in a process's life; the scan would repeat it every 15 s.
-_said: set[tuple[UUID, str]] = set()
+# Log each job and reason once per process; the scan would repeat it every 15 s.
+_logged: set[tuple[UUID, str]] = set()
 
 
 def is_fit() -> bool:
-    """Return whether this code and the database's schema belong together.
+    """Return whether the database's schema is the one of this code.
 
     Raises:
         DatabaseError: the database can't be asked.
@@ -39,7 +39,7 @@ def is_fit() -> bool:
 
 
 def can_run(job_id: UUID) -> bool:
-    """Return whether this code knows the schema and the job's kind; if not, the job says what it waits for.
+    """Return whether this code knows the schema and the job's kind. If not, record on the job what it waits for.
 
     Raises:
         DatabaseError: the database can't be asked.
@@ -53,7 +53,7 @@ def can_run(job_id: UUID) -> bool:
     if not reason:
         return True
     lifecycle.leave(job_id, waiting_for=reason)
-    if (job_id, reason) not in _said:
-        _said.add((job_id, reason))
+    if (job_id, reason) not in _logged:
+        _logged.add((job_id, reason))
         logger.warning("release %s leaves job %s in the queue: it waits for %s", VERSION, job_id, reason)
     return False

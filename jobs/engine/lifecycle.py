@@ -1,7 +1,7 @@
 """The only writer of a job's state: claim, renew, release, finish, cancel.
 
-A claim is one conditional UPDATE that takes a lease and a fencing number; every later write of
-that run carries the number, so that a worker that was thought dead can change nothing.
+A claim is one conditional UPDATE that takes a lease and a fencing number. Every later write of that run carries
+the number, so a worker that was presumed dead can change nothing.
 """
 
 from __future__ import annotations
@@ -55,10 +55,10 @@ def _lease_end() -> datetime:
 
 
 def claim(job_id: UUID, *, owner: str) -> Claim | None:
-    """Take a job that is due, or whose worker's lease ran out. None: somebody else has it.
+    """Claim a job that is due, or whose lease has expired. Return None when it can't be claimed now.
 
-    One job at most runs per Azure key (a database constraint); a job that finds its key held
-    waits, without counting a try.
+    At most one job runs per Azure key, by a database constraint. A job whose key is held stays queued, and
+    that is not counted as a failure.
     """
     moment = now()
     claimable = Q(state=JobState.QUEUED, run_after__lte=moment) | Q(state=JobState.RUNNING, lease_until__lt=moment)
@@ -82,7 +82,7 @@ def claim(job_id: UUID, *, owner: str) -> Claim | None:
 
 
 def hold(held: Claim, azure_lock: str) -> bool:
-    """Hold another Azure key instead of the one held so far. False: another job works on it; nothing changed.
+    """Hold another Azure key instead of the one held so far. Return False when another job holds it; nothing changed.
 
     Raises:
         LeaseLost: the job was taken over or ended.
@@ -103,7 +103,7 @@ def _held(held: Claim) -> Q:
 
 
 def renew(held: Claim) -> None:
-    """Prolong the lease.
+    """Extend the lease.
 
     Raises:
         LeaseLost: the job was taken over or ended.
@@ -115,9 +115,9 @@ def renew(held: Claim) -> None:
 
 @contextmanager
 def fenced(held: Claim) -> Iterator[None]:
-    """Open a transaction that commits only while the claim holds; it renews the lease too.
+    """Open a transaction that commits only while the claim holds. It renews the lease as well.
 
-    The UPDATE comes first: it locks the row, so a take-over waits for this commit.
+    That UPDATE comes first: it locks the row, so another worker's claim waits for this commit.
 
     Raises:
         LeaseLost: the job was taken over or ended; nothing is written.
@@ -132,7 +132,7 @@ def fenced(held: Claim) -> Iterator[None]:
 def heartbeat(held: Claim) -> Iterator[None]:
     """Renew the lease from a thread of its own while the body runs.
 
-    A renewal that fails is not reported here: the next fenced write finds out and stops.
+    A renewal that fails is not reported here: the next fenced write fails and stops the run.
     """
     done = threading.Event()
 
@@ -155,7 +155,7 @@ def heartbeat(held: Claim) -> Iterator[None]:
 
 
 def note_progress(held: Claim) -> None:
-    """Forget the runs that were lost before this one: it got something done. Called inside ``fenced``."""
+    """Reset the count of lost runs: this run has a result."""
     Job.objects.filter(_held(held)).update(lost_runs=0)
 
 
@@ -185,7 +185,7 @@ def finish(held: Claim, state: JobState, *, error: KmesError | None = None) -> N
 
 
 def release(held: Claim, *, run_after: datetime, waiting_for: str, count_failure: bool = False) -> None:
-    """Put a running job back into the queue until ``run_after``, saying what it waits for.
+    """Return a running job to the queue until ``run_after``, and record what it waits for.
 
     Raises:
         LeaseLost: another worker has it now.
@@ -199,7 +199,7 @@ def release(held: Claim, *, run_after: datetime, waiting_for: str, count_failure
         waiting_for=waiting_for[:200],
         failures=F("failures") + (1 if count_failure else 0),
         lost_runs=0,
-        # A job on several key groups begins with whichever is free then.
+        # A job on several key groups begins with whichever is free at its next run.
         azure_lock=Case(When(group__isnull=True, then=Value("")), default=F("azure_lock")),
     )
     if not released:
@@ -207,14 +207,14 @@ def release(held: Claim, *, run_after: datetime, waiting_for: str, count_failure
 
 
 def leave(job_id: UUID, *, waiting_for: str) -> None:
-    """Say what a queued job waits for, without claiming it. A job that runs or has ended is left alone."""
+    """Record what a queued job waits for, without claiming it. Jobs in other states stay as they are."""
     Job.objects.filter(pk=job_id, state=JobState.QUEUED).update(waiting_for=waiting_for[:200])
 
 
 def look_again() -> None:
-    """Let jobs that wait for a moment of a clock that was set back look again at once, and leases end in time.
+    """Make jobs and leases due again that wait for a time of a clock that has been set back.
 
-    Each finds out by itself whether what it waits for is over. A worker that lives renews its lease before then.
+    Each job checks by itself whether its wait is over. A worker that is alive renews its lease before it ends.
     """
     Job.objects.filter(state=JobState.QUEUED, run_after__gt=now()).update(run_after=now())
     Job.objects.filter(state=JobState.RUNNING, lease_until__gt=_lease_end()).update(lease_until=_lease_end())
@@ -229,7 +229,7 @@ def next_in_line(azure_lock: str) -> UUID | None:
 
 
 def cancel_queued(job: Job, *, by: str) -> bool:
-    """Cancel a job that no worker has begun. Return whether it was so. Call inside a transaction."""
+    """Cancel a job that no worker has begun. Return whether it was so. Writes two rows: needs a transaction."""
     moment = now()
     cancelled = Job.objects.filter(pk=job.pk, state=JobState.QUEUED, started_at__isnull=True).update(
         state=JobState.CANCELLED, cancel_requested_at=moment, cancel_requested_by=by, finished_at=moment
@@ -240,9 +240,9 @@ def cancel_queued(job: Job, *, by: str) -> bool:
 
 
 def ask_to_cancel(job: Job, *, by: str) -> bool:
-    """Ask the worker to stop at the next safe point. Return whether the job was still open.
+    """Request that the worker stops at the next safe point. Return whether the job was still open.
 
-    A job that waits in the queue is made due at once, so that it cleans up without delay.
+    A job in the queue becomes due at once, so that it cleans up without delay.
     """
     moment = now()
     asked = Job.objects.filter(pk=job.pk, state__in=[JobState.QUEUED, JobState.RUNNING]).update(

@@ -1,7 +1,7 @@
-"""Keeps each vault's pace of HSM changes, over all workers, so that Azure need not refuse any.
+"""Keeps all workers together within each vault's rate limit of HSM changes, so that Azure refuses none.
 
-Azure counts in a sliding window: 10 creates and imports in 10 s. So the moments of the latest ten are
-kept with the vault, and the next one waits until the tenth before it has left the window.
+Azure counts in a sliding window: 10 creates and imports in 10 s (docs/azure.md#limits-and-throttling). The times
+of the latest ten are kept with the vault. The next one waits until the tenth before it has left the window.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from cloudcreds.models import KeyVault
 from cloudcreds.provider.registry import provider_for
 from kmes.core.clock import now
 
-# Requests are not all equally long under way; two that left a window apart may arrive closer.
+# Requests take different times to arrive: two that were sent a window apart may arrive closer together.
 MARGIN_SECONDS = 0.25
-# Nobody reserves further ahead than so many windows: such a moment was written before the clock was set back.
+# Ignore reservations more than 12 windows ahead; they predate a clock rollback.
 FAR_WINDOWS = 12
 
 
@@ -41,16 +41,16 @@ def reserve(vault: KeyVault) -> float:
 
 
 def confirm(vault: KeyVault) -> None:
-    """Note that a reserved change has been made by now, so that a slow way to the vault shifts what comes after.
+    """Record that a reserved change has been made by now; a late one moves the reservations after it.
 
-    The vault counts when a request arrives, which on a busy machine is later than it was reserved for.
+    The vault counts when a request arrives, which on a busy machine is later than the time reserved.
     """
     if not is_paced(vault):
         return
     moment = now().timestamp()
     with transaction.atomic():
         row = KeyVault.objects.select_for_update().only("recent_changes").get(pk=vault.pk)
-        # The latest reservation whose moment has come is taken for it; which of them it was makes no difference.
+        # Move the latest reservation that is due; which of them was confirmed makes no difference.
         due = [at for at in row.recent_changes if at <= moment]
         if due:
             later = sorted([*row.recent_changes[: len(due) - 1], moment, *row.recent_changes[len(due) :]])
@@ -58,5 +58,5 @@ def confirm(vault: KeyVault) -> None:
 
 
 def seconds_for(count: int) -> float:
-    """Return how long ``count`` changes take at this pace, once the first burst is over."""
+    """Return how many seconds ``count`` changes take at the rate limit, after the first burst."""
     return float(count * settings.KMES_VAULT_WINDOW_SECONDS / settings.KMES_VAULT_CHANGES)
