@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import socket
 import struct
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from tests.faults.relay.calls import Answer
 from tests.faults.relay.damages import Damage, Ending, Framing
@@ -37,11 +39,23 @@ def head_of(answer: Answer, framing: list[tuple[str, str]]) -> bytes:
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1", "replace")
 
 
-class Delivery:
-    """One answer on its way to one client. ``is_over`` says that the relay stops."""
+@dataclass(frozen=True)
+class Ends:
+    """What ends a wait: the relay stops, or all that is silent or slow is let go."""
 
-    def __init__(self, connection: socket.socket, answer: Answer, damage: Damage, is_over: Callable[[], bool]) -> None:
-        self._connection, self._answer, self._damage, self._is_over = connection, answer, damage, is_over
+    stopped: threading.Event
+    released: threading.Event
+
+    def is_released(self) -> bool:
+        """Return whether silence and drips end."""
+        return self.stopped.is_set() or self.released.is_set()
+
+
+class Delivery:
+    """One answer on its way to one client."""
+
+    def __init__(self, connection: socket.socket, answer: Answer, damage: Damage, ends: Ends) -> None:
+        self._connection, self._answer, self._damage, self._ends = connection, answer, damage, ends
         self.sent_bytes = 0
 
     def send(self) -> None:
@@ -59,6 +73,8 @@ class Delivery:
             self._write(self._wrapped(piece))
             self.sent_bytes += len(piece)
             self.pause(self._damage.drip_seconds)
+            if self._damage.drip_seconds and self._ends.is_released():
+                raise ConnectionOver
         if self._damage.cut is not None and self._damage.framing != Framing.SENT:
             self._end()
         if self._damage.framing == Framing.CHUNKED:
@@ -70,14 +86,15 @@ class Delivery:
         """Let time pass; raises ConnectionOver when the relay stops meanwhile."""
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
-            if self._is_over():
+            # A delayed request arrives also when nothing is damaged any more.
+            if self._ends.stopped.is_set():
                 raise ConnectionOver
             time.sleep(min(left, LOOK_SECONDS))
 
     def hang(self) -> None:
-        """Stay silent until the client goes or the relay stops."""
+        """Stay silent until the client goes or is let go."""
         self._connection.settimeout(LOOK_SECONDS)
-        while not self._is_over():
+        while not self._ends.is_released():
             try:
                 if not self._connection.recv(1):
                     break

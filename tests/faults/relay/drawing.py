@@ -12,7 +12,26 @@ from dataclasses import dataclass
 from tests.faults.relay.calls import Call, Part
 from tests.faults.relay.damages import HTML, HTML_TYPE, JSON_TYPE, Damage, Ending, Framing, When
 
-STATUSES = (200, 204, 302, 307, 400, 401, 403, 404, 407, 408, 409, 418, 421, 429, 451, 500, 502, 503, 504, 511, 520)
+# Those that a client is tempted to believe come more often.
+STATUSES = (200, 404, 409, 429) * 3 + (
+    204,
+    302,
+    307,
+    400,
+    401,
+    403,
+    407,
+    408,
+    418,
+    421,
+    451,
+    500,
+    502,
+    503,
+    504,
+    511,
+    520,
+)
 RETRY_AFTER = ("0", "-1", "1", "0.5", "1e9", "soon", "", "Wed, 21 Oct 2015 07:28:00 GMT", "400", "９", "1, 2")
 BODIES = (
     (HTML, HTML_TYPE),

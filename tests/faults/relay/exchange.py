@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler
 
 from tests.faults.relay.calls import Answer, Call, Seen
 from tests.faults.relay.damages import Damage, When
-from tests.faults.relay.delivery import WHOLE, ConnectionOver, Delivery, reset
+from tests.faults.relay.delivery import WHOLE, ConnectionOver, Delivery, Ends, reset
 from tests.faults.relay.rules import RuleList
 from tests.faults.relay.upstream import ServiceLost, Upstream
 
@@ -28,6 +28,12 @@ class Desk:
     failed_handshakes: list[str] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
     stopped: threading.Event = field(default_factory=threading.Event)
+    released: threading.Event = field(default_factory=threading.Event)
+
+    def release(self) -> None:
+        """End what is silent or slow now; what comes later is not touched."""
+        self.released.set()
+        self.released = threading.Event()
 
     def note(self, seen: Seen) -> None:
         """Keep a record, in the order in which calls came."""
@@ -88,7 +94,8 @@ def _answer(connection: socket.socket, call: Call, seen: Seen, upstream: Upstrea
     damage = desk.rules.take(call)
     seen.damage = "" if damage is None else str(damage)
     own = damage or WHOLE
-    waiting = Delivery(connection, Answer(0, ""), own, desk.stopped.is_set)
+    ends = Ends(desk.stopped, desk.released)
+    waiting = Delivery(connection, Answer(0, ""), own, ends)
     if own.when == When.BEFORE:
         waiting.pause(own.delay)
     if own.when == When.AFTER or own.is_delay_only:
@@ -103,7 +110,7 @@ def _answer(connection: socket.socket, call: Call, seen: Seen, upstream: Upstrea
         waiting.pause(own.delay)
     _end_silently(connection, own, waiting)
     answer = own.applied(call, seen.answer)
-    delivery = Delivery(connection, answer, own, desk.stopped.is_set)
+    delivery = Delivery(connection, answer, own, ends)
     seen.sent_status = answer.status
     try:
         delivery.send()

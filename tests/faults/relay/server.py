@@ -70,12 +70,14 @@ class Relay:
         return self.desk.rules.add(rule)
 
     def calm(self) -> None:
-        """End all rules."""
+        """End all rules, and what they keep silent or slow."""
         self.desk.rules.clear()
+        self.desk.release()
 
     def restart(self, seed: int) -> None:
         """Begin again: no rules, nothing seen, the dice of this seed."""
         self.desk.rules.restart(seed)
+        self.desk.release()
         with self.desk.lock:
             self.desk.seen.clear()
             self.desk.failed_handshakes.clear()

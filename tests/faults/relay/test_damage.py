@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import threading
 import time
 
 import pytest
@@ -166,6 +167,15 @@ def test_a_stopping_relay_ends_what_hangs(damaged, relay):
         damaged(Damage(hang=True), timeout=0.2)
     relay.close()
     assert time.monotonic() - began < 3
+
+
+def test_calm_lets_go_what_is_silent(ask, relay):
+    relay.add(Rule(Damage(hang=True)))
+    threading.Timer(0.3, relay.calm).start()
+    began = time.monotonic()
+    with pytest.raises(http.client.RemoteDisconnected):
+        ask(timeout=10)
+    assert time.monotonic() - began < 5
 
 
 def test_damage_says_what_it_is():
