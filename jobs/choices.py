@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -40,6 +42,18 @@ class StepState(models.TextChoices):
     DONE = "done", _("Done")
     FAILED = "failed", _("Failed")
     SKIPPED = "skipped", _("Not needed")
+
+
+class IntentOperation(StrEnum):
+    """What a mutating call that is announced will do. Rows hold the values."""
+
+    IMPORT = "import"
+    # Enable or disable a version.
+    SWITCH = "update"
+    SET_TAGS = "set_tags"
+    DELETE = "delete"
+    RECOVER = "recover"
+    PURGE = "purge"
 
 
 class IntentState(models.TextChoices):

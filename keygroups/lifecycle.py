@@ -303,6 +303,11 @@ def record_accepted(
     )
 
 
+def record_tags(*, version: CloudVersion, tags: dict[str, str]) -> None:
+    """Record the tags that people set on a version, as the vault has them now."""
+    CloudVersion.objects.filter(pk=version.pk).update(tags=tags, updated_at=now())
+
+
 def record_deleted(*, group: KeyGroup, deleted_at: datetime, scheduled_purge_at: datetime | None) -> None:
     """Record that the whole Azure key was deleted; without a purge date it is purged."""
     recoverable = scheduled_purge_at is not None

@@ -120,6 +120,7 @@ _register(
     ("key.destroyed", Category.KEYS, _WARNING, _("Key destroyed")),
     ("key.version_expiring", Category.KEYS, _WARNING, _("Key version near expiry")),
     ("credential.secret_expiring", Category.CONFIGURATION, _WARNING, _("Client secret near expiry")),
+    ("key.tags_changed", Category.KEYS, _INFO, _("Tags of a version changed")),
     ("key.drift_accepted", Category.KEYS, _WARNING, _("Difference accepted")),
     ("job.requested", Category.JOBS, _INFO, _("Job requested")),
     ("job.started", Category.JOBS, _INFO, _("Job started")),

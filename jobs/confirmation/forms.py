@@ -31,10 +31,16 @@ class FormInput:
 class StartForm(forms.Form):
     """What is sent when a job is started; the key makes a doubled submit one job."""
 
+    # Whether its fields stand above what will happen, because they are what the job is about.
+    asks_first = False
     idempotency_key = forms.UUIDField(widget=forms.HiddenInput, required=False)
 
     def __init__(self, data: QueryDict | None = None) -> None:
         super().__init__(data, initial={"idempotency_key": new_uuid()})
+
+    def asked_fields(self) -> list[forms.BoundField]:
+        """Return the fields that a kind asks for; the name that confirms stands by itself, at the end."""
+        return [field for field in self.visible_fields() if field.name != "typed"]
 
 
 class ConnectionTestForm(StartForm):
@@ -62,6 +68,7 @@ class ConnectionTestForm(StartForm):
 class NamesForm(StartForm):
     """Asks for the names of new keys: one, or one a line."""
 
+    asks_first = True
     name = forms.CharField(
         label=_("Name"),
         # What else is wrong with a name is said by the service.

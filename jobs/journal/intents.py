@@ -23,7 +23,7 @@ from django.utils.translation import gettext as _
 
 from cloudcreds.provider.errors import CloudError
 from cloudcreds.provider.send_deadline import SendBy
-from jobs.choices import IntentState
+from jobs.choices import IntentOperation, IntentState
 from jobs.engine.interruptions import WaitUntil
 from jobs.engine.run import JobRun
 from jobs.engine.transaction import RunTransaction
@@ -35,13 +35,13 @@ from kmes.core.clock import now
 UNRESOLVED_STATES = (IntentState.PENDING, IntentState.UNKNOWN)
 
 
-def announce(tx: RunTransaction, operation: str, *, key: Key | None = None) -> Intent:
+def announce(tx: RunTransaction, operation: IntentOperation, *, key: Key | None = None) -> Intent:
     """Write down a call that is about to be made."""
     (intent,) = announce_all(tx, operation, [key])
     return intent
 
 
-def announce_all(tx: RunTransaction, operation: str, keys: Sequence[Key | None]) -> list[Intent]:
+def announce_all(tx: RunTransaction, operation: IntentOperation, keys: Sequence[Key | None]) -> list[Intent]:
     """Write down calls that are about to be made, one per key."""
     sent = _moment()
     return Intent.objects.bulk_create(

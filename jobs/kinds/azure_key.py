@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from cloudcreds.provider.errors import CloudError, CloudErrorKind
 from cloudcreds.provider.protocol import VaultGateway
 from cloudcreds.provider.types import DeletedKey
-from jobs.choices import IntentState
+from jobs.choices import IntentOperation, IntentState
 from jobs.engine.gateways import gateway_for
 from jobs.engine.interruptions import WaitUntil
 from jobs.engine.run import JobRun
@@ -48,13 +48,19 @@ def find_deleted(gateway: VaultGateway, group: KeyGroup) -> DeletedKey | None:
     if deleted is not None:
         return deleted
     # By our own clock: the vault's may be wrong by hours. A deletion by others was already seen to be over.
-    ours = Intent.objects.filter(azure_lock=group.azure_lock, operation="delete").order_by("-sent_at").first()
+    ours = (
+        Intent.objects.filter(azure_lock=group.azure_lock, operation=IntentOperation.DELETE)
+        .order_by("-sent_at")
+        .first()
+    )
     if ours is not None and seconds_since(ours) < DELETING_SECONDS:
         raise _still_deleting()
     return None
 
 
-def call(run: JobRun, operation: str, act: Callable[[], None], record: Callable[[RunTransaction], None]) -> None:
+def call(
+    run: JobRun, operation: IntentOperation, act: Callable[[], None], record: Callable[[RunTransaction], None]
+) -> None:
     """Make one announced call and record its effect. A key that is gone already counts as done.
 
     Raises:

@@ -14,6 +14,7 @@ from jobs.kinds.repair.spec import REPAIR
 from jobs.kinds.rotate.spec import ROTATE
 from jobs.kinds.self_test.spec import SELF_TEST
 from jobs.kinds.set_enabled.spec import SET_ENABLED
+from jobs.kinds.set_tags.spec import SET_TAGS
 from jobs.kinds.sign_report.spec import SIGN_REPORT
 from jobs.kinds.synchronize.spec import SYNCHRONIZE
 from jobs.kinds.test_connection.spec import TEST_CONNECTION
@@ -25,6 +26,7 @@ KINDS: tuple[JobSpec, ...] = (
     SYNCHRONIZE,
     ROTATE,
     SET_ENABLED,
+    SET_TAGS,
     CLOUD_DELETE,
     CLOUD_RECOVER,
     CLOUD_PURGE,

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from cloudcreds.provider.protocol import VaultGateway
 from cloudcreds.provider.types import VersionInfo
-from jobs.choices import IntentState
+from jobs.choices import IntentOperation, IntentState
 from jobs.engine.cancellation import stop_if_requested
 from jobs.engine.gateways import gateway_for
 from jobs.engine.run import JobRun
@@ -30,6 +30,7 @@ from keygroups import drift
 from keygroups import lifecycle as key_lifecycle
 from keygroups.choices import ENDED_VERSION_STATES, LIVE_VERSION_STATES, Drift, GroupCloudState, VersionState
 from keygroups.drift import Seen
+from keygroups.fields import own_tags
 from keygroups.models import CloudVersion, KeyGroup, Observation
 from kmes.core.clock import now
 from logging_reports.choices import Severity
@@ -51,7 +52,7 @@ def run_check_drift(run: JobRun) -> None:
         live = gateway.list_versions(group.azure_name)
         in_doubt = resolve_earlier_calls(run, gateway, group, live)
         group.refresh_from_db(fields=["cloud_state"])
-        _record_switches(run, live, in_doubt)
+        _record_updates(run, live, in_doubt)
         if not live and _is_deleted(run, gateway, group):
             _resolve_doubts(run, in_doubt)
             return
@@ -68,17 +69,23 @@ def run_check_drift(run: JobRun) -> None:
         _resolve_doubts(run, in_doubt)
 
 
-def _record_switches(run: JobRun, live: list[VersionInfo], in_doubt: list[Intent]) -> None:
-    """Record the effect of our own calls to enable or disable whose answer was lost."""
+def _record_updates(run: JobRun, live: list[VersionInfo], in_doubt: list[Intent]) -> None:
+    """Record the effect of our own calls to enable, disable or tag a version whose answer was lost."""
     there = {info.version: info for info in live}
     for intent in in_doubt:
-        if intent.operation != "update" or intent.key is None:
+        if intent.key is None:
             continue
         version = intent.key.cloud_versions.filter(state__in=LIVE_VERSION_STATES).first()
         info = there.get(version.azure_version) if version else None
-        if version is not None and info is not None and info.enabled != version.enabled:
+        if version is None or info is None:
+            continue
+        tags = own_tags(info.tags)
+        if intent.operation == IntentOperation.SWITCH and info.enabled != version.enabled:
             with run.write():
                 key_lifecycle.record_enabled(version=version, enabled=info.enabled)
+        elif intent.operation == IntentOperation.SET_TAGS and tags == intent.job.params["tags"]:
+            with run.write():
+                key_lifecycle.record_tags(version=version, tags=tags)
 
 
 def _resolve_doubts(run: JobRun, in_doubt: list[Intent]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.utils.translation import gettext as _
 
 from cloudcreds.provider.types import DeletedKey
-from jobs.choices import IntentState
+from jobs.choices import IntentOperation, IntentState
 from jobs.engine.run import JobRun
 from jobs.engine.runner import Runner, no_failure_event, nothing_to_abandon, nothing_to_clean_up
 from jobs.engine.steps import step
@@ -35,7 +35,7 @@ def run_cloud_delete(run: JobRun) -> None:
     with step(run, "delete_key"):
         if versions:
             with run.write() as tx:
-                intent = announce(tx, "delete")
+                intent = announce(tx, IntentOperation.DELETE)
             with announced(run, intent):
                 deleted = gateway.delete_key(group.azure_name)
             with run.write() as tx:

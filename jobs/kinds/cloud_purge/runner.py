@@ -6,6 +6,7 @@ from functools import partial
 
 from django.utils.translation import gettext as _
 
+from jobs.choices import IntentOperation
 from jobs.engine.run import JobRun
 from jobs.engine.runner import Runner, no_failure_event, nothing_to_abandon, nothing_to_clean_up
 from jobs.engine.steps import step
@@ -42,7 +43,7 @@ def run_cloud_purge(run: JobRun) -> None:
         resolve_own_calls(run, lambda: deleted is None, record)
     with step(run, "purge_key"):
         if deleted is not None:
-            call(run, "purge", partial(gateway.purge_key, group.azure_name), record)
+            call(run, IntentOperation.PURGE, partial(gateway.purge_key, group.azure_name), record)
     with step(run, "record"), run.write() as tx:
         # Once more, for a key that was gone already.
         record(tx)

@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 
 from cloudcreds.provider.errors import CloudError, CloudErrorKind
 from cloudcreds.provider.protocol import VaultGateway
+from jobs.choices import IntentOperation
 from jobs.engine.interruptions import WaitUntil
 from jobs.engine.run import JobRun
 from jobs.engine.runner import Runner, no_failure_event, nothing_to_abandon, nothing_to_clean_up
@@ -44,7 +45,7 @@ def run_cloud_recover(run: JobRun) -> None:
         if not live:
             call(
                 run,
-                "recover",
+                IntentOperation.RECOVER,
                 partial(_recover, gateway, group),
                 lambda _tx: key_lifecycle.record_recovered(group=group),
             )

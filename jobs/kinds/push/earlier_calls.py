@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from cloudcreds.provider.errors import CloudError
 from cloudcreds.provider.protocol import VaultGateway
 from cloudcreds.provider.types import VaultKey, VersionInfo
-from jobs.choices import IntentState, TargetState
+from jobs.choices import IntentOperation, IntentState, TargetState
 from jobs.engine.interruptions import WaitUntil
 from jobs.engine.run import JobRun
 from jobs.journal.intents import UNRESOLVED_STATES, resolve_all, unresolved_intents, wait_for_quarantine
@@ -51,7 +51,7 @@ def resolve_earlier_calls(
         _adopt(run, gateway, group, key, bundles, intents)
     unresolved = [intent for intent in intents if intent.state in UNRESOLVED_STATES]
     wait_for_quarantine(unresolved)
-    imports = [intent for intent in unresolved if intent.operation == "import"]
+    imports = [intent for intent in unresolved if intent.operation == IntentOperation.IMPORT]
     if imports:
         with run.write() as tx:
             resolve_all(tx, [(intent, "") for intent in imports], IntentState.VOID)
@@ -104,7 +104,7 @@ def _adopt(
             doubles = [known, *doubles]
     for double in doubles:
         _disable_double(gateway, group, double)
-    imports = [intent for intent in intents if intent.key_id == key.pk and intent.operation == "import"]
+    imports = [intent for intent in intents if intent.key_id == key.pk and intent.operation == IntentOperation.IMPORT]
     with run.write() as tx:
         for double in doubles:
             tx.log(

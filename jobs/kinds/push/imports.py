@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from cloudcreds.provider.errors import CloudError
 from cloudcreds.provider.protocol import VaultGateway
 from cloudcreds.provider.types import VaultKey
-from jobs.choices import IntentState, TargetState
+from jobs.choices import IntentOperation, IntentState, TargetState
 from jobs.engine.cancellation import stop_if_requested
 from jobs.engine.lifecycle import LeaseLost
 from jobs.engine.rate_limit import confirm, is_paced
@@ -72,7 +72,7 @@ def _import_window(
     yield_to_waiting(run)
     wait_for_rate_limit(run, group.vault)
     with run.write() as tx:
-        intents = announce_all(tx, "import", [target.key for target in window])
+        intents = announce_all(tx, IntentOperation.IMPORT, [target.key for target in window])
     waiting = list(zip(window, intents, strict=True))
     began = checked_at = time.monotonic()
     done: list[tuple[JobTarget, Intent, VaultKey]] = []

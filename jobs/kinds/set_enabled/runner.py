@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from cloudcreds.provider.errors import CloudError, CloudErrorKind
 from cloudcreds.provider.protocol import VaultGateway
-from jobs.choices import IntentState, TargetState
+from jobs.choices import IntentOperation, IntentState, TargetState
 from jobs.engine.gateways import gateway_for
 from jobs.engine.run import JobRun
 from jobs.engine.runner import Runner, no_failure_event, nothing_to_abandon, nothing_to_clean_up
@@ -61,7 +61,7 @@ def _is_done(run: JobRun, gateway: VaultGateway, version: CloudVersion, *, wante
 
 def _switch(run: JobRun, gateway: VaultGateway, version: CloudVersion, *, wanted: bool) -> None:
     with run.write() as tx:
-        intent = announce(tx, "update", key=version.key)
+        intent = announce(tx, IntentOperation.SWITCH, key=version.key)
     with announced(run, intent):
         bundle = gateway.update_version(version.azure_name, version.azure_version, enabled=wanted)
     with run.write() as tx:
