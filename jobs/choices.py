@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class JobState(models.TextChoices):
-    """Where a job stands (DESIGN, section 4)."""
+    """Where a job stands."""
 
     QUEUED = "queued", _("Queued")
     RUNNING = "running", _("Running")

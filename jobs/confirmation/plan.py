@@ -15,7 +15,7 @@ from keygroups.choices import LIVE_VERSION_STATES
 from keygroups.models import CloudVersion, Key, KeyGroup
 
 NAMES_SHOWN = 10
-# As the connection test names them (KMES.md, "Azure side").
+# As the connection test names them (docs/console.md#azure-side).
 PUSH_PERMISSIONS = ("Get", "List", "Create", "Import", "Delete", "Purge")
 
 

@@ -1,7 +1,7 @@
 """Watches the clock that rotations fall due by, and holds scheduled rotations while it can't be trusted.
 
 Only rotations that the schedule begins are held; what a person asks for goes on. How a jump is told
-from a pause of the console: docs/decisions, "Told by uptime, not by silence".
+from a pause of the console (docs/decisions/0007-told-by-uptime.md).
 """
 
 from __future__ import annotations
