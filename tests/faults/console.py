@@ -13,9 +13,6 @@ from datetime import timedelta
 
 import django
 
-from jobs.kinds.create.spec import request_create_keys
-from jobs.kinds.synchronize.spec import request_synchronize
-
 SECONDS = 120
 
 
@@ -52,6 +49,8 @@ def _credential(stand_in, actor):
 
 def load(stand_in, vault, prefix, groups, keys, user="admin1"):
     """Make groups with keys, wait until the worker has made them, and ask for one push per group."""
+    from jobs.kinds.create.spec import request_create_keys
+    from jobs.kinds.synchronize.spec import request_synchronize
     from keygroups.services import create_group
     from keygroups.values import GroupValues
 

@@ -6,14 +6,13 @@ import sys
 
 import django
 
-from jobs.kinds.synchronize.spec import request_synchronize
-
 django.setup()
 
 from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
 from django.db import connection
 
+from jobs.kinds.synchronize.spec import request_synchronize
 from jobs.models import Job
 from keygroups.models import Key
 from kmes.accounts.models import User
