@@ -40,7 +40,7 @@ def request_cancel(*, job: Job, actor: Actor) -> Job:
         if event == "job.cancelled":
             for target in job.targets.select_related("key"):
                 key_lifecycle.fail_push(key=target.key)
-        elif not lifecycle.ask_to_cancel(job, by=actor.name):
+        elif not lifecycle.request_cancel(job, by=actor.name):
             raise ConflictError(_("The job has ended already."), _("Reload the page."))
         record(
             event,

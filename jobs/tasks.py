@@ -57,30 +57,30 @@ def run_job(job_id: str) -> None:
 
 @shared_task(base=RecordTask, ignore_result=True)  # type: ignore[untyped-decorator]
 def scan_jobs() -> None:
-    """Send hints for jobs that are due and whose hint got lost or was early; then see to the log's checkpoint."""
-    if not scans.beat_heart():
+    """Send hints for jobs that are due and whose hint was lost or came early; then make the log's checkpoint."""
+    if not scans.publish_heartbeat():
         return
-    for job_id in scans.jobs_to_poke():
+    for job_id in scans.find_claimable():
         hints.send(job_id)
     certifications.follow_all()
-    scans.poke_notices()
+    scans.hint_due_deliveries()
     try:
         log_checkpoints.make_if_due()
     except KmesError as error:
-        # The heartbeat has said so already; the next scan tries again.
+        # The heartbeat shows it already; the next scan tries again.
         logger.warning("no checkpoint of the log could be made (%s)", error.code)
 
 
 @shared_task(base=RecordTask, ignore_result=True)  # type: ignore[untyped-decorator]
 def scan_rotations() -> None:
-    """Make the jobs of rotations that fell due; each sends its own hint."""
+    """Create the jobs of rotations that are due; each sends its own hint."""
     if is_fit():
         scans.scan_rotations()
 
 
 @shared_task(base=RecordTask, ignore_result=True)  # type: ignore[untyped-decorator]
 def scan_drift() -> None:
-    """Make the jobs that compare groups with their vaults, and that settle what ended in doubt."""
+    """Create the jobs that compare groups with their vaults, also where a job ended in doubt."""
     if is_fit():
         scans.scan_leftovers()
         scans.scan_drift()
@@ -88,13 +88,13 @@ def scan_drift() -> None:
 
 @shared_task(base=RecordTask, ignore_result=True)  # type: ignore[untyped-decorator]
 def remind() -> None:
-    """Remind of what expires and of rotations that were missed."""
+    """Log reminders of what expires soon and of rotations that were missed."""
     if is_fit():
         reminders.remind()
 
 
 @shared_task(base=RecordTask, ignore_result=True)  # type: ignore[untyped-decorator]
 def sweep_keks() -> None:
-    """Discard ephemeral keys that were left behind."""
+    """Discard ephemeral keys that jobs left behind."""
     if is_fit():
         kek_ledger.sweep()

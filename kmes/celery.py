@@ -82,7 +82,7 @@ class SteadyScheduler(PersistentScheduler):  # type: ignore[misc]
 class WorkerHeartbeat:
     """Keeps a worker's heartbeat in Redis from expiring while the worker runs, and deletes it at its end.
 
-    A scan writes the heartbeat (``jobs.schedule.scans.beat_heart``). A scan waits while all processes of the
+    A scan writes the heartbeat (``jobs.schedule.scans.publish_heartbeat``). A scan waits while all processes of the
     worker are busy, and it may run on another host, so that the key would expire under a running worker.
     """
 

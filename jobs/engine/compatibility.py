@@ -52,7 +52,7 @@ def can_run(job_id: UUID) -> bool:
             reason = _("a worker that knows jobs of the kind “%(kind)s”") % {"kind": kind}
     if not reason:
         return True
-    lifecycle.leave(job_id, waiting_for=reason)
+    lifecycle.record_wait(job_id, waiting_for=reason)
     if (job_id, reason) not in _logged:
         _logged.add((job_id, reason))
         logger.warning("release %s leaves job %s in the queue: it waits for %s", VERSION, job_id, reason)

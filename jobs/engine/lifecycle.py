@@ -206,12 +206,12 @@ def release(held: Claim, *, run_after: datetime, waiting_for: str, count_failure
         raise LeaseLost(_("The job was taken over by another worker."))
 
 
-def leave(job_id: UUID, *, waiting_for: str) -> None:
+def record_wait(job_id: UUID, *, waiting_for: str) -> None:
     """Record what a queued job waits for, without claiming it. Jobs in other states stay as they are."""
     Job.objects.filter(pk=job_id, state=JobState.QUEUED).update(waiting_for=waiting_for[:200])
 
 
-def look_again() -> None:
+def recheck_waiting() -> None:
     """Make jobs and leases due again that wait for a time of a clock that has been set back.
 
     Each job checks by itself whether its wait is over. A worker that is alive renews its lease before it ends.
@@ -239,7 +239,7 @@ def cancel_queued(job: Job, *, by: str) -> bool:
     return bool(cancelled)
 
 
-def ask_to_cancel(job: Job, *, by: str) -> bool:
+def request_cancel(job: Job, *, by: str) -> bool:
     """Request that the worker stops at the next safe point. Return whether the job was still open.
 
     A job in the queue becomes due at once, so that it cleans up without delay.

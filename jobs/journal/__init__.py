@@ -1,1 +1,1 @@
-"""Ledgers of what was announced to the vault before it was done: changing calls and ephemeral KEKs."""
+"""What is recorded before a vault is changed: the journal of mutating calls, and the ledger of ephemeral KEKs."""

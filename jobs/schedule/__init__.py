@@ -1,1 +1,1 @@
-"""What beat sets off: scans for work, the clock guard, reminders, checkpoints of the log."""
+"""What beat triggers: scans for work, the clock guard, reminders, checkpoints of the log."""

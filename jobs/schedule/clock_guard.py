@@ -1,7 +1,7 @@
-"""Watches the clock that rotations fall due by, and holds scheduled rotations while it can't be trusted.
+"""Watches the clock by which rotations are due, and holds scheduled rotations while it can't be trusted.
 
-Only rotations that the schedule begins are held; what a person asks for goes on. How a jump is told
-from a pause of the console (docs/decisions/0007-told-by-uptime.md).
+Only rotations that the schedule begins are held; those that a user requests go on. How a clock jump is told
+from a pause of the console is decided in docs/decisions/0007-told-by-uptime.md.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from logging_reports.services import record
 
 BACKWARD = timedelta(seconds=5)
 FORWARD = timedelta(hours=1)
-# Clocks of two machines may differ by so much before one of them is called wrong.
+# Clocks of two machines may differ by this much before one of them counts as wrong.
 APART = timedelta(minutes=1)
 STEADY = timedelta(minutes=10)
-# A machine that was not heard of for so long will not come back under the same boot id.
+# A machine that was silent for this long will not come back under the same boot id.
 FORGET_WITNESS = timedelta(days=400)
 _CLOCK_REASONS = frozenset({HoldReason.CLOCK_BACK, HoldReason.CLOCK_FORWARD, HoldReason.LONG_SILENCE})
 
@@ -44,9 +44,9 @@ class Witness:
 def judge(
     *, moment: datetime, uptime_seconds: float, witness: Witness | None, last_tick_at: datetime | None
 ) -> HoldReason | None:
-    """Return how the clock went wrong since it was last looked at; None when it went as it should.
+    """Return how the clock went wrong since the last tick; None when it went right.
 
-    ``witness`` is what this machine said before in the same life; without it only the silence is known.
+    ``witness`` is the last reading of this machine since it booted; without it only the time since is known.
     """
     if last_tick_at is None:
         return None
@@ -62,7 +62,7 @@ def judge(
 
 
 def tick() -> bool:
-    """Look at the clock. Return whether scheduled rotations may go on."""
+    """Check the clock. Return whether scheduled rotations may go on."""
     moment, up = clock.now(), clock.uptime()
     with transaction.atomic():
         watch = _lock_clock()
@@ -81,7 +81,7 @@ def tick() -> bool:
         if fault is not None:
             _hold_for_clock(watch, fault, moment)
             if fault == HoldReason.CLOCK_BACK:
-                lifecycle.look_again()
+                lifecycle.recheck_waiting()
         elif watch.held_since and watch.held_reason in _CLOCK_REASONS and _is_steady(watch, moment):
             _release(watch, SCHEDULE, "The clock went steadily for 10 minutes: scheduled rotations go on")
         watch.last_tick_at = moment
@@ -100,7 +100,7 @@ def hold(reason: HoldReason, *, actor: Actor) -> None:
     with transaction.atomic():
         watch = _lock_clock()
         watch.held_since, watch.held_reason, watch.steady_since = clock.now(), reason, None
-        # What was known of clocks belongs to another time or another machine.
+        # Earlier readings belong to another time or another machine.
         watch.last_tick_at = None
         watch.save()
         ClockWitness.objects.all().delete()
@@ -129,7 +129,7 @@ def count_due() -> int:
 
 
 def read_clock() -> ScheduleClock:
-    """Return how the schedule stands; a new row, unsaved, when it never ran."""
+    """Return the state of the schedule's clock; an unsaved row when the schedule never ran."""
     return ScheduleClock.objects.first() or ScheduleClock()
 
 
@@ -154,7 +154,7 @@ def _hold_for_clock(watch: ScheduleClock, fault: HoldReason, moment: datetime) -
         data={"reason": fault.value, "last_tick_at": last, "now": moment.isoformat()},
     )
     watch.steady_since = moment
-    # A hold that asks for a person is not made weaker by a clock.
+    # A clock must not weaken a hold that a person has to confirm.
     if watch.held_since is None or watch.held_reason in _CLOCK_REASONS:
         watch.held_since, watch.held_reason = moment, fault
 

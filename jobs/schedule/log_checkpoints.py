@@ -1,7 +1,7 @@
-"""Makes the checkpoints of the log: the one place where the device and the log meet.
+"""Makes the checkpoints of the log: the only place where the device and the log meet.
 
-The log drafts and keeps (``logging_reports.checkpoints``), the device signs. Called by the scan;
-any number of workers may try at once, one number is kept once.
+The log drafts and stores them (``logging_reports.checkpoints``), the device signs. Called by the scan. Any number
+of workers may try at once: each checkpoint number is stored once.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ logger = logging.getLogger(__name__)
 
 
 def make_if_due() -> LogCheckpoint | None:
-    """Verify what is new in the log and let the device sign where it ends, if the time has come.
+    """Verify the log's new rows and let the device sign their last position, if a checkpoint is due.
 
-    A place where the log doesn't hold is logged, and the checkpoint stops short of it.
+    A row that fails verification is logged, and the checkpoint ends before it.
 
     Raises:
-        DeviceError: the device can't sign; logging goes on, the checkpoint stays owed.
+        DeviceError: the device can't sign. Logging goes on, and the checkpoint stays due.
 
     """
     if not checkpoints.is_due():
@@ -39,6 +39,6 @@ def make_if_due() -> LogCheckpoint | None:
     signature = device.sign_checkpoint(draft.text.encode())
     made = checkpoints.store(Anchor(draft.text, signature, public_key))
     if made:
-        # Process logs leave the machine by other ways than the database does: an anchor of its own.
+        # Process logs leave the machine by other ways than the database: this line is an anchor of its own.
         logger.info("checkpoint %s of the log: sha256:%s", made.number, made.hash)
     return made

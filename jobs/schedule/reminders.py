@@ -1,6 +1,6 @@
-"""What beat reminds of: versions and client secrets near their end, and rotations that were missed.
+"""Reminds of versions and client secrets that expire soon, and of rotations that were missed.
 
-Each matter once per threshold, however often the scan runs; the log rows make the notices.
+Each is logged once per threshold, however often the scan runs. The log rows become notices.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from logging_reports.notices.retention import delete_old_notices
 from logging_reports.services import Draft, Subject
 
 logger = logging.getLogger(__name__)
-# Days before the end, and how grave it is from then on.
+# Days before the expiry, and the severity from then on.
 THRESHOLDS: tuple[tuple[int, Severity], ...] = (
     (1, Severity.ERROR),
     (7, Severity.WARNING),
@@ -33,7 +33,7 @@ _FURTHEST = max(days for days, _severity in THRESHOLDS)
 
 
 def remind() -> int:
-    """Remind of everything that is new; return how many rows were logged."""
+    """Log every reminder that is due and was not logged before; return how many were."""
     drafts = [*_expiring_versions(), *_expiring_secrets(), *_missed_rotations()]
     try:
         written = remind_once(drafts)

@@ -1,7 +1,7 @@
-"""What beat sets off: finding work nobody has, and rotations that fell due.
+"""The scans that beat triggers: they find work that no worker has, and rotations that are due.
 
-Each scan may run any number of times, in any number of places: what guards against doubles is a
-conditional UPDATE or a unique row, never the scheduler.
+Each scan may run any number of times and on any number of workers. A conditional UPDATE or a unique row prevents
+doubles, never the scheduler.
 """
 
 from __future__ import annotations
@@ -45,24 +45,24 @@ from logging_reports.services import Subject, record
 logger = logging.getLogger(__name__)
 
 SCAN_LIMIT = 200
-# Comparisons asked for at once: a listing per group, which must not crowd pushes out.
+# Comparisons requested at once: each lists a group's versions, which must not delay pushes.
 COMPARISONS_PER_VAULT = 3
 
 
-def jobs_to_poke() -> list[UUID]:
-    """Return the jobs that are due, or whose worker's lease ran out, oldest first."""
+def find_claimable() -> list[UUID]:
+    """Return the jobs that are due, or whose lease has expired, oldest first."""
     moment = now()
     due = Q(state=JobState.QUEUED, run_after__lte=moment) | Q(state=JobState.RUNNING, lease_until__lt=moment)
     return list(Job.objects.filter(due).order_by("run_after").values_list("pk", flat=True)[:SCAN_LIMIT])
 
 
-def beat_heart() -> bool:
-    """Leave word that a worker is alive, whether its device answers, and which release it is.
+def publish_heartbeat() -> bool:
+    """Publish that a worker is alive, whether its device answers, and which release it is.
 
-    Returns whether this code fits the database: a worker that doesn't leaves the rows alone.
+    Returns whether this code fits the database's schema; if not, the worker writes no rows.
     """
     host, fit = socket.gethostname(), _fit()
-    device, serial = _look_at_device()
+    device, serial = _check_device()
     if fit == Fit.OK:
         record_availability(code=device, serial=serial)
         record_worker(host=host, state=device, serial=serial)
@@ -90,7 +90,7 @@ def _fit() -> str:
         return "unknown"
 
 
-def _look_at_device() -> tuple[str, str]:
+def _check_device() -> tuple[str, str]:
     """Return "ok" and the device's serial number, or the code of the error."""
     try:
         here = get_device()
@@ -100,16 +100,16 @@ def _look_at_device() -> tuple[str, str]:
         return error.code, ""
 
 
-def poke_notices() -> None:
-    """Hint to the report worker where notices wait whose hint got lost, or whose next try is due."""
+def hint_due_deliveries() -> None:
+    """Send the report worker a hint when deliveries are due, because their hint was lost or they are tried again."""
     if deliveries.has_due():
         queue.hint()
 
 
 def scan_drift() -> list[UUID]:
-    """Ask for a comparison of groups that were not compared for a day, a few at a time per vault.
+    """Request the comparison of groups that have not been compared for a while, a few at a time per vault.
 
-    Returns the ids of the jobs made. A day's second try gets the first one's job.
+    Returns the ids of the jobs created; at most one per group and day.
     """
     moment = now()
     since = moment - timedelta(hours=options.value("compare_every_hours"))
@@ -130,10 +130,10 @@ def scan_drift() -> list[UUID]:
 
 
 def scan_leftovers() -> list[UUID]:
-    """Ask for a comparison where a job ended before it knew what became of a call to Azure.
+    """Request a comparison where a job ended before it knew the outcome of a call to Azure.
 
-    A push that was cancelled or failed in doubt may have made its version all the same. Once it can't
-    take effect any more, one look settles it. Returns the ids of the jobs made.
+    A push that was cancelled or failed in doubt may have made its version. Once the call can't take effect any
+    more, a comparison shows whether it did. Returns the ids of the jobs created.
     """
     lately = now() - timedelta(seconds=settings.KMES_SEND_SECONDS + settings.KMES_UNKNOWN_QUARANTINE_SECONDS)
     left = Intent.objects.filter(state__in=UNRESOLVED_STATES, job__state__in=FINAL_STATES, sent_at__lt=lately)
@@ -149,23 +149,23 @@ def scan_leftovers() -> list[UUID]:
 
 
 def scan_rotations() -> list[UUID]:
-    """Ask for every rotation that fell due; after an idle time once, not once per missed period.
+    """Request each rotation that is due: one per group after a downtime, not one per missed period.
 
-    A clock that can't be trusted begins none (``jobs.schedule.clock_guard``). Returns the ids of the jobs made.
+    None begins while the clock can't be trusted (``jobs.schedule.clock_guard``). Returns the ids of the jobs created.
     """
     made: list[UUID] = []
     if not clock_guard.tick():
         return made
     due = KeyGroup.objects.filter(rotate=True, next_due_at__lte=now()).select_related("vault__credential")
     for group in due.order_by("next_due_at")[: min(SCAN_LIMIT, clock_guard.allowance())]:
-        job_id = _serve(group)
+        job_id = _rotate(group)
         if job_id is not None:
             made.append(job_id)
     return made
 
 
-def _serve(group: KeyGroup) -> UUID | None:
-    """Make the job of a group's newest due moment; older ones are recorded as missed."""
+def _rotate(group: KeyGroup) -> UUID | None:
+    """Create the job for a group's newest due time; older ones are recorded as missed."""
     seen, moment = group.next_due_at, now()
     if seen is None:
         return None
@@ -173,7 +173,7 @@ def _serve(group: KeyGroup) -> UUID | None:
     newest = max(due_slots(anchor, group.rotate_every, group.rotate_unit, seen, moment), default=seen)
     following = next_due(anchor, group.rotate_every, group.rotate_unit, after=moment)
     try:
-        # One transaction: a crash must not leave a due moment that is taken and has no job.
+        # One transaction: a crash must not leave a due time that is taken and has no job.
         with transaction.atomic():
             if not key_lifecycle.advance_schedule(group=group, seen_due_at=seen, new_due_at=following):
                 return None

@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command
 from cloudcreds.models import CloudCredential
 from hsm.types import KeySpec
 from jobs.models import Job
-from jobs.schedule.scans import jobs_to_poke, scan_drift, scan_rotations
+from jobs.schedule.scans import find_claimable, scan_drift, scan_rotations
 from keygroups.models import CloudVersion, Key, KeyGroup
 from kmes.core.errors import DeviceError
 from logging_reports.models import LogEntry
@@ -50,7 +50,7 @@ def test_more_can_be_added_and_time_never_runs_backwards():
 
 def test_nothing_of_it_can_act(settings):
     seed()
-    assert jobs_to_poke() == []
+    assert find_claimable() == []
     assert scan_rotations() == []
     assert scan_drift() == []
     assert Job.objects.filter(state__in=["queued", "running"]).count() == 0

@@ -159,7 +159,7 @@ class SimWorld:
         from jobs.schedule import scans
 
         mine = set(Job.objects.filter(group=self.group).values_list("pk", flat=True))
-        return [pk for pk in scans.jobs_to_poke() if pk in mine]
+        return [pk for pk in scans.find_claimable() if pk in mine]
 
     def _open(self):
         from jobs.choices import FINAL_STATES

@@ -82,7 +82,7 @@ def _clock_is_set(hours):
         from jobs.schedule import scans
 
         world.set_clock(hours)
-        for job_id in scans.jobs_to_poke():
+        for job_id in scans.find_claimable():
             assert job_id == job.pk
             world.work(job, owner="second worker")
 

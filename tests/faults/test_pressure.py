@@ -110,7 +110,7 @@ def test_a_second_users_single_push_gets_its_turn_and_the_large_one_goes_on_afte
     hers = request_synchronize(keys=[single], actor=bea)
     order = []
     for _turn in range(30):
-        due = scans.jobs_to_poke()
+        due = scans.find_claimable()
         if not due:
             break
         # One worker only: the first in the queue has it until it gives way.

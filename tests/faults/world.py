@@ -109,7 +109,7 @@ class World:
             past = now() - timedelta(seconds=1)
             Job.objects.filter(pk=job.pk, state="queued").update(run_after=past)
             Job.objects.filter(pk=job.pk, state="running").update(lease_until=past)
-            for job_id in scans.jobs_to_poke():
+            for job_id in scans.find_claimable():
                 self.work(Job.objects.get(pk=job_id))
             if not Job.objects.filter(pk=job.pk, state__in=FINAL_STATES).exists():
                 # What it waits for takes its time, also where it is no call of ours.

@@ -14,7 +14,7 @@ import pytest
 from django.apps import apps
 from django.db import connection
 
-from jobs.schedule.scans import poke_notices
+from jobs.schedule.scans import hint_due_deliveries
 from kmes.core.actor import SYSTEM
 from kmes.core.clock import now
 from logging_reports.models import Channel, Delivery, LogEntry, Notice
@@ -122,10 +122,10 @@ def test_a_redis_that_lost_everything_only_delays(receiver, empty_redis):
     empty_redis.flushdb()
     run_worker(empty_redis)
     assert receiver.received == []
-    poke_notices()
+    hint_due_deliveries()
     run_worker(empty_redis)
     assert len(receiver.received) == 1
-    poke_notices()
+    hint_due_deliveries()
     assert empty_redis.llen("rq:queue:reports") == 0
 
 

@@ -86,7 +86,7 @@ def test_on_a_schema_of_another_release_no_job_is_taken(group, state, words):
 
 def test_a_job_left_by_one_worker_is_taken_by_the_next_that_fits(group):
     job = make_job(group, kind="check_drift", state="queued", azure_lock="")
-    lifecycle.leave(job.pk, waiting_for="a worker of the release the database was migrated to")
+    lifecycle.record_wait(job.pk, waiting_for="a worker of the release the database was migrated to")
     assert lifecycle.claim(job.pk, owner="new-worker") is not None
     job.refresh_from_db()
     assert (job.state, job.waiting_for) == ("running", "")
@@ -125,7 +125,7 @@ def test_a_worker_that_fits_says_release_kinds_and_is_seen(broker, settings):
     from kmes.core.version import VERSION
 
     settings.KMES_ALLOW_DEVICE_IN_TRANSACTION = True
-    assert scans.beat_heart()
+    assert scans.publish_heartbeat()
     word = json.loads(broker.get(f"kmes:heartbeat:worker:{socket.gethostname()}"))
     assert (word["schema"], word["version"]) == ("ok", VERSION)
     assert {"rotate", "synchronize"} <= set(word["kinds"])

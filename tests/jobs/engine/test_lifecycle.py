@@ -130,8 +130,8 @@ def test_the_scan_finds_what_nobody_claimed_and_what_nobody_finishes(job):
     from jobs.schedule import scans
     from kmes.core.clock import now
 
-    assert scans.jobs_to_poke() == [job.pk]
+    assert scans.find_claimable() == [job.pk]
     lifecycle.claim(job.pk, owner="a")
-    assert scans.jobs_to_poke() == []
+    assert scans.find_claimable() == []
     Job.objects.filter(pk=job.pk).update(lease_until=now() - timedelta(seconds=1))
-    assert scans.jobs_to_poke() == [job.pk]
+    assert scans.find_claimable() == [job.pk]

@@ -116,7 +116,7 @@ class Office(RuleBasedStateMachine):
             assert job.started_at is None
             self.ended[job.pk] = "cancelled"
         else:
-            assert lifecycle.ask_to_cancel(job, by="ada") == (job.pk not in self.ended)
+            assert lifecycle.request_cancel(job, by="ada") == (job.pk not in self.ended)
 
     @invariant()
     def what_has_ended_stays_as_it_ended(self):

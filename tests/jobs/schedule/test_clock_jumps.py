@@ -107,11 +107,11 @@ def test_what_waits_by_a_clock_that_was_set_back_looks_again_at_once(group, mach
     running = make_job(state="running", lease_until=machine.clock + MINUTE, fence=1, lease_owner="who died")
     machine.clock -= HOUR
     machine.pass_by(MINUTE)
-    assert scans.jobs_to_poke() == []
+    assert scans.find_claimable() == []
     clock_guard.tick()
-    assert scans.jobs_to_poke() == [waiting.pk]
+    assert scans.find_claimable() == [waiting.pk]
     machine.pass_by(timedelta(seconds=settings.KMES_LEASE_SECONDS + 1))
-    assert set(scans.jobs_to_poke()) == {waiting.pk, running.pk}
+    assert set(scans.find_claimable()) == {waiting.pk, running.pk}
     assert lifecycle.claim(running.pk, owner="the next").fence == 2
 
 
