@@ -81,7 +81,7 @@ class JobRun:
             with lifecycle.fenced(self.claim):
                 self._write_deferred(tx)
                 yield tx
-                self._log.write()
+                self._log.write(tx.log_rows)
         finally:
             tx.close()
         self.send_by = send_by
@@ -92,11 +92,11 @@ class JobRun:
 
     def log_deferred(self, event: str, message: str = "", **details: Unpack[LogDetails]) -> None:
         """Add a row about the job to the log with the next transaction."""
-        self._log.add(event, message, **details)
+        self._log.defer(self._log.draft(event, message, **details))
 
     def log_call(self, draft: Draft) -> None:
         """Add the row of a call to the vault to the log with the next transaction."""
-        self._log.add_draft(draft)
+        self._log.defer(draft)
 
     def flush(self) -> None:
         """Do the deferred writes now, because the next transaction is some time away."""

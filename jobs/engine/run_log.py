@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypedDict, Unpack
 
 from django.db import transaction
@@ -24,37 +25,38 @@ class LogDetails(TypedDict, total=False):
 
 
 class RunLog:
-    """Keeps the rows that wait for a transaction. None is lost when one rolls back."""
+    """Drafts a run's rows, and keeps those that wait for a transaction: none is lost when one rolls back."""
 
     def __init__(self, job: Job, actor: Actor) -> None:
         self._job, self._actor = job, actor
         # The key group that rows are about.
         self.group: KeyGroup | None = job.group
-        self._rows: list[Draft] = []
+        self._waiting: list[Draft] = []
 
-    def add(self, event: str, message: str, **details: Unpack[LogDetails]) -> None:
-        """Draft a row about the job."""
-        subject = subject_of(self._job, details.get("key"), details.get("version", ""), group=self.group)
-        self.add_draft(
-            Draft(
-                event=event,
-                actor=self._actor,
-                message=message,
-                subject=subject,
-                severity=details.get("severity"),
-                job_id=self._job.pk,
-                job_code=self._job.code,
-                data=details.get("data"),
-            )
+    def draft(self, event: str, message: str, **details: Unpack[LogDetails]) -> Draft:
+        """Return a row about the job."""
+        return Draft(
+            event=event,
+            actor=self._actor,
+            message=message,
+            subject=subject_of(self._job, details.get("key"), details.get("version", ""), group=self.group),
+            severity=details.get("severity"),
+            job_id=self._job.pk,
+            job_code=self._job.code,
+            data=details.get("data"),
         )
 
-    def add_draft(self, draft: Draft) -> None:
-        """Keep a row that was drafted elsewhere, such as that of a call to Azure."""
-        self._rows.append(draft)
+    def defer(self, draft: Draft) -> None:
+        """Keep a row for the next transaction."""
+        self._waiting.append(draft)
 
-    def write(self) -> None:
-        """Write the rows, as the last statements of a transaction: the head of the log's chain stays locked briefly."""
-        if self._rows:
-            record_many(self._rows)
-            # Forgotten only when the transaction has committed, else the rows would be lost with it.
-            transaction.on_commit(self._rows.clear)
+    def write(self, rows: Sequence[Draft]) -> None:
+        """Write the rows that waited, then those of the transaction, as its last statements.
+
+        So the head of the log's chain is locked as briefly as possible.
+        """
+        rows = [*self._waiting, *rows]
+        if rows:
+            record_many(rows)
+            # Forgotten only when the transaction has committed, else they would be lost with it.
+            transaction.on_commit(self._waiting.clear)

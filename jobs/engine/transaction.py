@@ -17,6 +17,7 @@ from jobs.engine.step_rows import StepRows
 from jobs.models import Job, JobMessage, JobTarget
 from kmes.core.clock import now
 from logging_reports.choices import Severity
+from logging_reports.services import Draft
 
 
 class RunTransaction:
@@ -30,6 +31,8 @@ class RunTransaction:
     def __init__(self, job: Job, claim: lifecycle.Claim, *, log: RunLog, steps: StepRows, part: str) -> None:
         self._job, self._claim, self._log, self._steps, self._part = job, claim, log, steps, part
         self._is_open = True
+        # Drafted in the block. They describe its writes, so they are dropped when it rolls back.
+        self.log_rows: list[Draft] = []
 
     def close(self) -> None:
         """End the block: nothing more can be written."""
@@ -66,7 +69,7 @@ class RunTransaction:
     def log(self, event: str, message: str = "", **details: Unpack[LogDetails]) -> None:
         """Add a row about the job to the log. It is written last, whatever else the block writes after it."""
         self.require_open()
-        self._log.add(event, message, **details)
+        self.log_rows.append(self._log.draft(event, message, **details))
 
     # --- steps -----------------------------------------------------------------------------
     def begin_step(self, name: str, detail: str = "", *, part: str | None = None, at: datetime | None = None) -> None:

@@ -40,7 +40,7 @@ def test_an_effect_without_its_row_is_caught(world, monkeypatch, settings):
     from jobs.engine.run_log import RunLog
 
     with pytest.MonkeyPatch.context() as defect:
-        defect.setattr(RunLog, "write", lambda log: log._rows.clear())
+        defect.setattr(RunLog, "write", lambda log, _rows: log._waiting.clear())
         found = hold(world, Case("push one", "delivered twice", "push.after_import"), monkeypatch, settings)
     assert any(sentence.startswith("I9") for sentence in found), found
 

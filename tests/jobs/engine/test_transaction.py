@@ -98,6 +98,15 @@ def test_what_waits_for_a_transaction_survives_one_that_rolls_back(run):
     assert run.job.steps.count() == 1
 
 
+def test_a_log_row_of_a_transaction_is_dropped_with_it(run):
+    with pytest.raises(Mishap), run.write() as tx:
+        tx.log("azure.drift_found", "what was rolled back")
+        raise Mishap
+    with run.write():
+        pass
+    assert not LogEntry.objects.filter(job_id=run.job.pk).exists()
+
+
 def test_a_run_whose_claim_was_lost_writes_nothing(run):
     Job.objects.filter(pk=run.job.pk).update(fence=run.claim.fence + 1)
     with pytest.raises(LeaseLost), run.write() as tx:
