@@ -5,15 +5,20 @@ from __future__ import annotations
 import json
 import logging
 import socket
+import tomllib
+from pathlib import Path
 
 import pytest
 import redis
 from django.db import connection
 
+from hsm.models import WorkerSighting
 from jobs import tasks
 from jobs.engine import execution, lifecycle
+from jobs.models import ScheduleClock
 from jobs.schedule import scans
 from kmes.core.schema import Fit, check_fit, compare
+from kmes.core.version import VERSION
 from tests.jobs.pages.browsing import body, group, make_job, pages, people, static_root
 
 __all__ = ["group", "pages", "people", "static_root"]
@@ -102,9 +107,6 @@ def broker(redis_server):
 
 @pytest.mark.parametrize("state", ["behind", "ahead"])
 def test_a_worker_that_does_not_fit_says_so_and_leaves_the_rows_alone(broker, group, state, settings):
-    from hsm.models import WorkerSighting
-    from jobs.models import ScheduleClock
-
     settings.KMES_ALLOW_DEVICE_IN_TRANSACTION = True
     broker.delete("cloud")
     make_job(group, kind="self_test", state="queued")
@@ -121,9 +123,6 @@ def test_a_worker_that_does_not_fit_says_so_and_leaves_the_rows_alone(broker, gr
 
 
 def test_a_worker_that_fits_says_release_kinds_and_is_seen(broker, settings):
-    from hsm.models import WorkerSighting
-    from kmes.core.version import VERSION
-
     settings.KMES_ALLOW_DEVICE_IN_TRANSACTION = True
     assert scans.publish_heartbeat()
     word = json.loads(broker.get(f"kmes:heartbeat:worker:{socket.gethostname()}"))
@@ -134,10 +133,5 @@ def test_a_worker_that_fits_says_release_kinds_and_is_seen(broker, settings):
 
 
 def test_the_code_says_the_same_release_as_the_package():
-    import tomllib
-    from pathlib import Path
-
-    from kmes.core.version import VERSION
-
     project = tomllib.loads((Path(__file__).resolve().parents[3] / "pyproject.toml").read_text())["project"]
     assert project["version"] == VERSION

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import signal
+import time
 from datetime import timedelta
 
 import pytest
 
+from jobs.journal import kek_ledger
 from jobs.kinds.rotate.spec import request_rotation
 from jobs.kinds.synchronize.spec import request_synchronize
+from jobs.models import Job
+from kmes.core.clock import now
+from tests.jobs.builders import make_keys, work
 from tests.jobs.engine.killed_worker import run_and_die
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
@@ -19,11 +24,6 @@ MOMENTS = [1, 6, 12, 17, 20, 22, 24, 27, 30, 34, 38, 44]
 
 @pytest.mark.parametrize("number", MOMENTS)
 def test_a_killed_push_ends_with_exactly_one_version(number, group, admin, vault, settings):
-    from jobs.journal import kek_ledger
-    from jobs.models import Job
-    from kmes.core.clock import now
-    from tests.jobs.builders import make_keys, work
-
     settings.KMES_UNKNOWN_QUARANTINE_SECONDS = 1
     (key,) = make_keys(group, "one", actor=admin)
     job = request_synchronize(keys=[key], actor=admin)
@@ -34,8 +34,6 @@ def test_a_killed_push_ends_with_exactly_one_version(number, group, admin, vault
         Job.objects.filter(pk=job.pk).update(lease_until=past, run_after=past)
         if work(job).finished_at:
             break
-        import time
-
         time.sleep(1)
     kek_ledger.sweep()
     assert (job.state, job.error_what) == ("succeeded", "")
@@ -45,11 +43,6 @@ def test_a_killed_push_ends_with_exactly_one_version(number, group, admin, vault
 
 @pytest.mark.parametrize("number", [2, 9, 16, 25, 40, 52])
 def test_a_killed_rotation_makes_one_key_and_one_version(number, group, admin, vault, settings):
-    from jobs.journal import kek_ledger
-    from jobs.models import Job
-    from kmes.core.clock import now
-    from tests.jobs.builders import work
-
     settings.KMES_UNKNOWN_QUARANTINE_SECONDS = 1
     job = request_rotation(group=group, actor=admin)
     assert run_and_die(job, number) in {-signal.SIGKILL, 0}
@@ -58,8 +51,6 @@ def test_a_killed_rotation_makes_one_key_and_one_version(number, group, admin, v
         Job.objects.filter(pk=job.pk).update(lease_until=past, run_after=past)
         if work(job).finished_at:
             break
-        import time
-
         time.sleep(1)
     kek_ledger.sweep()
     assert (job.state, job.error_what) == ("succeeded", "")

@@ -6,31 +6,28 @@ from datetime import timedelta
 
 import pytest
 
+from jobs.engine import lifecycle
 from jobs.kinds.synchronize.spec import request_synchronize
+from jobs.models import Job, JobMessage
+from jobs.schedule import scans
+from jobs.services import request_retry
+from kmes.core.clock import now
+from tests.jobs.builders import make_keys, work
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
 def job(db):
-    from jobs.models import Job
-    from kmes.core.clock import now
-
     return Job.objects.create(kind="self_test", actor_name="ada", trigger="user", run_after=now())
 
 
 def test_only_one_of_two_workers_gets_a_job(job):
-    from jobs.engine import lifecycle
-
     assert lifecycle.claim(job.pk, owner="a") is not None
     assert lifecycle.claim(job.pk, owner="b") is None
 
 
 def test_a_job_whose_lease_ran_out_goes_to_the_next_worker_and_the_old_one_may_not_write(job):
-    from jobs.engine import lifecycle
-    from jobs.models import Job
-    from kmes.core.clock import now
-
     old = lifecycle.claim(job.pk, owner="a")
     Job.objects.filter(pk=job.pk).update(lease_until=now() - timedelta(seconds=1))
     new = lifecycle.claim(job.pk, owner="b")
@@ -45,11 +42,6 @@ def test_a_job_whose_lease_ran_out_goes_to_the_next_worker_and_the_old_one_may_n
 
 def push_that_lost_workers(group, admin, count):
     """A push whose first runs ended without a word."""
-    from jobs.engine import lifecycle
-    from jobs.models import Job
-    from kmes.core.clock import now
-    from tests.jobs.builders import make_keys
-
     (key,) = make_keys(group, "one", actor=admin)
     job = request_synchronize(keys=[key], actor=admin)
     for _run in range(count):
@@ -59,9 +51,6 @@ def push_that_lost_workers(group, admin, count):
 
 
 def test_a_job_that_loses_its_worker_each_time_fails_in_words_and_can_be_retried(group, admin, settings):
-    from jobs.services import request_retry
-    from tests.jobs.builders import work
-
     settings.KMES_MAX_LOST_RUNS = 3
     job = work(push_that_lost_workers(group, admin, 3))
     assert (job.state, job.error_code) == ("failed", "workers_lost")
@@ -72,10 +61,6 @@ def test_a_job_that_loses_its_worker_each_time_fails_in_words_and_can_be_retried
 
 
 def test_lost_workers_are_forgotten_where_a_job_gets_on(group, admin, settings):
-    from jobs.models import JobMessage
-    from kmes.core.clock import now
-    from tests.jobs.builders import work
-
     settings.KMES_MAX_LOST_RUNS = 3
     job = push_that_lost_workers(group, admin, 2)
     JobMessage.objects.create(job=job, at=now(), text="Synchronizing 1 HSM protected key(s)...")
@@ -85,10 +70,6 @@ def test_lost_workers_are_forgotten_where_a_job_gets_on(group, admin, settings):
 
 
 def test_a_fenced_write_of_a_stale_worker_is_rolled_back(job):
-    from jobs.engine import lifecycle
-    from jobs.models import Job, JobMessage
-    from kmes.core.clock import now
-
     old = lifecycle.claim(job.pk, owner="a")
     Job.objects.filter(pk=job.pk).update(fence=9)
     with pytest.raises(lifecycle.LeaseLost), lifecycle.fenced(old):
@@ -97,10 +78,6 @@ def test_a_fenced_write_of_a_stale_worker_is_rolled_back(job):
 
 
 def test_two_jobs_on_one_azure_key_do_not_run_at_once(job):
-    from jobs.engine import lifecycle
-    from jobs.models import Job
-    from kmes.core.clock import now
-
     Job.objects.filter(pk=job.pk).update(azure_lock="https://v/k")
     other = Job.objects.create(
         kind="self_test", actor_name="ada", trigger="user", run_after=now(), azure_lock="https://v/k"
@@ -116,20 +93,11 @@ def test_two_jobs_on_one_azure_key_do_not_run_at_once(job):
 
 
 def test_a_job_is_not_claimed_before_its_time(job):
-    from jobs.engine import lifecycle
-    from jobs.models import Job
-    from kmes.core.clock import now
-
     Job.objects.filter(pk=job.pk).update(run_after=now() + timedelta(minutes=1))
     assert lifecycle.claim(job.pk, owner="a") is None
 
 
 def test_the_scan_finds_what_nobody_claimed_and_what_nobody_finishes(job):
-    from jobs.engine import lifecycle
-    from jobs.models import Job
-    from jobs.schedule import scans
-    from kmes.core.clock import now
-
     assert scans.find_claimable() == [job.pk]
     lifecycle.claim(job.pk, owner="a")
     assert scans.find_claimable() == []

@@ -8,7 +8,21 @@ from datetime import timedelta
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    invariant,
+    multiple,
+    rule,
+    run_state_machine_as_test,
+)
+
+from jobs.choices import JobState
+from jobs.engine import lifecycle
+from jobs.engine.lifecycle import LeaseLost
+from jobs.models import Job
+from kmes.core.clock import now
 
 pytestmark = [pytest.mark.django_db, pytest.mark.timeout(300)]
 WALKS = 60 if os.environ.get("FAULTS") == "all" else 20
@@ -27,19 +41,13 @@ class Office(RuleBasedStateMachine):
         self.fences = {}
 
     def _job(self, number):
-        from jobs.models import Job
-
         return Job.objects.get(pk=self.jobs[number % len(self.jobs)]) if self.jobs else None
 
     def _holds(self, held):
-        from jobs.models import Job
-
         return Job.objects.filter(pk=held.job_id, fence=held.fence, state="running").exists()
 
     def _only_with_the_claim(self, held, move):
         """A move succeeds exactly when the claim still holds."""
-        from jobs.engine.lifecycle import LeaseLost
-
         held_before = self._holds(held)
         try:
             move()
@@ -50,9 +58,6 @@ class Office(RuleBasedStateMachine):
 
     @rule(lock=st.sampled_from(LOCKS))
     def ask(self, lock):
-        from jobs.models import Job
-        from kmes.core.clock import now
-
         if len(self.jobs) < 5:
             job = Job.objects.create(
                 kind="synchronize", actor_name="ada", trigger="user", azure_lock=lock, run_after=now()
@@ -61,10 +66,6 @@ class Office(RuleBasedStateMachine):
 
     @rule(target=claims, number=st.integers(0, 9), owner=st.sampled_from(["one", "two"]))
     def claim(self, number, owner):
-        from hypothesis.stateful import multiple
-
-        from jobs.engine import lifecycle
-
         job = self._job(number)
         held = lifecycle.claim(job.pk, owner=owner) if job else None
         if held is None:
@@ -75,24 +76,16 @@ class Office(RuleBasedStateMachine):
 
     @rule(number=st.integers(0, 9))
     def let_a_lease_run_out(self, number):
-        from jobs.models import Job
-        from kmes.core.clock import now
-
         job = self._job(number)
         if job:
             Job.objects.filter(pk=job.pk, state="running").update(lease_until=now() - timedelta(seconds=1))
 
     @rule(held=claims)
     def renew(self, held):
-        from jobs.engine import lifecycle
-
         self._only_with_the_claim(held, lambda: lifecycle.renew(held))
 
     @rule(held=consumes(claims), state=st.sampled_from(["succeeded", "failed", "cancelled"]))
     def finish(self, held, state):
-        from jobs.choices import JobState
-        from jobs.engine import lifecycle
-
         holds = self._holds(held)
         self._only_with_the_claim(held, lambda: lifecycle.finish(held, JobState(state)))
         if holds:
@@ -100,15 +93,10 @@ class Office(RuleBasedStateMachine):
 
     @rule(held=consumes(claims))
     def give_back(self, held):
-        from jobs.engine import lifecycle
-        from kmes.core.clock import now
-
         self._only_with_the_claim(held, lambda: lifecycle.release(held, run_after=now(), waiting_for="a while"))
 
     @rule(number=st.integers(0, 9))
     def cancel(self, number):
-        from jobs.engine import lifecycle
-
         job = self._job(number)
         if job is None:
             return
@@ -120,14 +108,10 @@ class Office(RuleBasedStateMachine):
 
     @invariant()
     def what_has_ended_stays_as_it_ended(self):
-        from jobs.models import Job
-
         assert dict(Job.objects.filter(pk__in=self.ended).values_list("pk", "state")) == self.ended
 
     @invariant()
     def one_running_job_per_azure_key(self):
-        from jobs.models import Job
-
         locks = list(
             Job.objects.filter(pk__in=self.jobs, state="running")
             .exclude(azure_lock="")
@@ -137,14 +121,10 @@ class Office(RuleBasedStateMachine):
 
     @invariant()
     def who_runs_has_a_lease_and_who_does_not_has_none(self):
-        from jobs.models import Job
-
         for state, lease in Job.objects.filter(pk__in=self.jobs).values_list("state", "lease_until"):
             assert (lease is not None) == (state == "running")
 
     def teardown(self):
-        from jobs.models import Job
-
         # The next walk's jobs must not wait for the keys of this one.
         Job.objects.filter(pk__in=self.jobs, state="running").update(state="failed", lease_until=None)
 

@@ -5,11 +5,20 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.db import IntegrityError, connection
+from django.utils import timezone
 
+from jobs import services
+from jobs.journal.intents import quarantine_left
 from jobs.kinds.check_drift.spec import request_check_drift
 from jobs.kinds.destroy.spec import request_destroy
 from jobs.kinds.set_enabled.spec import request_set_enabled
 from jobs.kinds.synchronize.spec import request_synchronize
+from jobs.models import Intent, Job
+from jobs.schedule import scans
+from keygroups import lifecycle
+from kmes.core import clock
+from kmes.core.clock import Uptime
 from tests.jobs.builders import make_keys, work
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -22,16 +31,11 @@ def _reset(stand_in, when, **more):
 
 def _later(job):
     """Let what the job waits for be over, but for its quarantine."""
-    from jobs.models import Job
-    from kmes.core.clock import now
-
-    Job.objects.filter(pk=job.pk).update(run_after=now() - timedelta(seconds=1))
+    Job.objects.filter(pk=job.pk).update(run_after=clock.now() - timedelta(seconds=1))
     return work(job)
 
 
 def _let_quarantines_end():
-    from jobs.models import Intent
-
     for intent in Intent.objects.exclude(sent_at=None):
         long_ago = intent.sent_at - timedelta(hours=1)
         Intent.objects.filter(pk=intent.pk).update(sent_at=long_ago, sent_uptime=intent.sent_uptime - 3600)
@@ -40,9 +44,6 @@ def _let_quarantines_end():
 def test_the_quarantine_counts_from_the_last_try_and_not_from_the_first_announcement(
     group, admin, azure_stand_in, settings
 ):
-    from jobs.journal.intents import quarantine_left
-    from jobs.models import Intent
-
     settings.KMES_SEND_SECONDS = 2
     settings.KMES_UNKNOWN_QUARANTINE_SECONDS = 100
     throttled = {"method": "PUT", "path": "/keys/payments", "status": 429, "retry_after": 3}
@@ -61,8 +62,6 @@ def test_the_quarantine_counts_from_the_last_try_and_not_from_the_first_announce
 @pytest.fixture
 def in_doubt(group, admin, azure_stand_in, settings):
     """A call that was made a moment ago and may still take effect for 122 seconds at most."""
-    from jobs.models import Intent
-
     settings.KMES_SEND_SECONDS = 2
     settings.KMES_UNKNOWN_QUARANTINE_SECONDS = 120
     _reset(azure_stand_in, "before")
@@ -73,27 +72,17 @@ def in_doubt(group, admin, azure_stand_in, settings):
 
 @pytest.mark.parametrize("hours", [1, -1], ids=["ahead", "back"])
 def test_a_clock_that_is_set_neither_ends_a_quarantine_nor_prolongs_it(in_doubt, hours, monkeypatch):
-    from django.utils import timezone
-
-    from jobs.journal.intents import quarantine_left
-
     real = timezone.now
     monkeypatch.setattr(timezone, "now", lambda: real() + timedelta(hours=hours))
     assert 100 < quarantine_left(in_doubt) <= 122
 
 
 def test_a_clock_set_back_between_announcing_and_no_answer_does_not_shorten_the_quarantine(in_doubt):
-    from jobs.journal.intents import quarantine_left
-
     in_doubt.resolved_at = in_doubt.sent_at - timedelta(hours=1)
     assert quarantine_left(in_doubt) > 110
 
 
 def test_after_a_restart_with_a_wrong_clock_the_quarantine_counts_from_the_restart(in_doubt, monkeypatch):
-    from jobs.journal.intents import quarantine_left
-    from kmes.core import clock
-    from kmes.core.clock import Uptime
-
     in_doubt.sent_at -= timedelta(hours=1)
     monkeypatch.setattr(clock, "uptime", lambda: Uptime("another life", 30.0))
     assert 80 < quarantine_left(in_doubt) <= 92
@@ -103,10 +92,6 @@ def test_after_a_restart_with_a_wrong_clock_the_quarantine_counts_from_the_resta
 
 
 def test_a_push_cancelled_in_doubt_is_settled_by_a_comparison(group, admin, vault, azure_stand_in):
-    from jobs import services
-    from jobs.models import Intent, Job
-    from jobs.schedule import scans
-
     _reset(azure_stand_in, "after")
     (key,) = make_keys(group, "one", actor=admin)
     job = work(request_synchronize(keys=[key], actor=admin))
@@ -135,8 +120,6 @@ def test_a_key_that_another_job_found_is_not_imported_again(group, admin, vault,
 
 def test_what_another_job_left_in_doubt_is_not_settled_by_a_look_of_this_one(group, admin, vault, azure_stand_in):
     """Disabling finds its version disabled; that says nothing of an import that may still land."""
-    from jobs.models import Intent
-
     first, second = make_keys(group, "one", "two", actor=admin)
     work(request_synchronize(keys=[first], actor=admin))
     _reset(azure_stand_in, "before")
@@ -148,8 +131,6 @@ def test_what_another_job_left_in_doubt_is_not_settled_by_a_look_of_this_one(gro
 
 
 def test_disabling_in_doubt_is_looked_at_before_it_is_repeated(group, admin, vault, azure_stand_in):
-    from jobs.models import Intent
-
     (key,) = make_keys(group, "one", actor=admin)
     work(request_synchronize(keys=[key], actor=admin))
     version = key.cloud_versions.get()
@@ -168,8 +149,6 @@ def test_disabling_in_doubt_is_looked_at_before_it_is_repeated(group, admin, vau
 
 
 def test_a_key_destroyed_while_its_push_is_in_doubt_does_not_bar_the_group(group, admin, vault, azure_stand_in):
-    from jobs import services
-
     _reset(azure_stand_in, "after")
     first, second = make_keys(group, "one", "two", actor=admin)
     pushing = work(request_synchronize(keys=[first], actor=admin))
@@ -186,8 +165,6 @@ def test_a_key_destroyed_while_its_push_is_in_doubt_does_not_bar_the_group(group
 
 
 def test_a_version_called_missing_is_known_again_when_the_vault_shows_it(group, admin, vault):
-    from keygroups import lifecycle
-
     (key,) = make_keys(group, "one", actor=admin)
     work(request_synchronize(keys=[key], actor=admin))
     lifecycle.record_missing(version=key.cloud_versions.get())
@@ -196,8 +173,6 @@ def test_a_version_called_missing_is_known_again_when_the_vault_shows_it(group, 
 
 
 def test_a_rule_of_the_database_that_a_job_would_break_ends_it_and_is_not_tried_for_ever(group, admin):
-    from django.db import IntegrityError, connection
-
     def refuse(call, sql, params, many, context):
         if sql.startswith("UPDATE") and "keygroups_cloudversion" in sql and "ordinal" in sql:
             raise IntegrityError("duplicate key value violates unique constraint")

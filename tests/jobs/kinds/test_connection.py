@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from cloudcreds.models import KeyVault
 from jobs.kinds.list_vaults.spec import request_vault_list
 from jobs.kinds.test_connection.spec import request_connection_test
+from tests.jobs.builders import work
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def run_test(credential, vault, actor):
-    from tests.jobs.builders import work
-
     job = work(request_connection_test(credential=credential, vault=vault, actor=actor))
     credential.refresh_from_db()
     if vault is not None:
@@ -21,8 +21,6 @@ def run_test(credential, vault, actor):
 
 
 def vault_named(credential, stand_in, name):
-    from cloudcreds.models import KeyVault
-
     return KeyVault.objects.create(credential=credential, name=name, url=stand_in.vault_url(name).rstrip("/"))
 
 
@@ -61,8 +59,6 @@ def test_without_a_vault_no_vaults_result_is_touched(credential, admin, azure_st
 
 
 def test_a_listing_tells_tier_and_recovery_of_each_vault(credential, admin):
-    from tests.jobs.builders import work
-
     job = work(request_vault_list(credential=credential, actor=admin))
     assert job.state == "succeeded"
     found = {

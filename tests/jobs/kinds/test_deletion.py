@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from jobs import services
 from jobs.kinds.check_drift.spec import request_check_drift
 from jobs.kinds.cloud_delete.spec import request_cloud_delete
 from jobs.kinds.cloud_purge.spec import request_cloud_purge
@@ -13,6 +14,10 @@ from jobs.kinds.cloud_recover.spec import request_cloud_recover
 from jobs.kinds.destroy.spec import request_destroy
 from jobs.kinds.set_enabled.spec import request_set_enabled
 from jobs.kinds.synchronize.spec import request_synchronize
+from jobs.models import Job
+from keygroups.models import KeyGroup
+from kmes.core.clock import now
+from tests.jobs.builders import make_keys, messages, work
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -20,8 +25,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 def pushed(group, admin):
     """A key that is in the vault."""
-    from tests.jobs.builders import make_keys, work
-
     (key,) = make_keys(group, "one", actor=admin)
     job = work(request_synchronize(keys=[key], actor=admin))
     assert job.state == "succeeded", job.error_what
@@ -29,14 +32,10 @@ def pushed(group, admin):
 
 
 def _reload(group):
-    from keygroups.models import KeyGroup
-
     return KeyGroup.objects.get(pk=group.pk)
 
 
 def test_local_deletion_leaves_the_vault_untouched_and_says_so(pushed, group, admin, vault):
-    from tests.jobs.builders import messages, work
-
     job = work(request_destroy(keys=[pushed], actor=admin))
     assert job.state == "succeeded"
     pushed.refresh_from_db()
@@ -47,8 +46,6 @@ def test_local_deletion_leaves_the_vault_untouched_and_says_so(pushed, group, ad
 
 
 def test_cloud_deletion_leaves_the_key_here_and_can_be_undone(pushed, group, admin, vault):
-    from tests.jobs.builders import work
-
     job = work(request_cloud_delete(group=_reload(group), actor=admin))
     assert (job.state, job.error_what) == ("succeeded", "")
     assert vault.is_deleted("payments")
@@ -64,8 +61,6 @@ def test_cloud_deletion_leaves_the_key_here_and_can_be_undone(pushed, group, adm
 
 
 def test_after_a_purge_the_same_key_can_be_pushed_again(pushed, group, admin, vault):
-    from tests.jobs.builders import work
-
     work(request_cloud_delete(group=_reload(group), actor=admin))
     job = work(request_cloud_purge(group=_reload(group), actor=admin))
     assert (job.state, job.error_what) == ("succeeded", "")
@@ -77,8 +72,6 @@ def test_after_a_purge_the_same_key_can_be_pushed_again(pushed, group, admin, va
 
 
 def test_a_version_made_by_somebody_else_stops_a_deletion(pushed, group, admin, vault):
-    from tests.jobs.builders import work
-
     vault.client.create_ec_key("payments")
     job = work(request_cloud_delete(group=_reload(group), actor=admin))
     assert job.state == "failed"
@@ -87,9 +80,6 @@ def test_a_version_made_by_somebody_else_stops_a_deletion(pushed, group, admin, 
 
 
 def test_a_deletion_whose_answer_is_lost_is_found_done(pushed, group, admin, vault, azure_stand_in):
-    from jobs.models import Job
-    from tests.jobs.builders import work
-
     azure_stand_in.control(
         "POST", "/_emulator/faults", {"method": "DELETE", "path": "/keys/payments.*", "reset": "after"}
     )
@@ -101,8 +91,6 @@ def test_a_deletion_whose_answer_is_lost_is_found_done(pushed, group, admin, vau
 
 
 def test_a_version_can_be_disabled_and_enabled(pushed, group, admin, vault):
-    from tests.jobs.builders import work
-
     version = pushed.cloud_versions.get()
     work(request_set_enabled(version=version, enabled=False, actor=admin))
     assert vault.client.get_key("payments").properties.enabled is False
@@ -115,16 +103,12 @@ def test_a_version_can_be_disabled_and_enabled(pushed, group, admin, vault):
 
 
 def test_drift_is_found_and_recorded(pushed, group, admin, vault):
-    from tests.jobs.builders import messages, work
-
     vault.client.create_ec_key("payments")
     job = work(request_check_drift(group=group, actor=admin))
     assert any("not made here" in text for text in messages(job))
 
 
 def test_a_key_deleted_outside_the_console_is_found_by_the_drift_check(pushed, group, admin, vault):
-    from tests.jobs.builders import work
-
     vault.client.begin_delete_key("payments").wait()
     work(request_check_drift(group=group, actor=admin))
     assert _reload(group).cloud_state == "soft_deleted"
@@ -138,9 +122,6 @@ class Crash(BaseException):
 @pytest.fixture
 def crash(settings):
     """Let the worker end at a moment, and what it held run out."""
-    from jobs.models import Job
-    from kmes.core.clock import now
-    from tests.jobs.builders import work
 
     def fall(moment):
         if moment == wanted[-1]:
@@ -159,9 +140,6 @@ def crash(settings):
 
 
 def test_what_a_job_did_is_recorded_though_it_is_cancelled_before_it_says_so(pushed, group, admin, vault, crash):
-    from jobs import services
-    from tests.jobs.builders import work
-
     version = pushed.cloud_versions.get
     steps = [
         (request_cloud_delete, "cloud_delete.after_delete_key", "soft_deleted"),
@@ -179,8 +157,6 @@ def test_what_a_job_did_is_recorded_though_it_is_cancelled_before_it_says_so(pus
 
 
 def test_a_version_of_a_deleted_key_is_not_called_missing(pushed, group, admin, vault):
-    from tests.jobs.builders import work
-
     switch = request_set_enabled(version=pushed.cloud_versions.get(), enabled=False, actor=admin)
     vault.client.begin_delete_key("payments").wait()
     work(switch)

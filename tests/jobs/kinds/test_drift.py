@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -10,6 +10,12 @@ from jobs.kinds.check_drift.spec import request_check_drift
 from jobs.kinds.cloud_delete.spec import request_cloud_delete
 from jobs.kinds.repair.spec import request_repair
 from jobs.kinds.synchronize.spec import request_synchronize
+from keygroups.models import CloudVersion, KeyGroup, Observation
+from keygroups.services import accept_drift
+from kmes.core.clock import now
+from kmes.core.errors import ConflictError
+from logging_reports.models import LogEntry
+from tests.jobs.builders import make_keys, messages, work
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LATER = datetime(2031, 5, 1, tzinfo=UTC)
@@ -18,9 +24,6 @@ LATER = datetime(2031, 5, 1, tzinfo=UTC)
 @pytest.fixture
 def version(group, admin):
     """The only version in the vault, with a tag of people's."""
-    from keygroups.models import KeyGroup
-    from tests.jobs.builders import make_keys, work
-
     KeyGroup.objects.filter(pk=group.pk).update(tags={"owner": "treasury"})
     (key,) = make_keys(group, "one", actor=admin)
     job = work(request_synchronize(keys=[key], actor=admin))
@@ -31,8 +34,6 @@ def version(group, admin):
 @pytest.fixture
 def check(group, admin):
     """Compare with the vault, as Check Drift does."""
-    from keygroups.models import KeyGroup
-    from tests.jobs.builders import work
 
     def compare():
         job = work(request_check_drift(group=group, actor=admin))
@@ -45,7 +46,6 @@ def check(group, admin):
 @pytest.fixture
 def repair(group, admin):
     """Set back all that differs."""
-    from tests.jobs.builders import work
 
     def run():
         rows = list(group.observations.select_related("group__credential", "group__vault", "version__key"))
@@ -79,8 +79,6 @@ def test_what_was_just_pushed_does_not_differ(version, group, check):
     ],
 )
 def test_each_attribute_is_compared_and_nothing_known_is_overwritten(version, group, check, vault, changes, flag):
-    from tests.jobs.builders import messages
-
     change(vault, version, **changes)
     job, compared = check()
     assert flags_of(group) == {version.azure_version: [flag]}
@@ -92,9 +90,6 @@ def test_each_attribute_is_compared_and_nothing_known_is_overwritten(version, gr
 
 
 def test_a_repair_sets_all_back_and_leaves_no_difference(version, group, check, repair, vault):
-    from keygroups.models import KeyGroup
-    from tests.jobs.builders import messages
-
     change(vault, version, enabled=False, key_operations=["verify"], tags={})
     check()
     job = repair()
@@ -115,10 +110,6 @@ def test_a_repair_sets_all_back_and_leaves_no_difference(version, group, check, 
 
 
 def test_an_accepted_difference_becomes_what_is_known(version, group, check, admin, vault):
-    from keygroups.models import KeyGroup
-    from keygroups.services import accept_drift
-    from logging_reports.models import LogEntry
-
     change(vault, version, enabled=False, expires_on=LATER, key_operations=["verify"])
     check()
     accept_drift(observation=group.observations.get(), actor=admin)
@@ -132,8 +123,6 @@ def test_an_accepted_difference_becomes_what_is_known(version, group, check, adm
 
 
 def test_a_version_of_somebody_else_can_be_left_or_disabled(version, group, check, repair, admin, vault):
-    from keygroups.services import accept_drift
-
     stranger = vault.client.create_ec_key("payments").properties.version
     check()
     assert flags_of(group) == {version.azure_version: [], stranger: ["unknown"]}
@@ -147,9 +136,6 @@ def test_a_version_of_somebody_else_can_be_left_or_disabled(version, group, chec
 
 
 def test_a_missing_version_is_recorded_and_can_be_pushed_again(version, group, check, admin, vault):
-    from keygroups.models import CloudVersion, KeyGroup
-    from tests.jobs.builders import work
-
     CloudVersion.objects.filter(pk=version.pk).update(azure_version="f" * 32)
     _job, compared = check()
     assert compared.differences == 2
@@ -165,11 +151,6 @@ def test_a_missing_version_is_recorded_and_can_be_pushed_again(version, group, c
 
 
 def test_unchanged_versions_are_not_read_one_by_one_again(version, group, check, azure_stand_in):
-    from datetime import timedelta
-
-    from keygroups.models import Observation
-    from kmes.core.clock import now
-
     check()
     # The second in which it was pushed is over.
     Observation.objects.filter(group=group).update(seen_at=now() + timedelta(seconds=10))
@@ -181,9 +162,6 @@ def test_unchanged_versions_are_not_read_one_by_one_again(version, group, check,
 
 
 def test_a_key_recovered_outside_the_console_is_known_as_live_again(version, group, check, admin, vault):
-    from keygroups.models import KeyGroup
-    from tests.jobs.builders import work
-
     work(request_cloud_delete(group=KeyGroup.objects.get(pk=group.pk), actor=admin))
     vault.client.begin_recover_deleted_key("payments").wait()
     _job, compared = check()
@@ -193,10 +171,19 @@ def test_a_key_recovered_outside_the_console_is_known_as_live_again(version, gro
 
 
 def test_a_repair_asked_for_twice_is_refused_when_nothing_differs_any_more(version, group, check, repair, vault):
-    from kmes.core.errors import ConflictError
-
     change(vault, version, enabled=False)
     check()
     repair()
     with pytest.raises(ConflictError, match="Nothing differs"):
         repair()
+
+
+def test_a_difference_is_kept_and_shown(group, admin, vault):
+
+    (key,) = make_keys(group, "one", actor=admin)
+    work(request_synchronize(keys=[key], actor=admin))
+    vault.client.update_key_properties("payments", enabled=False)
+    job = work(request_check_drift(group=group, actor=admin))
+    group.refresh_from_db()
+    assert group.differences == 1
+    assert "disabled outside this console" in " ".join(job.messages.values_list("text", flat=True))

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from jobs.engine import lifecycle
 from jobs.kinds.check_drift.spec import request_check_drift
 from jobs.kinds.synchronize.spec import request_synchronize
+from jobs.models import Job
+from jobs.planning import blockers
+from jobs.services import request_retry
+from kmes.core.clock import now
+from logging_reports.models import LogEntry
+from tests.jobs.builders import make_group, make_keys, messages, work
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -13,27 +20,19 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 def groups(group, credential, azure_stand_in):
     """Two groups in one vault."""
-    from tests.jobs.builders import make_group
-
     return [group, make_group(credential, azure_stand_in.vault_url("kv-premium"), name="refunds")]
 
 
 def _request(groups, admin):
-    from tests.jobs.builders import make_keys
-
     keys = [make_keys(group, f"{group.name}-1", actor=admin)[0] for group in groups]
     return request_synchronize(keys=keys, actor=admin), keys
 
 
 def _due(job):
-    from jobs.models import Job
-
     Job.objects.filter(pk=job.pk).update(run_after=job.created_at)
 
 
 def test_one_kek_serves_the_groups_of_a_vault(groups, admin, vault):
-    from tests.jobs.builders import messages, work
-
     job, __ = _request(groups, admin)
     assert (work(job).state, job.error_what) == ("succeeded", "")
     assert [len(vault.versions(group.azure_name)) for group in groups] == [1, 1]
@@ -43,9 +42,6 @@ def test_one_kek_serves_the_groups_of_a_vault(groups, admin, vault):
 
 
 def test_each_group_has_steps_of_its_own_and_log_rows_that_name_it(groups, admin):
-    from logging_reports.models import LogEntry
-    from tests.jobs.builders import work
-
     job, __ = _request(groups, admin)
     work(job)
     steps = set(job.steps.values_list("name", "subject"))
@@ -55,8 +51,6 @@ def test_each_group_has_steps_of_its_own_and_log_rows_that_name_it(groups, admin
 
 
 def test_a_group_that_is_refused_does_not_hold_up_the_other(groups, admin, vault):
-    from tests.jobs.builders import work
-
     job, (refused, pushed) = _request(groups, admin)
     vault.client.create_ec_key("payments")
     vault.client.begin_delete_key("payments").wait()
@@ -68,11 +62,6 @@ def test_a_group_that_is_refused_does_not_hold_up_the_other(groups, admin, vault
 
 
 def test_a_group_that_is_busy_waits_while_the_other_is_pushed(groups, admin, vault):
-    from jobs.engine import lifecycle
-    from jobs.models import Job
-    from kmes.core.clock import now
-    from tests.jobs.builders import work
-
     job, (busy, pushed) = _request(groups, admin)
     other = Job.objects.create(
         kind="check_drift",
@@ -96,8 +85,6 @@ def test_a_group_that_is_busy_waits_while_the_other_is_pushed(groups, admin, vau
 
 
 def test_a_lost_answer_in_one_group_is_looked_for_after_the_other_is_done(groups, admin, vault, azure_stand_in):
-    from tests.jobs.builders import work
-
     job, __ = _request(groups, admin)
     azure_stand_in.control("POST", "/_emulator/faults", {"method": "PUT", "path": "/keys/payments.*", "reset": "after"})
     assert work(job).state == "queued"
@@ -109,9 +96,6 @@ def test_a_lost_answer_in_one_group_is_looked_for_after_the_other_is_done(groups
 
 
 def test_a_job_that_waits_for_the_key_a_run_turned_from_is_next(groups, admin):
-    from jobs.engine import lifecycle
-    from jobs.models import Job
-
     job, __ = _request(groups, admin)
     held = lifecycle.claim(job.pk, owner="worker")
     assert lifecycle.hold(held, groups[0].azure_lock)
@@ -125,17 +109,12 @@ def test_a_job_that_waits_for_the_key_a_run_turned_from_is_next(groups, admin):
 
 
 def test_what_is_asked_for_one_of_its_groups_waits_for_the_job(groups, admin):
-    from jobs.planning import blockers
-
     job, (key, __) = _request(groups, admin)
     assert str(job) in blockers.why_not_rotate(groups[1])
     assert str(job) in blockers.why_not_synchronize(key)
 
 
 def test_a_retry_takes_up_what_each_group_left_undone(groups, admin, vault):
-    from jobs.services import request_retry
-    from tests.jobs.builders import work
-
     job, (refused, __) = _request(groups, admin)
     vault.client.create_ec_key("payments")
     vault.client.begin_delete_key("payments").wait()

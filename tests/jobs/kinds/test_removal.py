@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 import pytest
+from django.contrib.auth import get_user_model
 
+from jobs.engine.chains import create_next
 from jobs.kinds.synchronize.spec import request_synchronize
+from jobs.models import Job
+from jobs.services import request_removal, request_retry
+from keygroups.models import KeyGroup
+from kmes.core.actor import Actor
+from kmes.core.errors import PermissionRefused
+from tests.jobs.builders import make_keys, messages, work
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -12,8 +20,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 def pushed(group, admin):
     """Two keys; the first is in the vault."""
-    from tests.jobs.builders import make_keys, work
-
     one, two = make_keys(group, "one", "two", actor=admin)
     assert work(request_synchronize(keys=[one], actor=admin)).state == "succeeded"
     return one, two
@@ -26,10 +32,6 @@ def fresh(row):
 
 def remove(group, admin, *, cloud="", local=False):
     """Ask for it, and work until nothing follows any more; return the jobs in order."""
-    from jobs.services import request_removal
-    from keygroups.models import KeyGroup
-    from tests.jobs.builders import work
-
     loaded = KeyGroup.objects.select_related("vault", "credential").get(pk=group.pk)
     jobs = [work(request_removal(group=loaded, cloud=cloud, local=local, actor=admin))]
     while following := jobs[-1].followers.first():
@@ -70,9 +72,6 @@ def test_nothing_here_is_touched_when_the_cloud_refuses(pushed, group, admin, va
 
 
 def test_a_retry_carries_on_with_what_was_to_follow(pushed, group, admin, azure_stand_in):
-    from jobs.services import request_retry
-    from tests.jobs.builders import work
-
     azure_stand_in.control(
         "POST", "/_emulator/faults", {"method": "DELETE", "path": "/keys/payments.*", "status": 403, "count": 1}
     )
@@ -84,21 +83,12 @@ def test_a_retry_carries_on_with_what_was_to_follow(pushed, group, admin, azure_
 
 
 def test_what_follows_is_opened_once_however_often_the_end_is_told(pushed, group, admin):
-    from jobs.engine.chains import create_next
-    from jobs.models import Job
-
     job, following = remove(group, admin, cloud="delete", local=True)
     assert create_next(job, actor=admin) in {None, following}
     assert Job.objects.filter(follows=job).count() == 1
 
 
 def test_a_right_taken_away_meanwhile_stops_the_row_and_says_so(pushed, group, admin):
-    from django.contrib.auth import get_user_model
-
-    from jobs.services import request_removal
-    from keygroups.models import KeyGroup
-    from tests.jobs.builders import messages, work
-
     loaded = KeyGroup.objects.select_related("vault", "credential").get(pk=group.pk)
     job = request_removal(group=loaded, cloud="delete", local=True, actor=admin)
     get_user_model().objects.filter(pk=admin.user_id).update(role="operator")
@@ -110,10 +100,6 @@ def test_a_right_taken_away_meanwhile_stops_the_row_and_says_so(pushed, group, a
 
 
 def test_only_keys_that_were_there_when_it_was_asked_are_destroyed(pushed, group, admin):
-    from jobs.services import request_removal
-    from keygroups.models import KeyGroup
-    from tests.jobs.builders import make_keys, work
-
     loaded = KeyGroup.objects.select_related("vault", "credential").get(pk=group.pk)
     job = request_removal(group=loaded, cloud="delete", local=True, actor=admin)
     (late,) = make_keys(group, "late", actor=admin)
@@ -122,13 +108,6 @@ def test_only_keys_that_were_there_when_it_was_asked_are_destroyed(pushed, group
 
 
 def test_every_right_is_asked_for_before_anything_starts(pushed, group, admin):
-    from django.contrib.auth import get_user_model
-
-    from jobs.models import Job
-    from jobs.services import request_removal
-    from kmes.core.actor import Actor
-    from kmes.core.errors import PermissionRefused
-
     before = Job.objects.count()
     custodian = get_user_model().objects.create_user("kim", role="custodian")
     with pytest.raises(PermissionRefused, match=r"cloud\.purge"):

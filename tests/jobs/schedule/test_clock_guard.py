@@ -8,11 +8,16 @@ import pytest
 from django.db.models import F
 from django.test import Client
 
+from cloudcreds.models import CloudCredential, KeyVault
+from hsm.models import HsmDevice
 from jobs.choices import HoldReason
+from jobs.kinds.rotate.spec import request_rotation
 from jobs.models import ClockWitness, ScheduleClock
 from jobs.schedule import clock_guard, scans
 from jobs.schedule.clock_guard import Witness, judge
-from keygroups.models import RotationSlot
+from keygroups import lifecycle
+from keygroups.models import KeyGroup, RotationSlot
+from kmes.core.actor import SYSTEM, Actor
 from kmes.core.clock import now
 from logging_reports.models import LogEntry
 from tests.jobs.pages.browsing import ROLES, body, pages, people, static_root
@@ -139,8 +144,6 @@ def test_three_days_without_the_machine_hold_for_ten_minutes_only():
 
 @pytest.mark.django_db
 def test_a_hold_after_a_restore_waits_for_a_person_however_steady_the_clock(people):
-    from kmes.core.actor import SYSTEM, Actor
-
     clock_guard.hold(HoldReason.RESTORED, actor=SYSTEM)
     for _look in range(3):
         assert not clock_guard.tick()
@@ -154,11 +157,6 @@ def test_a_hold_after_a_restore_waits_for_a_person_however_steady_the_clock(peop
 @pytest.fixture
 def due(db):
     """Three groups whose rotation is due; nothing here asks the device or Azure."""
-    from cloudcreds.models import CloudCredential, KeyVault
-    from hsm.models import HsmDevice
-    from keygroups import lifecycle
-    from keygroups.models import KeyGroup
-
     HsmDevice.objects.create(serial="S-1", label="KMES", mfk_public_spki=b"x", is_designated=True)
     credential = CloudCredential.objects.create(
         name="Contoso", tenant_id="t", client_id="c", sealed_secret=b"sealed", secret_set_at=now()
@@ -172,8 +170,6 @@ def due(db):
 
 
 def test_a_clock_that_jumped_begins_no_rotation_and_what_was_due_follows_when_released(due, people):
-    from kmes.core.actor import Actor
-
     clock_guard.tick()
     went_by(365 * DAY, MINUTE)
     assert scans.scan_rotations() == []
@@ -184,10 +180,6 @@ def test_a_clock_that_jumped_begins_no_rotation_and_what_was_due_follows_when_re
 
 
 def test_a_person_may_rotate_while_the_schedule_is_held(due, people):
-    from jobs.kinds.rotate.spec import request_rotation
-    from keygroups.models import KeyGroup
-    from kmes.core.actor import SYSTEM, Actor
-
     clock_guard.hold(HoldReason.RESTORED, actor=SYSTEM)
     job = request_rotation(group=KeyGroup.objects.get(name="a"), actor=Actor.from_user(people["operator"]))
     assert job.state == "queued"
@@ -205,8 +197,6 @@ def test_no_more_rotations_begin_in_a_minute_than_the_option_says(due, settings)
 @pytest.mark.django_db
 @pytest.mark.parametrize("role", ROLES)
 def test_who_may_rotate_lets_rotations_go_on(client, people, role):
-    from kmes.core.actor import SYSTEM
-
     clock_guard.hold(HoldReason.RESTORED, actor=SYSTEM)
     client.force_login(people[role])
     page = body(client.get(URL))
@@ -220,8 +210,6 @@ def test_who_may_rotate_lets_rotations_go_on(client, people, role):
 
 @pytest.mark.django_db
 def test_confirming_says_what_follows_and_only_what_is_held_can_be_confirmed(pages, people, due):
-    from kmes.core.actor import SYSTEM
-
     assert "are not held" in body(pages.get(f"{URL}confirm/"))
     assert pages.post(f"{URL}confirm/").status_code == 409
     clock_guard.hold(HoldReason.RESTORED, actor=SYSTEM)

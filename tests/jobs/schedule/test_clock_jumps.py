@@ -7,9 +7,11 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from hsm.models import HsmDevice
 from jobs.engine import lifecycle, rate_limit
 from jobs.models import Job
 from jobs.schedule import clock_guard, scans
+from keygroups import lifecycle as key_lifecycle
 from keygroups.models import KeyGroup, RotationSlot
 from kmes.core import clock
 from tests.jobs.pages.browsing import group, make_job
@@ -51,9 +53,6 @@ def machine(monkeypatch):
 @pytest.fixture
 def due_in(group, machine):
     """Let the group's rotation fall due after some time."""
-    from hsm.models import HsmDevice
-    from keygroups import lifecycle as key_lifecycle
-
     HsmDevice.objects.create(serial="S-1", label="KMES", mfk_public_spki=b"x", is_designated=True)
 
     def set_due(time):
