@@ -13,9 +13,10 @@ from uuid import UUID
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from jobs.certifications.checklist import BY_NAME, verdict
 from jobs.certifications.evidence import evidence_of
 from jobs.certifications.models import Certification, CertificationStep
-from jobs.certifications.steps import BY_NAME, Run
+from jobs.certifications.steps import WORK, Run
 from jobs.choices import FINAL_STATES, CertificationState, CheckState, JobState
 from jobs.models import Job
 from kmes.core import language
@@ -63,22 +64,14 @@ def advance(certification_id: UUID) -> None:
         _finish(certification)
 
 
-def verdict(steps: list[CertificationStep]) -> CertificationState:
-    """Return what the steps so far amount to."""
-    states = {step.state for step in steps}
-    if CheckState.FAILED in states:
-        return CertificationState.FAILED
-    return CertificationState.INCOMPLETE if CheckState.UNPROVEN in states else CertificationState.PASSED
-
-
 # --- One step --------------------------------------------------------------------------------
 def _begin(certification: Certification, row: CertificationStep) -> None:
     """Start the step's job, or say why the step does not apply or could not be started."""
-    step, group = BY_NAME[row.name], certification.load_group()
+    work, group = WORK[row.name], certification.load_group()
     if group is None:
         _end(certification, row, CheckState.FAILED, _("The key group of this run no longer exists."))
         return
-    if reason := step.why_not(group):
+    if reason := work.why_not(group):
         _write(row, CheckState.SKIPPED, reason)
         return
     key = f"certify:{certification.pk}:{row.name}"
@@ -93,14 +86,14 @@ def _begin(certification: Certification, row: CertificationStep) -> None:
 
 def _ask(run: Run, row: CertificationStep) -> Job:
     """Ask for the step's job; who lost the right meanwhile must not keep the clean-up from being done."""
-    step = BY_NAME[row.name]
+    work = WORK[row.name]
     try:
         with transaction.atomic():
-            return step.start(run)
+            return work.start(run)
     except PermissionRefused:
-        if not step.is_cleanup:
+        if not BY_NAME[row.name].is_cleanup:
             raise
-        return step.start(Run(run.certification, run.group, SYSTEM, run.idempotency_key))
+        return work.start(Run(run.certification, run.group, SYSTEM, run.idempotency_key))
 
 
 def _settle(certification: Certification, row: CertificationStep) -> bool:

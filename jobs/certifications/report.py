@@ -12,9 +12,8 @@ from datetime import datetime
 from typing import Any
 
 from hsm.models import HsmDevice
+from jobs.certifications.checklist import BY_NAME, verdict
 from jobs.certifications.models import Certification, CertificationStep
-from jobs.certifications.progress import verdict
-from jobs.certifications.steps import BY_NAME
 from keygroups.models import KeyGroup
 from kmes.core.clock import now
 

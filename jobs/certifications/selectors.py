@@ -9,9 +9,9 @@ from typing import Any
 from django.db.models import Q, QuerySet
 
 from hsm.models import HsmDevice
+from jobs.certifications.checklist import BY_NAME
 from jobs.certifications.models import Certification, CertificationStep
 from jobs.certifications.report import seconds_of
-from jobs.certifications.steps import BY_NAME
 from jobs.choices import STATE_COLOURS, CertificationState, CheckState
 from kmes.core.public_keys import fingerprint
 

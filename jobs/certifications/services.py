@@ -8,9 +8,9 @@ from django.utils.translation import gettext as _
 from cloudcreds.choices import VaultTier
 from cloudcreds.models import KeyVault
 from hsm.services import designated_device
+from jobs.certifications.checklist import CHECKS
 from jobs.certifications.models import Certification, CertificationStep
 from jobs.certifications.progress import advance
-from jobs.certifications.steps import STEPS
 from jobs.choices import CertificationState
 from keygroups.choices import KeyUsage, PeriodUnit
 from keygroups.services import create_group, subject_of
@@ -73,7 +73,7 @@ def _begin(vault: KeyVault, key_spec: str, actor: Actor, idempotency_key: str) -
     )
     CertificationStep.objects.bulk_create(
         CertificationStep(certification=certification, ordinal=ordinal, name=step.name)
-        for ordinal, step in enumerate(STEPS, 1)
+        for ordinal, step in enumerate(CHECKS, 1)
     )
     record(
         "certification.requested",

@@ -1,13 +1,11 @@
-"""The steps of a self-certification in their order: what each tries, when it applies, which job does it."""
+"""Which job does each check of a self-certification, and when the check applies."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from django.utils.functional import Promise
-from django.utils.translation import gettext as _now
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext as _
 
 from jobs.certifications.models import Certification
 from jobs.kinds.cloud_delete.spec import request_cloud_delete
@@ -44,23 +42,17 @@ def _applies(_group: KeyGroup) -> str:
 
 
 @dataclass(frozen=True)
-class Step:
-    """One step.
+class Work:
+    """What does a check.
 
     Attributes:
-        why_not: says why the step does not apply to the group as it is now; "" when it does.
-        is_cleanup: whether it is done also after a failure.
-        forgives: the key permission without which the step is "not proven" instead of failed.
+        start: asks for the job.
+        why_not: says why the check does not apply to the group as it is now; "" when it does.
 
     """
 
-    name: str
-    title: str | Promise
-    proves: str | Promise
     start: Callable[[Run], Job]
-    why_not: Callable[[KeyGroup], str] = _applies
-    is_cleanup: bool = False
-    forgives: bool = False
+    why_not: Callable[[KeyGroup], str]
 
 
 # --- Which job -------------------------------------------------------------------------------
@@ -74,7 +66,7 @@ def newest_version(group: KeyGroup) -> CloudVersion:
     pushed = group.cloud_versions.exclude(azure_version="").select_related("key", "group__vault", "group__credential")
     version = pushed.order_by("-pushed_at").first()
     if version is None:
-        raise ConflictError(_now("The vault holds no version of the key group."))
+        raise ConflictError(_("The vault holds no version of the key group."))
     return version
 
 
@@ -136,87 +128,40 @@ def _sign_report(run: Run) -> Job:
 # --- When it applies -------------------------------------------------------------------------
 def _not_recoverable(group: KeyGroup) -> str:
     if group.cloud_state != GroupCloudState.SOFT_DELETED:
-        return _now("The vault has no soft-delete: what is deleted is gone.")
+        return _("The vault has no soft-delete: what is deleted is gone.")
     return ""
 
 
 def _not_live(group: KeyGroup) -> str:
-    return "" if group.cloud_state == GroupCloudState.LIVE else _now("The vault holds no live key of this run.")
+    return "" if group.cloud_state == GroupCloudState.LIVE else _("The vault holds no live key of this run.")
 
 
 def _not_purgeable(group: KeyGroup) -> str:
     if group.vault.is_purge_protected:
-        return _now("The vault has purge protection: Azure purges by itself when the retention ends.")
+        return _("The vault has purge protection: Azure purges by itself when the retention ends.")
     if group.cloud_state != GroupCloudState.SOFT_DELETED:
-        return _now("The vault holds no deleted key of this run.")
+        return _("The vault holds no deleted key of this run.")
     return ""
 
 
 def _no_keys(group: KeyGroup) -> str:
-    return "" if group.keys.filter(state=KeyState.PRESENT).exists() else _now("No key of this run is left here.")
+    return "" if group.keys.filter(state=KeyState.PRESENT).exists() else _("No key of this run is left here.")
 
 
-STEPS: tuple[Step, ...] = (
-    Step("create", _("Create a key"), _("The HSM makes keys."), _create),
-    Step("push", _("Push it"), _("The vault takes the wrapped key, and its public half is ours."), _push),
-    Step(
-        "prove",
-        _("Verify by a signature"),
-        _("The vault has the very private half that was made in the HSM."),
-        _prove(),
-        forgives=True,
-    ),
-    Step("rotate", _("Rotate"), _("A new key becomes the active version."), _rotate),
-    Step(
-        "prove_rotated",
-        _("Verify the new version"),
-        _("The active version is the new key, and works."),
-        _prove(),
-        forgives=True,
-    ),
-    Step("disable", _("Disable the version"), _("A version can be taken out of use."), _switch(enabled=False)),
-    Step(
-        "prove_disabled",
-        _("Verify that it is refused"),
-        _("The vault refuses every use of a disabled version."),
-        _prove(wants_refusal=True),
-        forgives=True,
-    ),
-    Step("enable", _("Enable it again"), _("A version can be put back into use."), _switch(enabled=True)),
-    Step("delete", _("Delete the Azure key"), _("The key can be withdrawn; the keys here stay."), _delete),
-    Step("recover", _("Recover it"), _("A deletion can be undone."), _recover, _not_recoverable, forgives=True),
-    Step(
-        "prove_recovered",
-        _("Verify after the recovery"),
-        _("The recovered version works."),
-        _prove(),
-        _not_live,
-        forgives=True,
-    ),
-    Step("remove", _("Clean up: delete"), _("Nothing live stays in the vault."), _delete, _not_live, is_cleanup=True),
-    Step(
-        "purge",
-        _("Clean up: purge"),
-        _("Nothing of it stays in the vault, where that is allowed."),
-        _purge,
-        _not_purgeable,
-        is_cleanup=True,
-        forgives=True,
-    ),
-    Step(
-        "destroy",
-        _("Clean up: destroy here"),
-        _("The throw-away key material here is erased."),
-        _destroy,
-        _no_keys,
-        is_cleanup=True,
-    ),
-    Step(
-        "report",
-        _("Look once more, and sign the report"),
-        _("What is left is known, and the report can't be changed unseen."),
-        _sign_report,
-        is_cleanup=True,
-    ),
-)
-BY_NAME = {step.name: step for step in STEPS}
+WORK: dict[str, Work] = {
+    "create": Work(_create, _applies),
+    "push": Work(_push, _applies),
+    "prove": Work(_prove(), _applies),
+    "rotate": Work(_rotate, _applies),
+    "prove_rotated": Work(_prove(), _applies),
+    "disable": Work(_switch(enabled=False), _applies),
+    "prove_disabled": Work(_prove(wants_refusal=True), _applies),
+    "enable": Work(_switch(enabled=True), _applies),
+    "delete": Work(_delete, _applies),
+    "recover": Work(_recover, _not_recoverable),
+    "prove_recovered": Work(_prove(), _not_live),
+    "remove": Work(_delete, _not_live),
+    "purge": Work(_purge, _not_purgeable),
+    "destroy": Work(_destroy, _no_keys),
+    "report": Work(_sign_report, _applies),
+}

@@ -12,11 +12,11 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from hsm.verification import public_pem
 from jobs.certifications import selectors
+from jobs.certifications.checklist import CHECKS
 from jobs.certifications.forms import CertificationForm
 from jobs.certifications.models import Certification
 from jobs.certifications.report import VERIFY_COMMAND
 from jobs.certifications.services import request_certification
-from jobs.certifications.steps import STEPS
 from jobs.certifications.tables import CertificationTable
 from jobs.choices import STATE_COLOURS
 from kmes.accounts.rights import Right
@@ -80,7 +80,7 @@ def begin_certification(request: HttpRequest) -> HttpResponse:
                 refusal = error
         else:
             return go_to(request, made.get_absolute_url())
-    context = {"form": form, "steps": STEPS, "refusal": refusal}
+    context = {"form": form, "steps": CHECKS, "refusal": refusal}
     return render_form(request, "certifications/begin.html", context, refused=sent is not None)
 
 

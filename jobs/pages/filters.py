@@ -6,6 +6,7 @@ from django import forms
 from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 
+from cloudcreds.models import KeyVault
 from jobs.choices import JobState
 from jobs.pages.selectors import JobFilter
 from jobs.spec import Text, registry
@@ -43,6 +44,9 @@ class JobFilterForm(FilterForm):
     group = forms.ModelChoiceField(
         KeyGroup.objects.none(), label=_("Key group"), required=False, empty_label=_("Any"), widget=LongSelect
     )
+    vault = forms.ModelChoiceField(
+        KeyVault.objects.none(), label=_("Key Vault"), required=False, empty_label=_("Any"), widget=LongSelect
+    )
     key = forms.UUIDField(required=False, widget=forms.HiddenInput)
     range = forms.ChoiceField(label=_("Time"), choices=PRESET_CHOICES, required=False)
     since = MomentField(label=_("From (UTC)"))
@@ -53,7 +57,11 @@ class JobFilterForm(FilterForm):
         if values.get("show", "") not in TABS:
             values["show"] = "all"
         super().__init__(values, auto_id="filter-%s")
-        self.fields["group"].queryset = KeyGroup.objects.only("pk", "name")  # type: ignore[attr-defined]
+        for name, rows in (
+            ("group", KeyGroup.objects.only("pk", "name")),
+            ("vault", KeyVault.objects.order_by("name")),
+        ):
+            self.fields[name].queryset = rows  # type: ignore[attr-defined]
 
     @property
     def tab(self) -> str:
@@ -73,6 +81,7 @@ class JobFilterForm(FilterForm):
             state=chosen["state"],
             group=chosen["group"].pk if chosen["group"] else None,
             key=chosen["key"],
+            vault=chosen["vault"].pk if chosen["vault"] else None,
             text=chosen["q"].strip(),
             since=max(starts, default=None),
             until=chosen["until"],
@@ -91,9 +100,9 @@ class JobFilterForm(FilterForm):
         return str(_("Key")) if name == "key" else super().chip_label(name)
 
     def chip_value(self, name: str, value: str) -> str:
-        """Return a group or key by its name, anything else as usual."""
+        """Return a group, vault or key by its name, anything else as usual."""
         cleaned = getattr(self, "cleaned_data", {}).get(name)
-        if name == "group" and cleaned:
+        if name in {"group", "vault"} and cleaned:
             return str(cleaned)
         if name == "key" and cleaned:
             return Key.objects.filter(pk=cleaned).values_list("name", flat=True).first() or value

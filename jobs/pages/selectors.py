@@ -39,6 +39,7 @@ class JobFilter:
     state: str = ""
     group: UUID | None = None
     key: UUID | None = None
+    vault: UUID | None = None
     text: str = ""
     since: datetime | None = None
     until: datetime | None = None
@@ -104,7 +105,7 @@ def _jobs_with_steps() -> QuerySet[Job]:
 
 def list_jobs(wanted: JobFilter) -> QuerySet[Job]:
     """Return the jobs the filter asks for, newest first, each with its counts of steps."""
-    jobs = _jobs_with_steps().select_related("group").filter(_in_tab(wanted.tab, wanted.user_id))
+    jobs = _jobs_with_steps().select_related("group__vault").filter(_in_tab(wanted.tab, wanted.user_id))
     if wanted.kind:
         jobs = jobs.filter(kind=wanted.kind)
     if wanted.state:
@@ -113,6 +114,8 @@ def list_jobs(wanted: JobFilter) -> QuerySet[Job]:
         jobs = jobs.filter(about_group(wanted.group))
     if wanted.key:
         jobs = jobs.filter(pk__in=Job.objects.filter(targets__key_id=wanted.key).values("pk"))
+    if wanted.vault:
+        jobs = jobs.filter(group__vault=wanted.vault)
     if wanted.since:
         jobs = jobs.filter(created_at__gte=wanted.since)
     if wanted.until:

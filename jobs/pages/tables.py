@@ -46,6 +46,7 @@ class JobTable(ConsoleTable):
     title = tables.Column(verbose_name=_("Name"), order_by="kind", attrs=NOWRAP)
     subject = tables.Column(verbose_name=_("Subject"))
     group = tables.Column(verbose_name=_("Key group"), accessor="group__name", attrs=WIDE_ONLY)
+    vault = tables.Column(verbose_name=_("Key Vault"), accessor="group__vault__name", attrs=WIDE_ONLY)
     state = StateColumn(verbose_name=_("Status"), accessor="get_state_display", order_by="state", colours=STATE_COLOURS)
     progress = tables.Column(verbose_name=_("Progress"), empty_values=(), orderable=False, attrs=NOWRAP)
     actor_name = tables.Column(verbose_name=_("Started by"))

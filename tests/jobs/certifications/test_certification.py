@@ -10,6 +10,8 @@ import time
 
 import pytest
 
+from jobs.certifications.checklist import CHECKS
+from jobs.certifications.steps import WORK
 from tests.cloudcreds.azure.conftest import ALL
 from tests.jobs.engine.killed_worker import run_and_die
 
@@ -298,3 +300,7 @@ def test_a_forged_signature_fails_the_proof(premium, admin):
     work_on(certification)
     assert certification.steps.get(name="prove").state == "failed"
     assert "not one of key" in certification.steps.get(name="prove").detail
+
+
+def test_each_check_has_its_work():
+    assert list(WORK) == [check.name for check in CHECKS]

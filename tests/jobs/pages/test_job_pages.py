@@ -90,6 +90,8 @@ def test_filters_narrow_the_list(pages, group):
 
     assert shown("q=needle") == shown("kind=synchronize") == shown("state=running") == {"job"}
     assert shown(f"group={group.pk}") == shown(f"key={key.pk}") == shown("range=24h") == {"job"}
+    assert shown(f"vault={group.vault_id}") == {"job"}
+    assert "Key Vault: kv" in body(pages.get(f"/jobs/?vault={group.vault_id}"))
     assert shown(f"q={other}") == shown("state=succeeded") == {"other"}
     assert shown("until=2001-01-01") == set()
     assert "Key: pay-1" in body(pages.get(f"/jobs/?key={key.pk}"))
