@@ -46,7 +46,7 @@ KINDS = {
 }
 
 
-class MemoryGateway(VaultCalls):
+class MemoryKeyCalls(VaultCalls):
     """The way to one vault of the cloud in memory."""
 
     client_errors = (Refused, AnswerLost)
@@ -197,6 +197,46 @@ class MemoryGateway(VaultCalls):
             convert=lambda found: self._key(name, found),
         )
 
+    # --- converting --------------------------------------------------------------------------
+    @property
+    def _level(self) -> str:
+        return "Recoverable" if self._vault_here.purge_protected else "Recoverable+Purgeable"
+
+    def _kid(self, name: str, version: Version) -> str:
+        return f"{self._url}/keys/{name.lower()}/{version.id}"
+
+    def _kek(self, name: str, version: Version) -> KekPublicKey:
+        numbers = version.private.public_key().public_numbers()
+        lifetime = version.expires_on - version.created_on if version.expires_on else None
+        return KekPublicKey(
+            self._kid(name, version), name, version.id, numbers.n, numbers.e, self._level, RETENTION.days, lifetime
+        )
+
+    def _key(self, name: str, version: Version) -> VaultKey:
+        row = self._row(name, version)
+        return VaultKey(
+            row.kid,
+            name,
+            row.version,
+            f"{version.family}-HSM",
+            version.spki,
+            row.enabled,
+            row.created_on,
+            row.expires_on,
+            self._level,
+            RETENTION.days,
+            version.operations,
+            row.tags,
+        )
+
+    def _row(self, name: str, version: Version) -> VersionInfo:
+        kid = self._kid(name, version)
+        return VersionInfo(kid, version.id, version.enabled, version.created_on, version.expires_on, dict(version.tags))
+
+
+class MemoryGateway(MemoryKeyCalls):
+    """``VaultGateway`` for the cloud in memory."""
+
     def delete_key(self, name: str) -> DeletedKey:
         event = "azure.kek_deleted" if name.startswith("kmes-kek-") else "azure.key_deleted"
         return self._ask(
@@ -258,42 +298,6 @@ class MemoryGateway(VaultCalls):
             yield _try("Get", lambda: self.get_key(f"{prefix}-none"))
             tier = "premium" if self._vault_here.holds_hsm_keys else "standard"
             yield replace(_try("Tier", lambda: None), facts={"tier": tier, "recovery_level": self._level})
-
-    # --- converting --------------------------------------------------------------------------
-    @property
-    def _level(self) -> str:
-        return "Recoverable" if self._vault_here.purge_protected else "Recoverable+Purgeable"
-
-    def _kid(self, name: str, version: Version) -> str:
-        return f"{self._url}/keys/{name.lower()}/{version.id}"
-
-    def _kek(self, name: str, version: Version) -> KekPublicKey:
-        numbers = version.private.public_key().public_numbers()
-        lifetime = version.expires_on - version.created_on if version.expires_on else None
-        return KekPublicKey(
-            self._kid(name, version), name, version.id, numbers.n, numbers.e, self._level, RETENTION.days, lifetime
-        )
-
-    def _key(self, name: str, version: Version) -> VaultKey:
-        row = self._row(name, version)
-        return VaultKey(
-            row.kid,
-            name,
-            row.version,
-            f"{version.family}-HSM",
-            version.spki,
-            row.enabled,
-            row.created_on,
-            row.expires_on,
-            self._level,
-            RETENTION.days,
-            version.operations,
-            row.tags,
-        )
-
-    def _row(self, name: str, version: Version) -> VersionInfo:
-        kid = self._kid(name, version)
-        return VersionInfo(kid, version.id, version.enabled, version.created_on, version.expires_on, dict(version.tags))
 
 
 class MemoryProvider:
