@@ -79,7 +79,7 @@ class KeyVault(models.Model):
     last_test_ok = models.BooleanField(null=True)
     last_tested_at = models.DateTimeField(null=True)
     seen_at = models.DateTimeField(null=True)
-    # When the latest HSM changes were made or will be, in seconds since 1970 (jobs.engine.rate_limit).
+    # When the latest HSM changes were made or will be, in seconds since 1970 (``rate_limit``).
     recent_changes = models.JSONField(default=list)
 
     class Meta:

@@ -7,9 +7,10 @@ import time
 from django.conf import settings
 from django.utils.translation import gettext as _
 
+from cloudcreds import rate_limit
 from cloudcreds.models import KeyVault
 from jobs.choices import JobState
-from jobs.engine import rate_limit, shutdown
+from jobs.engine import shutdown
 from jobs.engine.cancellation import should_stop_waiting, stop_if_requested
 from jobs.engine.interruptions import Yielded
 from jobs.engine.run import JobRun

@@ -15,18 +15,18 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils.translation import gettext as _
 
+from cloudcreds import vaults
 from cloudcreds.access import open_gateway
-from cloudcreds.choices import VaultTier
 from cloudcreds.models import KeyVault
 from cloudcreds.provider.backoff import Backoff
 from cloudcreds.provider.errors import CloudError, CloudErrorKind
 from cloudcreds.provider.protocol import VaultGateway
 from cloudcreds.provider.recorder import LogRecorder
 from cloudcreds.provider.types import KekPublicKey
+from cloudcreds.rate_limit import confirm
 from jobs.choices import FINAL_STATES, KekState
 from jobs.engine.gateways import gateway_for
 from jobs.engine.interruptions import WaitUntil
-from jobs.engine.rate_limit import confirm
 from jobs.engine.run import JobRun
 from jobs.engine.transaction import RunTransaction
 from jobs.engine.turns import wait_for_rate_limit
@@ -123,12 +123,7 @@ def _create(run: JobRun, gateway: VaultGateway, row: EphemeralKek) -> KekPublicK
     seen_at = now()
 
     def record_created(_tx: RunTransaction) -> None:
-        KeyVault.objects.filter(pk=row.vault_id).update(
-            tier=VaultTier.PREMIUM,
-            recovery_level=public.recovery_level,
-            recoverable_days=public.recoverable_days,
-            seen_at=seen_at,
-        )
+        vaults.record_shown_by_kek(row.vault_id, public, seen_at=seen_at)
         _mark_live(row, public)
 
     # With the step that follows. Until then the ledger says planned, and whoever reads that asks the vault.

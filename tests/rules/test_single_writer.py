@@ -13,6 +13,9 @@ from tests.rules.writes import Write, find_writes, models
 
 # Model and field -> the module, or the folder, that alone may write it.
 OWNERS = {
+    ("KeyVault", "tier"): "cloudcreds/vaults.py",
+    ("KeyVault", "recovery_level"): "cloudcreds/vaults.py",
+    ("KeyVault", "recent_changes"): "cloudcreds/rate_limit.py",
     ("Key", "state"): "keygroups/lifecycle.py",
     ("CloudVersion", "state"): "keygroups/lifecycle.py",
     ("CloudVersion", "enabled"): "keygroups/lifecycle.py",

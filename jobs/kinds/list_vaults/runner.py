@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from django.utils.translation import gettext as _
 
-from cloudcreds.choices import VaultTier
-from cloudcreds.models import CloudCredential, KeyVault
-from cloudcreds.provider.types import VaultInfo
+from cloudcreds import vaults
 from jobs.engine.gateways import gateway_for
 from jobs.engine.run import JobRun
 from jobs.engine.runner import Runner, no_failure_event, nothing_to_abandon, nothing_to_clean_up
 from jobs.engine.steps import step
 from jobs.kinds.subjects import credential_of
-from kmes.core.clock import now
 from logging_reports.choices import Severity
-
-TIERS = {"premium": VaultTier.PREMIUM, "standard": VaultTier.STANDARD}
 
 
 def run_list_vaults(run: JobRun) -> None:
@@ -25,7 +20,7 @@ def run_list_vaults(run: JobRun) -> None:
         found = gateway_for(run, None).list_vaults()
     with run.write() as tx:
         for info in found.vaults:
-            _record_vault(credential, info)
+            vaults.record_listed(credential, info)
             tx.add_message(_("Found vault %(name)s (%(tier)s)") % {"name": info.name, "tier": info.tier})
         for text in found.unread:
             tx.add_message(text, Severity.WARNING)
@@ -34,17 +29,6 @@ def run_list_vaults(run: JobRun) -> None:
                 _("No vault is visible: give the app registration the role Reader on the vaults, or type the URL"),
                 Severity.WARNING,
             )
-
-
-def _record_vault(credential: CloudCredential, info: VaultInfo) -> None:
-    url = info.url.rstrip("/")
-    vault = KeyVault.objects.filter(credential=credential, url__iexact=url).first() or KeyVault(
-        credential=credential, url=url
-    )
-    vault.name, vault.tier, vault.seen_at = info.name, TIERS.get(info.tier.lower(), VaultTier.UNKNOWN), now()
-    vault.recovery_level = info.recovery_level
-    vault.recoverable_days = info.recoverable_days
-    vault.save()
 
 
 RUNNER = Runner(

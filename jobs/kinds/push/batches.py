@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from django.utils.translation import gettext as _
 
+from cloudcreds.rate_limit import seconds_for
 from jobs.choices import TargetState
-from jobs.engine.rate_limit import seconds_for
 from jobs.engine.run import JobRun
 from jobs.engine.transaction import RunTransaction
 from jobs.models import JobTarget

@@ -13,10 +13,10 @@ from django.utils.translation import gettext as _
 from cloudcreds.provider.errors import CloudError
 from cloudcreds.provider.protocol import VaultGateway
 from cloudcreds.provider.types import VaultKey
+from cloudcreds.rate_limit import confirm, limit_of
 from jobs.choices import IntentOperation, IntentState, TargetState
 from jobs.engine.cancellation import stop_if_requested
 from jobs.engine.lifecycle import LeaseLost
-from jobs.engine.rate_limit import confirm, is_paced
 from jobs.engine.run import JobRun
 from jobs.engine.steps import begin_deferred, end_deferred
 from jobs.engine.transaction import RunTransaction
@@ -44,7 +44,7 @@ def import_all(run: JobRun, gateway: VaultGateway, group: KeyGroup, batch: list[
     todo = list(batch)
     progress = Progress(run, group)
     begin_deferred(run, "import_key", progress.text())
-    size = 1 if is_paced(group.vault) else WINDOW
+    size = 1 if limit_of(group.vault) else WINDOW
     newest = ""
     while todo:
         window, todo = todo[:size], todo[size:]

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any
-
 from django.utils.translation import gettext as _
 
-from cloudcreds.models import CloudCredential, KeyVault
+from cloudcreds import vaults
+from cloudcreds.models import KeyVault
 from cloudcreds.provider.types import ProbeResult
 from jobs.engine.gateways import gateway_for
 from jobs.engine.run import JobRun
 from jobs.engine.runner import Runner, no_failure_event, nothing_to_abandon, nothing_to_clean_up
 from jobs.engine.steps import step
 from jobs.kinds.subjects import credential_of
-from kmes.core.clock import now
 from kmes.core.errors import KmesError
 from logging_reports.choices import Severity
 
@@ -36,39 +33,18 @@ def run_test_connection(run: JobRun) -> None:
         for result in gateway_for(run, vault).probe_permissions("kmes-probe"):
             results.append(result)
             with run.write() as tx:
-                _record_results(credential, vault, results, ok=None)
+                vaults.record_test(credential, vault, results, ok=None)
                 tx.add_message(f"{result.name}: {result.text} {result.remedy}".strip(), _severity(result))
                 tx.show_progress("probe", result.name)
     failed = [result for result in results if result.ok is False]
     with run.write():
-        _record_results(credential, vault, results, ok=not failed)
-        if vault is not None:
-            _record_facts(vault, results)
+        vaults.record_test(credential, vault, results, ok=not failed)
     if failed:
         raise _failure(failed, len(results))
 
 
 def _severity(result: ProbeResult) -> Severity:
     return Severity.WARNING if result.ok is False or result.kind else Severity.INFO
-
-
-def _record_results(
-    credential: CloudCredential, vault: KeyVault | None, results: list[ProbeResult], *, ok: bool | None
-) -> None:
-    """Record what was found so far; ``ok`` is None until the test has ended."""
-    found, moment = [asdict(result) for result in results], now()
-    rows: list[Any] = [CloudCredential.objects.filter(pk=credential.pk)]
-    if vault is not None:
-        rows.append(KeyVault.objects.filter(pk=vault.pk))
-    for row in rows:
-        row.update(last_test=found, last_test_ok=ok, last_tested_at=moment)
-
-
-def _record_facts(vault: KeyVault, results: list[ProbeResult]) -> None:
-    """Record what the test found out about the vault: that it answered, its tier, its recovery level."""
-    facts = {name: value for result in results for name, value in result.facts.items()}
-    if facts:
-        KeyVault.objects.filter(pk=vault.pk).update(**facts, seen_at=now())
 
 
 def _failure(failed: list[ProbeResult], total: int) -> KmesError:

@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from cloudcreds.rate_limit import confirm, reserve
 from jobs.engine import turns
-from jobs.engine.rate_limit import confirm, reserve
 from jobs.kinds.synchronize.spec import request_synchronize
 from tests.jobs.builders import make_group, make_keys, work
 

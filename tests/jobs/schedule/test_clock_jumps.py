@@ -7,8 +7,9 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from cloudcreds import rate_limit
 from hsm.models import HsmDevice
-from jobs.engine import lifecycle, rate_limit
+from jobs.engine import lifecycle
 from jobs.models import Job
 from jobs.schedule import clock_guard, scans
 from keygroups import lifecycle as key_lifecycle
