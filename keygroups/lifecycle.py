@@ -382,7 +382,7 @@ def schedule_rotation(*, group: KeyGroup, anchor_at: datetime) -> None:
 
 
 def advance_schedule(*, group: KeyGroup, seen_due_at: datetime, new_due_at: datetime) -> bool:
-    """Advance the next due moment if it is still the one that was seen. Return whether it was."""
+    """Move the next due moment if it is still the one that was seen. Return whether it was."""
     return bool(
         KeyGroup.objects.filter(pk=group.pk, rotate=True, next_due_at=seen_due_at).update(
             next_due_at=new_due_at, updated_at=now()

@@ -227,6 +227,12 @@ class RotationSlot(models.Model):
     job_id = models.UUIDField(null=True, db_index=True)
     state = models.CharField(max_length=16, choices=SlotState, default=SlotState.PENDING)
     created_at = models.DateTimeField(auto_now_add=True)
+    attempts = models.PositiveIntegerField(default=1)
+    tried_at = models.DateTimeField(null=True)
+    # When the next attempt may begin; NULL while one is under way, and when there will be none.
+    next_try_at = models.DateTimeField(null=True)
+    # Why the last attempt did not succeed.
+    last_error = models.TextField(blank=True)
 
     class Meta:
         # The table was made by the app ``jobs`` and kept its name.

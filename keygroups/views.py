@@ -25,6 +25,7 @@ from keygroups.lookups import group_or_404, key_or_404
 from keygroups.models import KeyGroup
 from keygroups.policy import describe, policy_of
 from keygroups.public_keys import check_value, to_jwk, to_pem
+from keygroups.rotation_slots import current_slot
 from keygroups.selection import KeySelection
 from keygroups.selectors import (
     ATTENTION_LABELS,
@@ -134,6 +135,8 @@ def _pane(request: HttpRequest, shown: KeysFilter, group: KeyGroup | None, keys:
         "count": table.paginator.count,
         "has_more": table.paginator.num_pages > 1,
         "colour": STATE_COLOURS[group.cloud_state] if group else "",
+        "due_rotation": current_slot(group) if group else None,
+        "may_rotate": _may(request, Right.KEY_ROTATE),
         "description": describe(policy_of(group), at=now()) if group else None,
         "digest": digest,
         "has_keys_at_all": bool(group and shown.is_set and group.keys.exists()),

@@ -134,6 +134,8 @@ _register(
     ("schedule.clock_jump", Category.JOBS, _ERROR, _("The clock jumped")),
     ("schedule.held", Category.JOBS, _WARNING, _("Scheduled rotations held")),
     ("schedule.released", Category.JOBS, _INFO, _("Scheduled rotations released")),
+    ("schedule.rotation_stopped", Category.JOBS, _WARNING, _("Due rotation given up")),
+    ("schedule.rotation_tried", Category.JOBS, _INFO, _("Due rotation tried at once")),
     ("backup.made", Category.CONFIGURATION, _INFO, _("Backup made")),
     ("backup.restored", Category.CONFIGURATION, _WARNING, _("Backup restored")),
     ("log.exported", Category.EXPORT, _INFO, _("Log exported")),

@@ -181,7 +181,7 @@ def finish(held: Claim, state: JobState, *, error: KmesError | None = None) -> N
     )
     if not ended:
         raise LeaseLost(_("The job was taken over by another worker."))
-    rotation_slots.record_outcome(job_id=held.job_id, state=_SLOT_STATES[state])
+    rotation_slots.record_outcome(job_id=held.job_id, state=_SLOT_STATES[state], why=str(error or ""))
 
 
 def release(held: Claim, *, run_after: datetime, waiting_for: str, count_failure: bool = False) -> None:

@@ -10,37 +10,34 @@ import json
 import logging
 import socket
 from collections import Counter
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 import redis
 from django.conf import settings
-from django.db import DatabaseError, IntegrityError, transaction
+from django.db import DatabaseError
 from django.db.models import Q
 
 from hsm.device import get_device
 from hsm.services import record_availability, record_worker
+from jobs import due_rotations
 from jobs.choices import FINAL_STATES, JobState
 from jobs.journal.intents import UNRESOLVED_STATES
 from jobs.kinds.check_drift.spec import request_check_drift
-from jobs.kinds.rotate.spec import request_rotation
 from jobs.models import Intent, Job
 from jobs.schedule import clock_guard
 from jobs.spec import registry
-from keygroups import lifecycle as key_lifecycle
 from keygroups import rotation_slots
 from keygroups.choices import GroupCloudState
-from keygroups.models import KeyGroup, RotationSlot
-from keygroups.rotation_schedule import due_slots, next_due
+from keygroups.models import KeyGroup
 from kmes.core import options
 from kmes.core.actor import SCHEDULE
 from kmes.core.clock import now
-from kmes.core.errors import DeviceError, KmesError
+from kmes.core.errors import DeviceError
 from kmes.core.heartbeats import HEARTBEAT_SECONDS, worker_key
 from kmes.core.schema import Fit, check_fit
 from kmes.core.version import VERSION
 from logging_reports.notices import deliveries, queue
-from logging_reports.services import Subject, record
 
 logger = logging.getLogger(__name__)
 
@@ -151,62 +148,16 @@ def scan_leftovers() -> list[UUID]:
 def scan_rotations() -> list[UUID]:
     """Request each rotation that is due: one per group after a downtime, not one per missed period.
 
+    One whose last attempt failed waits for the end of its pause (``keygroups.rotation_slots``).
+
     None begins while the clock can't be trusted (``jobs.schedule.clock_guard``). Returns the ids of the jobs created.
     """
     made: list[UUID] = []
     if not clock_guard.tick():
         return made
-    due = KeyGroup.objects.filter(rotate=True, next_due_at__lte=now()).select_related("vault__credential")
-    for group in due.order_by("next_due_at")[: min(SCAN_LIMIT, clock_guard.allowance())]:
-        job_id = _rotate(group)
+    due = KeyGroup.objects.filter(rotate=True, next_due_at__lte=now()).exclude(rotation_slots.is_paused())
+    for group in due.select_related("vault__credential").order_by("next_due_at")[: clock_guard.allowance()]:
+        job_id = due_rotations.serve(group)
         if job_id is not None:
             made.append(job_id)
     return made
-
-
-def _rotate(group: KeyGroup) -> UUID | None:
-    """Create the job for a group's newest due time; older ones are recorded as missed."""
-    seen, moment = group.next_due_at, now()
-    if seen is None:
-        return None
-    anchor = group.rotation_anchor_at or seen
-    newest = max(due_slots(anchor, group.rotate_every, group.rotate_unit, seen, moment), default=seen)
-    following = next_due(anchor, group.rotate_every, group.rotate_unit, after=moment)
-    try:
-        # One transaction: a crash must not leave a due time that is taken and has no job.
-        with transaction.atomic():
-            if not key_lifecycle.advance_schedule(group=group, seen_due_at=seen, new_due_at=following):
-                return None
-            if newest != seen:
-                rotation_slots.record_missed(group=group, due_at=seen)
-            slot = rotation_slots.open_slot(group=group, due_at=newest)
-            return _request(group, slot, newest)
-    except IntegrityError:
-        # Another scan made the slot; the schedule was moved on by it.
-        key_lifecycle.advance_schedule(group=group, seen_due_at=seen, new_due_at=following)
-        return None
-
-
-def _request(group: KeyGroup, slot: RotationSlot, due_at: datetime) -> UUID | None:
-    subject = Subject(
-        credential=group.credential.name, vault=group.vault.name, group_id=str(group.pk), group=group.name
-    )
-    try:
-        with transaction.atomic():
-            job = request_rotation(
-                group=group, actor=SCHEDULE, idempotency_key=f"rotate:{group.pk}:{due_at.isoformat()}"
-            )
-            rotation_slots.assign_job(slot, job_id=job.pk)
-            record(
-                "azure.rotation_due",
-                actor=SCHEDULE,
-                message=f"Rotation of {group} was due at {due_at:%Y-%m-%d %H:%M:%S}",
-                subject=subject,
-                job_id=job.pk,
-                job_code=job.code,
-            )
-    except KmesError as error:
-        rotation_slots.record_refused(slot)
-        record("azure.rotation_failed", actor=SCHEDULE, message=str(error), subject=subject)
-        return None
-    return job.pk
