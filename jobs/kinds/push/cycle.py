@@ -34,7 +34,7 @@ from jobs.engine.transaction import RunTransaction
 from jobs.journal.kek_ledger import discard_kek, is_near_expiry, obtain_kek
 from jobs.kinds.push.batches import batched, pending_in
 from jobs.kinds.push.imports import fail_target, import_all
-from jobs.kinds.push.preflight import look_first
+from jobs.kinds.push.preflight import check_vault
 from jobs.kinds.push.wrap import WrapAhead
 from jobs.models import EphemeralKek, JobTarget
 from keygroups import lifecycle as key_lifecycle
@@ -97,7 +97,7 @@ def _push_groups(run: JobRun) -> None:
 
 
 def _push_group(run: JobRun, group: KeyGroup) -> None:
-    if pending := look_first(run, group):
+    if pending := check_vault(run, group):
         _wrap_and_import(run, group, pending)
 
 

@@ -19,7 +19,7 @@ from kmes.core import language
 from kmes.core.errors import ConflictError, DeviceError
 
 
-def look_first(run: JobRun, group: KeyGroup) -> list[JobTarget]:
+def check_vault(run: JobRun, group: KeyGroup) -> list[JobTarget]:
     """Check the device, ask the vault what it holds, and resolve what earlier runs left in doubt.
 
     Returns the targets that remain to be pushed, in order.

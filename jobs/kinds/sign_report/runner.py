@@ -1,4 +1,4 @@
-"""Sign a self-certification's report: look once more at the vault, write down what is left, sign in the device."""
+"""Sign a self-certification's report: check what is left in the vault, add it to the report, sign in the device."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def run_sign_report(run: JobRun) -> None:
 
 
 def _find_left_behind(run: JobRun, certification: Certification) -> list[str]:
-    """Say what is still in the vault and here; a vault that can't be asked is said too."""
+    """Return sentences on what is left in the vault and here, or on why the vault could not be checked."""
     group = certification.load_group()
     if group is None:
         return [_("The key group of this run no longer exists; the vault was not looked at.")]
