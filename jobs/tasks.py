@@ -10,9 +10,10 @@ from uuid import UUID
 
 from celery import Task, shared_task
 from celery.signals import worker_init, worker_shutting_down
+from django.db import DatabaseError
 
 from jobs.certifications import progress as certifications
-from jobs.engine import execution, hints, shutdown
+from jobs.engine import execution, hints, precedence, shutdown
 from jobs.engine.compatibility import is_fit
 from jobs.journal import kek_ledger
 from jobs.schedule import log_checkpoints, reminders, scans
@@ -46,13 +47,20 @@ class RecordTask(Task):  # type: ignore[misc]
 
 @shared_task(base=RecordTask, ignore_result=True)  # type: ignore[untyped-decorator]
 def run_job(job_id: str) -> None:
-    """Run one job, if it is due and nobody has it."""
-    owner = f"{socket.gethostname()}:{os.getpid()}"
-    waiting = execution.execute(UUID(job_id), owner=owner)
+    """Run one job, if it is due and nobody has it, after the waiting jobs that go before it."""
+    try:
+        for each in precedence.in_order(UUID(job_id)):
+            _run(each)
+    except DatabaseError:
+        logger.exception("job %s can't be run now: the database failed", job_id)
+
+
+def _run(job_id: UUID) -> None:
+    waiting = execution.execute(job_id, owner=f"{socket.gethostname()}:{os.getpid()}")
     if waiting is not None:
         hints.send(waiting)
     if is_fit():
-        certifications.follow(UUID(job_id))
+        certifications.follow(job_id)
 
 
 @shared_task(base=RecordTask, ignore_result=True)  # type: ignore[untyped-decorator]
@@ -60,7 +68,7 @@ def scan_jobs() -> None:
     """Send hints for jobs that are due and whose hint was lost or came early; then make the log's checkpoint."""
     if not scans.publish_heartbeat():
         return
-    for job_id in scans.find_claimable():
+    for job_id in scans.find_claimable(has_hints=hints.has_any()):
         hints.send(job_id)
     certifications.follow_all()
     scans.hint_due_deliveries()

@@ -11,7 +11,9 @@ import time
 from functools import partial
 from uuid import UUID
 
+import redis
 from celery import current_app
+from django.conf import settings
 from django.db import transaction
 from kombu.exceptions import OperationalError
 
@@ -40,6 +42,16 @@ def send(job_id: UUID) -> None:
         logger.warning("the broker is out of reach; the scan will find job %s", job_id)
         if time.monotonic() - began > SLOW_SECONDS:
             Pause.until = time.monotonic() + PAUSE_SECONDS
+
+
+def has_any() -> bool:
+    """Return whether the broker holds messages that no worker has taken; False when it can't be asked."""
+    try:
+        client = redis.Redis.from_url(settings.KMES_REDIS_URL, socket_timeout=2, socket_connect_timeout=2)
+        with client:
+            return bool(client.llen(settings.CELERY_TASK_DEFAULT_QUEUE))
+    except redis.RedisError:
+        return False
 
 
 def send_on_commit(job_id: UUID) -> None:

@@ -9,13 +9,10 @@ from django.utils.translation import gettext as _
 
 from cloudcreds import rate_limit
 from cloudcreds.models import KeyVault
-from jobs.choices import JobState
-from jobs.engine import shutdown
+from jobs.engine import precedence, shutdown
 from jobs.engine.cancellation import should_stop_waiting, stop_if_requested
 from jobs.engine.interruptions import Yielded
 from jobs.engine.run import JobRun
-from jobs.models import Job
-from kmes.core.clock import now
 
 
 def wait_for_rate_limit(run: JobRun, vault: KeyVault) -> None:
@@ -35,7 +32,9 @@ def wait_for_rate_limit(run: JobRun, vault: KeyVault) -> None:
 
 
 def yield_to_waiting(run: JobRun) -> None:
-    """Give up the worker when other jobs have waited for a whole turn, and at once when the worker is to stop.
+    """Give up the worker when other jobs have waited for a whole turn.
+
+    At once when the worker is to stop, and when a job waits that goes before this one.
 
     Raises:
         Yielded: the job returns to the queue behind the others.
@@ -43,11 +42,11 @@ def yield_to_waiting(run: JobRun) -> None:
     """
     if shutdown.requested():
         raise Yielded(_("another worker: this one stops"), seconds=0)
-    if time.monotonic() - run.turn_began < settings.KMES_TURN_SECONDS:
-        return
-    waiting = Job.objects.filter(state=JobState.QUEUED, run_after__lte=now(), waiting_for="")
+    is_turn_over = time.monotonic() - run.turn_began >= settings.KMES_TURN_SECONDS
+    waiting = precedence.find_waiting() if is_turn_over else precedence.find_before(run.job.trigger)
     if run.job.azure_lock:
         waiting = waiting.exclude(azure_lock=run.job.azure_lock)
     if waiting.exists():
         raise Yielded(_("its next turn: other jobs go first"), seconds=0)
-    run.turn_began = time.monotonic()
+    if is_turn_over:
+        run.turn_began = time.monotonic()

@@ -22,6 +22,7 @@ from hsm.device import get_device
 from hsm.services import record_availability, record_worker
 from jobs import due_rotations
 from jobs.choices import FINAL_STATES, JobState
+from jobs.engine import precedence
 from jobs.journal.intents import UNRESOLVED_STATES
 from jobs.kinds.check_drift.spec import request_check_drift
 from jobs.models import Intent, Job
@@ -46,11 +47,18 @@ SCAN_LIMIT = 200
 COMPARISONS_PER_VAULT = 3
 
 
-def find_claimable() -> list[UUID]:
-    """Return the jobs that are due, or whose lease has expired, oldest first."""
+def find_claimable(*, has_hints: bool = False) -> list[UUID]:
+    """Return the jobs that are due, or whose lease has expired, in the order in which they go.
+
+    ``has_hints``: the broker still holds hints. Then a job that fell due before the last scans has one, and is left
+    out; a hint that was lost is made up for when the broker holds none.
+    """
     moment = now()
-    due = Q(state=JobState.QUEUED, run_after__lte=moment) | Q(state=JobState.RUNNING, lease_until__lt=moment)
-    return list(Job.objects.filter(due).order_by("run_after").values_list("pk", flat=True)[:SCAN_LIMIT])
+    queued = Q(state=JobState.QUEUED, run_after__lte=moment)
+    if has_hints:
+        queued &= Q(run_after__gt=moment - 2 * timedelta(seconds=settings.KMES_SCAN_SECONDS))
+    due = Job.objects.filter(queued | Q(state=JobState.RUNNING, lease_until__lt=moment))
+    return list(precedence.ranked(due).values_list("pk", flat=True)[:SCAN_LIMIT])
 
 
 def publish_heartbeat() -> bool:

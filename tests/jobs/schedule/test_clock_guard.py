@@ -193,6 +193,27 @@ def test_no_more_rotations_begin_in_a_minute_than_the_option_says(due, settings)
     assert len(scans.scan_rotations()) == 1
 
 
+def test_the_option_alone_limits_how_many_begin(due, settings):
+    from keygroups.models import KeyGroup
+
+    first = KeyGroup.objects.get(name="a")
+    settings.KMES_ROTATIONS_PER_MINUTE = 250
+    KeyGroup.objects.bulk_create(
+        KeyGroup(
+            name=f"many-{number}",
+            azure_name=f"many-{number}",
+            key_spec="P-256",
+            credential=first.credential,
+            vault=first.vault,
+            rotate=True,
+            rotation_anchor_at=first.rotation_anchor_at,
+            next_due_at=first.next_due_at,
+        )
+        for number in range(240)
+    )
+    assert len(scans.scan_rotations()) == 243
+
+
 # --- Pages -----------------------------------------------------------------------------------
 @pytest.mark.django_db
 @pytest.mark.parametrize("role", ROLES)
