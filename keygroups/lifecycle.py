@@ -25,68 +25,14 @@ from keygroups.choices import (
 )
 from keygroups.models import CloudVersion, Key, KeyGroup
 from keygroups.rotation_schedule import next_due
+from keygroups.version_moves import sources
 from kmes.core.clock import now
 from kmes.core.errors import ConflictError
-
-# Allowed moves of a version. After a purged, missing or failed version its key may be pushed
-# again, which makes a new row.
-VERSION_MOVES: dict[str, frozenset[str]] = {
-    # Superseded at once: an older one of several that were pushed together.
-    VersionState.PUSHING: frozenset(
-        {VersionState.ACTIVE, VersionState.SUPERSEDED, VersionState.DISABLED, VersionState.FAILED}
-    ),
-    VersionState.ACTIVE: frozenset(
-        {
-            VersionState.SUPERSEDED,
-            VersionState.DISABLED,
-            VersionState.SOFT_DELETED,
-            VersionState.PURGED,
-            VersionState.MISSING,
-        }
-    ),
-    VersionState.SUPERSEDED: frozenset(
-        {
-            VersionState.ACTIVE,
-            VersionState.DISABLED,
-            VersionState.SOFT_DELETED,
-            VersionState.PURGED,
-            VersionState.MISSING,
-        }
-    ),
-    VersionState.DISABLED: frozenset(
-        {
-            VersionState.ACTIVE,
-            VersionState.SUPERSEDED,
-            VersionState.SOFT_DELETED,
-            VersionState.PURGED,
-            VersionState.MISSING,
-        }
-    ),
-    VersionState.SOFT_DELETED: frozenset(
-        {
-            VersionState.ACTIVE,
-            VersionState.SUPERSEDED,
-            VersionState.DISABLED,
-            VersionState.PURGED,
-            VersionState.MISSING,
-        }
-    ),
-    VersionState.MISSING: frozenset(
-        {VersionState.ACTIVE, VersionState.SUPERSEDED, VersionState.DISABLED, VersionState.PURGED}
-    ),
-    VersionState.PURGED: frozenset(),
-    VersionState.FAILED: frozenset(),
-}
-
-
-def _sources(target: str) -> list[str]:
-    """Return the states from which a version may move to ``target``."""
-    return [source for source, targets in VERSION_MOVES.items() if target in targets]
 
 
 def _move(version: CloudVersion, target: str, **values: object) -> None:
     """Move one version. Raise ConflictError if it is in a state from which it may not move there."""
-    allowed = _sources(target)
+    allowed = sources(target)
     if not CloudVersion.objects.filter(pk=version.pk, state__in=allowed).update(
         state=target, updated_at=now(), **values
     ):
@@ -242,7 +188,7 @@ def _move_pushed(pushed: Sequence[Pushed], target: VersionState) -> None:
     # Values that all rows share are written in one short statement.
     common = {name: values[0] for name, values in columns.items() if all(value == values[0] for value in values)}
     rows = CloudVersion.objects.filter(pk__in=[version.pk for version in versions])
-    if rows.filter(state__in=_sources(target)).update(state=target, updated_at=now(), **common) != len(versions):
+    if rows.filter(state__in=sources(target)).update(state=target, updated_at=now(), **common) != len(versions):
         barred = rows.exclude(state=target).select_related("key").first()
         raise _refusal(barred or versions[0], target)
     if differing := [name for name in columns if name not in common]:
@@ -290,6 +236,14 @@ def record_enabled(*, version: CloudVersion, enabled: bool) -> None:
         # It is the newest again, after an older one had taken its place.
         others.filter(state=VersionState.ACTIVE).update(state=VersionState.SUPERSEDED, updated_at=now())
         _move(version, VersionState.ACTIVE, enabled=True)
+
+
+def record_current(*, version: CloudVersion) -> None:
+    """Record the version that the vault itself calls current: it is the group's newest one, and active."""
+    with transaction.atomic():
+        others = CloudVersion.objects.filter(group=version.group_id, state=VersionState.ACTIVE).exclude(pk=version.pk)
+        others.update(state=VersionState.SUPERSEDED, updated_at=now())
+        _move(version, VersionState.ACTIVE, enabled=True, ordinal=_next_ordinal(version.group_id))
 
 
 def record_accepted(

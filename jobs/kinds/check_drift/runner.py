@@ -24,6 +24,7 @@ from jobs.journal.intents import resolve_all
 from jobs.kinds.check_drift.spec import UNMANAGED
 from jobs.kinds.observations import seen_of
 from jobs.kinds.push.earlier_calls import resolve_earlier_calls
+from jobs.kinds.push.imports import record_versions
 from jobs.kinds.subjects import group_of
 from jobs.models import Intent
 from keygroups import drift
@@ -53,6 +54,8 @@ def run_check_drift(run: JobRun) -> None:
         in_doubt = resolve_earlier_calls(run, gateway, group, live)
         group.refresh_from_db(fields=["cloud_state"])
         _record_updates(run, live, in_doubt)
+        _adopt_ours(run, gateway, group, live)
+        group.refresh_from_db(fields=["cloud_state"])
         if not live and _is_deleted(run, gateway, group):
             _resolve_doubts(run, in_doubt)
             return
@@ -62,11 +65,49 @@ def run_check_drift(run: JobRun) -> None:
                 _report(tx, _("The Azure key was recovered outside this console"))
         seen = _look(run, gateway, group, live)
         found = _compare(run, group, seen)
+        is_other_current = bool(live) and _follow_current(run, gateway, group)
         with run.write() as tx:
-            if not found:
+            if not found and not is_other_current:
                 tx.add_message(_("No drift: the vault holds what this console knows of"))
             tx.add_message(run.spec.wording.all_done(count))
         _resolve_doubts(run, in_doubt)
+
+
+def _adopt_ours(run: JobRun, gateway: VaultGateway, group: KeyGroup, live: list[VersionInfo]) -> None:
+    """Record versions that hold keys of this group and have no row, such as after a restored backup."""
+    known = set(group.cloud_versions.exclude(azure_version="").values_list("azure_version", flat=True))
+    keys = {str(key.pk): key for key in group.keys.all()}
+    held = set(group.cloud_versions.exclude(state__in=ENDED_VERSION_STATES).values_list("key_id", flat=True))
+    for info in live:
+        key = keys.get(info.tags.get("kmes-key", ""))
+        if key is None or info.version in known or key.pk in held:
+            continue
+        bundle = gateway.get_key(group.azure_name, info.version)
+        # The tag is only a hint: anybody may set it.
+        if bundle is None or bundle.public_spki != bytes(key.public_spki):
+            continue
+        held.add(key.pk)
+        with run.write() as tx:
+            record_versions(tx, [(key, bundle)])
+            text = _("Version %(version)s holds key %(key)s of this console; it is known again")
+            tx.add_message(text % {"version": info.version, "key": key.name})
+
+
+def _follow_current(run: JobRun, gateway: VaultGateway, group: KeyGroup) -> bool:
+    """Record which version the vault calls current. Return whether another one was called active here."""
+    current = gateway.get_key(group.azure_name)
+    if current is None or not current.enabled:
+        return False
+    version = group.cloud_versions.filter(
+        azure_version=current.version, state__in=LIVE_VERSION_STATES, enabled=True
+    ).first()
+    if version is None or version.state == VersionState.ACTIVE:
+        return False
+    with run.write() as tx:
+        key_lifecycle.record_current(version=version)
+        text = _("The vault's current version is %(version)s (%(key)s), not the one called active here")
+        _report(tx, text % {"version": version.azure_version, "key": version.key.name}, version)
+    return True
 
 
 def _record_updates(run: JobRun, live: list[VersionInfo], in_doubt: list[Intent]) -> None:

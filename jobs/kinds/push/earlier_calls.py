@@ -20,7 +20,7 @@ from jobs.kinds.push.batches import pending_in
 from jobs.kinds.push.imports import record_versions
 from jobs.models import Intent
 from keygroups import lifecycle as key_lifecycle
-from keygroups.choices import LIVE_VERSION_STATES
+from keygroups.choices import LIVE_VERSION_STATES, VersionState
 from keygroups.models import Key, KeyGroup
 from kmes.core.clock import now
 
@@ -43,7 +43,9 @@ def resolve_earlier_calls(
 
     """
     intents = [intent for intent in unresolved_intents(run) if not of_others or intent.job_id != run.job.pk]
-    known = set(group.cloud_versions.exclude(azure_version="").values_list("azure_version", flat=True))
+    # A version that is called missing here may be there all the same.
+    recorded = group.cloud_versions.exclude(azure_version="").exclude(state=VersionState.MISSING)
+    known = set(recorded.values_list("azure_version", flat=True))
     strangers = [version for version in versions if version.version not in known]
     found = [(key, _find_ours(gateway, group, strangers, key)) for key in _keys_to_find(run, group, intents)]
     # In the order in which they came into the vault: the last one is its current version.
@@ -98,6 +100,7 @@ def _adopt(
     """Record a version that an earlier run brought into the vault; disable older doubles of it."""
     *doubles, newest = found
     recorded = key.cloud_versions.filter(state__in=LIVE_VERSION_STATES).first()
+    missed = key.cloud_versions.filter(state=VersionState.MISSING, azure_version=newest.version).first()
     if recorded is not None:
         known = gateway.get_key(group.azure_name, recorded.azure_version)
         if known is not None:
@@ -118,6 +121,10 @@ def _adopt(
             key_lifecycle.replace_double(
                 key_lifecycle.Pushed(recorded, newest.version, newest.kid, now(), newest.enabled, newest.expires_on)
             )
+        elif missed is not None:
+            # Its row comes back; the push that was to bring it again is over.
+            key_lifecycle.fail_push(key=key)
+            key_lifecycle.record_enabled(version=missed, enabled=newest.enabled)
         else:
             record_versions(tx, [(key, newest)])
         tx.record_results(
