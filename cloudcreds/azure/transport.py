@@ -70,15 +70,22 @@ class Way:
 
 
 class _Connection(HTTPSConnection):
-    """Checks the send deadline when the connection stands and the request is about to be written."""
+    """Notes that a request is about to be written: until then it has had no effect."""
+
+    def request(self, method: str, *arguments: Any, **options: Any) -> None:
+        watch = call_watch.current()
+        if watch is not None:
+            watch.sending(self.sock)
+        super().request(method, *arguments, **options)
+
+
+class _VaultConnection(_Connection):
+    """Checks the send deadline too, when the connection stands and the request is about to be written."""
 
     def request(self, method: str, *arguments: Any, **options: Any) -> None:
         if method in send_deadline.MUTATING_METHODS:
             failpoint(f"azure.sending_{method.lower()}")
         send_deadline.check(method)
-        watch = call_watch.current()
-        if watch is not None:
-            watch.sending(self.sock)
         super().request(method, *arguments, **options)
 
 
@@ -86,20 +93,26 @@ class _Pool(HTTPSConnectionPool):
     ConnectionCls = _Connection
 
 
+class _VaultPool(HTTPSConnectionPool):
+    ConnectionCls = _VaultConnection
+
+
 class _Adapter(HTTPAdapter):
     """Sends one request and reads its whole answer."""
 
     def __init__(self, way: Way) -> None:
         self._way = way
+        # Only a vault is changed by what is sent.
+        self._pool = _VaultPool if way.service is AskedService.VAULT else _Pool
         super().__init__(max_retries=Retry(total=False, redirect=False, raise_on_status=False))
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
         super().init_poolmanager(*arguments, ssl_context=network.tls_context(), **options)
-        self.poolmanager.pool_classes_by_scheme = {**self.poolmanager.pool_classes_by_scheme, "https": _Pool}
+        self.poolmanager.pool_classes_by_scheme = {**self.poolmanager.pool_classes_by_scheme, "https": self._pool}
 
     def proxy_manager_for(self, *arguments: Any, **options: Any) -> Any:
         manager = super().proxy_manager_for(*arguments, ssl_context=network.tls_context(), **options)
-        manager.pool_classes_by_scheme = {**manager.pool_classes_by_scheme, "https": _Pool}
+        manager.pool_classes_by_scheme = {**manager.pool_classes_by_scheme, "https": self._pool}
         return manager
 
     def send(self, request: PreparedRequest, *_arguments: Any, **_options: Any) -> Response:

@@ -21,11 +21,12 @@ from keygroups.models import CloudVersion, Key, KeyGroup
 
 @dataclass(frozen=True)
 class GroupSituation:
-    """What bars actions on a group: the open job on its Azure key, and how many keys could be pushed."""
+    """What bars actions on a group: the open job on its Azure key, which keys could be pushed, what the vault uses."""
 
     open_job: Job | None
     present_keys: int
     unpushed_keys: int
+    has_active_version: bool
 
 
 @dataclass(frozen=True)
@@ -42,15 +43,21 @@ def situation_of_group(group: KeyGroup) -> GroupSituation:
     if isinstance(known, GroupSituation):
         return known
     held = CloudVersion.objects.filter(key=OuterRef("pk"), state__in=HELD_VERSION_STATES)
+    active = CloudVersion.objects.filter(key=OuterRef("pk"), state=VersionState.ACTIVE)
+    present = Q(state=KeyState.PRESENT)
     counts = (
-        Key.objects.filter(group=group, state=KeyState.PRESENT)
-        .annotate(is_held=Exists(held))
-        .aggregate(present=Count("pk"), unpushed=Count("pk", filter=Q(is_held=False)))
+        Key.objects.filter(group=group)
+        .annotate(is_held=Exists(held), is_active=Exists(active))
+        .aggregate(
+            present=Count("pk", filter=present),
+            unpushed=Count("pk", filter=present & Q(is_held=False)),
+            active=Count("pk", filter=Q(is_active=True)),
+        )
     )
     harmless = registry.kinds_where(lambda spec: not spec.blocks_group)
     open_jobs = Job.objects.filter(about_group(group.pk), state__in=OPEN_STATES).exclude(kind__in=harmless)
     busy = open_jobs.order_by("created_at").first()
-    situation = GroupSituation(busy, counts["present"], counts["unpushed"])
+    situation = GroupSituation(busy, counts["present"], counts["unpushed"], counts["active"] > 0)
     group.__dict__["_situation"] = situation
     return situation
 

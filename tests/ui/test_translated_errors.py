@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from azure.core.exceptions import ClientAuthenticationError, ServiceResponseError, TooManyRedirectsError
+from azure.core.exceptions import ClientAuthenticationError, ServiceResponseError
 from django.utils import translation
 from django.utils.translation import gettext_lazy
 
+from cloudcreds.azure.answers import Answer, AskedService, RedirectedAnswer, SignInPlace, judge
 from cloudcreds.azure.errors import translate
 from hsm.pin import read_pin
 from kmes.core.actor import SYSTEM, Actor
@@ -19,19 +20,21 @@ from tests.translations import marked, speak
 
 __all__ = ["speak"]
 REDIRECT = "The answer pointed to another address, which is never followed."
-BROKE = "The connection to %(subject)s broke."
+BROKE = "%(subject)s could not be read: %(why)s"
 EXPIRED = "The client secret has expired (%(code)s)."
 NO_PIN = "The PIN file %(path)s can't be read: %(reason)s."
 CURE = "Set KMES_HSM_PIN_FILE to a file that holds the token's user PIN and is readable for the worker only."
 
 
 def test_an_error_of_azure_comes_out_in_the_reader_s_language(speak):
+    redirect = Answer("GET", "https://kv.vault.azure.net/keys/k", 302, {}, b"")
     with speak(REDIRECT, BROKE, EXPIRED):
-        redirect = translate(TooManyRedirectsError(None), mutating=False)
+        with pytest.raises(RedirectedAnswer) as refused:
+            judge(AskedService.VAULT, redirect, SignInPlace(frozenset(), ""))
         broke = translate(ServiceResponseError("lost"), mutating=False, subject="kv-prod")
         expired = translate(ClientAuthenticationError("AADSTS7000222: it is over"), mutating=False)
-    assert redirect.what == marked(REDIRECT)
-    assert broke.what == marked("The connection to kv-prod broke.")
+    assert refused.value.what == marked(REDIRECT)
+    assert broke.what == marked("kv-prod could not be read: the answer can't be used.")
     assert expired.what == marked("The client secret has expired (AADSTS7000222).")
 
 

@@ -59,9 +59,10 @@ def current_version(group: KeyGroup) -> CloudVersion | None:
 
 def why_not_set_tags(group: KeyGroup) -> str:
     """Say why the current version's tags can't be set; "" when they can."""
-    if current_version(group) is None:
+    situation = blockers.situation_of_group(group)
+    if not situation.has_active_version:
         return _("The group has no active version in the vault")
-    return blockers.busy_text(blockers.situation_of_group(group).open_job)
+    return blockers.busy_text(situation.open_job)
 
 
 class TagsForm(StartForm):

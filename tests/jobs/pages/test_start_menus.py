@@ -39,6 +39,7 @@ def test_a_groups_menu_has_the_console_s_items_in_order(people, group):
         "Cloud > Recover",
         "Cloud > Purge",
         "Cloud > Check Drift",
+        "Cloud > Edit Tags",
     ]
 
 
