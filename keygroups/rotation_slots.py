@@ -89,9 +89,14 @@ def give_up(*, group: KeyGroup, due_at: datetime) -> None:
 
 
 def current_slot(group: KeyGroup) -> RotationSlot | None:
-    """Return the slot of a due moment that is being served or will be tried again; None when there is none."""
+    """Return the slot of a due moment that is being served or will be tried again; None when there is none.
+
+    Without a query for a group from ``selectors.find_group`` that never had one.
+    """
+    if not group.rotate or getattr(group, "has_slot", True) is False:
+        return None
     slot = group.rotation_slots.order_by("-due_at").first()
-    if slot is None or not group.rotate:
+    if slot is None:
         return None
     is_served = slot.state == SlotState.PENDING and slot.job_id is not None
     return slot if is_served or slot.due_at == group.next_due_at else None

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from cloudcreds.models import KeyVault
 from keygroups.choices import ENDED_VERSION_STATES, KeyState, VersionState
-from keygroups.models import CloudVersion, Key, KeyGroup, Observation
+from keygroups.models import CloudVersion, Key, KeyGroup, Observation, RotationSlot
 from keygroups.rotation_standing import is_due_soon, is_late
 from kmes.core.clock import now
 
@@ -133,8 +133,9 @@ def count_by_state() -> dict[str, int]:
 
 
 def find_group(group_id: UUID) -> KeyGroup | None:
-    """Return a group as ``list_groups`` does, or None."""
-    return list_groups().filter(pk=group_id).first()
+    """Return a group as ``list_groups`` does, or None; it knows whether it has a slot (``has_slot``)."""
+    has_slot = Exists(RotationSlot.objects.filter(group=OuterRef("pk")))
+    return list_groups().annotate(has_slot=has_slot).filter(pk=group_id).first()
 
 
 def find_key(key_id: UUID) -> Key | None:
