@@ -98,3 +98,24 @@ class KeyVault(models.Model):
     def is_purge_protected(self) -> bool | None:
         """Return whether nobody may purge before the retention ends; None while unknown."""
         return recovery.is_purge_protected(self.recovery_level) if self.recovery_level else None
+
+
+class VaultCircuit(models.Model):
+    """How a vault answered lately, shared by all workers. Written by ``cloudcreds.circuits`` only."""
+
+    vault = models.OneToOneField(KeyVault, on_delete=models.CASCADE, primary_key=True, related_name="circuit")
+    # Calls in a row without an answer.
+    failures = models.PositiveIntegerField(default=0)
+    last_error = models.TextField(blank=True)
+    opened_at = models.DateTimeField(null=True)
+    # Until when no job starts; NULL while the circuit is closed. One job at a time tries the vault after it.
+    retry_at = models.DateTimeField(null=True)
+    pauses = models.PositiveIntegerField(default=0)
+    # A plain id, because jobs are an app above this one.
+    probe_job_id = models.UUIDField(null=True)
+    probe_until = models.DateTimeField(null=True)
+    # Until when the vault counts as slow, because a call to it lasted long.
+    slow_until = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"{self.vault_id}"

@@ -60,7 +60,7 @@ def list_credentials(request: HttpRequest) -> HttpResponse:
 def show_credential(request: HttpRequest, credential_id: UUID) -> HttpResponse:
     """Show a credential's properties, its last test, its vaults and the set-up guide."""
     credential = _find(credential_id)
-    vaults = list(credential.vaults.order_by("name"))
+    vaults = list(credential.vaults.select_related("circuit").order_by("name"))
     groups = list(credential.groups.order_by("name")[: GROUPS_SHOWN + 1])
     count = len(groups) if len(groups) <= GROUPS_SHOWN else credential.groups.count()
     user: Any = request.user
@@ -73,6 +73,7 @@ def show_credential(request: HttpRequest, credential_id: UUID) -> HttpResponse:
         "guide": set_up_guide(credential),
         "test": selectors.view_test(credential, vaults, request.GET.get("vault", "")),
         "may_test": user.has_right(Right.CREDENTIAL_MANAGE),
+        "may_try": user.has_right(Right.KEY_PUSH),
     }
     return render(request, "cloudcreds/detail.html", context)
 

@@ -10,7 +10,9 @@ from typing import Any
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from jobs.choices import RETRYABLE_STATES
+from cloudcreds import circuits
+from cloudcreds.models import KeyVault
+from jobs.choices import RETRYABLE_STATES, JobState
 from jobs.engine import hints, lifecycle
 from jobs.engine.creation import subject_of
 from jobs.kinds.cloud_delete import spec as cloud_delete
@@ -23,8 +25,9 @@ from keygroups.choices import KeyState
 from keygroups.models import KeyGroup
 from kmes.accounts.rights import Right, check
 from kmes.core.actor import Actor
+from kmes.core.clock import now
 from kmes.core.errors import ConflictError
-from logging_reports.services import record
+from logging_reports.services import Subject, record
 
 
 def request_cancel(*, job: Job, actor: Actor) -> Job:
@@ -69,6 +72,30 @@ def request_retry(*, job: Job, actor: Actor, idempotency_key: str = "") -> Job:
     if spec is None or spec.retry is None:
         raise ConflictError(_("This kind of job is not retried by hand."), _("Start anew what it belonged to."))
     return spec.retry(job, {"actor": actor, "idempotency_key": idempotency_key})
+
+
+def try_vault_now(*, vault: KeyVault, actor: Actor) -> None:
+    """Let the jobs of a vault that does not answer try it now, instead of at the end of its pause.
+
+    Raises:
+        ConflictError: the vault is not paused.
+
+    """
+    check(actor, Right.KEY_PUSH)
+    with transaction.atomic():
+        paused_until = circuits.end_pause(vault)
+        if paused_until is None:
+            raise ConflictError(_("The vault is not paused."), _("Reload the page."))
+        lifecycle.wake(vault_id=vault.pk, waiting_until=paused_until)
+        record(
+            "schedule.vault_tried",
+            actor=actor,
+            message=f"The vault {vault}, which did not answer, is tried at once",
+            subject=Subject(credential_id=str(vault.credential_id), credential=vault.credential.name, vault=vault.name),
+        )
+        waiting = Job.objects.filter(vault=vault, state=JobState.QUEUED, run_after__lte=now()).order_by("run_after")
+        if (first := waiting.values_list("pk", flat=True).first()) is not None:
+            hints.send_on_commit(first)
 
 
 def request_removal(*, group: KeyGroup, cloud: str, local: bool, actor: Actor, idempotency_key: str = "") -> Job:

@@ -13,7 +13,7 @@ from celery.signals import worker_init, worker_shutting_down
 from django.db import DatabaseError
 
 from jobs.certifications import progress as certifications
-from jobs.engine import execution, hints, precedence, shutdown
+from jobs.engine import admission, execution, hints, precedence, shutdown
 from jobs.engine.compatibility import is_fit
 from jobs.journal import kek_ledger
 from jobs.schedule import log_checkpoints, reminders, scans
@@ -24,9 +24,11 @@ logger = logging.getLogger(__name__)
 
 
 @worker_init.connect  # type: ignore[untyped-decorator]
-def begin_worker(**_: object) -> None:
+def begin_worker(sender: Any = None, **_: object) -> None:
     """Forget that the worker before this one was asked to stop, and load what runs jobs."""
     shutdown.reset()
+    processes = getattr(sender, "concurrency", 0)
+    admission.Pool.processes = processes if isinstance(processes, int) else 0
     execution.load_runners()
 
 

@@ -274,6 +274,8 @@ KMES_UNKNOWN_QUARANTINE_SECONDS = env.int("KMES_UNKNOWN_QUARANTINE_SECONDS", 120
 KMES_SEND_SECONDS = env.int("KMES_SEND_SECONDS", 15)
 # How long one call to a cloud may take in all, sign-in and every page included.
 KMES_CALL_SECONDS = env.int("KMES_CALL_SECONDS", 60)
+# Calls to a vault without an answer, in a row, after which its jobs wait.
+KMES_CIRCUIT_FAILURES = env.int("KMES_CIRCUIT_FAILURES", 5)
 KMES_MAX_ATTEMPTS = env.int("KMES_MAX_ATTEMPTS", 20)
 # So many runs in a row that lose their worker and get nothing done end a job: it may be what kills them.
 KMES_MAX_LOST_RUNS = env.int("KMES_MAX_LOST_RUNS", 5)

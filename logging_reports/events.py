@@ -134,6 +134,7 @@ _register(
     ("schedule.clock_jump", Category.JOBS, _ERROR, _("The clock jumped")),
     ("schedule.held", Category.JOBS, _WARNING, _("Scheduled rotations held")),
     ("schedule.released", Category.JOBS, _INFO, _("Scheduled rotations released")),
+    ("schedule.vault_tried", Category.JOBS, _INFO, _("Paused vault tried at once")),
     ("schedule.rotation_stopped", Category.JOBS, _WARNING, _("Due rotation given up")),
     ("schedule.rotation_tried", Category.JOBS, _INFO, _("Due rotation tried at once")),
     ("backup.made", Category.CONFIGURATION, _INFO, _("Backup made")),

@@ -149,6 +149,7 @@ class VaultCalls(ABC):
                 request_id=error.request_id,
                 http_status=error.http_status,
                 duration_ms=_milliseconds_since(begun),
+                error_kind=error.kind,
             )
         )
 

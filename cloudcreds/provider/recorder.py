@@ -38,6 +38,8 @@ class CallRecord:
     request_id: str = ""
     http_status: int | None = None
     duration_ms: int | None = None
+    # What went wrong; None for a call that succeeded.
+    error_kind: CloudErrorKind | None = None
 
 
 class Recorder(Protocol):

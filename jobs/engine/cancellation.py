@@ -10,6 +10,14 @@ from jobs.engine.run import JobRun
 from jobs.models import Job
 
 
+def find_request(run: JobRun) -> Cancelled | None:
+    """Return the cancel that a user requested, None when there is none or the run can't be cancelled any more."""
+    if not run.may_cancel:
+        return None
+    at, by = Job.objects.filter(pk=run.job.pk).values_list("cancel_requested_at", "cancel_requested_by").get()
+    return Cancelled(_("Cancelled by %(name)s.") % {"name": by}) if at is not None else None
+
+
 def stop_if_requested(run: JobRun) -> None:
     """End the run here if a user asked to cancel the job; nothing is under way at this point.
 
@@ -17,12 +25,9 @@ def stop_if_requested(run: JobRun) -> None:
         Cancelled: a user did.
 
     """
-    if not run.may_cancel:
-        return
-    at, by = Job.objects.filter(pk=run.job.pk).values_list("cancel_requested_at", "cancel_requested_by").get()
-    if at is not None:
-        run.may_cancel = False
-        raise Cancelled(_("Cancelled by %(name)s.") % {"name": by})
+    if (cancelled := find_request(run)) is not None:
+        run.may_cancel, run.is_hurried = False, True
+        raise cancelled
 
 
 def should_stop_waiting(run: JobRun) -> bool:

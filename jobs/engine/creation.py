@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
-from cloudcreds.models import CloudCredential
+from cloudcreds.models import CloudCredential, KeyVault
 from jobs.engine import hints
 from jobs.models import Job, JobTarget
 from jobs.spec import registry
@@ -48,6 +48,7 @@ def create_job(new: NewJob, *, actor: Actor, idempotency_key: str, before: Calla
                 kind=new.kind,
                 group=new.group,
                 credential=new.credential or (new.group.credential if new.group else None),
+                vault=_vault(new),
                 subject=new.subject[:160],
                 actor_name=actor.name,
                 trigger=actor.trigger,
@@ -80,6 +81,11 @@ def create_job(new: NewJob, *, actor: Actor, idempotency_key: str, before: Calla
         if existing is None:
             raise
         return existing
+
+
+def _vault(new: NewJob) -> KeyVault | None:
+    group = new.group or (new.keys[0].group if new.keys else None)
+    return group.vault if group is not None else None
 
 
 def _azure_lock(new: NewJob) -> str:

@@ -11,11 +11,13 @@ from django.db import DatabaseError, IntegrityError
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
+from cloudcreds.provider.errors import CloudError, CloudErrorKind
 from jobs.choices import JobState, TargetState
-from jobs.engine import hints, lifecycle
+from jobs.engine import admission, hints, lifecycle
+from jobs.engine.cancellation import find_request
 from jobs.engine.chains import create_next
 from jobs.engine.compatibility import can_run
-from jobs.engine.interruptions import Cancelled, WaitUntil
+from jobs.engine.interruptions import Cancelled, WaitUntil, Yielded
 from jobs.engine.lifecycle import LeaseLost
 from jobs.engine.run import JobRun
 from jobs.engine.runner import Runner
@@ -32,6 +34,11 @@ logger = logging.getLogger(__name__)
 
 # Tries before a transient failure ends the job: a person waits for an answer, a schedule does not.
 TRIES_FOR_USERS = 3
+# Seconds until the next try: the longest own delay, and the longest that a provider may ask for.
+LONGEST_OWN_DELAY = 300
+LONGEST_DELAY = 900
+# Seconds until a job looks again whose call was given up for others.
+GIVEN_UP_DELAY = 5
 
 
 def load_runners() -> None:
@@ -43,7 +50,8 @@ def load_runners() -> None:
 def execute(job_id: UUID, *, owner: str) -> UUID | None:
     """Run a job if it can be claimed. Return the job that waited for the Azure key it held, if any."""
     try:
-        claim = lifecycle.claim(job_id, owner=owner) if can_run(job_id) else None
+        may_start = can_run(job_id) and admission.may_start(job_id, owner=owner)
+        claim = lifecycle.claim(job_id, owner=owner) if may_start else None
     except DatabaseError:
         logger.exception("job %s can't be claimed now: the database failed", job_id)
         return None
@@ -60,6 +68,7 @@ def execute(job_id: UUID, *, owner: str) -> UUID | None:
         # Nothing can be written now. The lease runs out, and the next run begins by looking.
         logger.exception("%s stops: the database failed", job)
         return None
+    admission.end_probe(job)
     return lifecycle.next_in_line(job.azure_lock)
 
 
@@ -173,6 +182,9 @@ def _create_next(tx: RunTransaction, run: JobRun) -> None:
 
 
 def _release(run: JobRun, wait: WaitUntil) -> None:
+    if (cancelled := find_request(run)) is not None:
+        _end(run, JobState.CANCELLED, cancelled)
+        return
     if wait.counts_as_failure and run.job.failures + 1 >= _tries(run):
         _end(run, JobState.FAILED, KmesError(wait.what, _("Retry the job.")))
         return
@@ -194,10 +206,16 @@ def _tries(run: JobRun) -> int:
 
 
 def _fail_or_retry(run: JobRun, error: KmesError) -> None:
+    if error.retryable and (cancelled := find_request(run)) is not None:
+        _end(run, JobState.CANCELLED, cancelled)
+        return
+    if isinstance(error, CloudError) and error.kind == CloudErrorKind.STOPPED:
+        _release(run, Yielded(_("its vault, which answers slowly: other jobs go first"), seconds=GIVEN_UP_DELAY))
+        return
     if not error.retryable or run.job.failures + 1 >= _tries(run):
         _end(run, JobState.FAILED, error)
         return
-    delay = min(300, 3 * 3**run.job.failures)
+    delay = _delay_after(error, run.job.failures)
     with run.write() as tx:
         tx.fail_running_steps(str(error))
         tx.add_message(
@@ -208,9 +226,17 @@ def _fail_or_retry(run: JobRun, error: KmesError) -> None:
         )
 
 
+def _delay_after(error: KmesError, failures: int) -> float:
+    """Return the seconds until the next try: what the provider asked for, if that is longer than the own delay."""
+    asked = error.retry_after if isinstance(error, CloudError) else None
+    own = min(LONGEST_OWN_DELAY, 3.0 ** (failures + 1))
+    return float(max(own, min(LONGEST_DELAY, asked or 0.0)))
+
+
 def _end(run: JobRun, state: JobState, error: KmesError) -> None:
     """End a job that did not go well: clean up, and record why, for each pending key too."""
     runner = _runner_of(run.spec)
+    cancelled = run.is_hurried = state == JobState.CANCELLED
     # A run whose job loses its workers must get to its end: the sweep removes what is left.
     if not _is_hopeless(run):
         try:
@@ -219,7 +245,6 @@ def _end(run: JobRun, state: JobState, error: KmesError) -> None:
             raise
         except KmesError as left:
             logger.warning("%s leaves its clean-up to the sweep: %s", run.job, left)
-    cancelled = state == JobState.CANCELLED
     with run.write() as tx:
         pending = run.pending_targets()
         for target in pending:

@@ -8,15 +8,16 @@ from functools import partial
 from django.conf import settings
 from django.utils.translation import gettext as _
 
+from cloudcreds import circuits
 from cloudcreds.access import open_gateway
 from cloudcreds.models import KeyVault
 from cloudcreds.provider.backoff import Backoff
 from cloudcreds.provider.protocol import VaultGateway
-from cloudcreds.provider.recorder import LogRecorder
+from cloudcreds.provider.recorder import CallRecord, LogRecorder
 from cloudcreds.provider.send_deadline import SendBy
-from jobs.engine.cancellation import should_stop_waiting
 from jobs.engine.creation import subject_of
 from jobs.engine.run import JobRun
+from jobs.engine.slow_calls import record_result, should_give_up
 from kmes.core.errors import KmesError
 
 
@@ -40,23 +41,38 @@ def _open(run: JobRun, vault: KeyVault | None) -> VaultGateway:
     credential = vault.credential if vault else run.job.credential
     if credential is None:
         raise KmesError(_("The job's cloud credential no longer exists."), _("Choose another credential."))
+    if vault is not None and circuits.is_troubled(vault):
+        run.troubled_vaults.add(vault.pk)
+    log = LogRecorder(
+        actor=run.actor,
+        subject=subject_of(run.job, group=run.group),
+        job_id=run.job.pk,
+        job_code=run.job.code,
+        sink=run.log_call,
+    )
     return open_gateway(
         credential,
         vault.url if vault else "",
-        recorder=LogRecorder(
-            actor=run.actor,
-            subject=subject_of(run.job, group=run.group),
-            job_id=run.job.pk,
-            job_code=run.job.code,
-            sink=run.log_call,
-        ),
+        recorder=_CircuitRecorder(run, vault, log) if vault else log,
         backoff=Backoff(
-            should_stop=partial(should_stop_waiting, run),
+            should_stop=partial(should_give_up, run, vault),
             on_wait=partial(_show_wait, run),
             sleep=time.sleep,
             before_send=partial(_send_deadline, run),
         ),
     )
+
+
+class _CircuitRecorder:
+    """Records calls in the log, and tells the vault's circuit whether it answered."""
+
+    def __init__(self, run: JobRun, vault: KeyVault, log: LogRecorder) -> None:
+        self._run, self._vault, self._log = run, vault, log
+
+    def call(self, record: CallRecord) -> None:
+        """Record one call."""
+        self._log.call(record)
+        record_result(self._run, self._vault, record)
 
 
 def _show_wait(run: JobRun, seconds: float, reason: str) -> None:

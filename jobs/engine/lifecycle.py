@@ -206,9 +206,17 @@ def release(held: Claim, *, run_after: datetime, waiting_for: str, count_failure
         raise LeaseLost(_("The job was taken over by another worker."))
 
 
-def record_wait(job_id: UUID, *, waiting_for: str) -> None:
-    """Record what a queued job waits for, without claiming it. Jobs in other states stay as they are."""
-    Job.objects.filter(pk=job_id, state=JobState.QUEUED).update(waiting_for=waiting_for[:200])
+def record_wait(job_id: UUID, *, waiting_for: str, run_after: datetime | None = None) -> None:
+    """Record what a queued job waits for, and until when, without claiming it. Others stay as they are."""
+    changed: dict[str, object] = {"waiting_for": waiting_for[:200]}
+    if run_after is not None:
+        changed["run_after"] = run_after
+    Job.objects.filter(pk=job_id, state=JobState.QUEUED).update(**changed)
+
+
+def wake(*, vault_id: UUID, waiting_until: datetime) -> None:
+    """Make the queued jobs due that wait for a vault until this moment."""
+    Job.objects.filter(vault_id=vault_id, state=JobState.QUEUED, run_after=waiting_until).update(run_after=now())
 
 
 def recheck_waiting() -> None:

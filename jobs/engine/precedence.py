@@ -11,6 +11,7 @@ from uuid import UUID
 from django.db.models import Case, IntegerField, Q, QuerySet, Value, When
 
 from jobs.choices import JobState
+from jobs.engine import admission
 from jobs.models import Job
 from kmes.core.actor import Trigger
 from kmes.core.clock import now
@@ -24,18 +25,22 @@ _WAITS_FOR_WORKER = Q(waiting_for="")
 
 def in_order(job_id: UUID) -> Iterator[UUID]:
     """Yield the waiting jobs that go before this one, each once, and then this one."""
-    trigger = Job.objects.filter(pk=job_id).values_list("trigger", flat=True).first()
+    hinted = Job.objects.filter(pk=job_id)
+    trigger = hinted.values_list("trigger", flat=True).first() or ""
+    before = find_before(trigger, is_slow=hinted.filter(admission.is_slow()).exists())
     seen = {job_id}
-    while (found := find_before(trigger or "").exclude(pk__in=seen).values_list("pk", flat=True).first()) is not None:
+    while (found := before.exclude(pk__in=seen).values_list("pk", flat=True).first()) is not None:
         seen.add(found)
         yield found
     yield job_id
 
 
-def find_before(trigger: str) -> QuerySet[Job]:
-    """Return the waiting jobs that go before a job with this trigger."""
-    before = _IS_CANCELLED if trigger in PEOPLE else _IS_CANCELLED | (_IS_PERSONS & _WAITS_FOR_WORKER)
-    return ranked(_due().filter(before))
+def find_before(trigger: str, *, is_slow: bool = False) -> QuerySet[Job]:
+    """Return the waiting jobs that go before a job with this trigger; ``is_slow``: its vault answers slowly."""
+    persons = _IS_PERSONS & _WAITS_FOR_WORKER
+    if is_slow:
+        return ranked(_due().filter(_IS_CANCELLED | (persons & ~admission.is_slow())))
+    return ranked(_due().filter(_IS_CANCELLED if trigger in PEOPLE else _IS_CANCELLED | persons))
 
 
 def find_waiting() -> QuerySet[Job]:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol, Unpack
+from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
@@ -29,6 +30,23 @@ from keygroups.models import KeyGroup
 from kmes.core.actor import Actor, Trigger
 from kmes.core.failpoints import failpoint
 from logging_reports.services import Draft
+
+
+class CallLength:
+    """How long the present call has lasted. Asked every quarter of a second, of calls that are no longer short."""
+
+    _GAP_SECONDS = 0.7
+
+    def __init__(self) -> None:
+        self._began = self._asked = 0.0
+
+    def seconds(self) -> float:
+        """Return the seconds since it was first asked of this call; a longer gap begins another call."""
+        moment = time.monotonic()
+        if moment - self._asked > self._GAP_SECONDS:
+            self._began = moment
+        self._asked = moment
+        return moment - self._began
 
 
 class AnnouncedCall(Protocol):
@@ -54,6 +72,12 @@ class JobRun:
         self.part = ""
         # Off while a run cleans up: stopping would leave more behind than going on.
         self.may_cancel = True
+        # On while a cancelled job cleans up: it does not wait for a vault that is silent.
+        self.is_hurried = False
+        # How long the call under way has lasted (``jobs.engine.slow_calls``).
+        self.call_length = CallLength()
+        # The vaults that did not answer lately, as far as this run knows.
+        self.troubled_vaults: set[UUID] = set()
         # When this run last began a turn on its worker (``jobs.engine.turns``).
         self.turn_began = time.monotonic()
         # Gateways opened so far (``jobs.engine.gateways``), by vault and key group.

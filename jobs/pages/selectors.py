@@ -180,7 +180,14 @@ def view_job(job: Job) -> JobView:
     retries = [other for other in linked if other.retry_of_id == job.pk]
     followers = [other for other in linked if other.follows_id == job.pk]
     line_count = job.messages.count()
-    parts = [job.state, job.waiting_for, str(job.cancel_requested_at), str(line_count), str(len(linked))]
+    parts = [
+        job.state,
+        job.waiting_for,
+        str(job.run_after),
+        str(job.cancel_requested_at),
+        str(line_count),
+        str(len(linked)),
+    ]
     parts += [f"{step.pk}{step.state}{step.detail}{step.finished_at}" for step in steps]
     parts += [f"{target.pk}{target.state}{target.detail}" for target in targets]
     why = find_reason(job) if job.state in FAILED_STATES else None

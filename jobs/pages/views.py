@@ -11,7 +11,7 @@ from django.utils.cache import patch_vary_headers
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from jobs.choices import FINAL_STATES, STATE_COLOURS
+from jobs.choices import FINAL_STATES, STATE_COLOURS, JobState
 from jobs.engine.chains import describe_next
 from jobs.models import Job
 from jobs.pages import selectors
@@ -21,7 +21,7 @@ from jobs.pages.progress import describe_duration, describe_progress, describe_r
 from jobs.pages.selectors import LOG_TAIL, LOG_UPDATE, JobView
 from jobs.pages.tables import TRIGGER_LABELS, JobTable
 from kmes.accounts.rights import Right
-from kmes.core.clock import stamp
+from kmes.core.clock import now, stamp
 from kmes.ui.access import right_required
 from kmes.ui.actions import flat_menu, menu_for
 from kmes.ui.responses import asks_for_fragment
@@ -136,6 +136,7 @@ def _job_context(request: HttpRequest, view: JobView, *, shown: int) -> dict[str
         "targets": [(target, STATE_COLOURS.get(target.state, "neutral")) for target in view.targets],
         "progress": describe_progress(job, begun=len(view.steps), done=view.steps_done),
         "step_now": label_of(view.running_step) if view.running_step else "",
+        "next_look": job.run_after if job.state == JobState.QUEUED and job.run_after > now() else None,
         "duration": describe_duration(job.started_at, job.finished_at),
         "trigger": TRIGGER_LABELS.get(job.trigger, job.trigger),  # type: ignore[call-overload]
     }
