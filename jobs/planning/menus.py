@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from django.utils.translation import gettext_lazy as _
 
 from jobs.spec import MenuEntry, Text
 
+# Says why the object's entry can't be started; "" when it can.
+WhyNot = Callable[[Any], str]
 CLOUD = _("Cloud")
 CREATE = _("Create")
 
@@ -18,32 +20,32 @@ def nothing_blocks(_obj: Any) -> str:
     return ""
 
 
-def on_group(
-    kind: str, label: Text, order: int, why_not: Callable[[Any], str], *, submenu: Text = CLOUD, danger: bool = False
+def on_group(kind: str, label: Text, order: int, why_not: WhyNot, **more: Any) -> MenuEntry:
+    """Return the entry of a kind in the menu of a key group; ``more`` sets what differs from the Cloud submenu."""
+    return _entry("group", kind, label, order, why_not, **more)
+
+
+def on_key(kind: str, label: Text, order: int, why_not: WhyNot, **more: Any) -> MenuEntry:
+    """Return the entry of a kind in the menu of a key; ``more`` sets what differs from the Cloud submenu."""
+    return _entry("key", kind, label, order, why_not, **more)
+
+
+def _entry(
+    target: Literal["group", "key"],
+    kind: str,
+    label: Text,
+    order: int,
+    why_not: WhyNot,
+    *,
+    submenu: Text = CLOUD,
+    danger: bool = False,
 ) -> MenuEntry:
-    """Return the entry of a kind in the menu of a key group."""
     return MenuEntry(
-        target="group",
+        target=target,
         name=kind,
         label=label,
         order=order,
-        query=lambda group: {"group": group.pk},
-        why_not=why_not,
-        submenu=submenu,
-        danger=danger,
-    )
-
-
-def on_key(
-    kind: str, label: Text, order: int, why_not: Callable[[Any], str], *, submenu: Text = CLOUD, danger: bool = False
-) -> MenuEntry:
-    """Return the entry of a kind in the menu of a key."""
-    return MenuEntry(
-        target="key",
-        name=kind,
-        label=label,
-        order=order,
-        query=lambda key: {"key": key.pk},
+        query=lambda obj: {target: obj.pk},
         why_not=why_not,
         submenu=submenu,
         danger=danger,

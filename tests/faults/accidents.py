@@ -7,8 +7,14 @@ import itertools
 import signal
 import time
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
+from django.db import OperationalError, connection
+
+from cloudcreds.azure.clients import forget_clients
+from jobs.models import Job
+from kmes.core.clock import now
 from tests.faults.operations import OPERATIONS
 from tests.faults.surroundings import HOOKS
 from tests.faults.world import SEND_SECONDS, SIGKILL
@@ -107,7 +113,6 @@ class Disturbance:
             from cloudcreds.azure import transport
 
             self.patch.setattr(transport, "READ_SECONDS", READ_SECONDS)
-        from cloudcreds.azure.clients import forget_clients
 
         forget_clients()
         self.world.fault(method=method, path=path, **fault)
@@ -136,16 +141,9 @@ class Disturbance:
             worker.wait()
 
     def _let_lease_run_out(self, job):
-        from datetime import timedelta
-
-        from jobs.models import Job
-        from kmes.core.clock import now
-
         Job.objects.filter(pk=job.pk, state="running").update(lease_until=now() - timedelta(seconds=1))
 
     def _failing_statements(self, job, number, wanted):
-        from django.db import OperationalError, connection
-
         left = [number]
 
         def execute(call, sql, params, many, context):

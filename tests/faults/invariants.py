@@ -12,7 +12,15 @@ from collections import Counter
 from azure.core.exceptions import ResourceNotFoundError
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import rsa as rsa_module
 
+from hsm.device import get_device
+from jobs.choices import FINAL_STATES
+from jobs.models import EphemeralKek, Intent, Job, JobTarget
+from keygroups.models import CloudVersion, Key, KeyGroup, RotationSlot
+from logging_reports.choices import Service
+from logging_reports.models import LogEntry
+from logging_reports.verification import verify_service
 from tests.faults.operations import NAME
 
 FORMAT = (serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
@@ -43,8 +51,6 @@ def in_the_vault(vault):
 
 def broken(world, *, strangers=0):
     """Return a sentence for each invariant that does not hold. ``strangers``: versions others pushed."""
-    from jobs.models import Job
-
     versions = in_the_vault(world.vault)
     found = [
         *_one_version_per_key(versions, strangers),
@@ -62,9 +68,6 @@ def broken(world, *, strangers=0):
 
 
 def _one_version_per_key(versions, strangers):
-    from keygroups.models import Key
-    from logging_reports.models import LogEntry
-
     doubles = LogEntry.objects.filter(event="azure.duplicate_version").count()
     counted = Counter(print_ for print_, _enabled in versions.values())
     enabled = Counter(print_ for print_, on in versions.values() if on)
@@ -81,8 +84,6 @@ def _one_version_per_key(versions, strangers):
 
 
 def _known_here_as_there(world, versions):
-    from keygroups.models import CloudVersion, KeyGroup
-
     known = {}
     for row in CloudVersion.objects.select_related("key"):
         if row.state in {"active", "superseded", "disabled"}:
@@ -94,7 +95,6 @@ def _known_here_as_there(world, versions):
                 yield f"I2 {row.key.name} differs from the vault: {there} {row.enabled}"
         if row.state == "pushing":
             yield f"I2 {row.key.name} is said to be on its way, for ever"
-    from keygroups.models import Key
 
     ours = set(Key.objects.values_list("thumbprint", flat=True))
     for version, (print_, _enabled) in versions.items():
@@ -108,9 +108,6 @@ def _known_here_as_there(world, versions):
 
 
 def _announced(versions):
-    from jobs.models import Intent
-    from keygroups.models import Key
-
     for print_, _enabled in versions.values():
         key = Key.objects.filter(thumbprint=print_).first()
         if key is not None and not Intent.objects.filter(key=key, operation="import").exists():
@@ -118,8 +115,6 @@ def _announced(versions):
 
 
 def _one_at_a_time():
-    from jobs.models import Intent
-
     known = list(Intent.objects.filter(state__in=["ok", "refused"]))
     for first in known:
         for second in known:
@@ -130,9 +125,6 @@ def _one_at_a_time():
 
 
 def _at_rest():
-    from jobs.choices import FINAL_STATES
-    from jobs.models import Intent, Job, JobTarget
-
     for job in Job.objects.exclude(state__in=FINAL_STATES):
         yield f"I4 {job} {job.kind} stays {job.state}: {job.waiting_for}"
     for job in Job.objects.filter(state="failed", error_what=""):
@@ -144,9 +136,6 @@ def _at_rest():
 
 
 def _rotations():
-    from jobs.models import Job
-    from keygroups.models import RotationSlot
-
     ended = {"succeeded": "succeeded", "partly_failed": "failed", "failed": "failed", "cancelled": "cancelled"}
 
     served = Counter(RotationSlot.objects.exclude(job_id=None).values_list("group", "due_at"))
@@ -164,11 +153,6 @@ def _rotations():
 
 
 def _nothing_lost():
-    from cryptography.hazmat.primitives.asymmetric import rsa as rsa_module
-
-    from hsm.device import get_device
-    from keygroups.models import Key
-
     kek = rsa_module.generate_private_key(65537, 2048).public_key().public_numbers()
     for key in Key.objects.filter(state="present"):
         try:
@@ -184,8 +168,6 @@ def _nothing_lost():
 
 
 def _no_kek(world):
-    from jobs.models import EphemeralKek
-
     for name in world.vault.keks():
         yield f"I8 {name} is left in the vault"
     for row in EphemeralKek.objects.exclude(state="gone"):
@@ -193,11 +175,6 @@ def _no_kek(world):
 
 
 def _log(versions):
-    from keygroups.models import Key
-    from logging_reports.choices import Service
-    from logging_reports.models import LogEntry
-    from logging_reports.verification import verify_service
-
     for service in Service:
         verdict = verify_service(service)
         if not verdict.is_intact:

@@ -9,6 +9,10 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 
+from jobs import services
+from jobs.choices import FINAL_STATES
+from jobs.engine import execution
+from jobs.journal import kek_ledger
 from jobs.kinds.cloud_delete.spec import request_cloud_delete
 from jobs.kinds.cloud_purge.spec import request_cloud_purge
 from jobs.kinds.cloud_recover.spec import request_cloud_recover
@@ -16,6 +20,10 @@ from jobs.kinds.destroy.spec import request_destroy
 from jobs.kinds.rotate.spec import request_rotation
 from jobs.kinds.set_enabled.spec import request_set_enabled
 from jobs.kinds.synchronize.spec import keys_to_synchronize, request_synchronize
+from jobs.models import Intent, Job, JobMessage, JobTarget
+from jobs.schedule import scans
+from keygroups.choices import LIVE_VERSION_STATES
+from keygroups.models import CloudVersion, Key, KeyGroup, RotationSlot
 from kmes.core.errors import KmesError
 from tests.faults.simulation import (
     ACT,
@@ -47,8 +55,6 @@ class SimWorld:
         self.todo = ["push", *(self.dice.choice(ACTIONS) for _ in range(self.dice.randint(0, 6)))]
 
     def _make_key(self, name):
-        from keygroups.models import Key
-
         spki = make_spki(self.dice)
         Key.objects.create(
             group=self.group,
@@ -109,10 +115,6 @@ class SimWorld:
         return request_rotation(group=self.group, actor=self.actor)
 
     def _due(self):
-        from jobs.models import Job
-        from jobs.schedule import scans
-        from keygroups.models import KeyGroup
-
         KeyGroup.objects.exclude(pk=self.group.pk).update(rotate=False, next_due_at=None)
         KeyGroup.objects.filter(pk=self.group.pk).update(rotate=True, next_due_at=self.vault.now)
         made = scans.scan_rotations() + scans.scan_rotations()
@@ -120,8 +122,6 @@ class SimWorld:
         return Job.objects.get(pk=made[0]) if made else None
 
     def _switch(self):
-        from keygroups.choices import LIVE_VERSION_STATES
-
         versions = list(self.group.cloud_versions.filter(state__in=LIVE_VERSION_STATES).order_by("azure_version"))
         if not versions:
             return None
@@ -146,8 +146,6 @@ class SimWorld:
         return request_destroy(keys=[self.dice.choice(keys)], actor=self.actor) if keys else None
 
     def _cancel(self):
-        from jobs import services
-
         jobs = list(self._open().order_by("created_at", "code"))
         if jobs:
             services.request_cancel(job=self.dice.choice(jobs), actor=self.actor)
@@ -155,22 +153,14 @@ class SimWorld:
     # --- the workers ---------------------------------------------------------------------------
     def _found(self):
         """What the scan finds to do, in this world."""
-        from jobs.models import Job
-        from jobs.schedule import scans
-
         mine = set(Job.objects.filter(group=self.group).values_list("pk", flat=True))
         return [pk for pk in scans.find_claimable() if pk in mine]
 
     def _open(self):
-        from jobs.choices import FINAL_STATES
-        from jobs.models import Job
-
         return Job.objects.filter(group=self.group).exclude(state__in=FINAL_STATES)
 
     def work(self, ids):
         """Deliver the messages about these jobs: none, one or two of each."""
-        from jobs.engine import execution
-
         for pk in ids:
             for _delivery in range(0 if self.dice.random() < LOSS else 2 if self.dice.random() < DOUBLE else 1):
                 self.vault.tell(f"a worker gets job {str(pk)[-6:]}")
@@ -191,9 +181,6 @@ class SimWorld:
         self._settle()
 
     def _settle(self):
-        from jobs.journal import kek_ledger
-        from jobs.schedule import scans
-
         self.vault.quiet = True
         self.vault.sleep(LANDING_SECONDS + READ_TIMEOUT + SCAN.total_seconds())
         for _round in range(40):
@@ -207,8 +194,6 @@ class SimWorld:
 
 def told(world):
     """Yield what the jobs say of themselves, for whoever looks into a world that broke."""
-    from jobs.models import Intent, JobMessage
-
     for message in JobMessage.objects.filter(job__group=world.group).select_related("job").order_by("at"):
         yield f"{message.at:%H:%M:%S} {message.job} ({message.job.kind}, {message.job.state}): {message.text}"
     for intent in Intent.objects.filter(job__group=world.group):
@@ -217,8 +202,6 @@ def told(world):
 
 def wrong(world):
     """Yield what is not as it must be, in words."""
-    from keygroups.models import CloudVersion, Key
-
     vault, name = world.vault, world.group.azure_name
     live, deleted = vault.keys.get(name, []), vault.deleted.get(name, [])
     ours = {bytes(key.public_spki): key for key in Key.objects.filter(group=world.group)}
@@ -236,8 +219,6 @@ def wrong(world):
 
 
 def _live_as_known(world, live, rows, ours):
-    from keygroups.choices import LIVE_VERSION_STATES
-
     for version in live:
         row = rows.get(version.id)
         if row is None or row.state not in LIVE_VERSION_STATES:
@@ -255,9 +236,6 @@ def _live_as_known(world, live, rows, ours):
 
 
 def _nothing_in_doubt(world):
-    from jobs.models import Intent, Job, JobTarget
-    from keygroups.models import RotationSlot
-
     for intent in Intent.objects.filter(job__group=world.group, state__in=["pending", "unknown"]):
         yield f"the {intent.operation} of {intent.job} is {intent.state} for ever"
     for slot in RotationSlot.objects.filter(group=world.group):

@@ -16,6 +16,11 @@ from datetime import UTC, datetime, timedelta
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from cloudcreds.provider import send_deadline
+from cloudcreds.provider.errors import CloudError, CloudErrorKind
+from cloudcreds.provider.types import DeletedKey, KekPublicKey, VaultKey, VersionInfo
+from hsm.services import designated_device
+from hsm.types import GeneratedKey
 from kmes.core.errors import KmesError
 
 FAIL, CRASH, LOSS, DOUBLE, LAG, STALL, ACT = 0.32, 0.04, 0.02, 0.07, 0.10, 0.03, 0.02
@@ -79,9 +84,6 @@ class SimVault:
     # --- calls -------------------------------------------------------------------------------
     def change(self, effect):
         """Make a changing call: it succeeds, or fails in one of the ways."""
-        from cloudcreds.provider import send_deadline
-        from cloudcreds.provider.errors import CloudError, CloudErrorKind
-
         self.sleep(self.dice.uniform(0.05, 0.5))
         self.moment("azure.sending")
         send_deadline.check("PUT")
@@ -103,8 +105,6 @@ class SimVault:
 
     def look(self):
         """Make a reading call; the SDK's own retries make these rarely fail."""
-        from cloudcreds.provider.errors import CloudError, CloudErrorKind
-
         self.sleep(self.dice.uniform(0.05, 0.3))
         if not self.quiet and self.dice.random() < FAIL**3:
             raise CloudError(CloudErrorKind.SERVER_ERROR, "Azure answered with an error of its own (HTTP 503).")
@@ -129,8 +129,6 @@ class SimGateway:
 
     def _add(self, name, spki, tags, *, enabled=True):
         """Make a version, unless a deleted key has the name."""
-        from cloudcreds.provider.errors import CloudError, CloudErrorKind
-
         if name in self.vault.deleted:
             raise CloudError(CloudErrorKind.SOFT_DELETED, "The name is taken by a deleted key.")
         return self.vault.add(name, spki, tags, enabled=enabled)
@@ -140,8 +138,6 @@ class SimGateway:
         self.vault.look()
 
     def _kek(self, name):
-        from cloudcreds.provider.types import KekPublicKey
-
         version = self.vault.keys[name][-1].id
         return KekPublicKey(
             f"https://sim/keys/{name}/{version}", name, version, 1 << 2047, 65537, "Recoverable+Purgeable", 90
@@ -158,8 +154,6 @@ class SimGateway:
         return self._kek(name) if name in self.vault.keys else None
 
     def _bundle(self, name, version):
-        from cloudcreds.provider.types import VaultKey
-
         return VaultKey(
             f"https://sim/keys/{name}/{version.id}",
             name,
@@ -192,8 +186,6 @@ class SimGateway:
 
     def list_versions(self, name):
         """List versions; the newest may be missing for some seconds."""
-        from cloudcreds.provider.types import VersionInfo
-
         self.vault.look()
         shown = self.vault.keys.get(name, [])
         if not self.vault.quiet and self.vault.dice.random() < LAG:
@@ -206,7 +198,6 @@ class SimGateway:
 
     def update_version(self, name, version, *, enabled):
         """Switch a version."""
-        from cloudcreds.provider.errors import CloudError, CloudErrorKind
 
         def effect():
             found = [one for one in self.vault.keys.get(name, []) if one.id == version]
@@ -219,8 +210,6 @@ class SimGateway:
 
     def delete_key(self, name):
         """Delete a key with all its versions."""
-        from cloudcreds.provider.errors import CloudError, CloudErrorKind
-        from cloudcreds.provider.types import DeletedKey
 
         def effect():
             if name not in self.vault.keys:
@@ -233,8 +222,6 @@ class SimGateway:
 
     def get_deleted(self, name):
         """Look for a deleted key."""
-        from cloudcreds.provider.types import DeletedKey
-
         self.vault.look()
         if name not in self.vault.deleted:
             return None
@@ -242,7 +229,6 @@ class SimGateway:
 
     def recover_key(self, name):
         """Recover a deleted key with all its versions."""
-        from cloudcreds.provider.errors import CloudError, CloudErrorKind
 
         def effect():
             if name not in self.vault.deleted:
@@ -253,7 +239,6 @@ class SimGateway:
 
     def purge_key(self, name):
         """Purge a deleted key."""
-        from cloudcreds.provider.errors import CloudError, CloudErrorKind
 
         def effect():
             if self.vault.deleted.pop(name, None) is None:
@@ -278,8 +263,6 @@ class SimDevice:
     """A device that wraps by giving the material a name."""
 
     def __init__(self, vault):
-        from hsm.services import designated_device
-
         self.vault, self.serial = vault, designated_device().serial
 
     def identity(self):
@@ -288,8 +271,6 @@ class SimDevice:
 
     def generate(self, _spec):
         """Make a key that pretends to be in the device."""
-        from hsm.types import GeneratedKey
-
         return GeneratedKey(make_spki(self.vault.dice), b"sim")
 
     def wrap_for_kek(self, *, wrapped_private, public_spki, spec, kek_modulus, kek_exponent):
@@ -306,8 +287,6 @@ def _maybe_crash(vault):
 
 def run_naive_world(seed):
     """The same world with a task as one writes it first: acknowledged late, retried on any error."""
-    from cloudcreds.provider.errors import CloudError
-
     vault = SimVault(random.Random(seed))
     messages = 1
     for _attempt in range(40):

@@ -6,6 +6,10 @@ import time
 
 import pytest
 
+from jobs.engine.run_log import RunLog
+from jobs.journal import intents, kek_ledger
+from jobs.kinds.push import cycle, earlier_calls
+from kmes.core.clock import now
 from tests.faults.accidents import LANDING_SECONDS, Case
 from tests.faults.test_matrix import hold
 
@@ -14,8 +18,6 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(120)]
 
 def test_a_blind_repeat_is_caught(world, monkeypatch, settings):
     """Without a look at the vault and without the quarantine, a late import makes a second version."""
-    from jobs.kinds.push import earlier_calls
-
     with pytest.MonkeyPatch.context() as defect:
         defect.setattr(earlier_calls, "_find_ours", lambda *_arguments: [])
         defect.setattr(earlier_calls, "wait_for_quarantine", lambda _intents: None)
@@ -25,9 +27,6 @@ def test_a_blind_repeat_is_caught(world, monkeypatch, settings):
 
 def test_a_forgotten_kek_is_caught(world, monkeypatch, settings):
     """A job that doesn't clean up, and a sweep that looks at nothing, leave the KEK."""
-    from jobs.journal import kek_ledger
-    from jobs.kinds.push import cycle
-
     with pytest.MonkeyPatch.context() as defect:
         defect.setattr(cycle, "discard_job_keks", lambda _run: None)
         defect.setattr(kek_ledger, "sweep", lambda: 0)
@@ -37,8 +36,6 @@ def test_a_forgotten_kek_is_caught(world, monkeypatch, settings):
 
 def test_an_effect_without_its_row_is_caught(world, monkeypatch, settings):
     """Rows that are dropped instead of written leave a version the log does not know."""
-    from jobs.engine.run_log import RunLog
-
     with pytest.MonkeyPatch.context() as defect:
         defect.setattr(RunLog, "write", lambda log, _rows: log._waiting.clear())
         found = hold(world, Case("push one", "delivered twice", "push.after_import"), monkeypatch, settings)
@@ -47,10 +44,6 @@ def test_an_effect_without_its_row_is_caught(world, monkeypatch, settings):
 
 def test_a_quarantine_by_the_clock_is_caught(world, monkeypatch, settings):
     """Set ahead, it ends the quarantine of a call that has yet to land, and the key is imported again."""
-    from jobs.journal import intents
-    from jobs.kinds.push import cycle
-    from kmes.core.clock import now
-
     discard = cycle.discard_job_keks
 
     def discard_late(run):

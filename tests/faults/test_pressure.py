@@ -10,8 +10,15 @@ import os
 import time
 
 import pytest
+from django.contrib.auth import get_user_model
 
+from jobs import services
+from jobs.journal import kek_ledger
+from jobs.kinds.push import batches
 from jobs.kinds.synchronize.spec import request_synchronize
+from jobs.models import Job
+from jobs.schedule import scans
+from kmes.core.actor import Actor
 from tests.jobs.builders import make_group, make_keys, work
 
 ALL = os.environ.get("FAULTS") == "all"
@@ -78,8 +85,6 @@ def test_a_large_push_collects_no_refusal_delays_no_other_vault_and_shows_how_lo
 
 
 def test_cancelling_a_large_push_works_at_once(large, throttled, admin):
-    from jobs import services
-
     job, worker = large
     begun = time.monotonic()
     services.request_cancel(job=job, actor=admin)
@@ -93,12 +98,6 @@ def test_cancelling_a_large_push_works_at_once(large, throttled, admin):
 
 
 def test_a_second_users_single_push_gets_its_turn_and_the_large_one_goes_on_after(throttled, admin, settings):
-    from django.contrib.auth import get_user_model
-
-    from jobs.models import Job
-    from jobs.schedule import scans
-    from kmes.core.actor import Actor
-
     settings.KMES_TURN_SECONDS = 1
     settings.KMES_VAULT_WINDOW_SECONDS = 1
     throttled.stand_in.control("POST", "/_emulator/settings", {"throttle": False})
@@ -134,9 +133,6 @@ def push_needs_another_kek(world, admin):
 
 
 def test_a_job_that_outlives_its_kek_gets_another_one(world, admin, monkeypatch, settings):
-    from jobs.journal import kek_ledger
-    from jobs.kinds.push import batches
-
     monkeypatch.setattr(batches, "BATCH", 3)
     settings.KMES_KEK_LIFETIME_SECONDS = round(kek_ledger.EXPIRY_MARGIN.total_seconds()) + 2
     push_needs_another_kek(world, admin)
@@ -144,9 +140,6 @@ def test_a_job_that_outlives_its_kek_gets_another_one(world, admin, monkeypatch,
 
 def test_a_kek_is_given_up_in_time_where_the_vaults_clock_is_ahead(world, admin, monkeypatch, settings):
     """Asked to live for two hours, it ends after one there: what comes later needs another one."""
-    from jobs.journal import kek_ledger
-    from jobs.kinds.push import batches
-
     monkeypatch.setattr(batches, "BATCH", 3)
     world.set_clock_of_vault(1)
     settings.KMES_KEK_LIFETIME_SECONDS = 3600 + round(kek_ledger.EXPIRY_MARGIN.total_seconds()) + 2

@@ -11,9 +11,17 @@ from collections import Counter
 from types import SimpleNamespace
 
 import pytest
+from django.db import connection
+from django.utils import timezone
 
+from jobs.engine import gateways, hints
+from jobs.engine import run as engine_run
+from jobs.journal import kek_ledger
+from jobs.kinds.cloud_recover import runner as cloud_recover
+from kmes.core import clock
 from tests.faults.sim_world import SimWorld, told, wrong
 from tests.faults.simulation import SimDevice, SimGateway, SimVault, run_naive_world
+from tests.jobs.builders import make_group
 
 ALL = os.environ.get("FAULTS") == "all"
 # Parts run side by side.
@@ -26,16 +34,6 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(1500)
 @pytest.fixture
 def live(group, admin, monkeypatch, settings):
     """Live through the world of a seed: vault, device, clock and pauses of it in the place of the real ones."""
-    from django.db import connection
-    from django.utils import timezone
-
-    from jobs.engine import gateways, hints
-    from jobs.engine import run as engine_run
-    from jobs.journal import kek_ledger
-    from jobs.kinds.cloud_recover import runner as cloud_recover
-    from kmes.core import clock
-    from tests.jobs.builders import make_group
-
     if connection.vendor == "sqlite":
         with connection.cursor() as cursor:
             cursor.execute("PRAGMA synchronous=OFF")

@@ -7,12 +7,29 @@ import shutil
 import signal
 import subprocess
 import time
+from base64 import urlsafe_b64decode
 
 import pytest
+from django.contrib.auth import get_user_model
 
+from cloudcreds.models import KeyVault
+from cloudcreds.provider.signatures import is_signature_of_key
+from hsm.device import get_device
+from hsm.models import HsmDevice
+from hsm.types import KeySpec
+from jobs import tasks
+from jobs.certifications import progress
 from jobs.certifications.checklist import CHECKS
+from jobs.certifications.report import VERIFY_COMMAND
+from jobs.certifications.services import request_certification
 from jobs.certifications.steps import WORK
+from jobs.models import Job
+from jobs.services import request_cancel
+from keygroups.models import KeyGroup
+from kmes.core.actor import Actor
+from kmes.core.errors import ConflictError, InputError, PermissionRefused
 from tests.cloudcreds.azure.conftest import ALL
+from tests.jobs.builders import work
 from tests.jobs.engine.killed_worker import run_and_die
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -26,22 +43,15 @@ def premium(credential, azure_stand_in):
 
 
 def make_vault(credential, stand_in, name, **values):
-    from cloudcreds.models import KeyVault
-
     return KeyVault.objects.create(credential=credential, name=name, url=stand_in.vault_url(name).rstrip("/"), **values)
 
 
 def begin(vault, actor, spec="P-256", **values):
-    from jobs.certifications.services import request_certification
-
     return request_certification(vault=vault, key_spec=spec, actor=actor, **values)
 
 
 def work_on(certification, *, until=""):
     """Run the jobs of a certification as workers do, to its end or to the step ``until``."""
-    from jobs import tasks
-    from jobs.models import Job
-
     for _turn in range(60):
         certification.refresh_from_db()
         step = certification.steps.filter(state="running").first()
@@ -75,9 +85,6 @@ def test_the_whole_cycle_passes_and_leaves_nothing_in_the_vault(spec, premium, a
 
 
 def test_each_step_keeps_its_evidence(premium, admin):
-    from cloudcreds.provider.signatures import is_signature_of_key
-    from hsm.types import KeySpec
-
     certification = work_on(begin(premium, admin))
     evidence = {step.name: step.evidence for step in certification.steps.all()}
     first = evidence["create"]["keys"][0]
@@ -103,18 +110,11 @@ def test_each_step_keeps_its_evidence(premium, admin):
 
 
 def unpadded(text):
-    from base64 import urlsafe_b64decode
-
     return urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
 @pytest.mark.skipif(OPENSSL is None, reason="needs the openssl command")
 def test_openssl_verifies_the_report_and_refuses_a_changed_one(premium, admin, tmp_path, client):
-    from django.contrib.auth import get_user_model
-
-    from hsm.models import HsmDevice
-    from jobs.certifications.report import VERIFY_COMMAND
-
     certification = work_on(begin(premium, admin))
     client.force_login(get_user_model().objects.get(username="ada"))
     for name in ("report.json", "report.sig", "signer.pem"):
@@ -192,9 +192,6 @@ def test_a_clean_up_that_fails_is_said_in_the_report(premium, admin, azure_stand
 
 
 def test_cancelling_a_step_stops_the_run_and_cleans_up(premium, admin, vault):
-    from jobs.certifications import progress
-    from jobs.services import request_cancel
-
     certification = work_on(begin(premium, admin), until="rotate")
     request_cancel(job=certification.steps.get(name="rotate").job, actor=admin)
     progress.follow_all()
@@ -205,9 +202,6 @@ def test_cancelling_a_step_stops_the_run_and_cleans_up(premium, admin, vault):
 
 
 def test_what_nobody_told_is_found_by_the_scan(premium, admin):
-    from jobs.certifications import progress
-    from tests.jobs.builders import work
-
     certification = begin(premium, admin)
     work(certification.steps.get(name="create").job)
     assert states(certification)["push"] == "pending"
@@ -219,9 +213,6 @@ def test_what_nobody_told_is_found_by_the_scan(premium, admin):
 
 @pytest.mark.timeout(300)
 def test_workers_killed_in_the_middle_of_its_steps_change_nothing_in_what_it_finds(premium, admin, vault, settings):
-    from jobs import tasks
-    from jobs.models import Job
-
     settings.KMES_UNKNOWN_QUARANTINE_SECONDS = 1
     certification = begin(premium, admin)
     # The statements at which each dies: after the announcement of what changes the vault, before its record.
@@ -247,9 +238,6 @@ def test_workers_killed_in_the_middle_of_its_steps_change_nothing_in_what_it_fin
 
 
 def test_one_run_at_a_time_in_a_vault_and_a_doubled_submit_is_one_run(premium, admin):
-    from keygroups.models import KeyGroup
-    from kmes.core.errors import ConflictError
-
     first = begin(premium, admin, idempotency_key="1:a")
     assert begin(premium, admin, idempotency_key="1:a") == first
     with pytest.raises(ConflictError, match=str(first)):
@@ -258,9 +246,6 @@ def test_one_run_at_a_time_in_a_vault_and_a_doubled_submit_is_one_run(premium, a
 
 
 def test_a_standard_vault_is_refused_before_anything_is_made(credential, admin, azure_stand_in):
-    from keygroups.models import KeyGroup
-    from kmes.core.errors import InputError
-
     with pytest.raises(InputError, match="Standard"):
         begin(make_vault(credential, azure_stand_in, "kv-standard", tier="standard"), admin)
     assert not KeyGroup.objects.exists()
@@ -268,19 +253,12 @@ def test_a_standard_vault_is_refused_before_anything_is_made(credential, admin, 
 
 @pytest.mark.parametrize("role", ["custodian", "operator", "auditor"])
 def test_only_administrators_may_run_it(role, premium):
-    from django.contrib.auth import get_user_model
-
-    from kmes.core.actor import Actor
-    from kmes.core.errors import PermissionRefused
-
     user = get_user_model().objects.create_user("someone", role=role)
     with pytest.raises(PermissionRefused):
         begin(premium, Actor.from_user(user))
 
 
 def test_who_is_switched_off_meanwhile_stops_the_run_but_not_the_clean_up(premium, admin, vault):
-    from django.contrib.auth import get_user_model
-
     certification = work_on(begin(premium, admin), until="rotate")
     get_user_model().objects.update(is_active=False)
     work_on(certification)
@@ -291,9 +269,6 @@ def test_who_is_switched_off_meanwhile_stops_the_run_but_not_the_clean_up(premiu
 
 def test_a_forged_signature_fails_the_proof(premium, admin):
     """The key here is exchanged for another, so that the vault's signature is one of a stranger."""
-    from hsm.device import get_device
-    from hsm.types import KeySpec
-
     certification = work_on(begin(premium, admin), until="prove")
     other = get_device().generate(KeySpec.P_256)
     certification.group.keys.update(public_spki=other.public_spki)

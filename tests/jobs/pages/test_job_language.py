@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from jobs import tasks
+from jobs.kinds.self_test.spec import request_self_test
+from kmes.core.actor import Actor
 from logging_reports.models import LogEntry
 from tests.jobs.pages.browsing import make_job
 from tests.translations import marked, speak
@@ -32,9 +34,6 @@ def test_a_job_is_recorded_in_english_by_a_worker_of_another_language(speak):
 
 @pytest.mark.django_db
 def test_a_job_that_is_asked_for_in_another_language_is_recorded_in_english(speak, django_user_model):
-    from jobs.kinds.self_test.spec import request_self_test
-    from kmes.core.actor import Actor
-
     actor = Actor.from_user(django_user_model.objects.create_user("ada", role="admin"))
     with speak("Device self-test", "device"):
         job = request_self_test(actor=actor)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import html
 import re
+from datetime import timedelta
 
 import pytest
 from django.contrib.auth import get_user_model
 from django.urls import reverse
 
+from cloudcreds.models import CloudCredential, KeyVault
+from jobs.models import Job
+from kmes.core.clock import now
 from tests.jobs.builders import work
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -44,8 +48,6 @@ def text_of(response) -> str:
 
 
 def the_job():
-    from jobs.models import Job
-
     return Job.objects.get(kind="list_vaults")
 
 
@@ -67,8 +69,6 @@ def test_the_list_fills_itself_when_the_job_has_asked_azure(pages, credential):
 
 
 def test_the_vault_that_was_chosen_stays_chosen(pages, credential, azure_stand_in):
-    from cloudcreds.models import KeyVault
-
     url = azure_stand_in.vault_url("kv-protected").rstrip("/")
     vault = KeyVault.objects.create(credential=credential, name="typed", url=url)
     pages.post(VAULTS, typed(credential), headers=FRAGMENT)
@@ -110,8 +110,6 @@ def test_a_group_that_is_edited_is_still_the_one_that_is_saved(pages, group):
 
 
 def test_a_failure_says_why_and_what_to_do(pages, credential, azure_stand_in):
-    from cloudcreds.models import CloudCredential
-
     CloudCredential.objects.filter(pk=credential.pk).update(client_id="99999999-9999-9999-9999-999999999999")
     pages.post(VAULTS, typed(credential), headers=FRAGMENT)
     job = work(the_job())
@@ -124,11 +122,6 @@ def test_a_failure_says_why_and_what_to_do(pages, credential, azure_stand_in):
 
 
 def test_when_no_worker_answers_it_says_so_once(pages, credential):
-    from datetime import timedelta
-
-    from jobs.models import Job
-    from kmes.core.clock import now
-
     pages.post(VAULTS, typed(credential), headers=FRAGMENT)
     Job.objects.update(created_at=now() - timedelta(seconds=30))
     poll = f"{VAULTS}{the_job().code}/"
@@ -138,8 +131,6 @@ def test_when_no_worker_answers_it_says_so_once(pages, credential):
 
 
 def test_without_a_credential_it_says_what_to_choose(pages, credential):
-    from jobs.models import Job
-
     page = text_of(pages.post(VAULTS, typed(credential, credential=""), headers=FRAGMENT))
     assert "No credential is chosen yet." in page
     assert not Job.objects.exists()
@@ -170,8 +161,6 @@ def test_whoever_may_make_groups_may_list_from_the_credential_s_menu(client, cre
 
 @pytest.mark.parametrize("role", ["operator", "auditor"])
 def test_who_may_not_make_groups_is_told_so_on_the_page_and_on_the_post(client, credential, role):
-    from jobs.models import Job
-
     client.force_login(get_user_model().objects.create_user("olga", role=role))
     start = f"/jobs/start/list_vaults/?credential={credential.pk}"
     for answer, right in (

@@ -194,8 +194,6 @@ def test_no_more_rotations_begin_in_a_minute_than_the_option_says(due, settings)
 
 
 def test_the_option_alone_limits_how_many_begin(due, settings):
-    from keygroups.models import KeyGroup
-
     first = KeyGroup.objects.get(name="a")
     settings.KMES_ROTATIONS_PER_MINUTE = 250
     KeyGroup.objects.bulk_create(

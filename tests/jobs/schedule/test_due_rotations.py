@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.test import Client
 
+from jobs.due_rotations import serve
 from jobs.models import Job
 from jobs.schedule import scans
 from jobs.services import request_cancel
@@ -87,7 +89,6 @@ def test_two_scans_at_the_same_moment_make_one_attempt(group, permit):
     end_pause()
     stale = KeyGroup.objects.get()
     assert attempt().state == "failed"
-    from jobs.due_rotations import serve
 
     assert serve(stale) is None
     group.refresh_from_db()
@@ -165,8 +166,6 @@ def failed(group, permit):
 
 
 def signed_in(actor, **options) -> Client:
-    from django.contrib.auth import get_user_model
-
     client = Client(**options)
     client.force_login(get_user_model().objects.get(pk=actor.user_id))
     return client
