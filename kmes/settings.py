@@ -356,10 +356,10 @@ LOGGING = {
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
     "root": {"handlers": ["stderr"], "level": env.str("KMES_LOG_LEVEL", "INFO")},
     "loggers": {
-        # These print headers, bodies or tokens at DEBUG, and a line per request at INFO.
-        "azure": {"level": "WARNING"},
-        "msal": {"level": "WARNING"},
-        "urllib3": {"level": "WARNING"},
+        # These print headers, bodies or tokens, and what they warn of is told by our own errors.
+        "azure": {"level": "CRITICAL"},
+        "msal": {"level": "CRITICAL"},
+        "urllib3": {"level": "CRITICAL"},
         "axes": {"level": "WARNING"},
         "django.request": {"filters": ["no_probes"]},
     },

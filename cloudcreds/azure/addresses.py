@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 
 from cloudcreds.azure.clouds import ENDPOINTS
 from cloudcreds.choices import CloudName
+from cloudcreds.provider.types import CredentialAccess
 from kmes.core.errors import InputError
 from kmes.core.typed_text import trim
 
@@ -134,6 +135,20 @@ def _https_host(url: str, *, field: str) -> str:
             field=field,
         )
     return host.lower()
+
+
+def is_allowed(access: CredentialAccess, vault_url: str) -> bool:
+    """Return whether an address is that of a vault which this credential may be used with."""
+    try:
+        check_vault_url(
+            vault_url,
+            cloud=access.cloud,
+            custom_allowed=settings.KMES_ALLOW_CUSTOM_ENDPOINTS,
+            custom_hosts=settings.KMES_CUSTOM_HOSTS,
+        )
+    except InputError:
+        return False
+    return True
 
 
 def vault_name(url: str) -> str:

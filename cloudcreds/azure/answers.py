@@ -133,6 +133,9 @@ def _document(service: AskedService, answer: Answer) -> dict[str, Any]:
 
     """
     kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "text/html":
+        what = _("A web page came instead of an answer (HTTP %(status)d): a proxy stands in between.")
+        raise _unknown(service, answer, what % {"status": answer.status})
     if kind not in {"application/json", "text/json"}:
         raise _unknown(
             service,
@@ -150,8 +153,6 @@ def _document(service: AskedService, answer: Answer) -> dict[str, Any]:
 
 
 def _kind_in_words(kind: str) -> str:
-    if kind == "text/html":
-        return _("a web page")
     return kind if re.fullmatch(r"[a-z0-9.+-]+/[a-z0-9.+-]+", kind) else _("no content type")
 
 
@@ -276,6 +277,9 @@ def _plain(text: str) -> str:
 # --- Entra -----------------------------------------------------------------------------------
 def _judge_sign_in(answer: Answer, place: SignInPlace) -> None:
     service = AskedService.SIGN_IN
+    if answer.status in {403, 407, 511}:
+        what = _("A proxy refused the sign-in (HTTP %(status)d).") % {"status": answer.status}
+        raise _unknown(service, answer, what)
     if answer.status not in {200, 400, 401}:
         what = _("Entra answered with an error of its own (HTTP %(status)d).") % {"status": answer.status}
         raise _unknown(service, answer, what)

@@ -16,18 +16,26 @@ CURVES: dict[str, ec.EllipticCurve] = {
     "P-384": ec.SECP384R1(),
     "P-521": ec.SECP521R1(),
     "P-256K": ec.SECP256K1(),
+    # Its old name (docs/azure.md#keys-api).
+    "SECP256K1": ec.SECP256K1(),
 }
 
 
 def _public_spki(jwk: Any) -> bytes:
-    """Return the public half of a JSON web key (RFC 7518, 6.2 and 6.3) as SubjectPublicKeyInfo."""
+    """Return the public half of a JSON web key (RFC 7518, 6.2 and 6.3) as SubjectPublicKeyInfo.
+
+    Empty for a key that can't be compared: of a type that is not known here, or with damaged numbers.
+    """
     public: rsa.RSAPublicKey | ec.EllipticCurvePublicKey
-    if jwk.n:
-        public = rsa.RSAPublicNumbers(e=int.from_bytes(jwk.e), n=int.from_bytes(jwk.n)).public_key()
-    elif jwk.x:
-        numbers = ec.EllipticCurvePublicNumbers(int.from_bytes(jwk.x), int.from_bytes(jwk.y), CURVES[text(jwk.crv)])
-        public = numbers.public_key()
-    else:
+    try:
+        if jwk.n:
+            public = rsa.RSAPublicNumbers(e=int.from_bytes(jwk.e), n=int.from_bytes(jwk.n)).public_key()
+        elif jwk.x:
+            curve = CURVES[text(jwk.crv)]
+            public = ec.EllipticCurvePublicNumbers(int.from_bytes(jwk.x), int.from_bytes(jwk.y), curve).public_key()
+        else:
+            return b""
+    except (ValueError, KeyError, TypeError):
         return b""
     return public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
 

@@ -22,6 +22,8 @@ from hsm.types import KeySpec
 
 # A page has 25 rows; nobody has 12,500 versions of a key or keys with one prefix.
 MAX_PAGES = 500
+# The only one that Azure's RSA keys have.
+PUBLIC_EXPONENT = 65537
 
 
 class KeyCalls(AzureCalls):
@@ -84,7 +86,7 @@ class KeyCalls(AzureCalls):
         options: dict[str, Any] = {"expires_on": expires_on} if expires_on else {}
         return self.call_sdk(
             "azure.key_imported",
-            lambda hook: convert.key(
+            lambda hook: _with_public_half(
                 self._client.import_key(
                     name, key, hardware_protected=True, enabled=enabled, tags=tags, raw_response_hook=hook, **options
                 )
@@ -187,6 +189,7 @@ def _checked_kek(made: KeyVaultKey, bits: int) -> KekPublicKey:
         for what, is_right in (
             (_("its type"), convert.text(made.key_type) == "RSA-HSM"),
             (_("its size"), kek.modulus.bit_length() == bits),
+            (_("its public exponent"), kek.exponent == PUBLIC_EXPONENT),
             (_("its permitted operations"), [convert.text(each) for each in made.key_operations or ()] == ["import"]),
             (_("that it is disabled"), made.properties.enabled is not False),
         )
@@ -200,3 +203,16 @@ def _checked_kek(made: KeyVaultKey, bits: int) -> KekPublicKey:
             _("No key was wrapped under it. Look into the vault, and whether a proxy stands in between."),
         )
     return kek
+
+
+def _with_public_half(made: KeyVaultKey) -> VaultKey:
+    """Return an imported version.
+
+    Raises:
+        UnknownAnswer: the answer shows no public half, so it does not tell what was imported.
+
+    """
+    key = convert.key(made)
+    if not key.public_spki:
+        raise UnknownAnswer(AskedService.VAULT, _("The answer does not show the key that was imported."))
+    return key

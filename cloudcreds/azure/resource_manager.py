@@ -14,9 +14,11 @@ from azure.core.rest import HttpRequest
 from django.utils.translation import gettext as _
 
 from cloudcreds.azure import clients
-from cloudcreds.azure.answers import AskedService, UnknownAnswer
+from cloudcreds.azure.addresses import is_allowed
+from cloudcreds.azure.answers import AskedService, Stopped, UnknownAnswer
 from cloudcreds.azure.clouds import endpoints_of
 from cloudcreds.provider.types import CredentialAccess, VaultInfo, VaultListing
+from kmes.core.known_secrets import mask
 
 SUBSCRIPTIONS_API = "2022-12-01"
 # From 2027-02-27 on, older versions are refused (docs/azure.md#resource-manager).
@@ -36,10 +38,22 @@ def list_vaults(access: CredentialAccess) -> VaultListing:
             f"/subscriptions/{quote(subscription, safe='')}/providers/Microsoft.KeyVault/vaults"
             f"?api-version={VAULTS_API}"
         )
+        name = str(row.get("displayName") or subscription)[:80]
         try:
-            vaults += [_vault(found) for found in _rows(access, path)]
+            found = [_vault(each) for each in _rows(access, path)]
         except HttpResponseError as error:
-            unread.append(_describe_refusal(str(row.get("displayName") or subscription), error))
+            unread.append(_describe_refusal(name, error))
+        except UnknownAnswer as error:
+            if isinstance(error, Stopped):
+                raise
+            unread.append(_("Subscription %(name)s: %(why)s") % {"name": name, "why": error.what})
+        else:
+            vaults += [vault for vault in found if is_allowed(access, vault.url)]
+            unread += [
+                _("Vault %(name)s names an address that is not one of this cloud's vaults.") % {"name": vault.name[:80]}
+                for vault in found
+                if not is_allowed(access, vault.url)
+            ]
     return VaultListing(sorted(vaults, key=lambda vault: vault.name.lower()), unread)
 
 
@@ -73,8 +87,8 @@ def _describe_refusal(name: str, error: HttpResponseError) -> str:
     elif error.status_code == 403:
         why = _("the app registration may not read it; grant it the role Reader")
     else:
-        why = _("Resource Manager refused (%(code)s)") % {"code": code[:60]}
-    return _("Subscription %(name)s: %(why)s.") % {"name": name[:80], "why": why}
+        why = _("Resource Manager refused (%(code)s)") % {"code": mask(code)[:60]}
+    return _("Subscription %(name)s: %(why)s.") % {"name": name, "why": why}
 
 
 def _vault(row: dict[str, Any]) -> VaultInfo:

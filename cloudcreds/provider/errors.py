@@ -8,6 +8,7 @@ from __future__ import annotations
 from enum import Enum, StrEnum
 
 from kmes.core.errors import KmesError
+from kmes.core.known_secrets import mask
 
 # Rows hold codes with this prefix, so it is the same for every provider.
 CODE_PREFIX = "azure."
@@ -124,7 +125,8 @@ class CloudError(KmesError):
         http_status: int | None = None,
         retry_after: float | None = None,
     ) -> None:
-        super().__init__(what, remedy, retryable=kind in RETRYABLE, code=f"{CODE_PREFIX}{kind}")
+        # A text of the cloud's own may echo what was sent.
+        super().__init__(mask(what), mask(remedy), retryable=kind in RETRYABLE, code=f"{CODE_PREFIX}{kind}")
         self.kind = kind
         self.effect = _EFFECTS.get(kind, Effect.NONE if kind in NO_EFFECT else Effect.ANSWERED)
         self.permission = permission
