@@ -24,7 +24,6 @@ from keygroups.services import delete_group as remove_group
 from keygroups.values import GroupChangedError
 from kmes.accounts.rights import Right
 from kmes.core.actor import Actor
-from kmes.core.clock import now
 from kmes.core.errors import KmesError
 from kmes.ui.access import right_required
 from kmes.ui.responses import go_to, render_form
@@ -60,7 +59,7 @@ def dialog_context(form: GroupForm, group: KeyGroup | None = None) -> dict[str, 
         "has_credentials": True,
         "action": reverse("keygroups:group_edit", args=[group.pk]),
         "back": group.get_absolute_url(),
-        "description": describe(policy_of(group), at=now()),
+        "description": describe(policy_of(group)),
         "operations": ", ".join(group.azure_operations),
     }
 

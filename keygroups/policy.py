@@ -12,7 +12,10 @@ from cloudcreds.choices import VaultTier
 from cloudcreds.models import KeyVault
 from keygroups.choices import PeriodUnit
 from keygroups.models import KeyGroup
-from keygroups.rotation_schedule import add_period
+from keygroups.rotation_schedule import days_in
+
+# Long enough for a weekend in which nobody sees that rotations fail.
+LEAST_SPARE_DAYS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,11 +54,11 @@ def policy_of(group: KeyGroup) -> Policy:
     )
 
 
-def describe(policy: Policy, *, at: datetime) -> Description:
-    """Describe what the policy does. ``at`` is the moment from which the periods are compared."""
+def describe(policy: Policy) -> Description:
+    """Describe what the policy does."""
     parts = [_rotation(policy), _validity(policy), _target(policy)]
     sentence = ", ".join(parts) + "."
-    return Description(sentence[:1].upper() + sentence[1:], _warnings(policy, at))
+    return Description(sentence[:1].upper() + sentence[1:], _warnings(policy))
 
 
 def period_text(count: int | None, unit: str) -> str:
@@ -102,7 +105,7 @@ def _target(policy: Policy) -> str:
     return _("pushes to %(vault)s (%(tier)s)") % {"vault": policy.vault_name, "tier": shown}
 
 
-def _warnings(policy: Policy, at: datetime) -> list[str]:
+def _warnings(policy: Policy) -> list[str]:
     warnings = []
     if policy.tier == VaultTier.STANDARD:
         warnings.append(
@@ -111,9 +114,26 @@ def _warnings(policy: Policy, at: datetime) -> list[str]:
         )
     if policy.valid_for is None or policy.rotate_every is None:
         return warnings
-    expires = add_period(at, policy.valid_for, policy.valid_unit)
-    if policy.rotate and expires < add_period(at, policy.rotate_every, policy.rotate_unit):
-        warnings.append(_("Keys expire before their successor is due. Keep them valid for longer, or rotate sooner."))
-    elif not policy.rotate:
+    if not policy.rotate:
         warnings.append(_("Keys expire and nothing replaces them. Rotate by hand in time, or switch Rotate Key on."))
+        return warnings
+    spare = _spare_days(policy.rotate_every, policy.rotate_unit, policy.valid_for, policy.valid_unit)
+    if spare < 0:
+        warnings.append(_("Keys expire before their successor is due. Keep them valid for longer, or rotate sooner."))
+    elif spare < LEAST_SPARE_DAYS:
+        warnings.append(
+            _(
+                "Keys can expire within %(days)d days of the moment their successor is due, and a rotation that has "
+                "to be tried again comes later. Keep them valid for longer, or rotate sooner."
+            )
+            % {"days": LEAST_SPARE_DAYS}
+        )
     return warnings
+
+
+def _spare_days(every: int, unit: str, valid_for: int, valid_unit: str) -> int:
+    """Return the fewest days a key is still valid when its successor is due, whatever the months' lengths."""
+    if unit == valid_unit:
+        fewest, most = days_in(abs(valid_for - every), unit)
+        return fewest if valid_for >= every else -most
+    return days_in(valid_for, valid_unit)[0] - days_in(every, unit)[1]

@@ -16,7 +16,6 @@ from keygroups.forms import GroupForm, length_label
 from keygroups.models import KeyGroup
 from keygroups.policy import describe, tier_text
 from keygroups.selectors import list_vaults
-from kmes.core.clock import now
 
 # A change of these narrows what the other lists offer.
 _NARROWING = ("key_type", "credential")
@@ -37,7 +36,7 @@ def preview(data: QueryDict, *, current: KeyGroup | None, changed: str) -> dict[
     form = GroupForm(typed, current=current)
     form.is_valid()
     context: dict[str, Any] = {
-        "description": describe(form.policy(), at=now()),
+        "description": describe(form.policy()),
         "operations": form.operations(),
     }
     if changed in _NARROWING:

@@ -16,6 +16,8 @@ from keygroups.choices import PeriodUnit
 
 # The shortest length of each unit limits how many periods fit into a span of time.
 _SHORTEST_DAYS = {PeriodUnit.DAYS: 1, PeriodUnit.WEEKS: 7, PeriodUnit.MONTHS: 28}
+# Counted from its first day, a period of months takes each length it can have within four years.
+_MONTHS_OF_A_LEAP_CYCLE = [datetime(year, month, 1, tzinfo=UTC) for year in range(2001, 2005) for month in range(1, 13)]
 _NAME_SUFFIX = "-%Y%m%d-%H%M%S"
 
 
@@ -33,6 +35,17 @@ def add_period(moment: datetime, count: int, unit: str) -> datetime:
             return moment + timedelta(weeks=count)
         case PeriodUnit.MONTHS:
             return moment + relativedelta(months=count)
+
+
+def days_in(count: int, unit: str) -> tuple[int, int]:
+    """Return the fewest and the most days that ``count`` units can be, whenever they begin.
+
+    Raises:
+        OverflowError or ValueError: as ``add_period``.
+
+    """
+    days = [(add_period(first, count, unit) - first).days for first in _MONTHS_OF_A_LEAP_CYCLE]
+    return min(days), max(days)
 
 
 def next_due(anchor: datetime, every: int, unit: str, *, after: datetime) -> datetime:

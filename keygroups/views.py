@@ -40,7 +40,6 @@ from keygroups.selectors import (
 from keygroups.tables import KeyTable
 from keygroups.tree import group_node, read_branch, read_tree
 from kmes.accounts.rights import Right
-from kmes.core.clock import now
 from kmes.core.errors import InputError
 from kmes.ui.access import right_required
 from kmes.ui.actions import flat_menu, menu_for
@@ -137,7 +136,7 @@ def _pane(request: HttpRequest, shown: KeysFilter, group: KeyGroup | None, keys:
         "colour": STATE_COLOURS[group.cloud_state] if group else "",
         "due_rotation": current_slot(group) if group else None,
         "may_rotate": _may(request, Right.KEY_ROTATE),
-        "description": describe(policy_of(group), at=now()) if group else None,
+        "description": describe(policy_of(group)) if group else None,
         "digest": digest,
         "has_keys_at_all": bool(group and shown.is_set and group.keys.exists()),
         **_first_steps(request, group),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from keygroups.fields import MAX_NAME
 from keygroups.models import Key
-from keygroups.rotation_schedule import add_period, due_slots, expiry, next_due, rotated_key_name
+from keygroups.rotation_schedule import add_period, days_in, due_slots, expiry, next_due, rotated_key_name
 
 UNITS = st.sampled_from(["days", "weeks", "months"])
 MOMENTS = st.integers(0, 40 * 366 * 86400 * 10**6).map(lambda us: at(2020, 1, 1) + timedelta(microseconds=us))
@@ -20,6 +20,12 @@ EVERY = st.integers(1, 120)
 
 def at(year: int, month: int, day: int, hour: int = 0) -> datetime:
     return datetime(year, month, day, hour, tzinfo=UTC)
+
+
+@given(MOMENTS, EVERY, UNITS)
+def test_no_period_has_fewer_or_more_days_than_the_bounds(anchor, count, unit) -> None:
+    fewest, most = days_in(count, unit)
+    assert fewest <= (add_period(anchor, count, unit) - anchor).days <= most
 
 
 @given(MOMENTS, EVERY, UNITS, st.timedeltas(timedelta(days=-4000), timedelta(days=4000)))
