@@ -137,9 +137,19 @@ def push_effects(group: KeyGroup, count: int) -> list[str]:
             count,
         )
         % {"name": group.azure_name},
-        _("The newest version becomes active; older ones stay in the vault as superseded."),
+        _("The newest version becomes active; older ones stay in the vault as superseded.")
+        if group.enabled_on_push
+        else arrives_disabled([group]),
         _("The KEK is deleted, and purged where the vault soft-deletes."),
     ]
+
+
+def arrives_disabled(groups: Sequence[KeyGroup]) -> str:
+    """Say what a push into groups with “Enabled on push” off leaves without an active version."""
+    return _(
+        "What is pushed to %(groups)s arrives disabled, because “Enabled on push” is off: the group has no active "
+        "version until one is enabled, and whoever names the key without a version can't use it."
+    ) % {"groups": ", ".join(f"“{group.name}”" for group in groups)}
 
 
 def count_versions(group: KeyGroup, states: Sequence[str]) -> str:

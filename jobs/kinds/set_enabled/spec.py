@@ -16,6 +16,7 @@ from jobs.planning import blockers
 from jobs.planning.menus import CLOUD
 from jobs.planning.requests import require_live
 from jobs.spec import Confirmation, Given, JobSpec, MenuEntry, Scope, Step, Wording, leaves_one_call
+from keygroups.choices import VersionState
 from keygroups.models import CloudVersion, Key
 from kmes.accounts.rights import Right, check
 from kmes.core.actor import Actor
@@ -54,6 +55,13 @@ def _plan(target: StartTarget) -> Plan:
         else _("The vault refuses every use of this version; what is encrypted with it can't be read until then."),
         _("Other versions and the key here stay as they are."),
     ]
+    if not enabled and version.state == VersionState.ACTIVE:
+        effects.append(
+            _(
+                "This is the key's current version. Whoever names the key without a version meets it and fails: the "
+                "vault does not fall back to an older version. Push another key first if the service must go on."
+            )
+        )
     verb = _("Enable") if enabled else _("Disable")
     return Plan(
         title=f"{verb} {key.name}",

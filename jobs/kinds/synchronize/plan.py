@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from jobs.confirmation.plan import Plan, names_of, push_effects, push_facts, push_warnings
+from jobs.confirmation.plan import Plan, arrives_disabled, names_of, push_effects, push_facts, push_warnings
 from jobs.planning import blockers
 from jobs.planning.eligibility import Eligibility
 from jobs.planning.selections import by_group, left_out, places, warnings_by_group, way_back
@@ -41,6 +41,7 @@ def plan_selection(keys: Eligibility) -> Plan:
     groups = by_group(keys.eligible)
     many = ngettext("Synchronize %(count)d key", "Synchronize %(count)d keys", count) % {"count": count}
     vaults = len({group.vault_id for group, _keys in groups})
+    disabled = [group for group, _keys in groups if not group.enabled_on_push]
     return Plan(
         title=many,
         button=many,
@@ -55,6 +56,7 @@ def plan_selection(keys: Eligibility) -> Plan:
             % {"count": vaults},
             _("The HSM wraps each key under the KEK of its vault, and the vault imports it as a new version."),
             _("In each group the newest version becomes active; older ones stay as superseded."),
+            *([arrives_disabled(disabled)] if disabled else []),
             _("The KEKs are deleted, and purged where the vault soft-deletes."),
             _("A key that fails is named in the job; the others are not held up by it."),
         ]

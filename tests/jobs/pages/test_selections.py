@@ -125,6 +125,12 @@ def test_keys_of_several_groups_are_shown_with_their_places(pages, keys, elsewhe
     assert "<dt>payments</dt><dd>4 keys · kv (Premium) / payments</dd>" in page
 
 
+def test_a_selection_names_the_groups_whose_versions_arrive_disabled(pages, keys, elsewhere, device):
+    assert "arrives disabled" not in body(pages.post(SYNCHRONIZE, asking([*keys, elsewhere])))
+    KeyGroup.objects.filter(name="orders").update(enabled_on_push=False)
+    assert "What is pushed to “orders” arrives disabled" in body(pages.post(SYNCHRONIZE, asking([*keys, elsewhere])))
+
+
 def test_material_of_several_groups_is_destroyed_by_one_job_after_typing_how_many(pages, keys, elsewhere):
     page = pages.post(DESTROY, asking([*keys, elsewhere]))
     assert "Type “5 keys” to confirm" in body(page)

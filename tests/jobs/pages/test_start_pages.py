@@ -42,17 +42,18 @@ def addresses(group, key, version):
         "create": on_group,
         "synchronize": f"key={key.pk}",
         "rotate": on_group,
-        "set_enabled": f"version={version.pk}&enabled=0",
+        "set_enabled": f"version={version.pk if version else ''}&enabled=0",
         "cloud_delete": on_group,
         "cloud_recover": on_group,
         "cloud_purge": on_group,
         "destroy": f"key={key.pk}",
         "check_drift": on_group,
         "repair": on_group,
+        "set_tags": on_group,
         "test_connection": f"credential={group.credential_id}&vault={group.vault_id}",
         "list_vaults": f"credential={group.credential_id}",
         "self_test": "",
-        "prove": f"version={version.pk}",
+        "prove": f"version={version.pk if version else ''}",
     }
 
 
@@ -77,6 +78,26 @@ def test_a_connection_test_offers_the_vaults_of_its_credential(pages, group, dev
     pages.post(address, {"vault": ""})
     params = [job.params["vault_id"] for job in Job.objects.order_by("created_at")]
     assert params == [str(group.vault_id), ""]
+
+
+@pytest.mark.parametrize("kind", ["rotate", "synchronize"])
+def test_a_push_that_arrives_disabled_does_not_promise_an_active_version(pages, group, device, kind):
+    address = f"/jobs/start/{kind}/?{addresses(group, make_key(group), None)[kind]}"
+    assert "newest version becomes active" in body(pages.get(address))
+    KeyGroup.objects.update(enabled_on_push=False)
+    text = body(pages.get(address))
+    assert "newest version becomes active" not in text
+    assert "arrives disabled" in text
+
+
+def test_disabling_the_current_version_says_that_no_older_one_takes_over(pages, group, device):
+    older = push(make_key(group, "older"), state="superseded", version="v0")
+    current = push(make_key(group, "current"))
+    said = {
+        version: "does not fall back" in body(pages.get(f"/jobs/start/set_enabled/?version={version.pk}&enabled=0"))
+        for version in (older, current)
+    }
+    assert said == {older: False, current: True}
 
 
 @pytest.mark.parametrize("role", ROLES)
