@@ -220,6 +220,9 @@ def _judge_vault_success(answer: Answer) -> None:
         if answer.status != status:
             break
         if not wanted:
+            # A body is never part of a 204 (RFC 9110, 15.3.5), so whoever announces one is not the vault.
+            if answer.body or answer.headers.get("content-length", "0") != "0":
+                break
             return
         document = _document(service, answer)
         if not _holds(document, wanted, match.groupdict().get("name", ""), host_of(answer.url)):

@@ -123,6 +123,14 @@ def test_a_purge_is_believed_only_by_its_own_status():
             vault("DELETE", "/deletedkeys/k", status, b"{}")
 
 
+def test_a_purge_is_not_believed_from_an_answer_that_announces_a_body():
+    vault("DELETE", "/deletedkeys/k", 204, b"", **{"content-length": "0"})
+    with pytest.raises(UnknownAnswer):
+        vault("DELETE", "/deletedkeys/k", 204, b"", **{"content-length": "9"})
+    with pytest.raises(UnknownAnswer):
+        vault("DELETE", "/deletedkeys/k", 204, b"<html>")
+
+
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308, 304])
 def test_a_redirect_is_never_an_answer(status):
     with pytest.raises(RedirectedAnswer):
