@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import time
+from pathlib import Path
 
 import pytest
 
@@ -21,8 +23,14 @@ pytestmark = [
 DOWN_SECONDS = 4
 
 
-def test_a_database_that_is_stopped_in_the_middle_of_jobs_and_comes_back(tmp_path):
-    server = services.Postgres(tmp_path / "postgres")
+@pytest.fixture
+def server():
+    """A PostgreSQL of its own, outside pytest's folders: another run of pytest closes those to other users."""
+    with tempfile.TemporaryDirectory(prefix="kmes-postgres-") as folder:
+        yield services.Postgres(Path(folder))
+
+
+def test_a_database_that_is_stopped_in_the_middle_of_jobs_and_comes_back(server):
     server.start()
     try:
         with Installation(DATABASE_URL=server.url) as installation:
