@@ -37,9 +37,9 @@ def make_vault(credential, **values):
     return KeyVault.objects.create(credential=credential, **row)
 
 
-def make_pushed(vault):
+def make_pushed(vault, name="payments", version="a" * 32):
     group = KeyGroup.objects.create(
-        name="payments", key_spec="P-256", credential=vault.credential, vault=vault, azure_name="payments"
+        name=name, key_spec="P-256", credential=vault.credential, vault=vault, azure_name=name
     )
     key = Key.objects.create(
         group=group, name="pay-1", key_spec="P-256", public_spki=b"p", wrapped_private=b"w", created_by="ada"
@@ -48,8 +48,8 @@ def make_pushed(vault):
         key=key,
         group=group,
         vault=vault,
-        azure_name="payments",
-        azure_version="a" * 32,
+        azure_name=name,
+        azure_version=version,
         state="active",
         pushed_at=now(),
     )
@@ -223,6 +223,17 @@ def test_a_pushed_key_ends_the_wizard(pages, credential):
     assert "Prove it by a signature" in body(pages.get("/setup/5/"))
     CloudVersion.objects.update(state="soft_deleted")
     assert "Prove it by a signature" not in body(pages.get("/setup/5/"))
+
+
+def test_the_push_that_is_shown_is_the_last_one_that_the_vault_still_has(pages, credential):
+    vault = make_vault(credential)
+    older = make_pushed(vault, name="older", version="b" * 32)
+    newer = make_pushed(vault, name="newer", version="c" * 32)
+    assert "c" * 32 in texts(5)
+    CloudVersion.objects.filter(pk=newer.pk).update(state="purged")
+    assert older.azure_version in texts(5)
+    CloudVersion.objects.update(state="purged")
+    assert step(5).is_done
 
 
 # --- All -------------------------------------------------------------------------------------

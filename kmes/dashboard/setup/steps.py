@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from urllib.parse import urlencode
 
 from django.contrib.auth import get_user_model
-from django.db.models import OuterRef, Subquery
+from django.db.models import OuterRef, Q, Subquery
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
@@ -265,7 +265,9 @@ def _push_step() -> SetupStep:
         .select_related("key", "vault", "group")
         .defer("key__wrapped_private", "key__public_spki")
         .filter(group__certifications__isnull=True)
-        .order_by("pushed_at")
+        # The last one is what the administrator just watched.
+        .annotate(is_live=Q(state__in=LIVE_VERSION_STATES))
+        .order_by("-is_live", "-pushed_at")
         .first()
     )
     if pushed is None:
