@@ -36,6 +36,8 @@ DATA_CELLS = tuple(
     for accident in ("database locked", "disk full", "connections cut")
 )
 BROWSER_TESTS = "tests/browser"
+# Much waiting and many worlds: `make faults` runs them.
+LONG_TESTS = "tests/damaged_answers"
 # More processes than CI has cores, because many tests wait: for leases, pauses, processes that start. Each of the
 # browser's has a console of its own, whose start costs more than a fourth one gains.
 SIDE_BY_SIDE = ("-n", "4", "--dist", "worksteal")
@@ -85,7 +87,9 @@ def test_checks() -> list[Check]:
     data = [*(path for path in DATA_TESTS if (ROOT / path).exists()), *DATA_CELLS]
     data += [f"--ignore-glob={pattern}" for pattern in SAME_ANYWHERE]
     return [
-        Check("tests (SQLite)", (*pytest, *SIDE_BY_SIDE, "--ignore", BROWSER_TESTS, "tests")),
+        Check(
+            "tests (SQLite)", (*pytest, *SIDE_BY_SIDE, f"--ignore={BROWSER_TESTS}", f"--ignore={LONG_TESTS}", "tests")
+        ),
         Check("tests (PostgreSQL)", (*pytest, *SIDE_BY_SIDE, *data), {"KMES_TEST_DATABASE": "postgres"}),
         Check("tests (browser)", (*pytest, *BROWSERS, BROWSER_TESTS)),
     ]

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-FOLDER = "tests/faults"
+FOLDERS = ("tests/faults", "tests/damaged_answers")
 
 
 class Table:
@@ -50,7 +50,7 @@ def main() -> int:
     """Run the matrix on more processes than there are cores: much of it is waiting."""
     os.environ["FAULTS"] = "all"
     table = Table()
-    options = ["-q", "-n", "4", "--dist", "worksteal", "--no-header", "-p", "no:cacheprovider", FOLDER, *sys.argv[1:]]
+    options = ["-q", "-n", "4", "--dist", "worksteal", "--no-header", "-p", "no:cacheprovider", *FOLDERS, *sys.argv[1:]]
     pytest.main(options, plugins=[table])
     return table.show()
 
