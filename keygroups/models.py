@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower
@@ -22,6 +24,11 @@ from keygroups.choices import (
     VersionState,
 )
 from kmes.core.ids import new_uuid
+
+
+def group_url(group_id: UUID | str) -> str:
+    """Return a group's place in the Keys view."""
+    return f"{reverse('keygroups:keys')}?group={group_id}"
 
 
 class KeyGroup(models.Model):
@@ -82,7 +89,7 @@ class KeyGroup(models.Model):
 
     def get_absolute_url(self) -> str:
         """Return the group's place in the Keys view."""
-        return f"{reverse('keygroups:keys')}?group={self.pk}"
+        return group_url(self.pk)
 
     @property
     def spec(self) -> KeySpec:

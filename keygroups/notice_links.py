@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from django.urls import reverse
 
+from keygroups.models import group_url
 from logging_reports.models import LogEntry
 from logging_reports.notices.notice_links import register
 
@@ -24,7 +25,7 @@ def _key_page(entries: Sequence[LogEntry]) -> str:
 
 def _group_page(entries: Sequence[LogEntry]) -> str:
     group_id = entries[0].group_id
-    return f"{reverse('keygroups:keys')}?group={group_id}" if group_id else ""
+    return group_url(group_id) if group_id else ""
 
 
 def register_all() -> None:

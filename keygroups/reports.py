@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from cloudcreds.models import CloudCredential
 from keygroups.choices import ENDED_VERSION_STATES, STATE_COLOURS, KeyState, VersionState
-from keygroups.models import CloudVersion, Key
+from keygroups.models import CloudVersion, Key, group_url
 from kmes.core.clock import now
 from logging_reports.reports.charts import Bar
 from logging_reports.reports.definitions import Answer, Column, Kind, Report, Row, State
@@ -117,7 +117,7 @@ def _key_url(row: Row) -> str:
 
 
 def _group_url(row: Row) -> str:
-    return f"{reverse('keygroups:keys')}?group={row['group_id']}"
+    return group_url(row["group_id"])
 
 
 KEY_AGE = Report(

@@ -14,7 +14,7 @@ from jobs.choices import JobState
 from jobs.kinds.check_drift import spec as check_drift
 from jobs.models import Job
 from keygroups.choices import PeriodUnit, RotationStanding
-from keygroups.models import KeyGroup
+from keygroups.models import KeyGroup, group_url
 from keygroups.rotation_standing import with_standing
 from logging_reports.choices import Category, Service
 from logging_reports.models import LogEntry
@@ -90,7 +90,7 @@ def _policy(row: Row) -> str:
 
 
 def _group_url(row: Row) -> str:
-    return f"{reverse('keygroups:keys')}?group={row['id']}"
+    return group_url(row["id"])
 
 
 ROTATION = Report(
@@ -172,7 +172,7 @@ def _unmanaged_sentence(total: int) -> str:
 
 
 def _found_group_url(row: Row) -> str:
-    return f"{reverse('keygroups:keys')}?group={row['group_id']}"
+    return group_url(row["group_id"])
 
 
 def _job_url(row: Row) -> str:
