@@ -15,6 +15,20 @@ class CloudName(models.TextChoices):
     CUSTOM = "custom", _("Custom endpoints")
 
 
+class SignIn(models.TextChoices):
+    """How a credential proves at sign-in that it is the application."""
+
+    SECRET = "secret", _("Client secret")
+    CERTIFICATE = "certificate", _("Certificate, uploaded with its private key")
+    DEVICE_CERTIFICATE = "device_certificate", _("Certificate made here, private key in the HSM")
+    FEDERATION = "federation", _("Workload identity federation (token file)")
+    MANAGED_IDENTITY = "managed_identity", _("Managed identity of the worker's host")
+
+
+# Kinds that sign an assertion with the private key of a certificate.
+CERTIFICATE_KINDS = frozenset({SignIn.CERTIFICATE, SignIn.DEVICE_CERTIFICATE})
+
+
 class Service(models.TextChoices):
     """The cloud service a credential is for."""
 

@@ -67,7 +67,7 @@ class CredentialForm(forms.Form):
         widget=forms.TextInput(_CODE_INPUT),
         help_text=_("Certificates & secrets > Secret ID. Its last 4 characters show later which secret this is."),
     )
-    secret_expires_on = forms.DateField(
+    sign_in_expires_on = forms.DateField(
         label=_("Secret expires on"),
         required=False,
         widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d"),
@@ -130,10 +130,10 @@ class CredentialForm(forms.Form):
             self.data["secret_id"] = ""  # type: ignore[index]
             raise
 
-    def clean_secret_expires_on(self) -> Any:
+    def clean_sign_in_expires_on(self) -> Any:
         """Refuse a past date that is typed now; a stored date that has passed since is kept."""
-        expires_on = self.cleaned_data["secret_expires_on"]
-        unchanged = self.current is not None and expires_on == self.current.secret_expires_on
+        expires_on = self.cleaned_data["sign_in_expires_on"]
+        unchanged = self.current is not None and expires_on == self.current.sign_in_expires_on
         if expires_on and not unchanged and expires_on < now().date():
             raise ValidationError(_("This date has passed. A secret that has expired is refused by Azure."))
         return expires_on
@@ -189,4 +189,4 @@ class CredentialForm(forms.Form):
 
 
 def _empty(name: str) -> str | None:
-    return None if name == "secret_expires_on" else ""
+    return None if name == "sign_in_expires_on" else ""

@@ -1,31 +1,39 @@
-"""Rows of cloud credentials and key vaults. A stored secret is sealed; only the device opens it."""
+"""Rows of cloud credentials, their certificates, and key vaults.
+
+A stored secret or private key is sealed or wrapped; only the device opens it.
+"""
 
 from __future__ import annotations
 
 from django.db import models
+from django.db.models import Q
 from django.db.models.functions import Lower
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
-from cloudcreds.choices import CloudName, Service, VaultTier
+from cloudcreds.choices import CERTIFICATE_KINDS, CloudName, Service, SignIn, VaultTier
 from cloudcreds.provider import recovery
 from kmes.core.ids import new_uuid
 
 
 class CloudCredential(models.Model):
-    """An Azure app registration: tenant, client, and its secret sealed under the MFK."""
+    """An identity in Azure: tenant, client, and how it signs in. A client secret is sealed under the MFK."""
 
     id = models.UUIDField(primary_key=True, default=new_uuid, editable=False)
     name = models.CharField(_("Name"), max_length=128)
     service = models.CharField(_("Service"), max_length=16, choices=Service, default=Service.AZURE)
     cloud = models.CharField(_("Cloud"), max_length=16, choices=CloudName, default=CloudName.PUBLIC)
     tenant_id = models.CharField(_("Tenant ID"), max_length=64)
-    client_id = models.CharField(_("Client ID"), max_length=64)
+    # Empty for the managed identity that a host has of its own.
+    client_id = models.CharField(_("Client ID"), max_length=64, blank=True)
+    sign_in = models.CharField(_("Sign in with"), max_length=32, choices=SignIn, default=SignIn.SECRET)
     # The portal's id of the secret. It is no secret; its last characters tell several secrets apart.
     secret_id = models.CharField(_("Secret ID"), max_length=36, blank=True)
-    sealed_secret = models.BinaryField(editable=False)
-    secret_set_at = models.DateTimeField()
-    secret_expires_on = models.DateField(_("Secret expires on"), null=True, blank=True)
+    # Empty, as is the time, where the credential signs in without a client secret.
+    sealed_secret = models.BinaryField(editable=False, default=bytes)
+    secret_set_at = models.DateTimeField(null=True)
+    # The last day on which the secret or certificate is valid: typed for a secret, read from a certificate.
+    sign_in_expires_on = models.DateField(_("Secret expires on"), null=True, blank=True)
     authority_url = models.CharField(_("Authority URL"), max_length=255, blank=True)
     arm_url = models.CharField(_("Resource Manager URL"), max_length=255, blank=True)
     # Results of the last connection test: list of ``provider.types.ProbeResult`` as dictionaries.
@@ -62,6 +70,50 @@ class CloudCredential(models.Model):
     def secret_context(self) -> bytes:
         """Return the associated data the secret is sealed with: a sealed secret fits only its own row."""
         return f"cloudcreds.CloudCredential:{self.pk}:client_secret".encode()
+
+    @property
+    def has_expiry(self) -> bool:
+        """Return whether what it signs in with expires, so that somebody has to replace it in time."""
+        return self.sign_in == SignIn.SECRET or self.sign_in in CERTIFICATE_KINDS
+
+
+class SignInCertificate(models.Model):
+    """A certificate that a credential signs in with, or will: the public part, and its private key.
+
+    The private key is sealed under the MFK (uploaded) or wrapped under the PMK (made in the device), never both.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_uuid, editable=False)
+    credential = models.ForeignKey(CloudCredential, on_delete=models.CASCADE, related_name="certificates")
+    pem = models.TextField()
+    # SHA-1 in upper-case hex, as Entra's portal shows it, and SHA-256, which assertions name.
+    thumbprint = models.CharField(_("Thumbprint"), max_length=40)
+    thumbprint_sha256 = models.CharField(max_length=64)
+    not_before = models.DateTimeField()
+    not_after = models.DateTimeField()
+    sealed_key = models.BinaryField(editable=False, default=bytes)
+    wrapped_key = models.BinaryField(editable=False, default=bytes)
+    # False while it waits to be registered in Entra; one that waits was made in the device.
+    is_in_use = models.BooleanField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [
+            models.UniqueConstraint(fields=["credential", "is_in_use"], name="one_certificate_in_use_and_one_waiting"),
+            models.CheckConstraint(
+                condition=(Q(sealed_key=b"") & ~Q(wrapped_key=b"")) | (~Q(sealed_key=b"") & Q(wrapped_key=b"")),
+                name="certificate_key_sealed_or_wrapped",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.thumbprint
+
+    @property
+    def key_context(self) -> bytes:
+        """Return the associated data the private key is sealed with: a sealed key fits only its own row."""
+        return f"cloudcreds.SignInCertificate:{self.pk}:private_key".encode()
 
 
 class KeyVault(models.Model):

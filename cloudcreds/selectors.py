@@ -82,7 +82,7 @@ def view_test(credential: CloudCredential, vaults: list[KeyVault], chosen: str =
 
 def expiring() -> Q:
     """Return the condition for a secret that has expired or will within thirty days."""
-    return Q(secret_expires_on__lte=now().date() + timedelta(days=EXPIRY_WARNING_DAYS))
+    return Q(sign_in_expires_on__lte=now().date() + timedelta(days=EXPIRY_WARNING_DAYS))
 
 
 def list_credentials(*, show: str = "", search: str = "") -> QuerySet[CloudCredential]:

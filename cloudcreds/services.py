@@ -93,7 +93,7 @@ def update_credential(
         writes |= {"sealed_secret": _sealed(current, values.secret), "secret_set_at": now()}
         # The former id would name another secret.
         writes.setdefault("secret_id", "")
-    if values.secret is not None or changed.keys() - {"name", "secret_id", "secret_expires_on"}:
+    if values.secret is not None or changed.keys() - {"name", "secret_id", "sign_in_expires_on"}:
         writes |= {"last_test": [], "last_test_ok": None, "last_tested_at": None}
     try:
         with transaction.atomic():

@@ -32,7 +32,7 @@ class CredentialTable(ConsoleTable):
     cloud = tables.Column()
     tenant_id = tables.Column()
     client_id = tables.Column()
-    secret_expires_on = tables.Column(verbose_name=gettext_lazy("Client secret"), empty_values=())
+    sign_in_expires_on = tables.Column(verbose_name=gettext_lazy("Client secret"), empty_values=())
     last_test_ok = tables.Column(verbose_name=gettext_lazy("Last test"), empty_values=())
     groups = tables.Column(verbose_name=gettext_lazy("Key groups"), empty_values=(), orderable=False)
     menu = MenuColumn(_actions_url)
@@ -53,9 +53,9 @@ class CredentialTable(ConsoleTable):
         """Shorten a GUID in the middle."""
         return cut(value)
 
-    def render_secret_expires_on(self, record: CloudCredential) -> SafeString:
+    def render_sign_in_expires_on(self, record: CloudCredential) -> SafeString:
         """Show how long the secret is still valid."""
-        expiry = describe_expiry(record.secret_expires_on)
+        expiry = describe_expiry(record.sign_in_expires_on)
         return badge(expiry.text, expiry.colour)
 
     def render_last_test_ok(self, record: CloudCredential) -> SafeString:

@@ -23,7 +23,7 @@ PLAIN_FIELDS = (
     "tenant_id",
     "client_id",
     "secret_id",
-    "secret_expires_on",
+    "sign_in_expires_on",
     "authority_url",
     "arm_url",
 )
@@ -40,7 +40,7 @@ class CredentialValues:
     service: str = Service.AZURE
     cloud: str = CloudName.PUBLIC
     secret_id: str = ""
-    secret_expires_on: date | None = None
+    sign_in_expires_on: date | None = None
     authority_url: str = ""
     arm_url: str = ""
 

@@ -66,7 +66,7 @@ def show_credential(request: HttpRequest, credential_id: UUID) -> HttpResponse:
     user: Any = request.user
     context = {
         "credential": credential,
-        "expiry": selectors.describe_expiry(credential.secret_expires_on),
+        "expiry": selectors.describe_expiry(credential.sign_in_expires_on),
         "vaults": vaults,
         "groups": groups[:GROUPS_SHOWN],
         "more_groups": count - len(groups[:GROUPS_SHOWN]),

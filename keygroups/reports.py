@@ -175,7 +175,7 @@ def answer_expiring(filters: dict[str, Any]) -> Answer:
     within, today = int(filters["within"] or DEFAULT_WITHIN), now().date()
     # Superseded versions expire by intention.
     versions = CloudVersion.objects.filter(state=VersionState.ACTIVE, expires_at__lt=_end_of(today, within))
-    secrets = CloudCredential.objects.filter(secret_expires_on__lte=today + timedelta(days=within))
+    secrets = CloudCredential.objects.filter(sign_in_expires_on__lte=today + timedelta(days=within))
     if filters["q"]:
         text = filters["q"]
         versions = versions.filter(Q(key__name__icontains=text) | Q(group__name__icontains=text))
@@ -201,7 +201,7 @@ def _expiring_versions(versions: QuerySet[CloudVersion]) -> QuerySet[Any, Any]:
 
 def _expiring_secrets(secrets: QuerySet[CloudCredential]) -> QuerySet[Any, Any]:
     rows = secrets.order_by().values(kind=Value(SECRET, CharField()), object_id=F("id"), title=F("name"))
-    return rows.annotate(place=F("tenant_id"), expires_on=F("secret_expires_on"), detail=F("client_id"))
+    return rows.annotate(place=F("tenant_id"), expires_on=F("sign_in_expires_on"), detail=F("client_id"))
 
 
 def _count_expiries(versions: QuerySet[CloudVersion], secrets: QuerySet[CloudCredential], today: date) -> list[Bar]:
@@ -215,10 +215,10 @@ def _count_expiries(versions: QuerySet[CloudVersion], secrets: QuerySet[CloudCre
     for name, first, last in limits:
         late, early = Q(), Q()
         if last is not None:
-            late, early = Q(expires_at__lt=_end_of(today, last)), Q(secret_expires_on__lte=today + timedelta(last))
+            late, early = Q(expires_at__lt=_end_of(today, last)), Q(sign_in_expires_on__lte=today + timedelta(last))
         if first is not None:
             late &= Q(expires_at__gte=_end_of(today, first - 1))
-            early &= Q(secret_expires_on__gte=today + timedelta(first))
+            early &= Q(sign_in_expires_on__gte=today + timedelta(first))
         of_versions[f"within_{name}"] = Count("pk", filter=late)
         of_secrets[f"within_{name}"] = Count("pk", filter=early)
     # Django answers an empty query itself, with None instead of 0.

@@ -89,8 +89,8 @@ def _expiring_secrets() -> list[tuple[str, Draft]]:
     today = now().date()
     last = today + timedelta(days=_FURTHEST)
     found = []
-    for credential in CloudCredential.objects.filter(secret_expires_on__lte=last).defer("sealed_secret"):
-        ends_on = credential.secret_expires_on
+    for credential in CloudCredential.objects.filter(sign_in_expires_on__lte=last).defer("sealed_secret"):
+        ends_on = credential.sign_in_expires_on
         passed = _threshold((ends_on - today).days) if ends_on else None
         if ends_on is None or passed is None:
             continue

@@ -110,7 +110,7 @@ def count_credentials(credentials: list[CloudCredential], vaults: list[KeyVault]
     """Count credentials whose secret expires, whose test failed, or that was never tested. No query."""
     soon = now().date() + timedelta(days=EXPIRY_WARNING_DAYS)
     return CredentialCounts(
-        expiring=sum(each.secret_expires_on is not None and each.secret_expires_on <= soon for each in credentials),
+        expiring=sum(each.sign_in_expires_on is not None and each.sign_in_expires_on <= soon for each in credentials),
         failing=sum(each.last_test_ok is False for each in credentials),
         untested=sum(each.last_tested_at is None for each in credentials),
         vaults_unseen=sum(vault.seen_at is None for vault in vaults),

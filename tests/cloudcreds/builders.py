@@ -56,7 +56,7 @@ def typed(**changes: Any) -> dict[str, Any]:
         "client_id": CLIENT,
         "secret": SECRET,
         "secret_id": "",
-        "secret_expires_on": "",
+        "sign_in_expires_on": "",
         "authority_url": "",
         "arm_url": "",
         **changes,

@@ -185,7 +185,7 @@ def test_the_pages_cost_few_queries(pages, credential, django_assert_max_num_que
     ("days", "words"), [(-1, "expired on"), (0, "expires today"), (10, "expires in 10 days"), (300, ""), (None, "")]
 )
 def test_a_secret_that_ends_soon_says_what_to_do(days, words, pages, credential):
-    credential.secret_expires_on = None if days is None else now().date() + timedelta(days=days)
+    credential.sign_in_expires_on = None if days is None else now().date() + timedelta(days=days)
     credential.save()
     text = page_of(pages, credential)
     assert ("The client secret " + words in text) if words else ("paste its Value under Edit" not in text)

@@ -77,7 +77,7 @@ def test_a_name_can_be_taken_once_whatever_its_case(credential, admin, name: str
 def test_an_update_without_a_secret_keeps_the_stored_one(credential, admin, mfk) -> None:
     changed = services.update_credential(
         credential=credential,
-        values=values(name="Contoso 2", secret_expires_on=date(2030, 1, 2)),
+        values=values(name="Contoso 2", sign_in_expires_on=date(2030, 1, 2)),
         lock_version=1,
         actor=admin,
     )

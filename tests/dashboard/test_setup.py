@@ -138,7 +138,7 @@ def test_a_credential_counts_once_its_permissions_were_tried_on_a_vault(pages, c
 def test_an_expired_secret_keeps_the_step_open(credential):
     make_vault(credential, last_test_ok=True, last_tested_at=now())
     assert step(3).is_done
-    CloudCredential.objects.update(secret_expires_on="2020-01-01")
+    CloudCredential.objects.update(sign_in_expires_on="2020-01-01")
     assert not step(3).is_done
     assert "expired on 2020-01-01" in texts(3)
 

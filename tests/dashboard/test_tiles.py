@@ -62,7 +62,7 @@ def loud(world, sort):
             finished_at=now(),
         ),
         "expiring": lambda: CloudCredential.objects.filter(pk=world["credential"].pk).update(
-            secret_expires_on=now().date() + timedelta(days=5)
+            sign_in_expires_on=now().date() + timedelta(days=5)
         ),
         "failing": lambda: CloudCredential.objects.filter(pk=world["credential"].pk).update(last_test_ok=False),
         "untested": lambda: CloudCredential.objects.filter(pk=world["credential"].pk).update(

@@ -68,8 +68,8 @@ def test_versions_and_secrets_that_expire_stand_in_one_list_by_date(pages, crede
     vault = make_vault(credential, "kv-a")
     for number, days in enumerate((5, 45, 80, 200)):
         expiring_in(make_group(vault, f"group-{number}"), f"key-{days}", days)
-    make_credential("soon", secret_expires_on=(now() + timedelta(days=20)).date())
-    make_credential("over", secret_expires_on=(now() - timedelta(days=2)).date())
+    make_credential("soon", sign_in_expires_on=(now() + timedelta(days=20)).date())
+    make_credential("over", sign_in_expires_on=(now() - timedelta(days=2)).date())
     rows = parse(pages.get("/reports/expiring/export.csv"))
     assert [row["title"] for row in rows] == ["over", "key-5", "soon", "key-45", "key-80"]
     assert rows[0]["days_left"] == "-2"

@@ -166,7 +166,7 @@ def _credential_step(credentials: list[CloudCredential], vaults: list[KeyVault])
     for credential in credentials:
         own = [vault for vault in vaults if vault.credential_id == credential.pk]
         findings.append(_test_of(credential, own, is_needed=not proven))
-        expiry = describe_expiry(credential.secret_expires_on)
+        expiry = describe_expiry(credential.sign_in_expires_on)
         if expiry.colour in {"bad", "warning"}:
             text = _("The client secret of %(name)s %(when)s.") % {"name": credential.name, "when": expiry.text}
             findings.append(

@@ -76,9 +76,9 @@ def test_a_superseded_version_is_not_told(group):
 
 def test_client_secrets_are_told_too_and_one_that_is_over_says_so(db):
     today = now().date()
-    make_credential("soon", secret_expires_on=today + timedelta(days=12))
-    make_credential("over", secret_expires_on=today - timedelta(days=3))
-    make_credential("far", secret_expires_on=today + timedelta(days=31))
+    make_credential("soon", sign_in_expires_on=today + timedelta(days=12))
+    make_credential("over", sign_in_expires_on=today - timedelta(days=3))
+    make_credential("far", sign_in_expires_on=today + timedelta(days=31))
     assert remind() == 2
     messages = {row.credential: (row.severity, row.message) for row in rows(SECRET)}
     assert messages["soon"][0] == "warning"
