@@ -22,7 +22,7 @@ RUN apt-get update \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin kmes \
     # A volume takes owner and mode from the folder it is first mounted on.
     && install -d -m 0700 -o kmes -g kmes \
-        /var/lib/kmes /var/lib/kmes/exports /var/lib/kmes/hsm /var/lib/kmes/azure_emulator /run/kmes-secrets \
+        /var/lib/kmes /var/lib/kmes/exports /var/lib/kmes/hsm /var/lib/kmes/pinned /var/lib/kmes/azure_emulator /run/kmes-secrets \
     && install -d -m 0755 -o kmes -g kmes /run/kmes-database-secret
 
 WORKDIR /app

@@ -15,8 +15,7 @@ from django.utils.translation import gettext as _
 
 from cloudcreds.models import CloudCredential
 from cloudcreds.values import CredentialChangedError, CredentialValues, differences, readable
-from hsm.sealing import seal
-from hsm.services import designated_device
+from hsm.mfk_guard import seal_for_device
 from kmes.accounts.rights import Right, check
 from kmes.core.actor import Actor
 from kmes.core.clock import now
@@ -39,7 +38,7 @@ def create_credential(*, values: CredentialValues, actor: Actor) -> CloudCredent
     Raises:
         PermissionRefused: the actor may not manage credentials.
         InputError: a value can't be used; ``field`` names it.
-        DeviceError: no device is designated, so nothing can be sealed.
+        DeviceError: no device is designated, or its MFK is not the pinned one, so nothing can be sealed.
 
     """
     check(actor, Right.CREDENTIAL_MANAGE)
@@ -76,7 +75,7 @@ def update_credential(
         PermissionRefused: the actor may not manage credentials.
         InputError: a value can't be used; ``field`` names it.
         CredentialChangedError: somebody else saved it meanwhile; nothing is overwritten.
-        DeviceError: a new secret came and no device is designated.
+        DeviceError: a new secret came, and no device is designated or its MFK is not the pinned one.
 
     """
     check(actor, Right.CREDENTIAL_MANAGE)
@@ -159,8 +158,7 @@ def refusal_to_delete(credential: CloudCredential) -> str:
 
 def _sealed(credential: CloudCredential, secret: SecretText) -> bytes:
     """Seal a secret so that only the designated device opens it, and only for this row."""
-    device = designated_device()
-    return seal(secret, aad=credential.secret_context, mfk_public_spki=bytes(device.mfk_public_spki))
+    return seal_for_device(secret, aad=credential.secret_context)
 
 
 def _current(credential: CloudCredential) -> CloudCredential:

@@ -296,6 +296,8 @@ KMES_HSM_MODULE = env.str("KMES_HSM_MODULE", "")
 KMES_HSM_TOKEN_LABEL = env.str("KMES_HSM_TOKEN_LABEL", "KMES")
 KMES_HSM_PIN_FILE = Path(env.str("KMES_HSM_PIN_FILE", str(KMES_STATE_DIR / "hsm" / "pin")))
 KMES_SOFTHSM_CONF = Path(env.str("KMES_SOFTHSM_CONF", str(KMES_STATE_DIR / "hsm" / "softhsm2.conf")))
+# The fingerprints of the keys that this installation trusts, outside the database (kmes.core.pinned_keys).
+KMES_PINNED_KEYS_FILE = Path(env.str("KMES_PINNED_KEYS_FILE", str(KMES_STATE_DIR / "pinned_keys.json")))
 # Tests that run inside a rolled-back transaction set it; nothing else may.
 KMES_ALLOW_DEVICE_IN_TRANSACTION = False
 

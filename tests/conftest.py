@@ -129,6 +129,15 @@ def _guard_sockets() -> None:
     socket.getaddrinfo = local_lookup
 
 
+@pytest.fixture(autouse=True)
+def nothing_pinned() -> Iterator[None]:
+    """Let each test begin as an installation that trusts no key of a device yet."""
+    pinned = Path(os.environ["KMES_STATE_DIR"]) / "pinned_keys.json"
+    pinned.unlink(missing_ok=True)
+    yield
+    pinned.unlink(missing_ok=True)
+
+
 # --- Services -------------------------------------------------------------------------------
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[str]:

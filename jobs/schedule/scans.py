@@ -19,6 +19,7 @@ from django.db import DatabaseError
 from django.db.models import Q
 
 from hsm.device import get_device
+from hsm.mfk_guard import watch_mfk
 from hsm.services import record_availability, record_worker
 from jobs import due_rotations
 from jobs.choices import FINAL_STATES, JobState
@@ -71,6 +72,7 @@ def publish_heartbeat() -> bool:
     if fit == Fit.OK:
         record_availability(code=device, serial=serial)
         record_worker(host=host, state=device, serial=serial)
+        watch_mfk()
     word = {
         "at": now().isoformat(),
         "device": device,

@@ -17,6 +17,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
+from hsm.mfk_guard import state_of_mfk
 from jobs.schedule.clock_guard import read_clock
 from kmes.core.schema import check_fit
 from kmes.dashboard.heartbeats import Heartbeats, read_heartbeats
@@ -40,7 +41,7 @@ def readyz(_request: HttpRequest) -> JsonResponse:
     """Answer 200 if database, schema, Redis, a worker and its device work, else 503; the JSON names what does not.
 
     ``beat`` is reported but decides nothing: without it pages and pushes work, only schedules wait. The same
-    holds for ``notes``: a stuck queue, a held schedule, workers of another release.
+    holds for ``notes``: a stuck queue, a held schedule, an MFK that is not the pinned one, workers of another release.
     """
     heartbeats = read_heartbeats()
     database = _database_state()
@@ -108,6 +109,7 @@ def _notes(heartbeats: Heartbeats) -> dict[str, str]:
         return {
             "queue": queue_state(heartbeats),
             "schedule": "held" if read_clock().held_since else "ok",
+            "mfk": state_of_mfk(),
             "releases": "mixed" if len({worker.version for worker in heartbeats.workers}) > 1 else "ok",
         }
     except DatabaseError:

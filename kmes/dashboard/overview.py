@@ -8,6 +8,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from hsm.mfk_guard import MfkState, describe, state_of_mfk
 from hsm.models import HsmDevice
 from keygroups.reports import count_ages, present_keys
 from kmes.dashboard import selectors
@@ -86,7 +87,12 @@ def _process_tiles(heartbeats: Heartbeats, device: HsmDevice | None) -> list[Til
         problem = _("The device does not serve (%(code)s)") % {"code": heartbeats.device}
     elif heartbeats.device == "unknown" and selectors.is_silent(device.last_seen_at):
         problem = _("The device was not seen for some minutes")
-    return [*_heartbeat_tiles(heartbeats), Tile("device", int(bool(problem)), problem, "bad", device_url)]
+    mfk = state_of_mfk()
+    return [
+        *_heartbeat_tiles(heartbeats),
+        Tile("device", int(bool(problem)), problem, "bad", device_url),
+        Tile("mfk", int(mfk not in {MfkState.OK, MfkState.NONE}), " ".join(describe(mfk)), "bad", device_url),
+    ]
 
 
 def _heartbeat_tiles(heartbeats: Heartbeats) -> list[Tile]:

@@ -21,7 +21,7 @@ TYPED = ("hsm", "cloudcreds", "keygroups", "jobs", "logging_reports", "kmes", "a
 # Where two databases could differ: conditional updates, constraints, triggers, transactions.
 DATA_TESTS = (
     *("tests/keygroups", "tests/jobs", "tests/logging_reports", "tests/cloudcreds"),
-    *("tests/accounts", "tests/dashboard", "tests/operations"),
+    *("tests/accounts", "tests/attacks", "tests/dashboard", "tests/operations"),
     *("tests/devtools/test_seed.py", "tests/faults/test_database_restart.py"),
 )
 # What says and shows, or speaks to Azure, Redis and the device: the same on either database.

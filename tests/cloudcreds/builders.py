@@ -13,6 +13,7 @@ from hsm.models import HsmDevice
 from hsm.sealing import unseal
 from keygroups.models import KeyGroup
 from kmes.core.clock import now
+from kmes.core.pinned_keys import KeyUse, pin
 from kmes.core.secret_types import SecretText
 
 TENANT = "11111111-1111-1111-1111-111111111111"
@@ -22,16 +23,16 @@ SECRET = "Qx8~known.secret-of-the-tests_01"
 
 
 def make_device(mfk, *, serial="T1"):
-    """A designated device row."""
+    """A designated device row, its MFK pinned as ``hsm_init`` does it."""
+    spki = mfk.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    pin({KeyUse.MFK: spki})
     return HsmDevice.objects.create(
         serial=serial,
         label="KMES",
         manufacturer="tests",
         model="tests",
         firmware="1",
-        mfk_public_spki=mfk.public_key().public_bytes(
-            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-        ),
+        mfk_public_spki=spki,
         mfk_kcv="000000",
         pmk_kcv="000000",
         sentinel_hash="0" * 64,

@@ -71,7 +71,7 @@ def test_ready_when_database_redis_worker_and_device_serve(client, heart) -> Non
         "ready": True,
         "checks": {"database": "ok", "schema": "ok", "redis": "ok", "worker": "ok", "device": "ok", "beat": "ok"},
         "workers": 1,
-        "notes": {"queue": "ok", "schedule": "ok", "releases": "ok"},
+        "notes": {"queue": "ok", "schedule": "ok", "mfk": "no device", "releases": "ok"},
     }
     assert "no-cache" in answer["Cache-Control"]
 
