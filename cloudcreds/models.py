@@ -131,6 +131,9 @@ class KeyVault(models.Model):
     last_test_ok = models.BooleanField(null=True)
     last_tested_at = models.DateTimeField(null=True)
     seen_at = models.DateTimeField(null=True)
+    # The ephemeral key that the vault's policies allow, where the usual one was refused (``kek_shapes``); NULL: the usual.
+    kek_bits = models.PositiveSmallIntegerField(null=True)
+    kek_days = models.PositiveSmallIntegerField(null=True)
     # When the latest HSM changes were made or will be, in seconds since 1970 (``rate_limit``).
     recent_changes = models.JSONField(default=list)
 

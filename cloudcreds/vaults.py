@@ -14,6 +14,7 @@ from uuid import UUID
 from django.utils.translation import gettext as _
 
 from cloudcreds.choices import VaultTier
+from cloudcreds.kek_shapes import KekShape
 from cloudcreds.models import CloudCredential, KeyVault
 from cloudcreds.provider.registry import provider_for
 from cloudcreds.provider.types import KekPublicKey, ProbeResult, VaultInfo
@@ -66,6 +67,12 @@ def record_shown_by_kek(vault_id: UUID, kek: KekPublicKey, *, seen_at: datetime)
         recoverable_days=kek.recoverable_days,
         seen_at=seen_at,
     )
+
+
+def record_kek_shape(vault: KeyVault, shape: KekShape) -> None:
+    """Record the ephemeral key that the vault took after it had refused the usual one."""
+    vault.kek_bits, vault.kek_days = shape.bits, shape.days
+    KeyVault.objects.filter(pk=vault.pk).update(kek_bits=shape.bits, kek_days=shape.days)
 
 
 def record_test(

@@ -1,6 +1,7 @@
 """The ledger of ephemeral key-encryption keys: one per job and vault, recorded before it is created.
 
-A KEK that is left behind is useless, because it expires after two hours, and the sweep finds it.
+A KEK that is left behind is useless, because it can only import, and the sweep deletes it within hours. It also expires
+by itself: after two hours, or later where a policy of the vault demands that (``cloudcreds.kek_shapes``).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from django.utils.translation import gettext as _
 
 from cloudcreds import vaults
 from cloudcreds.access import open_gateway
+from cloudcreds.kek_shapes import KekShape, first_shape, further_shapes
 from cloudcreds.models import KeyVault
 from cloudcreds.provider.backoff import Backoff
 from cloudcreds.provider.errors import CloudError, CloudErrorKind
@@ -35,6 +37,7 @@ from kmes.core.actor import SYSTEM
 from kmes.core.clock import now
 from kmes.core.errors import KmesError
 from kmes.core.failpoints import failpoint
+from logging_reports.choices import Severity
 from logging_reports.services import Subject, record
 
 logger = logging.getLogger(__name__)
@@ -53,9 +56,10 @@ LATE_SECONDS = 6 * 3600
 
 
 def obtain_kek(run: JobRun, vault: KeyVault, bits: int) -> tuple[EphemeralKek, KekPublicKey]:
-    """Return the job's KEK in the vault, made if need be, with its public key.
+    """Return the job's KEK in the vault, of ``bits`` or more, made if need be, with its public key.
 
-    After a crash the ledger's KEK is looked for first, so that a job leaves one at the most.
+    After a crash the ledger's KEK is looked for first, so that a job leaves one at the most. A vault that refuses the
+    usual KEK for an unnamed reason, such as a policy, is asked for others.
 
     Raises:
         CloudError: the vault refused (no Premium tier, no permission…).
@@ -63,14 +67,14 @@ def obtain_kek(run: JobRun, vault: KeyVault, bits: int) -> tuple[EphemeralKek, K
 
     """
     gateway = gateway_for(run, vault)
-    open_rows = EphemeralKek.objects.filter(job=run.job, vault=vault, modulus_bits=bits).exclude(
+    open_rows = EphemeralKek.objects.filter(job=run.job, vault=vault, modulus_bits__gte=bits).exclude(
         state__in=[KekState.DELETED, KekState.GONE]
     )
     for row in open_rows.select_related("vault__credential"):
         if is_near_expiry(row):
             discard_kek(gateway, row, write=run.write)
             continue
-        public = gateway.read_kek(row.name, bits)
+        public = gateway.read_kek(row.name, row.modulus_bits)
         if public is not None:
             with run.write():
                 _mark_live(row, public)
@@ -81,16 +85,18 @@ def obtain_kek(run: JobRun, vault: KeyVault, bits: int) -> tuple[EphemeralKek, K
             # Deleted by an earlier try or by somebody else. It may be recoverable still, so the sweep purges it.
             _mark(row, KekState.DELETED, note="vanished from the vault")
     with run.write() as tx:
-        row = _plan(tx, vault, bits)
+        row = _plan(tx, vault, first_shape(vault, bits))
     return row, _create(run, gateway, row)
 
 
 def is_near_expiry(row: EphemeralKek) -> bool:
     """Return whether a KEK is too old to wrap further keys under it."""
-    return row.expires_at < now() + EXPIRY_MARGIN
+    # The sweep deletes it then, however long the vault would let it live.
+    swept_at = row.created_at + timedelta(seconds=settings.KMES_KEK_LIFETIME_SECONDS)
+    return min(row.expires_at, swept_at) < now() + EXPIRY_MARGIN
 
 
-def _plan(tx: RunTransaction, vault: KeyVault, bits: int) -> EphemeralKek:
+def _plan(tx: RunTransaction, vault: KeyVault, shape: KekShape) -> EphemeralKek:
     job = tx.job
     number = EphemeralKek.objects.filter(job=job, vault=vault).count()
     suffix = f"-{number + 1}" if number else ""
@@ -98,12 +104,64 @@ def _plan(tx: RunTransaction, vault: KeyVault, bits: int) -> EphemeralKek:
         job=job,
         vault=vault,
         name=f"{KEK_PREFIX}{job.code.lower()}{suffix}",
-        modulus_bits=bits,
-        expires_at=now() + timedelta(seconds=settings.KMES_KEK_LIFETIME_SECONDS),
+        modulus_bits=shape.bits,
+        expires_at=now() + shape.lifetime,
     )
 
 
 def _create(run: JobRun, gateway: VaultGateway, row: EphemeralKek) -> KekPublicKey:
+    """Create the KEK of a ledger row; in other shapes where the vault refuses the first for an unnamed reason.
+
+    A refusal has no effect, so the row and its name serve all tries.
+    """
+    first = _shape_of(row)
+    tried: list[KekShape] = []
+    for shape in (first, *further_shapes(first)):
+        if tried:
+            with run.write() as tx:
+                _plan_again(tx, row, shape)
+        try:
+            public = _create_once(run, gateway, row)
+        except CloudError as error:
+            if error.kind != CloudErrorKind.REFUSED_OTHERWISE:
+                raise
+            tried.append(shape)
+            refusal = error
+            continue
+        _defer_record(run, row, public, fitted=shape if tried else None)
+        return public
+    raise _refused_in_each_shape(refusal, tried)
+
+
+def _shape_of(row: EphemeralKek) -> KekShape:
+    life = row.expires_at - row.created_at
+    is_usual = life < timedelta(seconds=settings.KMES_KEK_LIFETIME_SECONDS) + timedelta(hours=1)
+    return KekShape(row.modulus_bits, 0 if is_usual else round(life / timedelta(days=1)))
+
+
+def _plan_again(tx: RunTransaction, row: EphemeralKek, shape: KekShape) -> None:
+    text = _("The vault refused an ephemeral key (%(refused)s); trying another (%(next)s)")
+    tx.add_message(text % {"refused": _shape_of(row), "next": shape}, Severity.WARNING)
+    row.modulus_bits, row.expires_at = shape.bits, now() + shape.lifetime
+    row.save(update_fields=["modulus_bits", "expires_at"])
+
+
+def _refused_in_each_shape(last: CloudError, tried: list[KekShape]) -> CloudError:
+    return CloudError(
+        last.kind,
+        _("The vault refused the ephemeral key in each shape that was tried: %(shapes)s. %(answer)s")
+        % {"shapes": "; ".join(str(shape) for shape in tried), "answer": last.what},
+        _(
+            "BYOK needs an RSA key of the vault's HSM. %(remedy)s With the role Reader on the vault, List Key Vaults "
+            "shows here what they demand."
+        )
+        % {"remedy": last.remedy},
+        request_id=last.request_id,
+        http_status=last.http_status,
+    )
+
+
+def _create_once(run: JobRun, gateway: VaultGateway, row: EphemeralKek) -> KekPublicKey:
     wait_for_rate_limit(run, row.vault)
     failpoint("kek.before_create")
     try:
@@ -120,16 +178,24 @@ def _create(run: JobRun, gateway: VaultGateway, row: EphemeralKek) -> KekPublicK
                 counts_as_failure=True,
             ) from error
         raise
+    return public
+
+
+def _defer_record(run: JobRun, row: EphemeralKek, public: KekPublicKey, *, fitted: KekShape | None) -> None:
+    """Record a created KEK with the step that follows; ``fitted`` is the shape that others were refused before."""
     seen_at = now()
 
-    def record_created(_tx: RunTransaction) -> None:
+    def record_created(tx: RunTransaction) -> None:
         vaults.record_shown_by_kek(row.vault_id, public, seen_at=seen_at)
         _mark_live(row, public)
+        if fitted is not None:
+            vaults.record_kek_shape(row.vault, fitted)
+            text = _("The vault took an ephemeral key (%(shape)s); the next push begins with that one")
+            tx.add_message(text % {"shape": fitted})
 
-    # With the step that follows. Until then the ledger says planned, and whoever reads that asks the vault.
+    # Until then the ledger says planned, and whoever reads that asks the vault.
     run.defer(record_created)
     run.log_deferred("azure.kek_public_read", f"Public key of {public.kid} read", version=public.version)
-    return public
 
 
 def _mark(row: EphemeralKek, state: KekState, *, kid: str = "", note: str = "") -> None:
