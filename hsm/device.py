@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,11 +19,20 @@ from django.utils.translation import gettext as _
 from pkcs11 import Mechanism
 from pkcs11 import exceptions as p11
 
-from hsm import byok, checkpoint_signing, keys, major_keys, report_signing, self_test
+from hsm import byok, checkpoint_signing, keys, major_keys, report_signing, self_test, sign_in_certificates
+from hsm.client_assertions import AssertionRequest
 from hsm.keys import canonical_spki
 from hsm.sealing import unseal
 from hsm.session import TokenSession, find_module
-from hsm.types import DeviceIdentity, GeneratedKey, KeySpec, MajorKey, ReportSignature, SelfTestResult
+from hsm.types import (
+    DeviceCertificate,
+    DeviceIdentity,
+    GeneratedKey,
+    KeySpec,
+    MajorKey,
+    ReportSignature,
+    SelfTestResult,
+)
 from kmes.core.errors import DeviceError
 from kmes.core.secret_types import SecretText
 
@@ -132,6 +142,34 @@ class Device:
                     raise ValueError("not sealed under this MFK") from error
 
             return unseal(sealed, aad=aad, decrypt=decrypt)
+
+        return self._run(operation)
+
+    def make_certificate(self, *, common_name: str, valid_for: timedelta) -> DeviceCertificate:
+        """Make a key, and a certificate for it that an application can sign in with."""
+
+        def operation(session: Any, state: _TokenState) -> DeviceCertificate:
+            return sign_in_certificates.make_certificate(
+                session,
+                state.keys.pmk,
+                common_name=common_name,
+                valid_for=valid_for,
+                is_working=partial(self_test.is_working, state.keys),
+            )
+
+        return self._run(operation)
+
+    def sign_assertion(self, *, wrapped_private: bytes, pem: str, request: AssertionRequest) -> SecretText:
+        """Return a client assertion, signed by the key of a certificate that was made here."""
+
+        def operation(_session: Any, state: _TokenState) -> SecretText:
+            return sign_in_certificates.sign_assertion(
+                state.keys.pmk,
+                wrapped_private=wrapped_private,
+                pem=pem,
+                request=request,
+                is_working=partial(self_test.is_working, state.keys),
+            )
 
         return self._run(operation)
 

@@ -55,6 +55,14 @@ class GeneratedKey:
 
 
 @dataclass(frozen=True)
+class DeviceCertificate:
+    """A certificate in PEM whose private key was made in the device; the key comes wrapped under the PMK."""
+
+    pem: str
+    wrapped_private: bytes
+
+
+@dataclass(frozen=True)
 class DeviceIdentity:
     """Which token this is. ``sentinel_hash`` is the SHA-256 of the sentinel's public half, hex."""
 
