@@ -1,15 +1,25 @@
-"""The one place where a stored client secret is opened: in the device, in a worker, for one use."""
+"""The one place where what a credential signs in with is opened: in the device, in a worker, for one job."""
 
 from __future__ import annotations
 
-from cloudcreds.models import CloudCredential
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from django.utils.translation import gettext as _
+
+from cloudcreds.choices import SignIn
+from cloudcreds.models import CloudCredential, SignInCertificate
 from cloudcreds.provider.backoff import Backoff
+from cloudcreds.provider.proofs import CertificateSignature, ClientSecret, FederatedToken, HostIdentity, Proof
 from cloudcreds.provider.protocol import VaultGateway
 from cloudcreds.provider.recorder import Recorder
 from cloudcreds.provider.registry import provider_for
 from cloudcreds.provider.types import CredentialAccess
+from hsm.client_assertions import PADDING, AssertionRequest, new_assertion
 from hsm.device import get_device
+from kmes.core.errors import KmesError
 from kmes.core.known_secrets import remember
+from kmes.core.secret_types import SecretText
 
 
 def open_gateway(credential: CloudCredential, vault_url: str, *, recorder: Recorder, backoff: Backoff) -> VaultGateway:
@@ -25,22 +35,82 @@ def open_gateway(credential: CloudCredential, vault_url: str, *, recorder: Recor
 
 
 def open_access(credential: CloudCredential) -> CredentialAccess:
-    """Return what the provider needs to sign in, with the secret opened in the device.
+    """Return what the provider needs to sign in, with a secret opened in the device.
 
     Keep the result no longer than the job runs; never store, log or send it.
 
     Raises:
         DeviceError: this process may not open secrets (web, beat, reports), the device is gone,
             or the sealed secret was made for another row or device.
+        KmesError: the credential signs in with a certificate and has none yet (code ``no_certificate``).
 
     """
-    secret = get_device().open_secret(bytes(credential.sealed_secret), aad=credential.secret_context)
-    remember(secret.reveal())
     return CredentialAccess(
         cloud=credential.cloud,
         tenant_id=credential.tenant_id,
         client_id=credential.client_id,
-        secret=secret,
+        proof=_open_proof(credential),
         authority_url=credential.authority_url,
         arm_url=credential.arm_url,
     )
+
+
+def _open_proof(credential: CloudCredential) -> Proof:
+    match SignIn(credential.sign_in):
+        case SignIn.SECRET:
+            secret = get_device().open_secret(bytes(credential.sealed_secret), aad=credential.secret_context)
+            remember(secret.reveal())
+            return ClientSecret(secret)
+        case SignIn.CERTIFICATE:
+            return _with_opened_key(credential.client_id, _certificate_in_use(credential))
+        case SignIn.DEVICE_CERTIFICATE:
+            return _with_key_in_device(credential.client_id, _certificate_in_use(credential))
+        case SignIn.FEDERATION:
+            return FederatedToken()
+        case SignIn.MANAGED_IDENTITY:
+            return HostIdentity()
+
+
+def _certificate_in_use(credential: CloudCredential) -> SignInCertificate:
+    found = credential.certificates.filter(is_in_use=True).first()
+    if found is None:
+        raise KmesError(
+            _("“%(name)s” has no certificate to sign in with yet.") % {"name": credential.name},
+            _("Make one on the page of the credential, or upload one under Edit."),
+            code="no_certificate",
+        )
+    return found
+
+
+def _with_opened_key(client_id: str, row: SignInCertificate) -> CertificateSignature:
+    """Open an uploaded private key; it signs in this process."""
+    pem = get_device().open_secret(bytes(row.sealed_key), aad=row.key_context)
+    remember(pem.reveal())
+    key = serialization.load_pem_private_key(pem.reveal().encode(), None)
+    certificate = x509.load_pem_x509_certificate(row.pem.encode())
+
+    def sign(audience: str) -> SecretText:
+        return new_assertion(
+            AssertionRequest(client_id, audience),
+            certificate,
+            lambda text: _signature(key, text),
+        )
+
+    return CertificateSignature(row.thumbprint_sha256, sign)
+
+
+def _signature(key: object, text: bytes) -> bytes:
+    if not isinstance(key, rsa.RSAPrivateKey):
+        raise TypeError("only certificates with RSA keys are stored")
+    return key.sign(text, PADDING, hashes.SHA256())
+
+
+def _with_key_in_device(client_id: str, row: SignInCertificate) -> CertificateSignature:
+    """Let the device sign: the private key leaves it wrapped only."""
+    wrapped, pem = bytes(row.wrapped_key), row.pem
+
+    def sign(audience: str) -> SecretText:
+        request = AssertionRequest(client_id, audience)
+        return get_device().sign_assertion(wrapped_private=wrapped, pem=pem, request=request)
+
+    return CertificateSignature(row.thumbprint_sha256, sign)

@@ -311,6 +311,13 @@ KMES_CLIENT_KEY_FILE = env.str("KMES_CLIENT_KEY_FILE", "")
 KMES_CUSTOM_CA_FILE = env.str("KMES_CUSTOM_CA_FILE", "")
 KMES_CUSTOM_HOSTS = env.list("KMES_CUSTOM_HOSTS", default=["127.0.0.1", "localhost"])
 KMES_STAND_IN_URL = env.str("KMES_STAND_IN_URL", "")
+# The one file whose token is sent to Entra by workload identity federation; no form can name another.
+KMES_FEDERATED_TOKEN_FILE = env.str("KMES_FEDERATED_TOKEN_FILE", "")
+# The metadata service that every virtual machine in Azure has at this address (docs/azure.md#ways-to-sign-in).
+KMES_METADATA_URL = env.str("KMES_METADATA_URL", "http://169.254.169.254").rstrip("/")
+if "KMES_METADATA_URL" in os.environ and not KMES_ALLOW_CUSTOM_ENDPOINTS:
+    message = "KMES_METADATA_URL is for the stand-in only: unset it, or set KMES_ALLOW_CUSTOM_ENDPOINTS."
+    raise ImproperlyConfigured(message)
 
 # --- Notices -------------------------------------------------------------------------------
 # The console's address as its users know it, for links in mails and webhooks.

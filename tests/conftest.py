@@ -33,7 +33,7 @@ REFUSED = "Tests speak to this machine only; this was an attempt to reach {}."
 
 def _set_environment(state: Path) -> None:
     """Say in environment variables what kmes.settings reads."""
-    redis_port, stand_in_port = services.free_port(), services.free_port(3)
+    redis_port, stand_in_port, metadata_port = services.free_port(), services.free_port(3), services.free_port()
     stand_in = state / "azure_emulator"
     for name in [name for name in os.environ if name.startswith("KMES_") and name != "KMES_TEST_DATABASE"]:
         if name != "KMES_TEST_POSTGRES_URL":
@@ -47,6 +47,7 @@ def _set_environment(state: Path) -> None:
         KMES_ALLOW_CUSTOM_ENDPOINTS="1",
         KMES_CUSTOM_CA_FILE=str(stand_in / "ca.pem"),
         KMES_STAND_IN_URL=f"https://127.0.0.1:{stand_in_port}",
+        KMES_METADATA_URL=f"http://127.0.0.1:{metadata_port}",
         KMES_ALLOWED_HOSTS="127.0.0.1,localhost,testserver",
         KMES_LOG_LEVEL="WARNING",
         # A quarantine counts from the last moment a request may leave; tests wait it out.
@@ -152,7 +153,8 @@ def redis_server() -> Iterator[str]:
 def running_stand_in() -> Iterator[services.StandIn]:
     """Run the stand-in that KMES_STAND_IN_URL names, once per test process."""
     port = int(os.environ["KMES_STAND_IN_URL"].rsplit(":", 1)[1])
-    with services.running_stand_in(Path(os.environ["KMES_CUSTOM_CA_FILE"]).parent, port) as stand_in:
+    options = ("--metadata-address", os.environ["KMES_METADATA_URL"].removeprefix("http://"))
+    with services.running_stand_in(Path(os.environ["KMES_CUSTOM_CA_FILE"]).parent, port, *options) as stand_in:
         yield stand_in
 
 

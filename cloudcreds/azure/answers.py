@@ -27,6 +27,8 @@ class AskedService(Enum):
     VAULT = "vault"
     SIGN_IN = "sign-in"
     RESOURCE_MANAGER = "resource manager"
+    # The endpoint of the worker's own host that gives tokens to its managed identity.
+    MANAGED_IDENTITY = "managed identity"
 
 
 class TransportError(SdkError):
@@ -115,6 +117,8 @@ def judge(service: AskedService, answer: Answer, place: SignInPlace) -> None:
         _judge_vault(answer, place)
     elif service is AskedService.SIGN_IN:
         _judge_sign_in(answer, place)
+    elif service is AskedService.MANAGED_IDENTITY:
+        _judge_managed_identity(answer)
     else:
         _judge_resource_manager(answer)
 
@@ -304,6 +308,27 @@ def _is_discovery(document: dict[str, Any], place: SignInPlace) -> bool:
     """Return whether the addresses that a discovery names are ones this credential may sign in at."""
     named = [document.get(member) for member in ("token_endpoint", "authorization_endpoint")]
     return all(isinstance(url, str) and host_of(url) in place.hosts for url in named)
+
+
+def _judge_managed_identity(answer: Answer) -> None:
+    """Let tokens and refusals of the identity pass; every other status passes by itself (docs/azure.md#ways-to-sign-in)."""
+    service = AskedService.MANAGED_IDENTITY
+    if answer.status not in {200, 400}:
+        what = _("The managed identity endpoint of the host gives no token now (HTTP %(status)d).")
+        raise _unknown(service, answer, what % {"status": answer.status})
+    document = _document(service, answer)
+    if answer.status == 400:
+        # The metadata service names an error, App Service a message.
+        if isinstance(document.get("error"), str) or isinstance(document.get("message"), str):
+            return
+    elif _is_token(document):
+        return
+    raise _unknown(service, answer, _("The answer is not one of a managed identity endpoint."))
+
+
+def _is_token(document: dict[str, Any]) -> bool:
+    token, expires_on = document.get("access_token"), str(document.get("expires_on", ""))
+    return isinstance(token, str) and bool(token) and re.fullmatch(r"[0-9]{1,12}", expires_on) is not None
 
 
 def host_of(url: str) -> str:

@@ -9,7 +9,6 @@ another slot; a fork starts empty.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -20,13 +19,13 @@ from typing import Any, TypeVar
 from azure.core import PipelineClient
 from azure.core.pipeline.policies import BearerTokenCredentialPolicy, UserAgentPolicy
 from azure.core.pipeline.transport import HttpRequest
-from azure.identity import ClientSecretCredential
 from azure.keyvault.keys import KeyClient
 from django.conf import settings
 
 from cloudcreds.azure import addresses, error_texts
 from cloudcreds.azure.answers import AskedService, SignInPlace, host_of
 from cloudcreds.azure.clouds import endpoints_of
+from cloudcreds.azure.sign_in.token_credentials import TokenCredential, make_token_credential
 from cloudcreds.azure.transport import GuardedTransport, Way
 from cloudcreds.choices import CloudName
 from cloudcreds.provider.errors import CloudError, CloudErrorKind
@@ -75,9 +74,14 @@ def _keep(key: tuple[Any, ...], make: Callable[[], T]) -> T:
 
 
 def _identity(access: CredentialAccess) -> tuple[Any, ...]:
-    # A hash stands for the secret, so that no clear text lies in a table.
-    mark = hashlib.sha256(access.secret.reveal().encode()).hexdigest()
-    return (access.cloud, access.tenant_id, access.client_id, access.authority_url, access.arm_url, mark)
+    return (
+        access.cloud,
+        access.tenant_id,
+        access.client_id,
+        access.authority_url,
+        access.arm_url,
+        access.proof.mark,
+    )
 
 
 # --- Sign-in ---------------------------------------------------------------------------------
@@ -116,27 +120,25 @@ def tenant_id_of(access: CredentialAccess) -> str:
     return _keep(("tenant", access.cloud, access.authority_url, access.tenant_id), ask)
 
 
-def open_token_credential(access: CredentialAccess) -> ClientSecretCredential:
+def open_token_credential(access: CredentialAccess) -> TokenCredential:
     """Return the SDK credential; it keeps tokens in memory and renews them.
 
     Raises:
-        CloudError: an address is not allowed (kind ``address_refused``).
+        CloudError: an address is not allowed (kind ``address_refused``), or the host's managed identity is of
+            an unsupported form (``no_managed_identity``).
 
     """
     _check_addresses(access)
 
-    def make() -> ClientSecretCredential:
+    def make() -> TokenCredential:
         tenant_id = tenant_id_of(access)
         authority = endpoints_of(access).authority
-        return ClientSecretCredential(
-            tenant_id,
-            access.client_id,
-            access.secret.reveal(),
+        return make_token_credential(
+            access,
             authority=authority,
-            # The allow-list of the transport takes its place, also for clouds that a discovery elsewhere doesn't know.
-            disable_instance_discovery=True,
-            transport=_transport(access, AskedService.SIGN_IN, authority, tenant_id),
-            **_OPTIONS,
+            tenant_id=tenant_id,
+            transport=lambda: _transport(access, AskedService.SIGN_IN, authority, tenant_id),
+            options=_OPTIONS,
         )
 
     return _keep(("token", *_identity(access)), make)

@@ -13,6 +13,33 @@ _SECRET_REMEDY = gettext_lazy("Type the current client secret in the cloud crede
 _SIGN_IN = {
     "7000215": (gettext_lazy("Entra refused the client secret (%(code)s)."), _SECRET_REMEDY),
     "7000222": (gettext_lazy("The client secret has expired (%(code)s)."), _SECRET_REMEDY),
+    "700027": (
+        gettext_lazy("Entra does not accept the certificate (%(code)s)."),
+        gettext_lazy(
+            "Register the certificate with the application in Entra (Certificates & secrets > Certificates), and compare"
+            " the thumbprints. A certificate that has expired must be replaced."
+        ),
+    ),
+    "700024": (
+        gettext_lazy("The signed assertion is not valid at Entra's time (%(code)s)."),
+        gettext_lazy("Correct the clock of the worker's host; for a federated token, that of its issuer."),
+    ),
+    "700211": (
+        gettext_lazy("The application trusts no issuer like that of the token (%(code)s)."),
+        gettext_lazy("Compare Issuer with Certificates & secrets > Federated credentials of the application in Entra."),
+    ),
+    "700212": (
+        gettext_lazy("The application expects another audience in the token (%(code)s)."),
+        gettext_lazy(
+            "Compare Audience with Certificates & secrets > Federated credentials of the application in Entra."
+        ),
+    ),
+    "700213": (
+        gettext_lazy("The application trusts no subject like that of the token (%(code)s)."),
+        gettext_lazy(
+            "Compare Subject with Certificates & secrets > Federated credentials of the application in Entra."
+        ),
+    ),
     "700016": (
         gettext_lazy("The tenant knows no application with this client id (%(code)s)."),
         gettext_lazy("Check Client ID and Tenant ID in the cloud credential."),
@@ -83,6 +110,11 @@ def proxy_refused(what: str) -> Text:
 def address_refused(what: str) -> Text:
     """An answer named an address that the credential must not be used with."""
     return what, _("Check the cloud of the credential and the vault's URL, and whether a proxy stands in between.")
+
+
+def host_without_identities(what: str) -> Text:
+    """The address that gives managed identities their tokens can't be reached."""
+    return what, _("Managed identities exist on hosts in Azure only. Run the cloud worker there, or sign in otherwise.")
 
 
 def sign_in_unavailable(what: str) -> Text:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from azure.core.exceptions import (
     AzureError as SdkError,
@@ -34,6 +34,8 @@ from cloudcreds.azure.retry_after import read_retry_after
 from cloudcreds.provider.errors import CloudError, CloudErrorKind
 from kmes.core.known_secrets import mask
 
+E = TypeVar("E", bound=BaseException)
+
 # Entra's codes, by their number.
 _SIGN_IN_KINDS = {
     "7000215": CloudErrorKind.WRONG_SECRET,
@@ -41,6 +43,11 @@ _SIGN_IN_KINDS = {
     "700016": CloudErrorKind.WRONG_CLIENT,
     "90002": CloudErrorKind.WRONG_TENANT,
     "900023": CloudErrorKind.WRONG_TENANT,
+    "700027": CloudErrorKind.WRONG_CERTIFICATE,
+    "700024": CloudErrorKind.AUTHENTICATION,
+    "700211": CloudErrorKind.FEDERATION_REFUSED,
+    "700212": CloudErrorKind.FEDERATION_REFUSED,
+    "700213": CloudErrorKind.FEDERATION_REFUSED,
     "7000112": CloudErrorKind.WRONG_CLIENT,
     "7000229": CloudErrorKind.WRONG_CLIENT,
     "53003": CloudErrorKind.AUTHENTICATION,
@@ -80,12 +87,17 @@ def translate(error: SdkError, *, mutating: bool, permission: str = "", subject:
 
 
 def find_transport_error(error: BaseException) -> TransportError | None:
-    """Return the transport's error that the SDK wrapped, however its layers did; None when there is none."""
+    """Return the transport's error that the SDK wrapped; None when there is none."""
+    return find_cause(error, TransportError)
+
+
+def find_cause(error: BaseException, kind: type[E]) -> E | None:
+    """Return the error of that kind that the SDK wrapped, however its layers did; None when there is none."""
     queue: list[Any] = [error]
     seen: list[BaseException] = []
     while queue:
         one = queue.pop(0)
-        if isinstance(one, TransportError):
+        if isinstance(one, kind):
             return one
         if isinstance(one, BaseException) and one not in seen:
             seen.append(one)
@@ -96,12 +108,14 @@ def find_transport_error(error: BaseException) -> TransportError | None:
 def _without_answer(error: TransportError, *, mutating: bool, subject: str) -> CloudError:
     if isinstance(error, WrongChallenge):
         return CloudError(CloudErrorKind.WRONG_TENANT, *error_texts.other_tenant(error.what))
+    if isinstance(error, NotSent) and error.service is AskedService.MANAGED_IDENTITY:
+        return CloudError(CloudErrorKind.SIGN_IN_UNAVAILABLE, *error_texts.host_without_identities(error.what))
     if isinstance(error, NotSent):
         kind, text = _NOT_SENT.get(type(error), (CloudErrorKind.UNREACHABLE, error_texts.not_sent))
         return CloudError(kind, *text(error.what))
     status, wait = getattr(error, "status", None), getattr(error, "retry_after", None)
     is_stopped = isinstance(error, Stopped)
-    if error.service is AskedService.SIGN_IN:
+    if error.service in {AskedService.SIGN_IN, AskedService.MANAGED_IDENTITY}:
         # The call to the vault had not been sent yet.
         kind = CloudErrorKind.STOPPED if is_stopped else CloudErrorKind.SIGN_IN_UNAVAILABLE
         return CloudError(kind, *error_texts.sign_in_unavailable(error.what), http_status=status, retry_after=wait)

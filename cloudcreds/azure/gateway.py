@@ -18,6 +18,11 @@ from cloudcreds.provider.types import (
 )
 from hsm.types import KeySpec
 
+
+def _name_of(client_id: str) -> str:
+    return f"client {client_id}" if client_id else "the host's managed identity"
+
+
 # Keys that the console makes for itself: their deletions are events of their own.
 EPHEMERAL_PREFIXES = ("kmes-kek-", "kmes-probe")
 
@@ -34,7 +39,7 @@ class AzureGateway(KeyCalls):
             "azure.token_obtained",
             lambda _hook: credential.get_token(scope),
             permission="",
-            message=lambda _token: f"Token obtained for client {self._access.client_id}",
+            message=lambda _token: f"Token obtained for {_name_of(self._access.client_id)}",
         )
 
     # --- deleted keys ----------------------------------------------------------------------

@@ -90,6 +90,40 @@ def _secret_remedy(_vault: str) -> Remedy:
     )
 
 
+def _certificate_remedy(_vault: str) -> Remedy:
+    return Remedy(
+        _("Register the certificate with the application: this page offers it for download and shows its thumbprint."),
+        _("Microsoft Entra ID > App registrations > the application > Certificates & secrets > Certificates > Upload."),
+        [
+            Command(
+                _("Register the downloaded certificate beside those that are there"),
+                "az ad app credential reset --id <client-id> --append --cert @certificate.pem",
+            )
+        ],
+    )
+
+
+def _federation_remedy(_vault: str) -> Remedy:
+    return Remedy(
+        _("Compare issuer, subject and audience of the worker's token with the application's federated credential."),
+        _("Microsoft Entra ID > App registrations > the application > Certificates & secrets > Federated credentials."),
+        [Command(_("Show what the application trusts"), "az ad app federated-credential list --id <client-id>")],
+    )
+
+
+def _identity_remedy(_vault: str) -> Remedy:
+    return Remedy(
+        _("Assign the managed identity to the host of the cloud worker, or correct Client ID here under Edit."),
+        _("Virtual machine or app > Security > Identity: switch on System assigned, or add one under User assigned."),
+        [
+            Command(
+                _("Show the identities of a virtual machine"),
+                "az vm identity show --resource-group <group> --name <machine>",
+            )
+        ],
+    )
+
+
 def _client_remedy(_vault: str) -> Remedy:
     return Remedy(
         _("Compare Client ID and Tenant ID with the application's Overview page, and correct them here under Edit."),
@@ -128,6 +162,9 @@ _REMEDIES: dict[str, Callable[[str], Remedy]] = {
     Kind.NO_HSM_KEYS: _tier_remedy,
     Kind.WRONG_SECRET: _secret_remedy,
     Kind.EXPIRED_SECRET: _secret_remedy,
+    Kind.WRONG_CERTIFICATE: _certificate_remedy,
+    Kind.FEDERATION_REFUSED: _federation_remedy,
+    Kind.NO_MANAGED_IDENTITY: _identity_remedy,
     Kind.WRONG_CLIENT: _client_remedy,
     Kind.WRONG_TENANT: _tenant_remedy,
     Kind.UNREACHABLE: _network_remedy,

@@ -12,14 +12,15 @@ import json
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import requests
 from azure.core.pipeline.transport import RequestsTransport
 from django.utils.translation import gettext as _
 from requests import PreparedRequest, Response, Session
 from requests.adapters import HTTPAdapter
-from urllib3 import HTTPSConnectionPool
-from urllib3.connection import HTTPSConnection
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 from urllib3.util import Retry
 
@@ -57,7 +58,8 @@ class Way:
 
     Attributes:
         service: which service its requests are for.
-        hosts: the hosts (``host:port``) that may be asked; compared exactly, for each request.
+        hosts: the hosts (``host:port``) that may be asked; compared exactly, for each request. For a managed
+            identity the one address, without query.
         sign_in: where the credential signs in.
         cloud: one of ``choices.CloudName``.
 
@@ -68,11 +70,34 @@ class Way:
     sign_in: SignInPlace
     cloud: str
 
+    def allows(self, url: str) -> bool:
+        """Return whether an address may be asked."""
+        asked = url.partition("?")[0] if self.is_to_this_host else host_of(url)
+        return asked in self.hosts
+
+    @property
+    def is_to_this_host(self) -> bool:
+        """Return whether it leads to the worker's own host: never through a proxy, and mostly without TLS."""
+        return self.service is AskedService.MANAGED_IDENTITY
+
 
 class _Connection(HTTPSConnection):
     """Notes that a request is about to be written: until then it has had no effect."""
 
     def request(self, method: str, *arguments: Any, **options: Any) -> None:
+        watch = call_watch.current()
+        if watch is not None:
+            watch.sending(self.sock)
+        super().request(method, *arguments, **options)
+
+
+class _PlainConnection(HTTPConnection):
+    """The same without TLS: to the metadata service of the worker's own host alone."""
+
+    def request(self, method: str, *arguments: Any, **options: Any) -> None:
+        # With TLS the pool connects first; here a failure to connect would count as sent.
+        if self.sock is None:
+            self.connect()
         watch = call_watch.current()
         if watch is not None:
             watch.sending(self.sock)
@@ -93,6 +118,10 @@ class _Pool(HTTPSConnectionPool):
     ConnectionCls = _Connection
 
 
+class _PlainPool(HTTPConnectionPool):
+    ConnectionCls = _PlainConnection
+
+
 class _VaultPool(HTTPSConnectionPool):
     ConnectionCls = _VaultConnection
 
@@ -108,7 +137,7 @@ class _Adapter(HTTPAdapter):
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
         super().init_poolmanager(*arguments, ssl_context=network.tls_context(), **options)
-        self.poolmanager.pool_classes_by_scheme = {**self.poolmanager.pool_classes_by_scheme, "https": self._pool}
+        self.poolmanager.pool_classes_by_scheme = {"http": _PlainPool, "https": self._pool}
 
     def proxy_manager_for(self, *arguments: Any, **options: Any) -> Any:
         manager = super().proxy_manager_for(*arguments, ssl_context=network.tls_context(), **options)
@@ -124,7 +153,7 @@ class _Adapter(HTTPAdapter):
 
         """
         url = request.url or ""
-        if host_of(url) not in self._way.hosts:
+        if not self._way.allows(url):
             raise AddressRefused(
                 self._way.service,
                 _("The address %(host)s is not one of this credential.") % {"host": host_of(url) or "?"},
@@ -136,13 +165,15 @@ class _Adapter(HTTPAdapter):
 
     def _exchange(self, request: PreparedRequest, url: str, watch: Watch) -> Response:
         watch.begin_request()
+        if self._way.service is AskedService.SIGN_IN and request.method == "POST":
+            _remember_assertion(request.body)
         try:
             response = super().send(
                 request,
                 stream=True,
                 timeout=(CONNECT_SECONDS, max(0.1, min(READ_SECONDS, watch.seconds_left()))),
                 verify=network.authorities_file(self._way.cloud),
-                proxies=network.proxies_for(url),
+                proxies={} if self._way.is_to_this_host else network.proxies_for(url),
             )
             body = _read(response)
         except (requests.RequestException, HTTPError, OSError) as error:
@@ -156,11 +187,10 @@ class _Adapter(HTTPAdapter):
             Answer(request.method or "", url, response.status_code, headers, body),
             self._way.sign_in,
         )
-        if (
-            self._way.service is AskedService.SIGN_IN
-            and request.method == "POST"
-            and response.status_code == HTTPStatus.OK
-        ):
+        gives_token = self._way.is_to_this_host or (
+            self._way.service is AskedService.SIGN_IN and request.method == "POST"
+        )
+        if gives_token and response.status_code == HTTPStatus.OK:
             remember(json.loads(body)["access_token"])
         # What requests would have set, had it read the body itself.
         response._content, response._content_consumed = body, True  # noqa: SLF001
@@ -183,6 +213,13 @@ class _Adapter(HTTPAdapter):
         )
 
 
+def _remember_assertion(body: Any) -> None:
+    """Mask the assertion that a sign-in sends: while it is valid, it is as good as a secret."""
+    text = body.decode("utf-8", "replace") if isinstance(body, bytes) else str(body or "")
+    for assertion in parse_qs(text).get("client_assertion", []):
+        remember(assertion)
+
+
 class _TooLarge(OSError):
     """An answer beyond ``MAX_BODY``."""
 
@@ -202,7 +239,7 @@ def _read(response: Response) -> bytes:
 
 def _not_sent(error: BaseException | None, service: AskedService, url: str) -> NotSent:
     texts = " ".join(str(cause) for cause in _causes(error))
-    host, proxy = host_of(url), network.proxy_name(url)
+    host, proxy = host_of(url) or urlsplit(url).netloc, network.proxy_name(url)
     refused = next(
         (status for status in ("407", "403", "502", "503") if f"Tunnel connection failed: {status}" in texts), ""
     )
@@ -249,6 +286,9 @@ class GuardedTransport(RequestsTransport):  # type: ignore[misc]
 
     def _init_session(self, session: Session) -> None:
         super()._init_session(session)
-        session.mount("https://", _Adapter(self._way))
-        # Nothing of ours goes without TLS.
+        adapter = _Adapter(self._way)
+        session.mount("https://", adapter)
+        # Nothing of ours that leaves this host goes without TLS.
         session.adapters.pop("http://", None)
+        if self._way.is_to_this_host:
+            session.mount("http://", adapter)

@@ -22,6 +22,11 @@ class CloudErrorKind(StrEnum):
     WRONG_CLIENT = "wrong_client"
     WRONG_SECRET = "wrong_secret"  # noqa: S105 - a kind of error
     EXPIRED_SECRET = "expired_secret"  # noqa: S105 - a kind of error
+    WRONG_CERTIFICATE = "wrong_certificate"
+    FEDERATION_REFUSED = "federation_refused"
+    # The file of the installation that should hold a token for federation.
+    TOKEN_FILE = "token_file"  # noqa: S105 - a kind of error
+    NO_MANAGED_IDENTITY = "no_managed_identity"
     PERMISSION = "permission"
     FIREWALL = "firewall"
     NOT_FOUND = "not_found"
@@ -86,6 +91,10 @@ CREDENTIAL_CODES = frozenset(
         CloudErrorKind.WRONG_CLIENT,
         CloudErrorKind.WRONG_SECRET,
         CloudErrorKind.EXPIRED_SECRET,
+        CloudErrorKind.WRONG_CERTIFICATE,
+        CloudErrorKind.FEDERATION_REFUSED,
+        CloudErrorKind.TOKEN_FILE,
+        CloudErrorKind.NO_MANAGED_IDENTITY,
         CloudErrorKind.PERMISSION,
         CloudErrorKind.FIREWALL,
         CloudErrorKind.UNREACHABLE,

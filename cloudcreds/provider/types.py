@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from cloudcreds.provider import recovery
-from kmes.core.secret_types import SecretText
+from cloudcreds.provider.proofs import Proof
 
 
 class CredentialColumns(Protocol):
@@ -28,12 +28,12 @@ class CredentialColumns(Protocol):
 
 @dataclass(frozen=True)
 class CredentialAccess:
-    """The columns of a cloud credential with its secret opened; lives as long as one job runs."""
+    """The columns of a cloud credential with what it proves itself by; lives as long as one job runs."""
 
     cloud: str
     tenant_id: str
     client_id: str
-    secret: SecretText
+    proof: Proof
     authority_url: str = ""
     arm_url: str = ""
 

@@ -8,6 +8,7 @@ from cloudcreds.azure.clients import forget_clients
 from cloudcreds.azure.provider import AzureProvider
 from cloudcreds.choices import CloudName
 from cloudcreds.provider.backoff import Backoff
+from cloudcreds.provider.proofs import ClientSecret
 from cloudcreds.provider.types import CredentialAccess
 from kmes.core.secret_types import SecretText
 
@@ -38,7 +39,7 @@ class Azure:
             "cloud": CloudName.CUSTOM,
             "tenant_id": TENANT,
             "client_id": CLIENT,
-            "secret": SecretText(SECRET),
+            "proof": ClientSecret(changes.pop("secret", SecretText(SECRET))),
             "authority_url": self.stand_in.url,
             "arm_url": self.stand_in.url,
         } | changes

@@ -6,6 +6,7 @@ import pytest
 
 from cloudcreds.azure.provider import AzureProvider
 from cloudcreds.provider.backoff import Backoff
+from cloudcreds.provider.proofs import ClientSecret
 from cloudcreds.provider.types import CredentialAccess
 from kmes.core.secret_types import SecretText
 from tests.cloudcreds.azure.conftest import Notes, azure
@@ -63,7 +64,9 @@ class MemorySubject:
         self.vault_url = "https://premium.memory.test"
 
     def gateway(self, *, secret=None, vault="premium", budget=0.0, slept=None):
-        access = CredentialAccess("public", "memory", self._cloud.client_id, SecretText(secret or self._cloud.secret))
+        access = CredentialAccess(
+            "public", "memory", self._cloud.client_id, ClientSecret(SecretText(secret or self._cloud.secret))
+        )
         url = f"https://{vault}.memory.test" if vault else ""
         backoff = Backoff(budget_seconds=budget, sleep=(slept if slept is not None else []).append)
         return self.provider.open_gateway(access, url, recorder=self.notes, backoff=backoff)

@@ -83,7 +83,7 @@ class MemoryKeyCalls(VaultCalls):
         message: str = "",
     ) -> Any:
         def operation(facts: AnswerFacts) -> Any:
-            self._cloud.sign_in(self._access.client_id, self._access.secret.reveal())
+            self._cloud.sign_in(self._access.client_id, self._access.proof.secret.reveal())
             if mutating:
                 send_deadline.check("POST")
             answer = self._cloud.request(permission, lambda: effect(self._vault_here), mutating=mutating)
@@ -98,7 +98,7 @@ class MemoryKeyCalls(VaultCalls):
     def get_token(self) -> None:
         self.call(
             "azure.token_obtained",
-            lambda _facts: self._cloud.sign_in(self._access.client_id, self._access.secret.reveal()),
+            lambda _facts: self._cloud.sign_in(self._access.client_id, self._access.proof.secret.reveal()),
             permission="",
         )
 
@@ -274,7 +274,7 @@ class MemoryGateway(MemoryKeyCalls):
 
     def list_vaults(self) -> VaultListing:
         def listed(_facts: AnswerFacts) -> VaultListing:
-            self._cloud.sign_in(self._access.client_id, self._access.secret.reveal())
+            self._cloud.sign_in(self._access.client_id, self._access.proof.secret.reveal())
             vaults = [
                 VaultInfo(
                     vault.name,

@@ -1,0 +1,78 @@
+"""The token credential of each way to sign in, on guarded transports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from azure.identity import ClientAssertionCredential, ClientSecretCredential
+
+from cloudcreds.azure.answers import AskedService, SignInPlace
+from cloudcreds.azure.sign_in.federated_token import read_federated_token
+from cloudcreds.azure.sign_in.host_identity import find_token_endpoint
+from cloudcreds.azure.sign_in.managed_identity import ManagedIdentityToken
+from cloudcreds.azure.transport import GuardedTransport, Way
+from cloudcreds.provider.proofs import CertificateSignature, ClientSecret, FederatedToken
+from cloudcreds.provider.types import CredentialAccess
+
+TokenCredential = ClientSecretCredential | ClientAssertionCredential | ManagedIdentityToken
+
+
+def token_endpoint(authority: str, tenant_id: str) -> str:
+    """Return the address at which a tenant gives out tokens; assertions name it as their audience."""
+    return f"{authority}/{tenant_id}/oauth2/v2.0/token"
+
+
+def make_token_credential(
+    access: CredentialAccess,
+    *,
+    authority: str,
+    tenant_id: str,
+    transport: Callable[[], GuardedTransport],
+    options: dict[str, Any],
+) -> TokenCredential:
+    """Return the credential, which keeps tokens in memory and renews them.
+
+    Args:
+        access: the credential with its proof.
+        authority: where its cloud signs in.
+        tenant_id: the tenant's GUID.
+        transport: makes the transport to the authority.
+        options: what every client of the SDK is told.
+
+    Raises:
+        CloudError: the host's managed identity is of an unsupported form (kind ``no_managed_identity``).
+
+    """
+    proof = access.proof
+    if isinstance(proof, ClientSecret):
+        return ClientSecretCredential(
+            tenant_id,
+            access.client_id,
+            proof.secret.reveal(),
+            authority=authority,
+            # The allow-list of the transport takes its place, also for clouds that a discovery elsewhere doesn't know.
+            disable_instance_discovery=True,
+            transport=transport(),
+            **options,
+        )
+    if isinstance(proof, CertificateSignature):
+        audience, sign = token_endpoint(authority, tenant_id), proof.sign
+
+        def make_assertion() -> str:
+            return sign(audience).reveal()
+    elif isinstance(proof, FederatedToken):
+
+        def make_assertion() -> str:
+            return read_federated_token().reveal()
+    else:
+        return _managed_identity(access)
+    return ClientAssertionCredential(
+        tenant_id, access.client_id, make_assertion, authority=authority, transport=transport(), **options
+    )
+
+
+def _managed_identity(access: CredentialAccess) -> ManagedIdentityToken:
+    endpoint = find_token_endpoint()
+    way = Way(AskedService.MANAGED_IDENTITY, frozenset({endpoint.url}), SignInPlace(frozenset(), ""), access.cloud)
+    return ManagedIdentityToken(endpoint, access.client_id, GuardedTransport(way))
