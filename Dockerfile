@@ -23,7 +23,9 @@ RUN apt-get update \
     # A volume takes owner and mode from the folder it is first mounted on.
     && install -d -m 0700 -o kmes -g kmes \
         /var/lib/kmes /var/lib/kmes/exports /var/lib/kmes/hsm /var/lib/kmes/pinned /var/lib/kmes/azure_emulator /run/kmes-secrets \
-    && install -d -m 0755 -o kmes -g kmes /run/kmes-database-secret
+    && install -d -m 0700 -o kmes -g kmes /run/kmes-redis /run/kmes-redis-passwords/web \
+        /run/kmes-redis-passwords/worker /run/kmes-redis-passwords/beat /run/kmes-redis-passwords/reports \
+    && install -d -m 0755 -o kmes -g kmes /run/kmes-database-secret /run/kmes-redis-accounts
 
 WORKDIR /app
 COPY --from=python_packages /opt/kmes /opt/kmes

@@ -31,6 +31,7 @@ from django.conf import settings
 
 from kmes.core import clock
 from kmes.core.heartbeats import BEAT_KEY, HEARTBEAT_SECONDS, worker_key
+from kmes.core.redis_connection import connect
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "kmes.settings")
 
@@ -100,17 +101,15 @@ class WorkerHeartbeat:
         self._call(lambda client, key: client.delete(key))
 
     def _call(self, action: Callable[[redis.Redis, str], object]) -> None:
-        client = redis.Redis.from_url(settings.KMES_REDIS_URL, socket_timeout=1, socket_connect_timeout=1)
         # An error needs no handling: the key expires, and the next renewal follows.
-        with contextlib.suppress(redis.RedisError), client:
+        with contextlib.suppress(redis.RedisError), connect(seconds=1) as client:
             action(client, worker_key(socket.gethostname()))
 
 
 @after_task_publish.connect(sender="jobs.tasks.scan_jobs")
 def publish_beat_heartbeat(**_: object) -> None:
     """Publish beat's heartbeat whenever it sends this task; only beat sends it, so no worker is involved."""
-    client = redis.Redis.from_url(settings.KMES_REDIS_URL, socket_timeout=1, socket_connect_timeout=1)
-    with contextlib.suppress(redis.RedisError), client:
+    with contextlib.suppress(redis.RedisError), connect(seconds=1) as client:
         client.set(BEAT_KEY, "1", ex=HEARTBEAT_SECONDS)
 
 

@@ -15,6 +15,8 @@ import environ
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
+from kmes.core import redis_url
+
 env = environ.Env()
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -224,7 +226,16 @@ WHITENOISE_MAX_AGE = 300
 DJANGO_TABLES2_TEMPLATE = "ui/table.html"
 
 # --- Redis, Celery, RQ ---------------------------------------------------------------------
-KMES_REDIS_URL = env.str("KMES_REDIS_URL", f"redis://127.0.0.1:{env.int('KMES_REDIS_PORT', 6390)}/0")
+KMES_REDIS_CA_FILE = env.str("KMES_REDIS_CA_FILE", "")
+KMES_REDIS_URL = redis_url.complete(
+    env.str("KMES_REDIS_URL", f"redis://127.0.0.1:{env.int('KMES_REDIS_PORT', 6390)}/0"),
+    password=redis_url.read_password(
+        env.str("KMES_REDIS_PASSWORD_FILE", ""),
+        # ``make run`` makes that of its own Redis.
+        made=None if "KMES_REDIS_URL" in os.environ else KMES_STATE_DIR / "redis" / "password",
+    ),
+    ca_file=KMES_REDIS_CA_FILE,
+)
 KMES_SCAN_SECONDS = env.int("KMES_SCAN_SECONDS", 15)
 CELERY_BROKER_URL = KMES_REDIS_URL
 CELERY_RESULT_BACKEND = None
@@ -234,6 +245,8 @@ CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_ACKS_LATE = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+# Whoever writes to Redis could otherwise tell a worker to take no more messages.
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_TASK_TIME_LIMIT = None
 CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 60
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
@@ -261,9 +274,11 @@ CELERY_BEAT_SCHEDULE = {
     "sweep-keks": {"task": "jobs.tasks.sweep_keks", "schedule": env.int("KMES_KEK_SWEEP_SECONDS", 3600)},
 }
 # Time-outs in the address, because django-rq takes none beside one: a frozen Redis must not hang a page.
-_TIMEOUTS = "socket_timeout=2&socket_connect_timeout=2"
-RQ_QUEUES = {
-    "reports": {"URL": f"{KMES_REDIS_URL}{'&' if '?' in KMES_REDIS_URL else '?'}{_TIMEOUTS}", "DEFAULT_TIMEOUT": 3600},
+RQ_QUEUES = {"reports": {"URL": redis_url.with_timeouts(KMES_REDIS_URL, seconds=2), "DEFAULT_TIMEOUT": 3600}}
+# Ours run a closed list of tasks; RQ's own would call whatever a message in Redis names.
+RQ = {
+    "JOB_CLASS": "logging_reports.report_queue.ReportJob",
+    "WORKER_CLASS": "logging_reports.report_worker.ReportWorker",
 }
 
 # --- Jobs ----------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from kmes.core.actor import Actor
 from kmes.core.errors import KmesError
 from kmes.ui.access import right_required
 from kmes.ui.tables import arrange
-from logging_reports import export_files, export_lifecycle, rq_jobs
+from logging_reports import export_files, export_lifecycle, report_queue, rq_jobs
 from logging_reports.choices import ExportFormat
 from logging_reports.export_progress import digest_of, list_exports, view_export
 from logging_reports.exports import CONTENT_TYPES, stream
@@ -79,7 +79,7 @@ def show_exports(request: HttpRequest) -> HttpResponse:
         "is_live": any(export.row.is_open for export in table.views.values()),
         "exports_id": EXPORTS_ID,
         # Checked only for an empty list, where it explains why.
-        "is_queue_away": not table.views and not rq_jobs.is_queue_reached(),
+        "is_queue_away": not table.views and not report_queue.is_reached(),
     }
     template = "logging_reports/_exports.html" if is_fragment else "logging_reports/exports.html"
     response = render(request, template, context)

@@ -1,7 +1,7 @@
-"""Jobs of the report worker (django-rq, queue ``reports``): large exports and their removal.
+"""Tasks of the report worker: large exports and their removal.
 
-The only module that imports django-rq. It uses the database and the export folder, never the HSM,
-Azure or a secret. A message carries only the id of a row; the row says what to do.
+They use the database and the export folder, never the HSM, Azure or a secret. A message carries only the id of a row;
+the row says what to do.
 """
 
 from __future__ import annotations
@@ -9,21 +9,18 @@ from __future__ import annotations
 import time
 from uuid import UUID
 
-import django_rq
 from django.utils.translation import gettext as _
 from redis.exceptions import RedisError
 
 from kmes.core import language, options
 from kmes.core.actor import Actor
 from kmes.core.errors import KmesError
-from logging_reports import export_files, export_lifecycle
+from logging_reports import export_files, export_lifecycle, report_queue
 from logging_reports.exports import Outcome, stream
 from logging_reports.models import LogExport
 from logging_reports.selectors import LogFilter, list_entries
 
-QUEUE = "reports"
 _TIMEOUT_SECONDS = 3600
-_KEEP_RESULT_SECONDS = 3600
 _PROGRESS_SECONDS = 0.5
 
 
@@ -41,9 +38,7 @@ def request_export(wanted: LogFilter, *, form: str, query: str = "", actor: Acto
     export_lifecycle.fail_abandoned()
     export = export_lifecycle.request(wanted, form=form, query=query, actor=actor)
     try:
-        django_rq.get_queue(QUEUE).enqueue(
-            run_export, str(export.pk), job_timeout=_TIMEOUT_SECONDS, result_ttl=_KEEP_RESULT_SECONDS
-        )
+        report_queue.enqueue(run_export, str(export.pk))
     except RedisError as error:
         with language.of_records():
             export_lifecycle.fail(export, _no_queue())
@@ -60,14 +55,7 @@ def _no_queue() -> KmesError:
     )
 
 
-def is_queue_reached() -> bool:
-    """Return whether Redis answers."""
-    try:
-        return bool(django_rq.get_connection(QUEUE).ping())
-    except RedisError:
-        return False
-
-
+@report_queue.report_task(timeout_seconds=_TIMEOUT_SECONDS)
 def run_export(export_id: str) -> str:
     """Write the file of one export and record its progress. Return the file's name, "" without a file.
 

@@ -107,16 +107,29 @@ def listens(port: int) -> bool:
 
 
 @contextlib.contextmanager
-def running_redis(folder: Path, port: int) -> Iterator[str]:
-    """Run a Redis that keeps nothing; yields its URL."""
+def running_redis(folder: Path, port: int, *options: str) -> Iterator[str]:
+    """Run a Redis that keeps nothing, with further options; yields its URL."""
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "redis.log"
-    command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+    command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", *options]
     with log.open("wb") as output:
         process = subprocess.Popen([*command, "--dir", str(folder)], stdout=output, stderr=output)
     try:
         wait_until(lambda: listens(port), process, log)
         yield f"redis://127.0.0.1:{port}/0"
+    finally:
+        stop(process)
+
+
+@contextlib.contextmanager
+def running_redis_of(configuration: Path, port: int) -> Iterator[None]:
+    """Run a Redis with its own configuration file."""
+    log = configuration.with_name("redis.log")
+    with log.open("wb") as output:
+        process = subprocess.Popen(["redis-server", str(configuration)], stdout=output, stderr=output)
+    try:
+        wait_until(lambda: listens(port), process, log)
+        yield
     finally:
         stop(process)
 

@@ -17,6 +17,8 @@ from django.conf import settings
 from django.db import transaction
 from kombu.exceptions import OperationalError
 
+from kmes.core.redis_connection import connect
+
 logger = logging.getLogger(__name__)
 
 RUN_JOB = "jobs.tasks.run_job"
@@ -47,8 +49,7 @@ def send(job_id: UUID) -> None:
 def has_any() -> bool:
     """Return whether the broker holds messages that no worker has taken; False when it can't be asked."""
     try:
-        client = redis.Redis.from_url(settings.KMES_REDIS_URL, socket_timeout=2, socket_connect_timeout=2)
-        with client:
+        with connect(seconds=2) as client:
             return bool(client.llen(settings.CELERY_TASK_DEFAULT_QUEUE))
     except redis.RedisError:
         return False

@@ -37,6 +37,7 @@ from kmes.core.actor import SCHEDULE
 from kmes.core.clock import now
 from kmes.core.errors import DeviceError
 from kmes.core.heartbeats import HEARTBEAT_SECONDS, worker_key
+from kmes.core.redis_connection import connect
 from kmes.core.schema import Fit, check_fit
 from kmes.core.version import VERSION
 from logging_reports.notices import deliveries, queue
@@ -81,8 +82,8 @@ def publish_heartbeat() -> bool:
         "kinds": sorted(spec.kind for spec in registry),
     }
     try:
-        client = redis.Redis.from_url(settings.KMES_REDIS_URL, socket_timeout=2, socket_connect_timeout=2)
-        client.set(worker_key(host), json.dumps(word), ex=HEARTBEAT_SECONDS)
+        with connect(seconds=2) as client:
+            client.set(worker_key(host), json.dumps(word), ex=HEARTBEAT_SECONDS)
     except redis.RedisError:
         logger.warning("the heartbeat could not be left in Redis")
     if fit != Fit.OK:

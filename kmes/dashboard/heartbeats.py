@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 import redis
-from django.conf import settings
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from kmes.core.heartbeats import BEAT_KEY, WORKER_PREFIX
+from kmes.core.redis_connection import connect
 
 TIMEOUT_SECONDS = 1.0
 # The lists in which Celery and RQ keep waiting messages: their lengths are read, their contents never.
@@ -67,13 +67,7 @@ class Heartbeats:
 def read_heartbeats() -> Heartbeats:
     """Ask Redis for all heartbeats; takes about a second at most when Redis hangs."""
     # No retry: it would delay the probe's answer, and the monitoring asks again anyway.
-    client = redis.Redis.from_url(
-        settings.KMES_REDIS_URL,
-        socket_timeout=TIMEOUT_SECONDS,
-        socket_connect_timeout=TIMEOUT_SECONDS,
-        retry=Retry(NoBackoff(), 0),
-        decode_responses=True,
-    )
+    client = connect(seconds=TIMEOUT_SECONDS, retry=Retry(NoBackoff(), 0), decode_responses=True)
     try:
         client.ping()
         keys = sorted(client.scan_iter(match=f"{WORKER_PREFIX}*", count=1000))

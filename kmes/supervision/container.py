@@ -10,10 +10,13 @@ import os
 import secrets
 import socket
 import sys
-import urllib.parse
 from pathlib import Path
 
-from kmes.supervision import readiness
+import redis
+
+from kmes.core import redis_url
+from kmes.supervision import readiness, redis_access
+from kmes.supervision.instance import write_private
 
 WEB_PORT = 8000
 STAND_IN_PORT = 8443
@@ -22,7 +25,7 @@ BEAT_HEARTBEAT = "kmes:heartbeat:beat"
 REPORT_WORKERS = "rq:workers:reports"
 
 
-def make_secrets(environment: dict[str, str]) -> int:
+def make_secrets(environment: dict[str, str], *, volumes: Path = Path("/run")) -> int:
     """Write each secret file that does not exist yet; a file that exists is never touched."""
     # The database image reads its file as another user; only two services mount its volume.
     wanted = {"KMES_SECRET_KEY_FILE": 0o400, "KMES_DATABASE_PASSWORD_FILE": 0o444}
@@ -35,19 +38,31 @@ def make_secrets(environment: dict[str, str]) -> int:
         temporary.chmod(mode)
         temporary.replace(path)
         print(f"made {path}")
+    _make_redis_accounts(volumes / "kmes-redis-accounts" / "users.acl", volumes / "kmes-redis-passwords")
     return 0
 
 
-def _ask_redis(url: str, *commands: tuple[str, ...]) -> list[bytes]:
-    """Send commands to Redis in its own protocol; returns the first bytes of each answer."""
-    place = urllib.parse.urlsplit(url)
-    answers = []
-    with socket.create_connection((place.hostname or "127.0.0.1", place.port or 6379), timeout=3) as connection:
-        for command in commands:
-            parts = [f"${len(part)}\r\n{part}\r\n" for part in command]
-            connection.sendall(f"*{len(parts)}\r\n{''.join(parts)}".encode())
-            answers.append(connection.recv(65_536))
-    return answers
+def _make_redis_accounts(accounts: Path, folder: Path) -> None:
+    """Make each process's password that is missing, and write the accounts anew: a release may change their rules."""
+    passwords = {}
+    for name in redis_access.PROCESSES:
+        path = folder / name / "password"
+        if not path.exists():
+            write_private(path, secrets.token_urlsafe(48))
+            print(f"made {path}")
+        passwords[name] = path.read_text()
+    write_private(accounts, "\n".join(redis_access.account_lines(passwords)) + "\n")
+    # Redis reads it as another user; it holds hashes of random passwords.
+    accounts.chmod(0o444)
+
+
+def _open_redis(environment: dict[str, str]) -> redis.Redis:
+    url = redis_url.complete(
+        environment.get("KMES_REDIS_URL", "redis://127.0.0.1:6390/0"),
+        password=redis_url.read_password(environment.get("KMES_REDIS_PASSWORD_FILE", "")),
+        ca_file=environment.get("KMES_REDIS_CA_FILE", ""),
+    )
+    return redis.Redis.from_url(url, socket_timeout=3, socket_connect_timeout=3)
 
 
 def is_healthy(name: str, environment: dict[str, str]) -> bool:
@@ -55,20 +70,20 @@ def is_healthy(name: str, environment: dict[str, str]) -> bool:
 
     Raises KeyError for an unknown name.
     """
-    redis_url = environment.get("KMES_REDIS_URL", "redis://127.0.0.1:6390/0")
     if name == "web":
         return readiness.answers(WEB_PORT)
     if name == "stand-in":
         with socket.create_connection(("127.0.0.1", STAND_IN_PORT), timeout=3):
             return True
-    if name == "worker":
-        # Any worker's heartbeat: of several workers only one runs each scan.
-        return not _ask_redis(redis_url, ("KEYS", WORKER_HEARTBEAT))[0].startswith((b"*0", b"-"))
-    if name == "beat":
-        return _ask_redis(redis_url, ("EXISTS", BEAT_HEARTBEAT)) == [b":1\r\n"]
-    if name == "reports":
-        return not _ask_redis(redis_url, ("SCARD", REPORT_WORKERS))[0].startswith((b":0", b"-"))
-    raise KeyError(name)
+    if name not in {"worker", "beat", "reports"}:
+        raise KeyError(name)
+    with _open_redis(environment) as client:
+        if name == "worker":
+            # Any worker's heartbeat: of several workers only one runs each scan.
+            return any(True for _key in client.scan_iter(WORKER_HEARTBEAT, count=1000))
+        if name == "beat":
+            return bool(client.exists(BEAT_HEARTBEAT))
+        return bool(client.scard(REPORT_WORKERS))
 
 
 def main(arguments: list[str]) -> int:
@@ -84,7 +99,7 @@ def main(arguments: list[str]) -> int:
     except (ValueError, KeyError):
         print("usage: python -m kmes.supervision.container secrets | health web|worker|beat|reports|stand-in")
         return 2
-    except OSError as error:
+    except (OSError, redis.RedisError) as error:
         print(error)
         return 1
 

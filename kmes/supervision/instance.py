@@ -35,6 +35,15 @@ def _port(environment: Mapping[str, str], name: str, default: int, span: int = 1
     return int(text)
 
 
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only this user can read, at no moment half or readable by others."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    aside.unlink(missing_ok=True)
+    aside.touch(mode=0o600)
+    aside.write_text(text)
+    aside.replace(path)
+
+
 @dataclass(frozen=True)
 class Instance:
     """Where one installation lives and which of its processes run here."""

@@ -6,11 +6,12 @@ and the stand-in gets none of the product's settings.
 
 from __future__ import annotations
 
+import secrets
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from kmes.supervision.instance import ROOT, Instance
+from kmes.supervision.instance import ROOT, Instance, write_private
 
 # In the environment of every child, so that a later start recognizes processes left by an earlier one.
 MARK = "KMES_INSTANCE"
@@ -87,10 +88,13 @@ def product_environment(instance: Instance, process: str, *, device: bool = Fals
 def write_redis_configuration(instance: Instance) -> None:
     """Write Redis' own configuration file below the state folder.
 
-    Append-only and without eviction: a lost hint delays a job by one scan, and keeping it is cheap.
+    A password, because any user of this machine reaches the port. Append-only and without eviction: a lost hint
+    delays a job by one scan, and keeping it is cheap.
     """
+    password = _own_redis_password(instance)
     lines = [
         "bind 127.0.0.1",
+        f"requirepass {password}",
         f"port {instance.redis_port}",
         f'dir "{instance.path("redis")}"',
         "daemonize no",
@@ -101,8 +105,15 @@ def write_redis_configuration(instance: Instance) -> None:
         "loglevel notice",
     ]
     path = instance.path("redis", "redis.conf")
-    path.write_text("\n".join(lines) + "\n")
-    path.chmod(0o600)
+    write_private(path, "\n".join(lines) + "\n")
+
+
+def _own_redis_password(instance: Instance) -> str:
+    """Return the password of the Redis started here, made at the first start."""
+    path = instance.path("redis", "password")
+    if not path.exists():
+        write_private(path, secrets.token_urlsafe(32))
+    return path.read_text().strip()
 
 
 def _web_command(instance: Instance) -> tuple[str, ...]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import base64
-import socket
 import subprocess
 import sys
 
 import pytest
+import redis
 from cryptography.hazmat.primitives import serialization
 from playwright.sync_api import Page
 
@@ -68,9 +68,9 @@ def needles(der: bytes) -> list[bytes]:
 
 def redis_content(console: Console) -> bytes:
     """All keys and values of Redis, and its append-only file."""
-    with socket.create_connection(("127.0.0.1", console.redis_port)) as connection:
-        connection.sendall(b"SAVE\r\n")
-        connection.recv(100)
+    password = (console.state_dir / "redis" / "password").read_text()
+    with redis.Redis(port=console.redis_port, password=password) as client:
+        client.save()
     return b"".join(path.read_bytes() for path in (console.state_dir / "redis").rglob("*") if path.is_file())
 
 

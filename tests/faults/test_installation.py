@@ -147,6 +147,11 @@ def pages_watched(installation):
         thread.join()
 
 
+def open_redis(installation):
+    password = installation.instance.path("redis", "password").read_text()
+    return redis.Redis(port=installation.instance.redis_port, password=password)
+
+
 @contextlib.contextmanager
 def secrets_watched(installation):
     """Listen to all that Redis is told; yields what held a secret, and looks into logs and database after (I11)."""
@@ -155,7 +160,7 @@ def secrets_watched(installation):
         installation.password.encode(),
         installation.instance.path("hsm", "pin").read_bytes().strip(),
     ]
-    found, client = [], redis.Redis(port=installation.instance.redis_port)
+    found, client = [], open_redis(installation)
     done = threading.Event()
 
     def listen():
@@ -202,8 +207,7 @@ def test_everything_killed_at_once_under_load_goes_on_by_itself(installation):
 def test_a_redis_that_comes_back_empty_loses_nothing(installation):
     codes = installation.load("redis")
     with pages_watched(installation) as bad:
-        client = redis.Redis(port=installation.instance.redis_port)
-        client.flushall()
+        open_redis(installation).flushall()
         installation.kill("redis")
         installation.settle(codes)
     assert bad == []

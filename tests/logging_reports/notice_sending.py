@@ -7,16 +7,16 @@ from uuid import uuid4
 
 import pytest
 import redis
-from rq import Queue, SimpleWorker
 
 from kmes.core.actor import SYSTEM
 from kmes.core.clock import now
 from logging_reports.models import Delivery
-from logging_reports.notices import channels, queue
+from logging_reports.notices import channels
 from logging_reports.notices.channels import ChannelValues
 from logging_reports.notices.choices import ChannelKind
 from logging_reports.services import record
 from tests.logging_reports.receiver import running_mailbox, running_receiver
+from tests.logging_reports.report_running import run_reports
 
 
 @pytest.fixture(autouse=True)
@@ -66,9 +66,7 @@ def fail_job(message="Synchronize payments: the vault said no"):
 
 def run_worker(client) -> None:
     """Let a real report worker do what lies in its queue."""
-    reports = Queue(queue.QUEUE, connection=client)
-    SimpleWorker([reports], connection=client).work(burst=True, logging_level="ERROR")
-    assert reports.failed_job_registry.count == 0
+    assert run_reports(client).failed_job_registry.count == 0
 
 
 def make_due() -> None:

@@ -9,13 +9,12 @@ import os
 import time
 from datetime import UTC, datetime, timedelta
 
-import django_rq
 import pytest
+import redis
 import time_machine
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.urls import reverse
-from rq import SimpleWorker
 
 from kmes.core.actor import SYSTEM, Actor, Trigger
 from kmes.core.errors import KmesError
@@ -24,6 +23,7 @@ from logging_reports.models import LogEntry, LogExport
 from logging_reports.offline import main as verify_offline
 from logging_reports.selectors import LogFilter
 from logging_reports.services import Draft, record_many
+from tests.logging_reports.report_running import open_queue, run_reports
 from tests.translations import marked, speak
 
 __all__ = ["speak"]
@@ -192,8 +192,8 @@ def test_from_the_page_through_the_queue_to_the_download(auditor, redis_server):
     digest = body.partition("?seen=")[2][:16]
     headers = {"HX-Request": "true", "HX-Target": "log-exports"}
     assert auditor.get(URL, {"seen": digest}, headers=headers).status_code == 204
-    queue = django_rq.get_queue(rq_jobs.QUEUE)
-    SimpleWorker([queue], connection=queue.connection).work(burst=True, logging_level="ERROR")
+    with redis.Redis.from_url(redis_server) as broker:
+        queue = run_reports(broker)
     assert queue.failed_job_registry.count == 0
     fragment = auditor.get(URL, {"seen": digest}, headers=headers).content.decode()
     export = LogExport.objects.get()
@@ -214,15 +214,15 @@ def test_from_the_page_through_the_queue_to_the_download(auditor, redis_server):
 @pytest.mark.django_db(transaction=True)
 def test_a_message_carries_the_id_and_nothing_else(redis_server):
     export = rq_jobs.request_export(LogFilter(text="needle"), form="csv", actor=ANN)
-    queue = django_rq.get_queue(rq_jobs.QUEUE)
-    (job,) = [job for job in queue.jobs if job.args == (str(export.pk),)]
-    assert job.kwargs == {}
-    job.delete()
+    with redis.Redis.from_url(redis_server) as broker:
+        (job,) = [job for job in open_queue(broker).jobs if job.args == [str(export.pk)]]
+        assert (job.func_name, job.kwargs) == ("run_export", {})
+        job.delete()
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_queue_out_of_reach_is_said_to_its_reader_and_kept_in_english(monkeypatch, settings, speak):
-    monkeypatch.setitem(settings.RQ_QUEUES["reports"], "URL", "redis://127.0.0.1:1/0")
+def test_a_queue_out_of_reach_is_said_to_its_reader_and_kept_in_english(settings, speak):
+    settings.KMES_REDIS_URL = "redis://127.0.0.1:1/0"
     words = "The report queue can't be reached, so no export was started."
     with speak(words), pytest.raises(KmesError) as caught:
         rq_jobs.request_export(LogFilter(), form="csv", actor=ANN)
@@ -232,8 +232,8 @@ def test_a_queue_out_of_reach_is_said_to_its_reader_and_kept_in_english(monkeypa
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_queue_out_of_reach_is_said_and_stays_on_the_page(auditor, monkeypatch, settings):
-    monkeypatch.setitem(settings.RQ_QUEUES["reports"], "URL", "redis://127.0.0.1:1/0")
+def test_a_queue_out_of_reach_is_said_and_stays_on_the_page(auditor, settings):
+    settings.KMES_REDIS_URL = "redis://127.0.0.1:1/0"
     with pytest.raises(KmesError, match="report queue"):
         rq_jobs.request_export(LogFilter(), form="csv", actor=ANN)
     body = auditor.get(URL).content.decode()
@@ -242,13 +242,11 @@ def test_a_queue_out_of_reach_is_said_and_stays_on_the_page(auditor, monkeypatch
     assert "Export again" in body
 
 
-def test_an_empty_list_says_whether_nothing_was_asked_or_the_queue_is_away(
-    auditor, redis_server, monkeypatch, settings
-):
+def test_an_empty_list_says_whether_nothing_was_asked_or_the_queue_is_away(auditor, redis_server, settings):
     body = auditor.get(URL).content.decode()
     assert "No export is prepared yet" in body
     assert "empty-none" in body
-    monkeypatch.setitem(settings.RQ_QUEUES["reports"], "URL", "redis://127.0.0.1:1/0")
+    settings.KMES_REDIS_URL = "redis://127.0.0.1:1/0"
     body = auditor.get(URL).content.decode()
     assert "The report queue is not reached" in body
     assert "empty-link" in body

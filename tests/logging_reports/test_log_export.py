@@ -8,14 +8,14 @@ import io
 import json
 from unittest.mock import ANY
 
-import django_rq
 import pytest
 from django.contrib.auth import get_user_model
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kmes.core.actor import SYSTEM
-from logging_reports import exports
+from kmes.core.redis_connection import connect
+from logging_reports import exports, report_queue
 from logging_reports.json_lines import LINE_FIELDS
 from logging_reports.models import LogEntry, LogHead
 from logging_reports.offline import verify_lines
@@ -189,6 +189,7 @@ def test_an_export_asked_for_by_a_filter_that_can_not_be_used_is_refused(auditor
 
 
 def test_the_report_queue_is_asked_with_time_outs_so_that_a_frozen_redis_hangs_no_page():
-    options = django_rq.get_connection("reports").connection_pool.connection_kwargs
+    with connect(seconds=report_queue.REDIS_SECONDS) as client:
+        options = client.connection_pool.connection_kwargs
     assert 0 < options["socket_timeout"] <= 5
     assert 0 < options["socket_connect_timeout"] <= 5

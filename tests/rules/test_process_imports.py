@@ -14,7 +14,7 @@ from tests.rules.repository import ROOT
 START = {
     "web": "import kmes.wsgi, kmes.urls; from django.urls import get_resolver; get_resolver().url_patterns",
     "beat": "from kmes.celery import app; app.loader.init_worker(); app.finalize()",
-    "reports": "import django; django.setup(); import logging_reports.rq_jobs, logging_reports.notices.queue",
+    "reports": "import django; django.setup(); import logging_reports.report_worker",
     "worker": "from kmes.celery import app; app.loader.init_worker(); from celery.signals import worker_init; worker_init.send(None)",
 }
 SHUT_OUT = ("web", "beat", "reports")

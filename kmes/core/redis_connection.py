@@ -1,0 +1,15 @@
+"""Connections to Redis, always with time-outs: a frozen Redis must not hang a page or a job."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import redis
+from django.conf import settings
+
+
+def connect(*, seconds: float, **options: Any) -> redis.Redis:
+    """Return a client whose connecting and whose every answer take at most so many seconds."""
+    return redis.Redis.from_url(
+        settings.KMES_REDIS_URL, socket_timeout=seconds, socket_connect_timeout=seconds, **options
+    )
