@@ -14,6 +14,8 @@ class JobState(models.TextChoices):
     QUEUED = "queued", _("Queued")
     RUNNING = "running", _("Running")
     SUCCEEDED = "succeeded", _("Succeeded")
+    # All that was asked for is done, and a step says what is left behind.
+    WARNED = "warned", _("Succeeded with a warning")
     PARTLY_FAILED = "partly_failed", _("Partly failed")
     FAILED = "failed", _("Failed")
     CANCELLED = "cancelled", _("Cancelled")
@@ -21,8 +23,9 @@ class JobState(models.TextChoices):
 
 # Waiting for a worker, or held by one.
 OPEN_STATES = (JobState.QUEUED, JobState.RUNNING)
+SUCCEEDED_STATES = (JobState.SUCCEEDED, JobState.WARNED)
 FAILED_STATES = (JobState.FAILED, JobState.PARTLY_FAILED)
-FINAL_STATES = frozenset({JobState.SUCCEEDED, *FAILED_STATES, JobState.CANCELLED})
+FINAL_STATES = frozenset({*SUCCEEDED_STATES, *FAILED_STATES, JobState.CANCELLED})
 RETRYABLE_STATES = frozenset({*FAILED_STATES, JobState.CANCELLED})
 
 
@@ -32,6 +35,8 @@ class TargetState(models.TextChoices):
     PENDING = "pending", _("Pending")
     DONE = "done", _("Done")
     FAILED = "failed", _("Failed")
+    # The job ended before it came to this key.
+    NOT_TRIED = "not_tried", _("Not tried")
     SKIPPED = "skipped", _("Skipped")
 
 
@@ -40,8 +45,14 @@ class StepState(models.TextChoices):
 
     RUNNING = "running", _("Running")
     DONE = "done", _("Done")
+    # Done as far as the job is concerned; its detail says what is left.
+    WARNED = "warned", _("Done, with a warning")
     FAILED = "failed", _("Failed")
     SKIPPED = "skipped", _("Not needed")
+
+
+# Steps that are over and did not fail.
+ENDED_STEP_STATES = (StepState.DONE, StepState.WARNED, StepState.SKIPPED)
 
 
 class IntentOperation(StrEnum):
@@ -73,6 +84,8 @@ class KekState(models.TextChoices):
     PLANNED = "planned", _("Planned")
     LIVE = "live", _("In the vault")
     DELETED = "deleted", _("Deleted")
+    # Nothing is left to do; the sweep has yet to read that the vault has it no more.
+    DISCARDED = "discarded", _("Discarded, to be confirmed")
     GONE = "gone", _("Gone")
 
 
@@ -109,11 +122,13 @@ STATE_COLOURS: dict[str, str] = {
     "queued": "neutral",
     "running": "info",
     "succeeded": "good",
+    "warned": "warning",
     "partly_failed": "warning",
     "failed": "bad",
     "cancelled": "neutral",
     "pending": "neutral",
     "done": "good",
+    "not_tried": "neutral",
     "skipped": "neutral",
     "passed": "good",
     "incomplete": "warning",

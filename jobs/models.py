@@ -10,7 +10,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.urls import reverse
 
 from cloudcreds.models import CloudCredential, KeyVault
-from jobs.choices import HoldReason, IntentState, JobState, KekState, StepState, TargetState
+from jobs.choices import STATE_COLOURS, HoldReason, IntentState, JobState, KekState, StepState, TargetState
 from jobs.titles import recorded_title_of, title_of
 from keygroups.models import Key, KeyGroup
 from kmes.core.ids import new_job_code, new_uuid
@@ -82,6 +82,11 @@ class Job(models.Model):
     def get_absolute_url(self) -> str:
         """Return the job's page."""
         return reverse("jobs:detail", args=[self.code])
+
+    @property
+    def state_colour(self) -> str:
+        """Return the colour in which every page shows the job's state."""
+        return STATE_COLOURS.get(self.state, "neutral")
 
     @property
     def title(self) -> str:
@@ -192,6 +197,8 @@ class EphemeralKek(models.Model):
     expires_at = models.DateTimeField()
     note = models.TextField(blank=True)
     sweep_attempts = models.PositiveIntegerField(default=0)
+    # Before this moment the sweep leaves it alone; NULL: the next sweep takes it.
+    next_sweep_at = models.DateTimeField(null=True)
 
     class Meta:
         ordering = ["created_at"]

@@ -15,7 +15,7 @@ from django.db import DatabaseError
 from jobs.certifications import progress as certifications
 from jobs.engine import admission, execution, hints, precedence, shutdown
 from jobs.engine.compatibility import is_fit
-from jobs.journal import kek_ledger
+from jobs.journal import kek_sweep
 from jobs.schedule import log_checkpoints, reminders, scans
 from kmes.core import language
 from kmes.core.errors import KmesError
@@ -107,4 +107,4 @@ def remind() -> None:
 def sweep_keks() -> None:
     """Discard ephemeral keys that jobs left behind."""
     if is_fit():
-        kek_ledger.sweep()
+        kek_sweep.sweep()

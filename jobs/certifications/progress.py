@@ -17,7 +17,7 @@ from jobs.certifications.checklist import BY_NAME, verdict
 from jobs.certifications.evidence import evidence_of
 from jobs.certifications.models import Certification, CertificationStep
 from jobs.certifications.steps import WORK, Run
-from jobs.choices import FINAL_STATES, CertificationState, CheckState, JobState
+from jobs.choices import FINAL_STATES, SUCCEEDED_STATES, CertificationState, CheckState
 from jobs.models import Job
 from kmes.core import language
 from kmes.core.actor import SYSTEM, Actor, Trigger
@@ -105,7 +105,7 @@ def _settle(certification: Certification, row: CertificationStep) -> bool:
     if job.state not in FINAL_STATES:
         return False
     group = certification.load_group()
-    if job.state == JobState.SUCCEEDED and group is not None:
+    if job.state in SUCCEEDED_STATES and group is not None:
         CertificationStep.objects.filter(pk=row.pk).update(evidence=evidence_of(row.name, job, group))
         _write(row, CheckState.DONE, "", ended_by=job)
         return True

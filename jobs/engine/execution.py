@@ -12,7 +12,7 @@ from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
 from cloudcreds.provider.errors import CloudError, CloudErrorKind
-from jobs.choices import JobState, TargetState
+from jobs.choices import JobState, StepState, TargetState
 from jobs.engine import admission, hints, lifecycle
 from jobs.engine.cancellation import find_request
 from jobs.engine.chains import create_next
@@ -22,7 +22,8 @@ from jobs.engine.lifecycle import LeaseLost
 from jobs.engine.run import JobRun
 from jobs.engine.runner import Runner
 from jobs.engine.transaction import RunTransaction
-from jobs.models import Job
+from jobs.engine.undone import outcome_of, record_undone
+from jobs.models import Job, JobTarget
 from jobs.spec import JobSpec, registry
 from kmes.core.actor import Trigger
 from kmes.core.clock import now
@@ -37,6 +38,8 @@ TRIES_FOR_USERS = 3
 # Seconds until the next try: the longest own delay, and the longest that a provider may ask for.
 LONGEST_OWN_DELAY = 300
 LONGEST_DELAY = 900
+# The job went to its end; what failed are keys, of which each says why.
+TARGETS_FAILED = "targets_failed"
 # Seconds until a job looks again whose call was given up for others.
 GIVEN_UP_DELAY = 5
 
@@ -154,20 +157,26 @@ def _announce_start(run: JobRun) -> None:
 
 
 def _finish(run: JobRun) -> None:
-    states = list(run.job.targets.values_list("state", flat=True))
-    failed = states.count(TargetState.FAILED)
-    if not failed:
-        with run.write() as tx:
-            if _counts_keys(run):
-                tx.add_message(run.spec.wording.all_done(_count(run)))
-            tx.log("job.finished", f"{run.job.recorded_title}: {run.job.subject}")
-            lifecycle.finish(run.claim, JobState.SUCCEEDED)
-            _create_next(tx, run)
+    undone = run.job.targets.filter(state__in=[TargetState.FAILED, TargetState.NOT_TRIED])
+    reasons = [detail for detail in undone.values_list("detail", flat=True) if detail]
+    if not undone.exists():
+        _succeed(run)
         return
-    state = JobState.FAILED if failed == len(states) else JobState.PARTLY_FAILED
-    detail = run.job.targets.filter(state=TargetState.FAILED).values_list("detail", flat=True).first() or ""
-    what = _("%(failed)d of %(total)d keys failed.") % {"failed": failed, "total": len(states)}
-    _end(run, state, KmesError(what, detail, code="targets_failed"))
+    state = JobState.PARTLY_FAILED if run.job.targets.filter(state=TargetState.DONE).exists() else JobState.FAILED
+    what = outcome_of(run) or _("The key failed")
+    _end(run, state, KmesError(f"{what}.", reasons[0] if reasons else "", code=TARGETS_FAILED))
+
+
+def _succeed(run: JobRun) -> None:
+    """Finish a job whose work is done: with a warning where a step says that something is left behind."""
+    with run.write() as tx:
+        if _counts_keys(run):
+            tx.add_message(run.spec.wording.all_done(_count(run)))
+        left = [step.detail for step in run.job.steps.filter(state=StepState.WARNED)]
+        text = "; ".join([f"{run.job.recorded_title}: {run.job.subject}", *left])
+        tx.log("job.finished", text, severity=Severity.WARNING if left else None)
+        lifecycle.finish(run.claim, JobState.WARNED if left else JobState.SUCCEEDED)
+        _create_next(tx, run)
 
 
 def _create_next(tx: RunTransaction, run: JobRun) -> None:
@@ -175,6 +184,7 @@ def _create_next(tx: RunTransaction, run: JobRun) -> None:
     try:
         following = create_next(tx.job, actor=run.actor)
     except KmesError as error:
+        lifecycle.add_warning(tx.job.pk, error)
         tx.add_message(_("What was to follow can't be started: %(error)s") % {"error": error}, Severity.ERROR)
         return
     if following is not None:
@@ -247,25 +257,35 @@ def _end(run: JobRun, state: JobState, error: KmesError) -> None:
             logger.warning("%s leaves its clean-up to the sweep: %s", run.job, left)
     with run.write() as tx:
         pending = run.pending_targets()
-        for target in pending:
-            tx.record_result(target, TargetState.SKIPPED if cancelled else TargetState.FAILED, str(error))
-            runner.abandon_key(tx, target.key)
-        if not cancelled:
-            _add_failure_messages(tx, run, [target.key.name for target in pending], error)
-        else:
+        if cancelled:
+            tx.record_results([(target, str(error)) for target in pending], TargetState.SKIPPED)
             tx.add_message(str(error), Severity.WARNING)
+        else:
+            _record_failure(tx, run, pending, error)
+        for target in pending:
+            runner.abandon_key(tx, target.key)
         tx.fail_running_steps(str(error))
         if state == JobState.FAILED and run.job.targets.filter(state=TargetState.DONE).exists():
             state = JobState.PARTLY_FAILED
         if not cancelled:
             runner.log_failure(tx, error)
-        tx.log("job.cancelled" if cancelled else "job.failed", f"{run.job.recorded_title}: {error}")
+        outcome = "" if error.code == TARGETS_FAILED else outcome_of(run)
+        text = f"{run.job.recorded_title}: {error}" + (f" ({outcome})" if outcome else "")
+        tx.log("job.cancelled" if cancelled else "job.failed", text)
         lifecycle.finish(run.claim, state, error=error)
 
 
-def _add_failure_messages(tx: RunTransaction, run: JobRun, names: list[str], error: KmesError) -> None:
-    if not _counts_keys(run):
+def _record_failure(tx: RunTransaction, run: JobRun, pending: list[JobTarget], error: KmesError) -> None:
+    """Record how the keys of a failed job came out, and say why, once."""
+    wording = run.spec.wording
+    if pending and _counts_keys(run):
+        record_undone(tx, run, pending, error, wording=wording)
+    elif pending:
+        tx.record_results([(target, str(error)) for target in pending], TargetState.FAILED)
         tx.add_message(str(error), Severity.ERROR)
-        return
-    for name in names or [run.job.subject]:
-        tx.add_message(run.spec.wording.one_failed(name, str(error)), Severity.ERROR)
+    elif _counts_keys(run) and error.code != TARGETS_FAILED:
+        tx.add_message(wording.one_failed(run.job.subject, str(error)), Severity.ERROR)
+    elif not _counts_keys(run):
+        tx.add_message(str(error), Severity.ERROR)
+    if outcome := outcome_of(run):
+        tx.add_message(outcome, Severity.ERROR)

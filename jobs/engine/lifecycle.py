@@ -19,7 +19,7 @@ from django.db.models import Case, F, Q, Value, When
 from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
 
-from jobs.choices import FINAL_STATES, JobState
+from jobs.choices import FINAL_STATES, SUCCEEDED_STATES, JobState
 from jobs.models import Job
 from keygroups import rotation_slots
 from keygroups.choices import SlotState
@@ -29,6 +29,7 @@ from kmes.core.errors import KmesError
 # What a job's end means for the due moment that it served.
 _SLOT_STATES = {
     JobState.SUCCEEDED: SlotState.SUCCEEDED,
+    JobState.WARNED: SlotState.SUCCEEDED,
     JobState.PARTLY_FAILED: SlotState.FAILED,
     JobState.FAILED: SlotState.FAILED,
     JobState.CANCELLED: SlotState.CANCELLED,
@@ -182,6 +183,13 @@ def finish(held: Claim, state: JobState, *, error: KmesError | None = None) -> N
     if not ended:
         raise LeaseLost(_("The job was taken over by another worker."))
     rotation_slots.record_outcome(job_id=held.job_id, state=_SLOT_STATES[state], why=str(error or ""))
+
+
+def add_warning(job_id: UUID, error: KmesError) -> None:
+    """Make a job that has succeeded one that succeeded with a warning, within the transaction that finished it."""
+    Job.objects.filter(pk=job_id, state__in=SUCCEEDED_STATES).update(
+        state=JobState.WARNED, error_what=error.what, error_remedy=error.remedy, error_code=error.code
+    )
 
 
 def release(held: Claim, *, run_after: datetime, waiting_for: str, count_failure: bool = False) -> None:

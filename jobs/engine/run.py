@@ -86,6 +86,10 @@ class JobRun:
         self.send_by = SendBy.within(settings.KMES_SEND_SECONDS)
         # The announced call under way, which has a send deadline of its own.
         self.announced_call: AnnouncedCall | None = None
+        # Targets whose work failed in a way that ends the run: the others were not tried (``jobs.engine.undone``).
+        self.tried: set[int] = set()
+        # Reasons that messages have told: a line about another key does not repeat them.
+        self.told_reasons: set[str] = set()
         self._deferred: list[Callable[[RunTransaction], object]] = []
         self._log = RunLog(job, self.actor)
         self._steps = StepRows(job)

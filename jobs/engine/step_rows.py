@@ -20,7 +20,7 @@ class StepRows:
 
     def show(self, name: str, part: str, state: StepState, *, at: datetime, detail: str) -> None:
         """Write how a step is, with one statement where its row exists."""
-        finished_at = at if state == StepState.DONE else None
+        finished_at = None if state == StepState.RUNNING else at
         rows = JobStep.objects.filter(job=self._job, name=name, subject=part)
         # A row that was rolled back is made anew.
         if (name, part) not in self._existing or not rows.update(state=state, finished_at=finished_at, detail=detail):

@@ -38,7 +38,10 @@ def begin_deferred(run: JobRun, name: str, detail: str = "") -> None:
     run.defer(lambda tx: tx.begin_step(name, detail, part=part, at=moment))
 
 
-def end_deferred(run: JobRun, name: str, detail: str = "") -> None:
-    """Show a step as done with the next write. One that was never shown as running gets its row then."""
+def end_deferred(run: JobRun, name: str, detail: str = "", *, is_warning: bool = False) -> None:
+    """Show a step as done with the next write. One that was never shown as running gets its row then.
+
+    ``is_warning``: something is left behind, which the detail names; the job succeeds with a warning.
+    """
     part, moment = run.part, now()
-    run.defer(lambda tx: tx.end_step(name, detail, part=part, at=moment))
+    run.defer(lambda tx: tx.end_step(name, detail, part=part, at=moment, is_warning=is_warning))

@@ -76,9 +76,18 @@ class RunTransaction:
         """Show a step as running; ``part`` and ``at`` are those of now unless given."""
         self._show_step(name, StepState.RUNNING, detail, part, at)
 
-    def end_step(self, name: str, detail: str = "", *, part: str | None = None, at: datetime | None = None) -> None:
-        """Show a step as done; ``part`` and ``at`` are those of now unless given."""
-        self._show_step(name, StepState.DONE, detail[:2000], part, at)
+    def end_step(
+        self,
+        name: str,
+        detail: str = "",
+        *,
+        part: str | None = None,
+        at: datetime | None = None,
+        is_warning: bool = False,
+    ) -> None:
+        """Show a step as done, or as done with a warning; ``part`` and ``at`` are those of now unless given."""
+        state = StepState.WARNED if is_warning else StepState.DONE
+        self._show_step(name, state, detail[:2000], part, at)
 
     def _show_step(self, name: str, state: StepState, detail: str, part: str | None, at: datetime | None) -> None:
         self.require_open()

@@ -2,6 +2,9 @@
 
 A KEK that is left behind is useless, because it can only import, and the sweep deletes it within hours. It also expires
 by itself: after two hours, or later where a policy of the vault demands that (``cloudcreds.kek_shapes``).
+
+A row is closed only when the vault itself has said that it holds the KEK no more; the answer to a purge alone is not
+believed. So that a push does not wait for that, the sweep reads it (``jobs.journal.kek_sweep``).
 """
 
 from __future__ import annotations
@@ -9,33 +12,29 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from cloudcreds import vaults
-from cloudcreds.access import open_gateway
 from cloudcreds.kek_shapes import KekShape, first_shape, further_shapes
 from cloudcreds.models import KeyVault
-from cloudcreds.provider.backoff import Backoff
 from cloudcreds.provider.errors import CloudError, CloudErrorKind
 from cloudcreds.provider.protocol import VaultGateway
-from cloudcreds.provider.recorder import LogRecorder
 from cloudcreds.provider.types import KekPublicKey
 from cloudcreds.rate_limit import confirm
-from jobs.choices import FINAL_STATES, KekState
+from jobs.choices import KekState
 from jobs.engine.gateways import gateway_for
 from jobs.engine.interruptions import WaitUntil
 from jobs.engine.run import JobRun
 from jobs.engine.transaction import RunTransaction
 from jobs.engine.turns import wait_for_rate_limit
-from jobs.models import EphemeralKek, Job
+from jobs.models import EphemeralKek
 from kmes.core.actor import SYSTEM
 from kmes.core.clock import now
-from kmes.core.errors import KmesError
 from kmes.core.failpoints import failpoint
 from logging_reports.choices import Severity
 from logging_reports.services import Subject, record
@@ -49,10 +48,12 @@ EXPIRY_MARGIN = timedelta(minutes=10)
 CLOCK_TOLERANCE = timedelta(seconds=5)
 # How long to wait for news of a KEK whose creation has an unknown outcome.
 UNKNOWN_KEK_SECONDS = 10
-MAX_SWEEPS = 200
 LEFT_TO_AZURE = "left to Azure: purge protection"
-# How far back a discarded KEK is still looked for: far longer than a request may be under way.
-LATE_SECONDS = 6 * 3600
+# Purge is an optional permission (docs/push.md). It is tried once a day; in between, KEKs are left as they are.
+PURGE_REFUSED = "left to Azure: the permission Purge is not granted"
+PURGE_NOT_TRIED = "left to Azure: the permission Purge was not granted when last tried"
+PURGE_RETRY = timedelta(days=1)
+LEFT_NOTES = frozenset({LEFT_TO_AZURE, PURGE_REFUSED, PURGE_NOT_TRIED})
 
 
 def obtain_kek(run: JobRun, vault: KeyVault, bits: int) -> tuple[EphemeralKek, KekPublicKey]:
@@ -68,7 +69,7 @@ def obtain_kek(run: JobRun, vault: KeyVault, bits: int) -> tuple[EphemeralKek, K
     """
     gateway = gateway_for(run, vault)
     open_rows = EphemeralKek.objects.filter(job=run.job, vault=vault, modulus_bits__gte=bits).exclude(
-        state__in=[KekState.DELETED, KekState.GONE]
+        state__in=[KekState.DELETED, KekState.DISCARDED, KekState.GONE]
     )
     for row in open_rows.select_related("vault__credential"):
         if is_near_expiry(row):
@@ -217,7 +218,9 @@ Write = Callable[[], AbstractContextManager[object]]
 
 
 def discard_kek(gateway: VaultGateway, row: EphemeralKek, *, write: Write) -> str:
-    """Delete a KEK, and purge it where the vault allows. Return what is left to be done ("" for nothing).
+    """Delete a KEK, and purge it where the vault allows. Return what went wrong ("" for nothing).
+
+    A KEK that Azure is still deleting is no failure: its row notes that the sweep purges it.
 
     ``write`` opens the transactions in which the ledger changes: a job's are fenced. Never raises for what
     Azure answers: the ledger keeps the row, and the sweep tries again.
@@ -227,28 +230,46 @@ def discard_kek(gateway: VaultGateway, row: EphemeralKek, *, write: Write) -> st
 
     """
     try:
-        if row.state in {KekState.PLANNED, KekState.LIVE}:
-            state = _delete(gateway, row)
-            with write():
-                _mark(row, state)
-        if row.state == KekState.DELETED:
-            note = _purge(gateway, row)
-            with write():
-                if note == LEFT_TO_AZURE:
-                    _log_left_to_azure(row)
-                _mark(row, KekState.GONE, note=note)
+        discard(gateway, row, write=write)
     except CloudError as error:
-        if error.kind == CloudErrorKind.BEING_DELETED:
-            note = _("deleted; it will be purged when Azure has finished deleting it")
-        else:
-            note = str(error)
-        with write():
-            _mark(row, KekState(row.state), note=note)
-        return f"{row.name}: {note}"
+        left = note_left(row, error, write=write)
+        return "" if error.kind == CloudErrorKind.BEING_DELETED else left
     return ""
 
 
-def _delete(gateway: VaultGateway, row: EphemeralKek) -> KekState:
+def discard(gateway: VaultGateway, row: EphemeralKek, *, write: Write) -> None:
+    """Do what ``discard_kek`` does.
+
+    Raises:
+        CloudError: a call was refused, or got no answer.
+
+    """
+    was_absent = False
+    if row.state in {KekState.PLANNED, KekState.LIVE}:
+        state, was_absent = _delete(gateway, row)
+        with write():
+            _mark(row, state)
+    if row.state == KekState.DELETED:
+        note, is_absent = _purge(gateway, row)
+        with write():
+            _log_left(row, note)
+            # Where the vault had it neither alive nor deleted, that is the proof.
+            _mark(row, KekState.GONE if was_absent and is_absent else KekState.DISCARDED, note=note)
+
+
+def note_left(row: EphemeralKek, error: CloudError, *, write: Write) -> str:
+    """Record why a KEK could not be discarded, and return it."""
+    if error.kind == CloudErrorKind.BEING_DELETED:
+        note = _("deleted; it will be purged when Azure has finished deleting it")
+    else:
+        note = str(error)
+    with write():
+        _mark(row, KekState(row.state), note=note)
+    return f"{row.name}: {note}"
+
+
+def _delete(gateway: VaultGateway, row: EphemeralKek) -> tuple[KekState, bool]:
+    """Delete a KEK. Return its state after that, and whether the vault said that it had none."""
     failpoint("kek.before_delete")
     try:
         deleted = gateway.delete_key(row.name)
@@ -257,90 +278,78 @@ def _delete(gateway: VaultGateway, row: EphemeralKek) -> KekState:
         if error.kind not in {CloudErrorKind.NOT_FOUND, CloudErrorKind.SOFT_DELETED, CloudErrorKind.BEING_DELETED}:
             raise
         # Deleted by an earlier try whose answer was lost, or never made.
-        return KekState.DELETED
-    return KekState.DELETED if deleted.recovery_id else KekState.GONE
+        return KekState.DELETED, error.kind == CloudErrorKind.NOT_FOUND
+    return KekState.DELETED if deleted.recovery_id else KekState.DISCARDED, False
 
 
-def _purge(gateway: VaultGateway, row: EphemeralKek) -> str:
-    """Purge a deleted KEK where that is possible. Return what the ledger notes about it."""
+def _purge(gateway: VaultGateway, row: EphemeralKek) -> tuple[str, bool]:
+    """Purge a deleted KEK where that is possible.
+
+    Returns what the ledger notes about it, and whether the vault said that it had no such deleted key.
+    """
     if KeyVault.objects.get(pk=row.vault_id).is_purge_protected:
-        return LEFT_TO_AZURE
+        return LEFT_TO_AZURE, False
+    refused_at = _last_purge_refusal(row)
+    if refused_at is not None and refused_at > now() - PURGE_RETRY:
+        return PURGE_NOT_TRIED, False
     failpoint("kek.before_purge")
     try:
-        gateway.purge_key(row.name)
+        # A refusal that is known is no error in the log again.
+        known = [CloudErrorKind.PERMISSION] if refused_at is not None else []
+        with gateway.expecting(*known):
+            gateway.purge_key(row.name)
         failpoint("kek.after_purge")
     except CloudError as error:
         if error.kind == CloudErrorKind.PURGE_PROTECTED:
-            return LEFT_TO_AZURE
+            return LEFT_TO_AZURE, False
+        if error.kind == CloudErrorKind.PERMISSION:
+            return PURGE_REFUSED, False
         if error.kind != CloudErrorKind.NOT_FOUND:
             raise
-    return ""
+        return "", True
+    return "", False
 
 
-def _log_left_to_azure(row: EphemeralKek) -> None:
+def _last_purge_refusal(row: EphemeralKek) -> datetime | None:
+    """Return when the last other KEK was made that the vault refused to purge for want of the permission."""
+    refused = EphemeralKek.objects.filter(vault=row.vault_id, note=PURGE_REFUSED).exclude(pk=row.pk)
+    return refused.order_by("-created_at").values_list("created_at", flat=True).first()
+
+
+def _log_left(row: EphemeralKek, note: str) -> None:
+    """Log that a deleted KEK stays until its retention ends; for want of a permission only the first time."""
+    if note == LEFT_TO_AZURE:
+        why = "the vault has purge protection"
+    elif note == PURGE_REFUSED and _last_purge_refusal(row) is None:
+        why = "the permission Purge is not granted, which is optional; later KEKs of this vault are left likewise"
+    else:
+        return
     vault = KeyVault.objects.select_related("credential").get(pk=row.vault_id)
     record(
         "azure.kek_purge_not_needed",
         actor=SYSTEM,
-        message=f"{row.name} stays deleted until the retention period ends: the vault has purge protection",
+        message=f"{row.name} stays deleted until the retention period ends: {why}",
         subject=Subject(credential=vault.credential.name, vault=vault.name),
         job_id=row.job_id,
         job_code=row.job.code,
     )
 
 
-def sweep() -> int:
-    """Discard every KEK whose job has ended or that outlived its time. Return how many are left over.
-
-    Runs in a cloud worker; one vault out of reach doesn't hold up the others.
-    """
-    _reopen_late_arrivals()
-    stale = now() - timedelta(seconds=settings.KMES_KEK_LIFETIME_SECONDS)
-    rows = (
-        EphemeralKek.objects.exclude(state=KekState.GONE)
-        .filter(Q(job__state__in=FINAL_STATES) | Q(created_at__lt=stale), sweep_attempts__lt=MAX_SWEEPS)
-        .select_related("vault__credential", "job")
-    )
-    left = 0
-    for row in rows:
-        try:
-            remains = discard_kek(_open_for_sweep(row.vault, row.job), row, write=transaction.atomic)
-        except KmesError as error:
-            remains = str(error)
-        if remains:
-            left += 1
-            row.sweep_attempts += 1
-            row.save(update_fields=["sweep_attempts"])
-            logger.warning("an ephemeral key is left over: %s", remains)
-    return left
+def confirm_absence(gateway: VaultGateway, row: EphemeralKek) -> str:
+    """Close the row of a KEK when the vault itself says that it has it no more. Return what is left ("" for nothing)."""
+    if gateway.get_key(row.name) is not None:
+        with transaction.atomic():
+            _mark(row, KekState.LIVE, note="in the vault although it was discarded")
+        return f"{row.name}: {row.note}"
+    if row.note not in LEFT_NOTES and gateway.get_deleted(row.name) is not None:
+        with transaction.atomic():
+            _mark(row, KekState.DELETED, note="among the deleted keys although it was purged")
+        return f"{row.name}: {row.note}"
+    with transaction.atomic():
+        _mark(row, KekState.GONE, note=row.note)
+    return ""
 
 
-def _reopen_late_arrivals() -> None:
-    """Mark KEKs as live that the ledger calls deleted or gone and that a vault holds all the same.
-
-    A request that timed out may make its key minutes later, when the job has cleaned up. Only names on
-    this ledger count: other installations may use the same vault.
-    """
-    recent = now() - timedelta(seconds=LATE_SECONDS)
-    closed = EphemeralKek.objects.filter(
-        state__in=[KekState.DELETED, KekState.GONE], created_at__gte=recent, job__state__in=FINAL_STATES
-    )
-    for vault in KeyVault.objects.filter(pk__in=closed.values("vault")).select_related("credential"):
-        names = list(closed.filter(vault=vault).values_list("name", flat=True))
-        try:
-            standing = _open_for_sweep(vault).list_key_names(KEK_PREFIX)
-        except KmesError as error:
-            logger.warning("%s can't be searched for ephemeral keys: %s", vault, error)
-            continue
-        closed.filter(vault=vault, name__in=set(names) & set(standing)).update(
-            state=KekState.LIVE, note="arrived after it was discarded"
-        )
-
-
-def _open_for_sweep(vault: KeyVault, job: Job | None = None) -> VaultGateway:
-    """Open a gateway for the system's own work. It does not back off: the next sweep tries again."""
-    subject = Subject(credential_id=str(vault.credential_id), credential=vault.credential.name, vault=vault.name)
-    recorder = LogRecorder(
-        actor=SYSTEM, subject=subject, job_id=job.pk if job else None, job_code=job.code if job else ""
-    )
-    return open_gateway(vault.credential, vault.url, recorder=recorder, backoff=Backoff(budget_seconds=0))
+def reopen(rows: QuerySet[EphemeralKek]) -> None:
+    """Record KEKs as live that were discarded and that their vault holds all the same."""
+    rows.update(state=KekState.LIVE, note="arrived after it was discarded", next_sweep_at=None)

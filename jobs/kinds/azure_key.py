@@ -23,10 +23,13 @@ from jobs.journal.intents import announce, announced, resolve, seconds_since
 from jobs.kinds.subjects import group_of
 from jobs.models import Intent
 from keygroups.models import KeyGroup
+from kmes.core.errors import ConflictError
 
 # Azure shows a deleted or recovered key only after half a minute or more (docs/azure.md, "Lifecycle").
 RECHECK_SECONDS = 10
 DELETING_SECONDS = 120
+# How long Azure may show a key as deleted after it has accepted its purge.
+PURGING_SECONDS = 300
 
 
 def open_vault(run: JobRun) -> tuple[KeyGroup, VaultGateway]:
@@ -53,9 +56,34 @@ def find_deleted(gateway: VaultGateway, group: KeyGroup) -> DeletedKey | None:
         .order_by("-sent_at")
         .first()
     )
-    if ours is not None and seconds_since(ours) < DELETING_SECONDS:
+    if ours is None or seconds_since(ours) >= DELETING_SECONDS:
+        return None
+    purged = Intent.objects.filter(
+        azure_lock=group.azure_lock, operation=IntentOperation.PURGE, state=IntentState.OK, sent_at__gt=ours.sent_at
+    )
+    if not purged.exists():
         raise _still_deleting()
     return None
+
+
+def confirm_purged(run: JobRun, gateway: VaultGateway, group: KeyGroup) -> None:
+    """Read that the vault has the deleted key no more: its answer to the purge alone is not believed.
+
+    Raises:
+        WaitUntil: the vault still shows it.
+        ConflictError: the vault shows it long after it was asked to purge it.
+
+    """
+    if gateway.get_deleted(group.azure_name) is None:
+        return
+    asked = Intent.objects.filter(job=run.job, operation=IntentOperation.PURGE).order_by("sent_at").first()
+    if asked is not None and seconds_since(asked) > PURGING_SECONDS:
+        raise ConflictError(
+            _("The vault accepted the purge of “%(key)s” and still shows it among the deleted keys.")
+            % {"key": group.azure_name},
+            _("Look at the vault's deleted keys in the Azure portal, and retry the job."),
+        )
+    raise WaitUntil(_("Azure is still purging the key"), seconds=RECHECK_SECONDS)
 
 
 def call(

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from cloudcreds.provider.errors import CREDENTIAL_CODES
-from jobs.choices import JobState
+from jobs.choices import FAILED_STATES, JobState, StepState, TargetState
 from jobs.kinds.self_test import spec as self_test
-from jobs.models import Job
+from jobs.models import Job, JobStep, JobTarget
+from jobs.outcome import describe_outcome
 from jobs.pages.progress import label_of
 from jobs.pages.selectors import JobView
 from jobs.spec import registry
@@ -31,6 +34,7 @@ _DEVICE_CODES = frozenset(
         "pin_wrong",
     }
 )
+Row = TypeVar("Row", JobStep, JobTarget)
 _CREDENTIAL_STATUSES = frozenset({401, 403})
 
 
@@ -51,9 +55,11 @@ class Failure:
 def explain_failure(view: JobView) -> Failure | None:
     """Return what happened, why and what to do; None for a job that did not fail."""
     job = view.job
-    if job.state not in (JobState.FAILED, JobState.PARTLY_FAILED):
+    if job.state not in FAILED_STATES:
         return None
-    why = []
+    outcome = describe_outcome((target.state for target in view.targets), registry.find(job.kind))
+    # Where keys failed one by one, the outcome is what happened.
+    why = [f"{outcome}."] if outcome and not job.error_what.startswith(outcome) else []
     if view.failed_step is not None:
         why.append(_("It stopped at the step “%(step)s”.") % {"step": label_of(view.failed_step)})
     status = view.why.http_status if view.why else None
@@ -82,6 +88,28 @@ def _details(job: Job, why: list[str], request_id: str) -> str:
     if request_id:
         lines.append(_("Azure request id: %(id)s") % {"id": request_id})
     return "\n".join(lines)
+
+
+def describe_left_behind(view: JobView) -> list[tuple[str, str]]:
+    """Return what a job that succeeded with a warning left, each with the step that did; [] for any other."""
+    if view.job.state != JobState.WARNED:
+        return []
+    left = [(label_of(step), step.detail) for step in view.warned_steps]
+    if view.job.error_what:
+        left.append((_("What was to follow"), f"{view.job.error_what} {view.job.error_remedy}".strip()))
+    return left
+
+
+def tell_once(rows: Iterable[Row], told: set[str]) -> list[tuple[Row, str]]:
+    """Return each row with its detail; a reason that was told above it is not repeated. ``told`` grows."""
+    shown = []
+    for row in rows:
+        is_reason = row.state in (StepState.FAILED, TargetState.FAILED, TargetState.NOT_TRIED)
+        is_repeated = is_reason and row.detail in told
+        if is_reason and row.detail:
+            told.add(row.detail)
+        shown.append((row, _("The reason is given above.") if is_repeated else row.detail))
+    return shown
 
 
 def _find_help(job: Job, status: int | None) -> tuple[str, str]:

@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from jobs.choices import JobState
+from jobs.choices import SUCCEEDED_STATES
 from jobs.kinds.check_drift import spec as check_drift
 from jobs.models import Job
 from keygroups.choices import PeriodUnit, RotationStanding
@@ -140,7 +140,7 @@ class UnmanagedForm(ReportForm):
 
 def answer_unmanaged(filters: dict[str, Any]) -> Answer:
     """Tell which versions the newest comparison of each group found that were not made here."""
-    newest = Job.objects.filter(group=OuterRef("pk"), kind=check_drift.KIND, state=JobState.SUCCEEDED)
+    newest = Job.objects.filter(group=OuterRef("pk"), kind=check_drift.KIND, state__in=SUCCEEDED_STATES)
     compared = KeyGroup.objects.filter(differences__gt=0).annotate(
         newest=Subquery(newest.order_by("-finished_at").values("pk")[:1])
     )

@@ -13,7 +13,7 @@ from django.db.models.functions import Coalesce
 
 from cloudcreds.activity import Activity
 from cloudcreds.models import CloudCredential
-from jobs.choices import FAILED_STATES, OPEN_STATES, StepState
+from jobs.choices import ENDED_STEP_STATES, FAILED_STATES, OPEN_STATES, StepState
 from jobs.kinds.list_vaults import spec as list_vaults
 from jobs.kinds.test_connection import spec as test_connection
 from jobs.models import Job, JobMessage, JobStep, about_group
@@ -70,7 +70,7 @@ class JobView:
     @property
     def steps_done(self) -> int:
         """Return how many steps are over and well."""
-        return sum(step.state in (StepState.DONE, StepState.SKIPPED) for step in self.steps)
+        return sum(step.state in ENDED_STEP_STATES for step in self.steps)
 
     @property
     def running_step(self) -> JobStep | None:
@@ -81,6 +81,11 @@ class JobView:
     def failed_step(self) -> JobStep | None:
         """Return the step that failed."""
         return next((step for step in self.steps if step.state == StepState.FAILED), None)
+
+    @property
+    def warned_steps(self) -> list[JobStep]:
+        """Return the steps that are done and left something behind, which their detail names."""
+        return [step for step in self.steps if step.state == StepState.WARNED]
 
     @property
     def first_line(self) -> int:
@@ -98,7 +103,7 @@ def _jobs_with_steps() -> QuerySet[Job]:
     running = JobStep.objects.filter(job=OuterRef("pk"), state=StepState.RUNNING).order_by("-ordinal")
     return Job.objects.annotate(
         steps_begun=_count_steps(),
-        steps_done=_count_steps(state__in=[StepState.DONE, StepState.SKIPPED]),
+        steps_done=_count_steps(state__in=ENDED_STEP_STATES),
         step_now=Subquery(running.values("name")[:1]),
     )
 

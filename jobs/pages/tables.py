@@ -75,7 +75,7 @@ class JobTable(ConsoleTable):
         """Show the state; one that waits says for what."""
         from kmes.ui.templatetags.kmes_ui import badge  # noqa: PLC0415 - the tag library needs loaded apps
 
-        shown = badge(record.get_state_display(), STATE_COLOURS.get(record.state, "neutral"))
+        shown = badge(record.get_state_display(), record.state_colour)
         if record.waiting_for:
             return format_html('<span>{} <span class="text-body-secondary">{}</span></span>', shown, record.waiting_for)
         return shown

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from cloudcreds.listing import Lister, Listing, Look
 from cloudcreds.models import CloudCredential, KeyVault
-from jobs.choices import FINAL_STATES, JobState
+from jobs.choices import FINAL_STATES, SUCCEEDED_STATES
 from jobs.kinds.list_vaults.spec import KIND, request_vault_list
 from jobs.models import Job
 from kmes.accounts.rights import Right, check
@@ -40,7 +40,7 @@ def _tell(job: Job) -> Listing:
     if job.state not in FINAL_STATES:
         is_late = now() - job.created_at > LATE_AFTER
         return Listing(job.code, str(job), job.get_absolute_url(), Look.LATE if is_late else Look.LOOKING)
-    if job.state != JobState.SUCCEEDED:
+    if job.state not in SUCCEEDED_STATES:
         error = job.error_what or str(job.get_state_display())
         return Listing(job.code, str(job), job.get_absolute_url(), Look.FAILED, error=error, remedy=job.error_remedy)
     found = KeyVault.objects.filter(credential=job.credential_id, seen_at__gte=job.created_at).count()

@@ -15,7 +15,7 @@ from jobs.choices import FINAL_STATES, STATE_COLOURS, JobState
 from jobs.engine.chains import describe_next
 from jobs.models import Job
 from jobs.pages import selectors
-from jobs.pages.failure_help import explain_failure
+from jobs.pages.failure_help import describe_left_behind, explain_failure, tell_once
 from jobs.pages.filters import JobFilterForm
 from jobs.pages.progress import describe_duration, describe_progress, describe_running, label_of
 from jobs.pages.selectors import LOG_TAIL, LOG_UPDATE, JobView
@@ -121,6 +121,7 @@ def show_live(request: HttpRequest, code: str) -> HttpResponse:
 
 def _job_context(request: HttpRequest, view: JobView, *, shown: int) -> dict[str, Any]:
     job = view.job
+    above = {f"{job.error_what} {job.error_remedy}".strip()}
     items = flat_menu(menu_for("job", job, request.user))
     return {
         "view": view,
@@ -129,11 +130,18 @@ def _job_context(request: HttpRequest, view: JobView, *, shown: int) -> dict[str
         # A long log arrives in pieces: the page goes on asking until it has the last line.
         "is_final": job.state in FINAL_STATES and shown >= view.line_count,
         "items": [(submenu, item) for submenu, item in items if item.name != "open"],
-        "state_colour": STATE_COLOURS.get(job.state, "neutral"),
+        "state_colour": job.state_colour,
         "failure": explain_failure(view),
+        "left_behind": describe_left_behind(view),
         "to_follow": describe_next(job),
-        "steps": [(step, label_of(step), STATE_COLOURS.get(step.state, "neutral")) for step in view.steps],
-        "targets": [(target, STATE_COLOURS.get(target.state, "neutral")) for target in view.targets],
+        "steps": [
+            (step, label_of(step), STATE_COLOURS.get(step.state, "neutral"), detail)
+            for step, detail in tell_once(view.steps, above)
+        ],
+        "targets": [
+            (target, STATE_COLOURS.get(target.state, "neutral"), detail)
+            for target, detail in tell_once(view.targets, above)
+        ],
         "progress": describe_progress(job, begun=len(view.steps), done=view.steps_done),
         "step_now": label_of(view.running_step) if view.running_step else "",
         "next_look": job.run_after if job.state == JobState.QUEUED and job.run_after > now() else None,

@@ -11,7 +11,7 @@ from typing import Any
 
 from cloudcreds.services import create_credential
 from cloudcreds.values import CredentialValues
-from jobs.choices import FINAL_STATES, JobState
+from jobs.choices import FINAL_STATES, SUCCEEDED_STATES
 from jobs.kinds.create.spec import request_create_keys
 from jobs.kinds.synchronize.spec import request_synchronize
 from keygroups.services import create_group
@@ -85,6 +85,6 @@ class PushDriver:
         while job.state not in FINAL_STATES and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
             job.refresh_from_db(fields=["state", "error_what"])
-        if job.state != JobState.SUCCEEDED:
+        if job.state not in SUCCEEDED_STATES:
             message = f"Job {job.code} is {job.state} after {JOB_SECONDS:.0f} s at most: {job.error_what}"
             raise UnexpectedResult(message)

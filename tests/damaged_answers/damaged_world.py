@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 
-from jobs.journal import kek_ledger
+from jobs.journal import kek_sweep
 from jobs.kinds.check_drift.spec import request_check_drift
 from jobs.kinds.create.spec import request_create_keys
 from jobs.models import Job, JobMessage, JobTarget
@@ -49,7 +49,7 @@ class DamagedWorld(SimWorld):
             if not self._open().exists():
                 break
             self.vault.sleep(SCAN.total_seconds())
-        kek_ledger.sweep()
+        kek_sweep.sweep()
 
     def _create(self):
         return request_create_keys(group=self.group, names=[f"made-{self.dice.getrandbits(40):x}"], actor=self.actor)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from django.urls import reverse
 
 from jobs.choices import FINAL_STATES
-from jobs.journal import kek_ledger
+from jobs.journal import kek_sweep
 from jobs.kinds.check_drift.spec import request_check_drift
 from jobs.kinds.cloud_delete.spec import request_cloud_delete
 from jobs.kinds.cloud_purge.spec import request_cloud_purge
@@ -104,8 +104,8 @@ def _rest(world):
         if not in_doubt and not Job.objects.exclude(state__in=FINAL_STATES).exists():
             break
         time.sleep(0.2)
-    kek_ledger.sweep()
-    kek_ledger.sweep()
+    kek_sweep.sweep()
+    kek_sweep.sweep()
 
 
 def _there(world, group):

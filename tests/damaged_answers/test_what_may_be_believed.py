@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from jobs.journal import kek_ledger
+from jobs.journal import kek_sweep
 from jobs.kinds.cloud_delete.spec import request_cloud_delete
 from jobs.kinds.cloud_purge.spec import request_cloud_purge
 from jobs.kinds.cloud_recover.spec import request_cloud_recover
@@ -291,8 +291,8 @@ def test_a_kek_stays_on_the_ledger_until_the_vault_says_that_it_is_gone(world, d
     world.work(job)
     assert EphemeralKek.objects.exclude(state="gone").exists()
     world.calm()
-    kek_ledger.sweep()
-    kek_ledger.sweep()
+    kek_sweep.sweep()
+    kek_sweep.sweep()
     assert world.vault.keks() == []
     assert not EphemeralKek.objects.exclude(state="gone").exists()
 
@@ -305,8 +305,8 @@ def test_one_vault_that_talks_nonsense_does_not_stop_the_sweep_for_others(world,
     world.calm()
     ports = {"kv-premium": world.stand_in.port, "kv-protected": world.stand_in.port + 1}
     world.damage(page(200, when=When.BEFORE), path="/*keys*", port=ports[bad], count=None)
-    kek_ledger.sweep()
-    kek_ledger.sweep()
+    kek_sweep.sweep()
+    kek_sweep.sweep()
     left = EphemeralKek.objects.exclude(state="gone").select_related("vault")
     assert {row.vault.url for row in left} == {world.relay.url_for(f"https://127.0.0.1:{ports[bad]}")}
 

@@ -136,7 +136,13 @@ def _at_rest():
 
 
 def _rotations():
-    ended = {"succeeded": "succeeded", "partly_failed": "failed", "failed": "failed", "cancelled": "cancelled"}
+    ended = {
+        "succeeded": "succeeded",
+        "warned": "succeeded",
+        "partly_failed": "failed",
+        "failed": "failed",
+        "cancelled": "cancelled",
+    }
 
     served = Counter(RotationSlot.objects.exclude(job_id=None).values_list("group", "due_at"))
     for (_group, due_at), count in served.items():
@@ -148,7 +154,7 @@ def _rotations():
             yield f"I6 the rotation due at {slot.due_at} has no job"
         if job is not None and slot.state != ended.get(job.state, "pending"):
             yield f"I6 the rotation due at {slot.due_at} is {slot.state} and its job {job.state}"
-        if job is not None and job.state == "succeeded" and slot.group.last_rotated_at is None:
+        if job is not None and job.state in {"succeeded", "warned"} and slot.group.last_rotated_at is None:
             yield "I6 a rotation succeeded and the group does not know"
 
 

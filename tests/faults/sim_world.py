@@ -12,7 +12,7 @@ from collections import Counter
 from jobs import services
 from jobs.choices import FINAL_STATES
 from jobs.engine import execution
-from jobs.journal import kek_ledger
+from jobs.journal import kek_sweep
 from jobs.kinds.cloud_delete.spec import request_cloud_delete
 from jobs.kinds.cloud_purge.spec import request_cloud_purge
 from jobs.kinds.cloud_recover.spec import request_cloud_recover
@@ -189,7 +189,7 @@ class SimWorld:
                 break
             self.vault.sleep(SCAN.total_seconds())
             self.work(self._found())
-        kek_ledger.sweep()
+        kek_sweep.sweep()
 
 
 def told(world):
@@ -241,6 +241,6 @@ def _nothing_in_doubt(world):
     for slot in RotationSlot.objects.filter(group=world.group):
         if slot.job_id is None and slot.state not in {"missed", "refused"}:
             yield "a rotation that fell due has no job"
-    for job in Job.objects.filter(group=world.group, state="succeeded"):
+    for job in Job.objects.filter(group=world.group, state__in=["succeeded", "warned"]):
         if JobTarget.objects.filter(job=job).exclude(state="done").exists():
             yield f"{job.kind} succeeded with keys that are not done"

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from jobs.engine.run_log import RunLog
-from jobs.journal import intents, kek_ledger
+from jobs.journal import intents, kek_sweep
 from jobs.kinds.push import cycle, earlier_calls
 from kmes.core.clock import now
 from tests.faults.accidents import LANDING_SECONDS, Case
@@ -29,7 +29,7 @@ def test_a_forgotten_kek_is_caught(world, monkeypatch, settings):
     """A job that doesn't clean up, and a sweep that looks at nothing, leave the KEK."""
     with pytest.MonkeyPatch.context() as defect:
         defect.setattr(cycle, "discard_job_keks", lambda _run: None)
-        defect.setattr(kek_ledger, "sweep", lambda: 0)
+        defect.setattr(kek_sweep, "sweep", lambda: 0)
         found = hold(world, Case("push one", "delivered twice", "push.after_import"), monkeypatch, settings)
     assert any(sentence.startswith("I8") for sentence in found), found
 

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from jobs.engine import gateways, hints
 from jobs.engine import run as engine_run
-from jobs.journal import kek_ledger
+from jobs.journal import kek_sweep
 from jobs.kinds.cloud_recover import runner as cloud_recover
 from kmes.core import clock
 from tests.faults.sim_world import SimWorld, told, wrong
@@ -48,7 +48,7 @@ def live(group, admin, monkeypatch, settings):
         monkeypatch.setattr(clock, "uptime", lambda: clock.Uptime("one life", vault.now.timestamp()))
         monkeypatch.setattr(engine_run, "get_device", lambda: device)
         monkeypatch.setattr(cloud_recover, "time", SimpleNamespace(sleep=vault.sleep))
-        for module in (gateways, kek_ledger):
+        for module in (gateways, kek_sweep):
             monkeypatch.setattr(module, "open_gateway", lambda *_where, backoff, **_: SimGateway(vault, backoff))
         own = make_group(group.credential, group.vault.url, name=f"world-{seed}")
         world = SimWorld(vault, own, admin)

@@ -93,7 +93,7 @@ class World:
         seconds; a quarantine is waited out in real time.
         """
         from jobs.choices import FINAL_STATES
-        from jobs.journal import kek_ledger
+        from jobs.journal import kek_sweep
         from jobs.journal.intents import quarantine_left
         from jobs.models import Intent, Job
         from jobs.schedule import scans
@@ -118,7 +118,7 @@ class World:
         self.group.refresh_from_db()
         time.sleep(max(0.0, self.landing_until - time.monotonic()))
         self._settle_doubt()
-        kek_ledger.sweep()
+        kek_sweep.sweep()
 
     def _settle_doubt(self):
         """Let what an ended job left in doubt be settled, as beat does once it can't take effect any more."""

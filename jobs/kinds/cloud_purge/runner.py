@@ -12,7 +12,7 @@ from jobs.engine.runner import Runner, no_failure_event, nothing_to_abandon, not
 from jobs.engine.steps import step
 from jobs.engine.transaction import RunTransaction
 from jobs.journal.intents import resolve_own_calls
-from jobs.kinds.azure_key import call, find_deleted, open_vault
+from jobs.kinds.azure_key import call, confirm_purged, find_deleted, open_vault
 from jobs.kinds.push.earlier_calls import resolve_earlier_calls
 from keygroups import lifecycle as key_lifecycle
 from kmes.core.errors import ConflictError
@@ -43,10 +43,11 @@ def run_cloud_purge(run: JobRun) -> None:
         resolve_own_calls(run, lambda: deleted is None, record)
     with step(run, "purge_key"):
         if deleted is not None:
-            call(run, IntentOperation.PURGE, partial(gateway.purge_key, group.azure_name), record)
+            call(run, IntentOperation.PURGE, partial(gateway.purge_key, group.azure_name), lambda _tx: None)
+        confirm_purged(run, gateway, group)
+        with run.write() as tx:
+            record(tx)
     with step(run, "record"), run.write() as tx:
-        # Once more, for a key that was gone already.
-        record(tx)
         tx.add_message(_("Purged %(key)s: the vault holds nothing of it any more") % {"key": group.azure_name})
         tx.add_message(_("Keys here were not touched and can be synchronized again"))
 

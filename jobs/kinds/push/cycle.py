@@ -31,10 +31,12 @@ from jobs.engine.lifecycle import LeaseLost
 from jobs.engine.run import JobRun
 from jobs.engine.steps import begin_deferred, end_deferred, step
 from jobs.engine.transaction import RunTransaction
+from jobs.engine.undone import record_undone
 from jobs.journal.kek_ledger import discard_kek, is_near_expiry, obtain_kek
 from jobs.kinds.push.batches import batched, pending_in
-from jobs.kinds.push.imports import fail_target, import_all
+from jobs.kinds.push.imports import import_all
 from jobs.kinds.push.preflight import check_vault
+from jobs.kinds.push.steps import SYNCHRONIZING
 from jobs.kinds.push.wrap import WrapAhead
 from jobs.models import EphemeralKek, JobTarget
 from keygroups import lifecycle as key_lifecycle
@@ -106,8 +108,11 @@ def _fail_group(run: JobRun, group: KeyGroup, error: KmesError) -> bool:
     with run.write() as tx:
         tx.fail_running_steps(str(error))
     pending = pending_in(run, group)
-    for target in pending:
-        fail_target(run, target, error)
+    if pending:
+        with run.write() as tx:
+            record_undone(tx, run, pending, error, wording=SYNCHRONIZING)
+            for target in pending:
+                key_lifecycle.fail_push(key=target.key)
     return bool(pending)
 
 
@@ -152,18 +157,29 @@ def discard_job_keks(run: JobRun) -> None:
     """Discard the job's KEKs. One that can't be discarded now is left to the sweep, and a message says so."""
     run.may_cancel = False
     rows = list(
-        EphemeralKek.objects.filter(job=run.job).exclude(state=KekState.GONE).select_related("vault__credential")
+        EphemeralKek.objects.filter(job=run.job)
+        .exclude(state__in=[KekState.DISCARDED, KekState.GONE])
+        .select_related("vault__credential")
     )
     if not rows:
         return
     with run.write() as tx:
         tx.begin_step("discard_kek")
-    left = [note for row in rows if (note := discard_kek(gateway_for(run, row.vault), row, write=run.write))]
-    end_deferred(run, "discard_kek", "; ".join(left))
-    if left:
-        with run.write() as tx:
-            for note in left:
-                tx.add_message(_("The ephemeral key is left to the sweep: %(note)s") % {"note": note}, Severity.WARNING)
+    left, kept = [], []
+    for row in rows:
+        if failure := discard_kek(gateway_for(run, row.vault), row, write=run.write):
+            left.append(failure)
+        elif row.note:
+            # It stays deleted on purpose, or for a while, which is no warning.
+            kept.append(f"{row.name}: {row.note}")
+    end_deferred(run, "discard_kek", "; ".join([*left, *kept]), is_warning=bool(left))
+    if not left and not kept:
+        return
+    with run.write() as tx:
+        for note in left:
+            tx.add_message(_("The ephemeral key is left to the sweep: %(note)s") % {"note": note}, Severity.WARNING)
+        for note in kept:
+            tx.add_message(_("Ephemeral key %(note)s") % {"note": note})
 
 
 def abandon_push(_tx: RunTransaction, key: Key) -> None:

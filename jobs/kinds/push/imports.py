@@ -21,6 +21,7 @@ from jobs.engine.run import JobRun
 from jobs.engine.steps import begin_deferred, end_deferred
 from jobs.engine.transaction import RunTransaction
 from jobs.engine.turns import wait_for_rate_limit, yield_to_waiting
+from jobs.engine.undone import tell_failure
 from jobs.journal.intents import announce_all, announced, resolve, resolve_all
 from jobs.kinds.push.batches import WINDOW, WINDOW_SECONDS, Progress
 from jobs.kinds.push.steps import SYNCHRONIZING
@@ -33,7 +34,6 @@ from keygroups.models import CloudVersion, Key, KeyGroup
 from keygroups.rotation_schedule import expiry
 from kmes.core.clock import now
 from kmes.core.errors import DeviceError, KmesError
-from logging_reports.choices import Severity
 
 # How often the imports of a window pause to check for a cancel request.
 CANCEL_CHECK_SECONDS = 0.2
@@ -110,6 +110,7 @@ def _take(run: JobRun, wrapping: WrapAhead, target: JobTarget) -> bytes | None:
         if not is_about_key(error):
             # The device failed, though imports have begun: show that the wrapping stops.
             begin_deferred(run, "wrap_key")
+            run.tried.add(target.pk)
             raise
         fail_target(run, target, error)
         return None
@@ -157,6 +158,7 @@ def _import_one(
             )
     except CloudError as error:
         if not error.is_about_one_key:
+            run.tried.add(target.pk)
             raise
         fail_target(run, target, error)
         return None
@@ -168,6 +170,7 @@ def _import_one(
             fate = _("the version was disabled")
         except CloudError as error:
             fate = _("the version could not be disabled (%(why)s)") % {"why": error.what}
+        run.tried.add(target.pk)
         raise KmesError(
             _("The vault's public key of %(kid)s is not the one of key “%(key)s”; %(fate)s.")
             % {"kid": bundle.kid, "key": key.name, "fate": fate},
@@ -216,4 +219,4 @@ def fail_target(run: JobRun, target: JobTarget, error: KmesError) -> None:
     with run.write() as tx:
         tx.record_result(target, TargetState.FAILED, str(error))
         key_lifecycle.fail_push(key=target.key)
-        tx.add_message(SYNCHRONIZING.one_failed(target.key.name, str(error)), Severity.ERROR)
+        tell_failure(tx, run, [target.key.name], str(error), wording=SYNCHRONIZING)

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from jobs.journal import kek_ledger
+from jobs.journal import kek_sweep
 from jobs.kinds.rotate.spec import request_rotation
 from jobs.kinds.synchronize.spec import request_synchronize
 from jobs.models import Job
@@ -35,7 +35,7 @@ def test_a_killed_push_ends_with_exactly_one_version(number, group, admin, vault
         if work(job).finished_at:
             break
         time.sleep(1)
-    kek_ledger.sweep()
+    kek_sweep.sweep()
     assert (job.state, job.error_what) == ("succeeded", "")
     assert vault.versions("payments") == [key.cloud_versions.get().azure_version]
     assert vault.keks() == []
@@ -52,7 +52,7 @@ def test_a_killed_rotation_makes_one_key_and_one_version(number, group, admin, v
         if work(job).finished_at:
             break
         time.sleep(1)
-    kek_ledger.sweep()
+    kek_sweep.sweep()
     assert (job.state, job.error_what) == ("succeeded", "")
     assert group.keys.count() == 1
     assert len(vault.versions("payments")) == 1

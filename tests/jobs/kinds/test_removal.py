@@ -93,7 +93,7 @@ def test_a_right_taken_away_meanwhile_stops_the_row_and_says_so(pushed, group, a
     job = request_removal(group=loaded, cloud="delete", local=True, actor=admin)
     get_user_model().objects.filter(pk=admin.user_id).update(role="operator")
     job = work(job)
-    assert job.state == "succeeded"
+    assert job.state == "warned"
     assert not job.followers.exists()
     assert any("What was to follow can't be started" in text for text in messages(job))
     assert {fresh(key).state for key in pushed} == {"present"}
