@@ -41,3 +41,10 @@ class VaultTier(models.TextChoices):
     PREMIUM = "premium", _("Premium")
     STANDARD = "standard", _("Standard")
     UNKNOWN = "unknown", _("Not known yet")
+
+
+class AccessModel(models.TextChoices):
+    """Who decides what a caller may do with a vault's keys. Azure has both; new vaults use roles."""
+
+    ROLES = "roles", _("Azure RBAC")
+    POLICIES = "policies", _("Access policies")

@@ -11,7 +11,7 @@ from django.db.models.functions import Lower
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
-from cloudcreds.choices import CERTIFICATE_KINDS, CloudName, Service, SignIn, VaultTier
+from cloudcreds.choices import CERTIFICATE_KINDS, AccessModel, CloudName, Service, SignIn, VaultTier
 from cloudcreds.provider import recovery
 from kmes.core.ids import new_uuid
 
@@ -131,6 +131,8 @@ class KeyVault(models.Model):
     last_test_ok = models.BooleanField(null=True)
     last_tested_at = models.DateTimeField(null=True)
     seen_at = models.DateTimeField(null=True)
+    # Policies on its keys, as ``provider.vault_setup.PolicyAssignment`` in dictionaries; NULL: they could not be read.
+    policies = models.JSONField(null=True)
     # The ephemeral key that the vault's policies allow, where the usual one was refused (``kek_shapes``); NULL: the usual.
     kek_bits = models.PositiveSmallIntegerField(null=True)
     kek_days = models.PositiveSmallIntegerField(null=True)
@@ -153,6 +155,20 @@ class KeyVault(models.Model):
     def is_purge_protected(self) -> bool | None:
         """Return whether nobody may purge before the retention ends; None while unknown."""
         return recovery.is_purge_protected(self.recovery_level) if self.recovery_level else None
+
+
+class VaultConfiguration(models.Model):
+    """How a vault is set up, as the cloud's management service told when it listed vaults."""
+
+    vault = models.OneToOneField(KeyVault, on_delete=models.CASCADE, primary_key=True, related_name="configuration")
+    access_model = models.CharField(max_length=16, choices=AccessModel)
+    public_access = models.BooleanField()
+    firewall = models.BooleanField()
+    private_endpoints = models.PositiveSmallIntegerField()
+    read_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.vault_id}"
 
 
 class VaultCircuit(models.Model):

@@ -15,9 +15,11 @@ from django.utils.translation import gettext as _
 
 from cloudcreds.choices import VaultTier
 from cloudcreds.kek_shapes import KekShape
-from cloudcreds.models import CloudCredential, KeyVault
+from cloudcreds.key_rules import rules_of
+from cloudcreds.models import CloudCredential, KeyVault, VaultConfiguration
 from cloudcreds.provider.registry import provider_for
 from cloudcreds.provider.types import KekPublicKey, ProbeResult, VaultInfo
+from cloudcreds.provider.vault_setup import PolicyAssignment, Rule
 from kmes.core.clock import now
 from kmes.core.errors import InputError
 from kmes.core.typed_text import trim
@@ -55,8 +57,41 @@ def record_listed(credential: CloudCredential, info: VaultInfo) -> KeyVault:
     )
     vault.name, vault.tier, vault.seen_at = info.name, _TIERS.get(info.tier.lower(), VaultTier.UNKNOWN), now()
     vault.recovery_level, vault.recoverable_days = info.recovery_level, info.recoverable_days
+    if info.setup is not None:
+        _take_policies(vault, info.setup.policies)
     vault.save()
+    if info.setup is not None:
+        VaultConfiguration.objects.update_or_create(
+            vault=vault,
+            defaults={
+                "access_model": info.setup.access_model,
+                "public_access": info.setup.public_access,
+                "firewall": info.setup.firewall,
+                "private_endpoints": info.setup.private_endpoints,
+                "read_at": vault.seen_at,
+            },
+        )
     return vault
+
+
+def forget_policies(vault: KeyVault) -> None:
+    """Record that the policies on the vault's keys could not be read any more."""
+    KeyVault.objects.filter(pk=vault.pk).update(policies=None)
+
+
+def _take_policies(vault: KeyVault, policies: Sequence[PolicyAssignment] | None) -> None:
+    """Set the policies on the vault's keys, and the ephemeral key that they ask for.
+
+    What was learned by trying stays while something may refuse that was not read.
+    """
+    vault.policies = None if policies is None else [asdict(one) for one in policies]
+    if policies is None:
+        return
+    shape = rules_of(policies).fit_kek()
+    if shape is not None and shape != KekShape(0):
+        vault.kek_bits, vault.kek_days = shape.bits or None, shape.days or None
+    elif all(one.rule != Rule.INITIATIVE for one in policies):
+        vault.kek_bits = vault.kek_days = None
 
 
 def record_shown_by_kek(vault_id: UUID, kek: KekPublicKey, *, seen_at: datetime) -> None:
@@ -71,8 +106,8 @@ def record_shown_by_kek(vault_id: UUID, kek: KekPublicKey, *, seen_at: datetime)
 
 def record_kek_shape(vault: KeyVault, shape: KekShape) -> None:
     """Record the ephemeral key that the vault took after it had refused the usual one."""
-    vault.kek_bits, vault.kek_days = shape.bits, shape.days
-    KeyVault.objects.filter(pk=vault.pk).update(kek_bits=shape.bits, kek_days=shape.days)
+    vault.kek_bits, vault.kek_days = shape.bits or None, shape.days or None
+    KeyVault.objects.filter(pk=vault.pk).update(kek_bits=vault.kek_bits, kek_days=vault.kek_days)
 
 
 def record_test(

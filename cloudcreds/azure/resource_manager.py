@@ -1,6 +1,7 @@
-"""Azure Resource Manager: which vaults a credential can see. It needs a grant apart from the key permissions.
+"""Azure Resource Manager: which vaults a credential can see, and how they are set up.
 
-Reads only. A subscription that refuses is named; the others are listed all the same.
+It needs a grant apart from the key permissions. Reads only. A subscription that refuses is named; the others are
+listed all the same. Policies that may not be read are no error.
 """
 
 from __future__ import annotations
@@ -13,17 +14,22 @@ from azure.core.exceptions import HttpResponseError
 from azure.core.rest import HttpRequest
 from django.utils.translation import gettext as _
 
-from cloudcreds.azure import clients
+from cloudcreds.azure import clients, policy_assignments
 from cloudcreds.azure.addresses import is_allowed
 from cloudcreds.azure.answers import AskedService, Stopped, UnknownAnswer
 from cloudcreds.azure.clouds import endpoints_of
+from cloudcreds.choices import AccessModel
 from cloudcreds.provider.types import CredentialAccess, VaultInfo, VaultListing
+from cloudcreds.provider.vault_setup import PolicyAssignment, VaultSetup
 from kmes.core.known_secrets import mask
 
 SUBSCRIPTIONS_API = "2022-12-01"
 # From 2027-02-27 on, older versions are refused (docs/azure.md#resource-manager).
 VAULTS_API = "2026-02-01"
+POLICIES_API = "2023-04-01"
 MAX_PAGES = 100
+# Vaults of a subscription that are asked for their policies one by one, where the subscription may not be read.
+MAX_SINGLE_READS = 20
 # Codes of a subscription in which the resource provider for vaults is not registered: it holds no vault.
 _NOT_REGISTERED = frozenset({"MissingSubscriptionRegistration", "SubscriptionNotRegistered"})
 
@@ -40,7 +46,7 @@ def list_vaults(access: CredentialAccess) -> VaultListing:
         )
         name = str(row.get("displayName") or subscription)[:80]
         try:
-            found = [_vault(each) for each in _rows(access, path)]
+            found = _with_policies(access, subscription, list(_rows(access, path)))
         except HttpResponseError as error:
             unread.append(_describe_refusal(name, error))
         except UnknownAnswer as error:
@@ -78,6 +84,35 @@ def _rows(access: CredentialAccess, path: str) -> Iterator[dict[str, Any]]:
     raise UnknownAnswer(AskedService.RESOURCE_MANAGER, _("The listing has no end."))
 
 
+def _with_policies(access: CredentialAccess, subscription: str, rows: list[dict[str, Any]]) -> list[VaultInfo]:
+    """Return the vaults of a subscription with their policies, asked for all at once where that is permitted."""
+    ids = [str(row.get("id") or "") for row in rows]
+    if not rows:
+        return []
+    of_all = _assignments(access, f"/subscriptions/{quote(subscription, safe='')}")
+    policies: list[tuple[PolicyAssignment, ...] | None] = []
+    for number, resource_id in enumerate(ids):
+        listed = of_all
+        if listed is None and number < MAX_SINGLE_READS and resource_id.lower().startswith("/subscriptions/"):
+            # The role Reader may have been given on the vault alone.
+            listed = _assignments(access, quote(resource_id))
+        policies.append(None if listed is None else policy_assignments.on_vault(listed, resource_id))
+    return [_vault(row, known) for row, known in zip(rows, policies, strict=True)]
+
+
+def _assignments(access: CredentialAccess, scope: str) -> list[dict[str, Any]] | None:
+    """Return the policy assignments at, above and below a scope; None where they can't be read."""
+    path = f"{scope}/providers/Microsoft.Authorization/policyAssignments?api-version={POLICIES_API}"
+    try:
+        return list(_rows(access, path))
+    except HttpResponseError:
+        return None
+    except UnknownAnswer as error:
+        if isinstance(error, Stopped):
+            raise
+        return None
+
+
 def _describe_refusal(name: str, error: HttpResponseError) -> str:
     code = str(getattr(error.error, "code", "") or error.status_code)
     if code in _NOT_REGISTERED:
@@ -91,7 +126,7 @@ def _describe_refusal(name: str, error: HttpResponseError) -> str:
     return _("Subscription %(name)s: %(why)s.") % {"name": name, "why": why}
 
 
-def _vault(row: dict[str, Any]) -> VaultInfo:
+def _vault(row: dict[str, Any], policies: tuple[PolicyAssignment, ...] | None) -> VaultInfo:
     properties = row.get("properties") or {}
     return VaultInfo(
         name=str(row.get("name", "")),
@@ -100,4 +135,22 @@ def _vault(row: dict[str, Any]) -> VaultInfo:
         soft_delete=properties.get("enableSoftDelete") is not False,
         retention_days=properties.get("softDeleteRetentionInDays"),
         purge_protected=bool(properties.get("enablePurgeProtection")),
+        setup=_setup(properties, policies),
     )
+
+
+def _setup(properties: dict[str, Any], policies: tuple[PolicyAssignment, ...] | None) -> VaultSetup:
+    network, endpoints = properties.get("networkAcls"), properties.get("privateEndpointConnections")
+    return VaultSetup(
+        access_model=AccessModel.ROLES if properties.get("enableRbacAuthorization") is True else AccessModel.POLICIES,
+        public_access=str(properties.get("publicNetworkAccess") or "Enabled").lower() != "disabled",
+        firewall=isinstance(network, dict) and str(network.get("defaultAction") or "").lower() == "deny",
+        private_endpoints=sum(_is_approved(one) for one in endpoints) if isinstance(endpoints, list) else 0,
+        policies=policies,
+    )
+
+
+def _is_approved(endpoint: Any) -> bool:
+    described = endpoint.get("properties") if isinstance(endpoint, dict) else None
+    state = described.get("privateLinkServiceConnectionState") if isinstance(described, dict) else None
+    return isinstance(state, dict) and state.get("status") == "Approved"

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from cloudcreds.provider import recovery
 from cloudcreds.provider.proofs import Proof
+from cloudcreds.provider.vault_setup import VaultSetup
 
 
 class CredentialColumns(Protocol):
@@ -115,6 +116,8 @@ class VaultInfo:
     soft_delete: bool
     retention_days: int | None
     purge_protected: bool
+    # None where the provider tells no more of a vault.
+    setup: VaultSetup | None = None
 
     @property
     def recovery_level(self) -> str:

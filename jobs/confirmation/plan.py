@@ -10,9 +10,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from cloudcreds.choices import VaultTier
+from cloudcreds.kek_shapes import first_shape
 from cloudcreds.models import CloudCredential, KeyVault
 from keygroups.choices import LIVE_VERSION_STATES
 from keygroups.models import CloudVersion, Key, KeyGroup
+from keygroups.vault_rules import why_refused
 
 NAMES_SHOWN = 10
 # As the connection test names them (docs/console.md#azure-side).
@@ -91,9 +93,8 @@ def push_facts(group: KeyGroup) -> list[tuple[str, str]]:
 
 
 def _kek_text(group: KeyGroup) -> str:
-    return _("kmes-kek-…, named after the job: RSA %(bits)d, may only import, lives two hours at most") % {
-        "bits": group.spec.kek_bits
-    }
+    shape = first_shape(group.vault, group.spec.kek_bits)
+    return _("kmes-kek-…, named after the job: %(shape)s; may only import, deleted after use") % {"shape": shape}
 
 
 def _permissions_text(credential: CloudCredential) -> str:
@@ -111,7 +112,7 @@ def _permissions_text(credential: CloudCredential) -> str:
 
 def push_warnings(group: KeyGroup) -> list[str]:
     """Say what speaks against pushing the group's keys as they are."""
-    found = []
+    found = why_refused(group)
     if group.vault.tier == VaultTier.STANDARD:
         found.append(_("The vault is of the Standard tier: it can't take HSM protected keys. Choose a Premium vault."))
     if group.credential.last_test_ok is False:

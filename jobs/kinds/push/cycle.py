@@ -2,7 +2,8 @@
 
 For each key group of the job, one after the other (the KEK serves all groups of a vault):
 
-1. preflight      ask the vault what it holds; adopt versions that hold our keys already
+1. preflight      ask the vault what it holds; adopt versions that hold our keys already; stop where a policy
+                  that is known denies the keys
 2. create_kek     ledger row, then an RSA-HSM key in the vault that may only import
 3. wrap_key       in the device: key under one-time AES key under KEK; blobs stay in memory. The first one
                   here, the others while those before them are imported

@@ -12,6 +12,7 @@ from jobs.engine.run import JobRun
 from jobs.engine.steps import step
 from jobs.kinds.push.batches import pending_in
 from jobs.kinds.push.earlier_calls import resolve_earlier_calls
+from jobs.kinds.push.vault_rules import refuse_denied
 from jobs.models import JobTarget
 from keygroups.choices import LIVE_VERSION_STATES
 from keygroups.models import KeyGroup
@@ -26,7 +27,7 @@ def check_vault(run: JobRun, group: KeyGroup) -> list[JobTarget]:
 
     Raises:
         DeviceError: this worker's device is not the designated one.
-        ConflictError: the Azure key is deleted but recoverable.
+        ConflictError: the Azure key is deleted but recoverable, or a policy of the vault denies the keys.
         WaitUntil: an earlier call may still take effect.
 
     """
@@ -48,7 +49,10 @@ def check_vault(run: JobRun, group: KeyGroup) -> list[JobTarget]:
             f"{vault.recovery_level or 'not known yet'}, {len(versions)} version(s) of {group.azure_name}",
         )
         resolve_earlier_calls(run, gateway, group, versions)
-        return _record_found(run, group)
+        pending = _record_found(run, group)
+        if pending:
+            refuse_denied(run, group)
+        return pending
 
 
 def _check_device(run: JobRun) -> None:

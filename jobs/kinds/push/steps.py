@@ -25,5 +25,5 @@ def left_by_push() -> str:
     """Say what a cancelled push leaves behind."""
     return _(
         "Keys imported by then stay in the vault and here. The ephemeral KEK is deleted; "
-        "should that fail, the hourly sweep removes it, and it expires by itself after two hours."
+        "should that fail, the hourly sweep removes it, and until then it can only import."
     )
