@@ -22,7 +22,9 @@ class JobsConfig(AppConfig):
         from jobs.pages.key_jobs import find_key_jobs  # noqa: PLC0415
         from jobs.pages.selectors import find_activity  # noqa: PLC0415
         from jobs.pages.vault_listing import LISTER  # noqa: PLC0415
+        from jobs.withdrawal import OpenJobs  # noqa: PLC0415
         from keygroups import key_jobs  # noqa: PLC0415
+        from kmes.accounts import withdrawal  # noqa: PLC0415
 
         spec.install(KINDS)
         actions.register_all()
@@ -32,3 +34,4 @@ class JobsConfig(AppConfig):
         activity.register(find_activity)
         listing.register(LISTER)
         key_jobs.register(find_key_jobs)
+        withdrawal.register(OpenJobs())

@@ -126,6 +126,7 @@ _register(
     ("job.started", Category.JOBS, _INFO, _("Job started")),
     ("job.finished", Category.JOBS, _INFO, _("Job finished")),
     ("job.failed", Category.JOBS, _ERROR, _("Job failed")),
+    ("job.refused", Category.JOBS, _WARNING, _("Job refused: right withdrawn")),
     ("job.cancel_requested", Category.JOBS, _INFO, _("Job cancellation requested")),
     ("job.cancelled", Category.JOBS, _WARNING, _("Job cancelled")),
     ("job.retried", Category.JOBS, _INFO, _("Job retried")),
@@ -155,6 +156,7 @@ _register(
     ("log.filter_saved", Category.CONFIGURATION, _INFO, _("Log filter saved")),
     ("log.filter_deleted", Category.CONFIGURATION, _INFO, _("Log filter deleted")),
     ("log.checkpoint_key", Category.INTEGRITY, _INFO, _("Checkpoint key in use")),
+    ("log.key_handed_over", Category.INTEGRITY, _WARNING, _("Checkpoint key handed over")),
     ("log.chain_broken", Category.INTEGRITY, _ERROR, _("Log chain broken")),
     ("data.seeded", Category.CONFIGURATION, _WARNING, _("Trial data written")),
 )
@@ -183,6 +185,7 @@ CATEGORIES: dict[Service, tuple[Category, ...]] = {
 # The events that create a notice, with its topic. The notice is written in the transaction of the row.
 NOTICE_TOPICS: dict[str, Topic] = {
     "job.failed": Topic.JOBS,
+    "job.refused": Topic.JOBS,
     "azure.rotation_failed": Topic.ROTATION,
     "azure.rotation_missed": Topic.ROTATION,
     "key.version_expiring": Topic.EXPIRY,

@@ -17,6 +17,7 @@ from jobs.engine import admission, hints, lifecycle
 from jobs.engine.cancellation import find_request
 from jobs.engine.chains import create_next
 from jobs.engine.compatibility import can_run
+from jobs.engine.entitlement import check_requester
 from jobs.engine.interruptions import Cancelled, WaitUntil, Yielded
 from jobs.engine.lifecycle import LeaseLost
 from jobs.engine.run import JobRun
@@ -27,7 +28,7 @@ from jobs.models import Job, JobTarget
 from jobs.spec import JobSpec, registry
 from kmes.core.actor import Trigger
 from kmes.core.clock import now
-from kmes.core.errors import KmesError
+from kmes.core.errors import KmesError, PermissionRefused
 from logging_reports.choices import Severity
 from logging_reports.services import LogWriteError
 
@@ -78,6 +79,7 @@ def execute(job_id: UUID, *, owner: str) -> UUID | None:
 def _run(run: JobRun) -> None:
     try:
         _refuse_after_lost_runs(run)
+        check_requester(run)
         _announce_start(run)
         _runner_of(run.spec).run(run)
         _finish(run)
@@ -271,8 +273,14 @@ def _end(run: JobRun, state: JobState, error: KmesError) -> None:
             runner.log_failure(tx, error)
         outcome = "" if error.code == TARGETS_FAILED else outcome_of(run)
         text = f"{run.job.recorded_title}: {error}" + (f" ({outcome})" if outcome else "")
-        tx.log("job.cancelled" if cancelled else "job.failed", text)
+        tx.log(_event_of_end(error, cancelled=cancelled), text)
         lifecycle.finish(run.claim, state, error=error)
+
+
+def _event_of_end(error: KmesError, *, cancelled: bool) -> str:
+    if cancelled:
+        return "job.cancelled"
+    return "job.refused" if isinstance(error, PermissionRefused) else "job.failed"
 
 
 def _record_failure(tx: RunTransaction, run: JobRun, pending: list[JobTarget], error: KmesError) -> None:

@@ -227,6 +227,11 @@ def wake(*, vault_id: UUID, waiting_until: datetime) -> None:
     Job.objects.filter(vault_id=vault_id, state=JobState.QUEUED, run_after=waiting_until).update(run_after=now())
 
 
+def wake_job(job: Job) -> None:
+    """Make a queued job due now."""
+    Job.objects.filter(pk=job.pk, state=JobState.QUEUED).update(run_after=now())
+
+
 def recheck_waiting() -> None:
     """Make jobs and leases due again that wait for a time of a clock that has been set back.
 

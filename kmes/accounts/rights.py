@@ -79,7 +79,11 @@ def check(actor: Actor, right: Right) -> None:
         return
     user = None
     if actor.user_id is not None:
-        user = get_user_model().objects.filter(pk=actor.user_id, is_active=True).first()
+        user = get_user_model().objects.filter(pk=actor.user_id).first()
+    if user is not None and not user.is_active:
+        raise PermissionRefused(
+            _("%(name)s is deactivated.") % {"name": actor.name}, _("Ask an administrator to reactivate the user.")
+        )
     if user is None or right not in ROLE_RIGHTS.get(user.role, frozenset()):
         raise PermissionRefused(
             _("%(name)s lacks the right “%(right)s”.") % {"name": actor.name, "right": right},

@@ -16,6 +16,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
+from kmes.accounts import withdrawal
 from kmes.accounts.models import User
 from kmes.accounts.rights import Right, Role, check
 from kmes.accounts.selectors import locked_sign_ins, other_active_admins
@@ -76,7 +77,7 @@ def create_user(*, username: str, values: UserValues, actor: Actor) -> tuple[Use
 
 
 def update_user(*, user: User, values: UserValues, actor: Actor) -> None:
-    """Change a user's role and names.
+    """Change a user's role and names. What waits for a right that the new role lacks is ended.
 
     Raises:
         ConflictError: it is the actor's own role, or the last administrator's.
@@ -98,6 +99,8 @@ def update_user(*, user: User, values: UserValues, actor: Actor) -> None:
             if current.role == Role.ADMIN:
                 _refuse_last_admin(current)
         User.objects.filter(pk=user.pk).update(**vars(values))
+        if "role" in changes:
+            withdrawal.end(current, role=values.role, actor=actor)
         record(
             "user.updated",
             actor=actor,
@@ -118,7 +121,7 @@ def why_not_deactivate(user: User, viewer_id: int | None) -> str:
 
 
 def deactivate_user(*, user: User, actor: Actor) -> None:
-    """Deactivate a user at once; their log entries remain.
+    """Deactivate a user at once, and end what waits to be done for them; their log entries remain.
 
     Raises:
         ConflictError: it is the actor, the last administrator, or was done already.
@@ -130,6 +133,7 @@ def deactivate_user(*, user: User, actor: Actor) -> None:
         if refusal := why_not_deactivate(current, actor.user_id):
             raise ConflictError(f"{refusal}.")
         User.objects.filter(pk=user.pk).update(is_active=False)
+        withdrawal.end(current, actor=actor)
         _record("user.deactivated", current, actor, "User %(user)s deactivated")
 
 

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
-from kmes.accounts import selectors, services
+from kmes.accounts import selectors, services, withdrawal
 from kmes.accounts.forms import UserForm
 from kmes.accounts.models import User
 from kmes.accounts.rights import Right, Role
@@ -115,12 +115,14 @@ def edit_user(request: HttpRequest, user_id: int) -> HttpResponse:
         else:
             messages.success(request, _("%(user)s is saved.") % {"user": edited})
             return go_to(request, edited.get_absolute_url())
-    context = {"form": form, "edited": edited}
+    ends = {role.label: withdrawal.describe(edited, role=role) for role in Role} if edited.pk != request.user.pk else {}
+    context = {"form": form, "edited": edited, "ends": {label: lost for label, lost in ends.items() if lost}}
     return render_form(request, "accounts/user_form.html", context, refused=request.method == "POST")
 
 
 def _confirm(request: HttpRequest, user: User, act: str, refusal: str = "") -> HttpResponse:
-    context = {"shown_user": user, "act": act, "refusal": refusal}
+    ends = withdrawal.describe(user) if act == "deactivate" and not refusal else []
+    context = {"shown_user": user, "act": act, "refusal": refusal, "ends": ends}
     return render_form(request, "accounts/user_confirm.html", context, refused=request.method == "POST")
 
 

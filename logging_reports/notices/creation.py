@@ -19,7 +19,7 @@ from logging_reports.notices.notice_links import find_link
 from logging_reports.notices.queue import hint
 
 # The notice of a failed rotation covers that of its failed job.
-_COVERED_BY = {"job.failed": "azure.rotation_failed"}
+_COVERED_BY = {"job.failed": "azure.rotation_failed", "job.refused": "azure.rotation_failed"}
 
 
 def create_notices(entries: Sequence[LogEntry]) -> None:

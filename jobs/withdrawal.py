@@ -1,0 +1,85 @@
+"""What becomes of a user's open jobs when the user is deactivated or loses rights.
+
+A job that no worker has begun is cancelled. One that has begun is checked when a worker takes it up again
+(``jobs.engine.entitlement``), which ends it as refused, with its clean-up.
+"""
+
+from __future__ import annotations
+
+from django.db.models import Q, QuerySet
+from django.utils.translation import ngettext
+
+from jobs.choices import JobState
+from jobs.engine import hints, lifecycle
+from jobs.engine.creation import subject_of
+from jobs.models import Job
+from jobs.spec import registry
+from keygroups import lifecycle as key_lifecycle
+from keygroups import rotation_slots
+from keygroups.choices import SlotState
+from kmes.accounts.models import User
+from kmes.accounts.rights import Right
+from kmes.core.actor import Actor
+from logging_reports.services import record
+
+
+class OpenJobs:
+    """The open jobs that a user requested, as ``kmes.accounts.withdrawal`` asks for them."""
+
+    def describe(self, user: User, kept: frozenset[Right]) -> list[str]:
+        """Return how many jobs are cancelled and how many stop."""
+        jobs = _jobs_without_right(user, kept)
+        queued = jobs.filter(state=JobState.QUEUED).count()
+        running = jobs.filter(state=JobState.RUNNING).count()
+        sentences = []
+        if queued:
+            sentences.append(
+                ngettext(
+                    "%(count)d queued job requested by %(user)s is cancelled.",
+                    "%(count)d queued jobs requested by %(user)s are cancelled.",
+                    queued,
+                )
+                % {"count": queued, "user": user}
+            )
+        if running:
+            sentences.append(
+                ngettext(
+                    "%(count)d running job of %(user)s is not interrupted; it is refused if it has to be taken up again.",
+                    "%(count)d running jobs of %(user)s are not interrupted; they are refused if they have to be taken up again.",
+                    running,
+                )
+                % {"count": running, "user": user}
+            )
+        return sentences
+
+    def end(self, user: User, kept: frozenset[Right], actor: Actor) -> None:
+        """Cancel what no worker has begun, and have workers take up the rest at once."""
+        for job in _jobs_without_right(user, kept).filter(state=JobState.QUEUED).order_by("created_at"):
+            if lifecycle.cancel_queued(job, by=actor.name):
+                _record_cancelled(job, user, actor)
+            else:
+                lifecycle.wake_job(job)
+                hints.send_on_commit(job.pk)
+
+
+def _jobs_without_right(user: User, kept: frozenset[Right]) -> QuerySet[Job]:
+    """Return the open jobs of a user whose kind needs another right than those kept. Unknown kinds count too."""
+    allowed = [spec.kind for spec in registry if spec.right in kept]
+    return Job.objects.filter(Q(requested_by=user), state__in=[JobState.QUEUED, JobState.RUNNING]).exclude(
+        kind__in=allowed
+    )
+
+
+def _record_cancelled(job: Job, user: User, actor: Actor) -> None:
+    for target in job.targets.select_related("key"):
+        key_lifecycle.fail_push(key=target.key)
+    # Taking a right away does not give a due rotation up: the schedule serves it.
+    rotation_slots.record_outcome(job_id=job.pk, state=SlotState.FAILED, why=f"{user} may not rotate keys any more")
+    record(
+        "job.cancelled",
+        actor=actor,
+        message=f"{job.recorded_title}: {job.subject}: {user}, who requested it, has lost the right",
+        subject=subject_of(job),
+        job_id=job.pk,
+        job_code=job.code,
+    )
