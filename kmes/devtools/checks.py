@@ -36,8 +36,10 @@ DATA_CELLS = tuple(
     for accident in ("database locked", "disk full", "connections cut")
 )
 BROWSER_TESTS = "tests/browser"
-# Much waiting and many worlds: `make faults` runs them.
-LONG_TESTS = "tests/damaged_answers"
+# Real connections that are damaged and slow: `make faults` runs these tests.
+DAMAGED_ANSWERS = "tests/damaged_answers"
+# The same with connections in memory and simulated time.
+MEMORY_WORLDS = f"{DAMAGED_ANSWERS}/test_memory_worlds.py"
 # More processes than CI has cores, because many tests wait: for leases, pauses, processes that start. Each of the
 # browser's has a console of its own, whose start costs more than a fourth one gains.
 SIDE_BY_SIDE = ("-n", "4", "--dist", "worksteal")
@@ -86,10 +88,10 @@ def test_checks() -> list[Check]:
     pytest = _tool("pytest", "-q")
     data = [*(path for path in DATA_TESTS if (ROOT / path).exists()), *DATA_CELLS]
     data += [f"--ignore-glob={pattern}" for pattern in SAME_ANYWHERE]
+    damaged = {str(path.relative_to(ROOT)) for path in ROOT.glob(f"{DAMAGED_ANSWERS}/test_*.py")}
+    elsewhere = [f"--ignore={path}" for path in (BROWSER_TESTS, *sorted(damaged - {MEMORY_WORLDS}))]
     return [
-        Check(
-            "tests (SQLite)", (*pytest, *SIDE_BY_SIDE, f"--ignore={BROWSER_TESTS}", f"--ignore={LONG_TESTS}", "tests")
-        ),
+        Check("tests (SQLite)", (*pytest, *SIDE_BY_SIDE, *elsewhere, "tests")),
         Check("tests (PostgreSQL)", (*pytest, *SIDE_BY_SIDE, *data), {"KMES_TEST_DATABASE": "postgres"}),
         Check("tests (browser)", (*pytest, *BROWSERS, BROWSER_TESTS)),
     ]

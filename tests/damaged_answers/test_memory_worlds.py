@@ -1,15 +1,13 @@
 """Worlds by the dice behind a network that damages any answer: afterwards vault and console agree, and nothing doubled.
 
-Most worlds live in memory: the product's own gateway, SDK and classification over connections in memory, with
-simulated time. Some live with the real stand-in, TLS and the relay. One world again:
+They live in memory: the product's own gateway, SDK and classification over connections in memory, with simulated time.
+One world again:
 
-    SEED=17 WORLDS=1 .venv/bin/python -m pytest -n 0 -s tests/damaged_answers/test_random_worlds.py -k memory
-    SEED=3 WORLDS=1 .venv/bin/python -m pytest -n 0 -s tests/damaged_answers/test_random_worlds.py -k relay
+    SEED=17 WORLDS=1 .venv/bin/python -m pytest -n 0 -s tests/damaged_answers/test_memory_worlds.py
 """
 
 from __future__ import annotations
 
-import os
 import random
 import threading
 import time
@@ -36,23 +34,16 @@ from keygroups.models import KeyGroup
 from kmes.core import clock
 from kmes.core.secret_types import SecretText
 from tests.damaged_answers.damaged_world import CHANCE, DamagedWorld, SlowDice, broken
-from tests.damaged_answers.relayed_world import live_through
+from tests.damaged_answers.many_worlds import ALL, ONE_PART, add_damage, run_all, worlds_in_a_part
 from tests.damaged_answers.wire import FakeSocket, Wire
 from tests.damaged_answers.wire_vault import WireVault
-from tests.faults.relay.calls import Part
-from tests.faults.relay.drawing import Dice
-from tests.faults.relay.rules import Rule, RuleList
+from tests.faults.relay.rules import RuleList
 from tests.faults.sim_world import told
 from tests.faults.simulation import SimDevice, SimVault
 from tests.jobs.builders import make_credential, make_group
 
-# One seed by itself is in one part.
-PARTS = 1 if "SEED" in os.environ else 2
-WORLDS = int(os.environ.get("WORLDS", "90"))
-RELAYED = int(os.environ.get("WORLDS", "10"))
-FIRST_SEED = int(os.environ.get("SEED", "1"))
-# Real worlds are short.
-RELAYED_CHANCE = 0.35
+PARTS = 1 if ONE_PART else 10 if ALL else 4
+WORLDS = worlds_in_a_part(98 if ALL else 50)
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 SECRET = "the-client-secret-of-all-these-worlds"
 ORIGIN = "https://127.0.0.1:9443"
@@ -133,33 +124,6 @@ def in_memory(device, admin, monkeypatch, settings, texts):
     return run
 
 
-def add_damage(rules, dice, chance):
-    """Let the dice damage answers; those of sign-in less often, for each vault call that follows depends on them."""
-    for part in Part:
-        is_sign_in = part in {Part.TOKEN, Part.DISCOVERY}
-        rules.add(Rule(dice, part=part, count=None, chance=chance / 5 if is_sign_in else chance, probes=True))
-
-
-def run_all(part, count, live, tell):
-    """Live through a part of the seeds and fail with all that broke."""
-    found_all, done, damages = {}, Counter(), 0
-    began = time.monotonic()
-    for seed in range(FIRST_SEED + part * count, FIRST_SEED + (part + 1) * count):
-        world, found = live(seed)
-        done.update(world.done)
-        damages += world.damage_count()
-        if found:
-            found_all[seed] = found
-            print(f"SEED={seed} {world.done}: {found}")
-            if count == 1:
-                print("\n".join(tell(world)))
-    seconds = time.monotonic() - began
-    print(f"\n{count} worlds in {seconds:.0f} s, {damages} damaged answers, users did {dict(done)}")
-    print(f"{len(found_all)} broken: {sorted(found_all)}")
-    assert damages, "the network is too kind to show anything"
-    assert found_all == {}, f"run again with SEED={next(iter(found_all))} WORLDS=1"
-
-
 def test_without_damage_the_network_in_memory_serves_every_operation(in_memory):
     """Else a world in which nothing works looks like one in which nothing breaks."""
     done, states = Counter(), Counter()
@@ -195,13 +159,3 @@ def test_no_damaged_answer_doubles_loses_or_hides_anything_in_memory(part, in_me
         return world, list(broken(world))
 
     run_all(part, WORLDS, live, lambda world: [*world.vault.story, *told(world)])
-
-
-@pytest.mark.parametrize("part", range(PARTS), ids=lambda part: f"damaged answers / relay / part {part + 1}")
-def test_no_damaged_answer_doubles_loses_or_hides_anything_through_the_relay(part, world, pages, short_waits):
-    def live(seed):
-        world.relay.restart(seed)
-        add_damage(world.relay.desk.rules, Dice(slow=0.2, hangs=False), RELAYED_CHANCE)
-        return live_through(world, seed, pages)
-
-    run_all(part, RELAYED, live, lambda done: done.story())
