@@ -50,6 +50,15 @@ def register_all() -> None:
             order=20,
         ),
         MenuAction(
+            name="make_certificate",
+            target="credential",
+            label=_("Make Certificate"),
+            url=lambda credential: _job_url("make_certificate", credential),
+            right=Right.CREDENTIAL_MANAGE,
+            method="dialog",
+            order=25,
+        ),
+        MenuAction(
             name="list_vaults",
             target="credential",
             label=_("List Key Vaults"),

@@ -29,6 +29,16 @@ class SignIn(models.TextChoices):
 CERTIFICATE_KINDS = frozenset({SignIn.CERTIFICATE, SignIn.DEVICE_CERTIFICATE})
 
 
+# The same in a word or two, for lists and sentences.
+SHORT_WAYS = {
+    SignIn.SECRET: _("Client secret"),
+    SignIn.CERTIFICATE: _("Certificate"),
+    SignIn.DEVICE_CERTIFICATE: _("Certificate in the HSM"),
+    SignIn.FEDERATION: _("Federation"),
+    SignIn.MANAGED_IDENTITY: _("Managed identity"),
+}
+
+
 class Service(models.TextChoices):
     """The cloud service a credential is for."""
 

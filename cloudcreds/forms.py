@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from django import forms
 from django.conf import settings
-from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 from cloudcreds.azure import addresses, credential_fields
 from cloudcreds.choices import CloudName, Service
 from cloudcreds.fields import clean_name
 from cloudcreds.models import CloudCredential
+from cloudcreds.sign_in_form import CODE_INPUT, SignInForm
 from cloudcreds.values import PLAIN_FIELDS, CredentialValues
-from kmes.core.clock import now
 from kmes.core.errors import InputError, KmesError
 from kmes.core.secret_types import SecretText
-from kmes.core.typed_text import trim
-
-_CODE_INPUT = {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "off"}
 
 
 def _cloud_choices() -> list[tuple[str, Any]]:
@@ -31,10 +26,10 @@ def _cloud_choices() -> list[tuple[str, Any]]:
     ]
 
 
-class CredentialForm(forms.Form):
+class CredentialForm(SignInForm):
     """Add or edit a credential; labels as in docs/console.md#dialogs.
 
-    ``current`` is the row being edited; without it a new one is made and the secret is required.
+    ``current`` is the row being edited; without it a new one is made.
     """
 
     name = forms.CharField(label=_("Name"), strip=False, widget=forms.TextInput({"autocomplete": "off"}))
@@ -43,41 +38,25 @@ class CredentialForm(forms.Form):
     tenant_id = forms.CharField(
         label=_("Tenant ID"),
         strip=False,
-        widget=forms.TextInput(_CODE_INPUT),
+        widget=forms.TextInput(CODE_INPUT),
         help_text=_("Microsoft Entra ID > Overview: a GUID, or a verified domain."),
     )
     client_id = forms.CharField(
         label=_("Client ID"),
         strip=False,
-        widget=forms.TextInput(_CODE_INPUT),
-        help_text=_("App registrations > your app > Application (client) ID."),
-    )
-    # Never rendered again, even after an error.
-    secret = forms.CharField(
-        label=_("Client Secret"),
-        strip=False,
+        # A managed identity of the host itself has none; the rules say so for the others.
         required=False,
-        widget=forms.PasswordInput({**_CODE_INPUT, "autocomplete": "new-password"}, render_value=False),
-        help_text=_("Certificates & secrets > Value. Sealed for the HSM on arrival; nobody can read it here again."),
-    )
-    secret_id = forms.CharField(
-        label=_("Secret ID"),
-        strip=False,
-        required=False,
-        widget=forms.TextInput(_CODE_INPUT),
-        help_text=_("Certificates & secrets > Secret ID. Its last 4 characters show later which secret this is."),
-    )
-    sign_in_expires_on = forms.DateField(
-        label=_("Secret expires on"),
-        required=False,
-        widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d"),
-        help_text=_("As the portal shows it; the dashboard warns 30 days before."),
+        widget=forms.TextInput({**CODE_INPUT, "required": True}),
+        help_text=_(
+            "App registrations > your app > Application (client) ID. For a managed identity: that of the identity"
+            " assigned to the host, or empty for the one of the host itself."
+        ),
     )
     authority_url = forms.CharField(
-        label=_("Authority URL"), strip=False, required=False, widget=forms.URLInput(_CODE_INPUT)
+        label=_("Authority URL"), strip=False, required=False, widget=forms.URLInput(CODE_INPUT)
     )
     arm_url = forms.CharField(
-        label=_("Resource Manager URL"), strip=False, required=False, widget=forms.URLInput(_CODE_INPUT)
+        label=_("Resource Manager URL"), strip=False, required=False, widget=forms.URLInput(CODE_INPUT)
     )
     lock_version = forms.IntegerField(required=False, widget=forms.HiddenInput)
 
@@ -87,10 +66,7 @@ class CredentialForm(forms.Form):
             stored = {name: getattr(current, name) for name in (*PLAIN_FIELDS, "lock_version")}
             kwargs["initial"] = {**stored, **kwargs.get("initial", {})}
         super().__init__(*args, **kwargs)
-        if current is not None:
-            self.fields["secret"].widget.attrs["placeholder"] = _("unchanged")
-        else:
-            self.fields["secret"].widget.attrs["required"] = True
+        self.mark_what_is_stored()
         if not settings.KMES_ALLOW_CUSTOM_ENDPOINTS:
             del self.fields["authority_url"], self.fields["arm_url"]
         elif settings.KMES_STAND_IN_URL:
@@ -110,47 +86,27 @@ class CredentialForm(forms.Form):
 
     def clean_name(self) -> str:
         """Return the name as it will be stored."""
-        return self._apply(clean_name, "name")
+        return self.apply(clean_name, "name")
 
     def clean_tenant_id(self) -> str:
         """Return the tenant as it will be stored."""
-        return self._apply(credential_fields.clean_tenant_id, "tenant_id")
-
-    def clean_client_id(self) -> str:
-        """Return the client id as it will be stored."""
-        return self._apply(credential_fields.clean_client_id, "client_id")
-
-    def clean_secret_id(self) -> str:
-        """Return the secret's id as it will be stored. A refused text may be the secret, so it is not shown again."""
-        try:
-            return self._apply(credential_fields.clean_secret_id, "secret_id")
-        except ValidationError:
-            sent: Any = self.data
-            self.data = sent.copy()
-            self.data["secret_id"] = ""  # type: ignore[index]
-            raise
-
-    def clean_sign_in_expires_on(self) -> Any:
-        """Refuse a past date that is typed now; a stored date that has passed since is kept."""
-        expires_on = self.cleaned_data["sign_in_expires_on"]
-        unchanged = self.current is not None and expires_on == self.current.sign_in_expires_on
-        if expires_on and not unchanged and expires_on < now().date():
-            raise ValidationError(_("This date has passed. A secret that has expired is refused by Azure."))
-        return expires_on
+        return self.apply(credential_fields.clean_tenant_id, "tenant_id")
 
     def clean(self) -> dict[str, Any]:
-        """Check the fields that depend on the chosen cloud: endpoints and the secret."""
+        """Check the fields that depend on others: endpoints, and what the way to sign in needs."""
         data: dict[str, Any] = self.cleaned_data
         cloud = data.get("cloud", "")
         if cloud == CloudName.CUSTOM:
             for name in ("authority_url", "arm_url"):
-                self._apply_to(name, partial(addresses.clean_endpoint, field=name))
-        typed = data.get("secret", "")
-        if trim(typed) or self.current is None:
-            self._apply_to("secret", partial(credential_fields.clean_secret, cloud=cloud))
-        else:
-            data["secret"] = None
+                self.apply_to(name, partial(addresses.clean_endpoint, field=name))
+        self.apply_to("client_id", partial(credential_fields.clean_client_id, sign_in=data.get("sign_in", "")))
+        self.clean_proof(cloud)
         return data
+
+    @property
+    def endpoints(self) -> list[forms.BoundField]:
+        """Return the fields of custom endpoints, where the installation allows them."""
+        return [self[name] for name in ("authority_url", "arm_url") if name in self.fields]
 
     def values(self) -> CredentialValues:
         """Return the typed values for the services. Call after ``is_valid()``."""
@@ -160,6 +116,7 @@ class CredentialForm(forms.Form):
         return CredentialValues(
             **plain,
             secret=secret if isinstance(secret, SecretText) else None,
+            certificate=data.get("certificate"),
         )
 
     def refuse(self, error: KmesError) -> None:
@@ -172,20 +129,6 @@ class CredentialForm(forms.Form):
         data: Any = self.data
         self.data = data.copy()
         self.data[self.add_prefix("lock_version")] = str(lock_version)  # type: ignore[index]
-
-    def _apply(self, rule: Callable[[str], str], name: str) -> str:
-        try:
-            return rule(self.cleaned_data[name])
-        except InputError as error:
-            raise ValidationError(str(error)) from error
-
-    def _apply_to(self, name: str, rule: Callable[[str], Any]) -> None:
-        if name in self.errors:
-            return
-        try:
-            self.cleaned_data[name] = rule(self.cleaned_data.get(name, ""))
-        except InputError as error:
-            self.add_error(error.field if error.field in self.fields else name, str(error))
 
 
 def _empty(name: str) -> str | None:

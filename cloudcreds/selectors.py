@@ -12,7 +12,8 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from cloudcreds.activity import Activity, current
 from cloudcreds.checks import Check, checks_of
-from cloudcreds.models import CloudCredential, KeyVault
+from cloudcreds.choices import SignIn
+from cloudcreds.models import CloudCredential, KeyVault, SignInCertificate
 from kmes.core.clock import now
 
 EXPIRY_WARNING_DAYS = 30
@@ -30,7 +31,7 @@ class Attention:
 
 ATTENTION_LABELS = {
     Attention.ALL: gettext_lazy("All"),
-    Attention.EXPIRING: gettext_lazy("Secret expires soon"),
+    Attention.EXPIRING: gettext_lazy("Expires soon"),
     Attention.FAILING: gettext_lazy("Test failed"),
     Attention.UNTESTED: gettext_lazy("Never tested"),
     Attention.UNSEEN_VAULTS: gettext_lazy("Vaults never reached"),
@@ -39,7 +40,7 @@ ATTENTION_LABELS = {
 
 @dataclass(frozen=True)
 class Expiry:
-    """The remaining validity of a secret: the badge's colour, and a text."""
+    """The remaining validity of a secret or certificate: the badge's colour, and a text."""
 
     colour: str
     text: str
@@ -81,7 +82,7 @@ def view_test(credential: CloudCredential, vaults: list[KeyVault], chosen: str =
 
 
 def expiring() -> Q:
-    """Return the condition for a secret that has expired or will within thirty days."""
+    """Return the condition for a secret or certificate that has expired or will within thirty days."""
     return Q(sign_in_expires_on__lte=now().date() + timedelta(days=EXPIRY_WARNING_DAYS))
 
 
@@ -103,8 +104,22 @@ def list_credentials(*, show: str = "", search: str = "") -> QuerySet[CloudCrede
     return found.distinct()
 
 
+def describe_sign_in_expiry(credential: CloudCredential) -> Expiry:
+    """Return how long what a credential signs in with is still valid, as text and colour."""
+    if not credential.has_expiry:
+        return Expiry("good", _("does not expire"))
+    if credential.sign_in == SignIn.DEVICE_CERTIFICATE and credential.sign_in_expires_on is None:
+        return Expiry("bad", _("no certificate yet"))
+    return describe_expiry(credential.sign_in_expires_on)
+
+
+def list_certificates(credential: CloudCredential) -> list[SignInCertificate]:
+    """Return a credential's certificates without their keys, the one in use first."""
+    return list(credential.certificates.defer("sealed_key", "wrapped_key").order_by("-is_in_use"))
+
+
 def describe_expiry(expires_on: date | None) -> Expiry:
-    """Return how long a secret is still valid, as text and colour."""
+    """Return how long a secret or certificate is still valid, as text and colour."""
     if expires_on is None:
         return Expiry("neutral", _("expiry unknown"))
     days = (expires_on - now().date()).days

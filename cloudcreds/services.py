@@ -1,4 +1,4 @@
-"""Creates, changes and deletes cloud credentials. Seals each secret as it arrives; can open none.
+"""Creates, changes and deletes cloud credentials. Seals each secret and private key as it arrives; can open none.
 
 Each function checks the right, writes in one transaction with its log row, and raises KmesError.
 """
@@ -13,6 +13,8 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, ProtectedError
 from django.utils.translation import gettext as _
 
+from cloudcreds import certificates
+from cloudcreds.choices import CERTIFICATE_KINDS, SignIn
 from cloudcreds.models import CloudCredential
 from cloudcreds.values import CredentialChangedError, CredentialValues, differences, readable
 from hsm.mfk_guard import seal_for_device
@@ -43,21 +45,24 @@ def create_credential(*, values: CredentialValues, actor: Actor) -> CloudCredent
     """
     check(actor, Right.CREDENTIAL_MANAGE)
     values = values.cleaned()
-    if values.secret is None:
-        raise InputError(_("The client secret is missing."), _("Paste the secret's Value."), field="secret")
+    _need_proof(values)
     # The seal is bound to the row's id, so the id is made before the row.
-    credential = CloudCredential(**values.plain(), secret_set_at=now())
-    credential.sealed_secret = _sealed(credential, values.secret)
+    credential = CloudCredential(**values.plain())
+    if values.secret is not None:
+        credential.sealed_secret, credential.secret_set_at = _sealed(credential, values.secret), now()
+    certificate = certificates.seal_uploaded(credential, values.certificate) if values.certificate else None
     _refuse_taken_name(values.name)
     try:
         with transaction.atomic():
             credential.save(force_insert=True)
+            if certificate is not None:
+                certificate.save()
             record(
                 "credential.created",
                 actor=actor,
                 message=f"Cloud credential {credential.name} created",
                 subject=subject_of(credential),
-                data=readable(values.plain()),
+                data=readable(values.plain()) | ({"thumbprint": str(certificate)} if certificate else {}),
             )
     except IntegrityError as error:
         raise _name_taken() from error
@@ -81,25 +86,25 @@ def update_credential(
     check(actor, Right.CREDENTIAL_MANAGE)
     values = values.cleaned()
     current = _current(credential)
+    if values.sign_in in CERTIFICATE_KINDS and values.certificate is None:
+        # The certificate that is stored says when it expires.
+        values = replace(values, sign_in_expires_on=current.sign_in_expires_on)
     if current.lock_version != lock_version:
         raise CredentialChangedError(current, differences(current, values))
     changed = {name: value for name, value in values.plain().items() if getattr(current, name) != value}
-    if not changed and values.secret is None:
+    if not changed and values.secret is None and values.certificate is None:
         return current
     _check_changes(current, values, changed)
-    writes: dict[str, Any] = dict(changed)
-    if values.secret is not None:
-        writes |= {"sealed_secret": _sealed(current, values.secret), "secret_set_at": now()}
-        # The former id would name another secret.
-        writes.setdefault("secret_id", "")
-    if values.secret is not None or changed.keys() - {"name", "secret_id", "sign_in_expires_on"}:
-        writes |= {"last_test": [], "last_test_ok": None, "last_tested_at": None}
+    writes = _writes_of(current, values, changed)
+    certificate = certificates.seal_uploaded(current, values.certificate) if values.certificate else None
     try:
         with transaction.atomic():
             _write(current, writes, lock_version, values)
             if "cloud" in changed:
                 current.vaults.all().delete()
             _record_update(current, values, changed, actor)
+            if certificate is not None or "sign_in" in changed:
+                certificates.replace_within(current, certificate, actor=actor)
     except ProtectedError as error:
         raise InputError(
             _("The cloud can't change: records still refer to key vaults of the present one."),
@@ -161,6 +166,33 @@ def _sealed(credential: CloudCredential, secret: SecretText) -> bytes:
     return seal_for_device(secret, aad=credential.secret_context)
 
 
+def _writes_of(current: CloudCredential, values: CredentialValues, changed: dict[str, Any]) -> dict[str, Any]:
+    """Return the columns to write, with a new secret sealed."""
+    writes: dict[str, Any] = dict(changed)
+    if values.secret is not None:
+        writes |= {"sealed_secret": _sealed(current, values.secret), "secret_set_at": now()}
+        # The former id would name another secret.
+        writes.setdefault("secret_id", "")
+    elif "sign_in" in changed:
+        writes |= certificates.NO_SECRET
+    has_new_proof = values.secret is not None or values.certificate is not None
+    if has_new_proof or changed.keys() - {"name", "secret_id", "sign_in_expires_on"}:
+        writes |= certificates.UNTESTED
+    return writes
+
+
+def _need_proof(values: CredentialValues) -> None:
+    """Refuse values that lack what their way to sign in needs."""
+    if values.sign_in == SignIn.SECRET and values.secret is None:
+        raise InputError(_("The client secret is missing."), _("Paste the secret's Value."), field="secret")
+    if values.sign_in == SignIn.CERTIFICATE and values.certificate is None:
+        raise InputError(
+            _("The certificate is missing."),
+            _("Upload a PEM or PFX file with the certificate and its private key."),
+            field="certificate_file",
+        )
+
+
 def _current(credential: CloudCredential) -> CloudCredential:
     try:
         return CloudCredential.objects.get(pk=credential.pk)
@@ -169,10 +201,18 @@ def _current(credential: CloudCredential) -> CloudCredential:
 
 
 def _check_changes(current: CloudCredential, values: CredentialValues, changed: dict[str, Any]) -> None:
-    """Refuse changes that would break key groups or send a stored secret elsewhere."""
+    """Refuse changes that would break key groups, end the sign-in, or send a stored secret elsewhere."""
     if "name" in changed:
         _refuse_taken_name(values.name, except_for=current)
-    if changed.keys() & _DESTINATION_FIELDS and values.secret is None:
+    if "sign_in" in changed:
+        _need_proof(values)
+        if values.sign_in == SignIn.DEVICE_CERTIFICATE:
+            raise InputError(
+                _("A certificate made here has to be registered in Entra before this credential can sign in with it."),
+                _("Leave this field as it is. Choose Make Certificate in the credential's menu, then Use Certificate."),
+                field="sign_in",
+            )
+    if changed.keys() & _DESTINATION_FIELDS and values.sign_in == SignIn.SECRET and values.secret is None:
         raise InputError(
             _("The client secret is needed again, because the place it is sent to changes."),
             _("Paste the secret's Value."),

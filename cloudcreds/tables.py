@@ -11,8 +11,9 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext_lazy
 
+from cloudcreds.choices import SHORT_WAYS, SignIn
 from cloudcreds.models import CloudCredential
-from cloudcreds.selectors import describe_expiry
+from cloudcreds.selectors import describe_sign_in_expiry
 from kmes.ui.tables import ConsoleTable, MenuColumn
 from kmes.ui.templatetags.kmes_ui import badge, cut, when
 
@@ -32,7 +33,7 @@ class CredentialTable(ConsoleTable):
     cloud = tables.Column()
     tenant_id = tables.Column()
     client_id = tables.Column()
-    sign_in_expires_on = tables.Column(verbose_name=gettext_lazy("Client secret"), empty_values=())
+    sign_in_expires_on = tables.Column(verbose_name=gettext_lazy("Sign-in"), empty_values=())
     last_test_ok = tables.Column(verbose_name=gettext_lazy("Last test"), empty_values=())
     groups = tables.Column(verbose_name=gettext_lazy("Key groups"), empty_values=(), orderable=False)
     menu = MenuColumn(_actions_url)
@@ -54,9 +55,9 @@ class CredentialTable(ConsoleTable):
         return cut(value)
 
     def render_sign_in_expires_on(self, record: CloudCredential) -> SafeString:
-        """Show how long the secret is still valid."""
-        expiry = describe_expiry(record.sign_in_expires_on)
-        return badge(expiry.text, expiry.colour)
+        """Show what it signs in with, and how long that is still valid."""
+        expiry = describe_sign_in_expiry(record)
+        return format_html("{} {}", SHORT_WAYS[SignIn(record.sign_in)], badge(expiry.text, expiry.colour))
 
     def render_last_test_ok(self, record: CloudCredential) -> SafeString:
         """Show the result of the last connection test, and its time."""

@@ -9,7 +9,8 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from cloudcreds.azure import addresses, credential_fields
-from cloudcreds.choices import CloudName, Service
+from cloudcreds.azure.sign_in.certificate_files import UploadedCertificate
+from cloudcreds.choices import CloudName, Service, SignIn
 from cloudcreds.fields import clean_name
 from cloudcreds.models import CloudCredential
 from kmes.core.errors import ConflictError, InputError
@@ -22,6 +23,7 @@ PLAIN_FIELDS = (
     "cloud",
     "tenant_id",
     "client_id",
+    "sign_in",
     "secret_id",
     "sign_in_expires_on",
     "authority_url",
@@ -31,12 +33,14 @@ PLAIN_FIELDS = (
 
 @dataclass(frozen=True, kw_only=True)
 class CredentialValues:
-    """The typed values. ``secret`` None leaves the stored one as it is."""
+    """The typed values. Without ``secret`` or ``certificate`` the stored one stays as it is."""
 
     name: str
     tenant_id: str
     client_id: str
+    sign_in: str = SignIn.SECRET
     secret: SecretText | None = None
+    certificate: UploadedCertificate | None = None
     service: str = Service.AZURE
     cloud: str = CloudName.PUBLIC
     secret_id: str = ""
@@ -55,23 +59,33 @@ class CredentialValues:
             raise InputError(_("There is no such cloud."), _("Choose one from the list."), field="cloud")
         if self.service not in Service.values:
             raise InputError(_("There is no such service."), _("Choose one from the list."), field="service")
-        custom = self.cloud == CloudName.CUSTOM
+        custom, by_secret = self.cloud == CloudName.CUSTOM, self.sign_in == SignIn.SECRET
         return replace(
             self,
             name=clean_name(self.name),
             tenant_id=credential_fields.clean_tenant_id(self.tenant_id),
-            client_id=credential_fields.clean_client_id(self.client_id),
-            secret_id=credential_fields.clean_secret_id(self.secret_id),
+            client_id=credential_fields.clean_client_id(self.client_id, sign_in=self.sign_in),
+            sign_in=credential_fields.clean_sign_in(self.sign_in),
+            # What belongs to another way to sign in must not stay.
+            secret_id=credential_fields.clean_secret_id(self.secret_id) if by_secret else "",
             secret=credential_fields.clean_secret(self.secret.reveal(), cloud=self.cloud)
-            if self.secret is not None
+            if self.secret is not None and by_secret
             else None,
+            certificate=self.certificate if self.sign_in == SignIn.CERTIFICATE else None,
+            sign_in_expires_on=self._expiry(),
             # Azure's own clouds have fixed endpoints; a former custom one must not stay.
             authority_url=addresses.clean_endpoint(self.authority_url, field="authority_url") if custom else "",
             arm_url=addresses.clean_endpoint(self.arm_url, field="arm_url") if custom else "",
         )
 
+    def _expiry(self) -> date | None:
+        """Return the day on which what it signs in with expires: typed for a secret, read from a new certificate."""
+        if self.sign_in == SignIn.CERTIFICATE and self.certificate is not None:
+            return self.certificate.facts.not_after.date()
+        return self.sign_in_expires_on if self.sign_in == SignIn.SECRET else None
+
     def plain(self) -> dict[str, Any]:
-        """Return everything but the secret."""
+        """Return everything but secret and certificate."""
         return {name: getattr(self, name) for name in PLAIN_FIELDS}
 
 
@@ -118,6 +132,8 @@ def _label(name: str) -> str:
 def _display(name: str, value: Any) -> str:
     if name == "cloud":
         return str(CloudName(value).label)
+    if name == "sign_in":
+        return str(SignIn(value).label)
     if name == "service":
         return str(Service(value).label)
     return str(value) if value not in (None, "") else "-"

@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from cloudcreds import selectors, services
+from cloudcreds.choices import SignIn
 from cloudcreds.forms import CredentialForm
 from cloudcreds.guide import set_up_guide
 from cloudcreds.models import CloudCredential
@@ -66,7 +67,10 @@ def show_credential(request: HttpRequest, credential_id: UUID) -> HttpResponse:
     user: Any = request.user
     context = {
         "credential": credential,
-        "expiry": selectors.describe_expiry(credential.sign_in_expires_on),
+        "expiry": selectors.describe_sign_in_expiry(credential),
+        "certificates": selectors.list_certificates(credential),
+        "token_file": settings.KMES_FEDERATED_TOKEN_FILE,
+        "may_manage": user.has_right(Right.CREDENTIAL_MANAGE),
         "vaults": vaults,
         "groups": groups[:GROUPS_SHOWN],
         "more_groups": count - len(groups[:GROUPS_SHOWN]),
@@ -122,17 +126,32 @@ def show_actions(request: HttpRequest, credential_id: UUID) -> HttpResponse:
 @right_required(Right.CREDENTIAL_MANAGE)
 def add_credential(request: HttpRequest) -> HttpResponse:
     """Add a credential."""
-    form = CredentialForm(request.POST or None)
+    form = CredentialForm(request.POST or None, request.FILES or None)
     if request.method == "POST" and form.is_valid():
         try:
             credential = services.create_credential(values=form.values(), actor=Actor.from_user(request.user))
         except KmesError as error:
             form.refuse(error)
         else:
-            messages.success(request, _("The credential is stored. Test its connection next."))
-            return go_to(request, back_to(request, credential.get_absolute_url()))
-    context = {"form": form, "stand_in_hint": bool(settings.KMES_STAND_IN_URL), "guide": set_up_guide()}
+            return _go_on(request, credential)
+    context = {
+        "form": form,
+        "stand_in_hint": bool(settings.KMES_STAND_IN_URL),
+        "guide": set_up_guide(),
+        "token_file": settings.KMES_FEDERATED_TOKEN_FILE,
+    }
     return render_form(request, "cloudcreds/form.html", context, refused=request.method == "POST")
+
+
+def _go_on(request: HttpRequest, credential: CloudCredential) -> HttpResponse:
+    """Say what comes next for a new credential, and go there."""
+    back = back_to(request, credential.get_absolute_url())
+    if credential.sign_in == SignIn.DEVICE_CERTIFICATE:
+        messages.success(request, _("The credential is stored. Make its certificate next."))
+        query = urlencode({"credential": credential.pk})
+        return go_to(request, f"{reverse('jobs:start', args=['make_certificate'])}?{query}")
+    messages.success(request, _("The credential is stored. Test its connection next."))
+    return go_to(request, back)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -140,7 +159,7 @@ def add_credential(request: HttpRequest) -> HttpResponse:
 def edit_credential(request: HttpRequest, credential_id: UUID) -> HttpResponse:
     """Edit a credential; when somebody else saved it meanwhile, show what differs."""
     credential = _find(credential_id)
-    form = CredentialForm(request.POST or None, current=credential)
+    form = CredentialForm(request.POST or None, request.FILES or None, current=credential)
     changed: list[object] = []
     if request.method == "POST" and form.is_valid():
         try:
@@ -158,7 +177,13 @@ def edit_credential(request: HttpRequest, credential_id: UUID) -> HttpResponse:
         else:
             messages.success(request, _("The credential is saved."))
             return go_to(request, back_to(request, credential.get_absolute_url()))
-    context = {"form": form, "credential": credential, "differences": changed, "guide": set_up_guide(credential)}
+    context = {
+        "form": form,
+        "credential": credential,
+        "differences": changed,
+        "guide": set_up_guide(credential),
+        "token_file": settings.KMES_FEDERATED_TOKEN_FILE,
+    }
     return render_form(request, "cloudcreds/form.html", context, refused=request.method == "POST")
 
 

@@ -35,7 +35,7 @@ DEFAULT_WITHIN = 90
 VERSION, SECRET = "version", "secret"
 KINDS = {
     VERSION: State(gettext_lazy("Key version"), "neutral"),
-    SECRET: State(gettext_lazy("Client secret"), "neutral"),
+    SECRET: State(gettext_lazy("Secret or certificate"), "neutral"),
 }
 
 
@@ -171,7 +171,7 @@ class ExpiringForm(ReportForm):
 
 
 def answer_expiring(filters: dict[str, Any]) -> Answer:
-    """Report what expires: active versions and client secrets. Two queries and the page's."""
+    """Report what expires: active versions, and the secrets and certificates of credentials. Two queries and the page's."""
     within, today = int(filters["within"] or DEFAULT_WITHIN), now().date()
     # Superseded versions expire by intention.
     versions = CloudVersion.objects.filter(state=VersionState.ACTIVE, expires_at__lt=_end_of(today, within))
@@ -237,8 +237,8 @@ def _expiry_sentence(bars: Sequence[Bar], within: int) -> str:
     if not expired and not coming:
         return _("Nothing expires within %(days)d days.") % {"days": within}
     text = ngettext(
-        "%(coming)d active version or client secret expires within %(days)d days. Already expired: %(expired)d.",
-        "%(coming)d active versions and client secrets expire within %(days)d days. Already expired: %(expired)d.",
+        "%(coming)d active version, secret or certificate expires within %(days)d days. Already expired: %(expired)d.",
+        "%(coming)d active versions, secrets and certificates expire within %(days)d days. Already expired: %(expired)d.",
         coming,
     )
     return text % {"coming": coming, "days": within, "expired": expired}
@@ -252,11 +252,11 @@ def _object_url(row: Row) -> str:
 EXPIRING = Report(
     name="expiring",
     title=gettext_lazy("Expiring soon"),
-    description=gettext_lazy("Active key versions and client secrets that end within 30, 60 or 90 days."),
+    description=gettext_lazy("Active key versions, client secrets and certificates that end within 30, 60 or 90 days."),
     chart_title=gettext_lazy("What expires when"),
     form=ExpiringForm,
     order=30,
-    nothing=gettext_lazy("No active version and no client secret ends in this time."),
+    nothing=gettext_lazy("No active version, client secret or certificate ends in this time."),
     answer=answer_expiring,
     columns=(
         Column(name="title", label=gettext_lazy("Name"), order_by=("title",), link=_object_url),

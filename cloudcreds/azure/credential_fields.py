@@ -1,4 +1,4 @@
-"""What the fields of a credential for Azure accept, and what to type instead. Pure: no database, no network.
+"""What the fields of a credential for Azure accept, and what to type instead. No database, no network.
 
 The form calls these rules while the user types, and the services call them again.
 """
@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 
+from django.conf import settings
 from django.utils.translation import gettext as _
 
-from cloudcreds.choices import CloudName
+from cloudcreds.choices import CloudName, SignIn
 from kmes.core.errors import InputError
 from kmes.core.secret_types import SecretText
 from kmes.core.typed_text import trim
@@ -47,15 +48,33 @@ def clean_tenant_id(text: str) -> str:
     )
 
 
-def clean_client_id(text: str) -> str:
-    """Return the application (client) id as a lower-case GUID.
+def clean_sign_in(text: str) -> str:
+    """Return the way to sign in, if this installation offers it.
+
+    Raises:
+        InputError: there is no such way, or it needs a token file and none is named.
+
+    """
+    if text not in SignIn.values:
+        raise InputError(_("There is no such way to sign in."), _("Choose one from the list."), field="sign_in")
+    if text == SignIn.FEDERATION and not settings.KMES_FEDERATED_TOKEN_FILE:
+        raise InputError(
+            _("This installation names no token file for workload identity federation."),
+            _("Ask whoever runs the console to set KMES_FEDERATED_TOKEN_FILE, or choose another way."),
+            field="sign_in",
+        )
+    return text
+
+
+def clean_client_id(text: str, *, sign_in: str) -> str:
+    """Return the application (client) id as a lower-case GUID; "" for the managed identity that a host has of its own.
 
     Raises:
         InputError: not a GUID.
 
     """
     client = trim(text)
-    if is_guid(client):
+    if is_guid(client) or (not client and sign_in == SignIn.MANAGED_IDENTITY):
         return client.lower()
     raise InputError(
         _("This is not a client ID."),

@@ -20,7 +20,7 @@ _CLI_CLOUDS = {CloudName.US_GOVERNMENT: "AzureUSGovernment", CloudName.CHINA: "A
 
 def set_up_guide(credential: CredentialColumns | None = None, *, vault: str = "") -> Guide:
     """Return the guide, with the ids of the credential and the vault's name filled in where they are known."""
-    client = credential.client_id if credential else "<client-id>"
+    client = (credential.client_id if credential else "") or "<client-id>"
     cloud = CloudName(credential.cloud) if credential else CloudName.PUBLIC
     name = vault or "<vault>"
     steps = [_register(cloud), _make_vault(name), _grant(client, name), _let_find(client, name), _open_network(name)]
@@ -69,6 +69,14 @@ def _register(cloud: CloudName) -> Step:
             _("Later: a further secret, before the present one expires"),
             "az ad app credential reset --id <client-id> --append --years 1",
         ),
+        Command(
+            _("Or a certificate instead of a secret, as downloaded from the page of the credential"),
+            "az ad app credential reset --id <client-id> --append --cert @certificate.pem",
+        ),
+        Command(
+            _("Or neither: trust the token of the worker's platform, such as Kubernetes"),
+            "az ad app federated-credential create --id <client-id> --parameters federated-credential.json",
+        ),
     ]
     if cloud in _CLI_CLOUDS:
         commands.insert(0, Command(_("Choose the cloud first"), f"az cloud set --name {_CLI_CLOUDS[cloud]}"))
@@ -78,7 +86,8 @@ def _register(cloud: CloudName) -> Step:
         _("The console signs in to Azure as this application and may do in your vaults what it may, and no more."),
         _(
             "Microsoft Entra ID > App registrations > New registration. Then Certificates & secrets > New client secret:"
-            " copy the column Value at once, it is shown only now, and note its expiry."
+            " copy the column Value at once, it is shown only now, and note its expiry. Better than a secret: upload the"
+            " certificate that Make Certificate offers for download, whose key never leaves the HSM."
         ),
         commands,
     )

@@ -26,12 +26,12 @@ def remedy_for(check: str, kind: str, *, client_id: str, vault: str, otherwise: 
     Args:
         check: the name of the check.
         kind: the ``CloudErrorKind`` of its failure, "" for none.
-        client_id: the credential's application.
+        client_id: the credential's application, "" for the identity of the host itself.
         vault: the vault's name, "" when there is none.
         otherwise: the text of the remedy where the kind has none.
 
     """
-    name = vault or "<vault>"
+    name, client_id = vault or "<vault>", client_id or "<client-id>"
     if kind == Kind.PERMISSION:
         return _permission_remedy(client_id, name, check)
     if check == "Resource Manager":

@@ -9,6 +9,7 @@ from jobs.kinds.cloud_recover.spec import CLOUD_RECOVER
 from jobs.kinds.create.spec import CREATE
 from jobs.kinds.destroy.spec import DESTROY
 from jobs.kinds.list_vaults.spec import LIST_VAULTS
+from jobs.kinds.make_certificate.spec import MAKE_CERTIFICATE
 from jobs.kinds.prove.spec import PROVE
 from jobs.kinds.repair.spec import REPAIR
 from jobs.kinds.rotate.spec import ROTATE
@@ -34,6 +35,7 @@ KINDS: tuple[JobSpec, ...] = (
     CHECK_DRIFT,
     REPAIR,
     TEST_CONNECTION,
+    MAKE_CERTIFICATE,
     LIST_VAULTS,
     SELF_TEST,
     PROVE,

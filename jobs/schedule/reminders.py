@@ -1,4 +1,4 @@
-"""Reminds of versions and client secrets that expire soon, and of rotations that were missed.
+"""Reminds of versions, client secrets and certificates that expire soon, and of rotations that were missed.
 
 Each is logged once per threshold, however often the scan runs. The log rows become notices.
 """
@@ -10,6 +10,7 @@ from datetime import UTC, date, timedelta
 
 from django.db import IntegrityError
 
+from cloudcreds.choices import CERTIFICATE_KINDS
 from cloudcreds.models import CloudCredential
 from keygroups.choices import RotationStanding, VersionState
 from keygroups.models import CloudVersion, KeyGroup
@@ -29,6 +30,11 @@ THRESHOLDS: tuple[tuple[int, Severity], ...] = (
     (14, Severity.WARNING),
     (30, Severity.INFO),
 )
+# By whether it signs in with a certificate: the word, and the event.
+_SIGN_IN_WORDS = {
+    True: ("certificate", "credential.certificate_expiring"),
+    False: ("client secret", "credential.secret_expiring"),
+}
 _FURTHEST = max(days for days, _severity in THRESHOLDS)
 
 
@@ -94,10 +100,11 @@ def _expiring_secrets() -> list[tuple[str, Draft]]:
         passed = _threshold((ends_on - today).days) if ends_on else None
         if ends_on is None or passed is None:
             continue
-        message = f"The client secret of {credential.name} {_words(ends_on, (ends_on - today).days)}"
+        what, event = _SIGN_IN_WORDS[credential.sign_in in CERTIFICATE_KINDS]
+        message = f"The {what} of {credential.name} {_words(ends_on, (ends_on - today).days)}"
         subject = Subject(credential_id=str(credential.pk), credential=credential.name)
         key = f"secret:{credential.pk}:{ends_on}:{passed[0]}"
-        found.append((key, _draft("credential.secret_expiring", message, subject, passed[1])))
+        found.append((key, _draft(event, message, subject, passed[1])))
     return found
 
 

@@ -174,7 +174,11 @@ def _credential_tiles(counts: CredentialCounts) -> list[Tile]:
         Tile(
             "expiring-secrets",
             counts.expiring,
-            ngettext("client secret expires within 30 days", "client secrets expire within 30 days", counts.expiring),
+            ngettext(
+                "secret or certificate expires within 30 days",
+                "secrets or certificates expire within 30 days",
+                counts.expiring,
+            ),
             "warning",
             f"{credentials_url}?show=expiring",
         ),

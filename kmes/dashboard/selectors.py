@@ -107,7 +107,7 @@ def list_vaults() -> list[KeyVault]:
 
 
 def count_credentials(credentials: list[CloudCredential], vaults: list[KeyVault]) -> CredentialCounts:
-    """Count credentials whose secret expires, whose test failed, or that was never tested. No query."""
+    """Count credentials whose secret or certificate expires, whose test failed, or that was never tested. No query."""
     soon = now().date() + timedelta(days=EXPIRY_WARNING_DAYS)
     return CredentialCounts(
         expiring=sum(each.sign_in_expires_on is not None and each.sign_in_expires_on <= soon for each in credentials),

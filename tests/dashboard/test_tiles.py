@@ -82,7 +82,7 @@ def loud(world, sort):
     ("sort", "words", "shown", "hidden"),
     [
         ("job", "job failed in the last 7 days", "loud-job", ""),
-        ("expiring", "client secret expires", "Loud", "Contoso"),
+        ("expiring", "secret or certificate expires", "Loud", "Contoso"),
         ("failing", "connection test failed", "Loud", "Contoso"),
         ("untested", "credential was never tested", "Loud", "Contoso"),
         ("drift", "key group differs", "payments", "quiet-group"),

@@ -81,7 +81,7 @@ def test_versions_and_secrets_that_expire_stand_in_one_list_by_date(pages, crede
     assert [row["title"] for row in parse(pages.get("/reports/expiring/export.csv?kind=secret"))] == ["over", "soon"]
     assert [row["title"] for row in parse(pages.get("/reports/expiring/export.csv?q=group-1"))] == ["key-45"]
     page = pages.get("/reports/expiring/").content.decode()
-    assert "4 active versions and client secrets expire within 90 days. Already expired: 1." in page
+    assert "4 active versions, secrets and certificates expire within 90 days. Already expired: 1." in page
 
 
 def test_a_superseded_version_may_run_out(pages, group):

@@ -10,9 +10,9 @@ from django.db.models import OuterRef, Q, Subquery
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from cloudcreds.choices import VaultTier
+from cloudcreds.choices import SignIn, VaultTier
 from cloudcreds.models import CloudCredential, KeyVault
-from cloudcreds.selectors import describe_expiry
+from cloudcreds.selectors import describe_sign_in_expiry
 from hsm.models import HsmDevice
 from keygroups.choices import LIVE_VERSION_STATES, KeyUsage
 from keygroups.models import CloudVersion
@@ -166,11 +166,16 @@ def _credential_step(credentials: list[CloudCredential], vaults: list[KeyVault])
     for credential in credentials:
         own = [vault for vault in vaults if vault.credential_id == credential.pk]
         findings.append(_test_of(credential, own, is_needed=not proven))
-        expiry = describe_expiry(credential.sign_in_expires_on)
+        expiry = describe_sign_in_expiry(credential)
         if expiry.colour in {"bad", "warning"}:
-            text = _("The client secret of %(name)s %(when)s.") % {"name": credential.name, "when": expiry.text}
             findings.append(
-                Finding(text, False if expiry.colour == "bad" else None, remedy=_("Make a new one in Azure."))
+                Finding(
+                    _sign_in_text(credential, expiry.text),
+                    False if expiry.colour == "bad" else None,
+                    remedy=_("Make a new one in Azure.")
+                    if credential.sign_in == SignIn.SECRET
+                    else _("Make one or upload one, and register it in Azure."),
+                )
             )
     return SetupStep(
         3,
@@ -178,6 +183,15 @@ def _credential_step(credentials: list[CloudCredential], vaults: list[KeyVault])
         _("The console signs in to Azure as an application of yours. Its key permissions are tried one by one."),
         findings,
     )
+
+
+def _sign_in_text(credential: CloudCredential, when: str) -> str:
+    """Return a sentence on the secret or certificate that needs attention."""
+    if credential.sign_in == SignIn.SECRET:
+        return _("The client secret of %(name)s %(when)s.") % {"name": credential.name, "when": when}
+    if credential.sign_in_expires_on is None:
+        return _("%(name)s has no certificate to sign in with yet.") % {"name": credential.name}
+    return _("The certificate of %(name)s %(when)s.") % {"name": credential.name, "when": when}
 
 
 def _test_of(credential: CloudCredential, vaults: list[KeyVault], *, is_needed: bool) -> Finding:

@@ -16,7 +16,7 @@ GUID = "11111111-2222-3333-4444-555555555555"
 @given(st.text(alphabet=" \t\r\n\u00a0\u200b\ufeff", max_size=6), st.text(alphabet=" \r\n\u2028", max_size=6))
 def test_blanks_around_an_id_do_not_matter(before: str, after: str) -> None:
     assert fields.clean_tenant_id(f"{before}{GUID}{after}") == GUID
-    assert fields.clean_client_id(f"{before}{GUID.upper()}{after}") == GUID
+    assert fields.clean_client_id(f"{before}{GUID.upper()}{after}", sign_in="secret") == GUID
     assert fields.clean_secret(f"{before}abc~DEF.8Q{after}", cloud=CloudName.PUBLIC).reveal() == "abc~DEF.8Q"
 
 
@@ -54,8 +54,31 @@ def test_other_texts_are_no_tenant_and_the_error_says_what_is_expected(tenant: s
 @pytest.mark.parametrize("client", ["", "my-app", "contoso.com", GUID[1:], GUID + "0", GUID.replace("5", "g")])
 def test_a_client_id_is_a_guid_and_nothing_else(client: str) -> None:
     with pytest.raises(InputError, match="Expected a GUID") as caught:
-        fields.clean_client_id(client)
+        fields.clean_client_id(client, sign_in="secret")
     assert caught.value.field == "client_id"
+
+
+def test_only_a_managed_identity_needs_no_client_id() -> None:
+    assert fields.clean_client_id("", sign_in="managed_identity") == ""
+    for way in ("secret", "certificate", "device_certificate", "federation"):
+        with pytest.raises(InputError):
+            fields.clean_client_id("", sign_in=way)
+    with pytest.raises(InputError):
+        fields.clean_client_id("my-app", sign_in="managed_identity")
+
+
+def test_federation_is_offered_only_where_the_installation_names_a_file(settings) -> None:
+    settings.KMES_FEDERATED_TOKEN_FILE = ""
+    with pytest.raises(InputError, match="names no token file") as caught:
+        fields.clean_sign_in("federation")
+    assert caught.value.field == "sign_in"
+    settings.KMES_FEDERATED_TOKEN_FILE = "/run/token"
+    assert fields.clean_sign_in("federation") == "federation"
+
+
+def test_an_unknown_way_to_sign_in_is_refused() -> None:
+    with pytest.raises(InputError):
+        fields.clean_sign_in("password")
 
 
 @pytest.mark.parametrize(

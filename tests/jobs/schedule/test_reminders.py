@@ -87,6 +87,16 @@ def test_client_secrets_are_told_too_and_one_that_is_over_says_so(db):
     assert "expired on" in messages["over"][1]
 
 
+@pytest.mark.parametrize("way", ["certificate", "device_certificate"])
+def test_a_certificate_is_told_as_one(db, way):
+    make_credential("soon", sign_in=way, sign_in_expires_on=now().date() + timedelta(days=5))
+    assert remind() == 1
+    (row,) = rows("credential.certificate_expiring")
+    assert (row.severity, row.credential) == ("warning", "soon")
+    assert row.message.startswith("The certificate of soon ends on")
+    assert Notice.objects.get().url == f"/cloud-credentials/{row.credential_id}/"
+
+
 def test_a_missed_rotation_is_told_once_and_a_failed_one_is_told_by_its_job(group):
     KeyGroup.objects.filter(pk=group.pk).update(next_due_at=now() - timedelta(hours=1))
     failed = make_group(group.vault, "failed")

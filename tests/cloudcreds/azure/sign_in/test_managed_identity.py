@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from azure.core.pipeline.transport import HttpRequest
 
 from cloudcreds.azure.answers import AddressRefused, AskedService, SignInPlace
 from cloudcreds.azure.transport import GuardedTransport, Way
@@ -94,8 +95,6 @@ def test_no_proxy_stands_between_the_worker_and_its_host(host, monkeypatch):
     ],
 )
 def test_only_the_one_address_is_asked(url, host):
-    from azure.core.pipeline.transport import HttpRequest
-
     way = Way(AskedService.MANAGED_IDENTITY, frozenset({METADATA}), SignInPlace(frozenset(), ""), "public")
     assert way.allows(f"{METADATA}?api-version=1")
     with pytest.raises(AddressRefused), GuardedTransport(way) as transport:

@@ -1,0 +1,1 @@
+"""The job kind “make_certificate”."""
