@@ -11,6 +11,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+import msal
 import pytest
 from azure.identity import CertificateCredential, ClientAssertionCredential, WorkloadIdentityCredential
 from cryptography import x509
@@ -182,6 +183,20 @@ def test_the_sdk_signs_in_with_a_certificate(registered: Emulator):
         assert list(registered.keys(credential=credential).list_properties_of_keys()) == []
         # MSAL sends one assertion for several scopes.
         assert credential.get_token("https://management.azure.com/.default").token
+
+
+def test_the_assertions_that_msal_makes_for_itself_are_accepted(registered: Emulator):
+    # With the certificate at hand MSAL signs by PS256 and names it by SHA-256; with its SHA-1 thumbprint by RS256.
+    for proof in ({"public_certificate": pem()}, {"thumbprint": certificate().fingerprint(hashes.SHA1()).hex()}):
+        application = msal.ConfidentialClientApplication(
+            CLIENT,
+            authority=f"{registered.url()}/{TENANT}",
+            client_credential={"private_key": private_pem().decode(), **proof},
+            http_client=registered.web,
+            instance_discovery=False,
+        )
+        answer = application.acquire_token_for_client([SCOPE])
+        assert answer.get("access_token"), answer
 
 
 @pytest.fixture
