@@ -62,6 +62,7 @@ def key(sdk: KeyVaultKey) -> VaultKey:
         key_ops=tuple(text(operation) for operation in sdk.key_operations or ()),
         tags=dict(properties.tags or {}),
         updated_on=properties.updated_on,
+        not_before=properties.not_before,
     )
 
 
@@ -92,6 +93,7 @@ def version(properties: KeyProperties) -> VersionInfo:
         expires_on=properties.expires_on,
         tags=dict(properties.tags or {}),
         updated_on=properties.updated_on,
+        not_before=properties.not_before,
     )
 
 

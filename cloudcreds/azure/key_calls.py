@@ -133,11 +133,18 @@ class KeyCalls(AzureCalls):
         *,
         enabled: bool | None = None,
         expires_on: datetime | None = None,
+        not_before: datetime | None = None,
         operations: list[str] | None = None,
         tags: dict[str, str] | None = None,
     ) -> VaultKey:
         """Set what is said about a version; None leaves a value."""
-        given = {"enabled": enabled, "expires_on": expires_on, "key_operations": operations, "tags": tags}
+        given = {
+            "enabled": enabled,
+            "expires_on": expires_on,
+            "not_before": not_before,
+            "key_operations": operations,
+            "tags": tags,
+        }
         changes: dict[str, Any] = {option: value for option, value in given.items() if value is not None}
         if set(changes) == {"enabled"}:
             done = "enabled" if enabled else "disabled"

@@ -81,6 +81,7 @@ class VaultGateway(Protocol):
         *,
         enabled: bool | None = None,
         expires_on: datetime | None = None,
+        not_before: datetime | None = None,
         operations: list[str] | None = None,
         tags: dict[str, str] | None = None,
     ) -> VaultKey:

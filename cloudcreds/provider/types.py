@@ -81,6 +81,7 @@ class VaultKey:
     key_ops: tuple[str, ...] = ()
     tags: dict[str, str] = field(default_factory=dict)
     updated_on: datetime | None = None
+    not_before: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,7 @@ class VersionInfo:
     expires_on: datetime | None
     tags: dict[str, str] = field(default_factory=dict)
     updated_on: datetime | None = None
+    not_before: datetime | None = None
 
 
 @dataclass(frozen=True)

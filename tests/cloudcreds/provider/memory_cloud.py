@@ -51,6 +51,7 @@ class Version:
     expires_on: datetime | None
     tags: dict[str, str]
     created_on: datetime = field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
+    not_before: datetime | None = None
 
     @property
     def spki(self) -> bytes:

@@ -183,10 +183,12 @@ class MemoryKeyCalls(VaultCalls):
         *,
         enabled: bool | None = None,
         expires_on: datetime | None = None,
+        not_before: datetime | None = None,
         operations: list[str] | None = None,
         tags: dict[str, str] | None = None,
     ) -> VaultKey:
-        given = {"enabled": enabled, "expires_on": expires_on, "operations": operations, "tags": tags}
+        times = {"expires_on": expires_on, "not_before": not_before}
+        given = {"enabled": enabled, **times, "operations": operations, "tags": tags}
         changes = {attribute: value for attribute, value in given.items() if value is not None}
         return self._ask(
             "azure.version_updated",
@@ -227,11 +229,13 @@ class MemoryKeyCalls(VaultCalls):
             RETENTION.days,
             version.operations,
             row.tags,
+            not_before=row.not_before,
         )
 
     def _row(self, name: str, version: Version) -> VersionInfo:
         kid = self._kid(name, version)
-        return VersionInfo(kid, version.id, version.enabled, version.created_on, version.expires_on, dict(version.tags))
+        shown = VersionInfo(kid, version.id, version.enabled, version.created_on, version.expires_on)
+        return replace(shown, tags=dict(version.tags), not_before=version.not_before)
 
 
 class MemoryGateway(MemoryKeyCalls):

@@ -107,6 +107,11 @@ def test_an_update_sets_what_is_given_and_leaves_the_rest(subject):
     assert (changed.enabled, changed.tags, changed.key_ops) == (False, made.tags, made.key_ops)
     changed = gateway.update_version("k", made.version, operations=["sign"], tags={"a": "b"})
     assert (changed.enabled, changed.tags, changed.key_ops) == (False, {"a": "b"}, ("sign",))
+    starts = now().replace(microsecond=0) + timedelta(days=1)
+    changed = gateway.update_version("k", made.version, not_before=starts)
+    (listed,) = gateway.list_versions("k")
+    assert changed.not_before == listed.not_before == starts
+    assert (changed.enabled, changed.tags, changed.expires_on) == (False, {"a": "b"}, made.expires_on)
     assert refused(lambda: gateway.update_version("k", "0" * 32, enabled=True)).kind == CloudErrorKind.NOT_FOUND
 
 
