@@ -10,8 +10,8 @@ from django.utils.translation import gettext_lazy
 
 from keygroups.choices import KeyState
 from keygroups.models import Key, KeyGroup
-from keygroups.selectors import version_shown
 from keygroups.services import why_not_delete
+from keygroups.states import version_shown
 from kmes.accounts.rights import Right
 from kmes.ui.actions import MenuAction, register
 

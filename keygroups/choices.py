@@ -99,6 +99,10 @@ class RotationStanding(models.TextChoices):
     LATE = "late", _("Late")
     FAILED = "failed", _("Failed")
     OFF = "off", _("Off")
+    # It can't comply: Azure refuses new versions of a deleted key.
+    DELETED = "deleted", _("Deleted in the vault")
+    # There is nothing to replace yet. Its first due moment makes it one that complies or not.
+    NOT_IN_VAULT = "not_in_vault", _("Nothing in the vault")
 
 
 class Drift(models.TextChoices):
@@ -109,12 +113,13 @@ class Drift(models.TextChoices):
     MATERIAL = "material", _("Other key material")
     ENABLED = "enabled", _("Enabled")
     EXPIRY = "expiry", _("Expiry")
+    NOT_BEFORE = "not_before", _("Not before")
     OPERATIONS = "operations", _("Permitted operations")
     TAGS = "tags", _("Tags")
 
 
-# A repair job can set these back. The other differences need a decision by a person.
-REPAIRABLE = frozenset({Drift.ENABLED, Drift.EXPIRY, Drift.OPERATIONS, Drift.TAGS})
+# A repair job can set these back (``drift.what_stays`` names the exceptions). The others need a decision by a person.
+REPAIRABLE = frozenset({Drift.ENABLED, Drift.EXPIRY, Drift.NOT_BEFORE, Drift.OPERATIONS, Drift.TAGS})
 
 
 # Badge colours by meaning: good, info, warning, bad, neutral.

@@ -11,6 +11,7 @@ from keygroups.choices import Drift
 from keygroups.fields import own_tags, show_tags
 from keygroups.models import CloudVersion, Key, KeyGroup, Observation
 from keygroups.policy import period_text
+from keygroups.states import of_key, of_version
 
 UNKNOWN = "–"
 
@@ -37,24 +38,31 @@ def compare_in_columns(
     return [
         ComparisonRow(
             _("State"),
-            key.get_state_display() if key else _("Not made here"),
-            version.get_state_display() if version else UNKNOWN,
+            str(of_key(key).label) if key else _("Not made here"),
+            str(of_version(version).label) if version else UNKNOWN,
             _in_vault(observation),
             bool(flags & {Drift.MISSING, Drift.UNKNOWN}),
         ),
         ComparisonRow(
             _("Enabled"),
             _enabled_here(group, version) if is_ours else UNKNOWN,
-            _yes(version.enabled) if version else UNKNOWN,
+            _yes(version.wanted_enabled) if version else UNKNOWN,
             _yes(seen.enabled) if seen else UNKNOWN,
             Drift.ENABLED in flags,
         ),
         ComparisonRow(
             _("Expires"),
             _expiry_here(group) if is_ours else UNKNOWN,
-            _moment(version.expires_at, pushed=version.pushed_at is not None) if version else UNKNOWN,
+            _moment(version.wanted_expires_at, pushed=version.pushed_at is not None) if version else UNKNOWN,
             _moment(seen.expires_on) if seen else UNKNOWN,
             Drift.EXPIRY in flags,
+        ),
+        ComparisonRow(
+            _("Not before"),
+            _at_once() if is_ours else UNKNOWN,
+            _start(version.wanted_not_before) if version else UNKNOWN,
+            _start(seen.not_before) if seen else UNKNOWN,
+            Drift.NOT_BEFORE in flags,
         ),
         ComparisonRow(
             _("Permitted operations"),
@@ -77,7 +85,7 @@ def compare_in_columns(
 
 
 def _enabled_here(group: KeyGroup, version: CloudVersion | None) -> str:
-    if version is not None and version.enabled != group.enabled_on_push:
+    if version is not None and version.wanted_enabled != group.enabled_on_push:
         return _("as decided per version")
     return _yes(group.enabled_on_push)
 
@@ -102,6 +110,14 @@ def _moment(moment: datetime | None, *, pushed: bool = True) -> str:
     if moment is None:
         return _("never") if pushed else UNKNOWN
     return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _start(moment: datetime | None) -> str:
+    return _moment(moment) if moment else _at_once()
+
+
+def _at_once() -> str:
+    return _("usable at once")
 
 
 def _tags(seen: Observation | None, flags: set[str]) -> str:

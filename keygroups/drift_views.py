@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from keygroups.choices import REPAIRABLE, Drift
 from keygroups.comparison import compare_in_columns
-from keygroups.drift import is_repairable
+from keygroups.drift import is_repairable, why_it_stays
 from keygroups.lookups import group_or_404
 from keygroups.models import KeyGroup, Observation
 from keygroups.selectors import has_vault_answered, list_observations
@@ -61,6 +61,8 @@ def _finding(group: KeyGroup, row: Observation) -> dict[str, Any]:
         "columns": compare_in_columns(group, key, version, row),
         "can_repair": is_repairable(row),
         "can_accept": not why_not_accept(row),
+        "why_it_stays": why_it_stays(row),
+        "is_current": row.azure_version == group.current_version,
         "is_missing": Drift.MISSING in row.flags,
         "is_stranger": version is None,
     }

@@ -10,9 +10,9 @@ from uuid import UUID
 from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 
-from keygroups.choices import GroupCloudState
 from keygroups.models import Key
 from keygroups.selectors import ATTENTION_LABELS, KEY_FILTERS, list_keys
+from keygroups.states import GROUP_STATES
 from kmes.ui.tables import searched_text
 
 MAX_SEARCH = 160
@@ -51,7 +51,7 @@ class KeysFilter:
             show=show if show in ATTENTION_LABELS else "",
             view=view,
             vault=read_uuid(query.get("vault", "")) if view == TreeOrder.VAULT else None,
-            state=state if view == TreeOrder.STATE and state in GroupCloudState.values else "",
+            state=state if view == TreeOrder.STATE and state in GROUP_STATES else "",
         )
 
     @property

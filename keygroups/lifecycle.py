@@ -7,7 +7,6 @@ another state changes nothing and raises ``ConflictError``. The caller brings th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -23,16 +22,16 @@ from keygroups.choices import (
     KeyState,
     VersionState,
 )
-from keygroups.models import CloudVersion, Key, KeyGroup
+from keygroups.models import CloudVersion, Key, KeyGroup, Observation
 from keygroups.rotation_schedule import next_due
-from keygroups.version_moves import sources
+from keygroups.version_moves import Pushed, sources
 from kmes.core.clock import now
 from kmes.core.errors import ConflictError
 
 
-def _move(version: CloudVersion, target: str, **values: object) -> None:
+def _move(version: CloudVersion, target: str, *, may_stay: bool = False, **values: object) -> None:
     """Move one version. Raise ConflictError if it is in a state from which it may not move there."""
-    allowed = sources(target)
+    allowed = [*sources(target), target] if may_stay else sources(target)
     if not CloudVersion.objects.filter(pk=version.pk, state__in=allowed).update(
         state=target, updated_at=now(), **values
     ):
@@ -104,6 +103,7 @@ def _pushing(key: Key, group: KeyGroup) -> CloudVersion:
         azure_name=group.azure_name,
         state=VersionState.PUSHING,
         enabled=group.enabled_on_push,
+        wanted_enabled=group.enabled_on_push,
     )
 
 
@@ -115,20 +115,6 @@ def _lock_target(group: KeyGroup) -> None:
             _("The place of key group “%(name)s” in Azure just changed.") % {"name": group.name},
             _("Reload the page and try again."),
         )
-
-
-@dataclass(frozen=True)
-class Pushed:
-    """What the vault says of a version that was pushed."""
-
-    version: CloudVersion
-    azure_version: str
-    kid: str
-    pushed_at: datetime
-    enabled: bool
-    expires_at: datetime | None = None
-    operations: Sequence[str] = ()
-    tags: dict[str, str] | None = None
 
 
 def record_pushed(pushed: Sequence[Pushed]) -> None:
@@ -149,12 +135,13 @@ def record_pushed(pushed: Sequence[Pushed]) -> None:
         raise ValueError(message)
     with transaction.atomic():
         mine = [each.version.pk for each in pushed]
-        former = CloudVersion.objects.filter(group=group_id, state=VersionState.ACTIVE).exclude(pk__in=mine)
-        former.update(state=VersionState.SUPERSEDED, updated_at=now())
+        _supersede_others(group_id, mine)
         for ordinal, each in enumerate(pushed, _next_ordinal(group_id)):
             each.version.ordinal = ordinal
         for target in (VersionState.SUPERSEDED, VersionState.DISABLED, VersionState.ACTIVE):
             _move_pushed([each for each in pushed if _state_after(each, pushed[-1]) == target], target)
+        # Azure calls the version current that was created last, enabled or not (docs/azure.md#lifecycle).
+        KeyGroup.objects.filter(pk=group_id).update(current_version=pushed[-1].azure_version)
         KeyGroup.objects.filter(pk=group_id).exclude(cloud_state=GroupCloudState.LIVE).update(
             cloud_state=GroupCloudState.LIVE, deleted_in_cloud_at=None, scheduled_purge_at=None, updated_at=now()
         )
@@ -171,7 +158,10 @@ def _state_after(each: Pushed, newest: Pushed) -> VersionState:
     return VersionState.ACTIVE if each is newest else VersionState.SUPERSEDED
 
 
-_OF_PUSHED = ("azure_version", "kid", "pushed_at", "ordinal", "expires_at", "tags", "enabled", "operations")
+_OF_PUSHED = (
+    *("azure_version", "kid", "pushed_at", "ordinal", "tags", "operations"),
+    *("enabled", "wanted_enabled", "expires_at", "wanted_expires_at"),
+)
 
 
 def _move_pushed(pushed: Sequence[Pushed], target: VersionState) -> None:
@@ -181,7 +171,9 @@ def _move_pushed(pushed: Sequence[Pushed], target: VersionState) -> None:
     for each in pushed:
         version = each.version
         version.state, version.azure_version, version.kid = target, each.azure_version, each.kid
-        version.pushed_at, version.enabled, version.expires_at = each.pushed_at, each.enabled, each.expires_at
+        version.pushed_at = each.pushed_at
+        version.enabled = version.wanted_enabled = each.enabled
+        version.expires_at = version.wanted_expires_at = each.expires_at
         version.operations, version.tags = list(each.operations), each.tags
     versions = [each.version for each in pushed]
     columns = {name: [getattr(version, name) for version in versions] for name in _OF_PUSHED}
@@ -199,9 +191,7 @@ def replace_double(double: Pushed) -> None:
     """Record a second version of the same key, which is newer and therefore the current one."""
     version = double.version
     with transaction.atomic():
-        CloudVersion.objects.filter(group=version.group_id, state=VersionState.ACTIVE).exclude(pk=version.pk).update(
-            state=VersionState.SUPERSEDED, updated_at=now()
-        )
+        _supersede_others(version.group_id, [version.pk])
         CloudVersion.objects.filter(pk=version.pk, state__in=LIVE_VERSION_STATES).update(
             state=VersionState.ACTIVE if double.enabled else VersionState.DISABLED,
             azure_version=double.azure_version,
@@ -209,9 +199,15 @@ def replace_double(double: Pushed) -> None:
             pushed_at=double.pushed_at,
             ordinal=_next_ordinal(version.group_id),
             enabled=double.enabled,
+            wanted_enabled=double.enabled,
             expires_at=double.expires_at,
+            wanted_expires_at=double.expires_at,
+            not_before=None,
+            wanted_not_before=None,
+            differs=False,
             updated_at=now(),
         )
+        KeyGroup.objects.filter(pk=version.group_id).update(current_version=double.azure_version)
 
 
 def fail_push(*, key: Key) -> None:
@@ -220,46 +216,78 @@ def fail_push(*, key: Key) -> None:
 
 
 def record_enabled(*, version: CloudVersion, enabled: bool) -> None:
-    """Record a version as enabled or disabled in the vault.
+    """Record that a version was enabled or disabled in the vault as it is wanted here."""
+    _place(version, enabled=enabled, wanted_enabled=enabled)
 
-    An enabled version becomes active if it is the group's newest pushed one, else superseded:
-    Azure's current version is the one created last (docs/azure.md#lifecycle).
-    """
-    if not enabled:
-        _move(version, VersionState.DISABLED, enabled=False)
-        return
-    others = CloudVersion.objects.filter(group=version.group_id).exclude(pk=version.pk)
-    if others.filter(state__in=LIVE_VERSION_STATES, ordinal__gt=version.ordinal).exists():
-        _move(version, VersionState.SUPERSEDED, enabled=True)
-        return
+
+def record_seen(
+    *,
+    version: CloudVersion,
+    enabled: bool,
+    expires_at: datetime | None,
+    not_before: datetime | None,
+    differs: bool,
+) -> None:
+    """Record how the vault has a version now. What is wanted stays, so that a repair can set it back."""
+    _place(version, enabled=enabled, expires_at=expires_at, not_before=not_before, differs=differs)
+
+
+def _place(version: CloudVersion, *, enabled: bool, **values: object) -> None:
+    """Move a version that the vault holds to its state there: disabled, active (the current one) or superseded."""
+    target = VersionState.DISABLED
+    if enabled:
+        target = VersionState.ACTIVE if _is_current(version) else VersionState.SUPERSEDED
     with transaction.atomic():
-        # It is the newest again, after an older one had taken its place.
-        others.filter(state=VersionState.ACTIVE).update(state=VersionState.SUPERSEDED, updated_at=now())
-        _move(version, VersionState.ACTIVE, enabled=True)
+        if target == VersionState.ACTIVE:
+            _supersede_others(version.group_id, [version.pk])
+        _move(version, target, may_stay=True, enabled=enabled, **values)
 
 
-def record_current(*, version: CloudVersion) -> None:
-    """Record the version that the vault itself calls current: it is the group's newest one, and active."""
+def _is_current(version: CloudVersion) -> bool:
+    """Return whether the vault calls a version current; while that is unknown, whether it is our newest there."""
+    named = KeyGroup.objects.values_list("current_version", flat=True).get(pk=version.group_id)
+    if named:
+        return version.azure_version == named
+    others = CloudVersion.objects.filter(group=version.group_id, state__in=LIVE_VERSION_STATES).exclude(pk=version.pk)
+    return not others.filter(ordinal__gt=version.ordinal).exists()
+
+
+def _supersede_others(group_id: UUID, kept: Sequence[UUID]) -> None:
+    active = CloudVersion.objects.filter(group=group_id, state=VersionState.ACTIVE).exclude(pk__in=kept)
+    active.update(state=VersionState.SUPERSEDED, updated_at=now())
+
+
+def record_current(*, group: KeyGroup, azure_version: str) -> None:
+    """Record the version that the vault itself calls current. If it was not made here, no version is active."""
     with transaction.atomic():
-        others = CloudVersion.objects.filter(group=version.group_id, state=VersionState.ACTIVE).exclude(pk=version.pk)
-        others.update(state=VersionState.SUPERSEDED, updated_at=now())
-        _move(version, VersionState.ACTIVE, enabled=True, ordinal=_next_ordinal(version.group_id))
+        KeyGroup.objects.filter(pk=group.pk).update(current_version=azure_version)
+        group.current_version = azure_version
+        live = CloudVersion.objects.filter(group=group, state__in=LIVE_VERSION_STATES)
+        current = live.filter(azure_version=azure_version).select_related("key").first()
+        _supersede_others(group.pk, [current.pk] if current else [])
+        if current is not None and current.enabled and current.state != VersionState.ACTIVE:
+            _move(current, VersionState.ACTIVE, ordinal=_next_ordinal(group.pk))
 
 
 def record_accepted(
-    *, version: CloudVersion, enabled: bool, expires_at: datetime | None, operations: list[str], tags: dict[str, str]
+    *,
+    version: CloudVersion,
+    enabled: bool,
+    expires_at: datetime | None,
+    not_before: datetime | None,
+    operations: list[str],
+    tags: dict[str, str],
 ) -> None:
-    """Record what the vault shows of a version, after somebody accepted it."""
-    if version.enabled != enabled:
-        record_enabled(version=version, enabled=enabled)
-    CloudVersion.objects.filter(pk=version.pk).update(
-        expires_at=expires_at, operations=operations, tags=tags, updated_at=now()
-    )
+    """Record as wanted what the vault shows of a version, after somebody accepted it."""
+    seen = {"enabled": enabled, "expires_at": expires_at, "not_before": not_before}
+    wanted = {f"wanted_{name}": value for name, value in seen.items()}
+    _place(version, **seen, **wanted, operations=operations, tags=tags, differs=False)  # type: ignore[arg-type]
 
 
 def record_tags(*, version: CloudVersion, tags: dict[str, str]) -> None:
     """Record the tags that people set on a version, as the vault has them now."""
     CloudVersion.objects.filter(pk=version.pk).update(tags=tags, updated_at=now())
+    version.tags = tags
 
 
 def record_deleted(*, group: KeyGroup, deleted_at: datetime, scheduled_purge_at: datetime | None) -> None:
@@ -267,47 +295,64 @@ def record_deleted(*, group: KeyGroup, deleted_at: datetime, scheduled_purge_at:
     recoverable = scheduled_purge_at is not None
     with transaction.atomic():
         CloudVersion.objects.filter(group=group, state__in=LIVE_VERSION_STATES).update(
-            state=VersionState.SOFT_DELETED if recoverable else VersionState.PURGED, updated_at=now()
+            state=VersionState.SOFT_DELETED if recoverable else VersionState.PURGED, differs=False, updated_at=now()
         )
+        _forget_observations(group)
         KeyGroup.objects.filter(pk=group.pk).update(
             cloud_state=GroupCloudState.SOFT_DELETED if recoverable else GroupCloudState.PURGED,
             deleted_in_cloud_at=deleted_at,
             scheduled_purge_at=scheduled_purge_at,
+            differences=0,
             updated_at=now(),
+            **({} if recoverable else {"current_version": ""}),
         )
+
+
+def _forget_observations(group: KeyGroup) -> None:
+    """Forget what was seen of the versions that are gone now. What was accepted stays accepted."""
+    Observation.objects.filter(group=group, is_accepted=False).delete()
 
 
 def record_recovered(*, group: KeyGroup) -> None:
     """Record that the deleted Azure key is live again, with the versions as they were.
 
-    The newest is Azure's current version again. If it is disabled, no version is active.
+    The vault calls the same version current as before. If that is disabled or was not made here, none is active.
     """
     with transaction.atomic():
         KeyGroup.objects.filter(pk=group.pk).update(
             cloud_state=GroupCloudState.LIVE, deleted_in_cloud_at=None, scheduled_purge_at=None, updated_at=now()
         )
         deleted = CloudVersion.objects.filter(group=group, state=VersionState.SOFT_DELETED)
-        newest = deleted.order_by("-ordinal").first()
+        named = KeyGroup.objects.values_list("current_version", flat=True).get(pk=group.pk)
+        current = (deleted.filter(azure_version=named) if named else deleted.order_by("-ordinal")).first()
         deleted.filter(enabled=False).update(state=VersionState.DISABLED, updated_at=now())
         deleted.filter(enabled=True).update(state=VersionState.SUPERSEDED, updated_at=now())
-        if newest is not None and newest.enabled:
-            CloudVersion.objects.filter(pk=newest.pk).update(state=VersionState.ACTIVE, updated_at=now())
+        if current is not None and current.enabled:
+            CloudVersion.objects.filter(pk=current.pk).update(state=VersionState.ACTIVE, updated_at=now())
 
 
 def record_purged(*, group: KeyGroup) -> None:
     """Record that the vault holds no version of the group's Azure key any more."""
     with transaction.atomic():
         CloudVersion.objects.filter(group=group, state__in=STORED_VERSION_STATES).update(
-            state=VersionState.PURGED, updated_at=now()
+            state=VersionState.PURGED, differs=False, updated_at=now()
         )
+        _forget_observations(group)
         KeyGroup.objects.filter(pk=group.pk).update(
-            cloud_state=GroupCloudState.PURGED, scheduled_purge_at=None, updated_at=now()
+            cloud_state=GroupCloudState.PURGED,
+            current_version="",
+            scheduled_purge_at=None,
+            differences=0,
+            updated_at=now(),
         )
 
 
 def record_missing(*, version: CloudVersion) -> None:
     """Record that a version is not in the vault although it should be (drift)."""
-    _move(version, VersionState.MISSING)
+    with transaction.atomic():
+        _move(version, VersionState.MISSING, differs=True)
+        # Which one is current instead is not known before the vault is asked.
+        KeyGroup.objects.filter(pk=version.group_id, current_version=version.azure_version).update(current_version="")
 
 
 def destroy_key(*, key: Key) -> None:
@@ -344,9 +389,10 @@ def advance_schedule(*, group: KeyGroup, seen_due_at: datetime, new_due_at: date
     )
 
 
-def record_compared(*, group: KeyGroup, differences: int) -> None:
-    """Record that the vault was compared with what is known here, and how many differences there were."""
-    KeyGroup.objects.filter(pk=group.pk).update(compared_at=now(), differences=differences)
+def record_differences(*, group: KeyGroup, differences: int, is_compared: bool = False) -> None:
+    """Record how many differences are open; ``is_compared``: all versions were just compared with the vault."""
+    compared = {"compared_at": now()} if is_compared else {}
+    KeyGroup.objects.filter(pk=group.pk).update(differences=differences, **compared)
 
 
 def record_rotated(*, group: KeyGroup, at: datetime) -> None:

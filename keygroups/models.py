@@ -59,6 +59,8 @@ class KeyGroup(models.Model):
     cloud_state = models.CharField(max_length=16, choices=GroupCloudState, default=GroupCloudState.ABSENT)
     deleted_in_cloud_at = models.DateTimeField(null=True)
     scheduled_purge_at = models.DateTimeField(null=True)
+    # The Azure version that the vault calls current, ours or not, as last seen or pushed; empty while unknown.
+    current_version = models.CharField(max_length=64, blank=True, default="")
     # When the vault was last compared with the rows here, and how many differences there were.
     compared_at = models.DateTimeField(null=True)
     differences = models.PositiveIntegerField(default=0)
@@ -149,7 +151,11 @@ class Key(models.Model):
 
 
 class CloudVersion(models.Model):
-    """A key as a version of an Azure key: where it was pushed and what became of it."""
+    """A key as a version of an Azure key: where it was pushed, and how the vault had it when it was last seen.
+
+    The columns ``wanted_*``, ``operations`` and ``tags`` hold what was set or accepted here: a repair sets the
+    vault back to them.
+    """
 
     id = models.UUIDField(primary_key=True, default=new_uuid, editable=False)
     key = models.ForeignKey(Key, on_delete=models.PROTECT, related_name="cloud_versions")
@@ -160,6 +166,9 @@ class CloudVersion(models.Model):
     kid = models.CharField(max_length=512, blank=True)
     state = models.CharField(max_length=16, choices=VersionState, default=VersionState.PUSHING)
     enabled = models.BooleanField(default=True)
+    wanted_enabled = models.BooleanField(default=True)
+    # Whether the vault had it otherwise than wanted when it was last seen.
+    differs = models.BooleanField(default=False)
     # What it was pushed with. Empty and NULL for versions pushed before these columns existed.
     operations = models.JSONField(default=list)
     tags = models.JSONField(null=True)
@@ -168,6 +177,10 @@ class CloudVersion(models.Model):
     # tells which one is newest: Azure's times have whole seconds, and ours may be set back.
     ordinal = models.PositiveIntegerField(default=0)
     expires_at = models.DateTimeField(null=True)
+    wanted_expires_at = models.DateTimeField(null=True)
+    # The vault refuses to use it before this moment. NULL also for a moment that had passed when it was made.
+    not_before = models.DateTimeField(null=True)
+    wanted_not_before = models.DateTimeField(null=True)
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
@@ -206,10 +219,11 @@ class Observation(models.Model):
     created_on = models.DateTimeField(null=True)
     updated_on = models.DateTimeField(null=True)
     expires_on = models.DateTimeField(null=True)
+    not_before = models.DateTimeField(null=True)
     operations = models.JSONField(default=list)
     tags = models.JSONField(default=dict)
     flags = models.JSONField(default=list)
-    # A person accepted a version that was made outside this console.
+    # A person accepted a version that was made outside this console, as it was then.
     is_accepted = models.BooleanField(default=False)
 
     class Meta:

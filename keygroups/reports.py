@@ -7,15 +7,16 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from django import forms
-from django.db.models import CharField, Count, F, Min, OuterRef, Q, QuerySet, Subquery, Value
+from django.db.models import CharField, Count, F, Min, Q, QuerySet, Value
 from django.db.models.functions import TruncDate
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from cloudcreds.models import CloudCredential
-from keygroups.choices import ENDED_VERSION_STATES, STATE_COLOURS, KeyState, VersionState
+from keygroups.choices import KeyState, VersionState
 from keygroups.models import CloudVersion, Key, group_url
+from keygroups.states import VERSION_STATES, key_in_vault
 from kmes.core.clock import now
 from logging_reports.reports.charts import Bar
 from logging_reports.reports.definitions import Answer, Column, Kind, Report, Row, State
@@ -30,7 +31,7 @@ AGES: tuple[tuple[str, Any, int, int | None, str], ...] = (
     ("365", gettext_lazy("180 to 364 days"), 180, 365, "warning"),
     ("older", gettext_lazy("A year and older"), 365, None, "bad"),
 )
-VERSION_STATES = {state.value: State(state.label, STATE_COLOURS[state.value]) for state in VersionState}
+IN_VAULT = {value: State(shown.label, shown.colour) for value, shown in VERSION_STATES.items()}
 DEFAULT_WITHIN = 90
 VERSION, SECRET = "version", "secret"
 KINDS = {
@@ -87,13 +88,8 @@ def answer_key_age(filters: dict[str, Any]) -> Answer:
         active = CloudVersion.objects.filter(state=filters["state"])
         keys = keys.filter(pk__in=active.values("key"))
     bars, found = count_ages(keys)
-    living = (
-        CloudVersion.objects.filter(key=OuterRef("pk")).exclude(state__in=ENDED_VERSION_STATES).order_by("-updated_at")
-    )
     rows = keys.order_by("created_at", "name").values("id", "name", "key_spec", "created_at", "created_by", "group_id")
-    rows = rows.annotate(
-        group_name=F("group__name"), vault=F("group__vault__name"), in_vault=Subquery(living.values("state")[:1])
-    )
+    rows = rows.annotate(group_name=F("group__name"), vault=F("group__vault__name"), in_vault=key_in_vault())
     return Answer(_age_sentence(found), bars, rows)
 
 
@@ -144,7 +140,7 @@ KEY_AGE = Report(
         ),
         Column(name="created_at", label=gettext_lazy("Created"), kind=Kind.MOMENT, order_by=("created_at", "name")),
         Column(name="created_by", label=gettext_lazy("Created by"), order_by=("created_by", "name")),
-        Column(name="in_vault", label=gettext_lazy("In the vault"), kind=Kind.STATE, states=VERSION_STATES),
+        Column(name="in_vault", label=gettext_lazy("In the vault"), kind=Kind.STATE, states=IN_VAULT),
     ),
 )
 

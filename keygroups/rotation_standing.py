@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db.models import Case, CharField, Exists, F, OuterRef, Q, QuerySet, Subquery, Value, When
 
-from keygroups.choices import RotationStanding, SlotState
+from keygroups.choices import GroupCloudState, RotationStanding, SlotState
 from keygroups.models import KeyGroup, RotationSlot
 from kmes.core.clock import now
 
@@ -22,6 +22,7 @@ DUE_SOON = timedelta(days=7)
 def is_late() -> Q:
     """Return the condition of a group that rotates and let a due moment pass without a success.
 
+    A group whose Azure key is deleted can't rotate and is never late.
     Either no scan has seen the due moment, or it was served and no rotation has succeeded since.
     ``last_rotated_at`` is set on success only. A failed rotation is late, too.
     """
@@ -29,7 +30,8 @@ def is_late() -> Q:
     unserved = RotationSlot.objects.filter(group=OuterRef("pk"), due_at__lte=deadline).filter(
         Q(group__last_rotated_at__isnull=True) | Q(group__last_rotated_at__lt=F("due_at"))
     )
-    return Q(rotate=True) & (Q(next_due_at__lt=deadline) | Q(Exists(unserved)))
+    can_rotate = Q(rotate=True) & ~Q(cloud_state=GroupCloudState.SOFT_DELETED)
+    return can_rotate & (Q(next_due_at__lt=deadline) | Q(Exists(unserved)))
 
 
 def is_due_soon() -> Q:
@@ -42,6 +44,7 @@ def with_standing(groups: QuerySet[KeyGroup]) -> QuerySet[Any, Any]:
     """Annotate the groups with ``standing`` (a ``RotationStanding``) and ``last_due_at``.
 
     Failed: the newest due moment's job failed or could not be made, and no rotation has succeeded since.
+    A group without a key in the vault is on time by no merit of its own, so that is a standing apart.
     """
     newest = RotationSlot.objects.filter(group=OuterRef("pk")).order_by("-due_at")
     failed = Q(last_slot_state__in=[SlotState.FAILED, SlotState.REFUSED])
@@ -51,8 +54,10 @@ def with_standing(groups: QuerySet[KeyGroup]) -> QuerySet[Any, Any]:
         last_slot_state=Subquery(newest.values("state")[:1]),
         standing=Case(
             When(rotate=False, then=Value(RotationStanding.OFF)),
+            When(cloud_state=GroupCloudState.SOFT_DELETED, then=Value(RotationStanding.DELETED)),
             When(failed & not_since, then=Value(RotationStanding.FAILED)),
             When(is_late(), then=Value(RotationStanding.LATE)),
+            When(~Q(cloud_state=GroupCloudState.LIVE), then=Value(RotationStanding.NOT_IN_VAULT)),
             default=Value(RotationStanding.ON_TIME),
             output_field=CharField(),
         ),

@@ -11,9 +11,10 @@ from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_lazy as _
 
 from cloudcreds.models import KeyVault
-from keygroups.choices import ENDED_VERSION_STATES, KeyState, VersionState
+from keygroups.choices import KeyState, VersionState
 from keygroups.models import CloudVersion, Key, KeyGroup, Observation, RotationSlot
 from keygroups.rotation_standing import is_due_soon, is_late
+from keygroups.states import group_state
 from kmes.core.clock import now
 
 EXPIRY_DAYS = 30
@@ -46,16 +47,20 @@ KEY_FILTERS = (Attention.EXPIRING, Attention.MISSING)
 def list_groups(
     *, search: str = "", show: str = "", vault_id: UUID | None = None, state: str = ""
 ) -> QuerySet[KeyGroup]:
-    """Return the groups by name, each with its vault and the number of its present keys (``key_count``)."""
+    """Return the groups by name, each with its vault, the number of its present keys (``key_count``) and its state.
+
+    ``state`` and the annotation ``shown_state`` are keys of ``states.GROUP_STATES``.
+    """
     # A subquery instead of a join, so that the number of groups can be counted.
     present = Key.objects.filter(group=OuterRef("pk"), state=KeyState.PRESENT).order_by()
     groups = KeyGroup.objects.select_related("vault", "credential").annotate(
-        key_count=Coalesce(Subquery(present.values("group").annotate(number=Count("pk")).values("number")), 0)
+        key_count=Coalesce(Subquery(present.values("group").annotate(number=Count("pk")).values("number")), 0),
+        shown_state=group_state(),
     )
     if vault_id is not None:
         groups = groups.filter(vault_id=vault_id)
     if state:
-        groups = groups.filter(cloud_state=state)
+        groups = groups.filter(shown_state=state)
     if show in KEY_FILTERS:
         groups = groups.filter(Exists(CloudVersion.objects.filter(_version_filter(show), group=OuterRef("pk"))))
     elif show == Attention.LATE:
@@ -111,7 +116,7 @@ def list_keys(
     if vault_id is not None:
         keys = keys.filter(group__vault_id=vault_id)
     if state:
-        keys = keys.filter(group__cloud_state=state)
+        keys = keys.filter(group__in=KeyGroup.objects.alias(shown=group_state()).filter(shown=state).order_by())
     if show in KEY_FILTERS:
         keys = keys.filter(Exists(CloudVersion.objects.filter(_version_filter(show), key=OuterRef("pk"))))
     if search:
@@ -127,8 +132,8 @@ def list_vaults_in_use() -> list[KeyVault]:
 
 
 def count_by_state() -> dict[str, int]:
-    """Return how many groups are in each state in Azure."""
-    counted = KeyGroup.objects.order_by().values_list("cloud_state").annotate(count=Count("pk"))
+    """Return how many groups are in each of ``states.GROUP_STATES``; those without groups are left out."""
+    counted = KeyGroup.objects.order_by().annotate(shown=group_state()).values_list("shown").annotate(count=Count("pk"))
     return dict(counted)
 
 
@@ -150,16 +155,6 @@ def find_key(key_id: UUID) -> Key | None:
     )
 
 
-def version_shown(key: Key) -> CloudVersion | None:
-    """Return the version that a list shows for the key: the one that has not ended, else the last that ended.
-
-    Without a query for keys from ``list_keys``.
-    """
-    versions = list(key.cloud_versions.all())
-    living = [version for version in versions if version.state not in ENDED_VERSION_STATES]
-    return next(iter(living or versions), None)
-
-
 def list_versions(group: KeyGroup) -> list[CloudVersion]:
     """Return the newest versions of the group's Azure key, newest first, with their keys."""
     # A version that is being pushed has no time yet and is the newest.
@@ -175,8 +170,14 @@ def list_observations(group: KeyGroup) -> list[Observation]:
 
 
 def find_observation(version: CloudVersion) -> Observation | None:
-    """Return what the vault showed of a version at the last comparison."""
-    return Observation.objects.filter(version=version).first()
+    """Return what the vault showed of a version when it was last seen."""
+    rows = Observation.objects.filter(version=version, azure_version=version.azure_version)
+    return rows.select_related("version").first()
+
+
+def list_strangers(group: KeyGroup) -> list[Observation]:
+    """Return the versions of the group's Azure key that were made outside this console, newest first."""
+    return list(group.observations.filter(version=None, is_present=True)[:VERSIONS_SHOWN])
 
 
 def has_vault_answered(group: KeyGroup) -> bool:
@@ -204,6 +205,7 @@ def digest_of(group: KeyGroup | None, keys: QuerySet[Key]) -> str:
         (
             sorted(counted.items(), key=str),
             group and (group.pk, group.lock_version, group.updated_at, group.compared_at),
+            group and (group.differences, group.current_version),
         )
     )
     return hashlib.sha256(seen.encode()).hexdigest()[:16]

@@ -175,6 +175,7 @@ def accept_drift(*, observation: Observation, actor: Actor) -> None:
                 version=row.version,
                 enabled=bool(row.enabled),
                 expires_at=row.expires_on,
+                not_before=row.not_before,
                 operations=row.operations,
                 tags=own_tags(row.tags),
             )

@@ -17,7 +17,7 @@ from django.utils.translation import ngettext_lazy
 from keygroups.choices import STATE_COLOURS
 from keygroups.key_jobs import KeyJobs
 from keygroups.models import Key
-from keygroups.selectors import version_shown
+from keygroups.states import in_vault, version_shown
 from kmes.ui.tables import ConsoleTable, MenuColumn, PickColumn, StateColumn
 from kmes.ui.templatetags.kmes_ui import badge, cut, when
 
@@ -92,10 +92,8 @@ class KeyTable(ConsoleTable):
 
     def render_cloud_state(self, record: Key) -> SafeString:
         """Show the state of the key in the vault."""
-        version = version_shown(record)
-        if version is None:
-            return badge(_("Not synchronized"), "neutral")
-        return badge(version.get_state_display(), STATE_COLOURS[version.state])
+        shown = in_vault(record)
+        return badge(shown.label, shown.colour)
 
     def render_azure_version(self, record: Key) -> SafeString:
         """Show the version's id, cut in the middle."""

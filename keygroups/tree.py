@@ -14,11 +14,12 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from keygroups.choices import STATE_COLOURS, GroupCloudState
+from keygroups.choices import GroupCloudState
 from keygroups.filters import KeysFilter, TreeOrder, read_uuid
 from keygroups.models import Key, KeyGroup
 from keygroups.policy import tier_text
-from keygroups.selectors import count_by_state, list_groups, list_keys, list_vaults_in_use, version_shown
+from keygroups.selectors import count_by_state, list_groups, list_keys, list_vaults_in_use
+from keygroups.states import GROUP_STATES, ShownState, in_vault, of_group, of_key
 
 BRANCH_SIZE = 100
 
@@ -58,9 +59,13 @@ def read_tree(wanted: KeysFilter, groups: Page[KeyGroup], chosen: KeyGroup | Non
         open_vault = wanted.vault or (chosen.vault_id if wanted.group and chosen else None)
         return Branch([_vault_node(wanted, vault, open_vault, chosen_id) for vault in list_vaults_in_use()])
     if wanted.view == TreeOrder.STATE:
-        counts, open_state = count_by_state(), wanted.state or (chosen.cloud_state if wanted.group and chosen else "")
+        counts = count_by_state()
+        open_state = wanted.state or (of_group(chosen).value if wanted.group and chosen else "")
+        shown = [
+            state for state in GROUP_STATES.values() if counts.get(state.value) or state.value in GroupCloudState.values
+        ]
         return Branch(
-            [_state_node(wanted, state, counts.get(state, 0), open_state, chosen_id) for state in GroupCloudState]
+            [_state_node(wanted, state, counts.get(state.value, 0), open_state, chosen_id) for state in shown]
         )
     return Branch([_group_node(wanted, group, chosen_id) for group in groups.object_list])
 
@@ -68,7 +73,7 @@ def read_tree(wanted: KeysFilter, groups: Page[KeyGroup], chosen: KeyGroup | Non
 def read_branch(wanted: KeysFilter, node: str, page: str) -> Branch | None:
     """Return a page of a node's children; None when there is no such node."""
     kind, _colon, name = node.partition(":")
-    if kind == "state" and name in GroupCloudState.values:
+    if kind == "state" and name in GROUP_STATES:
         return _groups_below(wanted, node, page=page, state=name)
     found = read_uuid(name)
     if found is None:
@@ -130,18 +135,18 @@ def _groups_text(count: int) -> str:
     return ngettext("%(count)d group", "%(count)d groups", count) % {"count": count}
 
 
-def _state_node(wanted: KeysFilter, state: GroupCloudState, count: int, open_state: str, chosen: UUID | None) -> Node:
-    node, is_open = f"state:{state}", state == open_state
+def _state_node(wanted: KeysFilter, state: ShownState, count: int, open_state: str, chosen: UUID | None) -> Node:
+    node, is_open = f"state:{state.value}", state.value == open_state
     return Node(
         id=node,
         label=str(state.label),
-        url=reverse("keygroups:keys") + wanted.link(state=state),
-        icon=f"state-{STATE_COLOURS[state]}",
+        url=reverse("keygroups:keys") + wanted.link(state=state.value),
+        icon=f"state-{state.colour}",
         note=_groups_text(count),
         branch_url=_branch_url(wanted, node) if count else "",
         is_chosen=is_open and chosen is None,
         fills_pane=True,
-        branch=_groups_below(wanted, node, state=state, chosen=chosen) if is_open else None,
+        branch=_groups_below(wanted, node, state=state.value, chosen=chosen) if is_open else None,
     )
 
 
@@ -153,9 +158,7 @@ def group_node(wanted: KeysFilter, group: KeyGroup) -> Node:
 def _group_node(wanted: KeysFilter, group: KeyGroup, chosen: UUID | None) -> Node:
     node = f"group:{group.pk}"
     count = group.key_count  # type: ignore[attr-defined]
-    state, colour = group.get_cloud_state_display(), STATE_COLOURS[group.cloud_state]
-    if group.differences:
-        state, colour = _("Differs from the vault"), "warning"
+    state = of_group(group)
     note = ngettext("%(count)d key", "%(count)d keys", count) % {"count": count}
     if group.rotate and group.next_due_at:
         note += " · " + _("due %(date)s") % {"date": f"{group.next_due_at:%Y-%m-%d}"}
@@ -164,8 +167,8 @@ def _group_node(wanted: KeysFilter, group: KeyGroup, chosen: UUID | None) -> Nod
         label=group.name,
         url=reverse("keygroups:keys") + wanted.link(group=group.pk),
         icon="folder",
-        state=state,
-        colour=colour,
+        state=str(state.label),
+        colour=state.colour,
         note=note,
         menu_url=reverse("keygroups:group_actions", args=[group.pk]),
         branch_url=_branch_url(wanted, node),
@@ -175,14 +178,14 @@ def _group_node(wanted: KeysFilter, group: KeyGroup, chosen: UUID | None) -> Nod
 
 
 def _key_node(key: Key) -> Node:
-    version = version_shown(key)
+    state = in_vault(key)
     return Node(
         id=f"key:{key.pk}",
         label=key.name,
         url=key.get_absolute_url(),
         icon="key",
-        state=version.get_state_display() if version else _("Not synchronized"),
-        colour=STATE_COLOURS[version.state] if version else "neutral",
-        note=key.get_state_display() if key.state != "present" else "",
+        state=str(state.label),
+        colour=state.colour,
+        note=str(of_key(key).label) if key.state != "present" else "",
         menu_url=reverse("keygroups:key_actions", args=[key.pk]),
     )

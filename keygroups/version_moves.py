@@ -1,8 +1,13 @@
-"""Which moves between states a cloud version may make. Changes nothing (``lifecycle`` does)."""
+"""Which moves between states a cloud version may make, and what a push brings. Changes nothing (``lifecycle`` does)."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
 from keygroups.choices import VersionState
+from keygroups.models import CloudVersion
 
 # Allowed moves of a version. After a purged, missing or failed version its key may be pushed
 # again, which makes a new row.
@@ -58,3 +63,17 @@ VERSION_MOVES: dict[str, frozenset[str]] = {
 def sources(target: str) -> list[str]:
     """Return the states from which a version may move to ``target``."""
     return [source for source, targets in VERSION_MOVES.items() if target in targets]
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """What the vault says of a version that was pushed."""
+
+    version: CloudVersion
+    azure_version: str
+    kid: str
+    pushed_at: datetime
+    enabled: bool
+    expires_at: datetime | None = None
+    operations: Sequence[str] = ()
+    tags: dict[str, str] | None = None

@@ -16,7 +16,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
-from keygroups.choices import STATE_COLOURS, Drift
+from keygroups import states
+from keygroups.choices import Drift
 from keygroups.comparison import compare_in_columns
 from keygroups.drift import is_repairable
 from keygroups.filters import TREE_ORDER_LABELS, KeysFilter, TreeOrder, read_uuid
@@ -34,8 +35,8 @@ from keygroups.selectors import (
     find_observation,
     has_vault_answered,
     list_groups,
+    list_strangers,
     list_versions,
-    version_shown,
 )
 from keygroups.tables import KeyTable
 from keygroups.tree import group_node, read_branch, read_tree
@@ -133,7 +134,8 @@ def _pane(request: HttpRequest, shown: KeysFilter, group: KeyGroup | None, keys:
         "filter": shown.query(),
         "count": table.paginator.count,
         "has_more": table.paginator.num_pages > 1,
-        "colour": STATE_COLOURS[group.cloud_state] if group else "",
+        "state": states.of_group(group) if group else None,
+        "warnings": states.warnings_of(group) if group else [],
         "due_rotation": current_slot(group) if group else None,
         "may_rotate": _may(request, Right.KEY_ROTATE),
         "description": describe(policy_of(group)) if group else None,
@@ -166,7 +168,7 @@ def show_group(_request: HttpRequest, group_id: UUID) -> HttpResponse:
 def show_key(request: HttpRequest, key_id: UUID) -> HttpResponse:
     """Show a key's properties: here, last known and live in Azure, and the versions of its group."""
     key = key_or_404(key_id)
-    version = version_shown(key)
+    version = states.version_shown(key)
     observation = find_observation(version) if version else None
     group, versions = key.group, list_versions(key.group)
     key_jobs = jobs_of_keys({key.pk, *(each.key_id for each in versions)})
@@ -180,12 +182,13 @@ def show_key(request: HttpRequest, key_id: UUID) -> HttpResponse:
         "columns": compare_in_columns(group, key, version, observation),
         "versionless": f"{group.vault.url.rstrip('/')}/keys/{group.azure_name}",
         "versions": [
-            (each, STATE_COLOURS[each.state], each.key_id == key.pk, key_jobs.get(each.key_id, KeyJobs()).push)
+            (each, states.of_version(each), each.key_id == key.pk, key_jobs.get(each.key_id, KeyJobs()).push)
             for each in versions
         ],
+        "strangers": [(each, states.of_stranger(each)) for each in list_strangers(group)],
         "last_job": key_jobs.get(key.pk, KeyJobs()).last,
-        "colour": STATE_COLOURS[key.state],
-        "version_colour": STATE_COLOURS[version.state] if version else "neutral",
+        "state": states.of_key(key),
+        "version_state": states.of_version(version) if version else None,
         "check_value": check_value(key.thumbprint),
         "pem": to_pem(bytes(key.public_spki)),
         "can_read_log": _may(request, Right.LOG_READ),

@@ -14,10 +14,9 @@ from jobs.choices import SUCCEEDED_STATES
 from jobs.kinds.check_drift import spec as check_drift
 from jobs.models import Job
 from keygroups.choices import PeriodUnit, RotationStanding
-from keygroups.models import KeyGroup, group_url
+from keygroups.models import KeyGroup, Observation, group_url
 from keygroups.rotation_standing import with_standing
-from logging_reports.choices import Category, Service
-from logging_reports.models import LogEntry
+from keygroups.states import STRANGER_STATES, stranger_state
 from logging_reports.reports.charts import Bar
 from logging_reports.reports.definitions import Answer, Column, Kind, Report, Row, State
 from logging_reports.reports.forms import ReportForm, search_field
@@ -28,7 +27,12 @@ STANDINGS: dict[str, State] = {
     RotationStanding.LATE: State(RotationStanding.LATE.label, "warning"),
     RotationStanding.FAILED: State(RotationStanding.FAILED.label, "bad"),
     RotationStanding.OFF: State(RotationStanding.OFF.label, "neutral"),
+    RotationStanding.DELETED: State(RotationStanding.DELETED.label, "neutral"),
+    RotationStanding.NOT_IN_VAULT: State(RotationStanding.NOT_IN_VAULT.label, "neutral"),
 }
+STRANGERS = {value: State(shown.label, shown.colour) for value, shown in STRANGER_STATES.items()}
+# What counts: the others are named beside them.
+COUNTED = (RotationStanding.ON_TIME, RotationStanding.LATE, RotationStanding.FAILED)
 
 
 # --- Rotation compliance ---------------------------------------------------------------------
@@ -62,9 +66,23 @@ def answer_rotation(filters: dict[str, Any]) -> Answer:
 
 
 def _rotation_sentence(counted: dict[str, int]) -> str:
-    with_policy = sum(count for name, count in counted.items() if name != RotationStanding.OFF)
+    return f"{_kept_sentence(counted)} {_left_out_sentence(counted)}".strip()
+
+
+def _left_out_sentence(counted: dict[str, int]) -> str:
+    """Name the groups that rotate by policy and have nothing in the vault to rotate."""
+    left_out = (RotationStanding.DELETED, RotationStanding.NOT_IN_VAULT)
+    if not any(counted.get(name) for name in left_out):
+        return ""
+    deleted, absent = (counted.get(name, 0) for name in left_out)
+    text = _("Not counted: %(deleted)d deleted in the vault, %(absent)d with nothing in the vault yet.")
+    return text % {"deleted": deleted, "absent": absent}
+
+
+def _kept_sentence(counted: dict[str, int]) -> str:
+    with_policy = sum(counted.get(name, 0) for name in COUNTED)
     if not with_policy:
-        return _("No key group has a rotation policy that is on.")
+        return _("No key group has a rotation policy that is on and a key in the vault.")
     kept = counted.get(RotationStanding.ON_TIME, 0)
     text = ngettext(
         "%(kept)d of %(all)d key group with a rotation policy keeps it; %(late)d late, %(failed)d failed, %(off)d off.",
@@ -139,30 +157,29 @@ class UnmanagedForm(ReportForm):
 
 
 def answer_unmanaged(filters: dict[str, Any]) -> Answer:
-    """Tell which versions the newest comparison of each group found that were not made here."""
-    newest = Job.objects.filter(group=OuterRef("pk"), kind=check_drift.KIND, state__in=SUCCEEDED_STATES)
-    compared = KeyGroup.objects.filter(differences__gt=0).annotate(
-        newest=Subquery(newest.order_by("-finished_at").values("pk")[:1])
-    )
-    found = LogEntry.objects.filter(
-        service=Service.AZURE,
-        category=Category.DRIFT,
-        job_id__in=compared.values("newest"),
-        data__finding=check_drift.UNMANAGED,
-    )
+    """Tell which versions that were not made here the vaults hold. Those that somebody accepted are left out."""
+    found = Observation.objects.filter(version=None, is_present=True, is_accepted=False)
     if filters["q"]:
-        found = found.filter(Q(group__icontains=filters["q"]) | Q(vault__icontains=filters["q"]))
-    by_vault = list(found.order_by().values_list("vault").annotate(count=Count("pk")).order_by("-count", "vault")[:10])
+        found = found.filter(Q(group__name__icontains=filters["q"]) | Q(group__vault__name__icontains=filters["q"]))
+    by_vault = list(found.order_by().values_list("group__vault__name").annotate(count=Count("pk")))
+    by_vault.sort(key=lambda each: (-each[1], each[0]))
     total = sum(count for _vault, count in by_vault)
-    rows = found.order_by("group", "version").values(
-        *("group", "group_id", "vault", "version", "at", "job_code", "credential")
+    newest = Job.objects.filter(group=OuterRef("group"), kind=check_drift.KIND, state__in=SUCCEEDED_STATES)
+    rows = found.order_by("group__name", "azure_version").values(
+        *("group_id", "azure_version"),
+        group_name=F("group__name"),
+        vault=F("group__vault__name"),
+        credential=F("group__credential__name"),
+        state=stranger_state(),
+        at=F("seen_at"),
+        job_code=Subquery(newest.order_by("-finished_at").values("code")[:1]),
     )
-    return Answer(_unmanaged_sentence(total), [Bar(vault, count, "warning") for vault, count in by_vault], rows)
+    return Answer(_unmanaged_sentence(total), [Bar(vault, count, "warning") for vault, count in by_vault[:10]], rows)
 
 
 def _unmanaged_sentence(total: int) -> str:
     if not total:
-        return _("The newest comparisons found no version that was not made here.")
+        return _("The vaults hold no version that was not made here, by each key group's newest comparison.")
     text = ngettext(
         "%(count)d version in the vaults was not made here, by each key group's newest comparison.",
         "%(count)d versions in the vaults were not made here, by each key group's newest comparison.",
@@ -189,11 +206,24 @@ UNMANAGED_KEYS = Report(
     nothing=gettext_lazy("Nothing was found. Key groups are compared with their vaults once a day."),
     answer=answer_unmanaged,
     columns=(
-        Column(name="group", label=gettext_lazy("Key group"), order_by=("group", "version"), link=_found_group_url),
-        Column(name="vault", label=gettext_lazy("Key Vault"), order_by=("vault", "version")),
-        Column(name="version", label=gettext_lazy("Version"), kind=Kind.CODE, order_by=("version",)),
-        Column(name="credential", label=gettext_lazy("Credential"), order_by=("credential", "version")),
-        Column(name="at", label=gettext_lazy("Found"), kind=Kind.MOMENT, order_by=("at", "version")),
+        Column(
+            name="group",
+            label=gettext_lazy("Key group"),
+            value=lambda row: row["group_name"],
+            order_by=("group_name", "azure_version"),
+            link=_found_group_url,
+        ),
+        Column(name="vault", label=gettext_lazy("Key Vault"), order_by=("vault", "azure_version")),
+        Column(
+            name="version",
+            label=gettext_lazy("Version"),
+            kind=Kind.CODE,
+            value=lambda row: row["azure_version"],
+            order_by=("azure_version",),
+        ),
+        Column(name="state", label=gettext_lazy("State"), kind=Kind.STATE, states=STRANGERS),
+        Column(name="credential", label=gettext_lazy("Credential"), order_by=("credential", "azure_version")),
+        Column(name="at", label=gettext_lazy("Last seen"), kind=Kind.MOMENT, order_by=("at", "azure_version")),
         Column(name="job_code", label=gettext_lazy("Job"), kind=Kind.CODE, link=_job_url),
     ),
 )

@@ -17,6 +17,7 @@ from jobs.models import Job, JobTarget, about_group
 from jobs.spec import Scope, registry
 from keygroups.choices import HELD_VERSION_STATES, LIVE_VERSION_STATES, GroupCloudState, KeyState, VersionState
 from keygroups.models import CloudVersion, Key, KeyGroup
+from keygroups.states import of_version
 
 
 @dataclass(frozen=True)
@@ -158,7 +159,7 @@ def why_not_push(key: Key, situation: KeySituation) -> str:
         return ""
     if situation.version.state == VersionState.SOFT_DELETED:
         return _("Deleted in the vault: recover or purge it first")
-    return _("Synchronized already (%(state)s)") % {"state": situation.version.get_state_display()}
+    return _("Synchronized already (%(state)s)") % {"state": of_version(situation.version).label}
 
 
 def why_not_enable(key: Key) -> str:

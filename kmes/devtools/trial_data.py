@@ -208,4 +208,5 @@ def _version(key: Key, group: KeyGroup, *, is_newest: bool) -> CloudVersion:
         state=VersionState.ACTIVE if is_newest else VersionState.SUPERSEDED,
         pushed_at=moment,
         expires_at=moment + SPAN,
+        wanted_expires_at=moment + SPAN,
     )

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
+from jobs.kinds.repair.spec import request_repair
 from jobs.kinds.rotate.spec import request_rotation
+from keygroups.models import KeyGroup
+from keygroups.services import accept_drift
 from tests.damaged_answers.harness import made_versions_agree
 from tests.faults.relay.damages import edited
+from tests.keygroups.state_world import contradictions, readings
 
+LATER = datetime(2031, 5, 1, tzinfo=UTC)
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(180)]
 
 
@@ -45,3 +52,78 @@ def test_a_strangers_key_of_an_unknown_type_disturbs_nothing(world, members):
     world.rest(rotation)
     assert rotation.state == "succeeded", world.words(rotation)
     made_versions_agree(world)
+
+
+def set_outside(world, version, **changes):
+    """What somebody does to a version in the portal."""
+    world.vault.client.update_key_properties("payments", version, **changes)
+
+
+def shown(world, pages):
+    """What all pages say of the group and of its keys, which must be one thing each."""
+    assert list(contradictions(world.group, pages)) == []
+    (of_group,), of_keys = readings(world.group, pages)
+    return of_group, {name: next(iter(said)) for name, said in of_keys.items()}
+
+
+def repair(world):
+    rows = list(world.group.observations.select_related("group__credential", "group__vault", "version__key"))
+    job = request_repair(observations=rows, actor=world.actor)
+    world.work(job)
+    return job
+
+
+def test_a_strangers_current_version_takes_the_place_of_ours_on_every_page(world, pages):
+    world.push_one()
+    stranger = world.push_of_somebody_else()
+    job = world.compare()
+    assert f"The vault's current version is {stranger}, which was not made here" in world.words(job)
+    assert shown(world, pages) == ("In the vault, differs", {"first": "Superseded"})
+    accept_drift(observation=world.group.observations.get(azure_version=stranger), actor=world.actor)
+    assert shown(world, pages) == ("In the vault, no active version", {"first": "Superseded"})
+    assert f"current version is {stranger}" in world.words(world.compare())
+    world.run(request_rotation(group=KeyGroup.objects.get(pk=world.group.pk), actor=world.actor))
+    assert shown(world, pages)[0] == "In the vault"
+    made_versions_agree(world)
+
+
+@pytest.mark.parametrize(
+    ("changes", "label"),
+    [
+        ({"enabled": False}, "Disabled, differs"),
+        ({"expires_on": LATER}, "Active, differs"),
+        ({"not_before": LATER}, "Active, differs"),
+        ({"tags": {"owner": "somebody"}}, "Active, differs"),
+    ],
+    ids=["disabled", "expiry", "not before", "tags"],
+)
+def test_what_was_changed_outside_is_shown_as_last_seen_and_marked(world, pages, changes, label):
+    key = world.push_one()
+    set_outside(world, key.cloud_versions.get().azure_version, **changes)
+    assert "No drift" not in world.words(world.compare())
+    assert shown(world, pages) == ("In the vault, differs", {"first": label})
+
+
+def test_a_start_in_the_future_is_found_and_set_back_to_where_the_vault_signs(world, pages):
+    key = world.push_one()
+    version = key.cloud_versions.get().azure_version
+    set_outside(world, version, not_before=LATER)
+    assert "Not before" in world.words(world.compare())
+    assert repair(world).state == "succeeded"
+    assert world.vault.client.get_key("payments", version).properties.not_before < LATER
+    assert "No drift" in world.words(world.compare())
+    assert shown(world, pages) == ("In the vault", {"first": "Active"})
+
+
+def test_an_expiry_that_azure_keeps_is_never_called_repaired(world, pages):
+    key = world.push_one()
+    version = key.cloud_versions.get().azure_version
+    set_outside(world, version, expires_on=LATER, tags={})
+    world.compare()
+    job = repair(world)
+    assert "still differs: Expiry" in world.words(job)
+    assert "Repaired" not in world.words(job)
+    assert shown(world, pages) == ("In the vault, differs", {"first": "Active, differs"})
+    accept_drift(observation=world.group.observations.get(), actor=world.actor)
+    assert "No drift" in world.words(world.compare())
+    assert shown(world, pages) == ("In the vault", {"first": "Active"})

@@ -13,6 +13,7 @@ from cloudcreds.models import CloudCredential, KeyVault
 from keygroups import lifecycle
 from keygroups.models import Key, KeyGroup
 from keygroups.values import GroupValues
+from keygroups.version_moves import Pushed
 from kmes.core.clock import now
 
 
@@ -73,7 +74,7 @@ def push(key, *, enabled=True, at=None):
     version = lifecycle.begin_push(key=key)
     azure_version = hashlib.md5(key.name.encode()).hexdigest()  # noqa: S324 - only looks like Azure's
     kid = f"{key.group.vault.url}/keys/{key.group.azure_name}/{azure_version}"
-    lifecycle.record_pushed([lifecycle.Pushed(version, azure_version, kid, at or now(), enabled)])
+    lifecycle.record_pushed([Pushed(version, azure_version, kid, at or now(), enabled)])
     version.refresh_from_db()
     return version
 

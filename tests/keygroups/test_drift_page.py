@@ -36,7 +36,7 @@ def look(group, version, **changes):
         **changes,
     }
     row = drift.observe(group, version, drift.Seen(**seen))
-    drift.recount(group)
+    drift.recount(group, is_compared=True)
     return row
 
 
@@ -101,7 +101,7 @@ def test_a_version_of_others_can_be_disabled_or_left(pages, group, version, addr
 def test_a_missing_version_can_be_pushed_again_while_its_material_is_here(pages, group, version, address) -> None:
     lifecycle.record_missing(version=version)
     drift.observe_missing(group, version)
-    drift.recount(group)
+    drift.recount(group, is_compared=True)
     assert f"{reverse('jobs:start', args=['synchronize'])}?key={version.key_id}" in text_of(pages.get(address))
     lifecycle.destroy_key(key=version.key)
     page = text_of(pages.get(address))

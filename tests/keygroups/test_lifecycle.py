@@ -9,6 +9,7 @@ import pytest
 
 from keygroups import lifecycle
 from keygroups.models import CloudVersion, Key, KeyGroup
+from keygroups.version_moves import Pushed
 from kmes.core.clock import now
 from kmes.core.errors import ConflictError
 from tests.keygroups.builders import make_key, push
@@ -78,7 +79,7 @@ def test_of_several_that_arrive_together_the_last_is_active(group) -> None:
     at = now()
     lifecycle.record_pushed(
         [
-            lifecycle.Pushed(version, f"v{number}", f"kid/v{number}", at + timedelta(seconds=number), number != 1)
+            Pushed(version, f"v{number}", f"kid/v{number}", at + timedelta(seconds=number), number != 1)
             for number, version in enumerate(arrived)
         ]
     )
@@ -90,9 +91,7 @@ def test_when_one_of_several_is_not_on_its_way_none_is_recorded(group) -> None:
     gone, here = (lifecycle.begin_push(key=make_key(group, name)) for name in ("gone", "here"))
     lifecycle.fail_push(key=gone.key)
     with pytest.raises(ConflictError, match="gone"):
-        lifecycle.record_pushed(
-            [lifecycle.Pushed(version, "v", "kid/v", now(), enabled=True) for version in (gone, here)]
-        )
+        lifecycle.record_pushed([Pushed(version, "v", "kid/v", now(), enabled=True) for version in (gone, here)])
     assert states(group) == {"gone": "failed", "here": "pushing"}
 
 

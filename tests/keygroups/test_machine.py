@@ -17,6 +17,7 @@ from cloudcreds.models import CloudCredential, KeyVault
 from keygroups import lifecycle
 from keygroups.choices import LIVE_VERSION_STATES
 from keygroups.models import CloudVersion, Key, KeyGroup
+from keygroups.version_moves import Pushed
 from kmes.core.clock import now
 from kmes.core.errors import ConflictError
 
@@ -84,9 +85,7 @@ class Life(RuleBasedStateMachine):
         # The job knows which version it pushed: only one that is on its way arrives.
         if version.state == "pushing" and self.group.cloud_state != "soft_deleted":
             self._attempt(
-                lambda: lifecycle.record_pushed(
-                    [lifecycle.Pushed(version, name, f"kid/{name}", self.at, enabled=enabled)]
-                )
+                lambda: lifecycle.record_pushed([Pushed(version, name, f"kid/{name}", self.at, enabled=enabled)])
             )
 
     @precondition(lambda self: self.group.keys.exists())

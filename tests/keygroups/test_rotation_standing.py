@@ -14,9 +14,16 @@ from keygroups.rotation_standing import LATE_AFTER, is_due_soon, is_late, with_s
 from keygroups.selectors import list_groups
 from kmes.core.clock import now
 from kmes.dashboard.selectors import count_rotations
+from tests.keygroups.builders import make_group
 
 pytestmark = pytest.mark.django_db
 OVERDUE = LATE_AFTER + timedelta(minutes=1)
+
+
+@pytest.fixture
+def group(vault):
+    """A group whose key the vault holds."""
+    return make_group(vault, "payments", cloud_state="live")
 
 
 def add_slot(group, *, ago=OVERDUE, state=SlotState.PENDING):
@@ -84,3 +91,19 @@ def test_an_outcome_belongs_to_the_due_moment_of_its_job_alone(group):
     record_outcome(job_id=mine.job_id, state=SlotState.FAILED)
     record_outcome(job_id=uuid4(), state=SlotState.CANCELLED)
     assert [RotationSlot.objects.get(pk=slot.pk).state for slot in (mine, other)] == ["failed", "pending"]
+
+
+@pytest.mark.parametrize("state", SlotState.values)
+def test_a_group_whose_azure_key_is_deleted_is_late_for_nobody(group, state):
+    add_slot(group, state=state)
+    KeyGroup.objects.update(cloud_state="soft_deleted", next_due_at=now() - OVERDUE)
+    assert standing(group) == RotationStanding.DELETED
+    assert seen_as_late(group) == {False}
+
+
+def test_a_group_with_nothing_in_the_vault_is_not_on_time_and_may_be_late(group):
+    KeyGroup.objects.update(cloud_state="absent")
+    assert standing(group) == RotationStanding.NOT_IN_VAULT
+    add_slot(group)
+    assert standing(group) == RotationStanding.LATE
+    assert seen_as_late(group) == {True}

@@ -1,8 +1,7 @@
-"""Check drift: compare what is known here with what the vault holds. Changes nothing in the vault.
+"""Check drift: compare what is wanted here with what the vault holds. Changes nothing in the vault.
 
-A version that is missing, deleted or back in the vault is recorded as such, because other jobs rely on that. How
-a version differs in its attributes is kept beside what is known (``keygroups.drift``) until somebody repairs or
-accepts it.
+Each version gets the state it has in the vault, and so does the group: every page shows what was last seen. What
+is wanted stays beside it, with the differences (``keygroups.drift``), until somebody repairs or accepts them.
 """
 
 from __future__ import annotations
@@ -55,7 +54,7 @@ def run_check_drift(run: JobRun) -> None:
         group.refresh_from_db(fields=["cloud_state"])
         _record_updates(run, live, in_doubt)
         _adopt_ours(run, gateway, group, live)
-        group.refresh_from_db(fields=["cloud_state"])
+        group.refresh_from_db(fields=["cloud_state", "current_version"])
         if not live and _is_deleted(run, gateway, group):
             _resolve_doubts(run, in_doubt)
             return
@@ -64,10 +63,10 @@ def run_check_drift(run: JobRun) -> None:
                 key_lifecycle.record_recovered(group=group)
                 _report(tx, _("The Azure key was recovered outside this console"))
         seen = _look(run, gateway, group, live)
-        found = _compare(run, group, seen)
-        is_other_current = bool(live) and _follow_current(run, gateway, group)
+        current = gateway.get_key(group.azure_name) if live else None
+        found, is_ours_current = _compare(run, group, seen, current.version if current else "")
         with run.write() as tx:
-            if not found and not is_other_current:
+            if not found and is_ours_current:
                 tx.add_message(_("No drift: the vault holds what this console knows of"))
             tx.add_message(run.spec.wording.all_done(count))
         _resolve_doubts(run, in_doubt)
@@ -93,21 +92,25 @@ def _adopt_ours(run: JobRun, gateway: VaultGateway, group: KeyGroup, live: list[
             tx.add_message(text % {"version": info.version, "key": key.name})
 
 
-def _follow_current(run: JobRun, gateway: VaultGateway, group: KeyGroup) -> bool:
-    """Record which version the vault calls current. Return whether another one was called active here."""
-    current = gateway.get_key(group.azure_name)
-    if current is None or not current.enabled:
+def _follow_current(tx: RunTransaction, group: KeyGroup, current: str) -> bool:
+    """Record the version that the vault calls current. Return whether it is the one that was called so here."""
+    live = group.cloud_versions.filter(state__in=LIVE_VERSION_STATES)
+    active = live.filter(state=VersionState.ACTIVE).first()
+    before = active.azure_version if active else group.current_version
+    key_lifecycle.record_current(group=group, azure_version=current)
+    version = live.filter(azure_version=current).select_related("key").first()
+    if version is None:
+        text = _("The vault's current version is %(version)s, which was not made here") % {"version": current}
+        if group.observations.filter(azure_version=current, is_accepted=True).exists():
+            tx.add_message(text)
+        else:
+            _report(tx, text, azure_version=current)
         return False
-    version = group.cloud_versions.filter(
-        azure_version=current.version, state__in=LIVE_VERSION_STATES, enabled=True
-    ).first()
-    if version is None or version.state == VersionState.ACTIVE:
-        return False
-    with run.write() as tx:
-        key_lifecycle.record_current(version=version)
-        text = _("The vault's current version is %(version)s (%(key)s), not the one called active here")
-        _report(tx, text % {"version": version.azure_version, "key": version.key.name}, version)
-    return True
+    if before in {"", current}:
+        return True
+    text = _("The vault's current version is %(version)s (%(key)s), not the one called active here")
+    _report(tx, text % {"version": current, "key": version.key.name}, version)
+    return False
 
 
 def _record_updates(run: JobRun, live: list[VersionInfo], in_doubt: list[Intent]) -> None:
@@ -121,7 +124,7 @@ def _record_updates(run: JobRun, live: list[VersionInfo], in_doubt: list[Intent]
         if version is None or info is None:
             continue
         tags = own_tags(info.tags)
-        if intent.operation == IntentOperation.SWITCH and info.enabled != version.enabled:
+        if intent.operation == IntentOperation.SWITCH and info.enabled != version.wanted_enabled:
             with run.write():
                 key_lifecycle.record_enabled(version=version, enabled=info.enabled)
         elif intent.operation == IntentOperation.SET_TAGS and tags == intent.job.params["tags"]:
@@ -151,7 +154,7 @@ def _is_deleted(run: JobRun, gateway: VaultGateway, group: KeyGroup) -> bool:
         )
         drift.forget_others(group, ())
         _report(tx, _("The Azure key was deleted outside this console"))
-        key_lifecycle.record_compared(group=group, differences=1)
+        key_lifecycle.record_differences(group=group, differences=1, is_compared=True)
     return True
 
 
@@ -186,13 +189,17 @@ def _from_listing(info: VersionInfo, operations: list[str]) -> Seen:
         created_on=info.created_on,
         updated_on=info.updated_on,
         expires_on=info.expires_on,
+        not_before=info.not_before,
         operations=operations,
         tags=info.tags,
     )
 
 
-def _compare(run: JobRun, group: KeyGroup, seen: list[Seen]) -> int:
-    """Keep and report the differences, in one transaction. Return how many versions differ."""
+def _compare(run: JobRun, group: KeyGroup, seen: list[Seen], current: str) -> tuple[int, bool]:
+    """Record what the vault holds and calls current, and report the differences, in one transaction.
+
+    Return how many versions differ, and whether the vault calls the version current that was called so here.
+    """
     rows = group.cloud_versions.exclude(azure_version="").select_related("key")
     known = {version.azure_version: version for version in rows}
     in_vault = {each.azure_version for each in seen}
@@ -200,11 +207,12 @@ def _compare(run: JobRun, group: KeyGroup, seen: list[Seen]) -> int:
         for version in known.values():
             if version.azure_version not in in_vault:
                 _note_missing(tx, group, version)
+        is_ours = not current or _follow_current(tx, group, current)
         for each in seen:
             _note(tx, group, known.get(each.azure_version), each)
         missing = [name for name, version in known.items() if version.state == VersionState.MISSING]
         drift.forget_others(group, [*in_vault, *missing])
-        return drift.recount(group)
+        return drift.recount(group, is_compared=True), is_ours
 
 
 def _note_missing(tx: RunTransaction, group: KeyGroup, version: CloudVersion) -> None:
@@ -221,12 +229,12 @@ def _note_missing(tx: RunTransaction, group: KeyGroup, version: CloudVersion) ->
 
 def _note(tx: RunTransaction, group: KeyGroup, version: CloudVersion | None, seen: Seen) -> None:
     name = seen.azure_version
-    if version is not None and version.state == VersionState.MISSING and not _living_copy(version):
-        key_lifecycle.record_enabled(version=version, enabled=seen.enabled)
-        _report(tx, _("Version %(version)s is in the vault again") % {"version": name}, version)
-    if version is not None and version.state not in LIVE_VERSION_STATES:
+    is_back = version is not None and version.state == VersionState.MISSING and not _living_copy(version)
+    if version is not None and version.state not in LIVE_VERSION_STATES and not is_back:
         version = None
     row = drift.observe(group, version, seen)
+    if is_back:
+        _report(tx, _("Version %(version)s is in the vault again") % {"version": name}, version)
     if row.is_accepted or not row.flags:
         return
     if version is None:

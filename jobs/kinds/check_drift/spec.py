@@ -21,7 +21,7 @@ from kmes.accounts.rights import Right, check
 from kmes.core.actor import Actor
 
 KIND = "check_drift"
-# Written into the data of a log row about a version that nobody here made; the report of such versions reads it.
+# Written into the data of a log row about a version that nobody here made, for those who filter the log.
 UNMANAGED = "unmanaged"
 
 

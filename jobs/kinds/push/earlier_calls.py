@@ -16,12 +16,14 @@ from jobs.choices import IntentOperation, IntentState, TargetState
 from jobs.engine.interruptions import WaitUntil
 from jobs.engine.run import JobRun
 from jobs.journal.intents import UNRESOLVED_STATES, resolve_all, unresolved_intents, wait_for_quarantine
+from jobs.kinds.observations import observe_change
 from jobs.kinds.push.batches import pending_in
 from jobs.kinds.push.imports import record_versions
 from jobs.models import Intent
 from keygroups import lifecycle as key_lifecycle
 from keygroups.choices import LIVE_VERSION_STATES, VersionState
 from keygroups.models import Key, KeyGroup
+from keygroups.version_moves import Pushed
 from kmes.core.clock import now
 
 # How long to wait before a doubled version is disabled again.
@@ -100,7 +102,8 @@ def _adopt(
     """Record a version that an earlier run brought into the vault; disable older doubles of it."""
     *doubles, newest = found
     recorded = key.cloud_versions.filter(state__in=LIVE_VERSION_STATES).first()
-    missed = key.cloud_versions.filter(state=VersionState.MISSING, azure_version=newest.version).first()
+    missing = key.cloud_versions.filter(state=VersionState.MISSING, azure_version=newest.version)
+    missed = missing.select_related("group", "key").first()
     if recorded is not None:
         known = gateway.get_key(group.azure_name, recorded.azure_version)
         if known is not None:
@@ -119,12 +122,12 @@ def _adopt(
         resolve_all(tx, [(intent, newest.kid) for intent in imports], IntentState.ADOPTED)
         if recorded is not None:
             key_lifecycle.replace_double(
-                key_lifecycle.Pushed(recorded, newest.version, newest.kid, now(), newest.enabled, newest.expires_on)
+                Pushed(recorded, newest.version, newest.kid, now(), newest.enabled, newest.expires_on)
             )
         elif missed is not None:
             # Its row comes back; the push that was to bring it again is over.
             key_lifecycle.fail_push(key=key)
-            key_lifecycle.record_enabled(version=missed, enabled=newest.enabled)
+            observe_change(missed, newest)
         else:
             record_versions(tx, [(key, newest)])
         tx.record_results(

@@ -32,6 +32,7 @@ from keygroups.choices import VersionState
 from keygroups.fields import own_tags
 from keygroups.models import CloudVersion, Key, KeyGroup
 from keygroups.rotation_schedule import expiry
+from keygroups.version_moves import Pushed
 from kmes.core.clock import now
 from kmes.core.errors import DeviceError, KmesError
 
@@ -192,7 +193,7 @@ def record_versions(tx: RunTransaction, found: Sequence[tuple[Key, VaultKey]]) -
     moment = now()
     key_lifecycle.record_pushed(
         [
-            key_lifecycle.Pushed(
+            Pushed(
                 versions[key.pk],
                 bundle.version,
                 bundle.kid,

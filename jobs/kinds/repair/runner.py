@@ -1,6 +1,7 @@
 """Repair: set versions in the vault back to what is known here, and disable those that others made.
 
-Setting the same values twice is harmless, so a run after a crash starts from the beginning.
+What was set is read again and compared: the vault may have kept something. Setting the same values twice is
+harmless, so a run after a crash starts from the beginning.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from jobs.kinds.observations import seen_of
 from jobs.kinds.subjects import group_of
 from jobs.models import JobTarget
 from keygroups import drift
-from keygroups.choices import LIVE_VERSION_STATES
+from keygroups.choices import LIVE_VERSION_STATES, Drift
+from keygroups.drift import why_it_stays
 from keygroups.fields import own_tags
 from keygroups.models import CloudVersion, KeyGroup
 from kmes.core.errors import ConflictError, KmesError
@@ -58,7 +60,7 @@ def _version_of(group: KeyGroup, target: JobTarget) -> CloudVersion | None:
 
 
 def _attempt(run: JobRun, group: KeyGroup, name: str, target: JobTarget | None, act: Callable[[], VaultKey]) -> None:
-    """Repair one version. One that the vault refuses or lacks fails by itself."""
+    """Repair one version. One that the vault refuses or lacks, or that differs still, fails by itself."""
     try:
         bundle = act()
     except CloudError as error:
@@ -70,34 +72,49 @@ def _attempt(run: JobRun, group: KeyGroup, name: str, target: JobTarget | None, 
         _fail(run, name, target, error)
         return
     with run.write() as tx:
-        drift.observe(group, _version_of(group, target) if target else None, seen_of(bundle))
+        row = drift.observe(group, _version_of(group, target) if target else None, seen_of(bundle))
         drift.recount(group)
         if target is None:
             tx.add_message(_("Disabled version %(version)s, which was not made here") % {"version": name})
+            return
+        if row.flags:
+            what = ", ".join(str(Drift(flag).label) for flag in row.flags)
+            text = _("still differs: %(what)s") % {"what": what}
+            why = f"{text}. {why_it_stays(row)}".strip()
+            tx.record_result(target, TargetState.FAILED, why)
+            tx.add_message(run.spec.wording.one_failed(target.key.name, why), Severity.WARNING)
             return
         tx.record_result(target, TargetState.DONE, bundle.kid)
         tx.add_message(run.spec.wording.one_done(target.key.name))
 
 
 def _set_back(gateway: VaultGateway, group: KeyGroup, version: CloudVersion | None) -> VaultKey:
-    """Set all attributes to what is known: the console's own tags as they were, the others as they were pushed."""
+    """Set all attributes to what is wanted: the console's own tags as they were, the others as they were pushed.
+
+    A not-before date can't be taken away, but one that had passed when the version was made restricts nothing.
+    """
     if version is None:
         raise ConflictError(
             _("The vault holds no live version of this key any more."),
             _("Run Cloud > Check Drift, then synchronize it."),
         )
     current = gateway.get_key(group.azure_name, version.azure_version)
+    starts_on = version.wanted_not_before
+    if starts_on is None and current is not None and seen_of(current).starts_on is not None:
+        starts_on = current.created_on
     live = current.tags if current else {}
     own = version.tags if version.tags is not None else own_tags(live)
     job = {"kmes-job": live["kmes-job"]} if "kmes-job" in live else {}
-    return gateway.update_version(
+    bundle = gateway.update_version(
         group.azure_name,
         version.azure_version,
-        enabled=version.enabled,
-        expires_on=version.expires_at,
+        enabled=version.wanted_enabled,
+        expires_on=version.wanted_expires_at,
+        not_before=starts_on,
         operations=version.operations or None,
         tags={**own, **job, **drift.console_tags(version)},
     )
+    return gateway.get_key(group.azure_name, version.azure_version) or bundle
 
 
 def _disable(gateway: VaultGateway, group: KeyGroup, name: str) -> VaultKey:

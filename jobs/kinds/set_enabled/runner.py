@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from cloudcreds.provider.errors import CloudError, CloudErrorKind
 from cloudcreds.provider.protocol import VaultGateway
+from cloudcreds.provider.types import VaultKey
 from jobs.choices import IntentOperation, IntentState, TargetState
 from jobs.engine.gateways import gateway_for
 from jobs.engine.run import JobRun
@@ -17,9 +18,9 @@ from jobs.engine.runner import Runner, no_failure_event, nothing_to_abandon, not
 from jobs.engine.steps import step
 from jobs.engine.transaction import RunTransaction
 from jobs.journal.intents import announce, announced, resolve, resolve_own_calls
+from jobs.kinds.observations import observe_change
 from jobs.kinds.push.earlier_calls import resolve_earlier_calls
 from keygroups import lifecycle as key_lifecycle
-from keygroups.choices import VersionState
 from keygroups.models import CloudVersion
 from kmes.core.errors import ConflictError
 
@@ -51,12 +52,16 @@ def run_set_enabled(run: JobRun) -> None:
 
 def _is_done(run: JobRun, gateway: VaultGateway, version: CloudVersion, *, wanted: bool) -> bool:
     """Return whether an earlier call whose answer was lost did it, and record it; wait while one may still do so."""
+    found: list[VaultKey] = []
 
     def is_done() -> bool:
         bundle = gateway.get_key(version.azure_name, version.azure_version)
-        return bundle is not None and bundle.enabled == wanted
+        if bundle is None or bundle.enabled != wanted:
+            return False
+        found.append(bundle)
+        return True
 
-    return resolve_own_calls(run, is_done, lambda tx: _record(tx, version, enabled=wanted, wanted=wanted))
+    return resolve_own_calls(run, is_done, lambda tx: _record(tx, version, found[-1], wanted=wanted))
 
 
 def _switch(run: JobRun, gateway: VaultGateway, version: CloudVersion, *, wanted: bool) -> None:
@@ -66,7 +71,7 @@ def _switch(run: JobRun, gateway: VaultGateway, version: CloudVersion, *, wanted
         bundle = gateway.update_version(version.azure_name, version.azure_version, enabled=wanted)
     with run.write() as tx:
         resolve(tx, intent, IntentState.OK, kid=bundle.kid)
-        _record(tx, version, enabled=bundle.enabled, wanted=wanted)
+        _record(tx, version, bundle, wanted=wanted)
 
 
 def _missing(run: JobRun, gateway: VaultGateway, version: CloudVersion) -> ConflictError:
@@ -84,10 +89,10 @@ def _missing(run: JobRun, gateway: VaultGateway, version: CloudVersion) -> Confl
     )
 
 
-def _record(tx: RunTransaction, version: CloudVersion, *, enabled: bool, wanted: bool) -> None:
-    """Record how the vault has the version now."""
-    if version.enabled != enabled or (version.state == VersionState.DISABLED) == enabled:
-        key_lifecycle.record_enabled(version=version, enabled=enabled)
+def _record(tx: RunTransaction, version: CloudVersion, bundle: VaultKey, *, wanted: bool) -> None:
+    """Record what is wanted, and how the vault has the version now."""
+    key_lifecycle.record_enabled(version=version, enabled=wanted)
+    observe_change(version, bundle)
     for target in tx.job.targets.filter(state=TargetState.PENDING):
         tx.record_result(target, TargetState.DONE)
     tx.add_message(

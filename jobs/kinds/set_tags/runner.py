@@ -18,6 +18,7 @@ from jobs.engine.runner import Runner, no_failure_event, nothing_to_abandon, not
 from jobs.engine.steps import step
 from jobs.engine.transaction import RunTransaction
 from jobs.journal.intents import announce, announced, resolve, resolve_own_calls
+from jobs.kinds.observations import observe_change
 from jobs.kinds.push.earlier_calls import resolve_earlier_calls
 from keygroups import drift
 from keygroups import lifecycle as key_lifecycle
@@ -46,8 +47,7 @@ def run_set_tags(run: JobRun) -> None:
             current = gateway.get_key(version.azure_name, version.azure_version)
             if current is None:
                 raise _missing(version)
-            before = own_tags(current.tags)
-            if not _is_done(run, version, before=before, wanted=wanted):
+            if not _is_done(run, version, current, wanted):
                 _set(run, gateway, version, current, wanted)
         except CloudError as error:
             if error.kind != CloudErrorKind.NOT_FOUND:
@@ -62,9 +62,10 @@ def _missing(version: CloudVersion) -> ConflictError:
     )
 
 
-def _is_done(run: JobRun, version: CloudVersion, *, before: dict[str, str], wanted: dict[str, str]) -> bool:
+def _is_done(run: JobRun, version: CloudVersion, current: VaultKey, wanted: dict[str, str]) -> bool:
     """Return whether an earlier call whose answer was lost did it, and record it; wait while one may still do so."""
-    return resolve_own_calls(run, lambda: before == wanted, lambda tx: _record(tx, version, before, wanted))
+    before = own_tags(current.tags)
+    return resolve_own_calls(run, lambda: before == wanted, lambda tx: _record(tx, version, before, current))
 
 
 def _set(run: JobRun, gateway: VaultGateway, version: CloudVersion, current: VaultKey, wanted: dict[str, str]) -> None:
@@ -77,12 +78,14 @@ def _set(run: JobRun, gateway: VaultGateway, version: CloudVersion, current: Vau
         bundle = gateway.update_version(version.azure_name, version.azure_version, tags=tags)
     with run.write() as tx:
         resolve(tx, intent, IntentState.OK, kid=bundle.kid)
-        _record(tx, version, before, own_tags(bundle.tags))
+        _record(tx, version, before, bundle)
 
 
-def _record(tx: RunTransaction, version: CloudVersion, before: dict[str, str], after: dict[str, str]) -> None:
+def _record(tx: RunTransaction, version: CloudVersion, before: dict[str, str], bundle: VaultKey) -> None:
     """Record the tags that the vault has now, with those it had."""
+    after = own_tags(bundle.tags)
     key_lifecycle.record_tags(version=version, tags=after)
+    observe_change(version, bundle)
     for target in tx.job.targets.all():
         tx.record_result(target, TargetState.DONE, version.kid)
     shown = show_tags(after).replace("\n", ", ") or _("none")

@@ -12,13 +12,11 @@ from django.contrib.auth import get_user_model
 
 from jobs.models import Job
 from keygroups.choices import RotationStanding
-from keygroups.models import KeyGroup, RotationSlot
-from kmes.core.actor import SCHEDULE
+from keygroups.models import KeyGroup, Observation, RotationSlot
 from kmes.core.clock import now
-from logging_reports.services import Subject, record
 from tests.keygroups.builders import make_credential, make_group, make_vault
 
-ON_TIME, LATE, FAILED, OFF = RotationStanding
+ON_TIME, LATE, FAILED, OFF, DELETED, NOT_IN_VAULT = RotationStanding
 
 
 @pytest.fixture
@@ -29,7 +27,7 @@ def pages(client, db):
 
 @pytest.fixture
 def group(db):
-    return make_group(make_vault(make_credential("Contoso")), "payments")
+    return make_group(make_vault(make_credential("Contoso")), "payments", cloud_state="live")
 
 
 def parse(response) -> list[dict[str, str]]:
@@ -37,7 +35,11 @@ def parse(response) -> list[dict[str, str]]:
 
 
 def standing(pages) -> str:
-    return parse(pages.get("/reports/rotation/export.csv"))[0]["standing"]
+    return standing_of(pages, "payments")
+
+
+def standing_of(pages, name) -> str:
+    return {row["name"]: row["standing"] for row in parse(pages.get("/reports/rotation/export.csv"))}[name]
 
 
 def make_slot(group, *, state):
@@ -90,41 +92,61 @@ def test_the_sentence_and_the_filter_follow_the_standing(pages, group):
     assert parse(pages.get("/reports/rotation/export.csv?q=pay"))[0]["policy"] == "Every 90 days"
 
 
-def compared(group, versions, *, hours=0):
-    moment = now() - timedelta(hours=hours)
-    job = Job.objects.create(
-        kind="check_drift",
-        state="succeeded",
-        group=group,
-        actor_name="schedule",
-        trigger="schedule",
-        run_after=moment,
-        finished_at=moment,
-    )
-    set_group(group, differences=len(versions))
-    for version in versions:
-        record(
-            "azure.drift_found",
-            actor=SCHEDULE,
-            subject=Subject(group_id=str(group.pk), group=group.name, vault="kv-prod", version=version),
-            job_id=job.pk,
-            job_code=job.code,
-            data={"finding": "unmanaged"},
+@pytest.mark.parametrize(
+    ("state", "standing", "words"),
+    [
+        ("soft_deleted", DELETED, "1 deleted in the vault, 0 with nothing in the vault yet"),
+        ("absent", NOT_IN_VAULT, "0 deleted in the vault, 1 with nothing in the vault yet"),
+        ("purged", NOT_IN_VAULT, "0 deleted in the vault, 1 with nothing in the vault yet"),
+    ],
+)
+def test_a_group_that_cannot_comply_is_named_apart(pages, group, state, standing, words):
+    set_group(make_group(group.vault, "apart"), cloud_state=state)
+    page = pages.get("/reports/rotation/").content.decode()
+    assert "1 of 1 key group with a rotation policy keeps it" in page
+    assert words in page
+    assert standing_of(pages, "apart") == standing
+
+
+def test_a_deleted_group_is_never_late_and_one_that_was_never_pushed_may_be(pages, group):
+    for name, state in (("deleted", "soft_deleted"), ("new", "absent")):
+        other = make_group(group.vault, name)
+        set_group(other, cloud_state=state)
+        make_slot(other, state="failed")
+    assert (standing_of(pages, "deleted"), standing_of(pages, "new")) == (DELETED, FAILED)
+
+
+def see(group, version, **changes):
+    values = {"flags": ["unknown"], "enabled": True, "seen_at": now(), **changes}
+    return Observation.objects.create(group=group, azure_version=version, **values)
+
+
+def unmanaged(pages) -> dict[str, str]:
+    return {row["version"]: row["state"] for row in parse(pages.get("/reports/unmanaged/export.csv"))}
+
+
+def test_what_was_not_made_here_is_listed_until_it_is_accepted(pages, group):
+    see(group, "a")
+    see(group, "b", enabled=False)
+    see(group, "c", is_accepted=True)
+    assert unmanaged(pages) == {"a": "stranger", "b": "stranger_disabled"}
+    page = pages.get("/reports/unmanaged/").content.decode()
+    assert "2 versions in the vaults were not made here" in page
+    assert "Not made here, disabled" in page
+
+
+def test_the_job_of_the_newest_comparison_is_named(pages, group):
+    see(group, "a")
+    for hours in (5, 0):
+        moment = now() - timedelta(hours=hours)
+        job = Job.objects.create(
+            kind="check_drift",
+            state="succeeded",
+            group=group,
+            actor_name="schedule",
+            trigger="schedule",
+            run_after=moment,
+            finished_at=moment,
         )
-
-
-def unmanaged(pages) -> list[str]:
-    return [row["version"] for row in parse(pages.get("/reports/unmanaged/export.csv"))]
-
-
-def test_the_newest_comparison_says_what_is_unmanaged(pages, group):
-    compared(group, ["old", "both"], hours=5)
-    compared(group, ["both", "new"])
-    assert unmanaged(pages) == ["both", "new"]
-    assert "2 versions in the vaults were not made here" in pages.get("/reports/unmanaged/").content.decode()
-
-
-def test_a_group_that_differs_no_more_has_nothing_unmanaged(pages, group):
-    compared(group, ["old"], hours=5)
-    compared(group, [])
-    assert unmanaged(pages) == []
+    (row,) = parse(pages.get("/reports/unmanaged/export.csv"))
+    assert (row["group"], row["job_code"]) == ("payments", job.code)
