@@ -57,6 +57,6 @@ USER kmes
 EXPOSE 8000
 HEALTHCHECK --interval=15s --timeout=5s --start-period=20s --retries=3 \
     CMD ["python", "-m", "kmes.supervision.container", "health", "web"]
-CMD ["gunicorn", "kmes.wsgi", "--bind", "0.0.0.0:8000", "--preload", "--worker-class", "gthread", \
+CMD ["gunicorn", "kmes.wsgi", "--bind", "0.0.0.0:8000", "--preload", "--worker-class", "kmes.web_server.BufferedWorker", \
      "--workers", "2", "--threads", "4", "--timeout", "60", "--graceful-timeout", "10", \
      "--worker-tmp-dir", "/dev/shm", "--no-control-socket"]

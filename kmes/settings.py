@@ -208,7 +208,9 @@ CONTENT_SECURITY_POLICY = {
     },
 }
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
-DATA_UPLOAD_MAX_MEMORY_SIZE = 1_048_576
+# As kmes.web_server: no form is larger, and no page takes a file.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 524_288
+DATA_UPLOAD_MAX_NUMBER_FILES = 0
 
 # --- Pages ---------------------------------------------------------------------------------
 LANGUAGE_CODE = "en-us"

@@ -119,7 +119,7 @@ def _own_redis_password(instance: Instance) -> str:
 def _web_command(instance: Instance) -> tuple[str, ...]:
     # --preload: Django is loaded once for both workers, which halves the time to the first page;
     # the web process holds no device and no connection that a fork could spoil.
-    options = "--preload --worker-class gthread --workers 2 --threads 4 --timeout 60 --graceful-timeout 10"
+    options = "--preload --worker-class kmes.web_server.BufferedWorker --workers 2 --threads 4 --timeout 60 --graceful-timeout 10"
     return (
         *(sys.executable, "-m", "gunicorn", "kmes.wsgi", "--bind", f"127.0.0.1:{instance.web_port}"),
         *options.split(),

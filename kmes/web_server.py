@@ -1,0 +1,192 @@
+"""The web process's connections: a gunicorn worker that receives requests whole before a thread sees them.
+
+gunicorn starts and watches the processes; waitress reads the sockets. A client that is idle, drips its request or
+reads slowly costs a socket and no thread (docs/reliability.md, "Web server"). Knows nothing of Django.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections import Counter
+from typing import Any
+
+from gunicorn.workers.base import Worker
+from waitress import wasyncore
+from waitress.adjustments import Adjustments
+from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser
+from waitress.server import TcpWSGIServer
+from waitress.task import ThreadedTaskDispatcher
+from waitress.utilities import RequestEntityTooLarge
+
+logger = logging.getLogger("kmes.web")
+
+# From a request's first byte; from the connection's start or its last answer when there is none.
+HEADER_SECONDS = 10
+REQUEST_SECONDS = 30
+# Without a byte read from an answer.
+STALLED_SECONDS = 30
+CHECK_SECONDS = 1
+TURN_SECONDS = 0.5
+# Sockets of a process. Above it those of the address with the most go first, whatever they send.
+MAX_CONNECTIONS = 450
+MAX_HEADER_BYTES = 32_768
+# No page takes a file; the largest form names a thousand keys.
+MAX_BODY_BYTES = 524_288
+# Of all unfinished requests together; those with less than SMALL_BODY_BYTES are not counted.
+MAX_UNFINISHED_BYTES = 16_777_216
+SMALL_BODY_BYTES = 32_768
+METHODS_WITH_BODY = frozenset({"POST"})
+
+
+class Parser(HTTPRequestParser):  # type: ignore[misc]
+    """Refuses a body as soon as the header shows that none is wanted."""
+
+    content_length: int = 0
+    chunked: bool = False
+
+    def parse_header(self, header_plus: bytes) -> None:
+        """Read the header; a request with an error is answered without its body."""
+        super().parse_header(header_plus)
+        if (self.content_length or self.chunked) and self.command not in METHODS_WITH_BODY:
+            self.error = RequestEntityTooLarge("this method takes no body")
+            self.body_rcv, self.content_length, self.chunked = None, 0, False
+            self.connection_close = True
+
+
+class Connection(HTTPChannel):  # type: ignore[misc]
+    """One client's connection, with the time since when it owes a request."""
+
+    parser_class = Parser
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        self.owes_since = time.monotonic()
+        super().__init__(*arguments, **options)
+
+    def received(self, data: bytes) -> bool:
+        """Take bytes of a request."""
+        if self.request is None and not self.requests:
+            self.owes_since = time.monotonic()
+        result = bool(super().received(data))
+        if self.unfinished_bytes > SMALL_BODY_BYTES and self.server.has_too_much_unfinished():
+            self.will_close = True
+        return result
+
+    def service(self) -> None:
+        """Answer one request."""
+        super().service()
+        self.owes_since = time.monotonic()
+
+    @property
+    def unfinished_bytes(self) -> int:
+        """How much of an unfinished request's body is held."""
+        request = self.request
+        return request.body_bytes_received if request is not None else 0
+
+    def is_overdue(self, moment: float, wall: float) -> bool:
+        """Return whether the client had its time: for the request, or for reading the answer."""
+        if self.total_outbufs_len:
+            return wall - self.last_activity > STALLED_SECONDS
+        if self.requests:
+            return False
+        request = self.request
+        has_header = request is not None and request.headers_finished
+        return moment - self.owes_since > (REQUEST_SECONDS if has_header else HEADER_SECONDS)
+
+    @property
+    def is_served(self) -> bool:
+        """Whether a whole request is being answered."""
+        return bool(self.requests)
+
+
+class Server(TcpWSGIServer):  # type: ignore[misc]
+    """Accepts connections, and closes those that keep others out."""
+
+    channel_class = Connection
+    is_full_reported = False
+
+    def handle_accept(self) -> None:
+        """Accept a connection; if there are too many, one of the address with the most goes."""
+        super().handle_accept()
+        if len(self.active_channels) > MAX_CONNECTIONS:
+            self._close_one()
+
+    def _close_one(self) -> None:
+        channels = [each for each in self.active_channels.values() if not each.will_close]
+        by_address = Counter(each.addr[0] for each in channels)
+        waiting = [each for each in channels if not each.is_served]
+        if waiting:
+            victim = max(waiting, key=lambda each: (by_address[each.addr[0]], -each.owes_since))
+            victim.handle_close()
+        if not self.is_full_reported:
+            self.is_full_reported = True
+            logger.warning("more than %d connections: the oldest without a request are closed", MAX_CONNECTIONS)
+
+    def has_too_much_unfinished(self) -> bool:
+        """Return whether unfinished requests hold more memory than they may."""
+        return sum(each.unfinished_bytes for each in self.active_channels.values()) > MAX_UNFINISHED_BYTES
+
+    def maintenance(self, now: float) -> None:
+        """Close connections whose time is over."""
+        moment = time.monotonic()
+        for each in list(self.active_channels.values()):
+            if each.is_overdue(moment, now):
+                # At once: a socket whose client reads nothing never becomes writable, which ``will_close`` waits for.
+                each.handle_close()
+        if len(self.active_channels) < MAX_CONNECTIONS // 2:
+            self.is_full_reported = False
+
+
+class BufferedWorker(Worker):  # type: ignore[misc]
+    """A gunicorn worker whose main thread reads and writes sockets, and whose other threads run the application."""
+
+    def run(self) -> None:
+        """Serve until told to stop, then finish what has begun."""
+        options = Adjustments(
+            threads=self.cfg.threads,
+            # Not used: the sockets are gunicorn's.
+            listen="127.0.0.1:0",
+            # Django decides whom it believes (KMES_BEHIND_TLS_PROXY, KMES_TRUSTED_PROXIES).
+            clear_untrusted_proxy_headers=False,
+            connection_limit=2 * MAX_CONNECTIONS,
+            cleanup_interval=CHECK_SECONDS,
+            channel_timeout=STALLED_SECONDS,
+            max_request_header_size=MAX_HEADER_BYTES,
+            max_request_body_size=MAX_BODY_BYTES,
+            inbuf_overflow=MAX_BODY_BYTES,
+            asyncore_use_poll=True,
+            backlog=self.cfg.backlog,
+            ident=None,
+        )
+        # Threads that answer with many others waiting are no fault.
+        logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+        dispatcher = ThreadedTaskDispatcher()
+        dispatcher.set_thread_count(options.threads)
+        sockets: dict[int, Any] = {}
+        servers = [
+            Server(self.wsgi, sockets, True, each, dispatcher, options, _place(each), bind_socket=False)
+            for each in (listener.sock for listener in self.sockets)
+        ]
+        while self.alive and self.ppid == os.getppid():
+            self._turn(sockets)
+        for server in servers:
+            # The socket is gunicorn's; another process may go on with it.
+            server.del_channel()
+        deadline = time.monotonic() + self.cfg.graceful_timeout
+        while time.monotonic() < deadline and any(map(_is_busy, servers)):
+            self._turn(sockets)
+        dispatcher.shutdown(timeout=1)
+
+    def _turn(self, sockets: dict[int, Any]) -> None:
+        self.notify()
+        wasyncore.loop(timeout=TURN_SECONDS, use_poll=True, map=sockets, count=1)
+
+
+def _place(listener: Any) -> tuple[Any, ...]:
+    return (listener.family, listener.type, listener.proto, listener.getsockname())
+
+
+def _is_busy(server: Server) -> bool:
+    return any(each.is_served or each.total_outbufs_len for each in server.active_channels.values())
