@@ -62,6 +62,7 @@ class IntentOperation(StrEnum):
     # Enable or disable a version.
     SWITCH = "update"
     SET_TAGS = "set_tags"
+    ROTATION_POLICY = "rotation_policy"
     DELETE = "delete"
     RECOVER = "recover"
     PURGE = "purge"

@@ -236,6 +236,24 @@ class Observation(models.Model):
         return f"{self.group} {self.azure_version}"
 
 
+class KeyReading(models.Model):
+    """What the vault does to a group's Azure key by itself, and where its versions live, as last read.
+
+    Written by ``keygroups.readings`` only.
+    """
+
+    group = models.OneToOneField(KeyGroup, on_delete=models.CASCADE, primary_key=True, related_name="reading")
+    read_at = models.DateTimeField()
+    # ``provider.types.RotationPolicy`` as a dictionary; NULL: it could not be read, and ``rotation_problem`` says why.
+    rotation = models.JSONField(null=True)
+    rotation_problem = models.TextField(blank=True)
+    # How many versions live on each platform of the cloud's HSMs, by its number; "" where it was not told.
+    platforms = models.JSONField(default=dict)
+
+    def __str__(self) -> str:
+        return f"{self.group}"
+
+
 class RotationSlot(models.Model):
     """One due moment of a group's rotation and what became of it. Unique, so a second scan makes no second job.
 

@@ -16,6 +16,7 @@ urlpatterns = [
     path("groups/preview/", change_views.preview_group, name="preview"),
     path("groups/vaults/", vault_views.list_vaults, name="vaults"),
     path("groups/vaults/<slug:code>/", vault_views.show_listing, name="vault_listing"),
+    path("vaults/<uuid:vault_id>/", vault_views.show_vault, name="vault"),
     path("groups/<uuid:group_id>/", views.show_group, name="group_detail"),
     path("groups/<uuid:group_id>/edit/", change_views.edit_group, name="group_edit"),
     path("groups/<uuid:group_id>/delete/", change_views.delete_group, name="group_delete"),

@@ -1,21 +1,24 @@
-"""The list of vaults in the Key Group dialog: asks Azure and keeps what was typed. Writes no group."""
+"""A vault's page, and the list of vaults in the Key Group dialog. Writes no group."""
 
 from __future__ import annotations
 
 from http import HTTPStatus
 from typing import Any
+from uuid import UUID
 
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import get_object_or_404, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from cloudcreds import listing
 from cloudcreds.listing import Listing
-from cloudcreds.models import CloudCredential
+from cloudcreds.models import CloudCredential, KeyVault
+from cloudcreds.readiness import lines_of
 from keygroups.change_views import dialog_context
 from keygroups.filters import read_uuid
 from keygroups.forms import GroupForm
+from keygroups.key_readiness import cards_of
 from keygroups.models import KeyGroup
 from keygroups.preview import vault_choices
 from keygroups.selectors import find_group
@@ -24,6 +27,28 @@ from kmes.core.actor import Actor
 from kmes.core.errors import InputError
 from kmes.ui.access import right_required
 from kmes.ui.responses import asks_for_fragment
+
+
+@require_safe
+@right_required(Right.CONSOLE_READ)
+def show_vault(request: HttpRequest, vault_id: UUID) -> HttpResponse:
+    """Show how a vault and its keys are set up, as last read, and what to do about it."""
+    found = KeyVault.objects.select_related("credential", "configuration").defer("credential__sealed_secret")
+    vault = get_object_or_404(found, pk=vault_id)
+    cards = cards_of(vault)
+    user: Any = request.user
+    context = {
+        "vault": vault,
+        "lines": lines_of(vault),
+        "cards": cards,
+        "alarms": sum(card.rotates for card in cards),
+        "may_list": user.has_right(Right.VAULT_LIST),
+        "may_test": user.has_right(Right.CREDENTIAL_MANAGE),
+        "may_rotate": user.has_right(Right.KEY_ROTATE),
+        "may_push": user.has_right(Right.KEY_PUSH),
+        "may_group": user.has_right(Right.GROUP_MANAGE),
+    }
+    return render(request, "keygroups/vault.html", context)
 
 
 @require_POST

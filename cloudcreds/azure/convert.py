@@ -5,11 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from azure.keyvault.keys import DeletedKey as SdkDeletedKey
-from azure.keyvault.keys import KeyProperties, KeyVaultKey
+from azure.keyvault.keys import (
+    KeyProperties,
+    KeyRotationLifetimeAction,
+    KeyRotationPolicy,
+    KeyRotationPolicyAction,
+    KeyVaultKey,
+)
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from cloudcreds.provider.types import DeletedKey, KekPublicKey, VaultKey, VersionInfo
+from cloudcreds.provider.types import DeletedKey, KekPublicKey, RotationPolicy, VaultKey, VersionInfo
 
 CURVES: dict[str, ec.EllipticCurve] = {
     "P-256": ec.SECP256R1(),
@@ -94,7 +100,41 @@ def version(properties: KeyProperties) -> VersionInfo:
         tags=dict(properties.tags or {}),
         updated_on=properties.updated_on,
         not_before=properties.not_before,
+        hsm_platform=text(properties.hsm_platform),
     )
+
+
+def rotation_policy(sdk: KeyRotationPolicy) -> RotationPolicy:
+    """Convert a rotation policy. An action of a kind that is not known here is left out."""
+    found: dict[str, str] = {}
+    for each in sdk.lifetime_actions:
+        kind = text(each.action).lower()
+        for moment in ("after_create", "before_expiry"):
+            found[f"{kind}_{moment}"] = text(getattr(each, f"time_{moment}"))
+    return RotationPolicy(
+        rotate_after_create=found.get("rotate_after_create", ""),
+        rotate_before_expiry=found.get("rotate_before_expiry", ""),
+        notify_before_expiry=found.get("notify_before_expiry", ""),
+        expires_after=text(sdk.expires_in),
+    )
+
+
+def sdk_rotation_policy(policy: RotationPolicy) -> KeyRotationPolicy:
+    """Convert a rotation policy into the SDK's."""
+    actions = []
+    if policy.rotates:
+        actions.append(
+            KeyRotationLifetimeAction(
+                KeyRotationPolicyAction.rotate,
+                time_after_create=policy.rotate_after_create or None,
+                time_before_expiry=policy.rotate_before_expiry or None,
+            )
+        )
+    if policy.notify_before_expiry:
+        actions.append(
+            KeyRotationLifetimeAction(KeyRotationPolicyAction.notify, time_before_expiry=policy.notify_before_expiry)
+        )
+    return KeyRotationPolicy(lifetime_actions=actions, expires_in=policy.expires_after or None)
 
 
 def deleted(sdk: SdkDeletedKey) -> DeletedKey:

@@ -226,7 +226,7 @@ def _forbidden(inner: str, text: str, permission: str, name: str, request_id: st
     if inner == "KeyOperationForbidden" or "is not permitted on this key" in text:
         return CloudErrorKind.OPERATION_FORBIDDEN, error_texts.operation_forbidden(name, _one_line(text))
     named = re.search(r"does not have keys (\w+) permission", text)
-    action = re.search(r"vaults/keys/(\w+)", text)
+    action = re.search(r"vaults/key(?:s|rotationpolicies)/(\w+)", text)
     if named is None and action is None:
         return CloudErrorKind.REFUSED_OTHERWISE, error_texts.refused_otherwise(name, _one_line(text), request_id)
     word = (

@@ -14,6 +14,7 @@ from cloudcreds.provider import signatures
 from cloudcreds.provider.types import (
     DeletedKey,
     ProbeResult,
+    RotationPolicy,
     VaultListing,
 )
 from hsm.types import KeySpec
@@ -115,6 +116,33 @@ class AzureGateway(KeyCalls):
             permission="sign",
             key=name,
             message=lambda _signature: f"Version {version} of {name} made a signature",
+        )
+
+    # --- rotation policies -----------------------------------------------------------------
+    def get_rotation_policy(self, name: str) -> RotationPolicy | None:
+        """Return the key's rotation policy; None when there is no such key."""
+        return self.none_if_missing(
+            lambda: self.call_sdk(
+                "azure.rotation_policy_read",
+                lambda hook: convert.rotation_policy(
+                    self._client.get_key_rotation_policy(name, raw_response_hook=hook)
+                ),
+                permission="getrotationpolicy",
+                key=name,
+            )
+        )
+
+    def replace_rotation_policy(self, name: str, policy: RotationPolicy) -> RotationPolicy:
+        """Replace the key's rotation policy. The SDK offers no look at the raw answer here."""
+        return self.call_sdk(
+            "azure.rotation_policy_set",
+            lambda _hook: convert.rotation_policy(
+                self._client.update_key_rotation_policy(name, convert.sdk_rotation_policy(policy))
+            ),
+            permission="setrotationpolicy",
+            key=name,
+            mutating=True,
+            message=lambda made: f"Rotation policy of {name}: {'rotates' if made.rotates else 'notifies only'}",
         )
 
     # --- more than one call ----------------------------------------------------------------

@@ -12,7 +12,7 @@ from cloudcreds.choices import CloudName
 from cloudcreds.provider.guidance import Command, Guide, Permission, Purpose, Step
 from cloudcreds.provider.types import CredentialColumns
 
-POLICY_WORDS = "get list create import update delete recover purge sign"
+POLICY_WORDS = "get list create import update delete recover purge sign getrotationpolicy setrotationpolicy"
 ROLE = "Key Vault Crypto Officer"
 # The clouds' names in the Azure CLI.
 _CLI_CLOUDS = {CloudName.US_GOVERNMENT: "AzureUSGovernment", CloudName.CHINA: "AzureChinaCloud"}
@@ -39,6 +39,12 @@ def permissions() -> list[Permission]:
         Permission("Recover", _("brings a deleted key back"), is_needed=False),
         Permission("Purge", _("removes the KEK for good where the vault soft-deletes; without purge protection only")),
         Permission("Sign", _("lets the self-certification prove a pushed key by a signature"), is_needed=False),
+        Permission(
+            "Get Rotation Policy",
+            _("shows whether Azure would replace a pushed key by one of its own"),
+            is_needed=False,
+        ),
+        Permission("Set Rotation Policy", _("replaces such a rotation policy, on request"), is_needed=False),
     ]
 
 

@@ -25,7 +25,7 @@ from logging_reports.events import find_event
 
 T = TypeVar("T")
 # Reads in which finding nothing is an answer, not a failure.
-LOOK_EVENTS = frozenset({"azure.key_read", "azure.deleted_key_read"})
+LOOK_EVENTS = frozenset({"azure.key_read", "azure.deleted_key_read", "azure.rotation_policy_read"})
 
 
 @dataclass

@@ -18,6 +18,7 @@ from cloudcreds.provider.types import (
     DeletedKey,
     KekPublicKey,
     ProbeResult,
+    RotationPolicy,
     VaultKey,
     VaultListing,
     VersionInfo,
@@ -104,6 +105,12 @@ class VaultGateway(Protocol):
 
     def sign(self, name: str, version: str, *, spec: KeySpec, message: bytes) -> bytes:
         """Let the vault sign a message with one version, in the form that ``provider.signatures`` verifies."""
+
+    def get_rotation_policy(self, name: str) -> RotationPolicy | None:
+        """Return what the vault does to a key by itself; None when there is no such key."""
+
+    def replace_rotation_policy(self, name: str, policy: RotationPolicy) -> RotationPolicy:
+        """Replace what the vault does to a key by itself. Return what it will do then."""
 
     # --- more than one call ----------------------------------------------------------------
     def list_vaults(self) -> VaultListing:

@@ -85,8 +85,31 @@ class VaultKey:
 
 
 @dataclass(frozen=True)
+class RotationPolicy:
+    """What a vault does to a key by itself, and when. Durations are ISO 8601 texts such as P90D; "" for never.
+
+    Attributes:
+        rotate_after_create: how long after a version's creation the vault makes the next one.
+        rotate_before_expiry: the same, before a version's expiry.
+        notify_before_expiry: how long before a version's expiry the vault tells its subscribers.
+        expires_after: after what time versions expire that the vault makes itself.
+
+    """
+
+    rotate_after_create: str = ""
+    rotate_before_expiry: str = ""
+    notify_before_expiry: str = ""
+    expires_after: str = ""
+
+    @property
+    def rotates(self) -> bool:
+        """Return whether the vault makes new versions by itself."""
+        return bool(self.rotate_after_create or self.rotate_before_expiry)
+
+
+@dataclass(frozen=True)
 class VersionInfo:
-    """One row of a version listing."""
+    """One row of a version listing. ``hsm_platform`` is the cloud's number of the HSM's generation, "" if not told."""
 
     kid: str
     version: str
@@ -96,6 +119,7 @@ class VersionInfo:
     tags: dict[str, str] = field(default_factory=dict)
     updated_on: datetime | None = None
     not_before: datetime | None = None
+    hsm_platform: str = ""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from jobs.kinds.repair.spec import REPAIR
 from jobs.kinds.rotate.spec import ROTATE
 from jobs.kinds.self_test.spec import SELF_TEST
 from jobs.kinds.set_enabled.spec import SET_ENABLED
+from jobs.kinds.set_rotation_policy.spec import SET_ROTATION_POLICY
 from jobs.kinds.set_tags.spec import SET_TAGS
 from jobs.kinds.sign_report.spec import SIGN_REPORT
 from jobs.kinds.synchronize.spec import SYNCHRONIZE
@@ -28,6 +29,7 @@ KINDS: tuple[JobSpec, ...] = (
     ROTATE,
     SET_ENABLED,
     SET_TAGS,
+    SET_ROTATION_POLICY,
     CLOUD_DELETE,
     CLOUD_RECOVER,
     CLOUD_PURGE,

@@ -20,6 +20,7 @@ from jobs.engine.runner import Runner, no_failure_event, nothing_to_abandon, not
 from jobs.engine.steps import step
 from jobs.engine.transaction import RunTransaction
 from jobs.journal.intents import resolve_all
+from jobs.kinds.check_drift.readings import read_key
 from jobs.kinds.check_drift.spec import UNMANAGED
 from jobs.kinds.observations import seen_of
 from jobs.kinds.push.earlier_calls import resolve_earlier_calls
@@ -65,6 +66,8 @@ def run_check_drift(run: JobRun) -> None:
         seen = _look(run, gateway, group, live)
         current = gateway.get_key(group.azure_name) if live else None
         found, is_ours_current = _compare(run, group, seen, current.version if current else "")
+        if live:
+            read_key(run, gateway, group, live)
         with run.write() as tx:
             if not found and is_ours_current:
                 tx.add_message(_("No drift: the vault holds what this console knows of"))

@@ -9,10 +9,11 @@ from cryptography.hazmat.primitives import hashes, keywrap, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 from cloudcreds.azure import transfer_blob
-from cloudcreds.provider.errors import CloudError
+from cloudcreds.provider.errors import CloudError, CloudErrorKind
 from cloudcreds.provider.recovery import has_soft_delete, is_purge_protected
 from hsm.types import KeySpec
 from kmes.core.clock import now
+from tests.cloudcreds.azure.conftest import ALL
 
 SPKI = (serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
 PKCS8 = (serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
@@ -156,3 +157,20 @@ def test_it_is_never_asked_inside_a_transaction(azure, settings):
     settings.KMES_ALLOW_DEVICE_IN_TRANSACTION = False
     with pytest.raises(AssertionError):
         azure.gateway().get_token()
+
+
+@pytest.mark.parametrize("rbac", [False, True], ids=["access policy", "RBAC"])
+def test_a_missing_right_on_rotation_policies_is_named_in_both_access_models(rbac, azure):
+    azure.stand_in.control("POST", "/_emulator/vaults/kv-premium", {"rbac": rbac})
+    gateway = azure.gateway()
+    gateway.create_kek("kmes-kek-r", 2048, expires_on=now() + timedelta(hours=2), tags={})
+    azure.permit(*ALL)
+    with pytest.raises(CloudError) as caught:
+        gateway.get_rotation_policy("kmes-kek-r")
+    assert (caught.value.kind, caught.value.permission) == (CloudErrorKind.PERMISSION, "getrotationpolicy")
+
+
+def test_a_listing_tells_the_hsm_platform_of_each_version(azure):
+    gateway = azure.gateway()
+    gateway.create_kek("kmes-kek-r", 2048, expires_on=now() + timedelta(hours=2), tags={})
+    assert [version.hsm_platform for version in gateway.list_versions("kmes-kek-r")] == ["2"]

@@ -22,7 +22,10 @@ NAME = re.compile(r"[0-9a-zA-Z-]{1,127}")
 KEK_BITS = frozenset({2048, 3072, 4096})
 CURVES = {"P-256": "secp256r1", "P-384": "secp384r1", "P-521": "secp521r1", "P-256K": "secp256k1"}
 OPERATIONS = {"RSA": {"encrypt", "decrypt", "sign", "verify", "wrapKey", "unwrapKey"}, "EC": {"sign", "verify"}}
-PERMISSIONS = frozenset({"get", "list", "create", "import", "update", "delete", "recover", "purge", "sign"})
+PERMISSIONS = frozenset(
+    {"get", "list", "create", "import", "update", "delete", "recover", "purge", "sign"}
+    | {"getrotationpolicy", "setrotationpolicy"}
+)
 RETENTION = timedelta(days=90)
 MAX_TAGS, MAX_TAG = 15, 256
 SPKI = (serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
@@ -71,6 +74,8 @@ class Vault:
     purge_protected: bool = False
     keys: dict[str, list[Version]] = field(default_factory=dict)
     deleted: dict[str, tuple[datetime, list[Version]]] = field(default_factory=dict)
+    # What the cloud does to a key by itself, by the key's name.
+    rotation: dict[str, dict[str, str]] = field(default_factory=dict)
 
     @property
     def url(self) -> str:

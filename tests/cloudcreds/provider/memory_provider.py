@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
@@ -22,6 +22,7 @@ from cloudcreds.provider.types import (
     DeletedKey,
     KekPublicKey,
     ProbeResult,
+    RotationPolicy,
     VaultInfo,
     VaultKey,
     VaultListing,
@@ -275,6 +276,23 @@ class MemoryGateway(MemoryKeyCalls):
 
     def sign(self, name: str, version: str, *, spec: KeySpec, message: bytes) -> bytes:
         return self._ask("azure.key_signed", "sign", lambda vault: vault.sign(name, version, message), key=name)
+
+    def get_rotation_policy(self, name: str) -> RotationPolicy | None:
+        def find(vault: Vault) -> RotationPolicy:
+            vault.version(name)
+            return RotationPolicy(**vault.rotation.get(name.lower(), {"notify_before_expiry": "P30D"}))
+
+        return self.none_if_missing(
+            lambda: self._ask("azure.rotation_policy_read", "getrotationpolicy", find, key=name)
+        )
+
+    def replace_rotation_policy(self, name: str, policy: RotationPolicy) -> RotationPolicy:
+        def replace_it(vault: Vault) -> RotationPolicy:
+            vault.version(name)
+            vault.rotation[name.lower()] = asdict(policy)
+            return policy
+
+        return self._ask("azure.rotation_policy_set", "setrotationpolicy", replace_it, key=name, mutating=True)
 
     def list_vaults(self) -> VaultListing:
         def listed(_facts: AnswerFacts) -> VaultListing:

@@ -12,6 +12,7 @@ from cloudcreds.provider.errors import CloudError, CloudErrorKind
 from cloudcreds.provider.recovery import has_soft_delete, is_purge_protected
 from cloudcreds.provider.send_deadline import SendBy
 from cloudcreds.provider.signatures import is_signature_of_key
+from cloudcreds.provider.types import RotationPolicy
 from hsm.types import KeySpec
 from kmes.core.clock import now
 from kmes.core.errors import InputError
@@ -168,6 +169,33 @@ def test_a_signature_made_in_the_vault_verifies_with_the_public_half(spec, priva
     spki = private.public_key().public_bytes(*SPKI)
     assert is_signature_of_key(signature, spec=spec, public_spki=spki, message=b"challenge")
     assert not is_signature_of_key(signature, spec=spec, public_spki=spki, message=b"another")
+
+
+def test_a_rotation_policy_is_read_and_replaced(subject):
+    gateway = subject.gateway()
+    assert gateway.get_rotation_policy("k") is None
+    push(gateway)
+    usual = gateway.get_rotation_policy("k")
+    assert (usual.rotates, usual.notify_before_expiry) == (False, "P30D")
+    rotating = RotationPolicy(rotate_after_create="P90D", notify_before_expiry="P20D", expires_after="P120D")
+    assert gateway.replace_rotation_policy("k", rotating) == rotating
+    assert gateway.get_rotation_policy("k").rotates
+    quiet = RotationPolicy(notify_before_expiry="P20D", expires_after="P120D")
+    assert gateway.replace_rotation_policy("k", quiet) == quiet
+    assert gateway.get_rotation_policy("k") == quiet
+
+
+@pytest.mark.parametrize("permission", ["getrotationpolicy", "setrotationpolicy"])
+def test_a_rotation_policy_has_permissions_of_its_own(permission, subject):
+    gateway = subject.gateway()
+    push(gateway)
+    subject.permit(*ALL)
+    call = {
+        "getrotationpolicy": lambda: gateway.get_rotation_policy("k"),
+        "setrotationpolicy": lambda: gateway.replace_rotation_policy("k", RotationPolicy(notify_before_expiry="P9D")),
+    }[permission]
+    error = refused(call)
+    assert (error.kind, error.permission) == (CloudErrorKind.PERMISSION, permission)
 
 
 # --- vaults ------------------------------------------------------------------------------------
