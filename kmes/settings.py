@@ -296,8 +296,7 @@ KMES_CIRCUIT_FAILURES = env.int("KMES_CIRCUIT_FAILURES", 5)
 KMES_MAX_ATTEMPTS = env.int("KMES_MAX_ATTEMPTS", 20)
 # So many runs in a row that lose their worker and get nothing done end a job: it may be what kills them.
 KMES_MAX_LOST_RUNS = env.int("KMES_MAX_LOST_RUNS", 5)
-# Azure allows 10 creates and imports of HSM keys in 10 s per vault. The pace is kept here, so that a
-# large job doesn't collect refusals; the stand-in has no such limit unless told.
+# Azure's limit of HSM creates and imports per vault. Kept here too, so that a large job collects no refusals.
 KMES_VAULT_CHANGES = env.int("KMES_VAULT_CHANGES", 10)
 KMES_VAULT_WINDOW_SECONDS = env.int("KMES_VAULT_WINDOW_SECONDS", 10)
 KMES_PACE_CUSTOM_ENDPOINTS = env.bool("KMES_PACE_CUSTOM_ENDPOINTS", False)
