@@ -24,6 +24,8 @@ from kmes.core.clock import now
 from kmes.core.errors import InputError
 from kmes.core.typed_text import trim
 
+# What a test tells of its vault, as the vault's columns are called.
+_VAULT_FACTS = ("tier", "recovery_level", "recoverable_days")
 _TIERS = {"premium": VaultTier.PREMIUM, "standard": VaultTier.STANDARD}
 
 
@@ -126,6 +128,6 @@ def record_test(
     if vault is None:
         return
     if ok is not None:
-        facts = {name: value for result in results for name, value in result.facts.items()}
+        facts = {name: value for result in results for name, value in result.facts.items() if name in _VAULT_FACTS}
         found |= {**facts, "seen_at": now()} if facts else {}
     KeyVault.objects.filter(pk=vault.pk).update(**found)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any, TypeVar
 
 from azure.core.exceptions import AzureError as SdkError
 
-from cloudcreds.azure import clients
+from cloudcreds.azure import clients, clock_effects, service_clock
 from cloudcreds.azure.addresses import vault_name
-from cloudcreds.azure.answers import WrongChallenge
+from cloudcreds.azure.answers import AskedService, WrongChallenge
 from cloudcreds.azure.errors import clean_request_id, find_cause, find_transport_error, translate
 from cloudcreds.provider.backoff import Backoff
 from cloudcreds.provider.calls import AnswerFacts, VaultCalls
@@ -70,7 +71,20 @@ class AzureCalls(VaultCalls):
 
     def translate(self, error: Any, *, mutating: bool, permission: str, subject: str) -> CloudError:
         """Return the SDK's error in neutral terms."""
-        return translate(error, mutating=mutating, permission=permission, subject=subject)
+        failure = translate(error, mutating=mutating, permission=permission, subject=subject)
+        text = str(getattr(error, "message", "") or error)
+        return clock_effects.explain(failure, text, access=self._access, vault_url=self._url)
+
+    def forget_sign_in(self) -> bool:
+        """Drop the kept tokens of the credential: the next call obtains a new one."""
+        clients.forget_sign_in(self._access)
+        self._may_sign_in_anew = False
+        return True
+
+    def clock_difference(self) -> timedelta | None:
+        """Return how far this machine's clock is ahead of the vault's; None when the answers don't say it for certain."""
+        found = service_clock.difference(AskedService.VAULT, self._url) if self._url else None
+        return found.value if found is not None and found.is_certain else None
 
 
 def _hook_into(facts: AnswerFacts) -> Hook:

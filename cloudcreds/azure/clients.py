@@ -22,7 +22,7 @@ from azure.core.pipeline.transport import HttpRequest
 from azure.keyvault.keys import KeyClient
 from django.conf import settings
 
-from cloudcreds.azure import addresses, error_texts
+from cloudcreds.azure import addresses, error_texts, service_clock
 from cloudcreds.azure.answers import AskedService, SignInPlace, host_of
 from cloudcreds.azure.clouds import endpoints_of
 from cloudcreds.azure.sign_in.token_credentials import TokenCredential, make_token_credential
@@ -44,12 +44,21 @@ _pid = 0
 
 
 def forget_clients() -> None:
-    """Drop every kept client, connection, token and challenge."""
+    """Drop every kept client, connection, token and challenge, and what is known of the services' clocks."""
     from azure.keyvault.keys._shared import http_challenge_cache  # noqa: PLC0415 - the SDK offers no public name
 
     with _lock:
         _slots.clear()
     http_challenge_cache.clear()
+    service_clock.forget()
+
+
+def forget_sign_in(access: CredentialAccess) -> None:
+    """Drop the kept tokens of one credential, and the clients that hold them; its next request obtains a new token."""
+    identity = _identity(access)
+    with _lock:
+        for key in [key for key in _slots if key[-len(identity) :] == identity]:
+            del _slots[key]
 
 
 def forget_challenge(vault_url: str) -> None:

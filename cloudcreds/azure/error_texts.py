@@ -64,6 +64,18 @@ _SIGN_IN = {
         gettext_lazy("The tenant does not know the resource that was asked for (%(code)s)."),
         gettext_lazy("Check Cloud in the cloud credential: each cloud has resources of its own."),
     ),
+    "700024": (
+        gettext_lazy("Entra did not accept the time of the signed assertion (%(code)s)."),
+        gettext_lazy(
+            "Compare the clock of the cloud worker's machine with the right time; a federated token may also have expired."
+        ),
+    ),
+    "500133": (
+        gettext_lazy("Entra did not accept the time of the signed assertion (%(code)s)."),
+        gettext_lazy(
+            "Compare the clock of the cloud worker's machine with the right time; a federated token may also have expired."
+        ),
+    ),
     "900023": (
         gettext_lazy("The tenant id is malformed (%(code)s)."),
         gettext_lazy("Check Tenant ID in the cloud credential."),
@@ -179,12 +191,59 @@ def firewall(address: str) -> Text:
     )
 
 
+def private_only() -> Text:
+    """The vault takes no connections from public networks."""
+    return (
+        _("The vault takes connections through approved private endpoints only, and this one came another way."),
+        _(
+            "Let the cloud worker reach the vault through a private endpoint, or allow its public address in the"
+            " vault's Networking settings."
+        ),
+    )
+
+
+def reader_missing() -> Text:
+    """The app registration lacks a role on the control plane."""
+    return (
+        _("The app registration may not list vaults."),
+        _(
+            "Grant it the role Reader on the vault or its resource group, or type the vault's address; "
+            "a new grant can take up to 15 minutes."
+        ),
+    )
+
+
 def refused_otherwise(name: str, text: str, request_id: str) -> Text:
     """A refusal that names no permission, firewall, protection or disabled key."""
     return (
-        _("Azure refused the request about %(name)s for another reason: %(text)s") % {"name": name, "text": text},
+        _other_reason(name, text),
         _("Azure Policy is the usual reason: look at the policies assigned to the vault. Request id: %(id)s.")
         % {"id": request_id or "–"},
+    )
+
+
+def denied(name: str, text: str, request_id: str) -> Text:
+    """A deny assignment refuses the action, whatever is granted."""
+    return (
+        _other_reason(name, text),
+        _(
+            "A deny assignment on the vault or above it refuses the action: look at Access control (IAM)."
+            " Request id: %(id)s."
+        )
+        % {"id": request_id or "–"},
+    )
+
+
+def _other_reason(name: str, text: str) -> str:
+    reason = text.rstrip(" .") or _("none was given")
+    return _("Azure refused the request about %(name)s for another reason: %(text)s.") % {"name": name, "text": reason}
+
+
+def outside_validity(name: str, text: str) -> Text:
+    """Use of a version before its not-before date or after its expiry, by the vault's clock."""
+    return (
+        _("The vault does not let %(name)s be used now: %(text)s") % {"name": name, "text": text},
+        _("Compare the version's not-before date and expiry in the vault."),
     )
 
 
@@ -215,7 +274,7 @@ def permission_missing(permission: str) -> Text:
         _("The app registration lacks the key permission %(name)s on the vault.") % {"name": permission},
         _(
             "Grant it %(name)s in the vault's access policy, or the role Key Vault Crypto Officer; "
-            "a new grant can take some minutes."
+            "a new grant can take up to 15 minutes."
         )
         % {"name": permission},
     )

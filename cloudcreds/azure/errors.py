@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from azure.core.exceptions import (
@@ -52,6 +53,8 @@ _SIGN_IN_KINDS = {
     "7000229": CloudErrorKind.WRONG_CLIENT,
     "53003": CloudErrorKind.AUTHENTICATION,
     "500011": CloudErrorKind.AUTHENTICATION,
+    "700024": CloudErrorKind.CLOCK_DIFFERS,
+    "500133": CloudErrorKind.CLOCK_DIFFERS,
 }
 # Entra's codes of what passes by itself.
 _PASSING_SIGN_IN = frozenset({"50196", "90033", "90055", "90006"})
@@ -195,7 +198,7 @@ def _classify(error: HttpResponseError, *, permission: str, subject: str) -> tup
     if status == 429:
         return CloudErrorKind.THROTTLED, error_texts.throttled()
     if status == 403:
-        return _forbidden(inner, text, permission, name, _request_id(error))
+        return _forbidden(_Refusal(code, inner, text, permission, name, _request_id(error)))
     if status == 404:
         return CloudErrorKind.NOT_FOUND, error_texts.not_found(name)
     if status == 409:
@@ -214,24 +217,64 @@ def _codes(error: HttpResponseError) -> tuple[str, str, str]:
     return str(getattr(body, "code", "") or ""), str(inner_code or ""), str(getattr(body, "message", "") or "")
 
 
-def _forbidden(inner: str, text: str, permission: str, name: str, request_id: str) -> tuple[CloudErrorKind, Text]:
+@dataclass(frozen=True)
+class _Refusal:
+    """What a 403 says, and what was asked: the key permission of the call, and the key or vault in quotes."""
+
+    code: str
+    inner: str
+    text: str
+    permission: str
+    name: str
+    request_id: str
+
+
+def _forbidden(refusal: _Refusal) -> tuple[CloudErrorKind, Text]:
     """Tell the kinds of 403 apart by what the text names (docs/azure.md#errors)."""
-    if inner in {"ForbiddenByFirewall", "ForbiddenByConnection"} or "not authorized and caller is not" in text:
+    return _network_refusal(refusal) or _state_refusal(refusal) or _rights_refusal(refusal)
+
+
+def _network_refusal(refusal: _Refusal) -> tuple[CloudErrorKind, Text] | None:
+    text = refusal.text
+    if "Public network access is disabled" in text or "not an approved private link" in text:
+        return CloudErrorKind.FIREWALL, error_texts.private_only()
+    if refusal.inner in {"ForbiddenByFirewall", "ForbiddenByConnection"} or "not authorized and caller is not" in text:
         address = re.search(r"Client address:\s*([0-9a-fA-F.:]{3,45})", text)
         return CloudErrorKind.FIREWALL, error_texts.firewall(address.group(1) if address else "")
-    if "purge protection" in text:
+    return None
+
+
+def _state_refusal(refusal: _Refusal) -> tuple[CloudErrorKind, Text] | None:
+    """Return what the state of vault or key forbids, whoever asks."""
+    inner, text, name = refusal.inner, refusal.text, refusal.name
+    # An Azure Policy may ask for purge protection, and its refusal then names it too.
+    if "purge protection" in text and (refusal.permission == "purge" or 'Operation "purge"' in text):
         return CloudErrorKind.PURGE_PROTECTED, error_texts.purge_protected()
-    if inner == "KeyDisabled" or "disabled key" in text:
+    if inner == "KeyDisabled" or "on a disabled key" in text:
         return CloudErrorKind.KEY_DISABLED, error_texts.key_disabled(name)
+    if inner in {"KeyNotYetValid", "KeyExpired"} or "key that is not yet valid" in text or "on an expired key" in text:
+        return CloudErrorKind.OPERATION_FORBIDDEN, error_texts.outside_validity(name, _one_line(text))
     if inner == "KeyOperationForbidden" or "is not permitted on this key" in text:
         return CloudErrorKind.OPERATION_FORBIDDEN, error_texts.operation_forbidden(name, _one_line(text))
+    return None
+
+
+def _rights_refusal(refusal: _Refusal) -> tuple[CloudErrorKind, Text]:
+    """Return which right is missing; where the text names none, that the reason is another one."""
+    text = refusal.text
+    if refusal.code == "AuthorizationFailed":
+        return CloudErrorKind.PERMISSION, error_texts.reader_missing()
     named = re.search(r"does not have keys (\w+) permission", text)
-    action = re.search(r"vaults/key(?:s|rotationpolicies)/(\w+)", text)
-    if named is None and action is None:
-        return CloudErrorKind.REFUSED_OTHERWISE, error_texts.refused_otherwise(name, _one_line(text), request_id)
+    action = re.search(r"Action:\s*'?Microsoft\.KeyVault/vaults/key(?:s|rotationpolicies)/(\w+)", text)
+    # Where a deny assignment refuses, no grant helps.
+    denial = re.search(r"DenyAssignmentId:[ \t]*'?([0-9A-Za-z/.-]+)", text)
+    is_denied = denial is not None and denial.group(1).lower() != "null"
+    if is_denied or (named is None and action is None):
+        tell = error_texts.denied if is_denied else error_texts.refused_otherwise
+        return CloudErrorKind.REFUSED_OTHERWISE, tell(refusal.name, _one_line(text), refusal.request_id)
     word = (
         (named and named.group(1))
-        or permission
+        or refusal.permission
         or (action and _PERMISSION_OF_ACTION.get(action.group(1), action.group(1)))
         or ""
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from azure.core.exceptions import AzureError as SdkError
 from azure.keyvault.keys.crypto import SignatureAlgorithm
 
 from cloudcreds.azure import clients, convert, probe, resource_manager
@@ -11,6 +12,7 @@ from cloudcreds.azure.calls import Hook
 from cloudcreds.azure.clouds import endpoints_of
 from cloudcreds.azure.key_calls import KeyCalls, all_rows
 from cloudcreds.provider import signatures
+from cloudcreds.provider.errors import CloudError
 from cloudcreds.provider.types import (
     DeletedKey,
     ProbeResult,
@@ -34,11 +36,11 @@ class AzureGateway(KeyCalls):
     # --- signing in ------------------------------------------------------------------------
     def get_token(self) -> None:
         """Obtain a token for the vault, or find one kept that is still good."""
-        credential = clients.open_token_credential(self._access)
         scope = endpoints_of(self._access).vault_scope
         self.call_sdk(
             "azure.token_obtained",
-            lambda _hook: credential.get_token(scope),
+            # Opened here, because a tenant that was typed as a domain is asked for first.
+            lambda _hook: clients.open_token_credential(self._access).get_token(scope),
             permission="",
             message=lambda _token: f"Token obtained for {_name_of(self._access.client_id)}",
         )
@@ -157,4 +159,12 @@ class AzureGateway(KeyCalls):
 
     def probe_permissions(self, prefix: str) -> Iterator[ProbeResult]:
         """Try the token, Resource Manager, and each permission on the vault by harmless calls, one by one."""
-        return probe.probe(self, prefix, has_vault=bool(self._url))
+        return probe.probe(self, prefix, has_vault=bool(self._url), tenant=self._tenant)
+
+    def _tenant(self) -> tuple[str, str]:
+        """Return the tenant as the credential names it, and its id; the same twice where it can't be asked for."""
+        typed = self._access.tenant_id
+        try:
+            return typed, clients.tenant_id_of(self._access)
+        except (SdkError, CloudError):
+            return typed, typed.lower()

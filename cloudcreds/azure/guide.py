@@ -37,7 +37,14 @@ def permissions() -> list[Permission]:
         Permission("Update", _("disables and enables a version")),
         Permission("Delete", _("removes the KEK after each push, and keys on request")),
         Permission("Recover", _("brings a deleted key back"), is_needed=False),
-        Permission("Purge", _("removes the KEK for good where the vault soft-deletes; without purge protection only")),
+        Permission(
+            "Purge",
+            _(
+                "removes the KEK for good where the vault soft-deletes without purge protection; without this permission"
+                " the KEK is left to its expiry and the vault's retention"
+            ),
+            is_needed=False,
+        ),
         Permission("Sign", _("lets the self-certification prove a pushed key by a signature"), is_needed=False),
         Permission(
             "Get Rotation Policy",
@@ -134,7 +141,8 @@ def _grant(client: str, vault: str) -> Step:
         _("Give the application its key permissions"),
         _(
             "A vault works either with access policies or with Azure RBAC (Settings > Access configuration)."
-            " Key permissions are enough; the console touches no secret and no certificate."
+            " Key permissions are enough; the console touches no secret and no certificate. A new grant can take up to"
+            " 15 minutes."
         ),
         _(
             "Access policies > Create: tick the key permissions below, choose the application as principal."

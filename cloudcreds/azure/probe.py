@@ -2,7 +2,7 @@
 
 Azure checks the permission before it looks for the key (docs/azure.md#permissions), so a call about a
 missing key tells "forbidden" from "not found". Create makes a temporary RSA-HSM key, which also shows
-tier and recovery level. Import sends an invalid blob: "refused as input" proves the permission. Delete
+tier, recovery level and the vault's clock. Import sends an invalid blob: "refused as input" proves the permission. Delete
 and Purge remove the temporary key.
 """
 
@@ -11,11 +11,13 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from cloudcreds.provider import clocks
 from cloudcreds.provider.errors import CloudError, CloudErrorKind
 from cloudcreds.provider.protocol import VaultGateway
 from cloudcreds.provider.recovery import has_soft_delete, is_purge_protected
@@ -27,26 +29,69 @@ PROBE_BITS = 2048
 NO_VERSION = "0" * 32
 # Answers that prove the permission: Azure gives them only after it was checked.
 PERMISSION_PROVEN = (CloudErrorKind.NOT_FOUND, CloudErrorKind.BEING_DELETED, CloudErrorKind.REFUSED_INPUT)
-UNREACHABLE_KINDS = frozenset({CloudErrorKind.FIREWALL, CloudErrorKind.UNREACHABLE, CloudErrorKind.REDIRECT_REFUSED})
+# Refusals that only the vault itself gives, in its own format: network and firewall let the call pass.
+ANSWERS_OF_VAULT = frozenset(
+    {
+        CloudErrorKind.PERMISSION,
+        CloudErrorKind.NOT_FOUND,
+        CloudErrorKind.REFUSED_INPUT,
+        CloudErrorKind.REFUSED_OTHERWISE,
+        CloudErrorKind.OPERATION_FORBIDDEN,
+        CloudErrorKind.THROTTLED,
+        CloudErrorKind.CONFLICT,
+    }
+)
+# The sign-in was refused, by Entra or by the vault: that says nothing of the network.
+SIGN_IN_REFUSALS = frozenset(
+    {
+        CloudErrorKind.AUTHENTICATION,
+        CloudErrorKind.WRONG_TENANT,
+        CloudErrorKind.WRONG_CLIENT,
+        CloudErrorKind.WRONG_SECRET,
+        CloudErrorKind.EXPIRED_SECRET,
+        CloudErrorKind.SIGN_IN_UNAVAILABLE,
+        CloudErrorKind.CLOCK_DIFFERS,
+    }
+)
+# Rights that are withheld on purpose in many vaults; a test does not fail without them.
+OPTIONAL = frozenset({"Recover", "Purge", "Sign"})
+WITHHELD = frozenset({CloudErrorKind.PERMISSION, CloudErrorKind.REFUSED_OTHERWISE})
 VAULT_CHECKS = ("List", "Get", "Create", "Import", "Update", "Delete", "Recover", "Purge", "Sign")
 
 
-def probe(gateway: VaultGateway, prefix: str, *, has_vault: bool) -> Iterator[ProbeResult]:
-    """Run the checks in order; a failed sign-in ends the test."""
+def probe(
+    gateway: VaultGateway, prefix: str, *, has_vault: bool, tenant: Callable[[], tuple[str, str]]
+) -> Iterator[ProbeResult]:
+    """Run the checks in order, with a new sign-in; a failed one ends the test.
+
+    ``tenant`` returns how the credential names its tenant, and the tenant's id, once the sign-in has succeeded.
+    """
+    # A right granted since the last sign-in acts in a new token only.
+    gateway.forget_sign_in()
     token = _try("Token", gateway.get_token, _("signed in"))
-    yield token
     if not token.ok:
+        yield token
         return
-    yield _try("Resource Manager", gateway.list_vaults, _("vaults can be listed"), needed=False)
+    typed, tenant_id = tenant()
+    if typed.lower() != tenant_id:
+        text = _("signed in; the tenant %(domain)s has the ID %(id)s") % {"domain": typed, "id": tenant_id}
+        token = replace(token, text=text, facts={"tenant_id": tenant_id})
+    yield token
+    yield _try("Resource Manager", gateway.list_vaults, _("vaults can be listed"))
     if has_vault:
         yield from _probe_vault(gateway, f"{prefix}-{secrets.token_hex(6)}")
 
 
 def _probe_vault(gateway: VaultGateway, name: str) -> Iterator[ProbeResult]:
     listing = _try("List", lambda: gateway.list_key_names("kmes-probe"), _("keys can be listed"))
-    yield _network(listing)
-    if listing.kind in UNREACHABLE_KINDS:
-        yield from (_not_tried(check) for check in VAULT_CHECKS)
+    network = _network(listing)
+    yield network
+    if not network.ok:
+        rest: tuple[str, ...] = VAULT_CHECKS
+        if listing.kind in SIGN_IN_REFUSALS:
+            yield listing
+            rest = VAULT_CHECKS[1:]
+        yield from (_not_tried(check) for check in rest)
         return
     yield listing
     yield _try("Get", lambda: gateway.get_key(name), _("keys can be read"))
@@ -60,12 +105,12 @@ def _probe_vault(gateway: VaultGateway, name: str) -> Iterator[ProbeResult]:
     yield created
     with gateway.expecting(*PERMISSION_PROVEN):
         yield from _probe_changes(gateway, name, made[0] if made else None)
+    yield _clock(gateway)
     yield from _facts(created, made[0] if made else None)
 
 
 def _probe_changes(gateway: VaultGateway, name: str, key: KekPublicKey | None) -> Iterator[ProbeResult]:
     """Try what changes a key: on the temporary key, or on an unused name where none could be made."""
-    level = key.recovery_level if key else ""
     version = key.version if key else NO_VERSION
     yield _try("Import", lambda: import_invalid_blob(gateway, f"{name}-i"), _("keys can be imported"))
     yield _try(
@@ -74,18 +119,30 @@ def _probe_changes(gateway: VaultGateway, name: str, key: KekPublicKey | None) -
         _("versions can be disabled and enabled"),
     )
     yield _try("Delete", lambda: gateway.delete_key(name), _("keys can be deleted"))
-    yield _try("Recover", lambda: gateway.recover_key(f"{name}-r"), _("deleted keys can be recovered"), needed=False)
+    with gateway.expecting(*PERMISSION_PROVEN, *WITHHELD):
+        yield from _probe_optional(gateway, name, key)
+
+
+def _probe_optional(gateway: VaultGateway, name: str, key: KekPublicKey | None) -> Iterator[ProbeResult]:
+    """Try what a push does without; its refusal is no error in the log."""
+    level = key.recovery_level if key else ""
+    yield _try("Recover", lambda: gateway.recover_key(f"{name}-r"), _("deleted keys can be recovered"))
     if key is not None and not has_soft_delete(level):
         yield ProbeResult("Purge", ok=None, text=_("not needed: the vault has no soft-delete"), at=_stamp())
     elif is_purge_protected(level):
         yield ProbeResult("Purge", ok=None, text=_("not possible: the vault has purge protection"), at=_stamp())
     else:
-        yield _try("Purge", lambda: gateway.purge_key(name), _("deleted keys can be purged"))
+        purge = _try("Purge", lambda: gateway.purge_key(name), _("deleted keys can be purged"))
+        if purge.kind == CloudErrorKind.PERMISSION:
+            text = _(
+                "not granted: an ephemeral key is left to its expiry, and to the vault's retention once it is deleted"
+            )
+            purge = replace(purge, text=text)
+        yield purge
     yield _try(
         "Sign",
         lambda: gateway.sign(f"{name}-s", NO_VERSION, spec=KeySpec.P_256, message=b"probe"),
         _("keys can sign, which the self-certification asks for"),
-        needed=False,
     )
 
 
@@ -97,10 +154,27 @@ def import_invalid_blob(gateway: VaultGateway, name: str) -> None:
 
 
 def _network(first: ProbeResult) -> ProbeResult:
-    """Return from the first call to the vault whether network and firewall let it pass."""
-    if first.kind in UNREACHABLE_KINDS:
-        return ProbeResult("Network", False, first.text, first.remedy, first.duration_ms, first.kind, first.at)
-    return ProbeResult("Network", True, _("the vault answers this worker"), "", first.duration_ms, "", first.at)
+    """Return from the first call to the vault whether network and firewall let it pass.
+
+    Only an answer of the vault itself shows that; a proxy's page, or a call that never left, does not.
+    """
+    if first.ok or first.kind in ANSWERS_OF_VAULT:
+        return ProbeResult("Network", True, _("the vault answers this worker"), "", first.duration_ms, "", first.at)
+    if first.kind in SIGN_IN_REFUSALS:
+        return ProbeResult("Network", None, _("not known: without a sign-in the vault can't be asked"), at=first.at)
+    return ProbeResult("Network", False, first.text, first.remedy, first.duration_ms, first.kind, first.at)
+
+
+def _clock(gateway: VaultGateway) -> ProbeResult:
+    """Compare this machine's clock with the vault's, which the answers so far have shown."""
+    difference = gateway.clock_difference()
+    if difference is None:
+        return ProbeResult("Clock", None, _("not compared: the answers don't show the vault's clock for certain"))
+    if clocks.is_too_large(difference):
+        text = clocks.describe(difference, clocks.the_vaults())
+        kind = CloudErrorKind.CLOCK_DIFFERS
+        return ProbeResult("Clock", False, text, clocks.remedy(), kind=kind, at=_stamp())
+    return ProbeResult("Clock", True, _("this machine's clock and the vault's agree"), at=_stamp())
 
 
 def _facts(created: ProbeResult, key: KekPublicKey | None) -> Iterator[ProbeResult]:
@@ -138,7 +212,7 @@ def _stamp() -> str:
     return now().isoformat(timespec="seconds")
 
 
-def _try(name: str, call: Callable[[], object], good: str, *, needed: bool = True) -> ProbeResult:
+def _try(name: str, call: Callable[[], object], good: str) -> ProbeResult:
     begun, at = time.monotonic(), _stamp()
     ok: bool | None = True
     text, remedy, kind = good, "", ""
@@ -148,6 +222,7 @@ def _try(name: str, call: Callable[[], object], good: str, *, needed: bool = Tru
         if error.kind == CloudErrorKind.PURGE_PROTECTED:
             ok, text = None, _("not possible: the vault has purge protection")
         elif name in {"Token", "Resource Manager", "List", "Create"} or error.kind not in PERMISSION_PROVEN:
-            # A missing optional permission does not fail the test.
-            ok, text, remedy, kind = (False if needed else None), error.what, error.remedy, str(error.kind)
+            # An optional right that is withheld does not fail the test; a call without an answer does.
+            is_optional = name == "Resource Manager" or (name in OPTIONAL and error.kind in WITHHELD)
+            ok, text, remedy, kind = (None if is_optional else False), error.what, error.remedy, str(error.kind)
     return ProbeResult(name, ok, text, remedy, round((time.monotonic() - begun) * 1000), kind, at)

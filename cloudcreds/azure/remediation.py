@@ -10,7 +10,7 @@ from collections.abc import Callable
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from cloudcreds.azure.guide import network_commands, policy_command, role_command
+from cloudcreds.azure.guide import network_commands, permissions, policy_command, role_command
 from cloudcreds.provider.errors import CloudErrorKind as Kind
 from cloudcreds.provider.guidance import Command, Remedy
 
@@ -33,17 +33,21 @@ def remedy_for(check: str, kind: str, *, client_id: str, vault: str, otherwise: 
     """
     name, client_id = vault or "<vault>", client_id or "<client-id>"
     if kind == Kind.PERMISSION:
-        return _permission_remedy(client_id, name, check)
-    if check == "Resource Manager":
-        return _reader_remedy(client_id, name)
+        is_reader = check == "Resource Manager"
+        return _reader_remedy(client_id, name) if is_reader else _permission_remedy(client_id, name, check)
     make = _REMEDIES.get(kind)
     return make(name) if make else Remedy(_(otherwise))
 
 
 def _permission_remedy(client: str, vault: str, permission: str) -> Remedy:
+    is_needed = all(one.is_needed for one in permissions() if one.name == permission)
+    text = (
+        _("Give the application the key permission %(name)s. A new grant can take up to 15 minutes; then test again.")
+        if is_needed
+        else _("A push does without %(name)s. If it is wanted, give the application this key permission.")
+    )
     return Remedy(
-        _("Give the application the key permission %(name)s. A new grant can take some minutes; then test again.")
-        % {"name": permission},
+        text % {"name": permission},
         _(
             "Key vault > Access policies > the application > Key permissions: tick %(name)s > Save."
             " With RBAC: Access control (IAM) > Add role assignment > Key Vault Crypto Officer."
@@ -153,6 +157,7 @@ _LABELS = {
     "Token": gettext_lazy("Token"),
     "Resource Manager": gettext_lazy("Resource Manager"),
     "Network": gettext_lazy("Network"),
+    "Clock": gettext_lazy("Clock"),
     "Tier": gettext_lazy("Tier"),
     "Soft-delete": gettext_lazy("Soft-delete"),
     "Purge protection": gettext_lazy("Purge protection"),

@@ -24,7 +24,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 from urllib3.util import Retry
 
-from cloudcreds.azure import network
+from cloudcreds.azure import network, service_clock
 from cloudcreds.azure.answers import (
     AddressRefused,
     Answer,
@@ -40,6 +40,7 @@ from cloudcreds.azure.answers import (
 )
 from cloudcreds.provider import call_watch, send_deadline
 from cloudcreds.provider.call_watch import GivenUp, Watch
+from kmes.core.clock import steady
 from kmes.core.failpoints import failpoint
 from kmes.core.known_secrets import remember
 
@@ -167,6 +168,7 @@ class _Adapter(HTTPAdapter):
         watch.begin_request()
         if self._way.service is AskedService.SIGN_IN and request.method == "POST":
             _remember_assertion(request.body)
+        sent_at = steady()
         try:
             response = super().send(
                 request,
@@ -182,11 +184,10 @@ class _Adapter(HTTPAdapter):
         if watch.given_up is not None:
             raise self._broken(None, url, watch)
         headers = {name.lower(): value for name, value in response.headers.items()}
-        judge(
-            self._way.service,
-            Answer(request.method or "", url, response.status_code, headers, body),
-            self._way.sign_in,
-        )
+        answer = Answer(request.method or "", url, response.status_code, headers, body)
+        judge(self._way.service, answer, self._way.sign_in)
+        if not self._way.is_to_this_host:
+            service_clock.read(self._way.service, answer, sent_at=sent_at, came_at=steady())
         gives_token = self._way.is_to_this_host or (
             self._way.service is AskedService.SIGN_IN and request.method == "POST"
         )

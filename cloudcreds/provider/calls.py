@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, ClassVar, TypeVar
 
 from django.conf import settings
@@ -26,6 +27,8 @@ from logging_reports.events import find_event
 T = TypeVar("T")
 # Reads in which finding nothing is an answer, not a failure.
 LOOK_EVENTS = frozenset({"azure.key_read", "azure.deleted_key_read", "azure.rotation_policy_read"})
+# Refusals that a new sign-in may lift: a right granted since acts in new tokens only, and a kept token may have ended.
+WORTH_A_NEW_SIGN_IN = frozenset({CloudErrorKind.PERMISSION, CloudErrorKind.AUTHENTICATION})
 
 
 @dataclass
@@ -47,6 +50,16 @@ class VaultCalls(ABC):
         self._recorder = recorder
         self._backoff = backoff or Backoff()
         self._expected: frozenset[CloudErrorKind] = frozenset()
+        # Once per gateway, which lives as long as a run of a job.
+        self._may_sign_in_anew = True
+
+    def forget_sign_in(self) -> bool:
+        """Drop the kept sign-in, so that the next call obtains a new one. Return False where none is kept."""
+        return False
+
+    def clock_difference(self) -> timedelta | None:
+        """Return how far this machine's clock is ahead of the vault's (negative: behind); None when not known."""
+        return None
 
     @abstractmethod
     def translate(self, error: Any, *, mutating: bool, permission: str, subject: str) -> CloudError:
@@ -81,7 +94,8 @@ class VaultCalls(ABC):
     ) -> T:
         """Make one call with back-off, and leave one row for each try.
 
-        ``operation`` fills in the facts of its answer.
+        ``operation`` fills in the facts of its answer. The first refusal that a new sign-in may lift leaves no row: the
+        call is made once more with a new sign-in, and that answer counts.
 
         Raises:
             CloudError: the last answer.
@@ -94,6 +108,13 @@ class VaultCalls(ABC):
             lambda: self._once(event, operation, permission=permission, key=key, mutating=mutating, message=message),
             mutating=mutating,
         )
+
+    def _sign_in_anew(self, refused: CloudError) -> bool:
+        """Drop the sign-in after a refusal that a new one may lift. Return whether the call is worth another try."""
+        if refused.kind not in WORTH_A_NEW_SIGN_IN or refused.kind in self._expected or not self._may_sign_in_anew:
+            return False
+        self._may_sign_in_anew = False
+        return self.forget_sign_in()
 
     def _once(
         self,
@@ -115,6 +136,8 @@ class VaultCalls(ABC):
             raise
         except self.client_errors as error:
             failure = self.translate(error, mutating=mutating, permission=permission, subject=key or self._vault)
+            if self._sign_in_anew(failure):
+                return self._once(event, operation, permission=permission, key=key, mutating=mutating, message=message)
             self._record_failure(failure, event, key, begun)
             raise failure from None
         self._recorder.call(

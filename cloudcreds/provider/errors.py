@@ -52,6 +52,8 @@ class CloudErrorKind(StrEnum):
     OPERATION_FORBIDDEN = "operation_forbidden"
     # The service gave something else than it was asked for.
     WRONG_ANSWER = "wrong_answer"
+    # This machine's clock and the service's are too far apart for what was asked.
+    CLOCK_DIFFERS = "clock_differs"
     STOPPED = "stopped"
 
 

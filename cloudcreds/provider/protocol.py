@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from cloudcreds.provider.backoff import Backoff
@@ -36,6 +36,16 @@ class VaultGateway(Protocol):
     # --- signing in ------------------------------------------------------------------------
     def get_token(self) -> None:
         """Sign in, or find a sign-in that is still good."""
+
+    def forget_sign_in(self) -> bool:
+        """Drop the kept sign-in, so that the next call obtains a new one. Return False where none is kept."""
+
+    # --- clocks ----------------------------------------------------------------------------
+    def clock_difference(self) -> timedelta | None:
+        """Return how far this machine's clock is ahead of the vault's (negative: behind); None when not known.
+
+        Asks nobody: the answers of earlier calls show it.
+        """
 
     # --- keys ------------------------------------------------------------------------------
     def create_kek(self, name: str, bits: int, *, expires_on: datetime, tags: dict[str, str]) -> KekPublicKey:

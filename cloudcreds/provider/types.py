@@ -173,7 +173,8 @@ class ProbeResult:
     Attributes:
         kind: the ``CloudErrorKind`` of a failure, "" for none; the page finds the remedy by it.
         at: when it was tried, as ISO text in UTC.
-        facts: what the check learned of the vault: tier, recovery_level, recoverable_days.
+        facts: what the check learned of the vault: tier, recovery_level, recoverable_days; or of the credential:
+            tenant_id, where another name was typed for the tenant.
 
     """
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from cloudcreds.azure.clients import forget_clients
@@ -16,6 +18,13 @@ TENANT = "11111111-1111-1111-1111-111111111111"
 CLIENT = "22222222-2222-2222-2222-222222222222"
 SECRET = "emulator-secret"
 ALL = ["get", "list", "create", "import", "update", "delete", "recover", "purge", "sign", "verify"]
+
+
+def wait_for_next_second():
+    """Wait until a token issued from now on is younger than those before: their times have whole seconds."""
+    began = int(time.time())
+    while int(time.time()) == began:
+        time.sleep(0.02)
 
 
 class Notes:

@@ -62,6 +62,88 @@ def test_a_missing_permission_is_named(missing, azure):
     assert azure.notes.calls[-1].event == "azure.permission_missing"
 
 
+RBAC = (
+    "Caller is not authorized to perform action on resource.\r\nCaller: appid=x\r\n"
+    "Action: 'Microsoft.KeyVault/vaults/keys/import/action'\r\nResource: '/subscriptions/s/vaults/v/keys/k'\r\n"
+    "Assignment: (not found)\r\nDenyAssignmentId: {deny}\r\nDecisionReason: null"
+)
+POLICY = "Resource 'k' was disallowed by policy. Reasons: '{why}'. Type: Microsoft.KeyVault.Data/vaults/keys/versions."
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        (RBAC.format(deny="null"), CloudErrorKind.PERMISSION),
+        (RBAC.format(deny="(null)"), CloudErrorKind.PERMISSION),
+        (RBAC.format(deny=""), CloudErrorKind.PERMISSION),
+        (RBAC.format(deny="'6f1a2b3c'"), CloudErrorKind.REFUSED_OTHERWISE),
+        (POLICY.format(why="Keys should have an expiration date"), CloudErrorKind.REFUSED_OTHERWISE),
+        (POLICY.format(why="Vaults should have purge protection"), CloudErrorKind.REFUSED_OTHERWISE),
+        (POLICY.format(why="Disabled keys and disabled key versions"), CloudErrorKind.REFUSED_OTHERWISE),
+        ("The vault is under legal hold.", CloudErrorKind.REFUSED_OTHERWISE),
+        ("", CloudErrorKind.REFUSED_OTHERWISE),
+        ("Operation import is not allowed on an expired key.", CloudErrorKind.OPERATION_FORBIDDEN),
+        ("Operation import is not allowed on a key that is not yet valid.", CloudErrorKind.OPERATION_FORBIDDEN),
+        ("Public network access is disabled and request is not from a trusted service.", CloudErrorKind.FIREWALL),
+    ],
+)
+def test_a_403_is_told_by_what_it_names(text, kind, azure):
+    gateway = azure.gateway()
+    make_kek(gateway)
+    azure.fault(method="PUT", path="/keys/k", status=403, message=text, count=-1)
+    error = refused(lambda: push(gateway))
+    assert error.kind == kind
+    advises = any(word in error.remedy.lower() for word in ("grant", "access policy", "role"))
+    assert advises == (kind == CloudErrorKind.PERMISSION)
+    if kind == CloudErrorKind.REFUSED_OTHERWISE:
+        assert " ".join(text.split())[:100] in error.what
+        assert error.request_id
+        assert error.request_id in error.remedy
+
+
+def test_who_may_not_list_vaults_is_told_of_the_role_reader(azure):
+    azure.fault(part="arm", status=403, code="AuthorizationFailed", message="No action over scope.", count=-1)
+    error = refused(azure.gateway().list_vaults)
+    assert (error.kind, "Reader" in error.remedy) == (CloudErrorKind.PERMISSION, True)
+
+
+# --- clocks ------------------------------------------------------------------------------------
+@pytest.mark.parametrize("aadsts", [700024, 500133])
+def test_an_assertion_outside_its_time_names_the_difference_of_the_clocks(aadsts, azure):
+    azure.stand_in.control("POST", "/_emulator/settings", {"date_skew_seconds": 3 * 3600})
+    azure.fault(part="entra", method="POST", aadsts=aadsts, count=-1)
+    error = refused(azure.gateway().get_token)
+    assert error.kind == CloudErrorKind.CLOCK_DIFFERS
+    assert "This machine's clock is 3 h behind Entra's." in error.what
+    assert f"AADSTS{aadsts}" in error.what
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("Operation import is not allowed on a key that is not yet valid.", CloudErrorKind.CLOCK_DIFFERS),
+        ("Keys should have more than 90 days before expiration.", CloudErrorKind.REFUSED_OTHERWISE),
+        ("The vault is under legal hold.", CloudErrorKind.REFUSED_OTHERWISE),
+    ],
+)
+def test_a_refusal_says_that_the_clocks_differ(text, kind, azure):
+    azure.stand_in.control("POST", "/_emulator/settings", {"clock_skew_seconds": -3600})
+    gateway = azure.gateway()
+    make_kek(gateway)
+    azure.fault(method="PUT", path="/keys/k", status=403, message=text)
+    error = refused(lambda: push(gateway))
+    assert error.kind == kind
+    assert "This machine's clock is 1 h ahead of the vault's." in error.what
+    assert text.rstrip(".") in error.what
+
+
+def test_a_token_that_the_vault_refuses_is_replaced_once(azure):
+    gateway = azure.gateway()
+    push(gateway)
+    azure.fault(method="GET", path="/keys/k", status=401, code="Unauthorized", message="[TokenExpired]", count=2)
+    assert gateway.get_key("k") is not None
+
+
 def test_a_standard_vault_is_refused_by_name(azure):
     error = refused(lambda: make_kek(azure.gateway("kv-standard")))
     assert error.kind == CloudErrorKind.NO_HSM_KEYS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kmes.core.secret_types import SecretText
-from tests.cloudcreds.azure.conftest import ALL
+from tests.cloudcreds.azure.conftest import ALL, wait_for_next_second
 
 
 def outcome(azure, **changes):
@@ -20,7 +20,7 @@ def test_a_good_credential_passes_every_check_and_leaves_nothing(azure):
         "Resource Manager",
         "Network",
         *("List", "Get", "Create", "Import", "Update", "Delete", "Recover", "Purge", "Sign"),
-        *("Tier", "Soft-delete", "Purge protection"),
+        *("Clock", "Tier", "Soft-delete", "Purge protection"),
     ]
     assert all(result.at for result in results.values())
     assert azure.gateway().list_key_names("kmes-probe") == []
@@ -28,7 +28,7 @@ def test_a_good_credential_passes_every_check_and_leaves_nothing(azure):
 
 
 @pytest.mark.parametrize("rbac", [False, True], ids=["access policy", "RBAC"])
-@pytest.mark.parametrize("missing", ["get", "list", "create", "import", "update", "delete", "purge"])
+@pytest.mark.parametrize("missing", ["get", "list", "create", "import", "update", "delete"])
 def test_each_missing_permission_fails_its_own_check_and_no_other(missing, rbac, azure):
     azure.permit(*[word for word in ALL if word != missing])
     azure.stand_in.control("POST", "/_emulator/vaults/kv-premium", {"rbac": rbac})
@@ -39,19 +39,34 @@ def test_each_missing_permission_fails_its_own_check_and_no_other(missing, rbac,
     assert results[missing.capitalize()].kind == "permission"
 
 
-@pytest.mark.parametrize("missing", ["recover", "sign"])
+@pytest.mark.parametrize("missing", ["recover", "purge", "sign"])
 def test_what_only_some_actions_need_is_said_but_fails_nothing(missing, azure):
     azure.permit(*[word for word in ALL if word != missing])
     results = outcome(azure)
     assert (results[missing.capitalize()].ok, results[missing.capitalize()].kind) == (None, "permission")
     assert not [name for name, result in results.items() if result.ok is False]
+    assert [call.event for call in azure.notes.calls if call.event == "azure.permission_missing"] == []
+
+
+def test_without_purge_it_says_what_becomes_of_the_ephemeral_keys(azure):
+    azure.permit(*[word for word in ALL if word != "purge"])
+    assert "left to its expiry" in outcome(azure)["Purge"].text
+
+
+def test_a_right_granted_since_the_last_sign_in_counts(azure):
+    azure.stand_in.control("POST", "/_emulator/settings", {"grants_need_new_token": True})
+    azure.permit(*[word for word in ALL if word != "import"])
+    assert outcome(azure)["Import"].ok is False
+    wait_for_next_second()
+    azure.permit(*ALL)
+    assert outcome(azure)["Import"].ok is True
 
 
 def test_without_any_permission_each_check_names_its_own(azure):
     azure.permit()
     results = outcome(azure)
     failed = {name for name, result in results.items() if result.ok is False}
-    assert failed == {"List", "Get", "Create", "Import", "Update", "Delete", "Purge"}
+    assert failed == {"List", "Get", "Create", "Import", "Update", "Delete"}
     assert results["Network"].ok is True
     assert results["Tier"].ok is None
 
@@ -62,6 +77,81 @@ def test_a_firewall_is_found_once_and_nothing_else_is_blamed(azure):
     assert [name for name, result in results.items() if result.ok is False] == ["Network"]
     assert results["Network"].kind == "firewall"
     assert "Networking" in results["Network"].remedy
+
+
+PAGE = {"body": "<html>Gateway</html>", "content_type": "text/html"}
+
+
+@pytest.mark.parametrize(
+    ("fault", "network", "kind"),
+    [
+        ({"part": "vault", "status": 200, **PAGE}, False, "unreachable"),
+        ({"part": "vault", "status": 403, **PAGE}, False, "unreachable"),
+        ({"part": "vault", "reset": "before"}, False, "unreachable"),
+        ({"part": "vault", "status": 429}, True, ""),
+        ({"part": "vault", "status": 403, "message": "The vault is under legal hold."}, True, ""),
+    ],
+    ids=["page", "403 page", "reset", "429", "403"],
+)
+def test_network_passes_on_an_answer_of_the_vault_only(fault, network, kind, azure):
+    azure.fault(path="/keys", count=-1, **fault)
+    result = outcome(azure)["Network"]
+    assert (result.ok, result.kind) == (network, kind)
+
+
+def test_network_says_nothing_where_the_vault_asks_for_another_tenant(azure):
+    other = 'Bearer authorization="https://login.microsoftonline.com/99999999-9999-9999-9999-999999999999"'
+    azure.fault(part="vault", before_sign_in=True, status=401, headers={"WWW-Authenticate": other}, count=-1)
+    results = outcome(azure)
+    assert (results["Network"].ok, results["List"].ok, results["Get"].ok) == (None, False, None)
+    assert results["List"].kind == "wrong_tenant"
+
+
+def test_a_refusal_for_another_reason_is_told_in_azures_words_without_advice_to_grant(azure):
+    text = "Key creation was disallowed by policy."
+    azure.fault(method="POST", path="/keys/*/create", status=403, message=text)
+    result = outcome(azure)["Create"]
+    assert (result.ok, result.kind) == (False, "refused_otherwise")
+    assert text in result.text
+    assert "Request id: " in result.remedy
+    assert "grant" not in f"{result.text}{result.remedy}".lower()
+
+
+# --- clocks ------------------------------------------------------------------------------------
+HOUR = 3600
+
+
+@pytest.mark.parametrize(
+    ("ahead", "words"), [(3 * HOUR, "3 h behind"), (-600, "10 min ahead of"), (4 * 86400, "4 days behind")]
+)
+def test_a_clock_that_differs_fails_its_own_check(ahead, words, azure):
+    azure.stand_in.control("POST", "/_emulator/settings", {"clock_skew_seconds": ahead})
+    results = outcome(azure)
+    assert [name for name, result in results.items() if result.ok is False] == ["Clock"]
+    assert words in results["Clock"].text
+    assert "NTP" in results["Clock"].remedy
+
+
+STRAY = "Thu, 26 Nov 2026 08:00:00 GMT"
+
+
+@pytest.mark.parametrize("date", [STRAY, "Wed, 99 Xyz 2015", "", "Thu, 01 Jan 1970 00:00:00 GMT", "soon"])
+@pytest.mark.parametrize("count", [1, -1], ids=["once", "always"])
+def test_a_stray_date_header_does_not_lead_astray(date, count, azure):
+    azure.fault(part="vault", headers={"Date": date}, count=count)
+    assert outcome(azure)["Clock"].ok is True
+
+
+def test_headers_alone_are_not_believed_where_another_service_contradicts_them(azure):
+    azure.permit(*[word for word in ALL if word != "create"])
+    azure.stand_in.control("POST", "/_emulator/settings", {"clock_skew_seconds": 3 * HOUR})
+    assert outcome(azure)["Clock"].ok is None
+
+
+def test_headers_of_all_services_together_are_believed(azure):
+    azure.permit(*[word for word in ALL if word != "create"])
+    azure.stand_in.control("POST", "/_emulator/settings", {"date_skew_seconds": -3 * HOUR})
+    assert "3 h ahead of" in outcome(azure)["Clock"].text
 
 
 def test_refusals_that_prove_a_permission_are_no_errors_in_the_log(azure):
