@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 from cloudcreds.models import CloudCredential
 
 
 @dataclass(frozen=True)
 class Activity:
-    """Work under way: its name, and the page that shows it."""
+    """Work under way: its name, and the page that shows it.
+
+    ``next_try_at`` is when it tries again that waits for a right to be granted, and ``cancel_url`` the page that ends it.
+    """
 
     label: str
     url: str
+    next_try_at: datetime | None = None
+    cancel_url: str = ""
 
 
 Finder = Callable[[CloudCredential], Activity | None]

@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
-from cloudcreds import selectors, services
+from cloudcreds import selectors, services, tenants
 from cloudcreds.choices import SignIn
 from cloudcreds.forms import CredentialForm
 from cloudcreds.guide import set_up_guide
@@ -151,7 +151,15 @@ def _go_on(request: HttpRequest, credential: CloudCredential) -> HttpResponse:
         query = urlencode({"credential": credential.pk})
         return go_to(request, f"{reverse('jobs:start', args=['make_certificate'])}?{query}")
     messages.success(request, _("The credential is stored. Test its connection next."))
+    _look_up_tenant(request, credential)
     return go_to(request, back)
+
+
+def _look_up_tenant(request: HttpRequest, credential: CloudCredential) -> None:
+    """Let a worker look up the id of a tenant that was typed as a domain, and say so."""
+    if tenants.look_up(credential, actor=Actor.from_user(request.user)):
+        text = _("A worker now asks Entra for the ID of the tenant %(domain)s and records it in place of the domain.")
+        messages.info(request, text % {"domain": credential.tenant_id})
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -163,7 +171,7 @@ def edit_credential(request: HttpRequest, credential_id: UUID) -> HttpResponse:
     changed: list[object] = []
     if request.method == "POST" and form.is_valid():
         try:
-            services.update_credential(
+            credential = services.update_credential(
                 credential=credential,
                 values=form.values(),
                 lock_version=form.cleaned_data["lock_version"] or 0,
@@ -176,6 +184,7 @@ def edit_credential(request: HttpRequest, credential_id: UUID) -> HttpResponse:
             form.refuse(error)
         else:
             messages.success(request, _("The credential is saved."))
+            _look_up_tenant(request, credential)
             return go_to(request, back_to(request, credential.get_absolute_url()))
     context = {
         "form": form,

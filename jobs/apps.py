@@ -10,7 +10,7 @@ class JobsConfig(AppConfig):
 
     def ready(self) -> None:
         """Register menus, reports, links of notices, what the search finds, and what credentials' pages ask of jobs."""
-        from cloudcreds import activity, listing  # noqa: PLC0415 - models must be loaded first
+        from cloudcreds import activity, listing, tenants  # noqa: PLC0415 - models must be loaded first
         from jobs import spec  # noqa: PLC0415
         from jobs.kinds.registry import KINDS  # noqa: PLC0415
         from jobs.pages import (  # noqa: PLC0415
@@ -21,6 +21,7 @@ class JobsConfig(AppConfig):
         )
         from jobs.pages.key_jobs import find_key_jobs  # noqa: PLC0415
         from jobs.pages.selectors import find_activity  # noqa: PLC0415
+        from jobs.pages.tenant_lookup import look_up_tenant  # noqa: PLC0415
         from jobs.pages.vault_listing import LISTER  # noqa: PLC0415
         from jobs.withdrawal import OpenJobs  # noqa: PLC0415
         from keygroups import key_jobs  # noqa: PLC0415
@@ -33,5 +34,6 @@ class JobsConfig(AppConfig):
         search.register_all()
         activity.register(find_activity)
         listing.register(LISTER)
+        tenants.register(look_up_tenant)
         key_jobs.register(find_key_jobs)
         withdrawal.register(OpenJobs())

@@ -64,12 +64,6 @@ _SIGN_IN = {
         gettext_lazy("The tenant does not know the resource that was asked for (%(code)s)."),
         gettext_lazy("Check Cloud in the cloud credential: each cloud has resources of its own."),
     ),
-    "700024": (
-        gettext_lazy("Entra did not accept the time of the signed assertion (%(code)s)."),
-        gettext_lazy(
-            "Compare the clock of the cloud worker's machine with the right time; a federated token may also have expired."
-        ),
-    ),
     "500133": (
         gettext_lazy("Entra did not accept the time of the signed assertion (%(code)s)."),
         gettext_lazy(

@@ -45,7 +45,6 @@ _SIGN_IN_KINDS = {
     "90002": CloudErrorKind.WRONG_TENANT,
     "900023": CloudErrorKind.WRONG_TENANT,
     "700027": CloudErrorKind.WRONG_CERTIFICATE,
-    "700024": CloudErrorKind.AUTHENTICATION,
     "700211": CloudErrorKind.FEDERATION_REFUSED,
     "700212": CloudErrorKind.FEDERATION_REFUSED,
     "700213": CloudErrorKind.FEDERATION_REFUSED,

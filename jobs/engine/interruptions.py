@@ -1,4 +1,4 @@
-"""Why a run stops before its work is done, other than by a failure."""
+"""Why a run stops before its work is done, other than by a failure of its own."""
 
 from __future__ import annotations
 
@@ -24,3 +24,7 @@ class WaitUntil(KmesError):
 
 class Yielded(WaitUntil):
     """The job returns to the queue behind the jobs that wait for a worker."""
+
+
+class RightsMissing(KmesError):
+    """A look at the vault found that rights are missing, and nothing else."""

@@ -9,7 +9,7 @@ from typing import TypeVar
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from cloudcreds.provider.errors import CREDENTIAL_CODES
+from cloudcreds.provider.errors import CODE_PREFIX, CREDENTIAL_CODES, CloudErrorKind
 from jobs.choices import FAILED_STATES, JobState, StepState, TargetState
 from jobs.kinds.self_test import spec as self_test
 from jobs.models import Job, JobStep, JobTarget
@@ -36,6 +36,17 @@ _DEVICE_CODES = frozenset(
 )
 Row = TypeVar("Row", JobStep, JobTarget)
 _CREDENTIAL_STATUSES = frozenset({401, 403})
+# Refusals with such a status that no right cures, so that the credential's page and its guide to grants don't help.
+_NOT_ABOUT_RIGHTS = frozenset(
+    f"{CODE_PREFIX}{kind}"
+    for kind in (
+        CloudErrorKind.REFUSED_OTHERWISE,
+        CloudErrorKind.OPERATION_FORBIDDEN,
+        CloudErrorKind.KEY_DISABLED,
+        CloudErrorKind.PURGE_PROTECTED,
+        CloudErrorKind.CLOCK_DIFFERS,
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -115,7 +126,8 @@ def tell_once(rows: Iterable[Row], told: set[str]) -> list[tuple[Row, str]]:
 def _find_help(job: Job, status: int | None) -> tuple[str, str]:
     if job.error_code in _DEVICE_CODES or job.kind == self_test.KIND:
         return _("Open device"), reverse("hsm:device")
-    about_access = job.error_code in _CREDENTIAL_CODES or status in _CREDENTIAL_STATUSES
+    is_refused = status in _CREDENTIAL_STATUSES and job.error_code not in _NOT_ABOUT_RIGHTS
+    about_access = job.error_code in _CREDENTIAL_CODES or is_refused
     if job.credential_id and about_access:
         return _("Open credential"), reverse("cloudcreds:detail", args=[job.credential_id])
     if job.group is not None:

@@ -10,10 +10,12 @@ from uuid import UUID
 
 from django.db.models import Case, Count, IntegerField, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.db.models.functions import Coalesce
+from django.urls import reverse
 
 from cloudcreds.activity import Activity
 from cloudcreds.models import CloudCredential
 from jobs.choices import ENDED_STEP_STATES, FAILED_STATES, OPEN_STATES, StepState
+from jobs.engine import fresh_grants
 from jobs.kinds.list_vaults import spec as list_vaults
 from jobs.kinds.test_connection import spec as test_connection
 from jobs.models import Job, JobMessage, JobStep, about_group
@@ -210,12 +212,17 @@ def log_lines(job: Job, *, after: int, limit: int | None = None) -> list[LogLine
 def find_reason(job: Job) -> LogEntry | None:
     """Return the call to Azure that failed the job: what Azure itself said.
 
-    What is cleaned up after it may fail too; so the newest call that says what the job says goes first.
+    What is cleaned up after it may fail too; so the newest call that says what the job says goes first. A connection
+    test says what failed in a line for each check, and the first of them counts.
     """
+    told = job.error_what
+    if job.error_code == "probe_failed":
+        line = job.messages.filter(severity=Severity.ERROR).order_by("pk").values_list("text", flat=True).first() or ""
+        told = line.partition(": ")[2]
     rows = LogEntry.objects.filter(service=Service.AZURE, job_id=job.pk)
     failed = rows.filter(Q(http_status__gte=400) | Q(severity=Severity.ERROR)).order_by("-sequence")
     calls = list(failed[:CALLS_LOOKED_AT])
-    said = (call for call in calls if job.error_what and job.error_what in call.message)
+    said = (call for call in calls if told and told in call.message)
     return next(said, calls[0] if calls else None)
 
 
@@ -223,7 +230,10 @@ def find_activity(credential: CloudCredential) -> Activity | None:
     """Return the open connection test or vault listing of a credential, for its page."""
     kinds = (test_connection.KIND, list_vaults.KIND)
     job = Job.objects.filter(credential=credential, kind__in=kinds, state__in=OPEN_STATES).first()
-    return Activity(f"{job}: {job.title}", job.get_absolute_url()) if job else None
+    if job is None:
+        return None
+    cancel_url = reverse("jobs:cancel", args=[job.code])
+    return Activity(f"{job}: {job.title}", job.get_absolute_url(), fresh_grants.next_try_at(job), cancel_url)
 
 
 def count_running() -> int:

@@ -152,6 +152,19 @@ def test_after_adding_from_the_wizard_one_is_back_there_and_nowhere_else(pages, 
     assert pages.post(f"{add}?next=//evil.example/", typed(name="three")).url.startswith("/cloud-credentials/")
 
 
+def test_a_worker_looks_up_a_tenant_that_was_typed_as_a_domain(pages, device_row):
+    pages.post(reverse("cloudcreds:add"), typed())
+    assert not Job.objects.exists()
+    answer = pages.post(reverse("cloudcreds:add"), typed(name="two", tenant_id="contoso.onmicrosoft.com"), follow=True)
+    job = Job.objects.get()
+    assert (job.kind, job.credential.name, job.params["vault_id"]) == ("test_connection", "two", "")
+    assert "asks Entra for the ID of the tenant contoso.onmicrosoft.com" in answer.content.decode()
+    # The one that waits serves both.
+    changes = {"name": "two", "tenant_id": "fabrikam.onmicrosoft.com", "lock_version": job.credential.lock_version}
+    pages.post(reverse("cloudcreds:edit", args=[job.credential.pk]), typed(**changes))
+    assert Job.objects.count() == 1
+
+
 def test_the_guide_fills_in_the_ids_of_a_credential(pages, credential):
     address = reverse("cloudcreds:guide")
     assert "&lt;client-id&gt;" in pages.get(address).content.decode()
