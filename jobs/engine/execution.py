@@ -13,11 +13,12 @@ from django.utils.translation import gettext as _
 
 from cloudcreds.provider.errors import CloudError, CloudErrorKind
 from jobs.choices import JobState, StepState, TargetState
-from jobs.engine import admission, hints, lifecycle
+from jobs.engine import admission, fresh_grants, hints, lifecycle
 from jobs.engine.cancellation import find_request
 from jobs.engine.chains import create_next
 from jobs.engine.compatibility import can_run
 from jobs.engine.entitlement import check_requester
+from jobs.engine.gateways import describe_clocks
 from jobs.engine.interruptions import Cancelled, WaitUntil, Yielded
 from jobs.engine.lifecycle import LeaseLost
 from jobs.engine.run import JobRun
@@ -172,6 +173,7 @@ def _finish(run: JobRun) -> None:
 def _succeed(run: JobRun) -> None:
     """Finish a job whose work is done: with a warning where a step says that something is left behind."""
     with run.write() as tx:
+        tx.add_messages(describe_clocks(run), Severity.WARNING)
         if _counts_keys(run):
             tx.add_message(run.spec.wording.all_done(_count(run)))
         left = [step.detail for step in run.job.steps.filter(state=StepState.WARNED)]
@@ -218,8 +220,12 @@ def _tries(run: JobRun) -> int:
 
 
 def _fail_or_retry(run: JobRun, error: KmesError) -> None:
-    if error.retryable and (cancelled := find_request(run)) is not None:
+    pause = fresh_grants.pause_after(run.job, error)
+    if (error.retryable or pause is not None) and (cancelled := find_request(run)) is not None:
         _end(run, JobState.CANCELLED, cancelled)
+        return
+    if pause is not None:
+        _wait_for_grant(run, error, pause)
         return
     if isinstance(error, CloudError) and error.kind == CloudErrorKind.STOPPED:
         _release(run, Yielded(_("its vault, which answers slowly: other jobs go first"), seconds=GIVEN_UP_DELAY))
@@ -236,6 +242,19 @@ def _fail_or_retry(run: JobRun, error: KmesError) -> None:
         lifecycle.release(
             run.claim, run_after=now() + timedelta(seconds=delay), waiting_for=error.what, count_failure=True
         )
+
+
+def _wait_for_grant(run: JobRun, error: KmesError, pause: float) -> None:
+    with run.write() as tx:
+        tx.fail_running_steps(str(error))
+        tx.add_message(
+            _("%(what)s A new grant needs up to 15 minutes. Trying again with a new sign-in in %(seconds)d s.")
+            % {"what": error.what, "seconds": pause},
+            Severity.WARNING,
+        )
+        fresh_grants.record_wait(run.job)
+        waiting_for = _("a new grant, which needs up to 15 minutes: %(what)s") % {"what": error.what}
+        lifecycle.release(run.claim, run_after=now() + timedelta(seconds=pause), waiting_for=waiting_for)
 
 
 def _delay_after(error: KmesError, failures: int) -> float:
@@ -259,6 +278,7 @@ def _end(run: JobRun, state: JobState, error: KmesError) -> None:
             logger.warning("%s leaves its clean-up to the sweep: %s", run.job, left)
     with run.write() as tx:
         pending = run.pending_targets()
+        tx.add_messages([line for line in describe_clocks(run) if line not in str(error)], Severity.WARNING)
         if cancelled:
             tx.record_results([(target, str(error)) for target in pending], TargetState.SKIPPED)
             tx.add_message(str(error), Severity.WARNING)

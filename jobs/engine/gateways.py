@@ -11,10 +11,12 @@ from django.utils.translation import gettext as _
 from cloudcreds import circuits
 from cloudcreds.access import open_gateway
 from cloudcreds.models import KeyVault
+from cloudcreds.provider import clocks
 from cloudcreds.provider.backoff import Backoff
 from cloudcreds.provider.protocol import VaultGateway
 from cloudcreds.provider.recorder import CallRecord, LogRecorder
 from cloudcreds.provider.send_deadline import SendBy
+from jobs.engine import fresh_grants
 from jobs.engine.creation import subject_of
 from jobs.engine.run import JobRun
 from jobs.engine.slow_calls import record_result, should_give_up
@@ -50,7 +52,7 @@ def _open(run: JobRun, vault: KeyVault | None) -> VaultGateway:
         job_code=run.job.code,
         sink=run.log_call,
     )
-    return open_gateway(
+    gateway = open_gateway(
         credential,
         vault.url if vault else "",
         recorder=_CircuitRecorder(run, vault, log) if vault else log,
@@ -60,6 +62,21 @@ def _open(run: JobRun, vault: KeyVault | None) -> VaultGateway:
             sleep=time.sleep,
             before_send=partial(_send_deadline, run),
         ),
+    )
+    if fresh_grants.has_waited(run.job):
+        gateway.forget_sign_in()
+    return gateway
+
+
+def describe_clocks(run: JobRun) -> list[str]:
+    """Return a sentence for each vault whose clock differs too much from this machine's, as its answers showed."""
+    found = [gateway.clock_difference() for gateway in run.gateways.values()]
+    return list(
+        dict.fromkeys(
+            clocks.describe(each, clocks.the_vaults())
+            for each in found
+            if each is not None and clocks.is_too_large(each)
+        )
     )
 
 

@@ -22,6 +22,7 @@ from django.utils.translation import gettext as _
 from cloudcreds import vaults
 from cloudcreds.kek_shapes import KekShape, first_shape, further_shapes
 from cloudcreds.models import KeyVault
+from cloudcreds.provider import clocks
 from cloudcreds.provider.errors import CloudError, CloudErrorKind
 from cloudcreds.provider.protocol import VaultGateway
 from cloudcreds.provider.types import KekPublicKey
@@ -63,7 +64,8 @@ def obtain_kek(run: JobRun, vault: KeyVault, bits: int) -> tuple[EphemeralKek, K
     usual KEK for an unnamed reason, such as a policy, is asked for others.
 
     Raises:
-        CloudError: the vault refused (no Premium tier, no permission…).
+        CloudError: the vault refused (no Premium tier, no permission…), or its clock is so far ahead that the KEK
+            is of no use (kind ``clock_differs``).
         WaitUntil: whether the KEK was made is unknown.
 
     """
@@ -130,6 +132,7 @@ def _create(run: JobRun, gateway: VaultGateway, row: EphemeralKek) -> KekPublicK
             refusal = error
             continue
         _defer_record(run, row, public, fitted=shape if tried else None)
+        _refuse_expired(row, public)
         return public
     raise _refused_in_each_shape(refusal, tried)
 
@@ -197,6 +200,25 @@ def _defer_record(run: JobRun, row: EphemeralKek, public: KekPublicKey, *, fitte
     # Until then the ledger says planned, and whoever reads that asks the vault.
     run.defer(record_created)
     run.log_deferred("azure.kek_public_read", f"Public key of {public.kid} read", version=public.version)
+
+
+def _refuse_expired(row: EphemeralKek, public: KekPublicKey) -> None:
+    """Check that the vault's clock is not so far ahead that it lets the new KEK expire before its use.
+
+    Raises:
+        CloudError: it is (kind ``clock_differs``).
+
+    """
+    if public.lifetime is None or public.lifetime >= EXPIRY_MARGIN:
+        return
+    ahead = row.expires_at - now() - public.lifetime
+    if clocks.is_too_large(ahead):
+        raise CloudError(
+            CloudErrorKind.CLOCK_DIFFERS,
+            _("%(difference)s The ephemeral key %(name)s expires there before it can be used.")
+            % {"difference": clocks.describe(-ahead, clocks.the_vaults()), "name": row.name},
+            clocks.remedy(),
+        )
 
 
 def _mark(row: EphemeralKek, state: KekState, *, kid: str = "", note: str = "") -> None:

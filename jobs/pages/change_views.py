@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
@@ -64,7 +65,9 @@ def start_job(request: HttpRequest, kind: str) -> HttpResponse:
     }
     if sent is not None and form.is_valid():
         try:
-            job = confirmations.start(confirmation, target, form, actor=actor)
+            # Whoever is on the way through the set-up grants the rights right now.
+            is_set_up = back_to(request, "").startswith(reverse("setup:resume"))
+            job = confirmations.start(confirmation, target, form, actor=actor, awaits_grants=is_set_up)
             return go_to(request, back_to(request, job.get_absolute_url()))
         except KmesError as error:
             _show_refusal(form, context, error)
@@ -90,7 +93,7 @@ def cancel_job(request: HttpRequest, code: str) -> HttpResponse:
     if request.method == "POST":
         try:
             request_cancel(job=job, actor=Actor.from_user(request.user))
-            return go_to(request, job.get_absolute_url())
+            return go_to(request, back_to(request, job.get_absolute_url()))
         except KmesError as error:
             if isinstance(error, PermissionRefused):
                 raise

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import QueryDict
 from django.utils.translation import gettext as _
@@ -15,6 +16,7 @@ from django.utils.translation import gettext as _
 from cloudcreds.models import CloudCredential, KeyVault
 from jobs.confirmation.forms import StartForm
 from jobs.confirmation.start_target import StartTarget
+from jobs.engine import fresh_grants
 from jobs.models import Job
 from jobs.spec import Confirmation
 from keygroups.models import CloudVersion, Key, KeyGroup, Observation
@@ -125,8 +127,12 @@ def earlier_job(key: str) -> Job | None:
     return Job.objects.filter(idempotency_key=key).first() if key else None
 
 
-def start(confirmation: Confirmation, target: StartTarget, form: StartForm, *, actor: Actor) -> Job:
+def start(
+    confirmation: Confirmation, target: StartTarget, form: StartForm, *, actor: Actor, awaits_grants: bool
+) -> Job:
     """Start the job, or return the one this form started before.
+
+    ``awaits_grants``: it waits where a right is missing, because whoever starts it has just granted it.
 
     Raises:
         KmesError: the request was refused; nothing was done.
@@ -134,4 +140,10 @@ def start(confirmation: Confirmation, target: StartTarget, form: StartForm, *, a
     """
     key = idempotency_key_of(form, actor)
     given: dict[str, Any] = {"actor": actor, "idempotency_key": key}
-    return earlier_job(key) or confirmation.start(target, form, given)
+    if (earlier := earlier_job(key)) is not None:
+        return earlier
+    with transaction.atomic():
+        job = confirmation.start(target, form, given)
+        if awaits_grants:
+            fresh_grants.await_grants(job)
+    return job

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.contrib.auth import get_user_model
 
 from cloudcreds.models import CloudCredential, KeyVault
+from cloudcreds.provider.errors import CloudError, CloudErrorKind
+from jobs.engine import fresh_grants
 from jobs.models import Job, JobStep
 from keygroups.models import CloudVersion, Key, KeyGroup
 from kmes.core.clock import now
@@ -253,6 +257,52 @@ def test_a_job_started_from_the_wizard_leads_back_to_it(pages, device_row):
     assert answer.url == "/setup/1/"
     assert "every 1s" in body(pages.get("/setup/1/"))
     assert pages.post("/jobs/start/self_test/?next=https://evil.example/").url.startswith("/jobs/")
+
+
+def start_test(pages, credential, back):
+    vault = make_vault(credential)
+    pages.post(f"/jobs/start/test_connection/?credential={credential.pk}&next={back}", {"vault": vault.pk})
+    return Job.objects.get()
+
+
+def miss_a_right(job):
+    """Leave the rows of a worker that tried it and was refused."""
+    fresh_grants.record_wait(job)
+    Job.objects.filter(pk=job.pk).update(run_after=now() + timedelta(seconds=60), waiting_for="a new grant")
+
+
+@pytest.mark.parametrize(("back", "awaits"), [("/setup/3/", True), ("/setup/4/", True), ("", False), ("/keys/", False)])
+def test_a_connection_test_that_was_started_here_waits_for_grants(back, awaits, pages, credential):
+    job = start_test(pages, credential, back)
+    refused = CloudError(CloudErrorKind.PERMISSION, "No.")
+    assert (fresh_grants.pause_after(job, refused) is not None) is awaits
+
+
+def test_so_does_the_first_push(pages, credential):
+    pages.post("/setup/5/push/", {"vault": make_vault(credential).pk, "name": "first-group", "key_spec": "P-256"})
+    assert fresh_grants.pause_after(Job.objects.get(), CloudError(CloudErrorKind.PERMISSION, "No.")) is not None
+
+
+@pytest.mark.parametrize("page", ["/setup/3/", "credential"])
+def test_the_wait_for_a_grant_is_counted_down_and_can_be_ended(page, pages, credential):
+    address = credential.get_absolute_url() if page == "credential" else page
+    job = start_test(pages, credential, "/setup/3/")
+    before = body(pages.get(address))
+    assert "data-countdown" not in before
+    miss_a_right(job)
+    text = body(pages.get(address))
+    job.refresh_from_db()
+    assert "A new grant in Azure needs up to 15 minutes" in text
+    assert f'data-countdown="{job.run_after.isoformat()}"' in text
+    assert f"/jobs/{job.code}/cancel/" in text
+    assert "Stop trying" in text
+
+
+def test_who_ends_the_wait_stays_in_the_set_up(pages, credential):
+    job = start_test(pages, credential, "/setup/3/")
+    miss_a_right(job)
+    assert pages.post(f"/jobs/{job.code}/cancel/?next=/setup/3/").url == "/setup/3/"
+    assert "data-countdown" not in body(pages.get("/setup/3/"))
 
 
 @pytest.mark.parametrize("role", ["custodian", "operator", "auditor"])

@@ -7,6 +7,7 @@ from django.db import transaction
 from cloudcreds.models import CloudCredential, KeyVault
 from cloudcreds.services import subject_of
 from cloudcreds.vaults import clean_vault_url, find_or_create_vault
+from jobs.engine import fresh_grants
 from jobs.kinds.rotate.spec import request_rotation
 from jobs.models import Job
 from keygroups.services import create_group
@@ -53,4 +54,6 @@ def push_first_key(*, vault: KeyVault, name: str, key_spec: str, actor: Actor, i
     values = GroupValues(name=name, credential=vault.credential, vault=vault.url, key_spec=key_spec)
     with transaction.atomic():
         group = create_group(values=values, actor=actor)
-        return request_rotation(group=group, actor=actor, idempotency_key=idempotency_key)
+        job = request_rotation(group=group, actor=actor, idempotency_key=idempotency_key)
+        fresh_grants.await_grants(job)
+    return job

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from cloudcreds.guide import set_up_guide
 from jobs.choices import OPEN_STATES, STATE_COLOURS
+from jobs.engine import fresh_grants
 from jobs.kinds.list_vaults import spec as list_vaults
 from jobs.kinds.prove import spec as prove
 from jobs.kinds.rotate import spec as rotate
@@ -144,6 +145,9 @@ def _context(request: HttpRequest, number: int) -> dict[str, Any]:
         "job_steps": shown,
         "job_colour": STATE_COLOURS[job.state] if job else "",
         "is_open": job is not None and job.state in OPEN_STATES,
+        "next_try_at": fresh_grants.next_try_at(job) if job else None,
+        "gives_up_at": fresh_grants.gives_up_at(job) if job else None,
+        "may_cancel": user.has_right(Right.JOB_CANCEL),
         "digest": _digest(step, job),
         "rights": {right for right in Right if user.has_right(right)},
         "guide": set_up_guide() if number in {3, 4} else None,
@@ -160,5 +164,6 @@ def _watched_job(number: int) -> Job | None:
 
 def _digest(step: SetupStep, job: Job | None) -> str:
     steps = [f"{each.name}{each.state}{each.detail}" for each in job.steps.all()] if job else []
-    seen = f"{[(one.text, one.ok, one.at) for one in step.findings]}|{job and job.state}|{steps}"
+    waits = f"{job.run_after}{job.waiting_for}" if job else ""
+    seen = f"{[(one.text, one.ok, one.at) for one in step.findings]}|{job and job.state}|{waits}|{steps}"
     return hashlib.blake2s(seen.encode(), digest_size=8).hexdigest()

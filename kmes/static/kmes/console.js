@@ -9,6 +9,7 @@ import "./selection.js";
 import "./tabs.js";
 import "./tree.js";
 import "./copy.js";
+import "./countdown.js";
 import "./drawer.js";
 import "./job.js";
 import "./print.js";

@@ -64,6 +64,24 @@ def when(moment: datetime | None, empty: str = "–") -> SafeString:
 
 
 @register.simple_tag
+def countdown(moment: datetime) -> SafeString:
+    """Show how long it is until a moment, counted down by ``countdown.js``; without script the exact time.
+
+    Readers of the page by ear hear the exact time, and not each second.
+    """
+    return format_html(
+        '<time datetime="{}" title="{}"><span data-countdown="{}" data-over="{}" aria-hidden="true">{}</span>'
+        '<span class="visually-hidden">{}</span></time>',
+        moment.isoformat(),
+        exact_title(moment),
+        moment.isoformat(),
+        _("now"),
+        f"{moment.astimezone(UTC):%H:%M:%S} UTC",
+        f"{moment.astimezone(UTC):%H:%M:%S} UTC",
+    )
+
+
+@register.simple_tag
 def exactly(moment: datetime | None, empty: str = "–") -> SafeString:
     """Show a time to the second in UTC, as logs do."""
     if moment is None:

@@ -117,6 +117,43 @@ def test_in_a_purge_protected_vault_the_kek_is_deleted_and_its_purge_left_to_azu
     assert LogEntry.objects.filter(event="azure.kek_purge_not_needed").exists()
 
 
+# --- clocks --------------------------------------------------------------------------------------
+HOUR = 3600
+
+
+def skew(stand_in, seconds):
+    stand_in.control("POST", "/_emulator/settings", {"clock_skew_seconds": seconds})
+
+
+def test_a_clock_so_far_behind_that_the_kek_has_expired_is_named_before_anything_is_wrapped(
+    group, admin, azure_stand_in, vault
+):
+    skew(azure_stand_in, 3 * HOUR)
+    (key,) = make_keys(group, "one", actor=admin)
+    job = work(request_synchronize(keys=[key], actor=admin))
+    assert (job.state, job.error_code) == ("failed", "azure.clock_differs")
+    assert job.error_what.startswith("This machine's clock is 3 h behind the vault's.")
+    assert "NTP" in job.error_remedy
+    assert not job.intents.exists()
+    assert vault.keks() == []
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(600, "10 min behind"), (-3 * HOUR, "3 h ahead of")])
+def test_a_clock_that_does_no_harm_is_told_of(seconds, words, group, admin, azure_stand_in):
+    skew(azure_stand_in, seconds)
+    (key,) = make_keys(group, "one", actor=admin)
+    job = work(request_synchronize(keys=[key], actor=admin))
+    assert job.state == "succeeded"
+    assert [words in line for line in messages(job)].count(True) == 1
+
+
+def test_clocks_that_agree_are_not_spoken_of(group, admin, azure_stand_in):
+    skew(azure_stand_in, 60)
+    (key,) = make_keys(group, "one", actor=admin)
+    job = work(request_synchronize(keys=[key], actor=admin))
+    assert not [line for line in messages(job) if "clock" in line]
+
+
 def test_a_soft_deleted_name_is_refused_with_what_to_do(group, admin, vault):
     vault.client.create_ec_key("payments")
     vault.client.begin_delete_key("payments").wait()

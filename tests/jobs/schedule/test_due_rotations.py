@@ -67,6 +67,24 @@ def test_a_failed_rotation_stays_due_and_is_tried_again_after_growing_pauses(gro
     assert pauses == [1, 5, 15, 60, 60, 60]
 
 
+def test_a_firewall_is_tried_again_and_shown_with_the_address_that_azure_sees(group, azure_stand_in, admin, vault):
+    fall_due(group)
+    azure_stand_in.control("POST", "/_emulator/vaults/kv-premium", {"firewall": True})
+    job = attempt()
+    assert (job.state, job.error_code) == ("failed", "azure.firewall")
+    slot = group.rotation_slots.get()
+    assert slot.next_try_at > now()
+    browser = Client()
+    browser.force_login(get_user_model().objects.get(pk=admin.user_id))
+    page = browser.get(group.get_absolute_url(), follow=True).content.decode()
+    assert "Azure sees the address 127.0.0.1." in page
+    assert "Next try:" in page
+    azure_stand_in.control("POST", "/_emulator/vaults/kv-premium", {"firewall": False})
+    end_pause()
+    assert attempt().state == "succeeded"
+    assert len(vault.versions("payments")) == 1
+
+
 def test_the_attempt_that_succeeds_pushes_the_key_of_the_first_and_begins_a_new_period(group, permit, vault):
     due_at = fall_due(group)
     permit("get", "list")
