@@ -389,7 +389,6 @@ LOGGING = {
         "django.request": {"filters": ["no_probes"]},
     },
 }
-SILENCED_SYSTEM_CHECKS: list[str] = []
 
 # --- Failpoints ----------------------------------------------------------------------------
 # Named moments at which the fault tests end a process (kmes.core.failpoints). The product has none:
