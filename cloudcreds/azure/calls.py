@@ -11,13 +11,12 @@ from azure.core.exceptions import AzureError as SdkError
 from cloudcreds.azure import clients, clock_effects, service_clock
 from cloudcreds.azure.addresses import vault_name
 from cloudcreds.azure.answers import AskedService, WrongChallenge
-from cloudcreds.azure.errors import clean_request_id, find_cause, find_transport_error, translate
+from cloudcreds.azure.errors import clean_request_id, find_transport_error, translate
 from cloudcreds.provider.backoff import Backoff
 from cloudcreds.provider.calls import AnswerFacts, VaultCalls
 from cloudcreds.provider.errors import CloudError
 from cloudcreds.provider.recorder import Recorder
 from cloudcreds.provider.types import CredentialAccess
-from kmes.core.errors import KmesError
 
 T = TypeVar("T")
 # What the SDK calls with each raw answer.
@@ -61,9 +60,6 @@ class AzureCalls(VaultCalls):
         try:
             return operation(hook)
         except SdkError as error:
-            if (own := find_cause(error, KmesError)) is not None:
-                # The device could not sign, or the token file could not be read, while the SDK signed in.
-                raise own from None
             if not isinstance(find_transport_error(error), WrongChallenge):
                 raise
             clients.forget_challenge(self._url)

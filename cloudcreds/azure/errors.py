@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from azure.core.exceptions import (
     AzureError as SdkError,
@@ -34,8 +34,6 @@ from cloudcreds.azure.error_texts import Text
 from cloudcreds.azure.retry_after import read_retry_after
 from cloudcreds.provider.errors import CloudError, CloudErrorKind
 from kmes.core.known_secrets import mask
-
-E = TypeVar("E", bound=BaseException)
 
 # Entra's codes, by their number.
 _SIGN_IN_KINDS = {
@@ -89,17 +87,12 @@ def translate(error: SdkError, *, mutating: bool, permission: str = "", subject:
 
 
 def find_transport_error(error: BaseException) -> TransportError | None:
-    """Return the transport's error that the SDK wrapped; None when there is none."""
-    return find_cause(error, TransportError)
-
-
-def find_cause(error: BaseException, kind: type[E]) -> E | None:
-    """Return the error of that kind that the SDK wrapped, however its layers did; None when there is none."""
+    """Return the transport's error that the SDK wrapped, however its layers did; None when there is none."""
     queue: list[Any] = [error]
     seen: list[BaseException] = []
     while queue:
         one = queue.pop(0)
-        if isinstance(one, kind):
+        if isinstance(one, TransportError):
             return one
         if isinstance(one, BaseException) and one not in seen:
             seen.append(one)
