@@ -208,9 +208,9 @@ CONTENT_SECURITY_POLICY = {
     },
 }
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
-# As kmes.web_server: no form is larger, and no page takes a file.
+# As kmes.web_server: no form is larger. One file at most: the certificate of a cloud credential, which stays in memory.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 524_288
-DATA_UPLOAD_MAX_NUMBER_FILES = 0
+DATA_UPLOAD_MAX_NUMBER_FILES = 1
 
 # --- Pages ---------------------------------------------------------------------------------
 LANGUAGE_CODE = "en-us"

@@ -33,7 +33,7 @@ TURN_SECONDS = 0.5
 # Sockets of a process. Above it those of the address with the most go first, whatever they send.
 MAX_CONNECTIONS = 450
 MAX_HEADER_BYTES = 32_768
-# No page takes a file; the largest form names a thousand keys.
+# The largest form names a thousand keys; the one file that a page takes, a certificate, is smaller.
 MAX_BODY_BYTES = 524_288
 # Of all unfinished requests together; those with less than SMALL_BODY_BYTES are not counted.
 MAX_UNFINISHED_BYTES = 16_777_216
