@@ -17,6 +17,7 @@ from jobs.engine import admission, execution, hints, precedence, shutdown
 from jobs.engine.compatibility import is_fit
 from jobs.journal import kek_sweep
 from jobs.schedule import log_checkpoints, reminders, scans
+from kmes.accounts import sign_in_limits
 from kmes.core import language
 from kmes.core.errors import KmesError
 
@@ -74,6 +75,7 @@ def scan_jobs() -> None:
         hints.send(job_id)
     certifications.follow_all()
     scans.hint_due_deliveries()
+    sign_in_limits.log_repeated()
     try:
         log_checkpoints.make_if_due()
     except KmesError as error:

@@ -15,6 +15,7 @@ import environ
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
+from kmes import process_log
 from kmes.core import redis_url
 
 env = environ.Env()
@@ -174,6 +175,12 @@ AXES_COOLOFF_TIME = 0.25
 AXES_RESET_ON_SUCCESS = True
 AXES_LOCKOUT_CALLABLE = "kmes.accounts.views.locked_out"
 AXES_VERBOSE = False
+AXES_CLIENT_IP_CALLABLE = "kmes.accounts.client_address.of_request"
+# Failed sign-ins within 15 minutes, after which an address, or a name from addresses new to it, is refused.
+KMES_SIGN_IN_TRIES_PER_ADDRESS = env.int("KMES_SIGN_IN_TRIES_PER_ADDRESS", 50)
+KMES_SIGN_IN_TRIES_PER_NAME = env.int("KMES_SIGN_IN_TRIES_PER_NAME", 30)
+# Proxies in front that append the address they saw to X-Forwarded-For.
+KMES_TRUSTED_PROXIES = env.int("KMES_TRUSTED_PROXIES", 1 if env.bool("KMES_BEHIND_TLS_PROXY", False) else 0)
 # How long a one-time password opens the door.
 KMES_ONE_TIME_PASSWORD_HOURS = env.int("KMES_ONE_TIME_PASSWORD_HOURS", 72)
 
@@ -362,33 +369,7 @@ KMES_CHECKPOINT_SECONDS = env.int("KMES_CHECKPOINT_SECONDS", 300)
 KMES_EXPORT_DIR = Path(env.str("KMES_EXPORT_DIR", str(KMES_STATE_DIR / "exports")))
 KMES_EXPORT_KEEP_DAYS = env.int("KMES_EXPORT_KEEP_DAYS", 7)
 DEFAULT_EXCEPTION_REPORTER_FILTER = "django.views.debug.SafeExceptionReporterFilter"
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    # A probe that finds a part missing answers 503 each time; that is its work, and no error here.
-    "filters": {
-        "no_probes": {
-            "()": "django.utils.log.CallbackFilter",
-            "callback": lambda record: getattr(getattr(record, "request", None), "path", "") != "/readyz",
-        },
-    },
-    "formatters": {
-        "plain": {
-            "()": "kmes.core.known_secrets.MaskingFormatter",
-            "format": "%(asctime)s %(levelname)s %(name)s %(message)s",
-        },
-    },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
-    "root": {"handlers": ["stderr"], "level": env.str("KMES_LOG_LEVEL", "INFO")},
-    "loggers": {
-        # These print headers, bodies or tokens, and what they warn of is told by our own errors.
-        "azure": {"level": "CRITICAL"},
-        "msal": {"level": "CRITICAL"},
-        "urllib3": {"level": "CRITICAL"},
-        "axes": {"level": "WARNING"},
-        "django.request": {"filters": ["no_probes"]},
-    },
-}
+LOGGING = process_log.configuration(env.str("KMES_LOG_LEVEL", "INFO"))
 
 # --- Failpoints ----------------------------------------------------------------------------
 # Named moments at which the fault tests end a process (kmes.core.failpoints). The product has none:

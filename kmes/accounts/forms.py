@@ -63,6 +63,13 @@ class UserForm(forms.Form):
 class SignInForm(AuthenticationForm):
     """Signing in; a one-time password works only until it expires."""
 
+    def clean_username(self) -> str:
+        """Refuse a name that no user can have; Django gives this field no validator of its length."""
+        name = str(self.cleaned_data["username"])
+        if len(name) > (self.username_field.max_length or 0):
+            raise self.get_invalid_login_error()
+        return name
+
     def confirm_login_allowed(self, user: Any) -> None:
         """Refuse a deactivated user, and a one-time password that has expired."""
         super().confirm_login_allowed(user)

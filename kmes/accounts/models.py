@@ -32,3 +32,21 @@ class User(AbstractUser):
     def has_right(self, right: str) -> bool:
         """Return whether the user may do this. A deactivated user may do nothing."""
         return self.is_active and right in ROLE_RIGHTS.get(self.role, frozenset())
+
+
+class FailedSignIns(models.Model):
+    """How often one name failed from one address within a minute, and how many of them the Audit log has."""
+
+    minute = models.DateTimeField()
+    name = models.CharField(max_length=64)
+    address = models.CharField(max_length=45, blank=True)
+    tries = models.PositiveIntegerField()
+    logged = models.PositiveIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["minute", "name", "address"], name="failed_sign_ins_of_a_minute")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} from {self.address}, {self.minute:%H:%M}"

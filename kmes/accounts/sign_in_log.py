@@ -6,7 +6,8 @@ from typing import Any
 
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 
-from kmes.core.actor import Actor, Trigger
+from kmes.accounts import client_address, sign_in_limits
+from kmes.core.actor import Actor
 from logging_reports.services import record
 
 
@@ -17,15 +18,19 @@ def connect() -> None:
     user_login_failed.connect(_refused, dispatch_uid="kmes.sign_in_refused")
 
 
-def _signed_in(sender: Any, user: Any, **kwargs: Any) -> None:  # noqa: ARG001 - the signal's signature
-    record("access.login", actor=Actor.from_user(user))
+def _signed_in(sender: Any, user: Any, request: Any = None, **kwargs: Any) -> None:  # noqa: ARG001 - the signal's signature
+    record("access.login", actor=Actor.from_user(user), data=_origin(request))
 
 
-def _signed_out(sender: Any, user: Any, **kwargs: Any) -> None:  # noqa: ARG001
+def _signed_out(sender: Any, user: Any, request: Any = None, **kwargs: Any) -> None:  # noqa: ARG001
     if user is not None:
-        record("access.logout", actor=Actor.from_user(user))
+        record("access.logout", actor=Actor.from_user(user), data=_origin(request))
 
 
-def _refused(sender: Any, credentials: dict[str, Any], **kwargs: Any) -> None:  # noqa: ARG001
-    # Cut to 64 characters, because the field may contain a password entered by mistake.
-    record("access.login_failed", actor=Actor(str(credentials.get("username", ""))[:64] or "unknown", Trigger.USER))
+def _refused(sender: Any, credentials: dict[str, Any], request: Any = None, **kwargs: Any) -> None:  # noqa: ARG001
+    address = client_address.of_request(request) if request is not None else ""
+    sign_in_limits.log_refusal(name=str(credentials.get("username", "")), address=address)
+
+
+def _origin(request: Any) -> dict[str, Any] | None:
+    return {"address": client_address.of_request(request)} if request is not None else None

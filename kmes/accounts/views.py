@@ -8,11 +8,33 @@ from django.contrib.auth.views import LoginView, LogoutView
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from kmes.accounts import client_address, sign_in_limits
 from kmes.accounts.forms import SignInForm
 
-login = LoginView.as_view(
-    template_name="accounts/login.html", authentication_form=SignInForm, redirect_authenticated_user=True
-)
+# As the form's field.
+NAME_LENGTH = 150
+REFUSED = "Sign-in refused: too many failures from this address or for this name"
+
+
+class SignIn(LoginView):
+    """The sign-in page. Whoever failed too often is refused before a password is looked at."""
+
+    template_name = "accounts/login.html"
+    authentication_form = SignInForm
+    redirect_authenticated_user = True
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Sign in."""
+        name = request.POST.get("username", "").replace("\0", "")[:NAME_LENGTH]
+        address = client_address.of_request(request)
+        if sign_in_limits.is_over(name=name, address=address):
+            # Without the name, which changes with every try.
+            sign_in_limits.log_refusal(name="", address=address, reason=REFUSED)
+            return locked_out(request)
+        return super().post(request, *args, **kwargs)
+
+
+login = SignIn.as_view()
 logout = LogoutView.as_view()
 
 
