@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.db.models import F, Q
 from django.utils.translation import gettext as _
 
 from cloudcreds.choices import VaultTier
@@ -49,6 +50,34 @@ def find_or_create_vault(*, url: str, credential: CloudCredential) -> KeyVault:
     known = credential.vaults.filter(url__in=[url, f"{url}/"]).first()
     name = provider_for(credential.service).vault_name(url)
     return known or KeyVault.objects.create(credential=credential, name=name, url=url)
+
+
+def why_not_hsm_keys(vault: KeyVault) -> str:
+    """Return why a vault can't take HSM keys, "" when it can or when its tier is not known yet. No query."""
+    if vault.tier != VaultTier.STANDARD:
+        return ""
+    return _("The Key Vault %(vault)s is of the Standard tier, which holds no HSM keys") % {"vault": vault.name}
+
+
+def as_last_seen(vault: KeyVault) -> KeyVault:
+    """Return the row that knows the vault's tier: another credential's may, where this one's does not."""
+    if vault.tier != VaultTier.UNKNOWN:
+        return vault
+    url = vault.url.rstrip("/")
+    others = KeyVault.objects.filter(Q(url__iexact=url) | Q(url__iexact=f"{url}/")).exclude(tier=VaultTier.UNKNOWN)
+    return others.order_by(F("seen_at").desc(nulls_last=True)).first() or vault
+
+
+def choose_premium() -> str:
+    """Return what helps where a vault is of the Standard tier."""
+    return _(
+        "Choose a vault of the Premium tier. If this one was upgraded, run List Key Vaults on its cloud credential."
+    )
+
+
+def record_standard(vault_id: UUID) -> None:
+    """Record that a vault refused a key of the HSM for its tier."""
+    KeyVault.objects.filter(pk=vault_id).update(tier=VaultTier.STANDARD, seen_at=now())
 
 
 def record_listed(credential: CloudCredential, info: VaultInfo) -> KeyVault:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from jobs.pages import change_views, removal_views, rotation_views, vault_pause, views
+from jobs.pages import adoption_views, change_views, removal_views, rotation_views, vault_pause, views
 
 app_name = "jobs"
 urlpatterns = [
@@ -20,5 +20,6 @@ urlpatterns = [
     path("<slug:code>/log.txt", views.download_log, name="log"),
     path("<slug:code>/actions/", views.show_actions, name="actions"),
     path("<slug:code>/cancel/", change_views.cancel_job, name="cancel"),
+    path("<slug:code>/adopt/<uuid:group_id>/", adoption_views.adopt_name, name="adopt_name"),
     path("<slug:code>/retry/", change_views.retry_job, name="retry"),
 ]

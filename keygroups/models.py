@@ -56,6 +56,8 @@ class KeyGroup(models.Model):
     notes = models.TextField(_("Notes"), blank=True)
     owner = models.CharField(_("Owner"), max_length=128, blank=True)
     tags = models.JSONField(_("Tags"), default=dict, blank=True)
+    # Ids of the versions that others had made under the Azure key's name when a person adopted the name.
+    adopted_versions = models.JSONField(default=list, blank=True)
     cloud_state = models.CharField(max_length=16, choices=GroupCloudState, default=GroupCloudState.ABSENT)
     deleted_in_cloud_at = models.DateTimeField(null=True)
     scheduled_purge_at = models.DateTimeField(null=True)

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from cloudcreds.models import KeyVault
-from cloudcreds.vaults import find_or_create_vault
+from cloudcreds.vaults import as_last_seen, choose_premium, find_or_create_vault, why_not_hsm_keys
 from keygroups import drift, lifecycle
 from keygroups.choices import Drift, VersionState
 from keygroups.fields import own_tags, type_of
@@ -58,6 +58,7 @@ def create_group(*, values: GroupValues, actor: Actor) -> KeyGroup:
     try:
         with transaction.atomic():
             vault = find_or_create_vault(url=values.vault, credential=values.credential)
+            _refuse_standard(vault)
             group = KeyGroup.objects.create(**values.plain(), credential=values.credential, vault=vault)
             lifecycle.schedule_rotation(group=group, anchor_at=now())
             record(
@@ -260,6 +261,8 @@ def _refuse_fixed(current: KeyGroup, values: GroupValues) -> None:
 def _update(current: KeyGroup, values: GroupValues, actor: Actor) -> KeyGroup:
     """Write what changed, reset the schedule if its policy changed, and log old and new values."""
     before, vault = _recorded(current), find_or_create_vault(url=values.vault, credential=values.credential)
+    if vault.pk != current.vault_id:
+        _refuse_standard(vault)
     writes: dict[str, Any] = {**values.plain(), "credential_id": values.credential.pk, "vault_id": vault.pk}
     changed = {name for name, value in writes.items() if getattr(current, name) != value}
     if not changed:
@@ -277,6 +280,12 @@ def _update(current: KeyGroup, values: GroupValues, actor: Actor) -> KeyGroup:
         data={"changed": {name: [before[name], after[name]] for name in before if before[name] != after[name]}},
     )
     return updated
+
+
+def _refuse_standard(vault: KeyVault) -> None:
+    """Refuse to choose a vault that can't hold the group's keys."""
+    if reason := why_not_hsm_keys(as_last_seen(vault)):
+        raise InputError(f"{reason}.", choose_premium(), field="vault")
 
 
 def _refuse_taken(values: GroupValues, *, except_for: KeyGroup | None = None) -> None:

@@ -96,6 +96,7 @@ _register(
     ("azure.unreachable", Category.CONNECTIVITY, _ERROR, _("Azure unreachable")),
     ("azure.call_failed", Category.CONNECTIVITY, _ERROR, _("Call failed")),
     ("azure.drift_found", Category.DRIFT, _WARNING, _("Drift found")),
+    ("azure.name_taken", Category.DRIFT, _WARNING, _("Azure key of somebody else found")),
 )
 
 _register(
@@ -121,6 +122,7 @@ _register(
     ("group.created", Category.KEYS, _INFO, _("Key group created")),
     ("group.updated", Category.KEYS, _INFO, _("Key group updated")),
     ("group.deleted", Category.KEYS, _WARNING, _("Key group deleted")),
+    ("group.name_adopted", Category.KEYS, _WARNING, _("Azure key adopted")),
     ("key.created", Category.KEYS, _INFO, _("Key created")),
     ("key.destroyed", Category.KEYS, _WARNING, _("Key destroyed")),
     ("key.version_expiring", Category.KEYS, _WARNING, _("Key version near expiry")),

@@ -9,9 +9,9 @@ from django.template.defaultfilters import date as format_date
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from cloudcreds.choices import VaultTier
 from cloudcreds.kek_shapes import first_shape
 from cloudcreds.models import CloudCredential, KeyVault
+from keygroups.azure_names import is_known_to_be_taken
 from keygroups.choices import LIVE_VERSION_STATES
 from keygroups.models import CloudVersion, Key, KeyGroup
 from keygroups.vault_rules import why_refused
@@ -113,8 +113,14 @@ def _permissions_text(credential: CloudCredential) -> str:
 def push_warnings(group: KeyGroup) -> list[str]:
     """Say what speaks against pushing the group's keys as they are."""
     found = why_refused(group)
-    if group.vault.tier == VaultTier.STANDARD:
-        found.append(_("The vault is of the Standard tier: it can't take HSM protected keys. Choose a Premium vault."))
+    if group.differences and is_known_to_be_taken(group):
+        found.append(
+            _(
+                "The vault holds a key “%(key)s” that this console did not make. The job stops before it changes anything, "
+                "and asks whether to adopt that key."
+            )
+            % {"key": group.azure_name}
+        )
     if group.credential.last_test_ok is False:
         found.append(_("The last connection test of this credential failed: a permission may be missing."))
     if group.spec.is_rsa and group.spec.bits > 3072:
@@ -142,6 +148,22 @@ def push_effects(group: KeyGroup, count: int) -> list[str]:
         if group.enabled_on_push
         else arrives_disabled([group]),
         _("The KEK is deleted, and purged where the vault soft-deletes."),
+    ]
+
+
+def demotion_warnings(group: KeyGroup, keys: Sequence[Key]) -> list[str]:
+    """Say which key becomes current, and which newer one no longer is, where keys are pushed after a newer key."""
+    live = group.cloud_versions.filter(state__in=LIVE_VERSION_STATES)
+    current = live.select_related("key").defer("key__wrapped_private").order_by("-ordinal").first()
+    last = max(keys, key=lambda key: (key.created_at, key.name), default=None)
+    if current is None or last is None or current.key.created_at <= last.created_at:
+        return []
+    return [
+        _(
+            "“%(older)s” becomes the current version of “%(name)s”. “%(newer)s”, which is newer, no longer is: whoever "
+            "names the key without a version gets “%(older)s”. To keep the newest key current, force a rotation instead."
+        )
+        % {"older": last.name, "name": group.azure_name, "newer": current.key.name}
     ]
 
 

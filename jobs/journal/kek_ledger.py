@@ -181,6 +181,10 @@ def _create_once(run: JobRun, gateway: VaultGateway, row: EphemeralKek) -> KekPu
                 seconds=UNKNOWN_KEK_SECONDS,
                 counts_as_failure=True,
             ) from error
+        if error.kind == CloudErrorKind.NO_HSM_KEYS:
+            # The next push, above all a scheduled one, is refused before it asks the vault.
+            with run.write():
+                vaults.record_standard(row.vault_id)
         raise
     return public
 

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods
 
 from jobs.confirmation.forms import FormInput, StartForm
 from jobs.pages import confirmations, removal_views
-from jobs.pages.failure_help import describe_cancel
+from jobs.pages.failure_help import describe_cancel, retry_warnings
 from jobs.pages.views import job_or_404
 from jobs.planning.blockers import why_not_cancel, why_not_retry
 from jobs.services import request_cancel, request_retry
@@ -113,6 +113,7 @@ def retry_job(request: HttpRequest, code: str) -> HttpResponse:
     sent = request.POST if request.method == "POST" else None
     form = StartForm(sent)
     context: dict[str, Any] = {"job": job, "form": form, "obstacle": why_not_retry(job)}
+    context["warnings"] = retry_warnings(job)
     if sent is not None and form.is_valid():
         key = confirmations.idempotency_key_of(form, actor)
         try:

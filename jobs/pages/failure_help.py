@@ -11,12 +11,16 @@ from django.utils.translation import gettext as _
 
 from cloudcreds.provider.errors import CODE_PREFIX, CREDENTIAL_CODES, CloudErrorKind
 from jobs.choices import FAILED_STATES, JobState, StepState, TargetState
+from jobs.confirmation.plan import demotion_warnings
 from jobs.kinds.self_test import spec as self_test
 from jobs.models import Job, JobStep, JobTarget
 from jobs.outcome import describe_outcome
 from jobs.pages.progress import label_of
 from jobs.pages.selectors import JobView
+from jobs.planning.selections import by_group
 from jobs.spec import registry
+from keygroups import azure_names
+from keygroups.models import KeyGroup
 
 # Failures that the credential's page helps with.
 _CREDENTIAL_CODES = CREDENTIAL_CODES | {"probe_failed"}
@@ -109,6 +113,26 @@ def describe_left_behind(view: JobView) -> list[tuple[str, str]]:
     if view.job.error_what:
         left.append((_("What was to follow"), f"{view.job.error_what} {view.job.error_remedy}".strip()))
     return left
+
+
+def find_taken_groups(job: Job) -> list[KeyGroup]:
+    """Return the groups of a failed push whose Azure key is somebody else's, as the vault was last seen."""
+    spec = registry.find(job.kind)
+    if job.state not in FAILED_STATES or spec is None or not spec.pushes_keys:
+        return []
+    undone = job.targets.exclude(state=TargetState.DONE).values("key__group")
+    groups = KeyGroup.objects.filter(pk__in=undone, differences__gt=0)
+    return [group for group in groups if azure_names.is_known_to_be_taken(group)]
+
+
+def retry_warnings(job: Job) -> list[str]:
+    """Say what a retry of a push demotes: a key that is newer than those that are left."""
+    spec = registry.find(job.kind)
+    if spec is None or not spec.pushes_keys:
+        return []
+    undone = job.targets.exclude(state=TargetState.DONE).select_related("key__group")
+    parted = by_group([target.key for target in undone])
+    return [text for group, keys in parted for text in demotion_warnings(group, keys)]
 
 
 def tell_once(rows: Iterable[Row], told: set[str]) -> list[tuple[Row, str]]:

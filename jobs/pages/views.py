@@ -15,7 +15,7 @@ from jobs.choices import FINAL_STATES, STATE_COLOURS, JobState
 from jobs.engine.chains import describe_next
 from jobs.models import Job
 from jobs.pages import selectors
-from jobs.pages.failure_help import describe_left_behind, explain_failure, tell_once
+from jobs.pages.failure_help import describe_left_behind, explain_failure, find_taken_groups, tell_once
 from jobs.pages.filters import JobFilterForm
 from jobs.pages.progress import describe_duration, describe_progress, describe_running, label_of
 from jobs.pages.selectors import LOG_TAIL, LOG_UPDATE, JobView
@@ -132,6 +132,7 @@ def _job_context(request: HttpRequest, view: JobView, *, shown: int) -> dict[str
         "items": [(submenu, item) for submenu, item in items if item.name != "open"],
         "state_colour": job.state_colour,
         "failure": explain_failure(view),
+        "taken_groups": find_taken_groups(job),
         "left_behind": describe_left_behind(view),
         "to_follow": describe_next(job),
         "steps": [

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from django.db.models import Count, Exists, OuterRef, Q
 from django.utils.translation import gettext as _
 
+from cloudcreds.vaults import why_not_hsm_keys
 from jobs.choices import OPEN_STATES, RETRYABLE_STATES, JobState
 from jobs.models import Job, JobTarget, about_group
 from jobs.spec import Scope, registry
@@ -91,11 +92,18 @@ def busy_text(job: Job | None) -> str:
     return _("Another job is running (%(job)s)") % {"job": job} if job else ""
 
 
+def _why_not_vault(group: KeyGroup) -> str:
+    """Say why the group's vault can't take keys, where its row is loaded: a menu spends no query on it."""
+    return why_not_hsm_keys(group.vault) if KeyGroup.vault.is_cached(group) else ""
+
+
 # --- Groups ----------------------------------------------------------------------------------
 def why_not_synchronize_all(group: KeyGroup) -> str:
     """Say why the group's keys can't be pushed."""
     if group.cloud_state == GroupCloudState.SOFT_DELETED:
         return _("Deleted in the vault: recover or purge it first")
+    if reason := _why_not_vault(group):
+        return reason
     situation = situation_of_group(group)
     if not situation.present_keys:
         return _("The group has no key yet")
@@ -108,6 +116,8 @@ def why_not_rotate(group: KeyGroup) -> str:
     """Say why the group can't be rotated."""
     if group.cloud_state == GroupCloudState.SOFT_DELETED:
         return _("Deleted in the vault: recover or purge it first")
+    if reason := _why_not_vault(group):
+        return reason
     return busy_text(situation_of_group(group).open_job)
 
 
@@ -146,7 +156,7 @@ def why_not_synchronize(key: Key) -> str:
     """Say why the key can't be pushed."""
     if key.state == KeyState.DESTROYED:
         return _("The key was destroyed here")
-    return why_not_push(key, situation_of_key(key))
+    return why_not_push(key, situation_of_key(key)) or _why_not_vault(key.group)
 
 
 def why_not_push(key: Key, situation: KeySituation) -> str:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.utils.translation import gettext as _
 
+from cloudcreds.vaults import why_not_hsm_keys
 from jobs.choices import OPEN_STATES
 from jobs.models import Job, JobTarget
 from jobs.planning.blockers import KeySituation, busy_text, whole_key_kinds, why_not_push
@@ -35,7 +36,7 @@ def find_pushable(keys: Sequence[Key]) -> Eligibility:
         reason = why_not_push(key, situation)
         if not reason and key.group.cloud_state == GroupCloudState.SOFT_DELETED:
             reason = _("Deleted in the vault: recover or purge it first")
-        _add(found, key, reason)
+        _add(found, key, reason or why_not_hsm_keys(key.group.vault))
     return found
 
 

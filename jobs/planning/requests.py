@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from cloudcreds.models import CloudCredential
+from cloudcreds.vaults import choose_premium, why_not_hsm_keys
 from hsm.services import designated_device
 from jobs.choices import TargetState
 from jobs.models import Job
@@ -71,6 +72,17 @@ def subject_of_keys(keys: Sequence[Key]) -> str:
     with language.of_records():
         text = ngettext("%d key", "%d keys", len(keys)) % len(keys)
         return text if groups == 1 else _("%(keys)s in %(count)d key groups") % {"keys": text, "count": groups}
+
+
+def refuse_standard_vault(group: KeyGroup) -> None:
+    """Refuse to push into a vault that holds no HSM keys, before anything is made.
+
+    Raises:
+        ConflictError: it is known to be of the Standard tier.
+
+    """
+    if reason := why_not_hsm_keys(group.vault):
+        raise ConflictError(f"{reason}.", choose_premium(), code="standard_vault")
 
 
 # --- Retries ---------------------------------------------------------------------------------

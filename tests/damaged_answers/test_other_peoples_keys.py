@@ -1,4 +1,4 @@
-"""A key that somebody else put beside ours is never taken for one of ours, whatever it is."""
+"""A key that somebody else made, beside ours or before it, is never taken for one of ours, whatever it is."""
 
 from __future__ import annotations
 
@@ -18,21 +18,24 @@ LATER = datetime(2031, 5, 1, tzinfo=UTC)
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(180)]
 
 
-@pytest.mark.parametrize(
-    "members",
-    [
-        {"kty": "AKP-HSM", "pub": "AQAB"},
-        {"kty": "OKP-HSM", "crv": "Ed25519", "x": "AQAB"},
-        {"kty": "EC-HSM", "crv": "SECP256K1"},
-        {"kty": "EC-HSM", "crv": "brainpoolP256r1"},
-        {"kty": "oct-HSM"},
-        {"kty": "Frobnicated"},
-    ],
-    ids=lambda members: f"{members['kty']} {members.get('crv', '')}".strip(),
-)
-def test_a_strangers_key_of_an_unknown_type_disturbs_nothing(world, members):
-    world.push_one()
-    stranger = world.push_of_somebody_else()
+UNKNOWN_KEYS = [
+    {"kty": "AKP", "pub": "AQAB", "alg": "ML-DSA-65"},
+    {"kty": "AKP-HSM", "pub": "AQAB"},
+    {"kty": "OKP-HSM", "crv": "Ed25519", "x": "AQAB"},
+    {"kty": "OKP-HSM", "crv": "X25519"},
+    {"kty": "EC-HSM", "crv": "SECP256K1"},
+    {"kty": "EC-HSM", "crv": "brainpoolP256r1"},
+    {"kty": "EC-HSM", "crv": None},
+    {"kty": "EC-HSM", "crv": "P-256", "y": None},
+    {"kty": "RSA-HSM"},
+    {"kty": "RSA-HSM", "n": "AA", "e": "AA"},
+    {"kty": "oct-HSM"},
+    {"kty": "Frobnicated"},
+]
+
+
+def disguised_as(members):
+    """Edits a key's answer so that the key is of another type."""
 
     def disguise(_call, value):
         key = {"kid": value["key"]["kid"], "key_ops": ["sign"], **members}
@@ -40,7 +43,18 @@ def test_a_strangers_key_of_an_unknown_type_disturbs_nothing(world, members):
             key = {**value["key"], **members}
         return {**value, "key": key}
 
-    world.damage(edited(disguise), "GET", f"/keys/payments/{stranger}", count=None)
+    return edited(disguise)
+
+
+@pytest.mark.parametrize(
+    "members", UNKNOWN_KEYS, ids=lambda members: "-".join(str(value) for value in members.values())
+)
+def test_a_strangers_key_of_an_unknown_type_disturbs_nothing(world, members):
+    world.push_one()
+    stranger = world.push_of_somebody_else()
+    world.damage(disguised_as(members), "GET", f"/keys/payments/{stranger}", count=None)
+    # It is the vault's current version too, until a push.
+    world.damage(disguised_as(members), "GET", "/keys/payments/")
     assert world.compare().state == "succeeded"
     (key,) = world.make_keys("two")
     push = world.push(key)
@@ -127,3 +141,42 @@ def test_an_expiry_that_azure_keeps_is_never_called_repaired(world, pages):
     accept_drift(observation=world.group.observations.get(), actor=world.actor)
     assert "No drift" in world.words(world.compare())
     assert shown(world, pages) == ("In the vault", {"first": "Active"})
+
+
+@pytest.mark.parametrize("members", [{}, *UNKNOWN_KEYS[:2]], ids=["ordinary", "AKP", "AKP-HSM"])
+def test_the_first_push_stops_before_a_strangers_key_and_goes_on_when_a_person_adopts_it(world, pages, members):
+    stranger = world.push_of_somebody_else()
+    if members:
+        world.damage(disguised_as(members), "GET", f"/keys/payments/{stranger}", count=None)
+    (key,) = world.make_keys("one")
+    job = world.push(key)
+    world.work(job)
+    world.rest(job)
+    assert (job.state, job.error_code) == ("failed", "name_taken"), world.words(job)
+    assert stranger in job.error_what
+    assert (len(world.vault.versions("payments")), world.vault.keks()) == (1, [])
+    adopted = pages.post(f"/jobs/{job.code}/adopt/{world.group.pk}/", {"typed": "payments", "version": [stranger]})
+    assert adopted.status_code == 302
+    again = job.retries.get()
+    world.work(again)
+    assert again.state == "succeeded", world.words(again)
+    assert world.current() == key.cloud_versions.get(state="active").azure_version
+    made_versions_agree(world)
+
+
+def test_a_rotation_that_is_due_never_adopts_a_strangers_key(world):
+    stranger = world.push_of_somebody_else()
+    job = world.make_due()
+    world.work(job)
+    assert (job.state, job.error_code) == ("failed", "name_taken"), world.words(job)
+    assert world.vault.versions("payments") == [stranger]
+    assert world.group.rotation_slots.get().next_try_at is not None
+
+
+def test_a_strangers_key_among_the_deleted_ones_stops_the_push(world):
+    world.soft_delete_of_somebody_else()
+    job = world.push(*world.make_keys("one"))
+    world.work(job)
+    world.rest(job)
+    assert (job.state, job.error_code) == ("failed", "name_taken"), world.words(job)
+    assert world.vault.is_deleted("payments")

@@ -297,6 +297,31 @@ def test_a_kek_stays_on_the_ledger_until_the_vault_says_that_it_is_gone(world, d
     assert not EphemeralKek.objects.exclude(state="gone").exists()
 
 
+def test_a_purge_of_a_kek_is_not_believed_by_its_204_alone(world):
+    world.damage(Damage(when=When.BEFORE, status=204, body=b""), "DELETE", DELETED_KEKS)
+    job = world.push(*world.make_keys("one"))
+    world.work(job)
+    assert job.state == "succeeded", world.words(job)
+    assert len(world.vault.keks()) == 1, "the vault did nothing"
+    kek_sweep.sweep()
+    assert EphemeralKek.objects.exclude(state="gone").exists()
+    kek_sweep.sweep()
+    assert (world.vault.keks(), EphemeralKek.objects.get().state) == ([], "gone")
+
+
+def test_a_purge_is_not_believed_by_its_204_alone(world):
+    world.push_one()
+    world.run(request_cloud_delete(group=world.group, actor=world.actor))
+    world.damage(Damage(when=When.BEFORE, status=204, body=b""), "DELETE", DELETED)
+    job = request_cloud_purge(group=world.group, actor=world.actor)
+    world.work(job)
+    assert (job.state, world.group.cloud_state) == ("queued", "soft_deleted"), world.words(job)
+    assert "still purging" in job.waiting_for
+    world.rest(job)
+    assert (job.state, world.group.cloud_state) == ("succeeded", "purged"), world.words(job)
+    assert not world.vault.is_deleted("payments")
+
+
 @pytest.mark.parametrize("bad", ["kv-premium", "kv-protected"])
 def test_one_vault_that_talks_nonsense_does_not_stop_the_sweep_for_others(world, second_group, bad):
     world.damage(Damage(when=When.BEFORE, reset=True), "DELETE", KEKS, count=None)

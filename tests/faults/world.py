@@ -154,7 +154,12 @@ class World:
     def retry(self, job):
         """Ask for a failed job again, as a user does, and let it come to rest."""
         from jobs.services import request_retry
+        from keygroups import azure_names
 
+        if azure_names.is_known_to_be_taken(self.group):
+            # Somebody else was there first, which a person decides about.
+            seen = [row.azure_version for row in azure_names.list_strangers(self.group)]
+            azure_names.adopt_name(group=self.group, versions=seen, actor=self.actor)
         again = request_retry(job=job, actor=self.actor)
         self.rest(again)
         return again

@@ -300,3 +300,26 @@ def test_groups_in_the_other_order_do_not_matter(vault, custodian) -> None:
     assert error.field == "name"
     same = stored_values(first, name="One")
     assert services.update_group(group=first, values=same, lock_version=1, actor=custodian).name == "One"
+
+
+@pytest.mark.parametrize("knows", ["this credential", "another credential"])
+def test_a_standard_vault_is_refused_when_it_is_chosen(credential, custodian, knows) -> None:
+    owner = credential if knows == "this credential" else make_credential("Fabrikam")
+    make_vault(owner, "kv-plain", tier="standard")
+    with pytest.raises(InputError, match="Standard tier") as refused:
+        services.create_group(values=values(credential, name="tde", vault="kv-plain"), actor=custodian)
+    assert (refused.value.field, "Premium" in refused.value.remedy) == ("vault", True)
+    assert not KeyGroup.objects.exists()
+
+
+def test_a_group_cannot_move_to_a_standard_vault_but_can_be_edited_on_one(group, custodian) -> None:
+    make_vault(group.credential, "kv-plain", tier="standard")
+    with pytest.raises(InputError, match="Standard tier"):
+        services.update_group(
+            group=group, values=stored_values(group, vault="kv-plain"), lock_version=1, actor=custodian
+        )
+    KeyVault.objects.filter(pk=group.vault_id).update(tier="standard")
+    edited = services.update_group(
+        group=group, values=stored_values(group, notes="wait"), lock_version=1, actor=custodian
+    )
+    assert edited.notes == "wait"

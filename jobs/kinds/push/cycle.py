@@ -41,6 +41,7 @@ from jobs.kinds.push.steps import SYNCHRONIZING
 from jobs.kinds.push.wrap import WrapAhead
 from jobs.models import EphemeralKek, JobTarget
 from keygroups import lifecycle as key_lifecycle
+from keygroups.choices import LIVE_VERSION_STATES
 from keygroups.models import Key, KeyGroup
 from kmes.core.errors import ConflictError, KmesError
 from logging_reports.choices import Severity
@@ -133,6 +134,7 @@ def _wrap_and_import(run: JobRun, group: KeyGroup, pending: list[JobTarget]) -> 
     begin_deferred(run, "verify_import")
     if newest:
         _verify_current(run, gateway, group, newest)
+        run.defer(lambda tx: _tell_demotion(tx, group, newest))
     end_deferred(run, "verify_import")
     # The versions were recorded as they came.
     end_deferred(run, "record_version")
@@ -150,6 +152,22 @@ def _verify_current(run: JobRun, gateway: VaultGateway, group: KeyGroup, newest:
         _("Somebody else changed “%(key)s” meanwhile: the vault's current version is %(found)s.")
         % {"key": group.azure_name, "found": found},
         _("Run Cloud > Check Drift, and force a rotation to make a key of yours the current one."),
+    )
+
+
+def _tell_demotion(tx: RunTransaction, group: KeyGroup, newest: str) -> None:
+    """Say that an older key became the current version, after a newer one had been it."""
+    live = group.cloud_versions.filter(state__in=LIVE_VERSION_STATES).select_related("key").order_by("-ordinal")
+    mine = live.filter(azure_version=newest).first()
+    former = live.exclude(key__job_targets__job=tx.job).first()
+    if mine is None or former is None or former.key.created_at <= mine.key.created_at:
+        return
+    text = _(
+        "“%(older)s” is the current version of “%(name)s” now; “%(newer)s”, which is newer and was current before, "
+        "no longer is."
+    )
+    tx.add_message(
+        text % {"older": mine.key.name, "name": group.azure_name, "newer": former.key.name}, Severity.WARNING
     )
 
 

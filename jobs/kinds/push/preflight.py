@@ -12,12 +12,14 @@ from jobs.engine.run import JobRun
 from jobs.engine.steps import step
 from jobs.kinds.push.batches import pending_in
 from jobs.kinds.push.earlier_calls import resolve_earlier_calls
+from jobs.kinds.push.name_check import deleted_name, refuse_taken_name
 from jobs.kinds.push.vault_rules import refuse_denied
 from jobs.models import JobTarget
+from jobs.planning.requests import refuse_standard_vault
 from keygroups.choices import LIVE_VERSION_STATES
 from keygroups.models import KeyGroup
 from kmes.core import language
-from kmes.core.errors import ConflictError, DeviceError
+from kmes.core.errors import DeviceError
 
 
 def check_vault(run: JobRun, group: KeyGroup) -> list[JobTarget]:
@@ -27,21 +29,19 @@ def check_vault(run: JobRun, group: KeyGroup) -> list[JobTarget]:
 
     Raises:
         DeviceError: this worker's device is not the designated one.
-        ConflictError: the Azure key is deleted but recoverable, or a policy of the vault denies the keys.
+        ConflictError: the vault holds no HSM keys, a policy of it denies the keys, or the Azure key is deleted but
+            recoverable, or somebody else's.
         WaitUntil: an earlier call may still take effect.
 
     """
     with step(run, "preflight"):
         _check_device(run)
+        refuse_standard_vault(group)
         gateway = gateway_for(run, group.vault)
         gateway.get_token()
         versions = gateway.list_versions(group.azure_name)
-        if not versions and gateway.get_deleted(group.azure_name) is not None:
-            raise ConflictError(
-                _("The Azure key “%(key)s” is deleted but recoverable, so its name can't be used.")
-                % {"key": group.azure_name},
-                _("Recover it (Cloud > Recover) or purge it (Cloud > Purge) first."),
-            )
+        if not versions and (deleted := gateway.get_deleted(group.azure_name)) is not None:
+            raise deleted_name(group, deleted)
         vault = group.vault
         run.log_deferred(
             "azure.vault_looked_up",
@@ -49,6 +49,7 @@ def check_vault(run: JobRun, group: KeyGroup) -> list[JobTarget]:
             f"{vault.recovery_level or 'not known yet'}, {len(versions)} version(s) of {group.azure_name}",
         )
         resolve_earlier_calls(run, gateway, group, versions)
+        refuse_taken_name(run, gateway, group, versions)
         pending = _record_found(run, group)
         if pending:
             refuse_denied(run, group)

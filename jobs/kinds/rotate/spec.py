@@ -16,7 +16,7 @@ from jobs.kinds.push.steps import FAILPOINTS, PUSH_STEPS, left_by_push
 from jobs.models import Job
 from jobs.planning import blockers
 from jobs.planning.menus import on_group
-from jobs.planning.requests import refuse_deleted_group, require_device, retry_on_group
+from jobs.planning.requests import refuse_deleted_group, refuse_standard_vault, require_device, retry_on_group
 from jobs.spec import Confirmation, Given, JobSpec, Scope, Step, Wording
 from keygroups.choices import KeyState
 from keygroups.models import KeyGroup
@@ -40,6 +40,7 @@ def request_rotation(*, group: KeyGroup, actor: Actor, idempotency_key: str = ""
     if actor.user_id is not None:
         require_device()
     refuse_deleted_group(group)
+    refuse_standard_vault(group)
     busy = Job.objects.filter(group=group, kind=KIND).exclude(state__in=FINAL_STATES).first()
     if busy is not None and (not idempotency_key or busy.idempotency_key != idempotency_key):
         raise ConflictError(

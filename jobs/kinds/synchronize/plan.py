@@ -7,7 +7,15 @@ from collections.abc import Sequence
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from jobs.confirmation.plan import Plan, arrives_disabled, names_of, push_effects, push_facts, push_warnings
+from jobs.confirmation.plan import (
+    Plan,
+    arrives_disabled,
+    demotion_warnings,
+    names_of,
+    push_effects,
+    push_facts,
+    push_warnings,
+)
 from jobs.planning import blockers
 from jobs.planning.eligibility import Eligibility
 from jobs.planning.selections import by_group, left_out, places, warnings_by_group, way_back
@@ -30,7 +38,7 @@ def plan_keys(group: KeyGroup, keys: Sequence[Key], *, whole_group: bool) -> Pla
         back=group.get_absolute_url(),
         facts=[(_("Keys"), names_of(keys)), *push_facts(group)] if keys else push_facts(group),
         effects=push_effects(group, count) if keys else [],
-        warnings=push_warnings(group),
+        warnings=[*demotion_warnings(group, keys), *push_warnings(group)],
         obstacle=obstacle,
     )
 
@@ -62,6 +70,10 @@ def plan_selection(keys: Eligibility) -> Plan:
         ]
         if count
         else [],
-        warnings=[*left_out(keys), *warnings_by_group(groups)],
+        warnings=[
+            *left_out(keys),
+            *(text for group, pushed in groups for text in demotion_warnings(group, pushed)),
+            *warnings_by_group(groups),
+        ],
         obstacle="" if count else _("None of the selected keys can be synchronized"),
     )

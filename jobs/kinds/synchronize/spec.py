@@ -18,7 +18,14 @@ from jobs.models import Job
 from jobs.planning import blockers
 from jobs.planning.eligibility import find_pushable
 from jobs.planning.menus import CLOUD, on_group, on_key, on_selection
-from jobs.planning.requests import only_group, refuse_deleted_group, require_device, subject_of_keys, undone_keys
+from jobs.planning.requests import (
+    only_group,
+    refuse_deleted_group,
+    refuse_standard_vault,
+    require_device,
+    subject_of_keys,
+    undone_keys,
+)
 from jobs.spec import Confirmation, Given, JobSpec, Scope
 from keygroups import lifecycle as key_lifecycle
 from keygroups.choices import HELD_VERSION_STATES, KeyState
@@ -36,7 +43,8 @@ def request_synchronize(
     """Ask for keys to be pushed to the vaults of their groups, in one job.
 
     Raises:
-        ConflictError: a key is destroyed, in the vault already, or being pushed by another job.
+        ConflictError: a key is destroyed, in the vault already, or being pushed by another job; or a vault holds
+            no HSM keys.
 
     """
     check(actor, Right.KEY_PUSH)
@@ -46,6 +54,7 @@ def request_synchronize(
     groups = {key.group_id: key.group for key in keys}
     for group in groups.values():
         refuse_deleted_group(group)
+        refuse_standard_vault(group)
     ordered = sorted(keys, key=lambda key: (key.created_at, key.name))
 
     def begin() -> None:

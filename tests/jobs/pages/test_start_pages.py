@@ -216,11 +216,13 @@ def test_a_push_says_what_will_happen(pages, group, device):
         assert words in page
 
 
-def test_a_standard_vault_is_warned_of_before_the_push(pages, group, device):
+def test_a_standard_vault_is_refused_before_the_push(pages, group, device):
     group.vault.tier = "standard"
     group.vault.save()
     key = make_key(group)
-    assert "Standard tier" in body(pages.get(f"/jobs/start/synchronize/?key={key.pk}"))
+    page = body(pages.get(f"/jobs/start/synchronize/?key={key.pk}"))
+    assert "Standard tier" in page
+    assert 'type="submit" class="btn btn-primary"' not in page
 
 
 def test_the_same_form_sent_twice_starts_one_job(pages, group, device):
