@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 
-from cloudcreds.models import KeyVault, VaultCircuit
+from cloudcreds.models import CloudCredential, KeyVault, VaultCircuit
 from cloudcreds.provider.errors import CloudErrorKind
 from kmes.core.clock import now
 
@@ -23,10 +23,11 @@ PAUSES = (5, 15, 60, 300, 900)
 # A job that tries the vault has so many seconds before another may.
 PROBE_SECONDS = 120
 SLOW_FOR_SECONDS = 15
-# The vault, or the way to it, gave no answer of its own.
+# The vault, or the way to it, gave no answer of its own. A change without an answer has an unknown outcome.
 NO_ANSWER = frozenset(
     {
         CloudErrorKind.UNREACHABLE,
+        CloudErrorKind.UNKNOWN_OUTCOME,
         CloudErrorKind.SERVER_ERROR,
         CloudErrorKind.SIGN_IN_UNAVAILABLE,
         CloudErrorKind.PROXY_REFUSED,
@@ -56,9 +57,11 @@ def record_failure(vault: KeyVault, *, why: str) -> None:
         circuit.save()
 
 
-def record_answer(vault: KeyVault) -> None:
-    """Close the vault's circuit: it answered."""
-    VaultCircuit.objects.filter(_IS_TROUBLED, vault=vault).update(
+def record_answer(vault: KeyVault) -> datetime | None:
+    """Close the vault's circuit: it answered. Return until when it would have been paused; None when it was not."""
+    troubled = VaultCircuit.objects.filter(_IS_TROUBLED, vault=vault)
+    paused_until = troubled.values_list("retry_at", flat=True).first()
+    troubled.update(
         slow_until=None,
         failures=0,
         pauses=0,
@@ -68,12 +71,34 @@ def record_answer(vault: KeyVault) -> None:
         probe_job_id=None,
         probe_until=None,
     )
+    return paused_until
 
 
 def record_slow(vault: KeyVault) -> None:
     """Record that a call to the vault has lasted long."""
     until = now() + timedelta(seconds=SLOW_FOR_SECONDS)
     VaultCircuit.objects.update_or_create(vault=vault, defaults={"slow_until": until})
+
+
+def record_slow_credential(credential_id: UUID) -> None:
+    """Record that a call that concerns no vault has lasted long: sign-in, or Resource Manager."""
+    until = now() + timedelta(seconds=SLOW_FOR_SECONDS)
+    CloudCredential.objects.filter(pk=credential_id).update(slow_until=until)
+
+
+def find_pause(vault: KeyVault, *, job_id: UUID) -> datetime | None:
+    """Return until when a job must leave the vault alone; None when it may reach it, which may make it the one that tries it."""
+    circuit = VaultCircuit.objects.filter(vault=vault, retry_at__isnull=False).first()
+    if circuit is None or circuit.retry_at is None:
+        return None
+    if circuit.retry_at <= now() and begin_probe(vault.pk, job_id=job_id):
+        return None
+    return circuit.retry_at
+
+
+def is_paused() -> Q:
+    """Return the condition of a vault that is left alone until its pause is over."""
+    return Q(circuit__retry_at__gt=now())
 
 
 def begin_probe(vault_id: UUID, *, job_id: UUID) -> bool:

@@ -40,6 +40,8 @@ class CloudCredential(models.Model):
     last_test = models.JSONField(default=list, blank=True)
     last_test_ok = models.BooleanField(null=True)
     last_tested_at = models.DateTimeField(null=True)
+    # Until when sign-in and Resource Manager count as slow, because a call to them lasted long. Of ``circuits``.
+    slow_until = models.DateTimeField(null=True)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
     lock_version = models.PositiveIntegerField(default=1)

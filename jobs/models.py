@@ -27,7 +27,7 @@ class Job(models.Model):
     state = models.CharField(max_length=16, choices=JobState, default=JobState.QUEUED)
     group = models.ForeignKey(KeyGroup, null=True, on_delete=models.SET_NULL, related_name="jobs")
     credential = models.ForeignKey(CloudCredential, null=True, on_delete=models.SET_NULL, related_name="jobs")
-    # The vault it reaches; of a job on several key groups, the first one's.
+    # The vault it reaches; of a job on several key groups, that of the group it works on, at first the first one's.
     vault = models.ForeignKey(KeyVault, null=True, on_delete=models.SET_NULL, related_name="jobs")
     # What the row spoke of, frozen: the job outlives the group.
     subject = models.CharField(max_length=160, blank=True)

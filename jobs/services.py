@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from cloudcreds import circuits
 from cloudcreds.models import KeyVault
-from jobs.choices import RETRYABLE_STATES, JobState
+from jobs.choices import RETRYABLE_STATES
 from jobs.engine import hints, lifecycle
 from jobs.engine.creation import subject_of
 from jobs.kinds.cloud_delete import spec as cloud_delete
@@ -25,7 +25,6 @@ from keygroups.choices import KeyState
 from keygroups.models import KeyGroup
 from kmes.accounts.rights import Right, check
 from kmes.core.actor import Actor
-from kmes.core.clock import now
 from kmes.core.errors import ConflictError
 from logging_reports.services import Subject, record
 
@@ -86,15 +85,14 @@ def try_vault_now(*, vault: KeyVault, actor: Actor) -> None:
         paused_until = circuits.end_pause(vault)
         if paused_until is None:
             raise ConflictError(_("The vault is not paused."), _("Reload the page."))
-        lifecycle.wake(vault_id=vault.pk, waiting_until=paused_until)
+        first = lifecycle.wake(vault_id=vault.pk, waiting_until=paused_until)
         record(
             "schedule.vault_tried",
             actor=actor,
             message=f"The vault {vault}, which did not answer, is tried at once",
             subject=Subject(credential_id=str(vault.credential_id), credential=vault.credential.name, vault=vault.name),
         )
-        waiting = Job.objects.filter(vault=vault, state=JobState.QUEUED, run_after__lte=now()).order_by("run_after")
-        if (first := waiting.values_list("pk", flat=True).first()) is not None:
+        if first is not None:
             hints.send_on_commit(first)
 
 

@@ -219,6 +219,9 @@ def _try(name: str, call: Callable[[], object], good: str) -> ProbeResult:
     try:
         call()
     except CloudError as error:
+        if error.kind == CloudErrorKind.STOPPED:
+            # The test is to stop, or begins anew when its turn comes.
+            raise
         if error.kind == CloudErrorKind.PURGE_PROTECTED:
             ok, text = None, _("not possible: the vault has purge protection")
         elif name in {"Token", "Resource Manager", "List", "Create"} or error.kind not in PERMISSION_PROVEN:

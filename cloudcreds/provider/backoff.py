@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from cloudcreds.provider.errors import NO_EFFECT, CloudError, CloudErrorKind
 from cloudcreds.provider.send_deadline import SendBy, allowed_until
+from kmes.core.clock import steady
 
 T = TypeVar("T")
 
@@ -24,7 +25,7 @@ PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0)
 SHORT_RETRIES = 2
 
 
-def _never() -> bool:
+def _never(_lasted: float) -> bool:
     return False
 
 
@@ -42,7 +43,8 @@ class Backoff:
 
     Attributes:
         budget_seconds: the most to wait in all for one call.
-        should_stop: asked before each pause and each second of it; True ends the waiting.
+        should_stop: asked before each pause and each second of it, with the seconds since the first try; True ends the
+            waiting. Asked with the seconds of one try while that waits for its answer.
         on_wait: called before each pause with its seconds and reason.
         sleep: how to pause.
         before_send: called before each try of a mutating call; returns its send deadline, or refuses by raising.
@@ -50,7 +52,7 @@ class Backoff:
     """
 
     budget_seconds: float = 60.0
-    should_stop: Callable[[], bool] = _never
+    should_stop: Callable[[float], bool] = _never
     on_wait: Callable[[float, str], None] = _ignore_pause
     sleep: Callable[[float], None] = time.sleep
     before_send: Callable[[], SendBy | None] = _no_deadline
@@ -59,10 +61,10 @@ class Backoff:
         """Make a call, and again after a pause while it has no effect and the budget lasts.
 
         Raises:
-            CloudError: the last answer.
+            CloudError: the last answer; of kind ``stopped`` when the waiting was ended.
 
         """
-        spent, tries = 0.0, 0
+        began, spent, tries = steady(), 0.0, 0
         while True:
             try:
                 with allowed_until(self.before_send() if mutating else None):
@@ -71,11 +73,15 @@ class Backoff:
                 pause = self._pause(error, tries)
                 may_repeat = error.kind == CloudErrorKind.THROTTLED or tries < SHORT_RETRIES
                 out_of_time = spent + pause > self.budget_seconds
-                if error.kind not in NO_EFFECT or not may_repeat or out_of_time or self.should_stop():
+                if error.kind not in NO_EFFECT or not may_repeat or out_of_time:
                     raise
+                if self.should_stop(steady() - began):
+                    raise _stopped(error) from None
                 if pause:
                     self.on_wait(pause, error.what)
-                    self._rest(pause)
+                    self._rest(pause, began)
+                    if self.should_stop(steady() - began):
+                        raise _stopped(error) from None
                 spent, tries = spent + pause, tries + 1
 
     @staticmethod
@@ -86,7 +92,14 @@ class Backoff:
         own = PAUSES[min(tries, len(PAUSES) - 1)] * random.uniform(1, 1.25)  # noqa: S311 - no secret
         return max(own, error.retry_after or 0.0)
 
-    def _rest(self, seconds: float) -> None:
-        while seconds > 0 and not self.should_stop():
+    def _rest(self, seconds: float, began: float) -> None:
+        while seconds > 0 and not self.should_stop(steady() - began):
             self.sleep(min(1.0, seconds))
             seconds -= 1.0
+
+
+def _stopped(error: CloudError) -> CloudError:
+    """Return that a call without effect was not repeated, because its job was to stop; its own error says no more."""
+    return CloudError(
+        CloudErrorKind.STOPPED, error.what, error.remedy, request_id=error.request_id, http_status=error.http_status
+    )

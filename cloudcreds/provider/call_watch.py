@@ -41,14 +41,14 @@ class Watch:
 
     Attributes:
         deadline: until when it may take, by the steady clock.
-        should_stop: whether the job should stop waiting; asked from another thread.
+        should_stop: whether the job should stop waiting after so many seconds; asked from another thread.
         is_sent: whether the request that is under way began to leave this process.
         given_up: why it was given up; None while it goes on.
 
     """
 
     deadline: float
-    should_stop: Callable[[], bool]
+    should_stop: Callable[[float], bool]
     began: float = field(default_factory=steady)
     is_sent: bool = False
     given_up: GivenUp | None = None
@@ -119,9 +119,9 @@ def _look(watch: Watch) -> None:
         watch.give_up(watch.given_up)
     elif watch.seconds_left() <= 0:
         watch.give_up(GivenUp.OUT_OF_TIME)
-    elif steady() - watch.began >= PATIENT_SECONDS:
+    elif (lasted := steady() - watch.began) >= PATIENT_SECONDS:
         try:
-            if watch.should_stop():
+            if watch.should_stop(lasted):
                 watch.give_up(GivenUp.STOPPED)
         except Exception:
             # The job finds out with its next write.
@@ -133,12 +133,12 @@ def _look(watch: Watch) -> None:
 _watcher = _Watcher()
 
 
-def _never() -> bool:
+def _never(_lasted: float) -> bool:
     return False
 
 
 @contextmanager
-def watched(seconds: float, should_stop: Callable[[], bool] = _never) -> Iterator[Watch]:
+def watched(seconds: float, should_stop: Callable[[float], bool] = _never) -> Iterator[Watch]:
     """Watch the body's requests, which may take so many seconds in all."""
     former = current()
     watch = Watch(steady() + seconds, should_stop)

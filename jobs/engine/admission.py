@@ -1,20 +1,22 @@
-"""Whether a job may start on this worker now: not while its vault is paused, nor beyond the share of slow vaults.
+"""Whether a job may start on this worker now: not while its vault is paused, nor beyond the share of what is slow.
 
-All slow vaults together hold at most half of a worker's processes, counted by the claims in the database. So one
-process at least stays free for the others, whichever vault, tenant or credential is silent.
+All slow vaults, sign-ins and Resource Managers together hold at most half of a worker's processes, counted by the
+claims in the database. So one process at least stays free for the others, whichever of them is silent.
 """
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
 from cloudcreds import circuits
+from cloudcreds.models import KeyVault
 from jobs.choices import JobState
 from jobs.engine import lifecycle
+from jobs.engine.interruptions import WaitUntil
 from jobs.models import Job
 from kmes.core.clock import now
 
@@ -29,7 +31,7 @@ class Pool:
 
 
 def share() -> int:
-    """Return how many of this worker's processes may work for slow vaults; 0 for no limit."""
+    """Return how many of this worker's processes may work for what is slow; 0 for no limit."""
     return Pool.processes // 2
 
 
@@ -39,22 +41,32 @@ def may_start(job_id: UUID, *, owner: str) -> bool:
     A job that is to be cancelled may: it does not wait for its vault.
     """
     waiting = Job.objects.filter(pk=job_id, state=JobState.QUEUED, cancel_requested_at=None)
-    job = waiting.filter(vault__circuit__isnull=False).select_related("vault__circuit").first()
-    if job is None or job.vault is None:
+    job = waiting.select_related("vault").first()
+    if job is None:
         return True
-    circuit, vault, moment = job.vault.circuit, job.vault, now()
-    if circuit.retry_at is not None:
-        if circuit.retry_at <= moment and circuits.begin_probe(vault.pk, job_id=job_id):
-            return True
-        reason = _("the vault “%(vault)s”, which does not answer") % {"vault": vault.name}
-        lifecycle.record_wait(job_id, waiting_for=reason, run_after=max(circuit.retry_at, _soon()))
+    # A connection test is what shows that a paused vault answers again; a job on several groups goes on with the others.
+    if job.vault is not None and job.group_id is not None and (paused := find_pause(job, job.vault)) is not None:
+        lifecycle.record_wait(job_id, waiting_for=paused.what, run_after=now() + timedelta(seconds=paused.seconds))
         return False
-    is_slow_now = circuit.failures > 0 or (circuit.slow_until is not None and circuit.slow_until > moment)
-    if is_slow_now and share() and claims_of_slow_vaults(owner).count() >= share():
-        reason = _("the vault “%(vault)s”, which answers slowly; other workers stay free") % {"vault": vault.name}
-        lifecycle.record_wait(job_id, waiting_for=reason, run_after=_soon())
+    if share() and waiting.filter(is_slow()).exists() and claims_of_slow(owner).count() >= share():
+        if job.vault is not None:
+            reason = _("the vault “%(vault)s”, which answers slowly; other workers stay free") % {
+                "vault": job.vault.name
+            }
+        else:
+            reason = _("the cloud's sign-in or Resource Manager, which answers slowly; other workers stay free")
+        lifecycle.record_wait(job_id, waiting_for=reason, run_after=now() + timedelta(seconds=LOOK_AGAIN_SECONDS))
         return False
     return True
+
+
+def find_pause(job: Job, vault: KeyVault) -> WaitUntil | None:
+    """Return what a job waits for whose vault is paused; None when it may reach the vault."""
+    retry_at = circuits.find_pause(vault, job_id=job.pk)
+    if retry_at is None:
+        return None
+    seconds = max((retry_at - now()).total_seconds(), LOOK_AGAIN_SECONDS)
+    return WaitUntil(_("the vault “%(vault)s”, which does not answer") % {"vault": vault.name}, seconds=seconds)
 
 
 def end_probe(job: Job) -> None:
@@ -63,17 +75,20 @@ def end_probe(job: Job) -> None:
         circuits.end_probe(job_id=job.pk)
 
 
-def claims_of_slow_vaults(owner: str) -> QuerySet[Job]:
-    """Return the running jobs of this worker whose vaults answer slowly or not at all."""
+def claims_of_slow(owner: str) -> QuerySet[Job]:
+    """Return the running jobs of this worker that reach what answers slowly or not at all."""
     host = owner.rpartition(":")[0]
     running = Job.objects.filter(state=JobState.RUNNING, lease_until__gte=now(), lease_owner__startswith=f"{host}:")
     return running.filter(is_slow())
 
 
 def is_slow() -> Q:
-    """Return the condition of a job whose vault answers slowly or not at all."""
-    return Q(vault__circuit__slow_until__gt=now()) | Q(vault__circuit__failures__gt=0)
+    """Return the condition of a job whose vault, or without one its sign-in, answers slowly or not at all."""
+    vault = Q(vault__circuit__slow_until__gt=now()) | Q(vault__circuit__failures__gt=0)
+    return vault | Q(vault__isnull=True, credential__slow_until__gt=now())
 
 
-def _soon() -> datetime:
-    return now() + timedelta(seconds=LOOK_AGAIN_SECONDS)
+def are_others_waiting() -> bool:
+    """Return whether jobs wait for nothing but a worker, and reach what answers."""
+    waiting = Job.objects.filter(state=JobState.QUEUED, run_after__lte=now(), waiting_for="")
+    return waiting.exclude(is_slow()).exists()

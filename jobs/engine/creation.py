@@ -27,6 +27,8 @@ class NewJob:
     # None for a job on keys of several groups, which its runner works on one after the other.
     group: KeyGroup | None = None
     credential: CloudCredential | None = None
+    # For a job that holds no Azure key; else it is that of its group, or of its first key's.
+    vault: KeyVault | None = None
     keys: Sequence[Key] = ()
     params: dict[str, Any] = field(default_factory=dict)
     retry_of: Job | None = None
@@ -84,6 +86,9 @@ def create_job(new: NewJob, *, actor: Actor, idempotency_key: str, before: Calla
 
 
 def _vault(new: NewJob) -> KeyVault | None:
+    if not registry[new.kind].holds_azure_key:
+        # Of the work on a group that reaches no vault, none: it need not wait for one.
+        return new.vault
     group = new.group or (new.keys[0].group if new.keys else None)
     return group.vault if group is not None else None
 

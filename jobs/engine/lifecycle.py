@@ -82,8 +82,10 @@ def claim(job_id: UUID, *, owner: str) -> Claim | None:
     return Claim(job_id, Job.objects.values_list("fence", flat=True).get(pk=job_id), owner)
 
 
-def hold(held: Claim, azure_lock: str) -> bool:
-    """Hold another Azure key instead of the one held so far. Return False when another job holds it; nothing changed.
+def hold(held: Claim, azure_lock: str, *, vault_id: UUID) -> bool:
+    """Hold another Azure key, in this vault, instead of the one held so far.
+
+    Returns False when another job holds it; then nothing changed.
 
     Raises:
         LeaseLost: the job was taken over or ended.
@@ -91,7 +93,7 @@ def hold(held: Claim, azure_lock: str) -> bool:
     """
     try:
         with transaction.atomic():
-            kept = Job.objects.filter(_held(held)).update(azure_lock=azure_lock)
+            kept = Job.objects.filter(_held(held)).update(azure_lock=azure_lock, vault=vault_id)
     except IntegrityError:
         return False
     if not kept:
@@ -222,9 +224,15 @@ def record_wait(job_id: UUID, *, waiting_for: str, run_after: datetime | None = 
     Job.objects.filter(pk=job_id, state=JobState.QUEUED).update(**changed)
 
 
-def wake(*, vault_id: UUID, waiting_until: datetime) -> None:
-    """Make the queued jobs due that wait for a vault until this moment."""
-    Job.objects.filter(vault_id=vault_id, state=JobState.QUEUED, run_after=waiting_until).update(run_after=now())
+def wake(*, vault_id: UUID, waiting_until: datetime) -> UUID | None:
+    """Make the queued jobs due that wait for a vault until this moment. Return the one that is due first."""
+    queued = Job.objects.filter(vault_id=vault_id, state=JobState.QUEUED)
+    # A job that counted the seconds until then is due some moments later.
+    queued.filter(run_after__gte=waiting_until, run_after__lt=waiting_until + timedelta(seconds=1)).update(
+        run_after=now()
+    )
+    due = queued.filter(run_after__lte=now()).order_by("run_after")
+    return due.values_list("pk", flat=True).first()
 
 
 def wake_job(job: Job) -> None:

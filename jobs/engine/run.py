@@ -32,23 +32,6 @@ from kmes.core.failpoints import failpoint
 from logging_reports.services import Draft
 
 
-class CallLength:
-    """How long the present call has lasted. Asked every quarter of a second, of calls that are no longer short."""
-
-    _GAP_SECONDS = 0.7
-
-    def __init__(self) -> None:
-        self._began = self._asked = 0.0
-
-    def seconds(self) -> float:
-        """Return the seconds since it was first asked of this call; a longer gap begins another call."""
-        moment = time.monotonic()
-        if moment - self._asked > self._GAP_SECONDS:
-            self._began = moment
-        self._asked = moment
-        return moment - self._began
-
-
 class AnnouncedCall(Protocol):
     """A mutating call that stands in the journal before it is made."""
 
@@ -74,8 +57,10 @@ class JobRun:
         self.may_cancel = True
         # On while a cancelled job cleans up: it does not wait for a vault that is silent.
         self.is_hurried = False
-        # How long the call under way has lasted (``jobs.engine.slow_calls``).
-        self.call_length = CallLength()
+        # Whether the call under way was given up (``jobs.engine.slow_calls``); its failure says nothing of the vault.
+        self.has_given_up = False
+        # When a slow call was last recorded, by the monotonic clock; None before the first one.
+        self.slow_recorded_at: float | None = None
         # The vaults that did not answer lately, as far as this run knows.
         self.troubled_vaults: set[UUID] = set()
         # When this run last began a turn on its worker (``jobs.engine.turns``).
@@ -147,7 +132,7 @@ class JobRun:
         Yields False when another job holds that Azure key.
         """
         before = self.job.azure_lock
-        is_held = group.azure_lock == before or lifecycle.hold(self.claim, group.azure_lock)
+        is_held = group.azure_lock == before or lifecycle.hold(self.claim, group.azure_lock, vault_id=group.vault_id)
         if is_held and group.azure_lock != before:
             self.job.azure_lock = group.azure_lock
             if (waiting := lifecycle.next_in_line(before)) is not None:

@@ -18,8 +18,11 @@ from jobs.engine.run import JobRun
 def wait_for_rate_limit(run: JobRun, vault: KeyVault) -> None:
     """Reserve one HSM change in the vault, and wait until it may be made.
 
+    A scheduled job gives its worker to people meanwhile, and the reservation with it.
+
     Raises:
         Cancelled: a user asked to cancel the job meanwhile.
+        Yielded: people wait for the worker, or it is to stop.
 
     """
     left = rate_limit.reserve(vault)
@@ -28,6 +31,8 @@ def wait_for_rate_limit(run: JobRun, vault: KeyVault) -> None:
     while left > 0 and not should_stop_waiting(run):
         time.sleep(min(1.0, left))
         left -= 1.0
+        if left > 0 and run.actor.trigger not in precedence.PEOPLE:
+            yield_to_waiting(run)
     stop_if_requested(run)
 
 

@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 
+from cloudcreds import circuits
 from cloudcreds.access import open_gateway
 from cloudcreds.models import KeyVault
 from cloudcreds.provider.backoff import Backoff
@@ -20,6 +21,7 @@ from cloudcreds.provider.errors import CloudError, CloudErrorKind
 from cloudcreds.provider.protocol import VaultGateway
 from cloudcreds.provider.recorder import LogRecorder
 from jobs.choices import FINAL_STATES, KekState
+from jobs.engine.slow_calls import should_give_up_own_work
 from jobs.journal import kek_ledger
 from jobs.models import EphemeralKek, Job
 from kmes.core.actor import SYSTEM
@@ -29,6 +31,7 @@ from logging_reports.services import Subject
 
 logger = logging.getLogger(__name__)
 
+_SILENT = circuits.NO_ANSWER | {CloudErrorKind.STOPPED}
 MAX_SWEEPS = 200
 # A vault that refuses for want of a right is asked again after an hour, then after twice as long each time, up to a day.
 REFUSED_DELAY = timedelta(hours=1)
@@ -40,9 +43,11 @@ LATE_SECONDS = 6 * 3600
 def sweep() -> int:
     """Discard every KEK whose job has ended or that outlived its time, and confirm those discarded before.
 
-    Returns how many are left over. Runs in a cloud worker; one vault out of reach doesn't hold up the others.
+    Returns how many are left over. Runs in a cloud worker. A vault that does not answer is left to the next sweep, and so
+    is a slow one while jobs wait for the worker.
     """
-    _reopen_late_arrivals()
+    skipped: set[UUID] = set()
+    _reopen_late_arrivals(skipped)
     stale = now() - timedelta(seconds=settings.KMES_KEK_LIFETIME_SECONDS)
     rows = (
         EphemeralKek.objects.exclude(state=KekState.GONE)
@@ -51,13 +56,12 @@ def sweep() -> int:
         .select_related("vault__credential", "job")
     )
     left = 0
-    refused: set[UUID] = set()
     for row in rows:
-        if row.vault_id in refused:
+        if row.vault_id in skipped:
             left += 1
             continue
         try:
-            remains = _sweep_one(row, refused)
+            remains = _sweep_one(row, skipped)
         except KmesError as error:
             remains = str(error)
         if remains:
@@ -68,10 +72,10 @@ def sweep() -> int:
     return left
 
 
-def _sweep_one(row: EphemeralKek, refused: set[UUID]) -> str:
+def _sweep_one(row: EphemeralKek, skipped: set[UUID]) -> str:
     """Discard one KEK, and read whether the vault holds it no more. Return what is left to be done ("" for nothing).
 
-    A vault that refuses for want of a right joins ``refused``: its other KEKs would be refused likewise.
+    A vault that refuses for want of a right, or does not answer, joins ``skipped``: its other KEKs would fare likewise.
     """
     gateway = _open_for_sweep(row.vault, row.job)
     known = [CloudErrorKind.PERMISSION] if row.sweep_attempts else []
@@ -81,8 +85,10 @@ def _sweep_one(row: EphemeralKek, refused: set[UUID]) -> str:
             return kek_ledger.confirm_absence(gateway, row)
     except CloudError as error:
         if error.kind == CloudErrorKind.PERMISSION:
-            refused.add(row.vault_id)
+            skipped.add(row.vault_id)
             _postpone(row)
+        elif error.kind in _SILENT:
+            skipped.add(row.vault_id)
         if row.state == KekState.DISCARDED:
             # What its note says of the purge still counts.
             return f"{row.name}: {error}"
@@ -95,11 +101,11 @@ def _postpone(row: EphemeralKek) -> None:
     EphemeralKek.objects.filter(vault=row.vault_id).exclude(state=KekState.GONE).update(next_sweep_at=now() + delay)
 
 
-def _reopen_late_arrivals() -> None:
+def _reopen_late_arrivals(skipped: set[UUID]) -> None:
     """Mark KEKs as live that the ledger calls deleted or gone and that a vault holds all the same.
 
     A request that timed out may make its key minutes later, when the job has cleaned up. Only names on
-    this ledger count: other installations may use the same vault.
+    this ledger count: other installations may use the same vault. Vaults that don't answer join ``skipped``.
     """
     recent = now() - timedelta(seconds=LATE_SECONDS)
     closed = EphemeralKek.objects.filter(
@@ -112,6 +118,8 @@ def _reopen_late_arrivals() -> None:
         try:
             standing = _open_for_sweep(vault).list_key_names(kek_ledger.KEK_PREFIX)
         except KmesError as error:
+            if isinstance(error, CloudError) and error.kind in _SILENT:
+                skipped.add(vault.pk)
             logger.warning("%s can't be searched for ephemeral keys: %s", vault, error)
             continue
         kek_ledger.reopen(closed.filter(vault=vault, name__in=set(names) & set(standing)))
@@ -123,4 +131,5 @@ def _open_for_sweep(vault: KeyVault, job: Job | None = None) -> VaultGateway:
     recorder = LogRecorder(
         actor=SYSTEM, subject=subject, job_id=job.pk if job else None, job_code=job.code if job else ""
     )
-    return open_gateway(vault.credential, vault.url, recorder=recorder, backoff=Backoff(budget_seconds=0))
+    backoff = Backoff(budget_seconds=0, should_stop=should_give_up_own_work)
+    return open_gateway(vault.credential, vault.url, recorder=recorder, backoff=backoff)

@@ -26,6 +26,7 @@ from django.utils.translation import gettext as _
 
 from cloudcreds.provider.protocol import VaultGateway
 from jobs.choices import KekState
+from jobs.engine import admission
 from jobs.engine.gateways import gateway_for
 from jobs.engine.interruptions import Cancelled, WaitUntil, Yielded
 from jobs.engine.lifecycle import LeaseLost
@@ -76,10 +77,11 @@ def _group(group_id: UUID) -> KeyGroup:
 def _push_groups(run: JobRun) -> None:
     """Push the groups one after the other; an error in one does not hold up the others.
 
-    A wait or a retryable error is raised when the others are done: the next run finds the results of their
-    keys and goes on with the rest.
+    A wait, also for a vault that is paused, or a retryable error is raised when the others are done: the next run
+    finds the results of their keys and goes on with the rest.
     """
     postponed: KmesError | None = None
+    paused: WaitUntil | None = None
     for group_id in dict.fromkeys(target.key.group_id for target in run.pending_targets()):
         group = _group(group_id)
         with run.working_on(group) as is_held:
@@ -89,6 +91,9 @@ def _push_groups(run: JobRun) -> None:
                     seconds=settings.KMES_SCAN_SECONDS,
                 )
                 continue
+            if (pause := admission.find_pause(run.job, group.vault)) is not None:
+                paused = pause if paused is None or pause.seconds < paused.seconds else paused
+                continue
             try:
                 _push_group(run, group)
             except (Cancelled, Yielded, LeaseLost):
@@ -96,8 +101,8 @@ def _push_groups(run: JobRun) -> None:
             except KmesError as error:
                 if error.retryable or not _fail_group(run, group, error):
                     postponed = postponed or error
-    if postponed is not None:
-        raise postponed
+    if (why := postponed or paused) is not None:
+        raise why
 
 
 def _push_group(run: JobRun, group: KeyGroup) -> None:

@@ -33,7 +33,7 @@ def request_connection_test(
     check(actor, Right.CREDENTIAL_MANAGE)
     subject = f"{credential.name} → {vault.name}" if vault else credential.name
     params = {"vault_id": str(vault.pk) if vault else ""}
-    new = NewJob(KIND, subject, credential=credential, params=params, retry_of=retry_of)
+    new = NewJob(KIND, subject, credential=credential, vault=vault, params=params, retry_of=retry_of)
     return create_job(new, actor=actor, idempotency_key=idempotency_key)
 
 

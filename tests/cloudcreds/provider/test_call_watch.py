@@ -38,7 +38,7 @@ def test_a_call_whose_time_is_over_loses_its_connection(pair):
 
 def test_a_call_is_given_up_when_its_job_should_stop(pair):
     asked = threading.Event()
-    with call_watch.watched(60, asked.is_set) as watch:
+    with call_watch.watched(60, lambda _lasted: asked.is_set()) as watch:
         watch.sending(pair[0])
         threading.Timer(0.2, asked.set).start()
         assert wait_for_answer(pair[0]) < 3
@@ -67,7 +67,7 @@ def test_a_body_that_drips_does_not_prolong_the_time(pair):
 
 
 def test_a_question_that_fails_leaves_the_call_alone(pair):
-    def broken():
+    def broken(_lasted):
         raise RuntimeError
 
     with call_watch.watched(1.5, broken) as watch:

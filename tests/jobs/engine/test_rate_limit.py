@@ -8,8 +8,12 @@ import pytest
 from django.utils import timezone
 
 from cloudcreds.rate_limit import confirm, reserve
-from jobs.engine import turns
+from jobs.engine import lifecycle, turns
+from jobs.engine.interruptions import Yielded
+from jobs.engine.run import JobRun
 from jobs.kinds.synchronize.spec import request_synchronize
+from jobs.models import Job
+from kmes.core.clock import now
 from tests.jobs.builders import make_group, make_keys, work
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(120)]
@@ -46,6 +50,17 @@ def test_another_vault_is_not_slowed_down(group, credential, azure_stand_in, pac
         reserve(group.vault)
     other = make_group(credential, azure_stand_in.vault_url("kv-protected"), name="other")
     assert reserve(other.vault) == 0.0
+
+
+def test_a_scheduled_job_that_waits_for_the_window_lets_a_persons_go_first(group, paced):
+    for _change in range(10):
+        reserve(group.vault)
+    job = Job.objects.create(kind="rotate", actor_name="schedule", trigger="schedule", run_after=now())
+    claim = lifecycle.claim(job.pk, owner="w")
+    job.refresh_from_db()
+    Job.objects.create(kind="self_test", actor_name="ada", trigger="user", run_after=now())
+    with pytest.raises(Yielded):
+        turns.wait_for_rate_limit(JobRun(job, claim), group.vault)
 
 
 def test_custom_endpoints_have_no_limit_unless_told(group):

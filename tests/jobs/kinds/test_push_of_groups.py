@@ -98,13 +98,13 @@ def test_a_lost_answer_in_one_group_is_looked_for_after_the_other_is_done(groups
 def test_a_job_that_waits_for_the_key_a_run_turned_from_is_next(groups, admin):
     job, __ = _request(groups, admin)
     held = lifecycle.claim(job.pk, owner="worker")
-    assert lifecycle.hold(held, groups[0].azure_lock)
+    assert lifecycle.hold(held, groups[0].azure_lock, vault_id=groups[0].vault_id)
     waiting = request_check_drift(group=groups[0], actor=admin)
     assert lifecycle.claim(waiting.pk, owner="other") is None
-    assert lifecycle.hold(held, groups[1].azure_lock)
+    assert lifecycle.hold(held, groups[1].azure_lock, vault_id=groups[1].vault_id)
     assert lifecycle.next_in_line(groups[0].azure_lock) == waiting.pk
     assert lifecycle.claim(waiting.pk, owner="other") is not None
-    assert not lifecycle.hold(held, groups[0].azure_lock)
+    assert not lifecycle.hold(held, groups[0].azure_lock, vault_id=groups[0].vault_id)
     assert Job.objects.get(pk=job.pk).azure_lock == groups[1].azure_lock
 
 
