@@ -102,6 +102,11 @@ def current_slot(group: KeyGroup) -> RotationSlot | None:
     return slot if is_served or slot.due_at == group.next_due_at else None
 
 
+def find_served(job_id: UUID) -> RotationSlot | None:
+    """Return the due moment that a job serves, with its group; None when it serves none."""
+    return RotationSlot.objects.filter(job_id=job_id, state=SlotState.PENDING).select_related("group").first()
+
+
 def is_paused() -> Q:
     """Return the condition of a group whose due moment was tried and is not to be tried again yet."""
     slots = RotationSlot.objects.filter(group=OuterRef("pk"), due_at=OuterRef("next_due_at"))

@@ -184,7 +184,11 @@ def finish(held: Claim, state: JobState, *, error: KmesError | None = None) -> N
     )
     if not ended:
         raise LeaseLost(_("The job was taken over by another worker."))
-    rotation_slots.record_outcome(job_id=held.job_id, state=_SLOT_STATES[state], why=str(error or ""))
+    served = _SLOT_STATES[state]
+    if served == SlotState.FAILED and Job.objects.filter(pk=held.job_id, cancel_requested_at__isnull=False).exists():
+        # Who cancels a due rotation gives it up, also where the job failed before it could stop.
+        served = SlotState.CANCELLED
+    rotation_slots.record_outcome(job_id=held.job_id, state=served, why=str(error or ""))
 
 
 def add_warning(job_id: UUID, error: KmesError) -> None:

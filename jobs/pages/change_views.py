@@ -16,6 +16,7 @@ from jobs.pages.views import job_or_404
 from jobs.planning.blockers import why_not_cancel, why_not_retry
 from jobs.services import request_cancel, request_retry
 from jobs.spec import RemovalPage, registry
+from keygroups import rotation_slots
 from kmes.accounts.rights import Right
 from kmes.core.actor import Actor
 from kmes.core.errors import InputError, KmesError, PermissionRefused
@@ -89,7 +90,12 @@ def _show_refusal(form: StartForm, context: dict[str, Any], error: KmesError) ->
 def cancel_job(request: HttpRequest, code: str) -> HttpResponse:
     """Say what cancelling leaves behind; on POST ask the worker to stop."""
     job = job_or_404(code)
-    context: dict[str, Any] = {"job": job, "effects": describe_cancel(job), "obstacle": why_not_cancel(job)}
+    context: dict[str, Any] = {
+        "job": job,
+        "effects": describe_cancel(job),
+        "obstacle": why_not_cancel(job),
+        "due_rotation": rotation_slots.find_served(job.pk),
+    }
     if request.method == "POST":
         try:
             request_cancel(job=job, actor=Actor.from_user(request.user))

@@ -9,6 +9,8 @@ from django.contrib.auth import get_user_model
 from django.test import Client
 
 from jobs.due_rotations import serve
+from jobs.engine import lifecycle as lifecycle_of_jobs
+from jobs.kinds.rotate.spec import request_rotation
 from jobs.models import Job
 from jobs.schedule import scans
 from jobs.services import request_cancel
@@ -17,6 +19,7 @@ from keygroups.choices import RotationStanding
 from keygroups.models import KeyGroup, RotationSlot
 from keygroups.rotation_standing import with_standing
 from kmes.core.clock import now
+from kmes.core.errors import KmesError
 from logging_reports.models import LogEntry
 from tests.jobs.builders import CLIENT, work
 
@@ -169,6 +172,43 @@ def test_who_cancels_the_job_gives_the_due_moment_up(group, admin):
     request_cancel(job=Job.objects.get(pk=made), actor=admin)
     group.refresh_from_db()
     assert group.next_due_at == due_at + timedelta(days=90)
+    assert scans.scan_rotations() == []
+
+
+def test_the_cancel_page_says_that_the_due_rotation_is_given_up_and_when_the_next_one_is_due(group, admin):
+    due_at = fall_due(group)
+    (made,) = scans.scan_rotations()
+    job = Job.objects.get(pk=made)
+    url = f"/jobs/{job.code}/cancel/"
+    page = signed_in(admin).get(url).content.decode()
+    assert "Cancelling gives it up: it is not tried again." in page
+    assert [f"{due_at:%Y-%m-%d %H:%M:%S}" in page, f"{due_at + timedelta(days=90):%Y-%m-%d %H:%M:%S}" in page] == [
+        True,
+        True,
+    ]
+    assert "counts as done" not in page
+    KeyGroup.objects.update(rotate=False)
+    Job.objects.update(started_at=now())
+    page = signed_in(admin).get(url).content.decode()
+    assert "No other rotation is due" in page
+    assert "counts as done" in page
+
+
+def test_the_cancel_page_of_a_rotation_that_was_not_due_says_nothing_of_the_schedule(group, admin):
+    job = request_rotation(group=group, actor=admin)
+    assert "gives it up" not in signed_in(admin).get(f"/jobs/{job.code}/cancel/").content.decode()
+
+
+def test_a_due_rotation_that_fails_after_it_was_cancelled_is_given_up_too(group, admin, permit):
+    fall_due(group)
+    (made,) = scans.scan_rotations()
+    job = Job.objects.get(pk=made)
+    claim = lifecycle_of_jobs.claim(job.pk, owner="w")
+    request_cancel(job=job, actor=admin)
+    with lifecycle_of_jobs.fenced(claim):
+        lifecycle_of_jobs.finish(claim, "failed", error=KmesError("The vault refused."))
+    assert group.rotation_slots.get().state == "cancelled"
+    end_pause()
     assert scans.scan_rotations() == []
 
 
