@@ -28,8 +28,19 @@ SEVERITY_COLOURS: dict[str, str] = {Severity.INFO: "info", Severity.WARNING: "wa
 class ExportFormat(TextChoices):
     """The file format of an export."""
 
-    CSV = "csv", _("CSV, for people")
+    CSV = "csv", _("CSV, for Excel")
+    CSV_PLAIN = "csv-utf8", _("CSV, plain UTF-8")
     JSON_LINES = "jsonl", _("JSON Lines, for verifying")
+
+    @property
+    def is_csv(self) -> bool:
+        """Return whether it is one of the CSV formats."""
+        return self in (ExportFormat.CSV, ExportFormat.CSV_PLAIN)
+
+    @property
+    def suffix(self) -> str:
+        """Return the end of the file's name, without the dot."""
+        return "csv" if self.is_csv else "jsonl"
 
 
 class ExportState(TextChoices):

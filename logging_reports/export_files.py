@@ -26,7 +26,7 @@ _UNFINISHED = ".part"
 def make_name(service: str, form: str = ExportFormat.CSV, *, unique: bool = False) -> str:
     """Return a file name without user input, such as ``azure-service-20261123T140500Z.csv``."""
     tail = f"-{secrets.token_hex(8)}" if unique else ""
-    stem, kind = _STEMS[Service(service)], ExportFormat(form).value
+    stem, kind = _STEMS[Service(service)], ExportFormat(form).suffix
     return f"{stem}-{clock.now().astimezone(UTC):%Y%m%dT%H%M%SZ}{tail}.{kind}"
 
 

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_GET, require_POST
 from kmes.core.actor import Actor
 from kmes.core.errors import KmesError
 from kmes.ui.access import right_required
+from kmes.ui.preferences import PLAIN, choices_of
 from kmes.ui.tables import arrange
 from logging_reports import export_files, export_lifecycle, report_queue, rq_jobs
 from logging_reports.choices import ExportFormat
@@ -31,7 +32,8 @@ EXPORTS_ID = "log-exports"
 @require_GET
 @right_required("log.export")
 def export_now(request: HttpRequest, form: str) -> HttpResponseBase:
-    """Stream the filtered rows as CSV or JSON Lines."""
+    """Stream the filtered rows as CSV, as the user's programs read it, or as JSON Lines."""
+    form = _as_chosen(request, form)
     wanted_form = LogFilterForm(request.GET)
     if not wanted_form.is_valid():
         return refuse_filter(request, wanted_form)
@@ -54,7 +56,7 @@ def start_export(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         return redirect("logs:list")
     asked = request.POST.get("format", "")
-    kind = asked if asked in ExportFormat.values else ExportFormat.CSV
+    kind = asked if asked in ExportFormat.values else _as_chosen(request, ExportFormat.CSV)
     try:
         rq_jobs.request_export(form.to_filter(), form=kind, query=form.query(), actor=Actor.from_user(request.user))
     except KmesError as error:
@@ -116,6 +118,12 @@ def download_export(request: HttpRequest, export_id: UUID) -> HttpResponseBase:
     )
     response["Cache-Control"] = "no-store"
     return response
+
+
+def _as_chosen(request: HttpRequest, form: str) -> str:
+    """Return the CSV format that the user chose; another format as it is."""
+    is_plain = form == ExportFormat.CSV and choices_of(request).csv_encoding == PLAIN
+    return ExportFormat.CSV_PLAIN if is_plain else form
 
 
 def _export_or_404(export_id: UUID) -> LogExport:

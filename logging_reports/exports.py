@@ -17,13 +17,14 @@ from logging_reports.chain import canonical_json
 from logging_reports.choices import ExportFormat, Service, Severity
 from logging_reports.json_lines import LAYOUTS, to_line
 from logging_reports.models import LogEntry
-from logging_reports.safe_text import csv_cell, csv_lines
+from logging_reports.safe_text import csv_cell, csv_header, csv_lines
 from logging_reports.selectors import LogFilter, iterate_newest_first, list_entries, newest_sequence
 from logging_reports.services import record
 
 ROWS_PER_CHUNK = 500
 CONTENT_TYPES: dict[str, str] = {
     ExportFormat.CSV: "text/csv; charset=utf-8",
+    ExportFormat.CSV_PLAIN: "text/csv; charset=utf-8",
     ExportFormat.JSON_LINES: "application/jsonl; charset=utf-8",
 }
 
@@ -54,7 +55,8 @@ def stream(
     outcome: Outcome | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Iterator[bytes]:
-    """Yield the filtered rows, newest first: CSV (RFC 4180, UTF-8, header row) or JSON Lines.
+    """Yield the filtered rows, newest first: CSV (RFC 4180, UTF-8, header row; with a byte order mark for Excel) or
+    JSON Lines.
 
     Rows after ``up_to`` (default: the newest row at the start) are left out. The last chunk is sent
     only after the export is logged, so no complete export goes unlogged. An aborted export is logged
@@ -67,12 +69,13 @@ def stream(
     digest, done = hashlib.sha256(), outcome or Outcome()
     newest = newest_sequence(wanted.service) if up_to is None else up_to
     entries = iterate_newest_first(list_entries(wanted), up_to=newest)
-    held = csv_lines([COLUMNS]) if form == ExportFormat.CSV else b""
+    is_csv = ExportFormat(form).is_csv
+    held = csv_header(COLUMNS, for_excel=form == ExportFormat.CSV) if is_csv else b""
     try:
         while chunk := list(islice(entries, ROWS_PER_CHUNK)):
             digest.update(held)
             yield held
-            held, done.rows = _render(chunk, form), done.rows + len(chunk)
+            held, done.rows = _render(chunk, is_csv=is_csv), done.rows + len(chunk)
             if progress:
                 progress(done.rows)
         digest.update(held)
@@ -84,8 +87,8 @@ def stream(
     yield held
 
 
-def _render(chunk: list[LogEntry], form: str) -> bytes:
-    if form == ExportFormat.CSV:
+def _render(chunk: list[LogEntry], *, is_csv: bool) -> bytes:
+    if is_csv:
         return csv_lines([_cells(entry) for entry in chunk])
     return "".join(to_line(entry) for entry in chunk).encode("utf-8", "backslashreplace")
 

@@ -117,7 +117,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         anchor = load_anchor(options.anchor) if options.anchor else None
-        with options.export.open(encoding="utf-8") as lines:
+        with options.export.open(encoding="utf-8-sig") as lines:
             verdict = verify_lines(lines, anchor=anchor)
     except (OSError, UnicodeDecodeError, AnchorError) as error:
         print(f"export: could not be checked: {error}", file=sys.stderr)  # noqa: T201 - a command's output

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import re
@@ -30,6 +31,11 @@ def csv_cell(text: str) -> str:
         return text  # Most cells. isalnum() is False for an empty text and for every character guarded against.
     shown = visible(text)
     return f"'{shown}" if shown.lstrip().startswith(_FORMULA) else shown
+
+
+def csv_header(columns: Sequence[str], *, for_excel: bool) -> bytes:
+    """Return the first line of a CSV file, after a byte order mark for Excel, which else takes the text for an old code page."""
+    return (codecs.BOM_UTF8 if for_excel else b"") + csv_lines([columns])
 
 
 def csv_lines(rows: Iterable[Sequence[str]]) -> bytes:

@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
 from kmes.ui.navigation import tree_for
-from kmes.ui.preferences import choices_of
+from kmes.ui.preferences import CSV_ENCODINGS, choices_of
 from kmes.ui.responses import asks_for_fragment
 
 
@@ -22,6 +22,8 @@ def console(request: HttpRequest) -> dict[str, Any]:
         # Lazy, because fragments use neither.
         "tree": SimpleLazyObject(lambda: tree_for(user, request.path, choices.closed_sections) if signed_in else []),
         "display": SimpleLazyObject(lambda: choices.display),
+        "csv_encoding": SimpleLazyObject(lambda: choices.csv_encoding),
+        "csv_encodings": CSV_ENCODINGS,
         "stand_in_url": settings.KMES_STAND_IN_URL,
         "is_fragment": asks_for_fragment(request),
     }

@@ -22,8 +22,8 @@ from kmes.ui.forms import PreferencesForm, SavedViewForm
 from kmes.ui.layouts import PAGE_SIZES, Layout
 from kmes.ui.models import SavedView
 from kmes.ui.navigation import SECTION_NAMES
-from kmes.ui.preferences import COLOURS, DISPLAY, TREE, choices_of
-from kmes.ui.responses import go_to, render_form
+from kmes.ui.preferences import COLOURS, CSV, CSV_ENCODINGS, DISPLAY, TREE, choices_of
+from kmes.ui.responses import asks_for_fragment, go_to, render_form
 from kmes.ui.saved_views import delete_view, find_view, list_views, save_view
 from kmes.ui.tables import ConsoleTable, find_table, layout_of, movable_columns
 
@@ -52,6 +52,16 @@ def choose_colours(request: HttpRequest) -> HttpResponse:
     if colours in COLOURS:
         choices.save(DISPLAY, replace(choices.display, colours=colours).to_value())
     return go_to(request, page_asked_from(request))
+
+
+@require_POST
+@right_required(READ)
+def choose_csv_encoding(request: HttpRequest) -> HttpResponse:
+    """Store how the user's CSV files begin."""
+    encoding = request.POST.get("encoding", "")
+    if encoding in CSV_ENCODINGS:
+        choices_of(request).save(CSV, {"encoding": encoding})
+    return HttpResponse(status=204) if asks_for_fragment(request) else go_to(request, page_asked_from(request))
 
 
 @require_POST

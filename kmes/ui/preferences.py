@@ -25,9 +25,13 @@ from kmes.ui.models import Preference
 DISPLAY = "display"
 SESSION_KEY = "kmes_choices"
 TREE = "tree"
+CSV = "csv"
 COLOURS = {"system": _("As the system"), "light": _("Light"), "dark": _("Dark")}
 DENSITIES = {"compact": _("Compact"), "normal": _("Normal"), "roomy": _("Roomy")}
 DEFAULT_ZONE = "UTC"
+# Excel takes a file without a byte order mark for one of an old code page (docs/log.md#csv).
+EXCEL, PLAIN = "excel", "plain"
+CSV_ENCODINGS = {EXCEL: _("For Excel"), PLAIN: _("Plain UTF-8")}
 
 
 @cache
@@ -91,6 +95,11 @@ class Choices:
         """Return the names of the tree's sections that the user folded."""
         closed = self.get(TREE).get("closed")
         return {each for each in closed if isinstance(each, str)} if isinstance(closed, list) else set()
+
+    @property
+    def csv_encoding(self) -> str:
+        """Return how the user's CSV files begin: one of ``CSV_ENCODINGS``."""
+        return _one_of(CSV_ENCODINGS, self.get(CSV).get("encoding"), EXCEL)
 
     def save(self, name: str, value: dict[str, Any]) -> None:
         """Store a choice; it replaces the former value of that name."""

@@ -12,6 +12,7 @@ urlpatterns = [
     path("shortcuts/", views.show_shortcuts, name="shortcuts"),
     path("preferences/", preference_views.edit_preferences, name="preferences"),
     path("preferences/colours/", preference_views.choose_colours, name="colours"),
+    path("preferences/csv/", preference_views.choose_csv_encoding, name="csv"),
     path("preferences/tree/", preference_views.fold_section, name="tree"),
     path("preferences/tables/<slug:name>/", preference_views.edit_layout, name="table"),
     path("preferences/tables/<slug:name>/views/", preference_views.edit_saved_views, name="views"),

@@ -13,6 +13,7 @@ from kmes.core.actor import Actor
 from logging_reports.choices import Severity
 from logging_reports.reports.definitions import Report
 from logging_reports.reports.tables import csv_header, csv_row
+from logging_reports.safe_text import csv_header as csv_first_line
 from logging_reports.safe_text import csv_lines
 from logging_reports.services import record
 
@@ -25,16 +26,16 @@ def make_file_name(report: Report) -> str:
 
 
 def stream_csv(
-    report: Report, rows: Iterable[Any], *, filters: dict[str, str], actor: Actor, file_name: str
+    report: Report, rows: Iterable[Any], *, filters: dict[str, str], actor: Actor, file_name: str, for_excel: bool
 ) -> Iterator[bytes]:
-    """Yield the rows as CSV. The last chunk is sent only after the download is logged.
+    """Yield the rows as CSV, for Excel with a byte order mark. The last chunk is sent only after the download is logged.
 
     Raises:
         LogWriteError: the download can't be logged; the stream ends short.
 
     """
     digest, count, is_complete = hashlib.sha256(), 0, False
-    source, held = iter(rows), csv_lines([csv_header(report)])
+    source, held = iter(rows), csv_first_line(csv_header(report), for_excel=for_excel)
     try:
         while chunk := list(islice(source, ROWS_PER_CHUNK)):
             digest.update(held)

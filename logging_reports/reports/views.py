@@ -11,6 +11,7 @@ from django.views.decorators.http import require_GET, require_safe
 
 from kmes.core.actor import Actor
 from kmes.ui.access import right_required
+from kmes.ui.preferences import EXCEL, choices_of
 from kmes.ui.tables import arrange
 from logging_reports.reports import download
 from logging_reports.reports.charts import draw_bars
@@ -100,6 +101,7 @@ def export_report(request: HttpRequest, name: str) -> HttpResponseBase:
         filters=form.in_use(),
         actor=Actor.from_user(request.user),
         file_name=file_name,
+        for_excel=choices_of(request).csv_encoding == EXCEL,
     )
     headers = {
         "Content-Disposition": f'attachment; filename="{file_name}"',

@@ -16,7 +16,7 @@ from tests.keygroups.builders import make_credential, make_group, make_key, make
 
 
 def parse(response) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(b"".join(response.streaming_content).decode(), newline="")))
+    return list(csv.DictReader(io.StringIO(b"".join(response.streaming_content).decode("utf-8-sig"), newline="")))
 
 
 def aged(group, name, days, **changes):

@@ -67,7 +67,7 @@ def test_the_worker_writes_one_private_file_of_exactly_the_rows_and_says_it_is_r
     export.refresh_from_db()
     path = export_folder / name
     assert path.stat().st_mode & 0o077 == 0
-    rows = list(csv.DictReader(io.StringIO(path.read_text(), newline="")))
+    rows = list(csv.DictReader(io.StringIO(path.read_text("utf-8-sig"), newline="")))
     assert [row["message"] for row in rows] == ["wanted 2", "wanted 1", "wanted 0"]
     assert (export.state, export.rows_done, export.rows_total, export.size) == ("ready", 3, 3, path.stat().st_size)
     assert export.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
@@ -204,7 +204,7 @@ def test_from_the_page_through_the_queue_to_the_download(auditor, redis_server):
     assert "every 2s" not in fragment
     answer = auditor.get(reverse("logs:export_file", args=[export.pk]))
     content = b"".join(answer.streaming_content)
-    assert [row["message"] for row in csv.DictReader(io.StringIO(content.decode(), newline=""))] == ["row 1"]
+    assert [row["message"] for row in csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""))] == ["row 1"]
     assert answer["Content-Disposition"] == f'attachment; filename="{export.file_name}"'
     download = LogEntry.objects.filter(event="log.exported").latest("sequence")
     assert (download.actor_name, download.message) == ("audra", f"Downloaded the export {export.file_name}")

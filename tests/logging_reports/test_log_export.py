@@ -38,7 +38,7 @@ def write(count: int, message: str = "row") -> list[LogEntry]:
 
 
 def parse(content: bytes) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(content.decode(), newline="")))
+    return list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline="")))
 
 
 def download(client, **query) -> tuple[object, bytes]:
@@ -100,7 +100,7 @@ def test_the_export_is_logged_with_who_what_and_the_hash_of_the_bytes(auditor):
 
 def test_an_export_of_nothing_has_its_header_row(auditor):
     _response, content = download(auditor)
-    assert content.decode() == ",".join(exports.COLUMNS) + "\r\n"
+    assert content.decode("utf-8-sig") == ",".join(exports.COLUMNS) + "\r\n"
     assert LogEntry.objects.get(event="log.exported").data["rows"] == 0
 
 

@@ -38,7 +38,7 @@ def person(name, number=7):
 
 
 def parse(response) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(b"".join(response.streaming_content).decode(), newline="")))
+    return list(csv.DictReader(io.StringIO(b"".join(response.streaming_content).decode("utf-8-sig"), newline="")))
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,7 @@ class Command(BaseCommand):
 
     def _verify_export(self, anchor: Statement | None, options: dict[str, Any]) -> bool:
         try:
-            with options["export"].open(encoding="utf-8") as lines:
+            with options["export"].open(encoding="utf-8-sig") as lines:
                 verdict = offline.verify_lines(lines, anchor=anchor)
         except (OSError, UnicodeDecodeError) as error:
             raise CommandError(f"The export could not be checked: {error}", returncode=COULD_NOT_CHECK) from error

@@ -31,7 +31,7 @@ def group(db):
 
 
 def parse(response) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(b"".join(response.streaming_content).decode(), newline="")))
+    return list(csv.DictReader(io.StringIO(b"".join(response.streaming_content).decode("utf-8-sig"), newline="")))
 
 
 def standing(pages) -> str:
