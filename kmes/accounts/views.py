@@ -10,6 +10,7 @@ from django.shortcuts import render
 
 from kmes.accounts import client_address, sign_in_limits
 from kmes.accounts.forms import SignInForm
+from kmes.ui import ended_sessions
 
 # As the form's field.
 NAME_LENGTH = 150
@@ -32,6 +33,12 @@ class SignIn(LoginView):
             sign_in_limits.log_refusal(name="", address=address, reason=REFUSED)
             return locked_out(request)
         return super().post(request, *args, **kwargs)
+
+    def get_context_data(self, **values: Any) -> dict[str, Any]:
+        """Add why the user is asked to sign in."""
+        has_ended = ended_sessions.has_ended(self.request)
+        is_kept = has_ended and ended_sessions.is_kept(self.request)
+        return super().get_context_data(**values, session_ended=has_ended, is_form_kept=is_kept)
 
 
 login = SignIn.as_view()

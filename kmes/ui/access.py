@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
 
@@ -14,6 +15,8 @@ from django.utils.translation import gettext as _
 from django_htmx.http import HttpResponseClientRedirect
 
 from kmes.core.errors import PermissionRefused
+from kmes.ui.ended_sessions import keep
+from kmes.ui.responses import go_to
 
 View = Callable[..., HttpResponseBase]
 
@@ -44,7 +47,14 @@ def right_required(right: str) -> Callable[[View], View]:
 
 
 def _redirect_to_sign_in(request: HttpRequest) -> HttpResponse:
-    """Redirect the whole page, also when htmx asked for a fragment."""
+    """Redirect the whole page, also when htmx asked for a fragment. A form that was sent waits meanwhile.
+
+    A poll gets 401: a redirect would discard what is being typed on its page, which shows that the session has ended.
+    """
+    if request.headers.get("X-Kmes-Poll") == "1":
+        return HttpResponse(status=HTTPStatus.UNAUTHORIZED)
+    if request.method == "POST":
+        return go_to(request, f"{resolve_url('accounts:login')}?{urlencode({'next': keep(request)}, safe='/')}")
     if request.headers.get("HX-Request") == "true":
         # Cut, not parsed: the header is untrusted, and sign-in checks the path again.
         page = request.headers.get("HX-Current-URL", "/").partition("#")[0]

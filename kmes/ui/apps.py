@@ -10,7 +10,8 @@ class UiConfig(AppConfig):
     label = "ui"
 
     def ready(self) -> None:
-        """Let each new session bring its user's choices along."""
-        from kmes.ui import preferences  # noqa: PLC0415 - models must be loaded first
+        """Let each new session bring its user's choices along, and no other user's form."""
+        from kmes.ui import ended_sessions, preferences  # noqa: PLC0415 - models must be loaded first
 
         preferences.connect()
+        ended_sessions.connect()

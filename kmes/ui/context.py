@@ -8,6 +8,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
+from kmes.ui import ended_sessions
 from kmes.ui.navigation import tree_for
 from kmes.ui.preferences import CSV_ENCODINGS, choices_of
 from kmes.ui.responses import asks_for_fragment
@@ -24,6 +25,8 @@ def console(request: HttpRequest) -> dict[str, Any]:
         "display": SimpleLazyObject(lambda: choices.display),
         "csv_encoding": SimpleLazyObject(lambda: choices.csv_encoding),
         "csv_encodings": CSV_ENCODINGS,
+        # Lazy, because only a whole page shows it, and taking it removes it.
+        "unsent": SimpleLazyObject(lambda: ended_sessions.take(request)),
         "stand_in_url": settings.KMES_STAND_IN_URL,
         "is_fragment": asks_for_fragment(request),
     }

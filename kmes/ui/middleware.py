@@ -11,6 +11,7 @@ from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
 
 from kmes.core.errors import ConflictError, InputError, KmesError, PermissionRefused
+from kmes.ui import ended_sessions
 from kmes.ui.preferences import rendering_for
 from kmes.ui.responses import asks_for_fragment
 
@@ -19,7 +20,7 @@ PERMISSIONS_POLICY = "camera=(), geolocation=(), microphone=(), payment=(), usb=
 
 
 class ConsoleMiddleware:
-    """Turns our errors into pages and forbids caches to store pages of signed-in users."""
+    """Turns our errors into pages, forbids caches to store pages of signed-in users, remembers whose session it is."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
@@ -28,6 +29,7 @@ class ConsoleMiddleware:
         """Pass the request on and complete the headers of the response."""
         with rendering_for(request):
             response = self.get_response(request)
+        ended_sessions.remember_user(request, response)
         # Pages and fragments share an address, so a cache must tell them apart.
         patch_vary_headers(response, ["HX-Request"])
         response.headers.setdefault("Permissions-Policy", PERMISSIONS_POLICY)

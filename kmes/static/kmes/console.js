@@ -16,6 +16,7 @@ import "./print.js";
 import "./palette.js";
 import "./shortcuts.js";
 import "./tables.js";
+import "./unsent.js";
 
 // On narrow screens the tree is a panel over the page: its button, Escape and a click beside it close it.
 const tree = document.getElementById("tree");

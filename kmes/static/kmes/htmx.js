@@ -13,6 +13,8 @@ document.addEventListener("htmx:beforeRequest", (event) => {
 
 // A group outside the part of the tree that is shown has no node to be renewed.
 document.addEventListener("htmx:configRequest", (event) => {
+  // When the session has ended, a poll must not lead away from what is being typed.
+  if (isPoll(event)) event.detail.headers["X-Kmes-Poll"] = "1";
   const node = event.detail.elt.dataset.renews;
   if (node && !document.getElementById(node)) event.detail.headers["X-Kmes-No-Node"] = "1";
 });
@@ -23,6 +25,8 @@ for (const name of ["htmx:sendError", "htmx:timeout"]) {
 
 document.addEventListener("htmx:afterRequest", (event) => {
   const status = event.detail.xhr ? event.detail.xhr.status : 0;
+  const ended = document.getElementById("session-ended");
+  if (ended && status === 401) ended.hidden = false;
   if (!banner() || !status) return;
   // 503 is also our own answer when the device is away; as the answer to a poll it means the server is.
   banner().hidden = !(status === 502 || status === 504 || (status === 503 && isPoll(event)));
