@@ -29,6 +29,10 @@ def _never(_lasted: float) -> bool:
     return False
 
 
+def _never_over() -> bool:
+    return False
+
+
 def _no_deadline() -> None:
     """Set no send deadline."""
 
@@ -57,8 +61,12 @@ class Backoff:
     sleep: Callable[[float], None] = time.sleep
     before_send: Callable[[], SendBy | None] = _no_deadline
 
-    def call(self, operation: Callable[[], T], *, mutating: bool = False) -> T:
+    def call(
+        self, operation: Callable[[], T], *, mutating: bool = False, is_over: Callable[[], bool] = _never_over
+    ) -> T:
         """Make a call, and again after a pause while it has no effect and the budget lasts.
+
+        ``is_over`` says whether the tries have used up the time that a call may take.
 
         Raises:
             CloudError: the last answer; of kind ``stopped`` when the waiting was ended.
@@ -72,7 +80,7 @@ class Backoff:
             except CloudError as error:
                 pause = self._pause(error, tries)
                 may_repeat = error.kind == CloudErrorKind.THROTTLED or tries < SHORT_RETRIES
-                out_of_time = spent + pause > self.budget_seconds
+                out_of_time = spent + pause > self.budget_seconds or is_over()
                 if error.kind not in NO_EFFECT or not may_repeat or out_of_time:
                     raise
                 if self.should_stop(steady() - began):

@@ -20,6 +20,7 @@ from cloudcreds.provider import call_watch
 from cloudcreds.provider.backoff import Backoff
 from cloudcreds.provider.errors import CloudError, CloudErrorKind
 from cloudcreds.provider.recorder import FAILURE_EVENTS, CallRecord, Recorder
+from kmes.core.clock import steady
 from kmes.core.language import recorded
 from logging_reports.choices import Severity
 from logging_reports.events import find_event
@@ -29,6 +30,8 @@ T = TypeVar("T")
 LOOK_EVENTS = frozenset({"azure.key_read", "azure.deleted_key_read", "azure.rotation_policy_read"})
 # Refusals that a new sign-in may lift: a right granted since acts in new tokens only, and a kept token may have ended.
 WORTH_A_NEW_SIGN_IN = frozenset({CloudErrorKind.PERMISSION, CloudErrorKind.AUTHENTICATION})
+# A call is not repeated when less than this part is left of the time it may take.
+LEAST_PART = 0.25
 
 
 @dataclass
@@ -104,9 +107,26 @@ class VaultCalls(ABC):
         if connection.in_atomic_block and not settings.KMES_ALLOW_DEVICE_IN_TRANSACTION:
             text = "A cloud must not be called while a database transaction is open"
             raise AssertionError(text)
+        left = float(settings.KMES_CALL_SECONDS)
+
+        def attempt() -> T:
+            nonlocal left
+            begun = steady()
+            try:
+                return self._once(
+                    event,
+                    operation,
+                    permission=permission,
+                    key=key,
+                    mutating=mutating,
+                    message=message,
+                    seconds=left,
+                )
+            finally:
+                left -= steady() - begun
+
         return self._backoff.call(
-            lambda: self._once(event, operation, permission=permission, key=key, mutating=mutating, message=message),
-            mutating=mutating,
+            attempt, mutating=mutating, is_over=lambda: left < LEAST_PART * settings.KMES_CALL_SECONDS
         )
 
     def _sign_in_anew(self, refused: CloudError) -> bool:
@@ -125,10 +145,11 @@ class VaultCalls(ABC):
         key: str,
         mutating: bool,
         message: Callable[[T], str],
+        seconds: float,
     ) -> T:
         facts, begun = AnswerFacts(), time.monotonic()
         try:
-            with call_watch.watched(settings.KMES_CALL_SECONDS, self._backoff.should_stop):
+            with call_watch.watched(seconds, self._backoff.should_stop):
                 answer = operation(facts)
         except CloudError as refused:
             # Its send deadline had passed, or what came back is not what was asked for.
@@ -137,7 +158,15 @@ class VaultCalls(ABC):
         except self.client_errors as error:
             failure = self.translate(error, mutating=mutating, permission=permission, subject=key or self._vault)
             if self._sign_in_anew(failure):
-                return self._once(event, operation, permission=permission, key=key, mutating=mutating, message=message)
+                return self._once(
+                    event,
+                    operation,
+                    permission=permission,
+                    key=key,
+                    mutating=mutating,
+                    message=message,
+                    seconds=seconds - (time.monotonic() - begun),
+                )
             self._record_failure(failure, event, key, begun)
             raise failure from None
         self._recorder.call(

@@ -32,3 +32,10 @@ def test_the_pauses_count_to_the_time_that_a_call_has_lasted():
         backoff.call(refused([]))
     assert asked == sorted(asked)
     assert asked[-1] > asked[0] >= 0
+
+
+def test_a_call_that_used_up_its_time_is_not_repeated():
+    calls = []
+    with pytest.raises(CloudError) as raised:
+        Backoff(sleep=lambda _s: None).call(refused(calls, CloudErrorKind.UNREACHABLE), is_over=lambda: len(calls) == 2)
+    assert (raised.value.kind, len(calls)) == (CloudErrorKind.UNREACHABLE, 2)
