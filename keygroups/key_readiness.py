@@ -15,6 +15,7 @@ from cloudcreds.models import KeyVault
 from cloudcreds.readiness import Line
 from keygroups.choices import GroupCloudState
 from keygroups.models import KeyGroup, KeyReading
+from keygroups.policy import period_text
 from keygroups.readings import describe, policy_of
 from keygroups.vault_rules import why_refused
 
@@ -44,7 +45,7 @@ def _card(group: KeyGroup, vault: KeyVault) -> KeyCard:
     reading: KeyReading | None = getattr(group, "reading", None)
     policy = policy_of(reading) if reading else None
     rotates = policy is not None and policy.rotates and group.cloud_state == GroupCloudState.LIVE
-    lines = [_rotation(group, reading), _platform(group, reading), *_policies(group)]
+    lines = [_rotation(group, reading), _expiry(group), _platform(group, reading), *_policies(group)]
     return KeyCard(group, lines, rotates)
 
 
@@ -91,6 +92,17 @@ def _rotation(group: KeyGroup, reading: KeyReading | None) -> Line:
         cis,
         reading.read_at,
     )
+
+
+def _expiry(group: KeyGroup) -> Line:
+    """Return the line about the expiry that new versions get; known here, so there is no time of reading."""
+    name, cis = _("Expiry"), "8.3.1, 8.3.2"
+    if not group.valid_for:
+        meaning = _("New versions never expire.")
+        cure = _("Set “Keep key valid for” in the key group, longer than its rotation takes.")
+        return Line(name, _("None"), "warning", meaning, cure, cis)
+    meaning = _("New versions are valid for %(period)s.") % {"period": period_text(group.valid_for, group.valid_unit)}
+    return Line(name, _("Set"), "good", meaning, cis=cis)
 
 
 def _platform(group: KeyGroup, reading: KeyReading | None) -> Line:

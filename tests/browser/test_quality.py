@@ -41,6 +41,8 @@ def furnished(chromium: Browser, console: Console) -> dict[str, str]:
     page.get_by_role("link", name="List Key Vaults").first.click()
     flows.start(page)
     flows.await_job(page)
+    page.goto(credential_page)
+    vault_page = page.get_by_role("link", name="kv-premium", exact=True).get_attribute("href") or ""
     page.goto("/certifications/new/")
     page.get_by_role("button", name="Begin the run").click()
     page.wait_for_url(re.compile("/certifications/(?!new)[0-9A-Z]+/$"))
@@ -50,6 +52,7 @@ def furnished(chromium: Browser, console: Console) -> dict[str, str]:
         "dashboard": "/",
         "credentials": "/cloud-credentials/",
         "credential": credential_page,
+        "vault": vault_page,
         "credential form": "/cloud-credentials/add/",
         "azure guide": "/cloud-credentials/guide/",
         **{f"set-up {number}": f"/setup/{number}/" for number in range(1, 6)},

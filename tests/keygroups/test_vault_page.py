@@ -75,14 +75,26 @@ def test_a_group_without_a_live_key_raises_no_alarm(group):
     KeyGroup.objects.filter(pk=group.pk).update(cloud_state="absent")
     card, found = lines(group)
     assert not card.rotates
-    assert {line.word for line in found.values()} == {"No key"}
+    assert {found[name].word for name in ("Rotation policy", "HSM platform")} == {"No key"}
 
 
 def test_a_key_that_was_never_compared_says_so(group):
     KeyGroup.objects.filter(pk=group.pk).update(cloud_state="live")
     _card, found = lines(group)
-    assert {line.word for line in found.values()} == {"Not read yet"}
-    assert all("Check Drift" in line.cure for line in found.values())
+    for name in ("Rotation policy", "HSM platform"):
+        assert found[name].word == "Not read yet"
+        assert "Check Drift" in found[name].cure
+
+
+@pytest.mark.parametrize(
+    ("valid_for", "word", "colour", "said"),
+    [(None, "None", "warning", "never expire"), (90, "Set", "good", "valid for 90 days")],
+)
+def test_the_expiry_of_new_versions(valid_for, word, colour, said, group):
+    KeyGroup.objects.filter(pk=group.pk).update(valid_for=valid_for)
+    _card, found = lines(group)
+    assert (found["Expiry"].word, found["Expiry"].colour, found["Expiry"].cis) == (word, colour, "8.3.1, 8.3.2")
+    assert said in found["Expiry"].meaning
 
 
 def test_what_policies_deny_to_the_next_key_is_a_line_of_its_own(group):
