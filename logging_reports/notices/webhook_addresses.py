@@ -18,6 +18,16 @@ from kmes.core.errors import InputError
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+# IANA assigns public addresses of IPv6 from here only (IPv6 Address Space registry).
+_PUBLIC_IPV6 = ipaddress.IPv6Network("2000::/3")
+# Special-purpose networks (IANA registries, RFC 6890) that ``is_global`` of some Python versions takes for public.
+_SPECIAL = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "192.88.99.0/24", "2001::/23", "3fff::/20")))
+# Services for a cloud's own machines, metadata with credentials among them: no setting allows them.
+_CLOUD_SERVICES = tuple(
+    map(ipaddress.ip_network, ("192.0.0.192/32", "168.63.129.16/32", "100.100.100.200/32", "fd00:ec2::254/128"))
+)
+# ISATAP (RFC 5214, section 6.1): the second half of the address, before an IPv4 address.
+_ISATAP = frozenset((0x00005EFE, 0x02005EFE))
 _PORTS = {"https": 443, "http": 80}
 
 
@@ -85,14 +95,24 @@ def _literal(host: str) -> Address | None:
 
 def _check(address: Address, host: str) -> None:
     address = _embedded(address)
-    never = address.is_link_local or address.is_multicast or address.is_unspecified
-    if not never and (address.is_global or _is_exempt(address, host)):
+    never = address.is_link_local or address.is_multicast or address.is_unspecified or _is_in(address, _CLOUD_SERVICES)
+    if not never and (_is_public(address) or _is_exempt(address, host)):
         return
     raise InputError(
         _("The host %(host)s lies inside this network (%(address)s).") % {"host": host, "address": address},
         _("Use a public host, or have the administrator name it in KMES_WEBHOOK_PRIVATE_HOSTS."),
         field="url",
     )
+
+
+def _is_in(address: Address, networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]) -> bool:
+    return any(address in network for network in networks if network.version == address.version)
+
+
+def _is_public(address: Address) -> bool:
+    if isinstance(address, ipaddress.IPv6Address) and address not in _PUBLIC_IPV6:
+        return False
+    return address.is_global and not _is_in(address, _SPECIAL)
 
 
 def _is_exempt(address: Address, host: str) -> bool:
@@ -106,5 +126,7 @@ def _embedded(address: Address) -> Address:
     if isinstance(address, ipaddress.IPv4Address):
         return address
     if address in _NAT64:
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    if (int(address) >> 32) & 0xFFFFFFFF in _ISATAP:
         return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
     return address.ipv4_mapped or address.sixtofour or address

@@ -35,6 +35,25 @@ pytestmark = pytest.mark.django_db(transaction=True)
         "https://[64:ff9b::a00:7]/",
         "https://[2002:a00:7::]/",
         "https://0.0.0.0/",
+        "https://192.0.0.192/opc/v2/",
+        "https://192.88.99.1/",
+        "https://168.63.129.16/",
+        "https://100.100.100.200/",
+        "https://100.64.0.1/",
+        "https://198.18.0.1/",
+        "https://[::7f00:1]/",
+        "https://[::ffff:0:7f00:1]/",
+        "https://[64:ff9b:1::7f00:1]/",
+        "https://[fec0::1]/",
+        "https://[fd00:ec2::254]/",
+        "https://[100::1]/",
+        "https://[2001::1]/",
+        "https://[2001:db8::1]/",
+        "https://[3fff::1]/",
+        "https://[5f00::1]/",
+        "https://[4000::1]/",
+        "https://[2a00:1450::5efe:7f00:1]/",
+        "https://[2a00:1450::200:5efe:a00:7]/",
         "https://224.0.0.1/",
         "http://example.com/",
         "ftp://example.com/",
@@ -52,6 +71,20 @@ def test_a_url_that_leads_inside_or_is_none_is_refused(url, settings):
     settings.KMES_WEBHOOK_ALLOW_HTTP = False
     with pytest.raises(InputError):
         webhook_addresses.parse(url)
+
+
+@pytest.mark.parametrize(
+    "host", ["192.0.0.192", "168.63.129.16", "100.100.100.200", "[fd00:ec2::254]", "169.254.169.254"]
+)
+def test_no_setting_allows_the_services_of_a_cloud_for_its_own_machines(host, settings):
+    settings.KMES_WEBHOOK_PRIVATE_HOSTS = [host.strip("[]")]
+    with pytest.raises(InputError):
+        webhook_addresses.parse(f"https://{host}/")
+
+
+def test_public_addresses_of_either_kind_are_taken():
+    for host in ("8.8.8.8", "[2a00:1450:4001:81a::200e]", "[2606:4700:4700::1111]", "[64:ff9b::808:808]"):
+        assert webhook_addresses.parse(f"https://{host}/").port == 443
 
 
 @pytest.mark.parametrize("url", ["https://example.com", "https://93.184.216.34/x?y=1", "https://example.com:8443/a"])
