@@ -21,6 +21,7 @@ from cloudcreds.models import CloudCredential, KeyVault, VaultConfiguration
 from cloudcreds.provider.registry import provider_for
 from cloudcreds.provider.types import KekPublicKey, ProbeResult, VaultInfo
 from cloudcreds.provider.vault_setup import PolicyAssignment, Rule
+from kmes.core import columns
 from kmes.core.clock import now
 from kmes.core.errors import InputError
 from kmes.core.typed_text import trim
@@ -80,14 +81,24 @@ def record_standard(vault_id: UUID) -> None:
     KeyVault.objects.filter(pk=vault_id).update(tier=VaultTier.STANDARD, seen_at=now())
 
 
+def can_keep(info: VaultInfo) -> bool:
+    """Return whether a listed vault's address is one that a row can keep; no real one is longer."""
+    return columns.fits(KeyVault, "url", info.url)
+
+
 def record_listed(credential: CloudCredential, info: VaultInfo) -> KeyVault:
     """Record a vault as the provider's list describes it; one listed for the first time gets a row."""
     url = info.url.rstrip("/")
     vault = KeyVault.objects.filter(credential=credential, url__iexact=url).first() or KeyVault(
         credential=credential, url=url
     )
-    vault.name, vault.tier, vault.seen_at = info.name, _TIERS.get(info.tier.lower(), VaultTier.UNKNOWN), now()
-    vault.recovery_level, vault.recoverable_days = info.recovery_level, info.recoverable_days
+    vault.name, vault.tier, vault.seen_at = (
+        columns.cut(KeyVault, "name", info.name),
+        _TIERS.get(info.tier.lower(), VaultTier.UNKNOWN),
+        now(),
+    )
+    vault.recovery_level = columns.cut(KeyVault, "recovery_level", info.recovery_level)
+    vault.recoverable_days = info.recoverable_days
     if info.setup is not None:
         _take_policies(vault, info.setup.policies)
     vault.save()

@@ -7,6 +7,8 @@ SDK, Redis) into these at their border; nothing above a border catches foreign e
 
 from __future__ import annotations
 
+from kmes.core.stored_text import storable
+
 
 class KmesError(Exception):
     """A failure with a text for people.
@@ -23,8 +25,9 @@ class KmesError(Exception):
 
     def __init__(self, what: str, remedy: str = "", *, retryable: bool = False, code: str = "") -> None:
         # A lazy text is evaluated here: it must not reach a row, a message or another process.
-        self.what = str(what)
-        self.remedy = str(remedy)
+        # It may quote another system, and ends in a row.
+        self.what = storable(str(what))
+        self.remedy = storable(str(remedy))
         super().__init__(self.what)
         self.retryable = retryable
         if code:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from http import HTTPStatus
 
+from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
@@ -17,6 +18,29 @@ from kmes.ui.responses import asks_for_fragment
 
 logger = logging.getLogger(__name__)
 PERMISSIONS_POLICY = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
+
+
+class StorableTextMiddleware:
+    """Refuses a NUL character in address, form or cookie: nobody types one, and PostgreSQL answers it with an error."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Pass the request on, or raise BadRequest."""
+        if any("\0" in text for text in _texts(request)):
+            message = "a NUL character in the request"
+            raise BadRequest(message)
+        return self.get_response(request)
+
+
+def _texts(request: HttpRequest) -> Iterator[str]:
+    yield request.path_info
+    yield from request.COOKIES.values()
+    for values in (request.GET, request.POST):
+        for name, listed in values.lists():
+            yield name
+            yield from map(str, listed)
 
 
 class ConsoleMiddleware:

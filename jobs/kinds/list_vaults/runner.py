@@ -20,6 +20,9 @@ def run_list_vaults(run: JobRun) -> None:
         found = gateway_for(run, None).list_vaults()
     with run.write() as tx:
         for info in found.vaults:
+            if not vaults.can_keep(info):
+                tx.add_message(_("Skipped a vault whose address is too long or unreadable"), Severity.WARNING)
+                continue
             vaults.record_listed(credential, info)
             tx.add_message(_("Found vault %(name)s (%(tier)s)") % {"name": info.name, "tier": info.tier})
         for text in found.unread:
