@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -11,7 +12,7 @@ from azure.core.exceptions import AzureError as SdkError
 from cloudcreds.azure import clients, clock_effects, service_clock
 from cloudcreds.azure.addresses import vault_name
 from cloudcreds.azure.answers import AskedService, WrongChallenge
-from cloudcreds.azure.errors import clean_request_id, find_transport_error, translate
+from cloudcreds.azure.errors import clean_request_id, detach, find_transport_error, translate
 from cloudcreds.provider.backoff import Backoff
 from cloudcreds.provider.calls import AnswerFacts, VaultCalls
 from cloudcreds.provider.errors import CloudError
@@ -57,9 +58,11 @@ class AzureCalls(VaultCalls):
 
     def _with_challenge(self, operation: Callable[[Hook], T], hook: Hook) -> T:
         """Make a call, and once more when the vault named another tenant: one stray challenge must not stay in memory."""
+        outside = sys.exception()
         try:
             return operation(hook)
         except SdkError as error:
+            detach(error, outside)
             if not isinstance(find_transport_error(error), WrongChallenge):
                 raise
             clients.forget_challenge(self._url)

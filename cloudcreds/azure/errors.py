@@ -100,6 +100,23 @@ def find_transport_error(error: BaseException) -> TransportError | None:
     return None
 
 
+def detach(error: BaseException, outside: BaseException | None) -> None:
+    """Part an error from the one that was being handled when its call began, such as the reason of a clean-up.
+
+    Python makes that one the context of each error that follows; it is no cause of it.
+    """
+    queue: list[BaseException | None] = [error]
+    seen: list[BaseException] = []
+    while outside is not None and queue:
+        one = queue.pop()
+        if one is None or one in seen:
+            continue
+        seen.append(one)
+        if one.__context__ is outside:
+            one.__context__ = None
+        queue += [one.__cause__, one.__context__, getattr(one, "inner_exception", None)]
+
+
 def _without_answer(error: TransportError, *, mutating: bool, subject: str) -> CloudError:
     if isinstance(error, WrongChallenge):
         return CloudError(CloudErrorKind.WRONG_TENANT, *error_texts.other_tenant(error.what))

@@ -101,6 +101,21 @@ def test_a_403_is_told_by_what_it_names(text, kind, azure):
         assert error.request_id in error.remedy
 
 
+@pytest.mark.parametrize("first", ["right", "reset"])
+def test_the_error_that_is_being_handled_is_not_that_of_the_next_call(first, azure):
+    gateway = azure.gateway()
+    if first == "right":
+        azure.permit(*[word for word in ALL if word != "create"])
+    else:
+        azure.fault(method="POST", path="/keys/*/create", reset="before")
+    try:
+        make_kek(gateway)
+    except CloudError:
+        assert refused(lambda: gateway.delete_key("nothing")).kind == CloudErrorKind.NOT_FOUND
+    else:
+        pytest.fail("it was made")
+
+
 def test_who_may_not_list_vaults_is_told_of_the_role_reader(azure):
     azure.fault(part="arm", status=403, code="AuthorizationFailed", message="No action over scope.", count=-1)
     error = refused(azure.gateway().list_vaults)
