@@ -8,7 +8,10 @@ import pytest
 
 from jobs.kinds.list_vaults.spec import request_vault_list
 from jobs.kinds.test_connection.spec import request_connection_test
-from tests.damaged_answers.harness import KEKS, KEY, made_versions_agree
+from jobs.models import Job
+from jobs.schedule import scans
+from kmes.core.clock import now
+from tests.damaged_answers.harness import KEKS, KEY, VERSIONS, made_versions_agree
 from tests.faults.relay.calls import Part
 from tests.faults.relay.certificates import Authority
 from tests.faults.relay.damages import JSON_TYPE, Damage, When, edited, entra_error, envelope, page
@@ -166,6 +169,21 @@ def test_a_page_of_something_in_between_is_no_answer_of_the_vault(world, credent
     assert passed <= {"Token", "Resource Manager"}
 
 
+@pytest.mark.parametrize("what", ["challenge", "sign-in", "silence"])
+def test_network_passes_on_an_answer_of_the_vault_only(world, credential, what):
+    if what == "challenge":
+        world.sign_out()
+        world.relay.add(Rule(stray_challenge(), probes=True, part=Part.VAULT, count=None))
+    elif what == "sign-in":
+        world.damage_sign_in(page(503, when=When.BEFORE), count=None)
+    else:
+        world.damage(Damage(when=When.BEFORE, reset=True), part=Part.VAULT, count=None)
+    job = request_connection_test(credential=credential, vault=world.group.vault, actor=world.actor)
+    world.work(job)
+    credential.refresh_from_db()
+    assert "Network" not in {result["name"] for result in credential.last_test if result["ok"]}
+
+
 @pytest.fixture
 def typed_as_domain(world, credential, relay, azure_stand_in):
     """A credential whose tenant was typed as a verified domain, which Entra knows."""
@@ -187,6 +205,16 @@ def typed_as_domain(world, credential, relay, azure_stand_in):
 def test_a_tenant_typed_as_a_domain_can_push(world, typed_as_domain):
     job = push_one(world)
     assert job.state == "succeeded", world.words(job)
+
+
+def test_a_tested_tenant_becomes_its_id(world, typed_as_domain):
+    job = request_connection_test(credential=typed_as_domain, vault=world.group.vault, actor=world.actor)
+    world.work(job)
+    typed_as_domain.refresh_from_db()
+    assert (job.state, typed_as_domain.tenant_id) == ("succeeded", TENANT)
+    assert DOMAIN in world.words(job)
+    assert TENANT in world.words(job)
+    assert push_one(world).state == "succeeded"
 
 
 # --- subscriptions ------------------------------------------------------------------------------
@@ -265,6 +293,32 @@ def test_an_aadsts_code_has_its_own_cure(world, number, text, word):
     assert f"AADSTS{number}" in words
     assert word in words.lower()
     assert "secret" not in words.lower()
+
+
+def test_a_right_that_is_missing_is_asked_for_once_more_with_a_new_token(world):
+    missing = "The user, group or application 'appid=1' does not have keys import permission on key vault 'kv'."
+    world.damage(envelope(403, "Forbidden", missing, inner="AccessDenied"), "PUT", KEY, count=1)
+    job = push_one(world)
+    assert job.state == "succeeded", world.words(job)
+    assert len(world.relay.calls("PUT", KEY)) == 2
+    made_versions_agree(world)
+
+
+def test_one_firewall_refusal_does_not_lose_a_due_rotation(world):
+    job = world.make_due()
+    text = "Client address is not authorized and caller is not a trusted service.\r\nClient address: 203.0.113.7\r\n"
+    world.damage(envelope(403, "Forbidden", text, inner="ForbiddenByFirewall"), "GET", VERSIONS)
+    world.work(job)
+    assert "203.0.113.7" in world.words(job)
+    slot = world.group.rotation_slots.get()
+    assert slot.next_try_at is not None
+    assert "203.0.113.7" in slot.last_error
+    type(slot).objects.update(next_try_at=now())
+    (made,) = scans.scan_rotations()
+    again = Job.objects.get(pk=made)
+    world.work(again)
+    assert again.state == "succeeded", world.words(again)
+    made_versions_agree(world)
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from jobs.kinds.check_drift.spec import request_check_drift
+from jobs.kinds.test_connection.spec import request_connection_test
 from keygroups.models import Key
 from tests.damaged_answers.harness import IN_EXAMPLES, KEY, VERSIONS, InBackground, made_versions_agree
 from tests.faults.relay.calls import Part
 from tests.faults.relay.damages import Damage, Ending, edited, envelope
+from tests.faults.relay.rules import Rule
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(240)]
 # Until a person notices that nothing happens.
@@ -185,6 +187,70 @@ def _peak_megabytes():
 
 
 # --- clocks and calendars -----------------------------------------------------------------------
+HOUR = 3600
+
+
+def dated(date):
+    """The service's own answer with another Date, as a cache or proxy with a clock of its own sends it."""
+    return Damage(headers={"Date": date})
+
+
+def clock_words(world, job):
+    return [line for line in world.words(job).splitlines() if "clock" in line.lower()]
+
+
+@pytest.mark.parametrize("whose", ["console", "vault"])
+def test_a_clock_hours_behind_is_named_by_how_much_and_nothing_is_wrapped(world, whose):
+    (key,) = world.make_keys("one")
+    if whose == "console":
+        world.set_clock(-3)
+    else:
+        world.set_clock_of_vault(3)
+    job = world.push(key)
+    world.work(job)
+    assert (job.state, job.error_code) == ("failed", "azure.clock_differs")
+    assert "This machine's clock is 3 h behind the vault's." in world.words(job)
+    assert "Azure properties" not in world.words(job)
+    assert not job.intents.exists()
+    assert world.there() == {}
+
+
+@pytest.mark.parametrize("hours", [-3, 3])
+def test_a_connection_test_names_it_whichever_clock_is_wrong(world, credential, hours):
+    world.set_clock(hours)
+    job = request_connection_test(credential=credential, vault=world.group.vault, actor=world.actor)
+    world.work(job)
+    credential.refresh_from_db()
+    assert [each["name"] for each in credential.last_test if each["ok"] is False] == ["Clock"]
+    assert f"3 h {'behind' if hours < 0 else 'ahead of'}" in world.words(job)
+
+
+STRAY_DATES = ["Thu, 26 Nov 2026 08:00:00 GMT", "Thu, 01 Jan 1970 00:00:00 GMT", "Wed, 99 Xyz 2015", "soon", None]
+
+
+@pytest.mark.parametrize("date", STRAY_DATES)
+@pytest.mark.parametrize("count", [1, None], ids=["once", "always"])
+def test_a_stray_date_header_leads_no_push_and_no_test_astray(world, credential, date, count):
+    (key,) = world.make_keys("one")
+    world.relay.add(Rule(dated(date), part=Part.VAULT, count=count, probes=True))
+    job = world.push(key)
+    world.work(job)
+    assert job.state == "succeeded", world.words(job)
+    assert clock_words(world, job) == []
+    job = request_connection_test(credential=credential, vault=world.group.vault, actor=world.actor)
+    world.work(job)
+    assert job.state == "succeeded", world.words(job)
+    made_versions_agree(world)
+
+
+def test_a_stray_date_explains_no_refusal_that_has_another_reason(world):
+    (key,) = world.make_keys("one")
+    world.relay.add(Rule(dated(STRAY_DATES[0]), method="GET", part=Part.VAULT, count=None, probes=True))
+    world.damage(envelope(403, "Forbidden", "The vault is under legal hold."), "PUT", KEY, count=None)
+    job = world.push(key)
+    world.work(job)
+    assert "legal hold" in world.words(job)
+    assert clock_words(world, job) == []
 
 
 @pytest.mark.parametrize("part", [Part.TOKEN, Part.DISCOVERY])
