@@ -32,6 +32,8 @@ class PushDriver:
     credential: Any
     actor: Any
     vault_url: str
+    # The first part of the names of key groups and keys.
+    name: str = "bench"
     _count: int = field(default=0)
 
     @classmethod
@@ -53,14 +55,14 @@ class PushDriver:
         """Make a key group of its own with P-256 keys, which is no part of a push."""
         self._count += 1
         values = GroupValues(
-            name=f"bench-{self._count}",
+            name=f"{self.name}-{self._count}",
             credential=self.credential,
             vault=self.vault_url,
             key_spec="P-256",
             rotate=False,
         )
         group = create_group(values=values, actor=self.actor)
-        names = [f"bench-{self._count}-{number}" for number in range(count)]
+        names = [f"{self.name}-{self._count}-{number}" for number in range(count)]
         self._wait_for(request_create_keys(group=group, names=names, actor=self.actor))
         return list(group.keys.all())
 
