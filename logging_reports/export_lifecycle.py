@@ -12,11 +12,12 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from kmes.core import clock, language
 from kmes.core.actor import SYSTEM, Actor, Trigger
-from kmes.core.errors import KmesError
+from kmes.core.errors import ConflictError, KmesError
 from logging_reports import export_files
 from logging_reports.choices import OPEN_EXPORT_STATES, ExportFormat, ExportState, Service
 from logging_reports.exports import Outcome
@@ -26,11 +27,22 @@ from logging_reports.services import record
 
 # A worker updates ``seen_at`` every few hundred rows. After so long without an update it was killed.
 ABANDONED_AFTER = timedelta(minutes=2)
+# One that waits longer was lost by the queue.
+LOST_AFTER = timedelta(hours=6)
+# The report worker writes them one after another.
+MAX_OPEN_OF_A_USER = 3
+MAX_OPEN = 10
 
 
 def request(wanted: LogFilter, *, form: str, query: str, actor: Actor) -> LogExport:
-    """Create a queued export. The caller enqueues its id after the commit."""
+    """Create a queued export. The caller enqueues its id after the commit.
+
+    Raises:
+        ConflictError: the user, or all users together, have too many that are not done.
+
+    """
     with transaction.atomic():
+        _check_quota(actor)
         export = LogExport.objects.create(
             service=wanted.service,
             format=ExportFormat(form),
@@ -44,6 +56,14 @@ def request(wanted: LogFilter, *, form: str, query: str, actor: Actor) -> LogExp
         )
         _log("log.export_requested", export, actor, "Export of the %(log)s log requested")
     return export
+
+
+def _check_quota(actor: Actor) -> None:
+    waiting = LogExport.objects.filter(state__in=OPEN_EXPORT_STATES)
+    if waiting.filter(requested_by_id=actor.user_id).count() >= MAX_OPEN_OF_A_USER or waiting.count() >= MAX_OPEN:
+        raise ConflictError(
+            _("Too many exports are not done yet."), _("Wait until one is ready, or cancel one, and try again.")
+        )
 
 
 def begin(export_id: UUID) -> LogExport | None:
@@ -102,8 +122,12 @@ def cancel(export: LogExport, *, actor: Actor) -> bool:
 
 
 def fail_abandoned() -> int:
-    """Mark running exports whose worker was killed as failed. Return how many."""
-    abandoned = LogExport.objects.filter(state=ExportState.RUNNING, seen_at__lt=clock.now() - ABANDONED_AFTER)
+    """Mark exports as failed whose worker was killed, or which the queue lost. Return how many."""
+    moment = clock.now()
+    abandoned = LogExport.objects.filter(
+        Q(state=ExportState.RUNNING, seen_at__lt=moment - ABANDONED_AFTER)
+        | Q(state=ExportState.QUEUED, created_at__lt=moment - LOST_AFTER)
+    )
     with language.of_records():
         error = KmesError(_("The report worker stopped before the export was done."), _("Ask for the export again."))
     found = list(abandoned)

@@ -17,6 +17,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
+from kmes.core.errors import InputError
 from kmes.ui.access import right_required
 from kmes.ui.forms import PreferencesForm, SavedViewForm
 from kmes.ui.layouts import PAGE_SIZES, Layout
@@ -116,9 +117,13 @@ def edit_saved_views(request: HttpRequest, name: str) -> HttpResponse:
             delete_view(user=request.user, table=name, view_id=view_id)
             return go_to(request, back)
         if form.is_valid():
-            view = _save_view(request, table, form, back)
-            messages.success(request, _("The view “%(name)s” is saved.") % {"name": view})
-            return go_to(request, view.get_absolute_url())
+            try:
+                view = _save_view(request, table, form, back)
+            except InputError as error:
+                form.add_error("name", str(error))
+            else:
+                messages.success(request, _("The view “%(name)s” is saved.") % {"name": view})
+                return go_to(request, view.get_absolute_url())
     context = {
         "form": form,
         "views": list_views(request.user, name),

@@ -9,10 +9,14 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from django.db.models import Q, QuerySet
+from django.utils.translation import gettext as _
 
+from kmes.core.errors import InputError
 from kmes.ui.models import SavedView
 
 MAX_VIEWS = 100
+# Of one user, over all tables.
+MAX_OWN_VIEWS = 50
 MAX_ADDRESS = 2000
 # Parameters that are no part of a view.
 _TRANSIENT = frozenset({"page", "seen", "view"})
@@ -33,7 +37,19 @@ def find_view(user: Any, table: str, view_id: str) -> SavedView | None:
 
 
 def save_view(*, user: Any, table: str, name: str, address: str, layout: dict[str, Any], is_shared: bool) -> SavedView:
-    """Save a view under a name; it replaces the user's view of the same name."""
+    """Save a view under a name; it replaces the user's view of the same name.
+
+    Raises:
+        InputError: the user has as many as one can have.
+
+    """
+    own = SavedView.objects.filter(owner_id=user.pk)
+    if own.count() >= MAX_OWN_VIEWS and not own.filter(table=table, name__iexact=name).exists():
+        raise InputError(
+            _("There are %(count)s views of yours already.") % {"count": MAX_OWN_VIEWS},
+            _("Delete one that is not used any more."),
+            field="name",
+        )
     path, _mark, query = address.partition("?")
     kept = urlencode([pair for pair in parse_qsl(query) if pair[0] not in _TRANSIENT])
     values = {

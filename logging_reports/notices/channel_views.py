@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from kmes.core.actor import Actor
+from kmes.core.errors import KmesError
 from kmes.ui.access import right_required
 from kmes.ui.responses import go_to, render_form
 from kmes.ui.tables import arrange, searched_text
@@ -131,8 +132,11 @@ def test_channel(request: HttpRequest, channel_id: UUID) -> HttpResponse:
     """Send a test notice through the channel."""
     channel = find_or_404(channel_id)
     if channel.is_enabled:
-        channels.send_test(channel, actor=Actor.from_user(request.user))
-        messages.success(request, _("The test is on its way. Below stands how it went."))
+        try:
+            channels.send_test(channel, actor=Actor.from_user(request.user))
+            messages.success(request, _("The test is on its way. Below stands how it went."))
+        except KmesError as error:
+            messages.error(request, str(error))
     else:
         messages.error(request, _("The channel is not in use, so nothing was sent. Switch it on first."))
     return redirect(channel.get_absolute_url())

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, field
+from datetime import timedelta
 from urllib.parse import urlsplit
 from uuid import UUID
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from kmes.core.actor import Actor
 from kmes.core.clock import now
+from kmes.core.errors import ConflictError
 from logging_reports.choices import Severity, Topic
 from logging_reports.models import LogEntry
 from logging_reports.notices import signatures
@@ -19,6 +22,10 @@ from logging_reports.notices.creation import create_delivery
 from logging_reports.notices.models import Channel, Delivery, Notice
 from logging_reports.notices.notice_links import find_link
 from logging_reports.services import record
+
+TEST_WINDOW = timedelta(minutes=10)
+MAX_TESTS_OF_A_CHANNEL = 5
+MAX_TESTS = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +79,15 @@ def renew_secret(channel: Channel, *, actor: Actor) -> str:
 
 
 def send_test(channel: Channel, *, actor: Actor) -> Delivery:
-    """Queue a test notice for this channel only."""
+    """Queue a test notice for this channel only.
+
+    Raises:
+        ConflictError: this channel, or all together, were tested too often lately.
+
+    """
+    lately = Notice.objects.filter(topic=Topic.TEST, at__gt=now() - TEST_WINDOW)
+    if lately.count() >= MAX_TESTS or lately.filter(deliveries__channel=channel).count() >= MAX_TESTS_OF_A_CHANNEL:
+        raise ConflictError(_("Too many tests were sent lately."), _("Wait some minutes, and try again."))
     with transaction.atomic():
         row = _record("notice.test_sent", channel, actor, "Test of %(name)s requested by %(actor)s")
         notice = Notice.objects.create(

@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from kmes.core.actor import Actor
+from kmes.core.errors import KmesError
 from kmes.ui.access import right_required
 from kmes.ui.responses import back_to, render_form
 from kmes.ui.tables import arrange, searched_text
@@ -122,6 +123,9 @@ def test_own_mail(request: HttpRequest) -> HttpResponse:
     """Send a test notice to the account's address."""
     channel = channels.find_own_mail(_user_id(request))
     if channel is not None:
-        channels.send_test(channel, actor=Actor.from_user(request.user))
-        messages.success(request, _("The test is on its way. Below stands how it went."))
+        try:
+            channels.send_test(channel, actor=Actor.from_user(request.user))
+            messages.success(request, _("The test is on its way. Below stands how it went."))
+        except KmesError as error:
+            messages.error(request, str(error))
     return redirect("notices:own_mail")

@@ -78,7 +78,7 @@ def test_a_view_leads_to_no_other_host(pages, jobs):
     assert SavedView.objects.get().address == "/"
 
 
-@pytest.mark.parametrize("view", ["0", "x", "-1", "9" * 30, "%00"])
+@pytest.mark.parametrize("view", ["0", "x", "-1", "9" * 30])
 def test_a_view_that_is_not_there_shows_the_users_own_table(view, pages, jobs):
     assert pages.get(f"/jobs/?view={view}").status_code == 200
 
