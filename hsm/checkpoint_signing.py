@@ -1,6 +1,6 @@
-"""Checkpoints of the log, signed in the device with its checkpoint key.
+"""Checkpoints of the log and hand-overs of their key, signed in the device with its checkpoint key.
 
-The key signs checkpoints only: a worker that was taken over must not get another text signed in the device's name.
+The key signs nothing else: a worker that was taken over must not get another text signed in the device's name.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from hsm.signatures import sign_and_verify
 from kmes.core.errors import DeviceError
 
 CHECKPOINT_PREFIX = b"kmes-checkpoint/v1\n"
+HANDOVER_PREFIX = b"kmes-handover/v1\n"
 
 
 def sign_checkpoint(session: Any, text: bytes) -> bytes:
@@ -27,6 +28,22 @@ def sign_checkpoint(session: Any, text: bytes) -> bytes:
     """
     if not text.startswith(CHECKPOINT_PREFIX):
         raise DeviceError(_("The checkpoint key signs checkpoints of the log only."), code="not_a_checkpoint")
+    return _sign(session, text)
+
+
+def sign_handover(session: Any, text: bytes) -> bytes:
+    """Return the signature of a hand-over to another checkpoint key, as DER (RFC 3279).
+
+    Raises:
+        DeviceError: as ``sign_checkpoint``; the text is not a hand-over (code ``not_a_handover``).
+
+    """
+    if not text.startswith(HANDOVER_PREFIX):
+        raise DeviceError(_("The text is not a hand-over of the checkpoint key."), code="not_a_handover")
+    return _sign(session, text)
+
+
+def _sign(session: Any, text: bytes) -> bytes:
     private, found = find_checkpoint_key(session)
     return sign_and_verify(private, canonical_spki(found), text)
 

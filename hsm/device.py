@@ -197,6 +197,10 @@ class Device:
         """Sign a checkpoint of the log; return the signature as DER."""
         return self._run(lambda session, _state: checkpoint_signing.sign_checkpoint(session, text))
 
+    def sign_handover(self, text: bytes) -> bytes:
+        """Sign a hand-over to another checkpoint key; return the signature as DER."""
+        return self._run(lambda session, _state: checkpoint_signing.sign_handover(session, text))
+
     def identity(self) -> DeviceIdentity:
         """Return which token this is."""
         sentinel_hash = self._run(lambda _session, state: state.keys.sentinel_hash)

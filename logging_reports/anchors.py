@@ -91,14 +91,24 @@ class Anchor:
         statement = read_statement(self.text)
         if hash_public_key(self.public_key) != statement.key:
             raise AnchorError("the public key is not the one the checkpoint names")
-        try:
-            public = serialization.load_der_public_key(self.public_key)
-            if not isinstance(public, ec.EllipticCurvePublicKey):
-                raise AnchorError("the public key is not an elliptic-curve key")
-            public.verify(self.signature, self.text.encode(), ec.ECDSA(hashes.SHA256()))
-        except (InvalidSignature, UnsupportedAlgorithm, ValueError) as error:
-            raise AnchorError(str(error) or "the signature is wrong") from error
+        verify_signature(self.public_key, self.signature, self.text)
         return statement
+
+
+def verify_signature(public_key: bytes, signature: bytes, text: str) -> None:
+    """Check an ECDSA signature with SHA-256 (DER) under a public key (DER SubjectPublicKeyInfo).
+
+    Raises:
+        AnchorError: the signature is wrong, or the key is not an elliptic-curve key.
+
+    """
+    try:
+        public = serialization.load_der_public_key(public_key)
+        if not isinstance(public, ec.EllipticCurvePublicKey):
+            raise AnchorError("the public key is not an elliptic-curve key")
+        public.verify(signature, text.encode(), ec.ECDSA(hashes.SHA256()))
+    except (InvalidSignature, UnsupportedAlgorithm, ValueError) as error:
+        raise AnchorError(str(error) or "the signature is wrong") from error
 
 
 def hash_public_key(public_key: bytes) -> str:

@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 from kmes.core import clock, language
 from kmes.core.actor import SYSTEM
+from kmes.core.pinned_keys import KeyUse, PinnedKeysError, read_pinned
 from logging_reports.anchors import NO_CHECKPOINT, Anchor, AnchorError, Position, Statement, hash_public_key
 from logging_reports.chain import GENESIS, Break
 from logging_reports.choices import Category, Service
@@ -53,11 +54,16 @@ def positions_of(checkpoint: LogCheckpoint | None) -> dict[str, Position]:
 
 
 def statement_of(checkpoint: LogCheckpoint) -> Statement | None:
-    """Return what a checkpoint says, or None when its signature or text is wrong."""
+    """Return what a checkpoint says, or None when its signature or text is wrong, or its key is not a pinned one.
+
+    Where no key is pinned yet, any key may have signed.
+    """
     try:
-        return checkpoint.anchor.verify()
-    except AnchorError:
+        pinned = read_pinned(KeyUse.CHECKPOINT)
+        statement = checkpoint.anchor.verify()
+    except (AnchorError, PinnedKeysError):
         return None
+    return statement if not pinned or statement.key in pinned else None
 
 
 @dataclass(frozen=True)

@@ -48,8 +48,8 @@ def from_line(line: str) -> SimpleNamespace:
 
     """
     try:
-        values = json.loads(line)
-    except ValueError as error:
+        values = json.loads(line, object_pairs_hook=_without_doubles)
+    except (ValueError, RecursionError) as error:
         raise LineError("not JSON") from error
     layout = LAYOUTS.get(_format_of(values))
     if layout is None or set(values) != set(layout):
@@ -63,6 +63,14 @@ def from_line(line: str) -> SimpleNamespace:
     except ValueError as error:
         raise LineError("at is not a time") from error
     return SimpleNamespace(**{**row, "at": at})
+
+
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the object; refuse a name that stands twice, because readers differ in which one counts."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name stands twice")
+    return found
 
 
 def _format_of(values: Any) -> int:

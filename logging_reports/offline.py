@@ -1,20 +1,24 @@
-"""Verifies an export in JSON Lines, optionally against an anchor, without database and Django.
+"""Verifies an export in JSON Lines against an anchor and the key that signed it, without database and Django.
 
-``python -m logging_reports.offline EXPORT.jsonl [--anchor FILE]`` needs only Python and the package
-``cryptography``; ``manage.py verify_log --export`` does the same. Exit status: 0 every row is as it was
-written, 1 something was changed, 2 the file could not be read.
+``python -m logging_reports.offline EXPORT.jsonl --anchor FILE --key SHA256`` needs only Python and the package
+``cryptography``; ``manage.py verify_log --export`` does the same. Exit status: 0 the file holds every row up to the
+anchor as it was written, 1 something was changed or is missing, 2 the file could not be read or proves nothing.
+
+A hash chain alone proves nothing, because anybody can compute one. A row is proven when the chain links it to the row
+that the anchor names, and the anchor is signed by a key that the auditor knows from elsewhere.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from logging_reports import handovers
 from logging_reports.anchors import AnchorError, Statement, read_anchor
 from logging_reports.chain import GENESIS, has_valid_hash
 from logging_reports.json_lines import LineError, from_line
@@ -24,41 +28,125 @@ INTACT, TAMPERED, COULD_NOT_CHECK = 0, 1, 2
 
 @dataclass
 class ExportVerdict:
-    """The result of verifying an export. ``gaps``: pairs of neighbors in the file with rows left out between."""
+    """The result of verifying an export.
 
+    Attributes:
+        key: fingerprint of the key that signed the anchor.
+        service: the log; "" for a file without rows.
+        rows: rows in the file.
+        proven: rows that the chain links to the row that the anchor names.
+        newer: rows after that one, which the anchor doesn't cover.
+        gaps: pairs of neighbors in the file with rows left out between.
+        faults: what was changed or is missing.
+
+    """
+
+    key: str
+    service: str = ""
     rows: int = 0
+    proven: int = 0
+    newer: int = 0
     gaps: int = 0
-    anchored: int = 0
     faults: list[str] = field(default_factory=list)
 
+    @property
+    def unproven(self) -> int:
+        """Rows that the anchor should cover and that nothing links to it."""
+        return self.rows - self.proven - self.newer
 
-def verify_lines(lines: Iterable[str], *, anchor: Statement | None = None) -> ExportVerdict:
-    """Verify the hash of each row, the links of consecutive rows, and the rows that the anchor names.
+    @property
+    def status(self) -> int:
+        """The exit status."""
+        if self.faults:
+            return TAMPERED
+        return COULD_NOT_CHECK if self.unproven or not self.proven else INTACT
 
-    A filtered export has gaps. They are counted, because the rows in them are not verified.
-    """
-    verdict = ExportVerdict()
-    named = {(each.service, each.sequence): each.hash for each in anchor.positions} if anchor else {}
+
+@dataclass
+class _Walk:
+    """Where the check of a file stands. Exports run from the newest row to the oldest."""
+
+    verdict: ExportVerdict
+    anchored: dict[str, tuple[int, str]]
+    is_filtered: bool
     last: SimpleNamespace | None = None
+    # Whether the chain links the last row to the one that the anchor names.
+    is_linked: bool = False
+    is_anchor_seen: bool = False
+
+
+def verify_lines(
+    lines: Iterable[str], *, anchor: Statement, keys: Collection[str], is_filtered: bool = False
+) -> ExportVerdict:
+    """Verify the hash of each row, the links of neighbors, the row that the anchor names, and the anchor's signer.
+
+    ``keys`` are the fingerprints that are trusted; those to which rows of the file hand over are trusted too. Unless
+    the export is filtered, no row up to the anchor's may be missing.
+    """
+    verdict = ExportVerdict(anchor.key)
+    walk = _Walk(verdict, {each.service: (each.sequence, each.hash) for each in anchor.positions}, is_filtered)
+    handed_over: list[handovers.Handover] = []
     for number, line in enumerate(lines, start=1):
         try:
+            if not line.endswith("\n"):
+                raise LineError("the file ends in the middle of a line")
             row = from_line(line)
         except LineError as error:
             verdict.faults.append(f"line {number}: {error}")
-            last = None
+            walk.last, walk.is_linked = None, False
             continue
-        verdict.rows += 1
-        verdict.faults += [f"line {number}: {fault}" for fault in _check_row(row)]
-        if last is not None:
-            _check_pair(verdict, number, last, row)
-        if (expected := named.get((row.service, row.sequence))) is not None:
-            verdict.anchored += 1
-            if row.hash != expected:
-                verdict.faults.append(
-                    f"line {number}: {row.service} row {row.sequence} is not the one the anchor names"
-                )
-        last = row
+        _check_line(walk, number, row)
+        if row.event == handovers.EVENT:
+            handed_over += _read_handover(row)
+    _check_end(walk)
+    if anchor.key not in handovers.extend_trust(keys, handed_over):
+        verdict.faults.append(f"the anchor is signed by the key sha256:{anchor.key}, which is not the one given")
     return verdict
+
+
+def _read_handover(row: Any) -> list[handovers.Handover]:
+    try:
+        return [handovers.read_handover(row.data)]
+    except AnchorError:
+        return []
+
+
+def _check_line(walk: _Walk, number: int, row: Any) -> None:
+    verdict, last = walk.verdict, walk.last
+    verdict.rows += 1
+    verdict.service = verdict.service or row.service
+    found = _check_row(row)
+    if last is not None:
+        found += _check_pair(walk, last, row)
+    sequence, digest = walk.anchored.get(row.service, (0, ""))
+    if row.sequence == sequence:
+        walk.is_anchor_seen = True
+        walk.is_linked = row.hash == digest
+        if not walk.is_linked:
+            found.append(f"{row.service} row {row.sequence} is not the one the anchor names")
+    if found:
+        walk.is_linked = False
+        verdict.faults += [f"line {number}: {fault}" for fault in found]
+    verdict.proven += walk.is_linked
+    verdict.newer += row.sequence > sequence
+    walk.last = row
+
+
+def _check_end(walk: _Walk) -> None:
+    """Check that the file goes from the anchor's row to the first one."""
+    verdict, last = walk.verdict, walk.last
+    if last is None or walk.is_filtered:
+        return
+    sequence = walk.anchored.get(last.service, (0, ""))[0]
+    if sequence and not walk.is_anchor_seen:
+        verdict.faults.append(
+            f"{last.service} row {sequence}, which the anchor names, is missing: the file was cut, is filtered, or is older"
+            " than the anchor"
+        )
+    if last.sequence > 1:
+        verdict.faults.append(
+            f"{last.service} rows 1 to {last.sequence - 1} are missing: the file was cut, or is filtered"
+        )
 
 
 def _check_row(row: Any) -> list[str]:
@@ -70,17 +158,19 @@ def _check_row(row: Any) -> list[str]:
     return []
 
 
-def _check_pair(verdict: ExportVerdict, number: int, one: Any, other: Any) -> None:
-    """Check two neighboring lines. Exports run from the newest row to the oldest."""
-    place = f"line {number}: {other.service} row {other.sequence}"
+def _check_pair(walk: _Walk, one: Any, other: Any) -> list[str]:
+    """Check two neighboring lines."""
+    place = f"{other.service} row {other.sequence}"
     if one.service != other.service:
-        verdict.faults.append(f"{place} is of another log")
-    elif other.sequence >= one.sequence:
-        verdict.faults.append(f"{place} is not in order")
-    elif one.sequence - other.sequence > 1:
-        verdict.gaps += 1
-    elif one.previous_hash != other.hash:
-        verdict.faults.append(f"{place} does not link to the row after it")
+        return [f"{place} is of another log"]
+    if other.sequence >= one.sequence:
+        return [f"{place} is not in order"]
+    if one.sequence - other.sequence > 1:
+        walk.verdict.gaps += 1
+        walk.is_linked = False
+        missing = f"{other.service} rows {other.sequence + 1} to {one.sequence - 1} are missing"
+        return [] if walk.is_filtered else [missing]
+    return [] if one.previous_hash == other.hash else [f"{place} does not link to the row after it"]
 
 
 def load_anchor(path: Path) -> Statement:
@@ -102,10 +192,14 @@ def describe(verdict: ExportVerdict, *, shown: int = 20) -> list[str]:
     lines = [f"export: {fault}" for fault in verdict.faults[:shown]]
     if len(verdict.faults) > shown:
         lines.append(f"export: and {len(verdict.faults) - shown} more")
-    state = "TAMPERED" if verdict.faults else "ok"
+    state = {INTACT: "ok", TAMPERED: "TAMPERED", COULD_NOT_CHECK: "NOT PROVEN"}[verdict.status]
+    if not verdict.rows:
+        lines.append("export: the file holds no row")
     lines.append(
-        f"export: {state}, {verdict.rows} rows, {verdict.gaps} gaps, {verdict.anchored} rows named by the anchor"
+        f"export: {state}, {verdict.rows} rows of the log “{verdict.service}”: {verdict.proven} proven by the anchor,"
+        f" {verdict.newer} newer than it, {verdict.unproven} not proven, {verdict.gaps} gaps"
     )
+    lines.append(f"anchor: signed by the key sha256:{verdict.key}")
     return lines
 
 
@@ -113,17 +207,28 @@ def main(arguments: list[str] | None = None) -> int:
     """Verify one file and return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m logging_reports.offline", description=__doc__)
     parser.add_argument("export", type=Path)
-    parser.add_argument("--anchor", type=Path, help="a checkpoint that was kept elsewhere")
+    parser.add_argument(
+        "--anchor", type=Path, required=True, help="a checkpoint of the same log, older than the export"
+    )
+    parser.add_argument(
+        "--key",
+        action="append",
+        required=True,
+        metavar="SHA256",
+        help="fingerprint of the key that signs, as hsm_init printed it",
+    )
+    parser.add_argument("--filtered", action="store_true", help="rows were left out on purpose")
     options = parser.parse_args(arguments)
     try:
-        anchor = load_anchor(options.anchor) if options.anchor else None
-        with options.export.open(encoding="utf-8-sig") as lines:
-            verdict = verify_lines(lines, anchor=anchor)
-    except (OSError, UnicodeDecodeError, AnchorError) as error:
+        keys = [handovers.clean_fingerprint(key) for key in options.key]
+        anchor = load_anchor(options.anchor)
+        with options.export.open(encoding="utf-8-sig", newline="\n") as lines:
+            verdict = verify_lines(lines, anchor=anchor, keys=keys, is_filtered=options.filtered)
+    except (OSError, UnicodeDecodeError, ValueError) as error:
         print(f"export: could not be checked: {error}", file=sys.stderr)  # noqa: T201 - a command's output
         return COULD_NOT_CHECK
     print("\n".join(describe(verdict)))  # noqa: T201
-    return TAMPERED if verdict.faults else INTACT
+    return verdict.status
 
 
 if __name__ == "__main__":

@@ -6,9 +6,12 @@ rebuilds a table. ``verify_log`` checks them. Only the test harness may call ``r
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from django.db.backends.base.base import BaseDatabaseWrapper
 
 TABLE = "logging_reports_logentry"
@@ -26,6 +29,10 @@ _SQLITE: dict[str, str] = {
         " BEGIN SELECT RAISE(ABORT, 'log rows can not be replaced'); END"
     ),
     "kmes_head_no_delete": f"BEFORE DELETE ON {HEAD} BEGIN SELECT RAISE(ABORT, 'log heads can not be deleted'); END",
+    "kmes_head_no_replace": (
+        f"BEFORE INSERT ON {HEAD} WHEN EXISTS (SELECT 1 FROM {HEAD} WHERE service = NEW.service)"  # noqa: S608
+        " BEGIN SELECT RAISE(ABORT, 'log heads can not be replaced'); END"
+    ),
     "kmes_head_forward": (
         f"BEFORE UPDATE ON {HEAD} WHEN NEW.sequence <= OLD.sequence OR NEW.service <> OLD.service"
         " BEGIN SELECT RAISE(ABORT, 'log heads only move forward'); END"
@@ -54,33 +61,40 @@ _POSTGRES: dict[str, tuple[str, str]] = {
         "BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} FOR EACH STATEMENT",
     ),
 }
-_POSTGRES_FUNCTION = """
-CREATE OR REPLACE FUNCTION kmes_log_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+_FUNCTION = "kmes_log_refuse"
+_FUNCTION_BODY = """
 BEGIN
     RAISE EXCEPTION '% on % is refused: the log is append-only', TG_OP, TG_TABLE_NAME;
-END $$
-"""
+END """
+_POSTGRES_FUNCTION = (
+    f"CREATE OR REPLACE FUNCTION {_FUNCTION}() RETURNS trigger LANGUAGE plpgsql AS $${_FUNCTION_BODY}$$"
+)
+# Bits of pg_trigger.tgtype (PostgreSQL's catalog/pg_trigger.h): when, for what, and on which commands it fires.
+_TYPE_BITS = {"FOR EACH ROW": 1, "BEFORE": 2, "INSERT": 4, "DELETE": 8, "UPDATE": 16, "TRUNCATE": 32}
 
 
 def install(connection: BaseDatabaseWrapper) -> None:
-    """Create the missing triggers on the tables that exist. Safe to call again.
+    """Create the triggers that are missing or altered, on the tables that exist. Safe to call again.
 
     Early migrations call this before the later tables exist.
     """
     tables = set(connection.introspection.table_names()) & {TABLE, HEAD, CHECKPOINT}
     with connection.cursor() as cursor:
         if connection.vendor == "sqlite":
+            genuine = _find_genuine(connection)
             for name, body in _SQLITE.items():
-                if _sqlite_table(body) in tables:
-                    cursor.execute(f"CREATE TRIGGER IF NOT EXISTS {name} {body}")
+                if _sqlite_table(body) in tables and name not in genuine:
+                    cursor.execute(f"DROP TRIGGER IF EXISTS {name}")
+                    cursor.execute(f"CREATE TRIGGER {name} {body}")
             return
         if connection.vendor != "postgresql":
             return
-        present = find_installed(connection)
         cursor.execute(_POSTGRES_FUNCTION)
+        genuine = _find_genuine(connection)
         for name, (table, when) in _POSTGRES.items():
-            if name not in present and table in tables:
-                cursor.execute(f"CREATE TRIGGER {name} {when.format(table=table)} EXECUTE FUNCTION kmes_log_refuse()")
+            if name not in genuine and table in tables:
+                cursor.execute(f"DROP TRIGGER IF EXISTS {name} ON {table}")
+                cursor.execute(f"CREATE TRIGGER {name} {when.format(table=table)} EXECUTE FUNCTION {_FUNCTION}()")
                 # ALWAYS: session_replication_role = replica must not disable it.
                 cursor.execute(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name}")
 
@@ -102,24 +116,71 @@ def remove(connection: BaseDatabaseWrapper) -> None:
                     cursor.execute(f"DROP TRIGGER IF EXISTS {name} ON {table}")
 
 
-def find_installed(connection: BaseDatabaseWrapper) -> set[str]:
-    """Return the names of the triggers on our tables that exist and are enabled."""
+def find_faults(connection: BaseDatabaseWrapper) -> list[str]:
+    """Return in sentences which triggers are missing, altered or switched off, and which others are on the tables."""
+    wanted = {"sqlite": set(_SQLITE), "postgresql": set(_POSTGRES)}.get(connection.vendor, set())
+    if not wanted:
+        return []
+    found = _find_installed(connection)
+    return [
+        *(f"the trigger {name} is missing or switched off" for name in sorted(wanted - found.keys())),
+        *(
+            f"the trigger {name} is not as it was installed"
+            for name in sorted(wanted & found.keys())
+            if not found[name]
+        ),
+        *(f"the trigger {name} is not of this console" for name in sorted(found.keys() - wanted)),
+    ]
+
+
+def _find_genuine(connection: BaseDatabaseWrapper) -> set[str]:
+    return {name for name, is_genuine in _find_installed(connection).items() if is_genuine}
+
+
+def _find_installed(connection: BaseDatabaseWrapper) -> dict[str, bool]:
+    """Return the enabled triggers on our tables, and whether each does what ours of that name does."""
     tables = [TABLE, HEAD, CHECKPOINT]
     with connection.cursor() as cursor:
         if connection.vendor == "sqlite":
-            cursor.execute("SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name IN (%s, %s, %s)", tables)
-        else:
-            # By name, because a cast to regclass fails while a table does not exist.
             cursor.execute(
-                "SELECT tgname FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid"
-                " WHERE relname = ANY(%s) AND pg_table_is_visible(pg_class.oid)"
-                " AND NOT tgisinternal AND tgenabled = 'A'",
-                [tables],
+                "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name IN (%s, %s, %s)", tables
             )
-        return {row[0] for row in cursor.fetchall()}
+            return {name: sql == f"CREATE TRIGGER {name} {_SQLITE.get(name)}" for name, sql in cursor.fetchall()}
+        # By name, because a cast to regclass fails while a table does not exist.
+        cursor.execute(
+            "SELECT tgname, relname, tgenabled, tgtype, tgattr::text, proname, prosrc, lanname, pg_get_triggerdef(pg_trigger.oid)"
+            " FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid JOIN pg_proc ON pg_proc.oid = tgfoid"
+            " JOIN pg_language ON pg_language.oid = prolang"
+            " WHERE relname = ANY(%s) AND pg_table_is_visible(pg_class.oid) AND NOT tgisinternal",
+            [tables],
+        )
+        # A switched-off trigger of ours counts as missing; one of somebody else is strange in any state.
+        return {
+            name: _is_genuine(name, *facts)
+            for name, table, enabled, *facts in (_as_text(row) for row in cursor.fetchall())
+            if name not in _POSTGRES or (enabled == "A" and _POSTGRES[name][0] == table)
+        }
 
 
-def find_missing(connection: BaseDatabaseWrapper) -> list[str]:
-    """Return the names of the triggers that this database should have and lacks."""
-    wanted = {"sqlite": set(_SQLITE), "postgresql": set(_POSTGRES)}.get(connection.vendor, set())
-    return sorted(wanted - find_installed(connection)) if wanted else []
+def _as_text(row: Sequence[Any]) -> tuple[Any, ...]:
+    return tuple(part.decode() if isinstance(part, bytes) else part for part in row)
+
+
+def _is_genuine(name: str, kind: int, columns: str, function: str, body: str, language: str, text: str) -> bool:
+    """Compare a trigger of PostgreSQL with ours of that name: when it fires, on what, and what it does."""
+    if name not in _POSTGRES:
+        return False
+    when = _POSTGRES[name][1]
+    wanted_kind = sum(bit for word, bit in _TYPE_BITS.items() if word in when.partition(" WHEN ")[0])
+    does = (function, body.strip(), language)
+    return (
+        (kind, columns) == (wanted_kind, "")
+        and does == (_FUNCTION, _FUNCTION_BODY.strip(), "plpgsql")
+        and _condition(text) == _condition(when)
+    )
+
+
+def _condition(definition: str) -> str:
+    """Return a trigger's condition without the parentheses, casts and spaces that PostgreSQL adds; "" for none."""
+    found = re.search(r" WHEN \((.*)\)$", definition.partition(" EXECUTE ")[0])
+    return re.sub(r"::text|[()\s]", "", found[1]).lower() if found else ""

@@ -1,18 +1,20 @@
 """Verifies the log: rows, links, heads, checkpoints and triggers. Reads only.
 
-The database alone can't reveal rows removed from the end together with their checkpoints and heads.
-An anchor does: a checkpoint that was kept elsewhere.
+The hash chain alone proves nothing to a stranger, because whoever can write to the tables can compute it anew. What
+proves it is a checkpoint signed by a key that the verifier knows from elsewhere. The database alone can't reveal rows
+removed from the end together with their checkpoints and heads. An anchor does: a checkpoint that was kept elsewhere.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
 from django.db import connection
 
-from logging_reports import triggers
+from kmes.core import clock
+from logging_reports import handovers, triggers
 from logging_reports.anchors import NO_CHECKPOINT, AnchorError, Position, Statement
 from logging_reports.chain import GENESIS, Break, find_break
 from logging_reports.choices import Service
@@ -21,6 +23,8 @@ from logging_reports.selectors import BATCH_SIZE
 
 # The clocks of hosts may differ by this. A row that is later than its checkpoint by more is a fault.
 CLOCK_TOLERANCE = timedelta(minutes=5)
+# A checkpoint is made at least hourly, so a row that is older than this has one.
+COVERED_AFTER = timedelta(minutes=65)
 
 
 @dataclass(frozen=True)
@@ -49,12 +53,17 @@ class Verdict:
 
 @dataclass(frozen=True)
 class CheckpointVerdict:
-    """The result of verifying the checkpoints: their number, the signing keys, and the faults."""
+    """The result of verifying the checkpoints: their number, the signing keys, the faults, and what is not proven.
+
+    ``uncovered`` is the number of rows after the newest checkpoint.
+    """
 
     count: int
     newest: int
     keys: tuple[str, ...]
     faults: tuple[str, ...]
+    unproven: tuple[str, ...]
+    uncovered: int
 
 
 def walk(service: Service, *, after: int = 0, previous_hash: str = GENESIS, limit: int | None = None) -> WalkResult:
@@ -92,16 +101,16 @@ def verify_service(service: Service) -> Verdict:
         return Verdict(service.value, sequence, last_hash, found)
 
 
-def verify_checkpoints(*, anchor: Statement | None = None, trusted_key: str = "") -> CheckpointVerdict:
-    """Verify every checkpoint: signature, link to the one before, and the rows that it names.
+def verify_checkpoints(*, trusted: Collection[str], anchor: Statement | None = None) -> CheckpointVerdict:
+    """Verify every checkpoint: signature, signer, link to the one before, and the rows that it names.
 
-    An ``anchor`` also reveals rows removed from the end. Its hash pins the checkpoints up to its own;
-    later ones must be signed by its key or by ``trusted_key``.
+    ``trusted`` are the fingerprints of the keys that may sign; those to which they handed over may too. Without any,
+    nothing is proven. An ``anchor`` also reveals rows removed from the end.
     """
     faults: list[str] = []
     statements: list[Statement] = []
     keys: dict[str, None] = {}
-    trusted = {key for key in (trusted_key, anchor.key if anchor else "") if key}
+    signers = handovers.extend_trust(trusted, read_handovers())
     previous, expected, last_at = NO_CHECKPOINT, 1, None
     for row in LogCheckpoint.objects.order_by("number").iterator(chunk_size=BATCH_SIZE):
         try:
@@ -117,16 +126,52 @@ def verify_checkpoints(*, anchor: Statement | None = None, trusted_key: str = ""
             faults.append(f"checkpoint {row.number} does not link to the one before it")
         if last_at and statement.at < last_at:
             faults.append(f"checkpoint {row.number} is older than the one before it")
-        is_pinned = anchor is not None and statement.number <= anchor.number
-        if trusted and statement.key not in trusted and not is_pinned:
+        if signers and statement.key not in signers:
             faults.append(f"checkpoint {row.number} is signed by the key {statement.key}, which is not trusted")
         keys[statement.key] = None
         statements.append(statement)
         expected, previous, last_at = row.number + 1, row.hash, statement.at
     if anchor:
+        if signers and anchor.key not in signers:
+            faults.append(f"the anchor is signed by the key {anchor.key}, which is not trusted")
         faults += _check_anchor(anchor, statements)
     faults += _check_positions(statements if anchor is None else [*statements, anchor])
-    return CheckpointVerdict(len(statements), expected - 1, tuple(keys), tuple(dict.fromkeys(faults)))
+    uncovered, unproven = _find_unproven(statements, signers)
+    return CheckpointVerdict(
+        len(statements), expected - 1, tuple(keys), tuple(dict.fromkeys(faults)), tuple(unproven), uncovered
+    )
+
+
+def read_handovers() -> list[handovers.Handover]:
+    """Return the hand-overs of the checkpoint key that rows of the Audit log hold with a valid signature."""
+    found = []
+    rows = LogEntry.objects.filter(service=Service.AUDIT, event=handovers.EVENT).order_by("sequence")
+    for data in rows.values_list("data", flat=True):
+        try:
+            found.append(handovers.read_handover(data))
+        except AnchorError:
+            # A row that hands nothing over extends no trust.
+            continue
+    return found
+
+
+def _find_unproven(statements: list[Statement], signers: Collection[str]) -> tuple[int, list[str]]:
+    """Return how many rows no checkpoint covers yet, and what keeps the log from being proven."""
+    covered = {each.service: each.sequence for each in (statements[-1].positions if statements else ())}
+    uncovered, late = 0, False
+    for service in Service.values:
+        rows = LogEntry.objects.filter(service=service, sequence__gt=covered.get(service, 0))
+        uncovered += rows.count()
+        first = rows.order_by("sequence").values_list("at", flat=True).first()
+        late = late or (first is not None and clock.now() - first > COVERED_AFTER)
+    unproven = []
+    if not signers and (statements or uncovered):
+        unproven.append("no checkpoint key is pinned or given, so nobody is known to have signed this log")
+    if late:
+        unproven.append(f"{uncovered} rows at the end are covered by no checkpoint, although the first of them is old")
+    elif uncovered and not statements:
+        unproven.append("there is no checkpoint yet")
+    return uncovered, unproven
 
 
 def _check_anchor(anchor: Statement, statements: list[Statement]) -> list[str]:
@@ -169,9 +214,9 @@ def _compare(statement: Statement, position: Position, rows: dict[int, LogEntry]
     return ""
 
 
-def find_missing_triggers() -> list[str]:
-    """Return the names of the triggers that are missing."""
-    return triggers.find_missing(connection)
+def find_trigger_faults() -> list[str]:
+    """Return in sentences how the triggers of the log's tables differ from those that were installed."""
+    return triggers.find_faults(connection)
 
 
 def _read_head(service: Service) -> tuple[int, str]:

@@ -59,8 +59,8 @@ def is_pinned(use: KeyUse, public_spki: bytes) -> bool:
     return fingerprint(public_spki) in read_pinned(use)
 
 
-def pin(keys: dict[KeyUse, bytes]) -> list[str]:
-    """Add public keys (DER SubjectPublicKeyInfo) to the pinned ones. Return the fingerprints that are new.
+def pin(keys: dict[KeyUse, str]) -> list[str]:
+    """Add keys, by their SHA-256 fingerprints (hex), to the pinned ones. Return the fingerprints that are new.
 
     Raises:
         PinnedKeysError: the file can't be read or written.
@@ -73,9 +73,9 @@ def pin(keys: dict[KeyUse, bytes]) -> list[str]:
             fcntl.flock(lock, fcntl.LOCK_EX)
             content = _read(path)
             added = []
-            for use, public_spki in keys.items():
+            for use, text in keys.items():
                 known = content.setdefault(use.value, [])
-                if (text := fingerprint(public_spki)) not in known:
+                if text not in known:
                     known.append(text)
                     added.append(text)
             if added:

@@ -20,9 +20,13 @@ from django.db import connection
 from django.db.migrations.loader import MigrationLoader
 from django.utils.translation import gettext as _
 
+from hsm.device import get_device
+from hsm.pinning import pin_device, public_keys_of, record_pinned, refuse_strange_keys
 from jobs.choices import HoldReason
 from jobs.schedule import clock_guard
 from kmes.core.actor import SYSTEM
+from kmes.core.pinned_keys import KeyUse, read_pinned
+from kmes.core.public_keys import fingerprint
 from kmes.core.secret_types import SecretText
 from kmes.core.version import VERSION
 from kmes.operations import archive, backup, postgres_copy, sqlite_copy, token_copy
@@ -30,7 +34,7 @@ from kmes.operations.manifest import BackupError, Manifest
 from logging_reports.choices import Service
 from logging_reports.models import LogEntry
 from logging_reports.services import record
-from logging_reports.verification import Verdict, find_missing_triggers, verify_service
+from logging_reports.verification import Verdict, find_trigger_faults, verify_checkpoints, verify_service
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,7 @@ class RestoreOptions:
     replace: bool = False
     with_token: bool = True
     with_device: bool = True
+    pin_new_keys: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,17 +72,35 @@ def restore_backup(path: Path, *, passphrase: SecretText | None, options: Restor
         with ExitStack() as stack:
             if manifest.has_token and options.with_token:
                 stack.enter_context(token_copy.put_in_place(folder, replace=options.replace))
-            if options.with_device:
-                token_copy.check_device(manifest)
+            own = _check_device(manifest, options) if options.with_device else {}
             stack.enter_context(_database_replaced(folder, manifest))
             call_command("migrate", interactive=False, verbosity=0)
-            verdicts = _verify(manifest)
+            verdicts = _verify(manifest, own)
             _record(path, manifest)
             clock_guard.hold(HoldReason.RESTORED, actor=SYSTEM)
+            record_pinned(serial=str(manifest.device), fingerprints=pin_device(own, also_new=options.pin_new_keys))
         notes = [*_restore_secret_key(folder), *_restore_exports(folder)]
+        notes += [f"{use.value} key sha256:{fingerprint(spki)}" for use, spki in own.items()]
     if not options.with_device:
         notes.append(token_copy.statement(manifest.device, has_token=False))
     return RestoreResult(manifest, {verdict.service: verdict.rows for verdict in verdicts}, tuple(notes))
+
+
+def _check_device(manifest: Manifest, options: RestoreOptions) -> dict[KeyUse, bytes]:
+    """Compare the device's keys with the backup's and with the pinned ones. Return them, to be pinned in the end.
+
+    Raises:
+        BackupError: the device can't be asked, or has other major keys.
+        DeviceError: other keys are pinned here, and new ones are not to be.
+
+    """
+    if manifest.device is None:
+        return {}
+    token_copy.check_device(manifest)
+    own = public_keys_of(get_device())
+    if not options.pin_new_keys:
+        refuse_strange_keys(own)
+    return own
 
 
 def check_manifest(manifest: Manifest) -> None:
@@ -127,11 +150,12 @@ def _database_replaced(folder: Path, manifest: Manifest) -> AbstractContextManag
     return nullcontext()
 
 
-def _verify(manifest: Manifest) -> list[Verdict]:
-    """Verify every log and compare its last row with the manifest.
+def _verify(manifest: Manifest, own: dict[KeyUse, bytes]) -> list[Verdict]:
+    """Verify every log and its checkpoints, and compare its last row with the manifest.
 
     Raises:
-        BackupError: a chain is broken or has another end, or a trigger of the log is missing.
+        BackupError: a chain is broken or has another end, a key that is not trusted here signed it, or the triggers of
+            the log are not as this release installs them.
 
     """
     verdicts = [verify_service(service) for service in Service]
@@ -150,8 +174,16 @@ def _verify(manifest: Manifest) -> list[Verdict]:
         end = LogEntry.objects.filter(service=verdict.service, sequence=sequence).values_list("hash", flat=True).first()
         if verdict.rows < sequence or (sequence and end != digest):
             raise BackupError(_("The %(log)s log does not end where the backup says.") % {"log": verdict.service})
-    if missing := find_missing_triggers():
-        raise BackupError(_("The log's guard %(name)s is missing after the restore.") % {"name": missing[0]})
+    trusted = set(read_pinned(KeyUse.CHECKPOINT))
+    if not trusted and KeyUse.CHECKPOINT in own:
+        trusted.add(fingerprint(own[KeyUse.CHECKPOINT]))
+    if faults := verify_checkpoints(trusted=trusted).faults:
+        raise BackupError(
+            _("The checkpoints of the backup's log are not genuine: %(fault)s.") % {"fault": faults[0]},
+            _("Nothing was restored. If the device was exchanged, pin the former key too (manage.py hsm_init)."),
+        )
+    if missing := find_trigger_faults():
+        raise BackupError(_("The log is not guarded as it should be: %(fault)s.") % {"fault": missing[0]})
     return verdicts
 
 

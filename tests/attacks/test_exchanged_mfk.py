@@ -115,7 +115,7 @@ def test_a_damaged_file_of_pinned_keys_pins_nothing(content, device_row, admin, 
     with pytest.raises(DeviceError):
         create_credential(values=values(secret=SECRET), actor=admin)
     with pytest.raises(PinnedKeysError):
-        pin({KeyUse.MFK: strange_mfk})
+        pin({KeyUse.MFK: fingerprint(strange_mfk)})
 
 
 @pytest.mark.django_db(transaction=True)

@@ -14,6 +14,7 @@ from hsm.sealing import unseal
 from keygroups.models import KeyGroup
 from kmes.core.clock import now
 from kmes.core.pinned_keys import KeyUse, pin
+from kmes.core.public_keys import fingerprint
 from kmes.core.secret_types import SecretText
 
 TENANT = "11111111-1111-1111-1111-111111111111"
@@ -25,7 +26,7 @@ SECRET = "Qx8~known.secret-of-the-tests_01"
 def make_device(mfk, *, serial="T1"):
     """A designated device row, its MFK pinned as ``hsm_init`` does it."""
     spki = mfk.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    pin({KeyUse.MFK: spki})
+    pin({KeyUse.MFK: fingerprint(spki)})
     return HsmDevice.objects.create(
         serial=serial,
         label="KMES",

@@ -13,7 +13,9 @@ from jobs.models import Job
 from jobs.schedule.scans import find_claimable, scan_drift, scan_rotations
 from keygroups.models import CloudVersion, Key, KeyGroup
 from kmes.core.errors import DeviceError
+from logging_reports.choices import Service
 from logging_reports.models import LogEntry
+from logging_reports.verification import verify_service
 from tests.hsm.conftest import device
 
 __all__ = ["device"]
@@ -27,6 +29,11 @@ def seed(**options) -> str:
     return output.getvalue()
 
 
+def is_log_intact() -> bool:
+    """Whether each chain verifies; no device has signed the trial data."""
+    return all(verify_service(service).is_intact for service in Service)
+
+
 def test_it_writes_what_was_asked_for_in_a_log_that_verifies():
     output = seed()
     assert "3 groups and 10 keys" in output
@@ -36,7 +43,7 @@ def test_it_writes_what_was_asked_for_in_a_log_that_verifies():
     }
     assert counts == {"azure": 300, "audit": 80, "device": 20}
     assert LogEntry.objects.get(event="data.seeded").data == {"groups": 3, "keys": 10, "logs": 400}
-    call_command("verify_log", stdout=StringIO())
+    assert is_log_intact()
 
 
 def test_more_can_be_added_and_time_never_runs_backwards():
@@ -45,7 +52,7 @@ def test_more_can_be_added_and_time_never_runs_backwards():
     assert KeyGroup.objects.count() == 5
     times = list(LogEntry.objects.filter(service="azure").order_by("sequence").values_list("at", flat=True))
     assert times == sorted(times)
-    call_command("verify_log", stdout=StringIO())
+    assert is_log_intact()
 
 
 def test_nothing_of_it_can_act(settings):

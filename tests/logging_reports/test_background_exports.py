@@ -24,6 +24,7 @@ from logging_reports.offline import main as verify_offline
 from logging_reports.selectors import LogFilter
 from logging_reports.services import Draft, record_many
 from tests.logging_reports.report_running import open_queue, run_reports
+from tests.logging_reports.signer import write_evidence
 from tests.translations import marked, speak
 
 __all__ = ["speak"]
@@ -79,11 +80,11 @@ def test_the_worker_writes_one_private_file_of_exactly_the_rows_and_says_it_is_r
 
 
 @pytest.mark.django_db
-def test_a_json_lines_file_verifies_offline(export_folder):
+def test_a_json_lines_file_verifies_offline(export_folder, tmp_path):
     write(5)
     name = rq_jobs.run_export(str(ask("jsonl").pk))
     assert name.endswith(".jsonl")
-    assert verify_offline([str(export_folder / name)]) == 0
+    assert verify_offline([str(export_folder / name), *write_evidence(tmp_path)]) == 0
 
 
 @pytest.mark.django_db

@@ -17,12 +17,11 @@ from logging_reports import chain, triggers
 from logging_reports.choices import Service
 from logging_reports.json_lines import from_line, to_line
 from logging_reports.models import LogEntry
-from logging_reports.offline import verify_lines
 from logging_reports.selectors import LogFilter, find_neighborhood
 from logging_reports.services import lock_head, record
 from logging_reports.verification import verify_service
 from tests.logging_reports.log_commands import execute, verify
-from tests.logging_reports.signer import Signer
+from tests.logging_reports.signer import Signer, verify_export
 
 pytestmark = pytest.mark.django_db
 AT = datetime(2026, 11, 1, 12, 30, 15, 123456, tzinfo=UTC)
@@ -128,7 +127,7 @@ def test_a_changed_format_is_found_at_its_row(sequence, other, mixed_log, unguar
     assert found == chain.Break(sequence, f"row {sequence} was altered")
     assert not find_neighborhood_of(sequence).is_intact
     # The export goes on, and tells the same.
-    (fault,) = verify_lines(export()).faults
+    (fault,) = verify_export(export()).faults
     assert f"line {7 - sequence}" in fault
 
 
@@ -142,7 +141,7 @@ def test_a_checkpoint_covers_both_formats_and_verify_log_agrees(mixed_log, tmp_p
 
 
 def test_an_export_of_both_formats_verifies(mixed_log):
-    verdict = verify_lines(export())
+    verdict = verify_export(export())
     assert (verdict.rows, verdict.gaps, verdict.faults) == (6, 0, [])
 
 
@@ -170,7 +169,7 @@ def test_a_line_of_format_2_names_its_format_and_the_provider_neutrally(mixed_lo
 def test_a_line_of_another_format_than_its_own_is_a_fault(sequence, changes, mixed_log):
     lines = export()
     lines[6 - sequence] = json.dumps({**json.loads(lines[6 - sequence]), **changes})
-    assert verify_lines(lines).faults
+    assert verify_export(lines).faults
 
 
 @pytest.mark.django_db(transaction=True)

@@ -15,6 +15,7 @@ from logging_reports import rq_jobs
 from logging_reports.models import LogEntry, LogExport
 from logging_reports.offline import main
 from logging_reports.services import Draft, record_many
+from tests.logging_reports.signer import write_evidence
 
 pytestmark = pytest.mark.django_db
 FILES = ["/logs/export.csv", "/reports/activity/export.csv"]
@@ -86,7 +87,7 @@ def test_a_background_export_follows_the_choice_of_who_asked(
 def test_an_export_that_an_editor_gave_a_mark_verifies_offline(auditor, tmp_path):
     path = tmp_path / "export.jsonl"
     path.write_bytes(codecs.BOM_UTF8 + content(auditor, "/logs/export.jsonl"))
-    assert main([str(path)]) == 0
+    assert main([str(path), *write_evidence(tmp_path), "--filtered"]) == 0
 
 
 def test_json_lines_have_no_mark(auditor):

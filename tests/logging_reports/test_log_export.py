@@ -18,10 +18,10 @@ from kmes.core.redis_connection import connect
 from logging_reports import exports, report_queue
 from logging_reports.json_lines import LINE_FIELDS
 from logging_reports.models import LogEntry, LogHead
-from logging_reports.offline import verify_lines
 from logging_reports.safe_text import csv_cell, visible
 from logging_reports.selectors import LogFilter
 from logging_reports.services import Draft, LogWriteError, record, record_many
+from tests.logging_reports.signer import verify_export
 
 URL = "/logs/export.csv"
 DANGEROUS = tuple("=+-@\t\r\n\0\uff1d\uff0b\uff0d\uff20")
@@ -167,7 +167,7 @@ def test_json_lines_hold_the_same_rows_to_the_exact_field_and_verify(auditor):
     lines = content.decode().splitlines(keepends=True)
     assert [json.loads(line)["sequence"] for line in lines] == list(range(700, 0, -1))
     assert set(json.loads(lines[0])) == set(LINE_FIELDS)
-    assert verify_lines(lines).faults == []
+    assert verify_export(lines, is_filtered=True).faults == []
     row = LogEntry.objects.get(event="log.exported")
     assert (row.data["rows"], row.data["sha256"]) == (700, hashlib.sha256(content).hexdigest())
 
@@ -178,7 +178,7 @@ def test_any_text_survives_json_lines(messages):
     record_many([Draft(event="azure.probe", actor=SYSTEM, message=m, data={m: m}) for m in messages])
     content = b"".join(exports.stream(LogFilter(), actor=SYSTEM, file_name="x", form="jsonl"))
     lines = content.decode().split("\n")[:-1]
-    assert verify_lines(lines).faults == []
+    assert verify_export(lines, is_filtered=True).faults == []
     assert [json.loads(line)["message"] for line in lines] == [
         entry.message for entry in LogEntry.objects.filter(service="azure").order_by("-sequence")
     ]

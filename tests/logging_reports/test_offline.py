@@ -1,4 +1,4 @@
-"""An export in JSON Lines is verified with nothing but the file, and an anchor if there is one."""
+"""An export in JSON Lines is verified with nothing but the file, an anchor and the key that signed it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from io import StringIO
 from pathlib import Path
 from uuid import UUID
 
@@ -16,7 +17,7 @@ from kmes.core.actor import SYSTEM, Actor, Trigger
 from logging_reports.chain import hash_entry
 from logging_reports.json_lines import LINE_FIELDS, from_line, to_line
 from logging_reports.models import LogEntry
-from logging_reports.offline import main, verify_lines
+from logging_reports.offline import main
 from logging_reports.services import Draft, Subject, record_many
 from tests.logging_reports.signer import Signer
 
@@ -46,25 +47,39 @@ def export(tmp_path):
     return path
 
 
+@pytest.fixture
+def evidence(export, tmp_path):
+    """What the auditor has besides the export: an anchor, and the key's fingerprint from the set-up."""
+    signer, anchor = Signer(), tmp_path / "anchor.txt"
+    anchor.write_text(signer.make_checkpoint().anchor.to_file())
+    return ["--anchor", str(anchor), "--key", signer.key]
+
+
+def lines_of(path: Path) -> list[str]:
+    """Return the lines of a file; a row's text may hold other line separators."""
+    return [line + "\n" for line in path.read_text(encoding="utf-8").split("\n")[:-1]]
+
+
 def change(path: Path, line: int, **values) -> None:
     lines = path.read_text(encoding="utf-8").split("\n")
     lines[line] = json.dumps({**json.loads(lines[line]), **values})
     path.write_text("\n".join(lines), encoding="utf-8")
 
 
-def test_an_untouched_export_verifies_with_four_files_and_without_database_or_django(export, tmp_path):
+def test_an_untouched_export_verifies_with_five_files_and_without_database_or_django(export, evidence, tmp_path):
     package = tmp_path / "logging_reports"
     package.mkdir()
-    for name in ("chain.py", "anchors.py", "json_lines.py", "offline.py"):
+    for name in ("chain.py", "anchors.py", "handovers.py", "json_lines.py", "offline.py"):
         shutil.copy(ROOT / "logging_reports" / name, package)
-    anchor = tmp_path / "anchor.txt"
-    anchor.write_text(Signer().make_checkpoint().anchor.to_file())
-    command = [sys.executable, "-m", "logging_reports.offline", str(export), "--anchor", str(anchor)]
+    arguments = [str(export), *evidence]
+    command = [sys.executable, "-m", "logging_reports.offline", *arguments]
     done = subprocess.run(
         command, cwd=tmp_path, env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, check=False
     )
-    assert (done.returncode, done.stdout.strip()) == (0, "export: ok, 6 rows, 0 gaps, 1 rows named by the anchor")
-    call_command("verify_log", "--export", str(export))
+    assert done.returncode == 0, done.stderr
+    said = "export: ok, 6 rows of the log “azure”: 6 proven by the anchor, 0 newer than it, 0 not proven, 0 gaps"
+    assert done.stdout.splitlines() == [said, f"anchor: signed by the key sha256:{evidence[3]}"]
+    call_command("verify_log", "--export", *arguments, stdout=StringIO())
 
 
 CHANGES = {
@@ -75,43 +90,82 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("name", LINE_FIELDS)
-def test_a_changed_field_is_found(export, name):
+def test_a_changed_field_is_found(export, evidence, name):
     change(export, 0, **{name: CHANGES.get(name, "other")})
-    assert main([str(export)]) == 1
+    assert main([str(export), *evidence]) == 1
 
 
-def test_an_extra_or_missing_field_is_no_row(export):
+def test_an_extra_or_missing_field_is_no_row(export, evidence):
     change(export, 2, note="added")
-    assert main([str(export)]) == 1
+    assert main([str(export), *evidence]) == 1
 
 
-def test_rows_left_out_are_counted_as_gaps_and_exchanged_ones_found(export):
-    rows = export.read_text(encoding="utf-8").rstrip("\n").split("\n")
-    assert verify_lines([*rows[:2], *rows[3:]]).gaps == 1
-    assert verify_lines([rows[1], rows[0], *rows[2:]]).faults
-    assert verify_lines([*rows, rows[0]]).faults
+def test_a_name_that_stands_twice_in_a_line_is_found(export, evidence):
+    lines = export.read_text(encoding="utf-8").split("\n")
+    lines[1] = lines[1].replace('"message":', '"message":"shown first","message":', 1)
+    export.write_text("\n".join(lines), encoding="utf-8")
+    assert main([str(export), *evidence]) == 1
 
 
-def test_a_row_computed_anew_is_found_by_the_next_one_or_the_anchor(export, tmp_path):
-    anchor = tmp_path / "anchor.txt"
-    anchor.write_text(Signer().make_checkpoint().anchor.to_file())
-    assert main([str(export), "--anchor", str(anchor)]) == 0
-    for line, needs_anchor in ((2, False), (0, True)):
+def test_rows_left_out_and_exchanged_ones_are_found(export, evidence):
+    rows = lines_of(export)
+    for forged in ([*rows[:2], *rows[3:]], [rows[1], rows[0], *rows[2:]], [*rows, rows[0]]):
+        export.write_text("".join(forged), encoding="utf-8")
+        assert main([str(export), *evidence]) == 1
+
+
+def test_a_filtered_export_is_not_called_proven_but_for_what_links_to_the_anchor(export, evidence, capsys):
+    rows = lines_of(export)
+    export.write_text("".join([*rows[:2], *rows[3:]]), encoding="utf-8")
+    assert main([str(export), *evidence, "--filtered"]) == 2
+    assert "2 proven by the anchor, 0 newer than it, 3 not proven, 1 gaps" in capsys.readouterr().out
+    export.write_text("".join(rows[:2]), encoding="utf-8")
+    assert main([str(export), *evidence, "--filtered"]) == 0
+
+
+def test_rows_newer_than_the_anchor_are_counted_apart(export, evidence, capsys):
+    record_many([Draft(event="azure.probe", actor=SYSTEM, message="later") for _n in range(2)])
+    rows = LogEntry.objects.filter(service="azure").order_by("-sequence")
+    export.write_text("".join(to_line(row) for row in rows), encoding="utf-8")
+    assert main([str(export), *evidence]) == 0
+    assert "8 rows of the log “azure”: 6 proven by the anchor, 2 newer" in capsys.readouterr().out
+
+
+def test_a_row_computed_anew_is_found_by_the_next_one_or_the_anchor(export, evidence):
+    for line in (2, 0):
         original = export.read_text(encoding="utf-8")
         row = from_line(original.split("\n")[line])
         row.message = "forged"
         change(export, line, message="forged", hash=hash_entry(row))
-        assert main([str(export)]) == (0 if needs_anchor else 1)
-        assert main([str(export), "--anchor", str(anchor)]) == 1
+        assert main([str(export), *evidence]) == 1
         export.write_text(original, encoding="utf-8")
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", None])
-def test_a_file_that_can_not_be_read_ends_2(content, tmp_path):
-    path = tmp_path / "export.jsonl"
+def test_a_file_that_can_not_be_read_ends_2(content, evidence, tmp_path):
+    path = tmp_path / "other.jsonl"
     if content:
         path.write_bytes(content)
-    assert main([str(path)]) == 2
+    assert main([str(path), *evidence]) == 2
     with pytest.raises(CommandError) as refusal:
-        call_command("verify_log", "--export", str(path))
+        call_command("verify_log", "--export", str(path), *evidence)
     assert refusal.value.returncode == 2
+
+
+@pytest.mark.parametrize("left_out", ["--anchor", "--key"])
+def test_without_the_anchor_or_its_key_nothing_is_verified(left_out, export, evidence, settings, tmp_path, capsys):
+    settings.KMES_PINNED_KEYS_FILE = tmp_path / "none.json"
+    place = evidence.index(left_out)
+    partial = evidence[:place] + evidence[place + 2 :]
+    with pytest.raises(SystemExit) as refused:
+        main([str(export), *partial])
+    assert refused.value.code == 2
+    assert left_out in capsys.readouterr().err
+    with pytest.raises(CommandError) as refusal:
+        call_command("verify_log", "--export", str(export), *partial)
+    assert refusal.value.returncode == 2
+
+
+@pytest.mark.parametrize("key", ["", "sha256:", "ab", "z" * 64])
+def test_a_key_that_is_no_fingerprint_is_refused(key, export, evidence):
+    assert main([str(export), *evidence[:2], "--key", key]) == 2

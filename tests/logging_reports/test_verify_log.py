@@ -11,6 +11,7 @@ from django.db import transaction
 from kmes.core.actor import SYSTEM
 from logging_reports.services import Draft, record_many
 from tests.logging_reports.log_commands import execute, verify
+from tests.logging_reports.signer import Signer
 
 pytestmark = pytest.mark.django_db
 
@@ -25,6 +26,7 @@ def test_an_empty_log_is_intact():
 
 
 def test_an_intact_log_ends_0_and_shows_its_end(five_rows):
+    Signer().make_checkpoint()
     code, output = verify("--service", "azure")
     assert code == 0
     assert f"azure: ok, 5 rows, ends in {five_rows[-1].hash[:16]}" in output
@@ -58,6 +60,7 @@ def test_tampering_ends_1_and_names_the_row(what, five_rows, unguarded_log):
 
 
 def test_a_missing_trigger_ends_1_although_the_rows_hold(five_rows, unguarded_log):
+    Signer().make_checkpoint()
     code, output = verify()
     assert code == 1
     assert "azure: ok" in output

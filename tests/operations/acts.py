@@ -14,6 +14,7 @@ from django.db import connection
 
 from jobs.kinds.synchronize.spec import request_synchronize
 from jobs.models import Job
+from jobs.schedule import log_checkpoints
 from keygroups.models import Key
 from kmes.accounts.models import User
 from kmes.core.actor import Actor
@@ -43,6 +44,11 @@ def tamper() -> None:
     with connection.cursor() as cursor:
         cursor.execute("UPDATE logging_reports_logentry SET message = 'nothing happened' WHERE sequence = 2")
     triggers.install(connection)
+
+
+def sign_log() -> None:
+    """Let the device sign where the log ends."""
+    print(log_checkpoints.make_if_due())
 
 
 def count() -> None:

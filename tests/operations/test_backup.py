@@ -31,6 +31,7 @@ def test_what_was_backed_up_pushes_its_keys_from_another_place(installation, azu
     vault_url = azure_stand_in.vault_url("kv-premium")
     assert installation.act("furnish", azure_stand_in.url, vault_url) == "succeeded"
     installation.act("sign_in")
+    installation.act("sign_log")
     before = installation.act("count").split()
     secret, file = passphrase_file(tmp_path), tmp_path / "kmes.backup"
     words = backup(installation, file, "--passphrase-file", str(secret))

@@ -36,6 +36,7 @@ def test_the_drill_of_the_page_brings_the_console_back(installation, azure_stand
         return done.stdout
 
     installation.act("furnish", azure_stand_in.url, azure_stand_in.vault_url("kv-premium"))
+    installation.act("sign_log")
     shell(MAKE_PASSPHRASE, installation.environment)
     made = shell(BACK_UP, installation.environment)
     assert "audit log ends at" in made

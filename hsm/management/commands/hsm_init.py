@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from hsm.device import get_device
 from hsm.emulator import create_token
-from hsm.pinning import pin_device, record_pinned
+from hsm.pinning import pin_device, public_keys_of, record_pinned
 from hsm.services import record_self_test, register_device
 from hsm.session import find_module
 from kmes.core.actor import SYSTEM
@@ -47,7 +47,7 @@ class Command(BaseCommand):
             identity = device.identity()
             report_spki = device.report_public_spki()
             results = device.self_test()
-            own = {KeyUse.MFK: device.mfk_public_spki(), KeyUse.CHECKPOINT: device.checkpoint_public_spki()}
+            own = public_keys_of(device)
             pinned = pin_device(own, also_new=options["pin_new_keys"])
         except KmesError as error:
             raise CommandError(str(error)) from None

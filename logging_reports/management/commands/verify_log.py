@@ -1,4 +1,4 @@
-"""``manage.py verify_log``: verifies the log. Exit status: 0 intact, 1 tampered with, 2 could not check."""
+"""``manage.py verify_log``: verifies the log. Exit status: 0 intact, 1 tampered with, 2 not proven."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import Error as AnyDatabaseError
 
+from kmes.core.errors import KmesError
+from kmes.core.pinned_keys import KeyUse, read_pinned
 from logging_reports import offline
 from logging_reports.anchors import AnchorError, Statement
 from logging_reports.choices import Service
+from logging_reports.handovers import clean_fingerprint
 from logging_reports.verification import (
     CheckpointVerdict,
     Verdict,
-    find_missing_triggers,
+    find_trigger_faults,
     verify_checkpoints,
     verify_service,
 )
@@ -34,7 +37,7 @@ class Command(BaseCommand):
 
     help = (
         "Verify the logs: rows, hash chains, checkpoints and their signatures. "
-        "Exit status: 0 intact, 1 tampered with, 2 could not check."
+        "Exit status: 0 intact, 1 tampered with, 2 could not check, or not proven."
     )
     requires_system_checks: list[str] = []
 
@@ -43,53 +46,66 @@ class Command(BaseCommand):
         parser.add_argument("--service", choices=Service.values, help="the rows of one log only")
         parser.add_argument("--anchor", type=Path, metavar="FILE", help="a checkpoint that was kept elsewhere")
         parser.add_argument(
-            "--key", default="", metavar="SHA256", help="the only checkpoint key to trust, by its fingerprint"
+            "--key",
+            action="append",
+            metavar="SHA256",
+            help="a checkpoint key to trust, by its fingerprint, instead of the pinned ones",
         )
         parser.add_argument(
             "--export", type=Path, metavar="FILE", help="verify an export in JSON Lines instead; needs no database"
         )
+        parser.add_argument("--filtered", action="store_true", help="with --export: rows were left out on purpose")
         parser.add_argument("--json", action="store_true", help="one JSON object instead of text")
 
     def handle(self, *_args: Any, **options: Any) -> None:
         """Print the result of each log and exit with the status."""
         try:
             anchor = offline.load_anchor(options["anchor"]) if options["anchor"] else None
+            keys = [clean_fingerprint(key) for key in options["key"] or read_pinned(KeyUse.CHECKPOINT)]
         except (OSError, AnchorError) as error:
             raise CommandError(f"The anchor can't be used: {error}", returncode=COULD_NOT_CHECK) from error
-        intact = self._verify_export(anchor, options) if options["export"] else self._verify_database(anchor, options)
-        if not intact:
-            raise SystemExit(TAMPERED)
+        except (ValueError, KmesError) as error:
+            raise CommandError(f"The key can't be used: {error}", returncode=COULD_NOT_CHECK) from error
+        verify = self._verify_export if options["export"] else self._verify_database
+        if status := verify(anchor, keys, options):
+            raise SystemExit(status)
 
-    def _verify_export(self, anchor: Statement | None, options: dict[str, Any]) -> bool:
+    def _verify_export(self, anchor: Statement | None, keys: list[str], options: dict[str, Any]) -> int:
+        if anchor is None or not keys:
+            raise CommandError(
+                "An export proves nothing alone: give a checkpoint of the same log with --anchor, and the key that"
+                " signed it with --key.",
+                returncode=COULD_NOT_CHECK,
+            )
         try:
-            with options["export"].open(encoding="utf-8-sig") as lines:
-                verdict = offline.verify_lines(lines, anchor=anchor)
+            with options["export"].open(encoding="utf-8-sig", newline="\n") as lines:
+                verdict = offline.verify_lines(lines, anchor=anchor, keys=keys, is_filtered=options["filtered"])
         except (OSError, UnicodeDecodeError) as error:
             raise CommandError(f"The export could not be checked: {error}", returncode=COULD_NOT_CHECK) from error
         if options["json"]:
-            self.stdout.write(json.dumps({"intact": not verdict.faults, "export": asdict(verdict)}))
+            self.stdout.write(json.dumps({"intact": verdict.status == offline.INTACT, "export": asdict(verdict)}))
         else:
             self.stdout.write("\n".join(offline.describe(verdict)))
-        return not verdict.faults
+        return verdict.status
 
-    def _verify_database(self, anchor: Statement | None, options: dict[str, Any]) -> bool:
+    def _verify_database(self, anchor: Statement | None, keys: list[str], options: dict[str, Any]) -> int:
         services = [Service(options["service"])] if options["service"] else list(Service)
-        trusted = options["key"].lower().removeprefix("sha256:").replace(":", "")
         try:
             verdicts = [verify_service(service) for service in services]
-            checkpoints = verify_checkpoints(anchor=anchor, trusted_key=trusted)
-            guards = find_missing_triggers()
+            checkpoints = verify_checkpoints(trusted=keys, anchor=anchor)
+            guards = find_trigger_faults()
         except AnyDatabaseError as error:
             raise CommandError(f"The log could not be checked: {error}", returncode=COULD_NOT_CHECK) from error
         intact = not guards and not checkpoints.faults and all(verdict.is_intact for verdict in verdicts)
+        status = (COULD_NOT_CHECK if checkpoints.unproven else 0) if intact else TAMPERED
         if options["json"]:
             logs = [{**asdict(verdict), "intact": verdict.is_intact} for verdict in verdicts]
-            found = {"intact": intact, "missing_triggers": guards, "logs": logs, "checkpoints": asdict(checkpoints)}
-            self.stdout.write(json.dumps(found))
+            found = {"intact": intact, "proven": not status, "triggers": guards, "logs": logs}
+            self.stdout.write(json.dumps({**found, "checkpoints": asdict(checkpoints)}))
         else:
             self._print(verdicts, guards)
-            self._print_checkpoints(checkpoints, anchor, is_key_given=bool(trusted))
-        return intact
+            self._print_checkpoints(checkpoints, anchor)
+        return status
 
     def _print(self, verdicts: list[Verdict], guards: list[str]) -> None:
         for verdict in verdicts:
@@ -98,10 +114,10 @@ class Command(BaseCommand):
                 self.stdout.write(f"{verdict.service}: TAMPERED at {found.sequence}: {found.reason}")
             else:
                 self.stdout.write(f"{verdict.service}: ok, {verdict.rows} rows, ends in {verdict.head_hash[:16]}")
-        for name in guards:
-            self.stdout.write(f"database: the trigger {name} is missing or switched off")
+        for fault in guards:
+            self.stdout.write(f"database: {fault}")
 
-    def _print_checkpoints(self, found: CheckpointVerdict, anchor: Statement | None, *, is_key_given: bool) -> None:
+    def _print_checkpoints(self, found: CheckpointVerdict, anchor: Statement | None) -> None:
         for fault in found.faults[:_FAULTS_SHOWN]:
             self.stdout.write(f"checkpoints: TAMPERED: {fault}")
         if len(found.faults) > _FAULTS_SHOWN:
@@ -110,9 +126,13 @@ class Command(BaseCommand):
             self.stdout.write(f"checkpoints: ok, {found.count}, the newest is {found.newest}")
         for key in found.keys:
             self.stdout.write(f"checkpoints: signed by the key sha256:{key}")
+        if found.uncovered:
+            self.stdout.write(f"checkpoints: {found.uncovered} newer rows are not covered yet")
+        for sentence in found.unproven:
+            self.stdout.write(f"NOT PROVEN: {sentence}")
         if anchor:
             self.stdout.write(f"anchor: checkpoint {anchor.number} of {anchor.at:%Y-%m-%d %H:%M:%S} UTC")
-        elif not is_key_given:
+        else:
             self.stdout.write(
                 "anchor: none given; rows cut off the end together with their checkpoints would not be found"
             )

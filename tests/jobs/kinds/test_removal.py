@@ -90,8 +90,8 @@ def test_what_follows_is_opened_once_however_often_the_end_is_told(pushed, group
 
 def test_a_right_taken_away_meanwhile_stops_the_row_and_says_so(pushed, group, admin):
     loaded = KeyGroup.objects.select_related("vault", "credential").get(pk=group.pk)
-    job = request_removal(group=loaded, cloud="delete", local=True, actor=admin)
-    get_user_model().objects.filter(pk=admin.user_id).update(role="operator")
+    job = request_removal(group=loaded, cloud="purge", local=True, actor=admin)
+    get_user_model().objects.filter(pk=admin.user_id).update(role="custodian")
     job = work(job)
     assert job.state == "warned"
     assert not job.followers.exists()

@@ -30,6 +30,9 @@ class Command(BaseCommand):
         parser.add_argument("--replace", action="store_true", help="replace what this installation holds")
         parser.add_argument("--without-token", action="store_true", help="leave the token here as it is")
         parser.add_argument("--without-device", action="store_true", help="don't ask the device for its check values")
+        parser.add_argument(
+            "--pin-new-keys", action="store_true", help="trust the keys of the backup's device from now on"
+        )
         parser.add_argument("--show", action="store_true", help="only say what the backup holds and needs")
 
     def handle(self, *_args: Any, **options: Any) -> None:
@@ -46,6 +49,7 @@ class Command(BaseCommand):
                 replace=options["replace"],
                 with_token=not options["without_token"],
                 with_device=not options["without_device"],
+                pin_new_keys=options["pin_new_keys"],
             )
             result = restore_backup(options["file"], passphrase=passphrase, options=chosen)
         except KmesError as error:
