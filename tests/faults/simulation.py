@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from cloudcreds.provider import send_deadline
 from cloudcreds.provider.errors import CloudError, CloudErrorKind
-from cloudcreds.provider.types import DeletedKey, KekPublicKey, VaultKey, VersionInfo
+from cloudcreds.provider.types import DeletedKey, KekPublicKey, RotationPolicy, VaultKey, VersionInfo
 from hsm.services import designated_device
 from hsm.types import GeneratedKey
 from kmes.core.errors import KmesError
@@ -220,6 +220,15 @@ class SimGateway:
 
         self._change(effect)
         return DeletedKey(name, "recovery", self.vault.now, self.vault.now + timedelta(days=90))
+
+    def get_rotation_policy(self, name):
+        """Nobody sets a policy in these worlds: a live key has Azure's own."""
+        self.vault.look()
+        return RotationPolicy(notify_before_expiry="P30D") if self.vault.keys.get(name) else None
+
+    def clock_difference(self):
+        """Both go by the world's clock."""
+        return
 
     def expecting(self, *_kinds):
         """Refusals leave no rows here."""
