@@ -109,3 +109,32 @@ def test_a_self_certification_runs_by_itself_and_its_report_can_be_downloaded(ad
         with page.expect_download() as download:
             page.get_by_role("link", name=name).click()
         assert download.value.path().stat().st_size > 50
+
+
+def test_a_wait_for_a_grant_counts_down_and_is_ended_by_a_person(admin: Page, console: Console):
+    page, credential, client = admin, flows.fresh("granted"), "44444444-2222-2222-2222-222222222222"
+    granted = ["get", "list", "create", "update", "delete"]
+    rights = {"client_id": client, "secret": "its-secret", "permissions": granted, "arm": True}
+    console.stand_in.control("POST", "/_emulator/clients", rights)
+    page.goto("/setup/3/")
+    page.get_by_role("link", name="Add a credential").click()
+    box = flows.dialog(page)
+    for label, value in {
+        "Name": credential,
+        "Tenant ID": TENANT,
+        "Client ID": client,
+        "Client Secret": "its-secret",
+    }.items():
+        box.get_by_label(label, exact=True).fill(value)
+    box.get_by_role("button", name="Save credential").click()
+    line = finding(page, f"{credential} was not tested on a vault yet.")
+    line.get_by_role("link", name="List Key Vaults").click()
+    confirm(page)
+    line.get_by_role("link", name="Test Connection").click(timeout=30_000)
+    confirm(page)
+    wait = page.locator("#setup-findings .alert").filter(has_text="A new grant in Azure needs up to 15 minutes")
+    expect(wait.locator("[data-countdown]")).to_have_text(re.compile(r"^0:\d\d$"), timeout=40_000)
+    expect(finding(page, f"{credential} failed on vault")).to_contain_text("Import")
+    wait.get_by_role("button", name="Stop trying").click()
+    expect(wait).to_be_hidden(timeout=40_000)
+    expect(page).to_have_url(re.compile("/setup/3/"))
