@@ -75,8 +75,9 @@ def set_outside(world, version, **changes):
 
 def shown(world, pages):
     """What all pages say of the group and of its keys, which must be one thing each."""
-    assert list(contradictions(world.group, pages)) == []
-    (of_group,), of_keys = readings(world.group, pages)
+    said = readings(world.group, pages)
+    assert list(contradictions(world.group, said)) == []
+    (of_group,), of_keys = said
     return of_group, {name: next(iter(said)) for name, said in of_keys.items()}
 
 

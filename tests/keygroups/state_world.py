@@ -186,21 +186,24 @@ def readings(group, pages):
     return of_group, of_keys
 
 
-def contradictions(group, pages):
-    """Yield in words where two readers say different things."""
+def contradictions(group, said):
+    """Yield in words where two readers say different things; ``said`` comes from ``readings``."""
     group = KeyGroup.objects.get(pk=group.pk)
-    of_group, of_keys = readings(group, pages)
+    of_group, of_keys = said
     if len(of_group) != 1:
         yield f"the group is {of_group}"
-    yield from (f"{name} is {said}" for name, said in of_keys.items() if len(said) != 1)
+    yield from (f"{name} is {words}" for name, words in of_keys.items() if len(words) != 1)
     text = next(iter(of_group))
     if ("differs" in text) != bool(group.differences):
         yield f"the group is “{text}” with {group.differences} differences"
     if ("differs" in text) != list_groups(show="drift").filter(pk=group.pk).exists():
         yield "the filter of what differs does not follow the state"
-    active = [name for name, said in of_keys.items() if any(each.startswith("Active") for each in said)]
+    active = [name for name, words in of_keys.items() if any(each.startswith("Active") for each in words)]
     if text == "In the vault" and len(active) != 1:
         yield f"the group is in the vault and {active} are active"
+    current = group.cloud_versions.filter(azure_version=group.current_version).values_list("key__name", flat=True)
+    if active and list(current) != active:
+        yield f"{active} is active, the page of each key calls {list(current)} current"
     if blockers.situation_of_group(group).has_active_version != bool(active):
         yield "the menu of the group does not know the active version"
     yield from _menus(group, of_keys)
