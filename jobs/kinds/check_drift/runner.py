@@ -210,7 +210,8 @@ def _compare(run: JobRun, group: KeyGroup, seen: list[Seen], current: str) -> tu
         for version in known.values():
             if version.azure_version not in in_vault:
                 _note_missing(tx, group, version)
-        is_ours = not current or _follow_current(tx, group, current)
+        # A version newer than the listing is left to the next comparison.
+        is_ours = current not in in_vault or _follow_current(tx, group, current)
         for each in seen:
             _note(tx, group, known.get(each.azure_version), each)
         missing = [name for name, version in known.items() if version.state == VersionState.MISSING]
