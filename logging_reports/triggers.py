@@ -49,6 +49,8 @@ _SQLITE: dict[str, str] = {
     ),
 }
 
+SQLITE_NAMES = frozenset(_SQLITE)
+
 _POSTGRES: dict[str, tuple[str, str]] = {
     "kmes_log_immutable": (TABLE, "BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} FOR EACH STATEMENT"),
     "kmes_head_immutable": (HEAD, "BEFORE DELETE OR TRUNCATE ON {table} FOR EACH STATEMENT"),

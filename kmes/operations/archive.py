@@ -1,13 +1,16 @@
 """The backup file: a tar of the manifest and its parts, compressed, encrypted unless asked otherwise.
 
-Unpacking writes only the files that the manifest names, with checked names and hashes.
+Unpacking writes only the files that the manifest names, with checked names, sizes and hashes. A manifest is input like
+any other: nothing in it is believed beyond what can be checked.
 """
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import io
 import os
-import re
+import shutil
 import tarfile
 import zlib
 from collections.abc import Iterator
@@ -23,8 +26,9 @@ from kmes.operations.sealed_file import OpeningReader, SealingWriter, is_sealed
 
 BLOCK_BYTES = 1024 * 1024
 HIGHEST_MANIFEST_BYTES = 4 * 1024 * 1024
-# Names that this console writes: letters, digits, inner dots, single slashes.
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
+# Rows and tokens compress to a tenth or so. A file that grows by more is made to fill the disk.
+HIGHEST_RATIO = 100
+SMALL_BYTES = 32 * 1024 * 1024
 
 
 def describe(folder: Path) -> tuple[Part, ...]:
@@ -84,8 +88,38 @@ def _write(file: IO[bytes], folder: Path, manifest: Manifest, passphrase: Secret
         stream.close()
 
 
+class _LimitedReader(io.RawIOBase):
+    """Reads a decompressed stream up to a limit in bytes, so that a small file can't fill memory or the disk.
+
+    Raises BackupError beyond the limit. It first allows the manifest alone.
+    """
+
+    def __init__(self, source: gzip.GzipFile) -> None:
+        super().__init__()
+        self._source = source
+        self.left = HIGHEST_MANIFEST_BYTES + 64 * 1024
+
+    def readable(self) -> bool:
+        """Say that it can be read."""
+        return True
+
+    def readinto(self, buffer: object) -> int:
+        """Fill the buffer."""
+        view = memoryview(buffer).cast("B")  # type: ignore[arg-type]
+        block = self._source.read(len(view))
+        self.left -= len(block)
+        if self.left < 0:
+            raise BackupError(
+                _("The backup holds more than its manifest says."),
+                _("Nothing was restored. The file was damaged or forged."),
+            )
+        view[: len(block)] = block
+        return len(block)
+
+
 @contextmanager
-def _opened(path: Path, passphrase: SecretText | None) -> Iterator[tarfile.TarFile]:
+def _opened(path: Path, passphrase: SecretText | None) -> Iterator[tuple[tarfile.TarFile, _LimitedReader]]:
+    """Yield the archive, and the reader whose limit is raised once the manifest is known."""
     if not path.is_file():
         raise BackupError(_("There is no file %(path)s.") % {"path": path})
     sealed = is_sealed(path)
@@ -96,10 +130,12 @@ def _opened(path: Path, passphrase: SecretText | None) -> Iterator[tarfile.TarFi
     with path.open("rb") as file:
         stream = OpeningReader(file, passphrase) if sealed and passphrase else file
         try:
-            with tarfile.open(fileobj=stream, mode="r|gz") as tar:
-                yield tar
+            with gzip.GzipFile(fileobj=stream, mode="rb") as clear:
+                limited = _LimitedReader(clear)
+                with tarfile.open(fileobj=limited, mode="r|") as tar:
+                    yield tar, limited
         # A truncated gzip stream raises EOFError, another kind of file one of the others.
-        except (tarfile.TarError, zlib.error, EOFError) as error:
+        except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError) as error:
             raise BackupError(
                 _("%(path)s is not a whole backup of this console (%(error)s).")
                 % {"path": path, "error": type(error).__name__}
@@ -114,13 +150,14 @@ def read_manifest(path: Path, passphrase: SecretText | None) -> Manifest:
         SealedFileError: it does not open.
 
     """
-    with _opened(path, passphrase) as tar:
+    with _opened(path, passphrase) as (tar, _limited):
         return _first_member(tar)
 
 
 def _first_member(tar: tarfile.TarFile) -> Manifest:
     member = tar.next()
-    source = tar.extractfile(member) if member is not None and member.name == NAME else None
+    is_manifest = member is not None and member.name == NAME and member.isreg()
+    source = tar.extractfile(member) if member is not None and is_manifest else None
     if member is None or source is None or member.size > HIGHEST_MANIFEST_BYTES:
         raise BackupError(_("The file is not a backup of this console: it does not begin with a manifest."))
     return Manifest.from_json(source.read())
@@ -134,13 +171,15 @@ def unpack(path: Path, folder: Path, passphrase: SecretText | None) -> Manifest:
         SealedFileError: the file does not open.
 
     """
-    with _opened(path, passphrase) as tar:
+    with _opened(path, passphrase) as (tar, limited):
         manifest = _first_member(tar)
+        limited.left = _check_sizes(manifest, path.stat().st_size, folder)
         wanted = {part.name: part for part in manifest.parts}
         while (member := tar.next()) is not None:
             part = wanted.pop(member.name, None)
-            source = tar.extractfile(member) if part is not None else None
-            if part is None or source is None or not _NAME.fullmatch(part.name):
+            fits = part is not None and member.isreg() and member.size == part.size
+            source = tar.extractfile(member) if fits else None
+            if part is None or source is None:
                 raise BackupError(
                     _("The backup holds something its manifest does not name: “%(name)s”.") % {"name": member.name}
                 )
@@ -150,6 +189,29 @@ def unpack(path: Path, folder: Path, passphrase: SecretText | None) -> Manifest:
             _("The backup lacks a part: %(part)s.") % {"part": min(wanted)}, _("Take another backup; this one is cut.")
         )
     return manifest
+
+
+def _check_sizes(manifest: Manifest, packed: int, folder: Path) -> int:
+    """Return how many bytes may be unpacked: the parts with their headers.
+
+    Raises:
+        BackupError: the parts are out of proportion to the file, or don't fit on the disk.
+
+    """
+    total = sum(part.size for part in manifest.parts)
+    if total > max(SMALL_BYTES, packed * HIGHEST_RATIO):
+        raise BackupError(
+            _("The backup of %(packed)d bytes claims to hold %(total)d.") % {"packed": packed, "total": total},
+            _("Nothing was restored. The file was damaged or forged."),
+        )
+    if total > shutil.disk_usage(folder).free:
+        raise BackupError(
+            _("The backup does not fit into %(folder)s: it holds %(total)d bytes.")
+            % {"folder": folder, "total": total},
+            _("Name a folder with more room in TMPDIR."),
+        )
+    # Each member has a header and is padded to the next block; two records end the archive.
+    return total + (len(manifest.parts) + 2) * 2 * tarfile.BLOCKSIZE + 2 * tarfile.RECORDSIZE
 
 
 def _unpack_part(part: Part, source: IO[bytes], folder: Path) -> None:

@@ -6,6 +6,7 @@ Knows neither how parts are made nor how they are restored.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -15,6 +16,13 @@ from kmes.core.errors import KmesError
 
 FORMAT = 1
 NAME = "manifest.json"
+HIGHEST_PARTS = 20_000
+# Parts that a backup may have, and the number of folders below each; an export's name is free.
+_PLACES = {"database.sqlite3": 1, "tables": 2, "secret_key": 1, "token": 5, "exports": 2}
+_SEGMENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+# Facts are printed on the operator's terminal.
+_TEXT = re.compile(r"[ -~\u00a0-\u024f]{0,128}")
 
 
 class BackupError(KmesError):
@@ -95,6 +103,7 @@ class Manifest:
                     _("Restore it with the release that made it, or a later one."),
                 )
             facts = content.pop("facts")
+            _check_shape(content, facts)
             return cls(
                 **{
                     **content,
@@ -106,5 +115,40 @@ class Manifest:
                     "parts": tuple(Part(**part) for part in content["parts"]),
                 }
             )
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise BackupError(_("The file is not a backup of this console: its manifest can't be read.")) from error
+
+
+def _check_shape(content: dict[str, Any], facts: dict[str, Any]) -> None:
+    """Check types, names and sizes of a manifest: what a backup says of itself is input like any other.
+
+    Raises:
+        ValueError: something is not as this console writes it.
+
+    """
+    texts = [content["made_at"], content["version"], content["vendor"], *content["tables"]]
+    texts += [column for columns in content["tables"].values() for column in columns]
+    texts += [text for pair in facts["migrations"] for text in pair]
+    texts += [text for device in facts["devices"] for name, text in device.items() if name != "is_designated"]
+    if not all(isinstance(text, str) and _TEXT.fullmatch(text) for text in texts):
+        raise ValueError("a text is not one")
+    for sequence, digest in facts["log_heads"].values():
+        if not _is_count(sequence) or not _SHA256.fullmatch(digest):
+            raise ValueError("a log's end is not one")
+    parts = content["parts"]
+    if len(parts) > HIGHEST_PARTS or len({part["name"] for part in parts}) != len(parts):
+        raise ValueError("too many parts, or one twice")
+    for part in parts:
+        if not _is_count(part["size"]) or not _SHA256.fullmatch(part["sha256"]) or not _is_place(part["name"]):
+            raise ValueError("a part is not one")
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
+
+
+def _is_place(name: str) -> bool:
+    """Return whether a part stands where this console puts parts."""
+    segments = name.split("/")
+    deepest = _PLACES.get(segments[0], 0)
+    return len(segments) <= deepest and all(map(_SEGMENT.fullmatch, segments))

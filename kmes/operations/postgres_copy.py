@@ -116,15 +116,23 @@ def _load(cursor: Any, folder: Path, manifest: Manifest) -> None:
         raise BackupError(
             _("The backup holds the table %(table)s, which its migrations do not make.") % {"table": min(unknown)}
         )
+    columns = {name: _columns(cursor, name) for name in here}
+    for name, named in manifest.tables.items():
+        # COPY takes names as part of its text, so none may stand there that the catalogue does not have.
+        if sorted(named) != sorted(columns[name]):
+            raise BackupError(
+                _("The backup names other columns of the table %(table)s than its migrations make.") % {"table": name},
+                _("Nothing was restored. The file was damaged or forged."),
+            )
     for name in here:
         # A migration may have inserted rows into its table, but never into the log's heads.
         cursor.execute(f"SELECT EXISTS (SELECT 1 FROM {_quoted(name)})")  # noqa: S608 - a name of the catalogue
         if cursor.fetchone()[0]:
             cursor.execute(f"DELETE FROM {_quoted(name)}")  # noqa: S608
-    for name, columns in manifest.tables.items():
+    for name, named in manifest.tables.items():
         with (
             (folder / FOLDER / name).open("rb") as source,
-            cursor.copy(f"COPY {_quoted(name)} ({_listed(columns)}) FROM STDIN") as rows,
+            cursor.copy(f"COPY {_quoted(name)} ({_listed(named)}) FROM STDIN") as rows,
         ):
             while block := source.read(BLOCK_BYTES):
                 rows.write(block)

@@ -36,6 +36,9 @@ from logging_reports.models import LogEntry
 from logging_reports.services import record
 from logging_reports.verification import Verdict, find_trigger_faults, verify_checkpoints, verify_service
 
+# Django warns of a signing key that is shorter than this many characters (security.W009).
+SHORTEST_SECRET_KEY, LONGEST_SECRET_KEY = 50, 1024
+
 
 @dataclass(frozen=True)
 class RestoreOptions:
@@ -68,6 +71,7 @@ def restore_backup(path: Path, *, passphrase: SecretText | None, options: Restor
         folder = Path(name)
         manifest = archive.unpack(path, folder, passphrase)
         check_manifest(manifest)
+        _read_secret_key(folder)
         _check_target(options)
         with ExitStack() as stack:
             if manifest.has_token and options.with_token:
@@ -198,7 +202,7 @@ def _record(path: Path, manifest: Manifest) -> None:
 
 def _restore_secret_key(folder: Path) -> list[str]:
     """Write the signing key to its file, unless this installation already has the same key."""
-    wanted = (folder / backup.SECRET_KEY).read_text()
+    wanted = _read_secret_key(folder)
     if wanted == settings.SECRET_KEY:
         return []
     path = Path(settings.KMES_SECRET_KEY_FILE)
@@ -215,6 +219,22 @@ def _restore_secret_key(folder: Path) -> list[str]:
             % {"path": path}
         ]
     return []
+
+
+def _read_secret_key(folder: Path) -> str:
+    """Return the signing key of a backup.
+
+    Raises:
+        BackupError: it is none, or so short that it could be guessed.
+
+    """
+    try:
+        found = (folder / backup.SECRET_KEY).read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BackupError(_("The backup holds no signing key.")) from error
+    if not (SHORTEST_SECRET_KEY <= len(found) <= LONGEST_SECRET_KEY) or not found.isprintable():
+        raise BackupError(_("The signing key of the backup is not one that this console makes."))
+    return found
 
 
 def _restore_exports(folder: Path) -> list[str]:

@@ -19,6 +19,7 @@ from django.utils.translation import gettext as _
 
 from kmes.core.clock import now
 from kmes.operations.manifest import BackupError
+from logging_reports import triggers
 
 FILE = "database.sqlite3"
 BUSY_SECONDS = 60
@@ -73,6 +74,7 @@ def replaced(folder: Path) -> Iterator[None]:
 
     A former file that was not empty is kept beside it, named ``…before-restore-<time>``.
     """
+    _refuse_strange_schema(folder / FILE)
     path, was_empty = database_path(), is_empty()
     connection.close()
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -91,6 +93,33 @@ def replaced(folder: Path) -> Iterator[None]:
     if was_empty:
         for _former, place in moved:
             place.unlink(missing_ok=True)
+
+
+def _refuse_strange_schema(copy: Path) -> None:
+    """Refuse a database whose schema could do something when it is read: views, virtual tables, strange triggers.
+
+    Raises:
+        BackupError: it has one, or is damaged.
+
+    """
+    try:
+        with closing(sqlite3.connect(f"file:{copy}?mode=ro", uri=True)) as opened:
+            opened.execute("PRAGMA trusted_schema = OFF")
+            (verdict,) = opened.execute("PRAGMA integrity_check(1)").fetchone()
+            entries = opened.execute("SELECT type, name, sql FROM sqlite_master").fetchall()
+    except sqlite3.Error as error:
+        raise BackupError(_("The database of the backup is damaged: %(error)s.") % {"error": error}) from error
+    if verdict != "ok":
+        raise BackupError(_("The database of the backup is damaged: %(error)s.") % {"error": verdict})
+    for kind, name, sql in entries:
+        is_own_trigger = kind == "trigger" and name in triggers.SQLITE_NAMES
+        is_plain = kind == "index" or (kind == "table" and "VIRTUAL" not in str(sql).partition("(")[0].upper())
+        if not is_own_trigger and not is_plain:
+            raise BackupError(
+                _("The database of the backup holds something that this console does not make: %(kind)s “%(name)s”.")
+                % {"kind": kind, "name": str(name)[:64]},
+                _("Nothing was restored. The file was damaged or forged."),
+            )
 
 
 def _put(copy: Path, path: Path) -> None:
