@@ -16,6 +16,7 @@ from jobs.kinds.create.spec import request_create_keys
 from jobs.kinds.destroy.spec import request_destroy
 from jobs.kinds.rotate.spec import request_rotation
 from jobs.kinds.set_enabled.spec import request_set_enabled
+from jobs.kinds.set_rotation_policy.spec import request_set_rotation_policy
 from jobs.kinds.synchronize.spec import request_synchronize
 
 NAME = "payments"
@@ -139,6 +140,13 @@ def _destroy(world):
     return request_destroy(keys=[world.push_one()], actor=world.actor)
 
 
+def _set_rotation_policy(world):
+
+    world.push_one()
+    world.rotate_in_azure()
+    return request_set_rotation_policy(group=world.group, actor=world.actor)
+
+
 def _on_azure_key(area, verb):
     """The moments of a job on the whole Azure key."""
     steps = ("preflight", f"{verb}_key", "record")
@@ -184,6 +192,21 @@ OPERATIONS = {
             _purge,
             _on_azure_key("cloud_purge", "purge"),
             (VERSIONS, DELETED, ("purge_key", "DELETE", f"/deletedkeys/{NAME}")),
+        ),
+        Operation(
+            "set rotation policy",
+            _set_rotation_policy,
+            (
+                "set_rotation_policy.before_set_rotation_policy",
+                "set_rotation_policy.before_rotation_policy",
+                "azure.sending_put",
+                "set_rotation_policy.after_rotation_policy",
+                "set_rotation_policy.after_set_rotation_policy",
+            ),
+            (
+                ("read_policy", "GET", f"/keys/{NAME}/rotationpolicy"),
+                ("set_policy", "PUT", f"/keys/{NAME}/rotationpolicy"),
+            ),
         ),
         Operation("destroy", _destroy, ("destroy.before_destroy_key", "destroy.after_destroy_key")),
     )

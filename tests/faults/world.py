@@ -10,6 +10,8 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
+from azure.keyvault.keys import KeyRotationLifetimeAction, KeyRotationPolicy
+
 from jobs.kinds.create.spec import request_create_keys
 from jobs.kinds.synchronize.spec import request_synchronize
 from tests.faults.operations import NAME
@@ -41,6 +43,11 @@ class World:
         (key,) = self.make_keys("first")
         self.run(request_synchronize(keys=[key], actor=self.actor))
         return key
+
+    def rotate_in_azure(self):
+        """Let somebody give the group's Azure key a Rotate action."""
+        action = KeyRotationLifetimeAction("Rotate", time_after_create="P90D")
+        self.vault.client.update_key_rotation_policy(NAME, KeyRotationPolicy(), lifetime_actions=[action])
 
     def run(self, job):
         """Run a job that must succeed at once."""
