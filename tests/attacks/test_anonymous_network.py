@@ -99,6 +99,7 @@ def test_a_chunked_body_ends_where_any_other_would(web):
             assert client.recv(100).startswith(b"HTTP/1.1 413 ")
 
 
+@pytest.mark.django_db
 def test_no_page_takes_a_file(client):
     assert client.post("/login/", {"file": SimpleUploadedFile("a.bin", b"x" * 10)}).status_code == 400
 
