@@ -104,6 +104,7 @@ _register(
     ("access.login", Category.ACCESS, _INFO, _("Signed in")),
     ("access.login_failed", Category.ACCESS, _WARNING, _("Sign-in failed")),
     ("access.logout", Category.ACCESS, _INFO, _("Signed out")),
+    ("access.locked", Category.ACCESS, _WARNING, _("Sign-in locked")),
     ("access.refused", Category.ACCESS, _WARNING, _("Access refused")),
     ("user.created", Category.ACCESS, _INFO, _("User created")),
     ("user.updated", Category.ACCESS, _INFO, _("User updated")),

@@ -1,7 +1,8 @@
-"""Redirects users with a one-time password to the page that replaces it."""
+"""Redirects users with a one-time password to the page that replaces it, and logs refused access."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
@@ -9,7 +10,12 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import reverse
 
+from kmes.accounts.sign_in_log import log_refused_access
+from kmes.core.errors import PermissionRefused
 from kmes.ui.responses import asks_for_fragment, go_to
+from logging_reports.services import LogWriteError
+
+logger = logging.getLogger(__name__)
 
 # Still allowed: the page itself, signing out, and the monitoring endpoints.
 _ALLOWED = ("accounts:own_password", "accounts:logout", "dashboard:healthz", "dashboard:readyz", "dashboard:metrics")
@@ -31,6 +37,15 @@ class OwnPasswordMiddleware:
                 return HttpResponse(status=HTTPStatus.NO_CONTENT)
             return go_to(request, page)
         return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> None:
+        """Log a refused access; ``ConsoleMiddleware`` makes the page of it."""
+        if isinstance(exception, PermissionRefused):
+            try:
+                log_refused_access(request, exception)
+            except LogWriteError:
+                # It is refused all the same.
+                logger.warning("a refused access could not be logged")
 
 
 def _is_on(request: HttpRequest, page: str) -> bool:

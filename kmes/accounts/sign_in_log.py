@@ -1,21 +1,54 @@
-"""Logs signing in and out to the Audit log, from Django's signals."""
+"""Logs sign-ins, sign-outs, lock-outs and refused access to the Audit log, with address and session.
+
+The session is named by the first half of the SHA-256 of its key: rows of one session can be told, and nobody can use it.
+"""
 
 from __future__ import annotations
 
+import hashlib
+from datetime import timedelta
 from typing import Any
 
+from axes.signals import user_locked_out
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
+from django.http import HttpRequest
 
 from kmes.accounts import client_address, sign_in_limits
-from kmes.core.actor import Actor
+from kmes.core.actor import Actor, Trigger
+from kmes.core.clock import now
+from kmes.core.errors import PermissionRefused
+from logging_reports.choices import Service
+from logging_reports.models import LogEntry
 from logging_reports.services import record
 
 
 def connect() -> None:
-    """Connect the three signals; safe to call again."""
+    """Connect the signals; safe to call again."""
     user_logged_in.connect(_signed_in, dispatch_uid="kmes.signed_in")
     user_logged_out.connect(_signed_out, dispatch_uid="kmes.signed_out")
     user_login_failed.connect(_refused, dispatch_uid="kmes.sign_in_refused")
+    user_locked_out.connect(_locked_out, dispatch_uid="kmes.locked_out")
+
+
+def log_refused_access(request: HttpRequest, error: PermissionRefused) -> None:
+    """Log that a signed-in user was refused, once in a minute for the same reason."""
+    user: Any = request.user
+    if user.is_authenticated:
+        message = f"{request.method} {request.path[:200]}: {error.what}"
+        _record_once("access.refused", Actor.from_user(user), message, request, within=timedelta(minutes=1))
+
+
+def _locked_out(sender: Any, request: Any, username: str, ip_address: str, **kwargs: Any) -> None:  # noqa: ARG001
+    name = (username or "unknown")[: sign_in_limits.NAME_LENGTH].replace("\0", "")
+    message = f"Sign-in of “{name}” is locked for the address {ip_address}"
+    _record_once("access.locked", Actor(name, Trigger.USER), message, request, within=sign_in_limits.WINDOW)
+
+
+def _record_once(event: str, actor: Actor, message: str, request: Any, *, within: timedelta) -> None:
+    """Write a row, unless the same one is there already: rows can't be deleted, so nobody may cause them at will."""
+    lately = LogEntry.objects.filter(service=Service.AUDIT, event=event, at__gt=now() - within)
+    if not lately.filter(actor_name=actor.name, message=message).exists():
+        record(event, actor=actor, message=message, data=_origin(request))
 
 
 def _signed_in(sender: Any, user: Any, request: Any = None, **kwargs: Any) -> None:  # noqa: ARG001 - the signal's signature
@@ -33,4 +66,8 @@ def _refused(sender: Any, credentials: dict[str, Any], request: Any = None, **kw
 
 
 def _origin(request: Any) -> dict[str, Any] | None:
-    return {"address": client_address.of_request(request)} if request is not None else None
+    if request is None:
+        return None
+    key = getattr(getattr(request, "session", None), "session_key", None) or ""
+    session = hashlib.sha256(key.encode()).hexdigest()[:32] if key else ""
+    return {"address": client_address.of_request(request), "session": session}
