@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import time
 from datetime import timedelta
 
 import pytest
@@ -128,17 +127,10 @@ def many_keys(db):
 @pytest.mark.parametrize(
     "address", ["key-age/", "key-age/?sort=group_name", "key-age/?q=group-7&page=3", "expiring/", "rotation/"]
 )
-def test_ten_thousand_keys_cost_few_queries_and_little_time(address, pages, many_keys, django_assert_max_num_queries):
+def test_ten_thousand_keys_cost_few_queries(address, pages, many_keys, django_assert_max_num_queries):
     pages.get(f"/reports/{address}")
     with django_assert_max_num_queries(12):
         assert pages.get(f"/reports/{address}").status_code == 200
-    # Processor time: how busy the machine is otherwise says nothing of the page.
-    took = []
-    for _turn in range(5):
-        began = time.process_time()
-        pages.get(f"/reports/{address}")
-        took.append(time.process_time() - began)
-    assert min(took) < 0.1
 
 
 def test_the_dashboard_shows_the_same_chart_once_there_is_a_key(pages, group):

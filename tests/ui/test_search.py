@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 
 import pytest
 
@@ -174,7 +173,7 @@ def test_an_answer_costs_at_most_twelve_queries(text, pages, group, django_asser
         assert pages.get("/search/", {"q": text}, **IN_PALETTE).status_code == 200
 
 
-def test_ten_thousand_keys_are_searched_in_no_time(admin, group):
+def test_ten_thousand_keys_are_searched_and_six_shown(admin, group, django_assert_max_num_queries):
     Key.objects.bulk_create(
         Key(
             group=group,
@@ -187,7 +186,6 @@ def test_ten_thousand_keys_are_searched_in_no_time(admin, group):
         )
         for number in range(10_000)
     )
-    begun = time.perf_counter()
-    assert len(found("key-09", admin)["Keys"]) == 6
-    assert "Keys" not in found("no such key", admin)
-    assert time.perf_counter() - begun < 1.0
+    with django_assert_max_num_queries(24):
+        assert len(found("key-09", admin)["Keys"]) == 6
+        assert "Keys" not in found("no such key", admin)

@@ -123,13 +123,13 @@ def test_content_type_alone(damaged):
 
 @pytest.mark.parametrize("when", When)
 def test_a_delay_on_either_side_of_the_effect(damaged, service, when):
-    began = time.monotonic()
     with pytest.raises(TimeoutError):
-        damaged(Damage(when=when, delay=0.6), method="PUT", timeout=0.2)
-    assert time.monotonic() - began < 0.6
+        damaged(Damage(when=when, delay=2), method="PUT", timeout=0.5)
     assert len(service.done) == (when == When.AFTER)
-    time.sleep(0.8)
     # A request that its client has given up arrives all the same.
+    deadline = time.monotonic() + 30
+    while not service.done and time.monotonic() < deadline:
+        time.sleep(0.05)
     assert len(service.done) == 1
 
 
