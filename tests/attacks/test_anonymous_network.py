@@ -100,8 +100,9 @@ def test_a_chunked_body_ends_where_any_other_would(web):
 
 
 @pytest.mark.django_db
-def test_no_page_takes_a_file(client):
-    assert client.post("/login/", {"file": SimpleUploadedFile("a.bin", b"x" * 10)}).status_code == 400
+def test_no_page_takes_more_files_than_the_one_form_that_has_one(client):
+    files = {name: SimpleUploadedFile("a.bin", b"x" * 10) for name in ("one", "two")}
+    assert client.post("/login/", files).status_code == 400
 
 
 # --- The server by itself, with short deadlines -----------------------------------------------
