@@ -17,6 +17,7 @@ from datetime import timedelta
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from cloudcreds.kek_shapes import LARGEST_BITS, LONG_DAYS
 from cloudcreds.provider import clocks
 from cloudcreds.provider.errors import CloudError, CloudErrorKind
 from cloudcreds.provider.protocol import VaultGateway
@@ -25,7 +26,11 @@ from cloudcreds.provider.types import KekPublicKey, ProbeResult
 from hsm.types import KeySpec
 from kmes.core.clock import now
 
-PROBE_BITS = 2048
+# The temporary key in bits and life: the least, then what a policy on sizes or on lives takes (docs/push.md).
+PROBE_KEYS = (
+    (2048, timedelta(minutes=10)),
+    *((LARGEST_BITS, timedelta(days=days)) for days in LONG_DAYS),
+)
 NO_VERSION = "0" * 32
 # Answers that prove the permission: Azure gives them only after it was checked.
 PERMISSION_PROVEN = (CloudErrorKind.NOT_FOUND, CloudErrorKind.BEING_DELETED, CloudErrorKind.REFUSED_INPUT)
@@ -97,16 +102,28 @@ def _probe_vault(gateway: VaultGateway, name: str) -> Iterator[ProbeResult]:
     yield _try("Get", lambda: gateway.get_key(name), _("keys can be read"))
     made: list[KekPublicKey] = []
 
-    def create() -> None:
-        expires_on = now() + timedelta(minutes=10)
-        made.append(gateway.create_kek(name, PROBE_BITS, expires_on=expires_on, tags={"kmes-app": "probe"}))
-
-    created = _try("Create", create, _("ephemeral keys can be made"))
+    created = _try("Create", lambda: made.append(_make_key(gateway, name)), _("ephemeral keys can be made"))
     yield created
     with gateway.expecting(*PERMISSION_PROVEN):
         yield from _probe_changes(gateway, name, made[0] if made else None)
     yield _clock(gateway)
     yield from _facts(created, made[0] if made else None)
+
+
+def _make_key(gateway: VaultGateway, name: str) -> KekPublicKey:
+    """Make the temporary key; where the vault refuses the least one for a reason it does not name, a larger one."""
+
+    def make(bits: int, life: timedelta) -> KekPublicKey:
+        return gateway.create_kek(name, bits, expires_on=now() + life, tags={"kmes-app": "probe"})
+
+    for bits, life in PROBE_KEYS[:-1]:
+        try:
+            with gateway.expecting(CloudErrorKind.REFUSED_OTHERWISE):
+                return make(bits, life)
+        except CloudError as error:
+            if error.kind != CloudErrorKind.REFUSED_OTHERWISE:
+                raise
+    return make(*PROBE_KEYS[-1])
 
 
 def _probe_changes(gateway: VaultGateway, name: str, key: KekPublicKey | None) -> Iterator[ProbeResult]:

@@ -14,7 +14,7 @@ from django.db.models import Count, DurationField, ExpressionWrapper, F, Q, Sum
 from prometheus_client.core import GaugeHistogramMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from jobs.choices import JobState
+from jobs.choices import FAILED_STATES
 from jobs.models import Job, JobStep
 from jobs.schedule.clock_guard import read_clock
 from kmes.core.clock import now
@@ -93,7 +93,7 @@ class ConsoleCollector(Collector):
             "kmes_jobs_failed_last_hour",
             "Jobs that ended in failure, wholly or in part, in the last hour",
             value=Job.objects.filter(
-                state__in=[JobState.FAILED, JobState.PARTLY_FAILED], finished_at__gte=_hour_ago()
+                state__in=FAILED_STATES, finished_at__gte=_hour_ago()
             ).count(),
         )
         yield GaugeMetricFamily(

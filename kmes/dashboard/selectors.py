@@ -13,7 +13,7 @@ from django.db.models import Count, F, Q, QuerySet, Value
 from cloudcreds.models import CloudCredential, KeyVault
 from cloudcreds.selectors import EXPIRY_WARNING_DAYS
 from hsm.models import HsmDevice
-from jobs.choices import FINAL_STATES, HoldReason, JobState, KekState
+from jobs.choices import FAILED_STATES, FINAL_STATES, HoldReason, KekState
 from jobs.models import EphemeralKek, Job, ScheduleClock
 from keygroups.choices import VersionState
 from keygroups.models import CloudVersion, KeyGroup
@@ -74,7 +74,7 @@ def count_failures() -> tuple[int, int, HoldReason | None]:
 def failed_jobs() -> QuerySet[Job]:
     """Return the jobs of the last seven days that failed, wholly or in part."""
     return Job.objects.filter(
-        state__in=[JobState.FAILED, JobState.PARTLY_FAILED],
+        state__in=FAILED_STATES,
         finished_at__gte=now() - timedelta(days=FAILED_JOBS_DAYS),
         # A failed job that was retried is counted by its new job.
         retries__isnull=True,

@@ -27,6 +27,23 @@ def test_a_good_credential_passes_every_check_and_leaves_nothing(azure):
     assert all(result.duration_ms >= 0 for result in results.values())
 
 
+@pytest.mark.parametrize(
+    "policies",
+    [
+        [("minimum_rsa_size", 4096)],
+        [("minimum_days_before_expiration", 30)],
+        [("maximum_validity", 60), ("minimum_days_before_expiration", 30)],
+    ],
+    ids=["size", "life", "both ends of the life"],
+)
+def test_a_policy_on_keys_is_no_missing_permission(policies, azure):
+    entries = [{"policy": name, "effect": "deny", "value": value} for name, value in policies]
+    azure.stand_in.control("POST", "/_emulator/vaults/kv-premium", {"policies": entries})
+    results = outcome(azure)
+    assert [name for name, result in results.items() if result.ok is False] == []
+    assert azure.gateway().list_key_names("kmes-probe") == []
+
+
 @pytest.mark.parametrize("rbac", [False, True], ids=["access policy", "RBAC"])
 @pytest.mark.parametrize("missing", ["get", "list", "create", "import", "update", "delete"])
 def test_each_missing_permission_fails_its_own_check_and_no_other(missing, rbac, azure):
@@ -109,7 +126,7 @@ def test_network_says_nothing_where_the_vault_asks_for_another_tenant(azure):
 
 def test_a_refusal_for_another_reason_is_told_in_azures_words_without_advice_to_grant(azure):
     text = "Key creation was disallowed by policy."
-    azure.fault(method="POST", path="/keys/*/create", status=403, message=text)
+    azure.fault(method="POST", path="/keys/*/create", status=403, message=text, count=-1)
     result = outcome(azure)["Create"]
     assert (result.ok, result.kind) == (False, "refused_otherwise")
     assert text in result.text
