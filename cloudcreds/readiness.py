@@ -220,7 +220,8 @@ def describe_policy(assignment: PolicyAssignment) -> str:
     effect = _("denies") if assignment.denies else _("reports only")
     value = assignment.value
     shown = ", ".join(value) if isinstance(value, list) else str(value) if value is not None else ""
-    text = f"{assignment.title} ({shown}): {effect}." if shown else f"{assignment.title}: {effect}."
+    named = {"title": assignment.title, "value": shown, "effect": effect}
+    text = _("%(title)s (%(value)s): %(effect)s.") % named if shown else _("%(title)s: %(effect)s.") % named
     if assignment.rule == Rule.INITIATIVE:
         return _("Initiative “%(title)s”: its policies are not read here.") % {"title": assignment.title}
     return f"{text} {note}" if (note := _notes().get(assignment.rule)) else text
