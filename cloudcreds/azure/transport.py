@@ -282,14 +282,23 @@ class GuardedTransport(RequestsTransport):  # type: ignore[misc]
     """The SDK's transport on guarded connections. Proxies and authorities are chosen per request, not by the SDK."""
 
     def __init__(self, way: Way) -> None:
-        self._way = way
-        super().__init__(connection_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS, use_env_settings=False)
+        # The SDK makes a session at the first request and sets it up afterwards: another thread could send through a
+        # session that is not guarded yet.
+        super().__init__(
+            session=_guarded_session(way),
+            connection_timeout=CONNECT_SECONDS,
+            read_timeout=READ_SECONDS,
+            use_env_settings=False,
+        )
 
-    def _init_session(self, session: Session) -> None:
-        super()._init_session(session)
-        adapter = _Adapter(self._way)
-        session.mount("https://", adapter)
-        # Nothing of ours that leaves this host goes without TLS.
-        session.adapters.pop("http://", None)
-        if self._way.is_to_this_host:
-            session.mount("http://", adapter)
+
+def _guarded_session(way: Way) -> Session:
+    session = Session()
+    session.trust_env = False
+    adapter = _Adapter(way)
+    session.adapters.clear()
+    session.mount("https://", adapter)
+    # Nothing of ours that leaves this host goes without TLS.
+    if way.is_to_this_host:
+        session.mount("http://", adapter)
+    return session
