@@ -21,9 +21,14 @@ from pathlib import Path
 from typing import Any
 
 import django
+import hypothesis
 import pytest
 
 from tests import services
+
+# A busy machine is no failure; what hangs is ended by pytest's own time limit.
+hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("patient")
 
 _cleanup = contextlib.ExitStack()
 # The environment that this process was started with, once it is prepared.

@@ -45,7 +45,7 @@ IN_EXAMPLES = hypothesis.settings(
     database=None,
     derandomize=not ALL,
     phases=(hypothesis.Phase.explicit, hypothesis.Phase.generate),
-    suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],
+    suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture, hypothesis.HealthCheck.too_slow],
 )
 VERSIONS = f"/keys/{NAME}/versions"
 KEY = f"/keys/{NAME}"

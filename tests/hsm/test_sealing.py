@@ -19,7 +19,9 @@ def _no_database(settings, db):
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=200))
-@hypothesis_settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@hypothesis_settings(
+    max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
+)
 def test_what_was_sealed_is_opened(device, text):
     sealed = seal(SecretText(text), aad=b"row", mfk_public_spki=device.mfk_public_spki())
     assert device.open_secret(sealed, aad=b"row").reveal() == text

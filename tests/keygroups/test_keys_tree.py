@@ -113,7 +113,9 @@ def test_choosing_a_group_renews_the_right_side_and_its_line_in_the_tree(pages, 
 TEXT = st.text(max_size=30)
 
 
-@settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    deadline=None, max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(
     group=st.one_of(st.none(), st.uuids()),
     vault=st.one_of(st.none(), st.uuids()),

@@ -2,7 +2,6 @@
 
 import pytest
 from django.db import connection
-from hypothesis import HealthCheck, settings
 
 from kmes.core.actor import SYSTEM
 from logging_reports import triggers
@@ -10,10 +9,6 @@ from logging_reports.services import record
 from tests.logging_reports.harness import log_can_be_flushed
 
 __all__ = ["log_can_be_flushed"]
-
-# A busy machine is no failure; what hangs is ended by pytest's own time limit.
-settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("patient")
 
 
 @pytest.fixture
