@@ -171,7 +171,7 @@ def readings(group, pages):
     assert count_by_state()[value] >= 1
     branch = pages.get(reverse("keygroups:branch"), {"node": f"group:{group.pk}"}).content.decode()
     exported = pages.get("/reports/key-age/export.csv", {"q": group.name})
-    rows = csv.DictReader(io.StringIO(b"".join(exported.streaming_content).decode(), newline=""))
+    rows = csv.DictReader(io.StringIO(b"".join(exported.streaming_content).decode("utf-8-sig"), newline=""))
     reported = {row["name"]: str(VERSION_STATES[row["in_vault"]].label) for row in rows}
     of_keys = {}
     for key in group.keys.all():

@@ -171,7 +171,7 @@ def test_a_search_finds_by_thumbprint_and_azure_version(pages, group) -> None:
         assert ">two<" not in page
 
 
-@pytest.mark.parametrize("query", ["group=nonsense", "show=nonsense&page=-3&groups=x", "q=%00", "sort=evil", "page=99"])
+@pytest.mark.parametrize("query", ["group=nonsense", "show=nonsense&page=-3&groups=x", "sort=evil", "page=99"])
 def test_a_nonsense_address_shows_the_page(pages, group, query) -> None:
     make_key(group)
     assert pages.get(f"{KEYS}?{query}").status_code == 200

@@ -48,8 +48,8 @@ def test_whichever_hint_comes_next_a_persons_job_is_run_before_the_schedules(bac
     assert list(precedence.in_order(newer.pk)) == [cancelled.pk, newer.pk]
 
 
-def test_a_job_behind_a_thousand_scheduled_ones_starts_with_the_next_hint(backlog, device):
-    persons = make("user")
+def test_a_job_behind_a_thousand_scheduled_ones_starts_with_the_next_hint(backlog, device, admin):
+    persons = make("user", requested_by_id=admin.user_id)
     tasks.run_job(str(backlog[0].pk))
     scheduled = Job.objects.get(pk=backlog[0].pk)
     persons.refresh_from_db()

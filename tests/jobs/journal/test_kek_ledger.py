@@ -90,7 +90,7 @@ def test_a_vault_that_takes_no_kek_is_asked_a_few_times_and_the_job_says_what_wa
     assert KeyVault.objects.get(pk=group.vault_id).kek_bits is None
 
 
-def test_a_refusal_for_a_named_reason_is_not_tried_again(group, admin, azure_stand_in):
+def test_a_refusal_for_a_named_reason_is_tried_again_with_a_new_token_only(group, admin, azure_stand_in):
     azure_stand_in.control(
         "POST",
         "/_emulator/clients",
@@ -98,7 +98,8 @@ def test_a_refusal_for_a_named_reason_is_not_tried_again(group, admin, azure_sta
     )
     job = push(group, admin)
     assert job.error_code == "azure.permission"
-    assert creations(azure_stand_in) == [403]
+    assert creations(azure_stand_in) == [403, 403]
+    assert not any("trying another" in line for line in messages(job))
 
 
 def test_a_remembered_shape_that_is_refused_in_turn_is_left_for_another(group, admin, azure_stand_in):

@@ -17,8 +17,8 @@ TITLE = "List Key Vaults"
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_job_is_recorded_in_english_by_a_worker_of_another_language(speak):
-    job = make_job(kind="list_vaults", state="queued", subject="Contoso")
+def test_a_job_is_recorded_in_english_by_a_worker_of_another_language(speak, admin):
+    job = make_job(kind="list_vaults", state="queued", subject="Contoso", requested_by_id=admin.user_id)
     with speak(GONE, TITLE):
         assert job.title == marked(TITLE)
         tasks.run_job(str(job.pk))
