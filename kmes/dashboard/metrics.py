@@ -92,9 +92,7 @@ class ConsoleCollector(Collector):
         yield GaugeMetricFamily(
             "kmes_jobs_failed_last_hour",
             "Jobs that ended in failure, wholly or in part, in the last hour",
-            value=Job.objects.filter(
-                state__in=FAILED_STATES, finished_at__gte=_hour_ago()
-            ).count(),
+            value=Job.objects.filter(state__in=FAILED_STATES, finished_at__gte=_hour_ago()).count(),
         )
         yield GaugeMetricFamily(
             "kmes_keks_left_over", "Ephemeral KEKs in a vault whose job has ended", value=keks_left_over().count()
