@@ -132,6 +132,7 @@ def test_without_damage_the_network_in_memory_serves_every_operation(in_memory):
         done.update(world.done)
         states.update(world.group.jobs.values_list("state", flat=True))
         assert list(broken(world)) == [], f"SEED={seed}"
+        assert not world.group.jobs.filter(kind="check_drift").exclude(state="succeeded").exists(), f"SEED={seed}"
     assert set(done) >= {"push", "rotate", "due", "switch", "delete", "create", "compare"}
     assert states["succeeded"] > states["failed"] + states["partly_failed"]
 

@@ -113,6 +113,12 @@ class WireVault:
         ]
         return {"value": items, "nextLink": None}
 
+    def read_rotation_policy(self, _body, name):
+        """Read the key's rotation policy: nobody sets one in these worlds, so it is Azure's own."""
+        self._find(name, "")
+        notify = {"trigger": {"timeBeforeExpiry": "P30D"}, "action": {"type": "Notify"}}
+        return {"lifetimeActions": [notify], "attributes": None}
+
     def list_keys(self, _body):
         """List live keys."""
         names = sorted(self.vault.keys)
@@ -192,6 +198,7 @@ ROUTES = (
     ("POST", ONE + "/create", WireVault.create),
     ("PUT", ONE, WireVault.import_key),
     ("GET", ONE + "/versions", WireVault.list_versions),
+    ("GET", ONE + "/rotationpolicy", WireVault.read_rotation_policy),
     ("GET", "/keys", WireVault.list_keys),
     ("GET", ONE + "/([0-9a-f]{32})", WireVault.read),
     ("GET", ONE, WireVault.read),

@@ -20,9 +20,11 @@ from jobs.engine.runner import Runner, no_failure_event, nothing_to_abandon, not
 from jobs.engine.steps import step
 from jobs.engine.transaction import RunTransaction
 from jobs.journal.intents import resolve_all
+from jobs.kinds.azure_key import find_deleted
 from jobs.kinds.check_drift.readings import read_key
 from jobs.kinds.check_drift.spec import UNMANAGED
 from jobs.kinds.observations import seen_of
+from jobs.kinds.push.deleted_keys import record_fate
 from jobs.kinds.push.earlier_calls import resolve_earlier_calls
 from jobs.kinds.push.imports import record_versions
 from jobs.kinds.subjects import group_of
@@ -59,10 +61,6 @@ def run_check_drift(run: JobRun) -> None:
         if not live and _is_deleted(run, gateway, group):
             _resolve_doubts(run, in_doubt)
             return
-        if live and group.cloud_state == GroupCloudState.SOFT_DELETED:
-            with run.write() as tx:
-                key_lifecycle.record_recovered(group=group)
-                _report(tx, _("The Azure key was recovered outside this console"))
         seen = _look(run, gateway, group, live)
         current = gateway.get_key(group.azure_name) if live else None
         found, is_ours_current = _compare(run, group, seen, current.version if current else "")
@@ -144,11 +142,9 @@ def _resolve_doubts(run: JobRun, in_doubt: list[Intent]) -> None:
 
 def _is_deleted(run: JobRun, gateway: VaultGateway, group: KeyGroup) -> bool:
     """Record a whole key that somebody deleted outside this console. Return whether it was so."""
-    deleted = gateway.get_deleted(group.azure_name)
-    if deleted is None and group.cloud_state == GroupCloudState.SOFT_DELETED:
-        with run.write() as tx:
-            key_lifecycle.record_purged(group=group)
-            _report(tx, _("The Azure key was purged outside this console"))
+    deleted = find_deleted(gateway, group)
+    if deleted is None:
+        record_fate(run, group, ())
     if deleted is None or group.cloud_state != GroupCloudState.LIVE:
         return False
     with run.write() as tx:

@@ -18,6 +18,7 @@ from jobs.engine.run import JobRun
 from jobs.journal.intents import UNRESOLVED_STATES, resolve_all, unresolved_intents, wait_for_quarantine
 from jobs.kinds.observations import observe_change
 from jobs.kinds.push.batches import pending_in
+from jobs.kinds.push.deleted_keys import record_fate
 from jobs.kinds.push.imports import record_versions
 from jobs.models import Intent
 from keygroups import lifecycle as key_lifecycle
@@ -35,6 +36,7 @@ def resolve_earlier_calls(
 ) -> list[Intent]:
     """Adopt the versions that earlier runs brought into the vault; wait while a lost call may still take effect.
 
+    A key that is live although it counts as deleted here is recorded as recovered, or as purged and made anew.
     ``of_others`` leaves out this job's own calls, which ``journal.intents.resolve_own_calls`` resolves.
 
     Returns calls other than imports that other jobs left in doubt. They can't take effect any more, and a
@@ -44,6 +46,8 @@ def resolve_earlier_calls(
         WaitUntil: a lost call may still take effect.
 
     """
+    if versions:
+        record_fate(run, group, versions)
     intents = [intent for intent in unresolved_intents(run) if not of_others or intent.job_id != run.job.pk]
     # A version that is called missing here may be there all the same.
     recorded = group.cloud_versions.exclude(azure_version="").exclude(state=VersionState.MISSING)

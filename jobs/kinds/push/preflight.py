@@ -10,7 +10,9 @@ from jobs.choices import TargetState
 from jobs.engine.gateways import gateway_for
 from jobs.engine.run import JobRun
 from jobs.engine.steps import step
+from jobs.kinds.azure_key import find_deleted
 from jobs.kinds.push.batches import pending_in
+from jobs.kinds.push.deleted_keys import record_fate
 from jobs.kinds.push.earlier_calls import resolve_earlier_calls
 from jobs.kinds.push.name_check import deleted_name, refuse_taken_name
 from jobs.kinds.push.vault_rules import refuse_denied
@@ -31,7 +33,7 @@ def check_vault(run: JobRun, group: KeyGroup) -> list[JobTarget]:
         DeviceError: this worker's device is not the designated one.
         ConflictError: the vault holds no HSM keys, a policy of it denies the keys, or the Azure key is deleted but
             recoverable, or somebody else's.
-        WaitUntil: an earlier call may still take effect.
+        WaitUntil: an earlier call may still take effect, or the vault is still deleting the Azure key.
 
     """
     with step(run, "preflight"):
@@ -40,7 +42,7 @@ def check_vault(run: JobRun, group: KeyGroup) -> list[JobTarget]:
         gateway = gateway_for(run, group.vault)
         gateway.get_token()
         versions = gateway.list_versions(group.azure_name)
-        if not versions and (deleted := gateway.get_deleted(group.azure_name)) is not None:
+        if not versions and (deleted := find_deleted(gateway, group)) is not None:
             raise deleted_name(group, deleted)
         vault = group.vault
         run.log_deferred(
@@ -49,6 +51,9 @@ def check_vault(run: JobRun, group: KeyGroup) -> list[JobTarget]:
             f"{vault.recovery_level or 'not known yet'}, {len(versions)} version(s) of {group.azure_name}",
         )
         resolve_earlier_calls(run, gateway, group, versions)
+        if not versions:
+            # Not before: a lost call may still recover the key.
+            record_fate(run, group, versions)
         refuse_taken_name(run, gateway, group, versions)
         pending = _record_found(run, group)
         if pending:
