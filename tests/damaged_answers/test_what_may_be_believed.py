@@ -339,7 +339,7 @@ def test_one_vault_that_talks_nonsense_does_not_stop_the_sweep_for_others(world,
 @pytest.mark.parametrize("body", [HTML, b"\xff\xfe", b'{"key":'])
 def test_nonsense_while_a_failed_job_is_ended_does_not_keep_it_running(world, body):
     (key,) = world.make_keys("one")
-    world.damage(envelope(403, "Forbidden", "…does not have keys import permission on key vault 'x'", inner="AccessDenied"), "PUT", KEY)  # fmt: skip
+    world.damage(envelope(403, "Forbidden", "…does not have keys import permission on key vault 'x'", inner="AccessDenied"), "PUT", KEY, count=None)  # fmt: skip
     world.damage(Damage(when=When.BEFORE, status=200, body=body), "DELETE", KEKS, count=None)
     job = world.push(key)
     world.work(job)
