@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa as rsa_module
 
 from hsm.device import get_device
 from jobs.choices import FINAL_STATES
+from jobs.journal import kek_ledger
 from jobs.models import EphemeralKek, Intent, Job, JobTarget
 from keygroups.models import CloudVersion, Key, KeyGroup, RotationSlot
 from logging_reports.choices import Service
@@ -174,8 +175,11 @@ def _nothing_lost():
 
 
 def _no_kek(world):
+    refused = EphemeralKek.objects.filter(state="gone", note__in=[kek_ledger.PURGE_REFUSED, kek_ledger.PURGE_NOT_TRIED])
+    left_to_azure = set(refused.values_list("name", flat=True)) if world.has_refused_purge else set()
     for name in world.vault.keks():
-        yield f"I8 {name} is left in the vault"
+        if name not in left_to_azure or not world.vault.is_deleted(name):
+            yield f"I8 {name} is left in the vault"
     for row in EphemeralKek.objects.exclude(state="gone"):
         yield f"I8 the ledger still holds {row} as {row.state}"
 

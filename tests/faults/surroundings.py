@@ -31,6 +31,7 @@ def _take_permissions(world, job, after):
     client = "22222222-2222-2222-2222-222222222222"
     (now,) = [c for c in world.stand_in.control("GET", "/_emulator/clients") if c["client_id"] == client]
     world.stand_in.control("POST", "/_emulator/clients", {"client_id": client, "permissions": ["get", "list"]})
+    world.has_refused_purge = True
     restore = {"client_id": client, "permissions": now["permissions"]}
     after.callback(world.stand_in.control, "POST", "/_emulator/clients", restore)
 

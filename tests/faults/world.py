@@ -31,6 +31,8 @@ class World:
         self.group, self.actor, self.vault, self.stand_in = group, actor, vault, stand_in
         # Until then a request that the client has given up may still take effect.
         self.landing_until = 0.0
+        # Then a KEK that was not purged is left to Azure for good, and its ledger row says so.
+        self.has_refused_purge = False
 
     # --- asking ------------------------------------------------------------------------------
     def make_keys(self, *names):
