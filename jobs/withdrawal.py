@@ -9,7 +9,7 @@ from __future__ import annotations
 from django.db.models import Q, QuerySet
 from django.utils.translation import ngettext
 
-from jobs.choices import JobState
+from jobs.choices import OPEN_STATES, JobState
 from jobs.engine import hints, lifecycle
 from jobs.engine.creation import subject_of
 from jobs.models import Job
@@ -65,9 +65,7 @@ class OpenJobs:
 def _jobs_without_right(user: User, kept: frozenset[Right]) -> QuerySet[Job]:
     """Return the open jobs of a user whose kind needs another right than those kept. Unknown kinds count too."""
     allowed = [spec.kind for spec in registry if spec.right in kept]
-    return Job.objects.filter(Q(requested_by=user), state__in=[JobState.QUEUED, JobState.RUNNING]).exclude(
-        kind__in=allowed
-    )
+    return Job.objects.filter(Q(requested_by=user), state__in=OPEN_STATES).exclude(kind__in=allowed)
 
 
 def _record_cancelled(job: Job, user: User, actor: Actor) -> None:

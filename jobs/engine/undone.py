@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from django.utils.translation import gettext as _
 
 from jobs.choices import TargetState
+from jobs.confirmation.plan import names_of
 from jobs.engine.run import JobRun
 from jobs.engine.transaction import RunTransaction
 from jobs.models import JobTarget
@@ -14,8 +15,6 @@ from jobs.outcome import describe_outcome
 from jobs.spec import Wording
 from kmes.core.errors import KmesError
 from logging_reports.choices import Severity
-
-NAMES_SHOWN = 10
 
 
 def record_undone(
@@ -38,7 +37,7 @@ def record_undone(
     else:
         tx.add_message(reason, Severity.ERROR)
     if len(targets) > 1 and others:
-        tx.add_message(_("Not tried: %(names)s") % {"names": _names(others)}, Severity.WARNING)
+        tx.add_message(_("Not tried: %(names)s") % {"names": names_of([each.key for each in others])}, Severity.WARNING)
 
 
 def tell_failure(tx: RunTransaction, run: JobRun, names: Sequence[str], reason: str, *, wording: Wording) -> None:
@@ -47,12 +46,6 @@ def tell_failure(tx: RunTransaction, run: JobRun, names: Sequence[str], reason: 
         said = _("the same reason as above") if reason in run.told_reasons else reason
         run.told_reasons.add(reason)
         tx.add_message(wording.one_failed(name, said), Severity.ERROR)
-
-
-def _names(targets: Sequence[JobTarget]) -> str:
-    shown = ", ".join(each.key.name for each in targets[:NAMES_SHOWN])
-    more = len(targets) - NAMES_SHOWN
-    return shown if more <= 0 else _("%(names)s and %(more)d more") % {"names": shown, "more": more}
 
 
 def outcome_of(run: JobRun) -> str:
