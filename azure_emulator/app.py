@@ -46,7 +46,7 @@ class App:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        started = time.perf_counter()
+        started, arrived_after = time.perf_counter(), self._state.request_log.times_cleared
         request = await read_request(scope, receive)
         if request is None:
             malformed = json_response({"error": {"code": "BadRequest", "message": "Invalid host name."}}, 400)
@@ -61,7 +61,7 @@ class App:
         except ConnectionReset:
             pass
         if request.part != "control":
-            self._log(request, response, started)
+            self._log(request, response, started, arrived_after)
         await self._deliver(request, response, scope, receive, send)
 
     async def _deliver(
@@ -135,8 +135,9 @@ class App:
             authority = f"https://{request.host}:{self._state.options.port}"
         return f'Bearer authorization="{authority}/{SEED_TENANT}", resource="{names.vault_audience}"'
 
-    def _log(self, request: HttpRequest, response: Response | None, started: float) -> None:
+    def _log(self, request: HttpRequest, response: Response | None, started: float, arrived_after: int) -> None:
         self._state.request_log.add(
+            arrived_after=arrived_after,
             time=time.time(),
             part=request.part,
             vault=request.vault.profile.name if request.vault else None,

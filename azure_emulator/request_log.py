@@ -38,14 +38,18 @@ class RequestLog:
     def __init__(self) -> None:
         self._entries: deque[LoggedRequest] = deque(maxlen=KEPT)
         self._count = 0
+        self.times_cleared = 0
 
-    def add(self, **values: Any) -> None:
-        """Record one request."""
+    def add(self, *, arrived_after: int, **values: Any) -> None:
+        """Record one request, unless the list was cleared while it was answered: ``arrived_after`` clearings."""
+        if arrived_after != self.times_cleared:
+            return
         self._count += 1
         self._entries.append(LoggedRequest(number=self._count, **values))
 
     def clear(self) -> None:
-        """Forget all requests."""
+        """Forget all requests, also those that are still being answered."""
+        self.times_cleared += 1
         self._entries.clear()
 
     def listing(self) -> list[dict[str, Any]]:

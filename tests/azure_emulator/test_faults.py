@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from azure.core.exceptions import HttpResponseError, ServiceRequestError, ServiceResponseError
@@ -85,6 +86,18 @@ def test_delay_is_waited_and_clearing_ends_an_endless_fault(emulator: Emulator, 
     assert time.monotonic() - started >= 0.15
     assert emulator.control("DELETE", "faults") == {"removed": 1}
     assert emulator.control("GET", "faults") == []
+
+
+def test_a_request_that_was_on_its_way_is_not_in_a_list_that_was_cleared(emulator: Emulator, keys: KeyClient):
+    keys.create_ec_key("k")
+    emulator.fault(method="GET", path="/keys/k", delay_ms=300)
+    with ThreadPoolExecutor() as pool:
+        answer = pool.submit(keys.get_key, "k")
+        while not emulator.control("GET", "faults")[0]["hits"]:
+            time.sleep(0.01)
+        emulator.control("DELETE", "requests")
+        assert answer.result().name == "k"
+    assert emulator.control("GET", "requests") == []
 
 
 def test_latency_delays_each_answer(emulator: Emulator, keys: KeyClient):
