@@ -15,6 +15,7 @@ from jobs.models import Job, JobStep
 from jobs.schedule import clock_guard
 from kmes.core.actor import SYSTEM
 from kmes.core.clock import now
+from kmes.dashboard.heartbeats import QUEUES
 from logging_reports.models import LogHead
 from logging_reports.services import record
 from tests import services as test_services
@@ -28,12 +29,13 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def heart(redis_server):
-    """A client of the real Redis, emptied of heartbeats before and after."""
+    """A client of the real Redis, emptied of heartbeats and of other tests' messages before and after."""
     client = redis.Redis.from_url(redis_server)
 
     def clear() -> None:
         for key in client.scan_iter("kmes:heartbeat:*"):
             client.delete(key)
+        client.delete(*QUEUES.values())
 
     clear()
     yield client
