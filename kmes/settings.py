@@ -90,7 +90,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "kmes.ui.middleware.StorableTextMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "kmes.accounts.middleware.SteadySessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

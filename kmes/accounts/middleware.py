@@ -1,4 +1,5 @@
-"""Redirects users with a one-time password to the page that replaces it, and logs refused access."""
+"""Keeps a browser's newest session, redirects users with a one-time password to the page that replaces it, and logs
+refused access."""
 
 from __future__ import annotations
 
@@ -7,8 +8,10 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
+from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import reverse
+from django.utils.cache import patch_vary_headers
 
 from kmes.accounts.sign_in_log import log_refused_access
 from kmes.core.errors import PermissionRefused
@@ -19,6 +22,21 @@ logger = logging.getLogger(__name__)
 
 # Still allowed: the page itself, signing out, and the monitoring endpoints.
 _ALLOWED = ("accounts:own_password", "accounts:logout", "dashboard:healthz", "dashboard:readyz", "dashboard:metrics")
+
+
+class SteadySessionMiddleware(SessionMiddleware):
+    """Django's, except that only signing out removes the session's cookie from the browser.
+
+    A new password or a sign-in gives the browser another session. A poll that was sent with the former cookie may be
+    answered after that: Django would remove the cookie, which by then is the new one, and the user would be signed out.
+    """
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        """Save the session; leave the cookie of an ended one, which opens nothing."""
+        if request.session.is_empty() and request.path != reverse("accounts:logout"):
+            patch_vary_headers(response, ("Cookie",))
+            return response
+        return super().process_response(request, response)
 
 
 class OwnPasswordMiddleware:
