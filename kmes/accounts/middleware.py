@@ -1,5 +1,4 @@
-"""Keeps a browser's newest session, redirects users with a one-time password to the page that replaces it, and logs
-refused access."""
+"""Keeps a browser's newest session, leads from a one-time password to the page that replaces it, logs refused access."""
 
 from __future__ import annotations
 
