@@ -16,7 +16,7 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from kmes import process_log
-from kmes.core import redis_url
+from kmes.core import redis_url, request_keys
 
 env = environ.Env()
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -320,6 +320,11 @@ KMES_HSM_PIN_FILE = Path(env.str("KMES_HSM_PIN_FILE", str(KMES_STATE_DIR / "hsm"
 KMES_SOFTHSM_CONF = Path(env.str("KMES_SOFTHSM_CONF", str(KMES_STATE_DIR / "hsm" / "softhsm2.conf")))
 # The fingerprints of the keys that this installation trusts, outside the database (kmes.core.pinned_keys).
 KMES_PINNED_KEYS_FILE = Path(env.str("KMES_PINNED_KEYS_FILE", str(KMES_STATE_DIR / "pinned_keys.json")))
+# The keys with which web and worker sign what they ask for (kmes.core.request_keys).
+KMES_REQUEST_KEYS_DIR = Path(env.str("KMES_REQUEST_KEYS_DIR", str(KMES_STATE_DIR / "request_keys")))
+KMES_REQUEST_SIGNERS_FILE = Path(
+    env.str("KMES_REQUEST_SIGNERS_FILE", str(request_keys.default_signers_file(KMES_REQUEST_KEYS_DIR)))
+)
 # Tests that run inside a rolled-back transaction set it; nothing else may.
 KMES_ALLOW_DEVICE_IN_TRANSACTION = False
 

@@ -114,6 +114,7 @@ _register(
     ("user.password_changed", Category.ACCESS, _INFO, _("Password changed")),
     ("user.unlocked", Category.ACCESS, _INFO, _("Sign-in unlocked")),
     ("configuration.changed", Category.CONFIGURATION, _INFO, _("Configuration changed")),
+    ("configuration.request_key_made", Category.INTEGRITY, _WARNING, _("Key that signs requests made")),
     ("credential.created", Category.CONFIGURATION, _INFO, _("Cloud credential created")),
     ("credential.updated", Category.CONFIGURATION, _INFO, _("Cloud credential updated")),
     ("credential.deleted", Category.CONFIGURATION, _WARNING, _("Cloud credential deleted")),

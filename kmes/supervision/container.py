@@ -14,7 +14,7 @@ from pathlib import Path
 
 import redis
 
-from kmes.core import redis_url
+from kmes.core import redis_url, request_keys
 from kmes.supervision import readiness, redis_access
 from kmes.supervision.instance import write_private
 
@@ -39,6 +39,11 @@ def make_secrets(environment: dict[str, str], *, volumes: Path = Path("/run")) -
         temporary.replace(path)
         print(f"made {path}")
     _make_redis_accounts(volumes / "kmes-redis-accounts" / "users.acl", volumes / "kmes-redis-passwords")
+    made = request_keys.make_request_keys(
+        volumes / "kmes-request-keys", volumes / "kmes-request-signers" / "public.json"
+    )
+    for signer in made:
+        print(f"made the key with which {signer} signs requests")
     return 0
 
 

@@ -10,8 +10,10 @@ import secrets
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
-from kmes.supervision.instance import ROOT, Instance, write_private
+from kmes.core import request_keys
+from kmes.supervision.instance import ROOT, Instance, StartError, write_private
 
 # In the environment of every child, so that a later start recognizes processes left by an earlier one.
 MARK = "KMES_INSTANCE"
@@ -106,6 +108,23 @@ def write_redis_configuration(instance: Instance) -> None:
     ]
     path = instance.path("redis", "redis.conf")
     write_private(path, "\n".join(lines) + "\n")
+
+
+def write_request_keys(instance: Instance) -> None:
+    """Make the keys with which web and worker sign what they ask for, where they are missing.
+
+    Raises:
+        StartError: they can't be read or written.
+
+    """
+    given = instance.environment
+    folder = Path(given.get("KMES_REQUEST_KEYS_DIR") or instance.path("request_keys"))
+    signers = Path(given.get("KMES_REQUEST_SIGNERS_FILE") or request_keys.default_signers_file(folder))
+    try:
+        request_keys.make_request_keys(folder, signers)
+    except (OSError, ValueError) as error:
+        message = f"The keys that sign requests can't be made in {folder}: {error}."
+        raise StartError(message) from error
 
 
 def _own_redis_password(instance: Instance) -> str:

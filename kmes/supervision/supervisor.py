@@ -19,7 +19,7 @@ from kmes.supervision.child import Child
 from kmes.supervision.instance import ROOT, Instance, StartError
 from kmes.supervision.orphans import end_orphans
 from kmes.supervision.output import show
-from kmes.supervision.processes import prepare_spec, process_specs, write_redis_configuration
+from kmes.supervision.processes import prepare_spec, process_specs, write_redis_configuration, write_request_keys
 
 TURN_SECONDS = 0.1
 # Processes that send requests stop before those that answer them.
@@ -112,6 +112,7 @@ class Supervisor:
 
     def _start_all(self) -> None:
         write_redis_configuration(self.instance)
+        write_request_keys(self.instance)
         show(f"Starting the console; its state lies in {self.instance.state_dir}.")
         self._start("redis", "emulator")
         stamp, digest = self.instance.path("run", "prepared"), migrations_digest()

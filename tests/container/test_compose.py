@@ -241,7 +241,19 @@ def test_each_path_in_the_environment_lies_in_a_volume_of_the_service(name):
     for variable, value in OURS[name].get("environment", {}).items():
         path = re.sub(r"\$\{\w+:-(.*)\}", r"\1", str(value))
         if path.startswith("/") and not path.startswith(("/nonexistent/", "/usr/lib/")):
-            assert any(path.startswith(f"{place}/") for place in places), variable
+            # In a volume, or a folder that has volumes below it.
+            assert any(path.startswith(f"{place}/") or place.startswith(f"{path}/") for place in places), variable
+
+
+def test_each_process_reads_its_own_request_key_and_writes_none():
+    for name, service in OURS.items():
+        keys = {volume: mode for volume, _, mode in mounts(service) if volume.startswith("request-")}
+        if name in {"web", "worker"}:
+            assert keys == {f"request-key-{name}": True, "request-signers": True}
+        elif name == "secrets":
+            assert keys == {"request-key-web": False, "request-key-worker": False, "request-signers": False}
+        else:
+            assert keys == {}
 
 
 @pytest.mark.parametrize("name", sorted(OURS))
