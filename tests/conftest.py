@@ -24,7 +24,6 @@ import django
 import hypothesis
 import pytest
 
-from kmes.core.request_keys import default_signers_file, make_request_keys
 from tests import services
 
 # A busy machine is no failure; what hangs is ended by pytest's own time limit.
@@ -78,6 +77,9 @@ def _prepare() -> None:
         os.environ["KMES_TEST_POSTGRES_URL"] = _cleanup.enter_context(services.running_postgres(folder / "postgres"))
     _inherited.update(os.environ)
     _set_environment(folder / "state")
+    # Importing the package names the settings to Django, which xdist's workers must not inherit.
+    from kmes.core.request_keys import default_signers_file, make_request_keys
+
     request_keys = folder / "state" / "request_keys"
     make_request_keys(request_keys, default_signers_file(request_keys))
     _guard_sockets()
