@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PYTHON := .venv/bin/python
 SETUP := python3 kmes/supervision/setup.py
 .DEFAULT_GOAL := help
-.PHONY: help run test demo bench faults screenshots lint fmt types lock audit clean
+.PHONY: help run test demo bench faults screenshots lint fmt types lock audit sbom clean
 
 help: ## List the targets
 	@echo "usage: make <target>"
@@ -48,6 +48,9 @@ lock: ## Pin the requirements from pyproject.toml
 audit: ## Check all pinned packages for known vulnerabilities (needs the internet)
 	@$(SETUP) --tests && $(PYTHON) -m pip_audit --strict --disable-pip --progress-spinner off -r requirements/dev.txt \
 		&& npm audit
+
+sbom: ## Write the software bill of materials to var/sbom.cdx.json
+	@$(SETUP) --tests && mkdir -p var && $(PYTHON) -m kmes.devtools.sbom --output var/sbom.cdx.json
 
 clean: ## Remove generated files (never var/, the state)
 	rm -rf .venv node_modules staticfiles .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
