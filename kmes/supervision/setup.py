@@ -40,10 +40,13 @@ def say(text: str) -> None:
 
 # --- Python ---------------------------------------------------------------------------------
 def find_python() -> str:
-    """Return an interpreter that is new enough.
+    """Return an interpreter that is new enough; for root, one that every user can run, if there is one.
 
-    Raises SetupError when this machine has none.
+    Started as root, the console's processes have users of their own (docs/threat-model.md). These can't run a Python in
+    root's home, where version managers put it. Raises SetupError when this machine has none at all.
     """
+    if os.geteuid() == 0 and (shared := find_shared_python()):
+        return shared
     if sys.version_info >= MINIMUM_PYTHON:
         return sys.executable
     for name in PYTHON_NAMES:
@@ -54,6 +57,33 @@ def find_python() -> str:
     found = ".".join(str(part) for part in sys.version_info[:3])
     message = f"Python 3.11 or newer is needed, and this machine's is {found}: install package python3.11."
     raise SetupError(message)
+
+
+def find_shared_python() -> str | None:
+    """Return an interpreter that all users can run and that can make a virtual environment; None without one."""
+    if VENV_PYTHON.exists() and is_for_everybody(VENV_PYTHON):
+        return str(VENV_PYTHON.resolve())
+    if sys.version_info >= MINIMUM_PYTHON and is_for_everybody(sys.executable):
+        return sys.executable
+    # The distribution's own may stand behind a version manager's on the path.
+    places = dict.fromkeys([*os.environ.get("PATH", "").split(os.pathsep), "/usr/local/bin", "/usr/bin"])
+    for path in (shutil.which(name, path=place) for place in places for name in PYTHON_NAMES):
+        if path and is_for_everybody(path) and version_of(path, needed="ensurepip") >= MINIMUM_PYTHON:
+            return path
+    return None
+
+
+def version_of(python: str | Path, *, needed: str) -> tuple[int, ...]:
+    """Return an interpreter's version as two numbers; () when it does not run or lacks a module."""
+    probe = f"import sys, {needed}; print(*sys.version_info[:2])"
+    done = subprocess.run([python, "-c", probe], check=False, capture_output=True, text=True)
+    return tuple(int(part) for part in done.stdout.split()) if done.returncode == 0 else ()
+
+
+def is_for_everybody(path: str | Path) -> bool:
+    """Return whether any user of this machine can run a program."""
+    real = Path(path).resolve()
+    return real.stat().st_mode & 0o005 == 0o005 and all(folder.stat().st_mode & 0o001 for folder in real.parents)
 
 
 # --- System packages ------------------------------------------------------------------------
@@ -152,16 +182,23 @@ def _write_stamp(**entries: str) -> None:
 
 # --- The virtual environment ----------------------------------------------------------------
 def make_venv(python: str) -> None:
-    """Make ``.venv``, anew when its interpreter no longer runs.
+    """Make ``.venv``, anew when its interpreter no longer runs; give it another one that all users can run.
 
     Raises SetupError when Python can't make one.
     """
     if VENV_PYTHON.exists():
-        probe = "import sys, pip; sys.exit(sys.version_info < (3, 11))"
-        if subprocess.run([VENV_PYTHON, "-c", probe], check=False, capture_output=True).returncode == 0:
+        present = version_of(VENV_PYTHON, needed="pip")
+        if present >= MINIMUM_PYTHON and not is_replaceable(python):
             return
-        say("the virtual environment no longer runs; making it anew")
-        shutil.rmtree(VENV)
+        if present >= MINIMUM_PYTHON and present == version_of(python, needed="ensurepip"):
+            say(f"giving .venv the interpreter {python}, which the users of the console's processes can run")
+            for link in [*(VENV / "bin").glob("python"), *(VENV / "bin").glob("python3*")]:
+                link.unlink()
+            # Some packages are needed by some patch releases only.
+            _write_stamp(**{path.stem: "" for path in REQUIREMENTS.glob("*.txt")})
+        else:
+            say("making the virtual environment anew")
+            shutil.rmtree(VENV)
     say("making .venv")
     done = subprocess.run([python, "-m", "venv", str(VENV)], check=False, capture_output=True, text=True)
     if done.returncode:
@@ -169,6 +206,11 @@ def make_venv(python: str) -> None:
         reason = (done.stdout + done.stderr).strip().splitlines()
         message = f"Python could not make the virtual environment: {reason[-1] if reason else 'no reason given'}"
         raise SetupError(message)
+
+
+def is_replaceable(python: str) -> bool:
+    """Return whether root's ``.venv`` is for root alone and this interpreter is for everybody."""
+    return os.geteuid() == 0 and not is_for_everybody(VENV_PYTHON) and is_for_everybody(python)
 
 
 def install_requirements(name: str) -> None:
@@ -240,6 +282,8 @@ def set_up(*, tests: bool) -> None:
     Raises SetupError with one sentence for the person at the keyboard.
     """
     started = time.monotonic()
+    # What is installed holds no secret, and the users of the console's processes must read it.
+    os.umask(0o022)
     python = find_python()
     names = missing_packages(tests=tests, python=python)
     before = _read_stamp()
