@@ -1,6 +1,9 @@
 """App configuration of the dashboard."""
 
 from django.apps import AppConfig
+from django.core.checks import Tags, register
+
+from kmes.dashboard.checks import check_separation
 
 
 class DashboardConfig(AppConfig):
@@ -8,3 +11,7 @@ class DashboardConfig(AppConfig):
 
     name = "kmes.dashboard"
     label = "dashboard"
+
+    def ready(self) -> None:
+        """Register the checks of a deployment."""
+        register(check_separation, Tags.security, deploy=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from django.conf import settings
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -11,6 +12,7 @@ from django.utils.translation import ngettext
 from hsm.mfk_guard import MfkState, describe, state_of_mfk
 from hsm.models import HsmDevice
 from keygroups.reports import count_ages, present_keys
+from kmes.core.separation import SeparationRecord, read_record
 from kmes.dashboard import selectors
 from kmes.dashboard.heartbeats import Heartbeats
 from kmes.dashboard.selectors import CredentialCounts, RotationCounts, VersionCounts
@@ -39,6 +41,8 @@ class Overview:
     setup_done: int
     heartbeats: Heartbeats
     device: HsmDevice | None
+    # Whether the processes have users of their own; None where no supervisor started them.
+    separation: SeparationRecord | None
 
 
 @dataclass(frozen=True)
@@ -65,8 +69,10 @@ def build_overview(heartbeats: Heartbeats) -> Overview:
     )
     seen = selectors.find_device()
     device = seen if seen and seen.is_designated else None
+    separation = read_record(settings.KMES_STATE_DIR)
     tiles = [
         *_process_tiles(heartbeats, device),
+        *_separation_tiles(separation),
         *_work_tiles(rotations),
         *_credential_tiles(credentials),
         *_version_tiles(versions),
@@ -74,7 +80,7 @@ def build_overview(heartbeats: Heartbeats) -> Overview:
     order = {"bad": 0, "warning": 1, "info": 2}
     shown = sorted((tile for tile in tiles if tile.count), key=lambda tile: order[tile.colour])
     setup = build_steps(seen, known, vaults)
-    return Overview(shown, setup, count_done(setup), heartbeats, device)
+    return Overview(shown, setup, count_done(setup), heartbeats, device, separation)
 
 
 def _process_tiles(heartbeats: Heartbeats, device: HsmDevice | None) -> list[Tile]:
@@ -93,6 +99,14 @@ def _process_tiles(heartbeats: Heartbeats, device: HsmDevice | None) -> list[Til
         Tile("device", int(bool(problem)), problem, "bad", device_url),
         Tile("mfk", int(mfk not in {MfkState.OK, MfkState.NONE}), " ".join(describe(mfk)), "bad", device_url),
     ]
+
+
+def _separation_tiles(separation: SeparationRecord | None) -> list[Tile]:
+    """Warn where the processes could have users of their own; elsewhere the list of parts says that they have none."""
+    if separation is None or not separation.is_warning:
+        return []
+    text = _("All processes run as root and can read the PIN (%(reason)s)") % {"reason": separation.reason}
+    return [Tile("separation", 1, text, "warning", f"{reverse('dashboard:home')}#parts")]
 
 
 def _heartbeat_tiles(heartbeats: Heartbeats) -> list[Tile]:
