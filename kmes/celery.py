@@ -12,6 +12,7 @@ import gc
 import os
 import socket
 import time
+import warnings
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,6 +20,7 @@ from typing import Any
 import redis
 from celery import Celery
 from celery.beat import PersistentScheduler, ScheduleEntry
+from celery.exceptions import SecurityWarning
 from celery.schedules import schedstate
 from celery.signals import (
     after_task_publish,
@@ -34,6 +36,9 @@ from kmes.core.heartbeats import BEAT_KEY, HEARTBEAT_SECONDS, worker_key
 from kmes.core.redis_connection import connect
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "kmes.settings")
+if os.geteuid() != 0:
+    # Celery takes a group that the system has no name for to be root's (kmes.supervision.part_users).
+    warnings.simplefilter("ignore", SecurityWarning)
 
 app = Celery("kmes")
 app.config_from_object("django.conf:settings", namespace="CELERY")

@@ -32,7 +32,12 @@ KMES_SECRET_KEY_FILE = Path(env.str("KMES_SECRET_KEY_FILE", str(KMES_STATE_DIR /
 
 
 def _secret_key() -> str:
-    """Read the signing key from its file; an embedded instance makes one on first use."""
+    """Read the signing key from its file; an embedded instance makes one on first use.
+
+    An empty name means a key for the life of this process, which signs nothing that another one reads.
+    """
+    if os.environ.get("KMES_SECRET_KEY_FILE") == "":
+        return secrets.token_urlsafe(64)
     path = KMES_SECRET_KEY_FILE
     if not path.exists():
         if "KMES_SECRET_KEY_FILE" in os.environ:
@@ -133,7 +138,9 @@ def _sqlite_journal_mode() -> str:
     return "WAL" if patched else "DELETE"
 
 
-DATABASES = {"default": env.db("DATABASE_URL", default=f"sqlite:///{KMES_STATE_DIR / 'db.sqlite3'}")}
+# Resolved, because what SQLite and we put beside the file belongs beside the file itself, not beside a link to it.
+EMBEDDED_DATABASE = (KMES_STATE_DIR / "db.sqlite3").resolve()
+DATABASES = {"default": env.db("DATABASE_URL", default=f"sqlite:///{EMBEDDED_DATABASE}")}
 if password_file := env.str("KMES_DATABASE_PASSWORD_FILE", ""):
     DATABASES["default"]["PASSWORD"] = Path(password_file).read_text().strip()
 if "sqlite3" in DATABASES["default"]["ENGINE"]:
@@ -319,7 +326,8 @@ KMES_HSM_TOKEN_LABEL = env.str("KMES_HSM_TOKEN_LABEL", "KMES")
 KMES_HSM_PIN_FILE = Path(env.str("KMES_HSM_PIN_FILE", str(KMES_STATE_DIR / "hsm" / "pin")))
 KMES_SOFTHSM_CONF = Path(env.str("KMES_SOFTHSM_CONF", str(KMES_STATE_DIR / "hsm" / "softhsm2.conf")))
 # The fingerprints of the keys that this installation trusts, outside the database (kmes.core.pinned_keys).
-KMES_PINNED_KEYS_FILE = Path(env.str("KMES_PINNED_KEYS_FILE", str(KMES_STATE_DIR / "pinned_keys.json")))
+# Resolved: it is replaced as a whole, which must not replace a link to it.
+KMES_PINNED_KEYS_FILE = Path(env.str("KMES_PINNED_KEYS_FILE", str(KMES_STATE_DIR / "pinned_keys.json"))).resolve()
 # The keys with which web and worker sign what they ask for (kmes.core.request_keys).
 KMES_REQUEST_KEYS_DIR = Path(env.str("KMES_REQUEST_KEYS_DIR", str(KMES_STATE_DIR / "request_keys")))
 KMES_REQUEST_SIGNERS_FILE = Path(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -47,8 +48,7 @@ def new_file(name: str) -> Iterator[IO[bytes]]:
     path = Path(settings.KMES_EXPORT_DIR) / name
     unfinished = path.with_name(name + _UNFINISHED)
     try:
-        _open_folder()
-        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _mode_in(_open_folder()))
         with os.fdopen(descriptor, "wb") as target:
             yield target
         unfinished.rename(path)
@@ -96,6 +96,14 @@ def _open_folder() -> Path:
     folder = Path(settings.KMES_EXPORT_DIR)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder
+
+
+def _mode_in(folder: Path) -> int:
+    """Return the mode of new files: private, or readable for the folder's group where that is handed on.
+
+    The web process sends them. Where it runs as another user, the folder has its group (kmes.supervision.state_files).
+    """
+    return 0o640 if folder.stat().st_mode & stat.S_ISGID else 0o600
 
 
 def _folder_error(error: OSError) -> KmesError:

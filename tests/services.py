@@ -17,6 +17,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -71,6 +72,13 @@ def free_port(count: int = 1) -> int:
 def _give_claims_up() -> None:
     for claim in _claims:
         claim.close()
+
+
+def open_folder(prefix: str) -> Path:
+    """Make a temporary folder through which the users of the console's processes may pass."""
+    folder = Path(tempfile.mkdtemp(prefix=prefix))
+    folder.chmod(0o711)
+    return folder
 
 
 def wait_until(answers: Callable[[], bool], process: subprocess.Popen[bytes], log: Path) -> None:

@@ -30,6 +30,7 @@ SAME_ANYWHERE = (
     *("*page*.py", "*/cloudcreds/azure/*", "*_fields.py", "*_group_dialog.py", "*_setup.py", "*_sign_in.py"),
     *("*_certification*.py", "*_connection.py", "*_vault_chooser.py", "*_outages.py", "*_hints.py"),
     *("*_webhook_addresses.py", "*_offline.py", "*_backup_file.py", "*_disaster.py"),
+    "*_process_users.py",
 )
 # Where a lock, a full disk and a cut connection are another matter on PostgreSQL.
 DATA_CELLS = tuple(

@@ -68,6 +68,8 @@ class TemporaryInstance:
 
     def __init__(self, purpose: str, **environment: str) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix=f"kmes-{purpose}-"))
+        # The users of the processes pass through it.
+        self.folder.chmod(0o711)
         self.password = secrets.token_urlsafe(18)
         given: Mapping[str, str] = {name: os.environ[name] for name in _KEPT if name in os.environ}
         self.environment = {

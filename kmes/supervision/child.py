@@ -8,25 +8,52 @@ from __future__ import annotations
 
 import ctypes
 import os
+import resource
 import signal
 import subprocess
 import time
 from pathlib import Path
+from typing import TypedDict
 
 from kmes.supervision.instance import ROOT
 from kmes.supervision.output import LineLog, show
+from kmes.supervision.part_users import PartUser
 from kmes.supervision.processes import ProcessSpec
 
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+# linux/prctl.h
+_PR_SET_PDEATHSIG = 1
+_PR_SET_NO_NEW_PRIVS = 38
+# That of root may hide what others must read; what they must not lies in closed folders (state_files).
+UMASK = 0o022
 _LIBC = ctypes.CDLL(None)
 STEADY_SECONDS = 30.0
 FIRST_WAIT_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 30.0
 
 
-def _end_with_parent() -> None:
-    """Ask the kernel to end this child when the supervisor ends for any reason."""
-    _LIBC.prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM))
+def _confine() -> None:
+    """Take from this child what it must never have; runs as its own user, before its program.
+
+    The kernel ends it when the supervisor ends for any reason: a change of user would clear that, so it comes after.
+    No program that it starts can gain rights, and none of its memory is ever written to a core file.
+    """
+    _LIBC.prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
+    _LIBC.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+class _AsUser(TypedDict, total=False):
+    user: int
+    group: int
+    extra_groups: list[int]
+    umask: int
+
+
+def as_user(user: PartUser | None) -> _AsUser:
+    """Return the arguments with which ``subprocess`` starts a program as this user, in its groups and no other."""
+    if user is None:
+        return {}
+    return {"user": user.uid, "group": user.gid, "extra_groups": list(user.groups), "umask": UMASK}
 
 
 class Child:
@@ -69,7 +96,8 @@ class Child:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=_end_with_parent,  # noqa: PLW1509 - there are no threads
+            preexec_fn=_confine,  # noqa: PLW1509 - there are no threads
+            **as_user(self.spec.user),
         )
         if self.process.stdout is not None:
             os.set_blocking(self.process.stdout.fileno(), False)

@@ -56,7 +56,9 @@ def _make_redis_accounts(accounts: Path, folder: Path) -> None:
             write_private(path, secrets.token_urlsafe(48))
             print(f"made {path}")
         passwords[name] = path.read_text()
-    write_private(accounts, "\n".join(redis_access.account_lines(passwords)) + "\n")
+    # Without an account a client can ask whether the server is up.
+    stranger = "user default on nopass resetkeys resetchannels -@all +ping"
+    write_private(accounts, "\n".join([stranger, *redis_access.account_lines(passwords)]) + "\n")
     # Redis reads it as another user; it holds hashes of random passwords.
     accounts.chmod(0o444)
 

@@ -8,16 +8,22 @@ from __future__ import annotations
 
 import fcntl
 import os
+import secrets
 import shutil
 import socket
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
 ROOT = Path(__file__).resolve().parents[2]
 # "static" stays empty here, where the pages find their files in place; whitenoise wants it to exist.
-FOLDERS = ("", "run", "log", "redis", "beat", "exports", "azure_emulator", "hsm", "static")
+FOLDERS = (
+    *("", "run", "log", "redis", "redis/data", "beat", "exports", "azure_emulator", "hsm", "static"),
+    # What several parts read or write lies in folders of its own (kmes.supervision.state_files).
+    *("database", "pinned"),
+)
 HIGHEST_PORT = 65_535
 STAND_IN_PORTS = 3
 SHOWN_NAMES = ("redis", "emulator", "web", "worker", "beat", "reports")
@@ -37,10 +43,9 @@ def _port(environment: Mapping[str, str], name: str, default: int, span: int = 1
 
 def write_private(path: Path, text: str) -> None:
     """Write a file that only this user can read, at no moment half or readable by others."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    aside.unlink(missing_ok=True)
-    aside.touch(mode=0o600)
-    aside.write_text(text)
+    aside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as target:
+        target.write(text)
     aside.replace(path)
 
 
@@ -95,22 +100,31 @@ class Instance:
     def make_folders(self) -> None:
         """Make the state folder and what lies in it, for this user only.
 
-        Raises StartError when a folder can't be written.
+        Changes nothing that exists, because another instance may run on it. Raises StartError when a folder can't be
+        written.
         """
         for name in FOLDERS:
             folder = self.state_dir / name
+            # Not to be guessed, because a part writes to some of these folders.
+            probe = folder / f".probe-{secrets.token_hex(8)}"
             try:
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 # A file is created because os.access reports success to root, even on a
                 # read-only file system.
-                probe = folder / f".probe-{os.getpid()}"
-                probe.touch()
+                os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
                 probe.unlink()
             except OSError as error:
-                message = f"The folder {folder} can't be written ({error.strerror}): make it yours, "
-                message += "or name another one in KMES_STATE_DIR."
-                raise StartError(message) from error
-        self.state_dir.chmod(0o700)
+                raise StartError(self._why_not_written(folder, error)) from error
+
+    def _why_not_written(self, folder: Path, error: OSError) -> str:
+        what = f"The folder {folder} can't be written ({error.strerror})"
+        with suppress(OSError):
+            if isinstance(error, PermissionError) and self.state_dir.stat().st_uid == 0 and self.path("run").is_dir():
+                return (
+                    f"{what}: the console was started as root here before. Start it as root again, "
+                    f"or stop it and type `sudo chown -R {os.geteuid()} {self.state_dir}`."
+                )
+        return f"{what}: make it yours, or name another one in KMES_STATE_DIR."
 
     def lock(self) -> IO[str]:
         """Take the lock that one running instance holds; it ends with the process, however that ends.

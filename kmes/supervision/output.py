@@ -5,6 +5,7 @@ Must never block: a reader of our stdout that stops reading must not stop the co
 
 from __future__ import annotations
 
+import os
 import select
 import sys
 from pathlib import Path
@@ -28,6 +29,10 @@ def show(text: str) -> None:
         return
 
 
+def _open_log(path: Path) -> IO[bytes]:
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab", buffering=0)
+
+
 class LineLog:
     """The output of one process: kept in a file of limited size, shown behind the process's name."""
 
@@ -36,7 +41,7 @@ class LineLog:
         self.path = path
         self.last_line = ""
         self._rest = b""
-        self._file: IO[bytes] = path.open("ab", buffering=0)
+        self._file = _open_log(path)
 
     def feed(self, data: bytes) -> None:
         """Take output of the process; an unfinished line is held until its end arrives."""
@@ -67,4 +72,4 @@ class LineLog:
     def _rotate(self) -> None:
         self._file.close()
         self.path.replace(self.path.with_suffix(".log.1"))
-        self._file = self.path.open("ab", buffering=0)
+        self._file = _open_log(self.path)

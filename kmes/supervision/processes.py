@@ -6,19 +6,26 @@ and the stand-in gets none of the product's settings.
 
 from __future__ import annotations
 
+import re
 import secrets
+import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kmes.core import request_keys
+from kmes.supervision import redis_access
 from kmes.supervision.instance import ROOT, Instance, StartError, write_private
+from kmes.supervision.part_users import PartUser, PartUsers
 
 # In the environment of every child, so that a later start recognizes processes left by an earlier one.
 MARK = "KMES_INSTANCE"
 # The PIN path of processes that must not read the PIN; opening it fails as for any missing file.
 NO_PIN_FILE = "/nonexistent/the-pin-is-for-the-worker"
+# Debian's home of users that have none.
+NO_HOME = "/nonexistent"
 _BASIC = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR")
 _NETWORK = ("HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE")
 _DEVICE = ("KMES_HSM_MODULE", "KMES_HSM_PIN_FILE", "KMES_HSM_TOKEN_LABEL", "KMES_SOFTHSM_CONF", "SOFTHSM2_CONF")
@@ -28,12 +35,16 @@ _MAIL = ("KMES_EMAIL_PASSWORD_FILE",)
 
 @dataclass(frozen=True)
 class ProcessSpec:
-    """One process: its name, command, environment, and the seconds it may take to stop."""
+    """One process: its name, command, environment, the seconds it may take to stop, and its user.
+
+    Without a user it runs as whoever starts it.
+    """
 
     name: str
     command: tuple[str, ...]
     environment: Mapping[str, str]
     stop_seconds: float = 10.0
+    user: PartUser | None = None
 
 
 def _pick(environment: Mapping[str, str], names: tuple[str, ...]) -> dict[str, str]:
@@ -77,6 +88,11 @@ def product_environment(instance: Instance, process: str, *, device: bool = Fals
         result |= _pick(given, _FIRST_START)
     if process == "reports":
         result |= _pick(given, _MAIL)
+    if process in {"worker", "beat"}:
+        # They sign nothing that another process reads: a random key of their own will do.
+        result["KMES_SECRET_KEY_FILE"] = ""
+    if process in redis_access.PROCESSES:
+        result |= _redis_account(instance, process)
     result |= {
         "KMES_PROCESS": process,
         "KMES_STATE_DIR": str(instance.state_dir),
@@ -87,18 +103,29 @@ def product_environment(instance: Instance, process: str, *, device: bool = Fals
     return result
 
 
-def write_redis_configuration(instance: Instance) -> None:
-    """Write Redis' own configuration file below the state folder.
+def _redis_account(instance: Instance, process: str) -> dict[str, str]:
+    """Return where a process finds its account at the Redis started here; nothing for a Redis of the user's own."""
+    if "KMES_REDIS_URL" in instance.environment:
+        return {}
+    return {
+        "KMES_REDIS_URL": f"redis://{process}@127.0.0.1:{instance.redis_port}/0",
+        "KMES_REDIS_PASSWORD_FILE": str(instance.path("redis", f"{process}.password")),
+    }
 
-    A password, because any user of this machine reaches the port. Append-only and without eviction: a lost hint
-    delays a job by one scan, and keeping it is cheap.
+
+def write_redis_configuration(instance: Instance) -> None:
+    """Write Redis' own configuration file below the state folder, and the passwords that are missing.
+
+    Passwords, because any user of this machine reaches the port; one for each process, and one for whoever
+    administers it. Append-only and without eviction: a lost hint delays a job by one scan, and keeping it is cheap.
     """
-    password = _own_redis_password(instance)
+    passwords = {name: _made_password(instance.path("redis", f"{name}.password")) for name in redis_access.PROCESSES}
     lines = [
         "bind 127.0.0.1",
-        f"requirepass {password}",
+        f"requirepass {_made_password(instance.path('redis', 'password'))}",
+        *redis_access.account_lines(passwords, version=_redis_version(instance)),
         f"port {instance.redis_port}",
-        f'dir "{instance.path("redis")}"',
+        f'dir "{instance.path("redis", "data")}"',
         "daemonize no",
         "appendonly yes",
         "appendfsync everysec",
@@ -127,12 +154,31 @@ def write_request_keys(instance: Instance) -> None:
         raise StartError(message) from error
 
 
-def _own_redis_password(instance: Instance) -> str:
-    """Return the password of the Redis started here, made at the first start."""
-    path = instance.path("redis", "password")
+def _made_password(path: Path) -> str:
+    """Return the password in a file, made at the first start."""
     if not path.exists():
         write_private(path, secrets.token_urlsafe(32))
     return path.read_text().strip()
+
+
+def _redis_version(instance: Instance) -> int:
+    """Return the major version of this machine's Redis; 0 if it does not say."""
+    environment = _pick(instance.environment, _BASIC)
+    try:
+        told = subprocess.run(
+            ["redis-server", "--version"], env=environment, capture_output=True, text=True, check=False
+        ).stdout
+    except OSError:
+        return 0
+    found = re.search(r"v=(\d+)\.", told)
+    return int(found.group(1)) if found else 0
+
+
+def make_secret_key(instance: Instance) -> None:
+    """Make Django's signing key unless there is one: web and reports can't write into the state folder."""
+    path = instance.path("secret_key")
+    if "KMES_SECRET_KEY_FILE" not in instance.environment and not path.exists():
+        write_private(path, secrets.token_urlsafe(64))
 
 
 def _web_command(instance: Instance) -> tuple[str, ...]:
@@ -152,8 +198,8 @@ def _worker_command(instance: Instance) -> tuple[str, ...]:
     return (sys.executable, "-m", "celery", "-q", "-A", "kmes.celery", *options.split(), "-c", count)
 
 
-def process_specs(instance: Instance) -> list[ProcessSpec]:
-    """Return the processes of this installation, in the order of their start."""
+def process_specs(instance: Instance, users: PartUsers | None = None) -> list[ProcessSpec]:
+    """Return the processes of this installation, in the order of their start, each with its user if there are any."""
     python, given = sys.executable, instance.environment
     mark = {MARK: str(instance.state_dir), "PYTHONUNBUFFERED": "1"}
     stand_in = {name: value for name, value in given.items() if name.startswith("AZURE_EMULATOR_")}
@@ -182,10 +228,27 @@ def process_specs(instance: Instance) -> list[ProcessSpec]:
             20,
         ),
     ]
-    return [spec for spec in specs if spec.name not in instance.without]
+    return [_of_user(spec, users, spec.name) for spec in specs if spec.name not in instance.without]
 
 
-def prepare_spec(instance: Instance) -> ProcessSpec:
-    """Return the one-time process that brings database and device up to date before the others start."""
+def prepare_spec(instance: Instance, users: PartUsers | None = None) -> ProcessSpec:
+    """Return the one-time process that brings database and device up to date before the others start.
+
+    It does what the worker may, and the worker does not run yet: so it has the worker's user.
+    """
     command = (sys.executable, "-m", "kmes.supervision.prepare")
-    return ProcessSpec("prepare", command, product_environment(instance, "manage", device=True))
+    environment = product_environment(instance, "manage", device=True)
+    environment |= {"KMES_SECRET_KEY_FILE": "", **_redis_account(instance, "worker")}
+    return _of_user(ProcessSpec("prepare", command, environment), users, "worker")
+
+
+def _of_user(spec: ProcessSpec, users: PartUsers | None, part: str) -> ProcessSpec:
+    """Let a process run as the user of a part, which has no home and may not reach root's folders."""
+    if users is None:
+        return spec
+    environment = {name: value for name, value in spec.environment.items() if name not in {"USER", "TMPDIR"}}
+    if folder := spec.environment.get("TMPDIR"):
+        with suppress(OSError):
+            if Path(folder).stat().st_mode & 0o003 == 0o003:
+                environment["TMPDIR"] = folder
+    return replace(spec, environment={**environment, "HOME": NO_HOME}, user=users.parts[part])

@@ -1,4 +1,4 @@
-"""What each process may do in the Redis of docker-compose.yml: an account per process, with its own password.
+"""What each process may do in Redis: an account per process, with its own password.
 
 The rules name keys, so that the report worker can't send hints to the cloud worker, and beat can't touch reports.
 """
@@ -22,13 +22,19 @@ _RULES: Mapping[str, str] = {
 PROCESSES = tuple(_RULES)
 
 
-def account_lines(passwords: Mapping[str, str]) -> list[str]:
-    """Return the lines of an ACL file (Redis documentation, "ACL"): passwords stand there as SHA-256 only.
+# Before version 7 Redis knows no rights to read only, before 6.2 no channels to take away.
+FULL_RULES_SINCE = 7
+_OLDER_RULES = "~* +@all -@admin -@dangerous +info"
 
-    Without an account a client can ask whether the server is up.
+
+def account_lines(passwords: Mapping[str, str], *, version: int = FULL_RULES_SINCE) -> list[str]:
+    """Return the accounts' lines for Redis of a major version (Redis documentation, "ACL").
+
+    Passwords stand there as SHA-256 only. An older Redis knows who is who, but keeps nobody from the others' keys.
     """
-    lines = ["user default on nopass resetkeys resetchannels -@all +ping"]
+    lines = []
     for name, rules in _RULES.items():
         digest = hashlib.sha256(passwords[name].encode()).hexdigest()
-        lines.append(f"user {name} on #{digest} resetkeys resetchannels {rules}")
+        allowed = f"resetkeys resetchannels {rules}" if version >= FULL_RULES_SINCE else f"resetkeys {_OLDER_RULES}"
+        lines.append(f"user {name} on #{digest} {allowed}")
     return lines

@@ -15,11 +15,13 @@ from pathlib import Path
 from types import FrameType
 
 from kmes.supervision import readiness
-from kmes.supervision.child import Child
+from kmes.supervision.child import Child, as_user
 from kmes.supervision.instance import ROOT, Instance, StartError
 from kmes.supervision.orphans import end_orphans
 from kmes.supervision.output import show
-from kmes.supervision.processes import prepare_spec, process_specs, write_redis_configuration, write_request_keys
+from kmes.supervision.part_users import PartUsers
+from kmes.supervision.processes import prepare_spec, process_specs
+from kmes.supervision.start_files import prepare_files
 
 TURN_SECONDS = 0.1
 # Processes that send requests stop before those that answer them.
@@ -48,6 +50,7 @@ class Supervisor:
         self.signals = 0
         self._first_signal_at = 0.0
         self.notes = ""
+        self.users: PartUsers | None = None
 
     def run(self) -> int:
         """Run until told to stop; returns the exit code.
@@ -61,6 +64,7 @@ class Supervisor:
                 show(f"Ended {ended} processes that an earlier supervisor left behind.")
             self.instance.check_programs()
             self.instance.check_ports()
+            self.users = prepare_files(self.instance)
             for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                 signal.signal(name, self._on_signal)
             try:
@@ -104,15 +108,13 @@ class Supervisor:
 
     # --- Start ------------------------------------------------------------------------------
     def _start(self, *names: str) -> None:
-        for spec in process_specs(self.instance):
+        for spec in process_specs(self.instance, self.users):
             if spec.name in names and spec.name not in self.children:
                 child = Child(spec, self.instance.state_dir)
                 self.children[spec.name] = child
                 child.start()
 
     def _start_all(self) -> None:
-        write_redis_configuration(self.instance)
-        write_request_keys(self.instance)
         show(f"Starting the console; its state lies in {self.instance.state_dir}.")
         self._start("redis", "emulator")
         stamp, digest = self.instance.path("run", "prepared"), migrations_digest()
@@ -138,7 +140,7 @@ class Supervisor:
 
         Raises StartError with its sentence when it fails.
         """
-        spec = prepare_spec(self.instance)
+        spec = prepare_spec(self.instance, self.users)
         process = subprocess.Popen(
             spec.command,
             env=dict(spec.environment),
@@ -147,6 +149,7 @@ class Supervisor:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            **as_user(spec.user),
         )
         done = self._turn_until(lambda: process.poll() is not None or self._start_failure() is not None, START_SECONDS)
         if failure := self._start_failure():

@@ -17,7 +17,7 @@ from waitress.task import ThreadedTaskDispatcher
 
 from kmes import web_server
 from kmes.supervision.instance import Instance
-from kmes.supervision.processes import process_specs
+from kmes.supervision.processes import process_specs, write_redis_configuration
 from tests import services
 
 SOCKETS = 500
@@ -56,6 +56,7 @@ def web(tmp_path_factory):
     given = {"KMES_STATE_DIR": str(folder), "KMES_PORT": str(port), "PATH": os.environ["PATH"]}
     instance = Instance.from_environment(given)
     instance.make_folders()
+    write_redis_configuration(instance)
     (spec,) = [spec for spec in process_specs(instance) if spec.name == "web"]
     log = folder / "web.log"
     with log.open("wb") as output:

@@ -16,7 +16,7 @@ from kmes.core.redis_connection import connect
 from kmes.dashboard.heartbeats import read_heartbeats
 from kmes.supervision import container
 from kmes.supervision.instance import Instance
-from kmes.supervision.processes import write_redis_configuration
+from kmes.supervision.processes import process_specs, write_redis_configuration
 from kmes.supervision.redis_access import PROCESSES
 from logging_reports.notices import queue as notice_queue
 from tests import services
@@ -25,13 +25,15 @@ from tests.logging_reports.report_running import run_reports
 
 
 # --- The Redis of ``make run`` ---------------------------------------------------------------
-def test_the_redis_of_this_machine_wants_a_password_that_only_its_user_can_read(tmp_path):
+def test_the_redis_of_this_machine_wants_a_password_of_each_process_that_only_its_user_can_read(tmp_path):
     port = services.free_port()
     instance = Instance.from_environment({"KMES_STATE_DIR": str(tmp_path), "KMES_REDIS_PORT": str(port)})
     instance.make_folders()
     write_redis_configuration(instance)
     files = [tmp_path / "redis" / "password", tmp_path / "redis" / "redis.conf"]
-    assert [stat.S_IMODE(path.stat().st_mode) for path in files] == [0o600, 0o600]
+    files += [tmp_path / "redis" / f"{name}.password" for name in PROCESSES]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
+    assert len({path.read_text() for path in files}) == len(files)
     password = files[0].read_text()
     write_redis_configuration(instance)
     assert files[0].read_text() == password
@@ -40,6 +42,15 @@ def test_the_redis_of_this_machine_wants_a_password_that_only_its_user_can_read(
             stranger.ping()
         with redis.Redis.from_url(redis_url.complete(f"redis://127.0.0.1:{port}/0", password=password)) as own:
             assert own.ping()
+        given = process_specs(instance)
+        for name in PROCESSES:
+            (environment,) = [spec.environment for spec in given if spec.name == name]
+            word = redis_url.read_password(environment["KMES_REDIS_PASSWORD_FILE"])
+            url = redis_url.complete(environment["KMES_REDIS_URL"], password=word)
+            with redis.Redis.from_url(url) as client:
+                assert client.ping()
+                with pytest.raises(redis.exceptions.NoPermissionError):
+                    client.flushall()
 
 
 # --- The accounts of docker-compose.yml ------------------------------------------------------

@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.services import ROOT, StandIn, free_port, stop, wait_until
+from tests.services import ROOT, StandIn, free_port, open_folder, stop, wait_until
 
 # What htmx says when a page is left while a poll is under way.
 NAVIGATED_AWAY = ("htmx:afterRequest", "htmx:sendError", "htmx:sendAbort")
@@ -57,7 +56,7 @@ def answers(url: str) -> bool:
 @pytest.fixture(scope="session")
 def console() -> Iterator[Console]:
     """Start the whole console as `make run` does, on own ports and an own state folder."""
-    state = Path(tempfile.mkdtemp(prefix="kmes-browser-"))
+    state = open_folder("kmes-browser-")
     web, redis, stand_in = free_port(), free_port(), free_port(3)
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("KMES_", "DJANGO_", "SOFTHSM2_"))}
     kept.pop("DATABASE_URL", None)

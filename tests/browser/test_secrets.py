@@ -85,7 +85,7 @@ def test_no_secret_in_database_broker_or_logs(admin: Page, console: Console):
     assert keys, "there must be something to look for"
     known = [flows.SECRET.encode(), PASSWORD.encode(), (console.state_dir / "hsm" / "pin").read_bytes().strip()]
     known += [needle for der in keys for needle in needles(der)]
-    database = b"".join(path.read_bytes() for path in console.state_dir.glob("db.sqlite3*"))
+    database = b"".join(path.read_bytes() for path in (console.state_dir / "database").iterdir())
     places = {"database": database, "Redis": redis_content(console), "logs": console.log_text()}
     assert key.encode() in database, "the search itself must be able to find"
     for place, content in places.items():
