@@ -4,12 +4,16 @@ import gc
 import logging
 import os
 
-from django.core.wsgi import get_wsgi_application
+import django
+
+from kmes.web_requests import Handler
 
 os.environ.setdefault("KMES_PROCESS", "web")
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "kmes.settings")
 
-application = get_wsgi_application()
+# As django.core.wsgi.get_wsgi_application does it.
+django.setup(set_prefix=False)
+application = Handler()
 
 
 def _watch_mfk() -> None:
