@@ -24,6 +24,7 @@ from cloudcreds.provider.vault_setup import PolicyAssignment, Rule
 from kmes.core import columns
 from kmes.core.clock import now
 from kmes.core.errors import InputError
+from kmes.core.stored_text import storable_json
 from kmes.core.typed_text import trim
 
 # What a test tells of its vault, as the vault's columns are called.
@@ -140,7 +141,7 @@ def record_shown_by_kek(vault_id: UUID, kek: KekPublicKey, *, seen_at: datetime)
     """Record what a KEK shows of its vault: it holds HSM keys, and how it deletes them."""
     KeyVault.objects.filter(pk=vault_id).update(
         tier=VaultTier.PREMIUM,
-        recovery_level=kek.recovery_level,
+        recovery_level=columns.cut(KeyVault, "recovery_level", kek.recovery_level),
         recoverable_days=kek.recoverable_days,
         seen_at=seen_at,
     )
@@ -160,7 +161,7 @@ def record_test(
     A test that has ended also tells the facts of its vault.
     """
     found: dict[str, Any] = {
-        "last_test": [asdict(result) for result in results],
+        "last_test": storable_json([asdict(result) for result in results]),
         "last_test_ok": ok,
         "last_tested_at": now(),
     }
@@ -169,5 +170,7 @@ def record_test(
         return
     if ok is not None:
         facts = {name: value for result in results for name, value in result.facts.items() if name in _VAULT_FACTS}
+        if "recovery_level" in facts:
+            facts["recovery_level"] = columns.cut(KeyVault, "recovery_level", str(facts["recovery_level"]))
         found |= {**facts, "seen_at": now()} if facts else {}
     KeyVault.objects.filter(pk=vault.pk).update(**found)

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, TypeGuard
 from urllib.parse import unquote, urlsplit
 
 from azure.core.exceptions import AzureError as SdkError
@@ -163,6 +163,10 @@ def _kind_in_words(kind: str) -> str:
 # --- Key Vault -------------------------------------------------------------------------------
 _NAME = r"(?P<name>[0-9a-zA-Z-]+)"
 _VERSION = r"[0-9a-zA-Z]+"
+# As long as names and versions can be (docs/azure.md#keys-api); other characters stand nowhere in an id.
+_KEY_ID = re.compile(
+    r"https://[0-9a-zA-Z.:\[\]-]{1,255}/keys/[0-9a-zA-Z-]{1,127}(?:/[0-9a-zA-Z]{1,64})?", re.IGNORECASE
+)
 # Method, path, status of success, members the document must have: "key" (a bundle of the key asked about),
 # "value" (rows), "result" (a signature), "" (no document).
 _SUCCESSES: tuple[tuple[str, str, int, str], ...] = (
@@ -242,7 +246,7 @@ def _holds(document: dict[str, Any], wanted: str, name: str, host: str) -> bool:
     if wanted == "value":
         rows = document.get("value")
         return isinstance(rows, list) and all(
-            isinstance(row, dict) and isinstance(row.get("kid"), str) and host_of(row["kid"]) == host for row in rows
+            isinstance(row, dict) and _is_key_id(row.get("kid"), host) for row in rows
         )
     if wanted == "result":
         return isinstance(document.get("value"), str) and bool(document["value"])
@@ -252,9 +256,14 @@ def _holds(document: dict[str, Any], wanted: str, name: str, host: str) -> bool:
     if not isinstance(key, dict) or not isinstance(attributes, dict):
         return False
     kid = key.get("kid")
-    if not isinstance(kid, str) or not isinstance(key.get("kty"), str):
+    if not _is_key_id(kid, host) or not isinstance(key.get("kty"), str):
         return False
-    return host_of(kid) == host and _name_in(kid).lower() == name.lower()
+    return _name_in(kid).lower() == name.lower()
+
+
+def _is_key_id(kid: object, host: str) -> TypeGuard[str]:
+    """Return whether this is the id of a key, or of a version, in the vault asked. A row keeps it as it is."""
+    return isinstance(kid, str) and host_of(kid) == host and _KEY_ID.fullmatch(kid) is not None
 
 
 def _name_in(kid: str) -> str:

@@ -15,7 +15,9 @@ from azure.keyvault.keys import (
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
+from cloudcreds.provider import recovery
 from cloudcreds.provider.types import DeletedKey, KekPublicKey, RotationPolicy, VaultKey, VersionInfo
+from kmes.core.stored_text import storable
 
 CURVES: dict[str, ec.EllipticCurve] = {
     "P-256": ec.SECP256R1(),
@@ -47,8 +49,13 @@ def _public_spki(jwk: Any) -> bytes:
 
 
 def text(value: Any) -> str:
-    """Return an SDK enum or string as a plain string."""
-    return str(getattr(value, "value", value) or "")
+    """Return an SDK enum or string as a plain string that a row can keep."""
+    return storable(str(getattr(value, "value", value) or ""))
+
+
+def _tags(told: Any) -> dict[str, str]:
+    """Return tags, which whoever may write to the vault chose."""
+    return {text(name): text(value) for name, value in (told or {}).items()}
 
 
 def key(sdk: KeyVaultKey) -> VaultKey:
@@ -64,9 +71,9 @@ def key(sdk: KeyVaultKey) -> VaultKey:
         created_on=properties.created_on,
         expires_on=properties.expires_on,
         recovery_level=text(properties.recovery_level),
-        recoverable_days=properties.recoverable_days,
+        recoverable_days=recovery.days_of(properties.recoverable_days),
         key_ops=tuple(text(operation) for operation in sdk.key_operations or ()),
-        tags=dict(properties.tags or {}),
+        tags=_tags(properties.tags),
         updated_on=properties.updated_on,
         not_before=properties.not_before,
     )
@@ -84,7 +91,7 @@ def kek(sdk: KeyVaultKey) -> KekPublicKey:
         modulus=int.from_bytes(numbers.n),
         exponent=int.from_bytes(numbers.e),
         recovery_level=text(sdk.properties.recovery_level),
-        recoverable_days=sdk.properties.recoverable_days,
+        recoverable_days=recovery.days_of(sdk.properties.recoverable_days),
         lifetime=ends - made if made and ends else None,
     )
 
@@ -97,7 +104,7 @@ def version(properties: KeyProperties) -> VersionInfo:
         enabled=bool(properties.enabled),
         created_on=properties.created_on,
         expires_on=properties.expires_on,
-        tags=dict(properties.tags or {}),
+        tags=_tags(properties.tags),
         updated_on=properties.updated_on,
         not_before=properties.not_before,
         hsm_platform=text(properties.hsm_platform),

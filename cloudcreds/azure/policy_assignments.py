@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from cloudcreds.provider.vault_setup import PolicyAssignment, Rule
+from kmes.core.stored_text import storable
 
 # Built-in definitions: the rule, and the parameter that holds its value.
 _DEFINITIONS: dict[str, tuple[Rule, str]] = {
@@ -25,6 +26,9 @@ _DEFINITIONS: dict[str, tuple[Rule, str]] = {
 _LISTS = frozenset({Rule.KEY_TYPES, Rule.CURVES})
 _SUBSCRIPTION = "/subscriptions/"
 MAX_TITLE = 160
+# More days than a key lives and more bits than one has: a higher number means the same. The columns take 32,767.
+MAX_NUMBER = 32_000
+MAX_VALUES = 100
 
 
 def on_vault(rows: Iterable[dict[str, Any]], resource_id: str) -> tuple[PolicyAssignment, ...]:
@@ -56,7 +60,7 @@ def _holds(scope: str, resource_id: str) -> bool:
 
 def _read(described: dict[str, Any]) -> PolicyAssignment | None:
     definition = str(described.get("policyDefinitionId") or "").lower()
-    title = str(described.get("displayName") or "")[:MAX_TITLE]
+    title = storable(str(described.get("displayName") or ""))[:MAX_TITLE]
     is_enforced = str(described.get("enforcementMode") or "Default").lower() == "default"
     if "/policysetdefinitions/" in definition:
         return PolicyAssignment(Rule.INITIATIVE, title, denies=False)
@@ -78,8 +82,9 @@ def _parameter(described: dict[str, Any], name: str) -> Any:
 
 def _value(rule: Rule, given: Any) -> int | list[str] | None:
     if rule in _LISTS:
-        return [str(one) for one in given] if isinstance(given, list) else None
+        return [storable(str(one))[:MAX_TITLE] for one in given[:MAX_VALUES]] if isinstance(given, list) else None
     try:
-        return int(given)
-    except (TypeError, ValueError):
+        return max(0, min(int(given), MAX_NUMBER))
+    except (TypeError, ValueError, OverflowError):
+        # Neither NaN nor Infinity is a number that a policy has, yet Python's reader of JSON takes them.
         return None

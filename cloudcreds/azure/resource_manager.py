@@ -19,6 +19,7 @@ from cloudcreds.azure.addresses import is_allowed
 from cloudcreds.azure.answers import AskedService, Stopped, UnknownAnswer
 from cloudcreds.azure.clouds import endpoints_of
 from cloudcreds.choices import AccessModel
+from cloudcreds.provider import recovery
 from cloudcreds.provider.types import CredentialAccess, VaultInfo, VaultListing
 from cloudcreds.provider.vault_setup import PolicyAssignment, VaultSetup
 from kmes.core.known_secrets import mask
@@ -30,6 +31,8 @@ POLICIES_API = "2023-04-01"
 MAX_PAGES = 100
 # Vaults of a subscription that are asked for their policies one by one, where the subscription may not be read.
 MAX_SINGLE_READS = 20
+# So many private endpoints of a vault are counted.
+MAX_ENDPOINTS = 1000
 # Codes of a subscription in which the resource provider for vaults is not registered: it holds no vault.
 _NOT_REGISTERED = frozenset({"MissingSubscriptionRegistration", "SubscriptionNotRegistered"})
 
@@ -133,7 +136,7 @@ def _vault(row: dict[str, Any], policies: tuple[PolicyAssignment, ...] | None) -
         url=str(properties.get("vaultUri") or "").rstrip("/"),
         tier=str((properties.get("sku") or {}).get("name") or ""),
         soft_delete=properties.get("enableSoftDelete") is not False,
-        retention_days=properties.get("softDeleteRetentionInDays"),
+        retention_days=recovery.days_of(properties.get("softDeleteRetentionInDays")),
         purge_protected=bool(properties.get("enablePurgeProtection")),
         setup=_setup(properties, policies),
     )
@@ -145,7 +148,7 @@ def _setup(properties: dict[str, Any], policies: tuple[PolicyAssignment, ...] | 
         access_model=AccessModel.ROLES if properties.get("enableRbacAuthorization") is True else AccessModel.POLICIES,
         public_access=str(properties.get("publicNetworkAccess") or "Enabled").lower() != "disabled",
         firewall=isinstance(network, dict) and str(network.get("defaultAction") or "").lower() == "deny",
-        private_endpoints=sum(_is_approved(one) for one in endpoints) if isinstance(endpoints, list) else 0,
+        private_endpoints=sum(map(_is_approved, endpoints[:MAX_ENDPOINTS])) if isinstance(endpoints, list) else 0,
         policies=policies,
     )
 

@@ -1,10 +1,13 @@
-"""Foreign text as a column can keep it."""
+"""Foreign values as a column can keep them."""
 
 from __future__ import annotations
 
 from django.db.models import Model
 
 from kmes.core.stored_text import storable
+
+# Of an integer column (postgresql.org/docs/current/datatype-numeric.html). SQLite takes more.
+MAX_INTEGER = 2_147_483_647
 
 
 def cut(model: type[Model], field: str, text: str) -> str:
