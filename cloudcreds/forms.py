@@ -15,6 +15,7 @@ from cloudcreds.fields import clean_name
 from cloudcreds.models import CloudCredential
 from cloudcreds.sign_in_form import CODE_INPUT, SignInForm
 from cloudcreds.values import PLAIN_FIELDS, CredentialValues
+from kmes.core.columns import MAX_INTEGER
 from kmes.core.errors import InputError, KmesError
 from kmes.core.secret_types import SecretText
 
@@ -58,7 +59,7 @@ class CredentialForm(SignInForm):
     arm_url = forms.CharField(
         label=_("Resource Manager URL"), strip=False, required=False, widget=forms.URLInput(CODE_INPUT)
     )
-    lock_version = forms.IntegerField(required=False, widget=forms.HiddenInput)
+    lock_version = forms.IntegerField(required=False, min_value=0, max_value=MAX_INTEGER, widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, current: CloudCredential | None = None, **kwargs: Any) -> None:
         self.current = current
@@ -99,6 +100,9 @@ class CredentialForm(SignInForm):
         if cloud == CloudName.CUSTOM:
             for name in ("authority_url", "arm_url"):
                 self.apply_to(name, partial(addresses.clean_endpoint, field=name))
+        else:
+            # Azure's own clouds have their own endpoints; what stands here is not looked at.
+            data |= {"authority_url": "", "arm_url": ""}
         self.apply_to("client_id", partial(credential_fields.clean_client_id, sign_in=data.get("sign_in", "")))
         self.clean_proof(cloud)
         return data

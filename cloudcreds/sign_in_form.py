@@ -22,6 +22,8 @@ from kmes.core.errors import InputError
 from kmes.core.secret_types import SecretText
 from kmes.core.typed_text import trim
 
+# Reminders count from the date on, up to the end of the calendar.
+LAST_YEAR = 2999
 CODE_INPUT = {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "off"}
 
 # What each way to sign in asks for.
@@ -118,6 +120,8 @@ class SignInForm(forms.Form):
     def clean_sign_in_expires_on(self) -> Any:
         """Refuse a past date that is typed now; a stored date that has passed since is kept."""
         expires_on = self.cleaned_data["sign_in_expires_on"]
+        if expires_on and expires_on.year > LAST_YEAR:
+            raise ValidationError(_("Use a date before the year %(year)d.") % {"year": LAST_YEAR + 1})
         unchanged = self.current is not None and expires_on == self.current.sign_in_expires_on
         if (
             self.cleaned_data.get("sign_in") == SignIn.SECRET

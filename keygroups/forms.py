@@ -26,6 +26,7 @@ from keygroups.selectors import list_vaults
 from keygroups.services import has_been_pushed, has_keys
 from keygroups.values import PLAIN_FIELDS, GroupValues
 from kmes.core.clock import now
+from kmes.core.columns import MAX_INTEGER
 from kmes.core.errors import InputError, KmesError
 from kmes.core.typed_text import trim
 
@@ -148,7 +149,7 @@ class GroupFields(forms.Form):
         help_text=gettext_lazy("1 to 127 letters, digits and hyphens. Left empty, it follows the name."),
     )
     enabled_on_push = forms.BooleanField(label=gettext_lazy("Enabled on push"), required=False, initial=True)
-    lock_version = forms.IntegerField(required=False, widget=forms.HiddenInput)
+    lock_version = forms.IntegerField(required=False, min_value=0, max_value=MAX_INTEGER, widget=forms.HiddenInput)
 
     def clean_name(self) -> str:
         """Return the name as it will be stored."""

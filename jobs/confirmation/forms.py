@@ -13,8 +13,11 @@ from django.utils.translation import gettext_lazy as _
 from cloudcreds.models import CloudCredential, KeyVault
 from jobs.confirmation.plan import Plan
 from jobs.confirmation.start_target import StartTarget
-from keygroups.fields import MAX_KEY_NAME
+from keygroups.fields import MAX_KEY_NAME, MAX_NAME
 from kmes.core.ids import new_uuid
+
+# Of a thousand keys, one name a line.
+MAX_NAMES_TEXT = 1000 * (MAX_KEY_NAME + 2)
 
 
 @dataclass(frozen=True)
@@ -71,16 +74,18 @@ class NamesForm(StartForm):
     asks_first = True
     name = forms.CharField(
         label=_("Name"),
+        max_length=MAX_NAMES_TEXT,
         # What else is wrong with a name is said by the service.
         error_messages={"required": _("The key needs a name. Type any name.")},
         strip=False,
-        widget=forms.TextInput(attrs={"autocomplete": "off", "autofocus": True, "maxlength": MAX_KEY_NAME}),
+        widget=forms.TextInput(attrs={"autocomplete": "off", "autofocus": True}),
     )
 
     def __init__(self, data: QueryDict | None = None, *, several: bool = False) -> None:
         super().__init__(data)
+        field = self.fields["name"]
+        field.widget.attrs["maxlength"] = MAX_KEY_NAME
         if several:
-            field = self.fields["name"]
             field.label = _now("Names")
             field.help_text = _now("One key a line.")
             field.widget = forms.Textarea(attrs={"rows": 6, "autofocus": True, "spellcheck": "false"})
@@ -95,7 +100,8 @@ class TypedNameForm(StartForm):
     """Asks for the object's name before what can't be undone."""
 
     typed = forms.CharField(
-        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false", "autocapitalize": "off"})
+        max_length=MAX_NAME,
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false", "autocapitalize": "off"}),
     )
 
     def __init__(self, data: QueryDict | None = None, *, expected: str) -> None:

@@ -16,6 +16,7 @@ from jobs.confirmation.forms import StartForm
 from jobs.confirmation.plan import Fate
 from jobs.planning import blockers
 from keygroups.choices import LIVE_VERSION_STATES, KeyState
+from keygroups.fields import MAX_NAME
 from keygroups.models import KeyGroup
 from kmes.accounts.rights import Right
 from kmes.core.clock import now
@@ -153,6 +154,7 @@ class RemovalForm(StartForm):
     )
     typed = forms.CharField(
         required=False,
+        max_length=MAX_NAME,
         widget=forms.TextInput(
             attrs={"autocomplete": "off", "spellcheck": "false", "autocapitalize": "off", "required": False}
         ),

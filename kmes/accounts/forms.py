@@ -8,6 +8,7 @@ from django import forms
 from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
 from django.contrib.auth.validators import UnicodeUsernameValidator
 from django.core.exceptions import ValidationError
+from django.core.validators import MaxLengthValidator
 from django.utils.translation import gettext_lazy as _
 
 from kmes.accounts.models import User
@@ -16,6 +17,16 @@ from kmes.accounts.role_descriptions import ROLE_DESCRIPTIONS
 from kmes.accounts.services import UserValues
 from kmes.core.clock import now
 from kmes.core.errors import InputError, KmesError
+
+# Longer ones only cost time: each is hashed.
+MAX_PASSWORD = 1024
+
+
+def _limit_passwords(form: forms.BaseForm) -> None:
+    """Refuse passwords that are far longer than any. Django's forms take any length."""
+    for field in form.fields.values():
+        if isinstance(field.widget, forms.PasswordInput):
+            field.validators.append(MaxLengthValidator(MAX_PASSWORD))
 
 
 def _role_choices() -> list[tuple[str, str]]:
@@ -35,7 +46,7 @@ class UserForm(forms.Form):
     )
     first_name = forms.CharField(label=_("First name"), max_length=150, required=False)
     last_name = forms.CharField(label=_("Last name"), max_length=150, required=False)
-    email = forms.EmailField(label=_("E-mail"), required=False)
+    email = forms.EmailField(label=_("E-mail"), max_length=254, required=False)
     role = forms.ChoiceField(label=_("Role"), choices=_role_choices, initial=Role.AUDITOR, widget=forms.RadioSelect)
 
     def __init__(self, *args: Any, current: User | None = None, is_own: bool = False, **kwargs: Any) -> None:
@@ -63,6 +74,10 @@ class UserForm(forms.Form):
 class SignInForm(AuthenticationForm):
     """Signing in; a one-time password works only until it expires."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _limit_passwords(self)
+
     def clean_username(self) -> str:
         """Refuse a name that no user can have; Django gives this field no validator of its length."""
         name = str(self.cleaned_data["username"])
@@ -87,6 +102,7 @@ class OwnPasswordForm(PasswordChangeForm):
         self.fields["old_password"].label = _("Present password")
         self.fields["new_password2"].label = _("New password again")
         self.fields["new_password2"].help_text = ""
+        _limit_passwords(self)
 
     def clean_new_password1(self) -> str:
         """Refuse the current password as the new one: others may know a one-time password."""

@@ -29,6 +29,7 @@ PRESET_CHOICES: list[tuple[str, str | Promise]] = [
     ("30d", _("Last 30 days")),
 ]
 TIME_ERROR = _("Use a UTC date and time such as 2026-11-23 14:05, or a date alone.")
+FIRST_YEAR, LAST_YEAR = 1970, 9000
 # Half a date or half a name finds nothing, so these fields apply when they lose focus.
 WHEN_LEFT = {"data-when-left": True}
 
@@ -66,6 +67,12 @@ class MomentField(forms.DateTimeField):
             return moment + timedelta(days=1) if moment and is_date and self.is_end else moment
         except (OverflowError, ValueError) as error:
             raise forms.ValidationError(TIME_ERROR, code="invalid") from error
+
+    def validate(self, value: datetime | None) -> None:
+        """Refuse a moment near the ends of the calendar: queries count some time back or on from it."""
+        super().validate(value)
+        if value is not None and not FIRST_YEAR <= value.year < LAST_YEAR:
+            raise forms.ValidationError(TIME_ERROR, code="invalid")
 
 
 class FilterForm(forms.Form):
