@@ -85,6 +85,10 @@ def _prepare() -> None:
     _guard_sockets()
     django.setup()
     _hash_lightly()
+    # Only readable once Django is set up.
+    from kmes.devtools import strict_columns
+
+    strict_columns.install()
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -6,7 +6,7 @@ from django.db.models import Model
 
 from kmes.core.stored_text import storable
 
-# Of an integer column (postgresql.org/docs/current/datatype-numeric.html). SQLite takes more.
+# Of an integer column (PostgreSQL manual, section 8.1). SQLite takes more.
 MAX_INTEGER = 2_147_483_647
 
 
