@@ -11,7 +11,8 @@ class AccountsConfig(AppConfig):
 
     def ready(self) -> None:
         """Log every sign-in and sign-out, and register the menus of users."""
-        from kmes.accounts import actions, sign_in_log  # noqa: PLC0415 - models must be loaded first
+        from kmes.accounts import actions, session_limits, sign_in_log  # noqa: PLC0415 - models must be loaded first
 
         actions.register_all()
         sign_in_log.connect()
+        session_limits.connect()

@@ -27,9 +27,9 @@ from kmes.core.errors import ConflictError, InputError
 from kmes.core.secret_types import SecretText
 from logging_reports.services import record
 
-# 24 letters and digits in groups, without similar ones: 120 bits, easy to read aloud.
+# 28 letters and digits in groups, without similar ones: 138 bits, easy to read aloud.
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
-_GROUPS, _GROUP_LENGTH = 6, 4
+_GROUPS, _GROUP_LENGTH = 7, 4
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import Any
 from django.contrib.auth.views import LoginView, LogoutView
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.views.decorators.http import require_http_methods
 
 from kmes.accounts import client_address, sign_in_limits
 from kmes.accounts.forms import SignInForm
@@ -41,7 +42,8 @@ class SignIn(LoginView):
         return super().get_context_data(**values, session_ended=has_ended, is_form_kept=is_kept)
 
 
-login = SignIn.as_view()
+# Django would take PUT as well, and answer any method of a signed-in user.
+login = require_http_methods(["GET", "HEAD", "POST"])(SignIn.as_view())
 logout = LogoutView.as_view()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 
 import pytest
 
@@ -48,3 +49,36 @@ def test_only_so_many_are_kept_the_newest_ones():
 
 def test_the_process_log_is_masked(settings):
     assert settings.LOGGING["formatters"]["plain"]["()"] == "kmes.core.known_secrets.MaskingFormatter"
+
+
+def formatted(message, *arguments, error=None):
+    record = logging.LogRecord("n", logging.WARNING, "p", 1, message, arguments, error)
+    record.created, record.msecs = 1_790_000_000.25, 250
+    return MaskingFormatter("%(asctime)s %(levelname)s %(message)s").format(record)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\v", "\f", "\x1b[2K", "\x85", "\N{LINE SEPARATOR}"])
+def test_nothing_in_a_message_begins_an_entry_of_the_process_log(end):
+    forged = f"/jobs/{end}2026-09-21T14:13:21.000Z ERROR forged"
+    entry = formatted("GET %s: the database does not answer", forged)
+    assert len(entry.splitlines()) == 1
+    assert end not in entry
+
+
+def test_the_lines_of_a_traceback_are_indented_whatever_the_error_says():
+    try:
+        raise ValueError("x\n2026-09-21T14:13:21.000Z ERROR forged")
+    except ValueError:
+        entry = formatted("failed", error=sys.exc_info())
+    assert "ERROR forged" in entry
+    assert [line for line in entry.splitlines()[1:] if not line.startswith("    ")] == []
+
+
+def test_an_entry_begins_with_its_time_in_utc(monkeypatch):
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        assert formatted("x") == "2026-09-21T14:13:20.250Z WARNING x"
+    finally:
+        monkeypatch.undo()
+        time.tzset()
