@@ -6,12 +6,14 @@ One per process, opened on first use. Web, beat and report processes are refused
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
+from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
@@ -19,20 +21,22 @@ from django.utils.translation import gettext as _
 from pkcs11 import Mechanism
 from pkcs11 import exceptions as p11
 
-from hsm import byok, checkpoint_signing, keys, major_keys, report_signing, self_test, sign_in_certificates
+from hsm import byok, checkpoint_signing, keys, major_keys, marking, report_signing, self_test, sign_in_certificates
 from hsm.client_assertions import AssertionRequest
 from hsm.keys import canonical_spki
+from hsm.marks import KeyFacts, encode
 from hsm.sealing import unseal
-from hsm.session import TokenSession, find_module
+from hsm.session import TokenSession, describe_token, find_module
 from hsm.types import (
     DeviceCertificate,
     DeviceIdentity,
-    GeneratedKey,
     KeySpec,
     MajorKey,
+    MarkedKey,
     ReportSignature,
     SelfTestResult,
 )
+from hsm.verified import VerifiedKey
 from kmes.core.errors import DeviceError
 from kmes.core.secret_types import SecretText
 
@@ -49,6 +53,13 @@ class _TokenState:
     generation: int
     keys: major_keys.MajorKeys
     kwp_is_exact: bool
+    _integrity: Any = None
+
+    def find_integrity(self, session: Any) -> Any:
+        """Return the key that marks rows, found when first needed: an older token lacks it until hsm_init has run."""
+        if self._integrity is None:
+            self._integrity = major_keys.find_integrity_key(session)
+        return self._integrity
 
 
 class Device:
@@ -97,13 +108,38 @@ class Device:
         """Make the major keys that the token lacks. Return their names."""
         return self._session.run(major_keys.create_missing)
 
-    def generate(self, spec: KeySpec) -> GeneratedKey:
-        """Make a key; its private half comes back wrapped under the PMK."""
-        return self._run(lambda session, state: keys.generate(session, state.keys.pmk, spec))
+    def generate(self, spec: KeySpec, *, key_id: UUID, group_id: UUID) -> MarkedKey:
+        """Make a key for a row; its private half comes back wrapped under the PMK, with the mark on both halves."""
 
-    def wrap_for_kek(
-        self, *, wrapped_private: bytes, public_spki: bytes, spec: KeySpec, kek_modulus: int, kek_exponent: int
-    ) -> bytes:
+        def operation(session: Any, state: _TokenState) -> MarkedKey:
+            integrity = state.find_integrity(session)
+            return marking.generate(session, state.keys.pmk, integrity, spec, key_id=key_id, group_id=group_id)
+
+        return self._run(operation)
+
+    def mark_key(self, facts: KeyFacts) -> bytes:
+        """Return the mark of a key that was made before there were marks, once its halves are found to fit.
+
+        Raises:
+            DeviceError: they don't, or the key belongs to another PMK (code ``wrapped_key_mismatch``).
+
+        """
+
+        def operation(session: Any, state: _TokenState) -> bytes:
+            with _unwrapped(state, facts):
+                return marking.make(state.find_integrity(session), [encode(facts)])[0]
+
+        return self._run(operation)
+
+    def mark(self, texts: Sequence[bytes]) -> list[bytes]:
+        """Return the marks of texts that ``hsm.marks.encode`` made."""
+        return self._run(lambda session, state: marking.make(state.find_integrity(session), texts))
+
+    def check_marks(self, claims: Sequence[tuple[bytes, bytes]]) -> list[bool]:
+        """Return for each text and mark whether this device made the mark of that text."""
+        return self._run(lambda session, state: marking.check(state.find_integrity(session), claims))
+
+    def wrap_for_kek(self, key: VerifiedKey, *, kek_modulus: int, kek_exponent: int) -> bytes:
         """Return the BYOK ciphertext of a key under a KEK.
 
         Raises:
@@ -111,11 +147,12 @@ class Device:
                 device's wrap is not exact and can't be repaired (``not_conformant``).
 
         """
-        software = self.is_software
+        if not isinstance(key, VerifiedKey):
+            raise TypeError("the device wraps keys whose marks were checked")
+        facts, software = key.facts, self.is_software
 
         def operation(session: Any, state: _TokenState) -> bytes:
-            works = partial(self_test.is_working, state.keys)
-            with keys.unwrapped(state.keys.pmk, spec, wrapped_private, public_spki, is_working=works) as private:
+            with _unwrapped(state, facts) as private:
                 return byok.wrap(
                     session,
                     private,
@@ -204,18 +241,7 @@ class Device:
     def identity(self) -> DeviceIdentity:
         """Return which token this is."""
         sentinel_hash = self._run(lambda _session, state: state.keys.sentinel_hash)
-        token = self._session.token()
-        serial = token.serial.decode() if isinstance(token.serial, bytes) else str(token.serial)
-        mechanisms = sorted(str(getattr(one, "name", one)) for one in token.slot.get_mechanisms())
-        return DeviceIdentity(
-            serial=serial.strip(),
-            label=str(token.label),
-            manufacturer=str(token.manufacturer_id),
-            model=str(token.model),
-            firmware=".".join(str(part) for part in token.firmware_version),
-            sentinel_hash=sentinel_hash,
-            mechanisms=tuple(mechanisms),
-        )
+        return describe_token(self._session.token(), sentinel_hash)
 
     def self_test(self) -> list[SelfTestResult]:
         """Run the self-test now."""
@@ -232,6 +258,12 @@ class Device:
                 raise DeviceError(_("The device's sentinel signs wrongly."), code="device_failed") from error
 
         self._run(operation)
+
+
+def _unwrapped(state: _TokenState, facts: KeyFacts) -> AbstractContextManager[Any]:
+    works = partial(self_test.is_working, state.keys)
+    spec = KeySpec(facts.key_spec)
+    return keys.unwrapped(state.keys.pmk, spec, facts.wrapped_private, facts.public_spki, is_working=works)
 
 
 _devices: dict[int, Device] = {}

@@ -1,4 +1,4 @@
-"""The major keys in the token: PMK, MFK, sentinel, checkpoint and report key. Made once, found ever after.
+"""The major keys in the token: PMK, MFK, sentinel, integrity, checkpoint and report key. Made once, found ever after.
 
 Two objects of one name are an error, never "take the first": wrapping under the wrong PMK would
 lose keys.
@@ -20,8 +20,9 @@ from hsm.types import MajorKey
 from kmes.core.errors import DeviceError
 
 PMK, MFK, SENTINEL, CHECKPOINT = "KMES PMK", "KMES MFK", "KMES sentinel", "KMES checkpoint"
-REPORT = "KMES report"
+REPORT, INTEGRITY = "KMES report", "KMES integrity"
 MFK_BITS = 3072
+INTEGRITY_BITS = 256
 
 
 @dataclass
@@ -88,6 +89,24 @@ def create_missing(session: Any) -> list[str]:
             private_template={Attribute.SENSITIVE: True, Attribute.EXTRACTABLE: False, Attribute.SIGN: False},
         )
         made.append(MFK)
+    if _find(session, INTEGRITY, ObjectClass.SECRET_KEY) is None:
+        session.generate_key(
+            KeyType.GENERIC_SECRET,
+            INTEGRITY_BITS,
+            label=INTEGRITY,
+            store=True,
+            template={
+                Attribute.SENSITIVE: True,
+                Attribute.EXTRACTABLE: False,
+                Attribute.SIGN: True,
+                Attribute.VERIFY: True,
+                Attribute.ENCRYPT: False,
+                Attribute.DECRYPT: False,
+                Attribute.WRAP: False,
+                Attribute.UNWRAP: False,
+            },
+        )
+        made.append(INTEGRITY)
     for label in (SENTINEL, CHECKPOINT, REPORT):
         if _find(session, label, ObjectClass.PRIVATE_KEY) is None:
             curve = session.create_domain_parameters(
@@ -138,6 +157,16 @@ def find_checkpoint_key(session: Any) -> tuple[Any, bytes]:
 
     """
     return _find_signing_key(session, CHECKPOINT)
+
+
+def find_integrity_key(session: Any) -> Any:
+    """Return the handle of the key that marks rows.
+
+    Raises:
+        DeviceError: it is missing or there twice (code ``major_keys``).
+
+    """
+    return _need(session, INTEGRITY, ObjectClass.SECRET_KEY)
 
 
 def _find_signing_key(session: Any, label: str) -> tuple[Any, bytes]:

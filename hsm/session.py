@@ -27,6 +27,7 @@ from pkcs11 import exceptions as p11
 from pkcs11.constants import TokenFlag
 
 from hsm.pin import read_pin
+from hsm.types import DeviceIdentity
 from kmes.core.errors import DeviceError
 
 T = TypeVar("T")
@@ -106,6 +107,21 @@ def load_library(module: str) -> Any:
     raw.C_Finalize(None)
     raw.C_Initialize(ctypes.byref(_InitArgs(flags=CKF_OS_LOCKING_OK)))
     return library
+
+
+def describe_token(token: Any, sentinel_hash: str) -> DeviceIdentity:
+    """Return which token this is, given the hash of its sentinel key."""
+    serial = token.serial.decode() if isinstance(token.serial, bytes) else str(token.serial)
+    mechanisms = sorted(str(getattr(one, "name", one)) for one in token.slot.get_mechanisms())
+    return DeviceIdentity(
+        serial=serial.strip(),
+        label=str(token.label),
+        manufacturer=str(token.manufacturer_id),
+        model=str(token.model),
+        firmware=".".join(str(part) for part in token.firmware_version),
+        sentinel_hash=sentinel_hash,
+        mechanisms=tuple(mechanisms),
+    )
 
 
 class TokenSession:

@@ -55,6 +55,15 @@ class GeneratedKey:
 
 
 @dataclass(frozen=True)
+class MarkedKey:
+    """A new key as above, with the device's mark on it (``hsm.marks``)."""
+
+    public_spki: bytes
+    wrapped_private: bytes
+    mark: bytes
+
+
+@dataclass(frozen=True)
 class DeviceCertificate:
     """A certificate in PEM whose private key was made in the device; the key comes wrapped under the PMK."""
 

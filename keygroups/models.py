@@ -122,6 +122,8 @@ class Key(models.Model):
     public_spki = models.BinaryField()
     # Emptied when the key is destroyed.
     wrapped_private = models.BinaryField(editable=False)
+    # The device's mark on the columns that ``keygroups.marks`` names; empty for keys made before there were marks.
+    mark = models.BinaryField(editable=False, default=bytes)
     # SHA-256 over the DER SubjectPublicKeyInfo, hex; also the value of the vault's kmes-spki tag.
     thumbprint = models.CharField(max_length=64, db_index=True)
     created_at = models.DateTimeField(auto_now_add=True)

@@ -15,6 +15,7 @@ from jobs.engine.creation import add_target
 from jobs.engine.run import JobRun
 from keygroups.models import Key, KeyGroup
 from kmes.core.errors import ConflictError
+from kmes.core.ids import new_uuid
 
 
 def make_key(run: JobRun, group: KeyGroup, name: str, *, state: TargetState) -> Key:
@@ -30,16 +31,19 @@ def make_key(run: JobRun, group: KeyGroup, name: str, *, state: TargetState) -> 
     made = run.job.targets.filter(key__name=name).select_related("key").first()
     if made is not None:
         return made.key
-    generated = run.device().generate(group.spec)
+    key_id = new_uuid()
+    generated = run.device().generate(group.spec, key_id=key_id, group_id=group.pk)
     thumbprint = hashlib.sha256(generated.public_spki).hexdigest()
     try:
         with run.write() as tx:
             key = Key.objects.create(
+                id=key_id,
                 group=group,
                 name=name,
                 key_spec=group.key_spec,
                 public_spki=generated.public_spki,
                 wrapped_private=generated.wrapped_private,
+                mark=generated.mark,
                 thumbprint=thumbprint,
                 created_by=run.actor.name,
             )

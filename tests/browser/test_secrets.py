@@ -23,13 +23,14 @@ import base64, django
 django.setup()
 from cryptography.hazmat.primitives import serialization
 from hsm.device import get_device
+from hsm.mark_checks import check_keys
+from keygroups.marks import facts_of_key
 from keygroups.models import Key
 from tests.hsm.unwrapping import Kek
 kek = Kek()
 for key in Key.objects.filter(state="present"):
-    ciphertext = get_device().wrap_for_kek(
-        wrapped_private=bytes(key.wrapped_private), public_spki=bytes(key.public_spki), spec=key.spec,
-        kek_modulus=kek.numbers.n, kek_exponent=kek.numbers.e)
+    (found,) = check_keys(get_device(), [(key.name, facts_of_key(key), bytes(key.mark))])
+    ciphertext = get_device().wrap_for_kek(found, kek_modulus=kek.numbers.n, kek_exponent=kek.numbers.e)
     print(base64.b64encode(kek.open_with_cryptography(ciphertext)).decode())
 """
 

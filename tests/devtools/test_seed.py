@@ -8,9 +8,9 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from cloudcreds.models import CloudCredential
-from hsm.types import KeySpec
 from jobs.models import Job
 from jobs.schedule.scans import find_claimable, scan_drift, scan_rotations
+from keygroups.marks import facts_of_key
 from keygroups.models import CloudVersion, Key, KeyGroup
 from kmes.core.errors import DeviceError
 from logging_reports.choices import Service
@@ -70,14 +70,9 @@ def test_no_device_opens_its_keys(device, settings):
     settings.KMES_ALLOW_DEVICE_IN_TRANSACTION = True
     seed(logs=0)
     key = Key.objects.first()
-    with pytest.raises(DeviceError):
-        device.wrap_for_kek(
-            wrapped_private=bytes(key.wrapped_private),
-            public_spki=bytes(key.public_spki),
-            spec=KeySpec(key.key_spec),
-            kek_modulus=2**2047 + 1,
-            kek_exponent=65537,
-        )
+    with pytest.raises(DeviceError) as refused:
+        device.mark_key(facts_of_key(key))
+    assert refused.value.code == "wrapped_key_mismatch"
 
 
 def test_a_database_that_looks_like_production_is_left_alone(settings):

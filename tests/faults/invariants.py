@@ -15,9 +15,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric import rsa as rsa_module
 
 from hsm.device import get_device
+from hsm.mark_checks import check_keys
 from jobs.choices import FINAL_STATES
 from jobs.journal import kek_ledger
 from jobs.models import EphemeralKek, Intent, Job, JobTarget
+from keygroups.marks import facts_of_key
 from keygroups.models import CloudVersion, Key, KeyGroup, RotationSlot
 from logging_reports.choices import Service
 from logging_reports.models import LogEntry
@@ -163,13 +165,8 @@ def _nothing_lost():
     kek = rsa_module.generate_private_key(65537, 2048).public_key().public_numbers()
     for key in Key.objects.filter(state="present"):
         try:
-            get_device().wrap_for_kek(
-                wrapped_private=bytes(key.wrapped_private),
-                public_spki=bytes(key.public_spki),
-                spec=key.spec,
-                kek_modulus=kek.n,
-                kek_exponent=kek.e,
-            )
+            (found,) = check_keys(get_device(), [(key.name, facts_of_key(key), bytes(key.mark))])
+            get_device().wrap_for_kek(found, kek_modulus=kek.n, kek_exponent=kek.e)
         except Exception as error:  # noqa: BLE001 - whatever it is, the key can't be used
             yield f"I7 key {key.name} is lost: {error}"
 

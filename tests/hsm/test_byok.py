@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from cryptography.hazmat.primitives import keywrap, serialization
 from hypothesis import given
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 from hsm import byok, keys
 from hsm.types import KeySpec
 from kmes.core.errors import DeviceError
+from tests.hsm.marked_keys import make_key, make_verified
 from tests.hsm.unwrapping import Kek
 
 SPKI = (serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
@@ -21,14 +24,8 @@ def keks():
     return {bits: Kek(bits) for bits in (2048, 3072, 4096)}
 
 
-def wrapped(device, key, spec, kek):
-    return device.wrap_for_kek(
-        wrapped_private=key.wrapped_private,
-        public_spki=key.public_spki,
-        spec=spec,
-        kek_modulus=kek.numbers.n,
-        kek_exponent=kek.numbers.e,
-    )
+def wrapped(device, key, kek):
+    return device.wrap_for_kek(key, kek_modulus=kek.numbers.n, kek_exponent=kek.numbers.e)
 
 
 @pytest.fixture(autouse=True)
@@ -38,57 +35,53 @@ def _in_a_transaction(settings):
 
 @pytest.mark.parametrize("spec", KeySpec)
 def test_two_other_implementations_read_the_exact_key(spec, device, keks, tmp_path):
-    key, kek = device.generate(spec), keks[spec.kek_bits]
-    ciphertext = wrapped(device, key, spec, kek)
+    key, kek = make_verified(device, spec), keks[spec.kek_bits]
+    ciphertext = wrapped(device, key, kek)
     der = kek.open_with_cryptography(ciphertext)
     assert kek.open_with_openssl(ciphertext, tmp_path) == der
     assert byok.der_length(der) == len(der), "something follows the DER"
     private = serialization.load_der_private_key(der, None)
-    assert private.public_key().public_bytes(*SPKI) == key.public_spki
+    assert private.public_key().public_bytes(*SPKI) == key.facts.public_spki
 
 
 @pytest.mark.parametrize("spec", [KeySpec.RSA_2048, KeySpec.P_256])
 def test_what_is_stored_is_not_the_key(spec, device, keks):
-    key, kek = device.generate(spec), keks[spec.kek_bits]
-    der = kek.open_with_cryptography(wrapped(device, key, spec, kek))
-    assert der[8:24] not in key.wrapped_private
+    key, kek = make_verified(device, spec), keks[spec.kek_bits]
+    der = kek.open_with_cryptography(wrapped(device, key, kek))
+    assert der[8:24] not in key.facts.wrapped_private
     with pytest.raises(ValueError, match=r"[Cc]ould not"):
-        serialization.load_der_private_key(key.wrapped_private, None)
+        serialization.load_der_private_key(key.facts.wrapped_private, None)
 
 
 def test_each_wrap_uses_a_key_of_its_own(device, keks):
-    key, kek = device.generate(KeySpec.P_256), keks[3072]
-    assert wrapped(device, key, KeySpec.P_256, kek) != wrapped(device, key, KeySpec.P_256, kek)
+    key, kek = make_verified(device, KeySpec.P_256), keks[3072]
+    assert wrapped(device, key, kek) != wrapped(device, key, kek)
 
 
 @pytest.mark.parametrize("spec", [KeySpec.RSA_2048, KeySpec.P_256, KeySpec.P_256K])
-def test_a_wrapped_key_moved_to_another_row_is_refused(spec, device, keks):
-    mine, other = device.generate(spec), device.generate(spec)
+def test_a_wrapped_key_with_the_public_half_of_another_is_refused_even_if_it_was_marked(spec, device, keks):
+    other, _mark = make_key(device, spec)
+    key = make_verified(device, spec, wrapped_private=other.wrapped_private)
     with pytest.raises(DeviceError) as refused:
-        device.wrap_for_kek(
-            wrapped_private=other.wrapped_private,
-            public_spki=mine.public_spki,
-            spec=spec,
-            kek_modulus=keks[2048].numbers.n,
-            kek_exponent=keks[2048].numbers.e,
-        )
+        wrapped(device, key, keks[2048])
     assert refused.value.code == "wrapped_key_mismatch"
 
 
 @pytest.mark.parametrize("place", [0, 20, -1])
-def test_a_changed_wrapped_key_is_refused(place, device, keks):
-    key = device.generate(KeySpec.P_256)
-    changed = bytearray(key.wrapped_private)
+def test_a_damaged_wrapped_key_is_refused_even_if_it_was_marked(place, device, keks):
+    facts, _mark = make_key(device, KeySpec.P_256)
+    changed = bytearray(facts.wrapped_private)
     changed[place] ^= 1
+    key = make_verified(device, KeySpec.P_256, wrapped_private=bytes(changed), public_spki=facts.public_spki)
     with pytest.raises(DeviceError) as refused:
-        device.wrap_for_kek(
-            wrapped_private=bytes(changed),
-            public_spki=key.public_spki,
-            spec=KeySpec.P_256,
-            kek_modulus=keks[3072].numbers.n,
-            kek_exponent=keks[3072].numbers.e,
-        )
+        wrapped(device, key, keks[3072])
     assert refused.value.code == "wrapped_key_mismatch"
+
+
+def test_a_key_whose_mark_was_not_checked_is_not_wrapped(device, keks):
+    facts, _mark = make_key(device, KeySpec.P_256)
+    with pytest.raises(TypeError, match="whose marks were checked"):
+        wrapped(device, SimpleNamespace(facts=facts), keks[3072])
 
 
 def test_a_token_whose_wrap_is_not_exact_and_that_is_hardware_is_refused(device, keks):

@@ -11,8 +11,10 @@ import pytest
 from hsm.device import get_device
 from hsm.session import find_module
 from hsm.types import KeySpec
+from hsm.verified import VerifiedKey
 from kmes.core.errors import DeviceError
 from tests.hsm.conftest import open_device
+from tests.hsm.marked_keys import make_key, verify
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +24,7 @@ def _no_database(settings, db):
 
 def test_eight_threads_use_it_at_once(device):
     with ThreadPoolExecutor(8) as pool:
-        made = list(pool.map(lambda _number: device.generate(KeySpec.P_256).public_spki, range(40)))
+        made = list(pool.map(lambda _number: make_key(device, KeySpec.P_256)[1], range(40)))
     assert len(set(made)) == 40
 
 
@@ -32,16 +34,16 @@ def test_a_child_process_opens_it_anew_and_the_parent_goes_on(device):
     if child == 0:
         # Exit codes only: nothing of pytest may run twice.
         try:
-            os._exit(0 if device.identity().serial == before and device.generate(KeySpec.P_256) else 3)
+            os._exit(0 if device.identity().serial == before and make_key(device, KeySpec.P_256) else 3)
         except BaseException:  # noqa: BLE001 - the parent reads the code
             os._exit(4)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    assert device.generate(KeySpec.P_256).public_spki
+    assert make_key(device, KeySpec.P_256)
 
 
 def test_a_token_that_went_and_came_back_serves_again_without_a_restart(own):
     device, folder = own
-    key = device.generate(KeySpec.P_256)
+    facts, mark = make_key(device, KeySpec.P_256)
     shutil.move(folder / "tokens", folder / "away")
     (folder / "tokens").mkdir()
     with pytest.raises(DeviceError) as gone:
@@ -50,7 +52,8 @@ def test_a_token_that_went_and_came_back_serves_again_without_a_restart(own):
     shutil.rmtree(folder / "tokens")
     shutil.move(folder / "away", folder / "tokens")
     device.check_health()
-    assert device.generate(KeySpec.P_256).public_spki != key.public_spki
+    assert isinstance(verify(device, facts, mark), VerifiedKey)
+    assert make_key(device, KeySpec.P_256)
 
 
 def test_a_replaced_token_is_not_used(own, tmp_path):

@@ -25,6 +25,7 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from cloudcreds.provider.protocol import VaultGateway
+from hsm.mark_checks import REFUSED_EVENT
 from jobs.choices import KekState
 from jobs.engine import admission
 from jobs.engine.gateways import gateway_for
@@ -135,6 +136,7 @@ def _wrap_and_import(run: JobRun, group: KeyGroup, pending: list[JobTarget]) -> 
         with WrapAhead(run.device(), gateway, kek) as wrapping:
             with step(run, "wrap_key", deferred=True):
                 wrapping.start(batch, when_slow=run.flush)
+                _log_refused(run, wrapping)
             newest = import_all(run, gateway, group, batch, wrapping) or newest
     begin_deferred(run, "verify_import")
     if newest:
@@ -143,6 +145,13 @@ def _wrap_and_import(run: JobRun, group: KeyGroup, pending: list[JobTarget]) -> 
     end_deferred(run, "verify_import")
     # The versions were recorded as they came.
     end_deferred(run, "record_version")
+
+
+def _log_refused(run: JobRun, wrapping: WrapAhead) -> None:
+    """Raise the alarm about keys without the device's mark: one row for a batch. Each key fails on its own."""
+    if wrapping.refused:
+        whys = {name: error.what for name, error in wrapping.refused.items()}
+        run.log_deferred(REFUSED_EVENT, next(iter(whys.values())), data={"refused": whys})
 
 
 def _verify_current(run: JobRun, gateway: VaultGateway, group: KeyGroup, newest: str) -> None:

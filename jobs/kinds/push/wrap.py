@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from functools import partial
 from typing import Self
 
 from cloudcreds.provider.protocol import VaultGateway
 from cloudcreds.provider.types import KekPublicKey
 from hsm.device import Device
+from hsm.mark_checks import MarkError, check_keys
+from hsm.verified import VerifiedKey
 from jobs.models import JobTarget
+from keygroups.marks import facts_of_key
 from kmes.core import language
 from kmes.core.errors import DeviceError
 
@@ -23,7 +25,7 @@ SLOW_SECONDS = 0.1
 
 def is_about_key(error: BaseException) -> bool:
     """Return whether the device refused this key only: the next one may be wrapped."""
-    return isinstance(error, DeviceError) and error.code == "wrapped_key_mismatch"
+    return isinstance(error, MarkError) or (isinstance(error, DeviceError) and error.code == "wrapped_key_mismatch")
 
 
 class WrapAhead:
@@ -34,6 +36,8 @@ class WrapAhead:
         # One thread: a device serializes its operations anyway, and the order of the imports is known.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="wrap")
         self._blobs: dict[int, Future[bytes]] = {}
+        # Why keys of the last batch were refused for their marks, by the key's name.
+        self.refused: dict[str, MarkError] = {}
 
     @property
     def kek_name(self) -> str:
@@ -49,23 +53,19 @@ class WrapAhead:
         self._thread.shutdown(cancel_futures=True)
 
     def start(self, batch: Sequence[JobTarget], *, when_slow: Callable[[], None]) -> None:
-        """Begin to wrap a batch, and wait for its first key. ``when_slow`` is called when that takes noticeably long.
+        """Check the marks of a batch, begin to wrap it, and wait for its first key.
+
+        A key without its mark fails when it is taken. ``when_slow`` is called when the wait is noticeably long.
 
         Raises:
             DeviceError: the device can't wrap. Nothing has been announced to the vault yet.
 
         """
-        for target in batch:
-            key = target.key
-            wrap = partial(
-                self._device.wrap_for_kek,
-                wrapped_private=bytes(key.wrapped_private),
-                public_spki=bytes(key.public_spki),
-                spec=key.spec,
-                kek_modulus=self._kek.modulus,
-                kek_exponent=self._kek.exponent,
-            )
-            self._blobs[target.pk] = self._thread.submit(self._wrap, wrap)
+        claims = [(target.key.name, facts_of_key(target.key), bytes(target.key.mark)) for target in batch]
+        checked = list(zip(batch, check_keys(self._device, claims), strict=True))
+        self.refused = {target.key.name: found for target, found in checked if isinstance(found, MarkError)}
+        for target, verified in checked:
+            self._blobs[target.pk] = self._thread.submit(self._wrap, verified)
         first = self._blobs[batch[0].pk]
         if wait([first], timeout=SLOW_SECONDS).not_done:
             when_slow()
@@ -73,10 +73,13 @@ class WrapAhead:
         if error is not None and not is_about_key(error):
             raise error
 
-    def _wrap(self, wrap: partial[bytes]) -> bytes:
+    def _wrap(self, key: VerifiedKey | MarkError) -> bytes:
+        if isinstance(key, MarkError):
+            raise key
         # The device's messages end up in the job's log.
         with language.of_records():
-            return self._gateway.build_transfer_blob(self._kek, wrap())
+            wrapped = self._device.wrap_for_kek(key, kek_modulus=self._kek.modulus, kek_exponent=self._kek.exponent)
+            return self._gateway.build_transfer_blob(self._kek, wrapped)
 
     def take(self, target: JobTarget) -> bytes:
         """Return a key's transfer blob, once.

@@ -29,6 +29,7 @@ from keygroups.models import KeyGroup
 from kmes.core.actor import Actor
 from kmes.core.errors import ConflictError, InputError, PermissionRefused
 from tests.cloudcreds.azure.conftest import ALL
+from tests.hsm.marked_keys import make_key
 from tests.jobs.builders import work
 from tests.jobs.engine.killed_worker import run_and_die
 
@@ -270,7 +271,7 @@ def test_who_is_switched_off_meanwhile_stops_the_run_but_not_the_clean_up(premiu
 def test_a_forged_signature_fails_the_proof(premium, admin):
     """The key here is exchanged for another, so that the vault's signature is one of a stranger."""
     certification = work_on(begin(premium, admin), until="prove")
-    other = get_device().generate(KeySpec.P_256)
+    other, _mark = make_key(get_device(), KeySpec.P_256)
     certification.group.keys.update(public_spki=other.public_spki)
     work_on(certification)
     assert certification.steps.get(name="prove").state == "failed"

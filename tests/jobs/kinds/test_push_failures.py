@@ -28,7 +28,7 @@ def test_a_key_whose_row_was_damaged_fails_alone_and_its_announced_import_is_tak
     job = work(request_synchronize(keys=keys, actor=admin))
     assert (job.state, job.error_what) == ("partly_failed", "2 of 3 imported, 1 refused.")
     assert list(job.targets.values_list("state", flat=True)) == ["done", "failed", "done"]
-    assert "does not belong to this key's public half" in job.targets.get(key=keys[1]).detail
+    assert "does not carry this device's mark" in job.targets.get(key=keys[1]).detail
     assert list(job.intents.order_by("sent_at", "pk").values_list("state", flat=True)).count("void") == 1
     assert not job.intents.filter(state__in=["pending", "unknown"]).exists()
     assert len(vault.versions("payments")) == 2
@@ -45,12 +45,12 @@ class LeavingDevice:
         """Be the real one in all else."""
         return getattr(self._device, name)
 
-    def wrap_for_kek(self, **key):
+    def wrap_for_kek(self, key, **kek):
         """Wrap, or be gone."""
         self._asked += 1
         if self._asked == 3:
             raise DeviceError("The device failed (DeviceRemoved).", retryable=True, code="device_failed")
-        return self._device.wrap_for_kek(**key)
+        return self._device.wrap_for_kek(key, **kek)
 
 
 def test_a_device_that_leaves_in_the_middle_costs_no_key_that_was_imported_before(group, admin, vault, monkeypatch):

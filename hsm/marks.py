@@ -1,0 +1,70 @@
+"""Marks: what the device vouches for of a row that makes it act, and how that is encoded. No device, no database.
+
+A mark is an HMAC-SHA-256 (FIPS 198-1) by the integrity key, which never leaves the device. It covers the text that
+``encode`` makes of a row's facts. Encoding, version 1: ``MAGIC``, then items: the kind of row, the number of the mark,
+and the facts in the order in which their class declares them. An item is one byte for its type, four bytes for
+the length of its content (big endian), and the content: ``s`` UTF-8, ``b`` bytes, ``l`` the items of a list.
+
+Every item tells its length, and the facts of a kind are always the same, so two different rows never make one
+text. Whoever changes the facts of a kind, or their order, needs another ``MAGIC``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from typing import ClassVar
+from uuid import UUID
+
+MAGIC = b"KMES mark 1\n"
+MARK_BYTES = 32
+
+Value = str | bytes | UUID | tuple[str, ...]
+
+
+class RowKind(StrEnum):
+    """The kinds of rows that carry marks. The values are part of what is marked: they never change."""
+
+    KEY = "key"
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyFacts:
+    """What a mark covers of a key: whose it is, and its material."""
+
+    kind: ClassVar[RowKind] = RowKind.KEY
+
+    id: UUID
+    group_id: UUID
+    key_spec: str
+    wrapped_private: bytes
+    public_spki: bytes
+
+
+def encode(facts: KeyFacts, *, number: int = 0) -> bytes:
+    """Return the text that a mark covers.
+
+    Args:
+        facts: of the row.
+        number: counts the marks of a row that may change; 0 for rows that never do.
+
+    """
+    values: list[Value] = [facts.kind.value, str(number), *(getattr(facts, each.name) for each in fields(facts))]
+    return MAGIC + b"".join(map(_item, values))
+
+
+def _item(value: Value) -> bytes:
+    match value:
+        case UUID():
+            return _with_length(b"s", str(value).encode())
+        case str():
+            return _with_length(b"s", value.encode())
+        case bytes():
+            return _with_length(b"b", value)
+        case tuple():
+            return _with_length(b"l", b"".join(map(_item, value)))
+    raise TypeError(type(value).__name__)
+
+
+def _with_length(kind: bytes, content: bytes) -> bytes:
+    return kind + len(content).to_bytes(4) + content

@@ -1,0 +1,104 @@
+"""Marks rows that an earlier release made, once, when an administrator has seen their list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from django.db import transaction
+
+from hsm.device import get_device
+from hsm.mark_checks import check_keys
+from hsm.marks import KeyFacts
+from hsm.verified import VerifiedKey
+from keygroups.choices import KeyState
+from keygroups.marks import facts_of_key
+from keygroups.models import Key
+from kmes.core.actor import Actor
+from kmes.core.errors import DeviceError
+from logging_reports.services import record
+
+BATCH = 500
+NAMES_SHOWN = 10
+
+
+@dataclass
+class Unmarked:
+    """The rows whose mark does not hold, as they are now."""
+
+    keys: list[Key] = field(default_factory=list)
+    # Keys that can't be marked, because their halves don't fit, and why.
+    broken: dict[str, str] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.keys)
+
+    def lines(self) -> Iterator[str]:
+        """Return what the administrator is shown, one line for each row, or for the keys of one group."""
+        groups: dict[str, list[str]] = {}
+        for key in self.keys:
+            groups.setdefault(key.group.name, []).append(key.name)
+        for group, names in sorted(groups.items()):
+            more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
+            yield f"keys of group {group}: {len(names)} ({', '.join(names[:NAMES_SHOWN])}{more})"
+
+
+def find_unmarked() -> Unmarked:
+    """Return the rows that don't carry this device's mark.
+
+    Raises:
+        DeviceError: the device can't serve.
+
+    """
+    found = Unmarked()
+    keys = Key.objects.filter(state=KeyState.PRESENT).select_related("group").order_by("group__name", "created_at")
+    batch: list[Key] = []
+    for key in keys.iterator(chunk_size=BATCH):
+        batch.append(key)
+        if len(batch) == BATCH:
+            found.keys += _without_mark(batch)
+            batch = []
+    found.keys += _without_mark(batch)
+    return found
+
+
+def _without_mark(keys: list[Key]) -> list[Key]:
+    if not keys:
+        return []
+    claims = [(key.name, facts_of_key(key), bytes(key.mark)) for key in keys]
+    checked = check_keys(get_device(), claims)
+    return [key for key, found in zip(keys, checked, strict=True) if not isinstance(found, VerifiedKey)]
+
+
+def mark_rows(unmarked: Unmarked, *, actor: Actor) -> int:
+    """Mark the rows that were shown, in the state in which they were shown. Return how many.
+
+    A row that was changed since keeps a mark that does not hold. Keys whose halves don't fit are left out and
+    noted in ``unmarked.broken``.
+
+    Raises:
+        DeviceError: the device can't serve; nothing is marked.
+
+    """
+    marks = {key.pk: mark for key in unmarked.keys if (mark := _mark_of(key, facts_of_key(key), unmarked)) is not None}
+    with transaction.atomic():
+        for key in unmarked.keys:
+            if key.pk in marks:
+                Key.objects.filter(pk=key.pk).update(mark=marks[key.pk])
+        record(
+            "device.rows_marked",
+            actor=actor,
+            message=f"{len(marks)} rows of an earlier release marked after their list was shown",
+            data={"rows": list(unmarked.lines()), "left_out": unmarked.broken},
+        )
+    return len(marks)
+
+
+def _mark_of(key: Key, facts: KeyFacts, unmarked: Unmarked) -> bytes | None:
+    try:
+        return get_device().mark_key(facts)
+    except DeviceError as error:
+        if error.code != "wrapped_key_mismatch":
+            raise
+        unmarked.broken[f"{key.group.name}/{key.name}"] = error.what
+        return None
