@@ -1,6 +1,7 @@
-"""Checkpoints of the log and hand-overs of their key, signed in the device with its checkpoint key.
+"""Checkpoints of the log, hand-overs of their key, and backups, signed in the device with its checkpoint key.
 
-The key signs nothing else: a worker that was taken over must not get another text signed in the device's name.
+The first line of a text says which of them it is. The key signs nothing else: a worker that was taken over must not
+get another text signed in the device's name.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from kmes.core.errors import DeviceError
 
 CHECKPOINT_PREFIX = b"kmes-checkpoint/v1\n"
 HANDOVER_PREFIX = b"kmes-handover/v1\n"
+BACKUP_PREFIX = b"kmes-backup/v1\n"
 
 
 def sign_checkpoint(session: Any, text: bytes) -> bytes:
@@ -40,6 +42,18 @@ def sign_handover(session: Any, text: bytes) -> bytes:
     """
     if not text.startswith(HANDOVER_PREFIX):
         raise DeviceError(_("The text is not a hand-over of the checkpoint key."), code="not_a_handover")
+    return _sign(session, text)
+
+
+def sign_backup(session: Any, text: bytes) -> bytes:
+    """Return the signature of a backup's text, as DER (RFC 3279).
+
+    Raises:
+        DeviceError: as ``sign_checkpoint``; the text is not a backup's (code ``not_a_backup``).
+
+    """
+    if not text.startswith(BACKUP_PREFIX):
+        raise DeviceError(_("The text is not that of a backup."), code="not_a_backup")
     return _sign(session, text)
 
 

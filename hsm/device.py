@@ -227,7 +227,7 @@ class Device:
         return self._run(lambda _session, state: state.keys.mfk_public_spki)
 
     def checkpoint_public_spki(self) -> bytes:
-        """Return the public half of the key that signs checkpoints of the log."""
+        """Return the public half of the key that signs checkpoints of the log and backups."""
         return self._run(lambda session, _state: checkpoint_signing.checkpoint_public_spki(session))
 
     def sign_checkpoint(self, text: bytes) -> bytes:
@@ -237,6 +237,10 @@ class Device:
     def sign_handover(self, text: bytes) -> bytes:
         """Sign a hand-over to another checkpoint key; return the signature as DER."""
         return self._run(lambda session, _state: checkpoint_signing.sign_handover(session, text))
+
+    def sign_backup(self, text: bytes) -> bytes:
+        """Sign the text that names a backup's manifest; return the signature as DER."""
+        return self._run(lambda session, _state: checkpoint_signing.sign_backup(session, text))
 
     def identity(self) -> DeviceIdentity:
         """Return which token this is."""

@@ -27,7 +27,7 @@ class KeyUse(StrEnum):
 
     # Secrets are sealed for it.
     MFK = "mfk"
-    # It signs the checkpoints of the log.
+    # It signs the checkpoints of the log, and backups.
     CHECKPOINT = "checkpoint"
 
 
@@ -47,6 +47,22 @@ def read_pinned(use: KeyUse) -> tuple[str, ...]:
 
     """
     return tuple(_read(settings.KMES_PINNED_KEYS_FILE).get(use.value, ()))
+
+
+def read_file(path: Path, use: KeyUse) -> tuple[str, ...]:
+    """Return the fingerprints for a use in the file of pinned keys of another installation.
+
+    Raises:
+        PinnedKeysError: there is no such file, it can't be read, or it names no key for this use.
+
+    """
+    found = tuple(_read(path).get(use.value, ()))
+    if not found:
+        raise PinnedKeysError(
+            _("%(path)s is no file of pinned keys, or pins no key of this kind.") % {"path": path},
+            _("Name a copy of the other installation's file, or the fingerprint that its hsm_init printed."),
+        )
+    return found
 
 
 def is_pinned(use: KeyUse, public_spki: bytes) -> bool:

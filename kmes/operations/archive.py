@@ -1,4 +1,4 @@
-"""The backup file: a tar of the manifest and its parts, compressed, encrypted unless asked otherwise.
+"""The backup file: a tar of the manifest, its signature and its parts, compressed, encrypted unless asked otherwise.
 
 Unpacking writes only the files that the manifest names, with checked names, sizes and hashes. A manifest is input like
 any other: nothing in it is believed beyond what can be checked.
@@ -13,14 +13,16 @@ import os
 import shutil
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from django.utils.translation import gettext as _
 
 from kmes.core.secret_types import SecretText
+from kmes.operations import backup_signature
 from kmes.operations.manifest import NAME, BackupError, Manifest, Part
 from kmes.operations.sealed_file import OpeningReader, SealingWriter, is_sealed
 
@@ -29,6 +31,14 @@ HIGHEST_MANIFEST_BYTES = 4 * 1024 * 1024
 # Rows and tokens compress to a tenth or so. A file that grows by more is made to fill the disk.
 HIGHEST_RATIO = 100
 SMALL_BYTES = 32 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Head:
+    """What stands before the parts: the manifest, and the fingerprint of the key that signed it, "" where none did."""
+
+    manifest: Manifest
+    signed_by: str
 
 
 def describe(folder: Path) -> tuple[Part, ...]:
@@ -41,8 +51,18 @@ def describe(folder: Path) -> tuple[Part, ...]:
     return tuple(parts)
 
 
-def pack(target: Path, folder: Path, manifest: Manifest, passphrase: SecretText | None) -> str:
+def pack(
+    target: Path,
+    folder: Path,
+    manifest: bytes,
+    parts: tuple[Part, ...],
+    *,
+    signature: bytes,
+    passphrase: SecretText | None,
+) -> str:
     """Write the archive with mode 0600, whole or not at all. Return its SHA-256.
+
+    ``manifest`` and ``signature`` are the contents of the first two files; without a signature it is empty.
 
     Raises:
         BackupError: the target exists, or can't be written.
@@ -57,7 +77,7 @@ def pack(target: Path, folder: Path, manifest: Manifest, passphrase: SecretText 
             )
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
-            _write(file, folder, manifest, passphrase)
+            _write(file, folder, {NAME: manifest, backup_signature.NAME: signature}, parts, passphrase)
             file.flush()
             os.fsync(file.fileno())
         with temporary.open("rb") as file:
@@ -74,18 +94,25 @@ def pack(target: Path, folder: Path, manifest: Manifest, passphrase: SecretText 
             temporary.unlink()
 
 
-def _write(file: IO[bytes], folder: Path, manifest: Manifest, passphrase: SecretText | None) -> None:
+def _write(
+    file: IO[bytes], folder: Path, head: dict[str, bytes], parts: tuple[Part, ...], passphrase: SecretText | None
+) -> None:
     stream = SealingWriter(file, passphrase) if passphrase else file
     with tarfile.open(fileobj=stream, mode="w|gz", format=tarfile.PAX_FORMAT) as tar:
-        content = folder / NAME
-        content.write_bytes(manifest.to_json())
-        for name in [NAME, *(part.name for part in manifest.parts)]:
-            member = tarfile.TarInfo(name)
-            member.size, member.mode = (folder / name).stat().st_size, 0o600
-            with (folder / name).open("rb") as source:
-                tar.addfile(member, source)
+        for name, content in head.items():
+            if content:
+                tar.addfile(_new_member(name, len(content)), io.BytesIO(content))
+        for part in parts:
+            with (folder / part.name).open("rb") as source:
+                tar.addfile(_new_member(part.name, part.size), source)
     if passphrase:
         stream.close()
+
+
+def _new_member(name: str, size: int) -> tarfile.TarInfo:
+    member = tarfile.TarInfo(name)
+    member.size, member.mode = size, 0o600
+    return member
 
 
 class _LimitedReader(io.RawIOBase):
@@ -142,40 +169,56 @@ def _opened(path: Path, passphrase: SecretText | None) -> Iterator[tuple[tarfile
             ) from error
 
 
-def read_manifest(path: Path, passphrase: SecretText | None) -> Manifest:
-    """Return the manifest of a backup without unpacking it.
+def read_head(path: Path, passphrase: SecretText | None) -> Head:
+    """Return the manifest of a backup and who signed it, without unpacking a part.
 
     Raises:
-        BackupError: the file is no backup.
+        BackupError: the file is no backup, or its signature is wrong.
         SealedFileError: it does not open.
 
     """
     with _opened(path, passphrase) as (tar, _limited):
-        return _first_member(tar)
+        return _read_head(tar)[0]
 
 
-def _first_member(tar: tarfile.TarFile) -> Manifest:
-    member = tar.next()
-    is_manifest = member is not None and member.name == NAME and member.isreg()
-    source = tar.extractfile(member) if member is not None and is_manifest else None
-    if member is None or source is None or member.size > HIGHEST_MANIFEST_BYTES:
+def _read_head(tar: tarfile.TarFile) -> tuple[Head, tarfile.TarInfo | None]:
+    """Read the manifest and its signature. Return them, and the member that follows."""
+    first = tar.next()
+    content = _read_small(tar, first, NAME, HIGHEST_MANIFEST_BYTES)
+    if content is None:
         raise BackupError(_("The file is not a backup of this console: it does not begin with a manifest."))
-    return Manifest.from_json(source.read())
+    manifest = Manifest.from_json(content)
+    second = tar.next()
+    signature = _read_small(tar, second, backup_signature.NAME, backup_signature.HIGHEST_BYTES)
+    if signature is None:
+        return Head(manifest, signed_by=""), second
+    return Head(manifest, backup_signature.verify(signature, content)), tar.next()
 
 
-def unpack(path: Path, folder: Path, passphrase: SecretText | None) -> Manifest:
-    """Unpack a backup into an empty folder and check the hash of every part. Return its manifest.
+def _read_small(tar: tarfile.TarFile, member: tarfile.TarInfo | None, name: str, highest_bytes: int) -> bytes | None:
+    """Return the content of a member if it is the one of this name and small enough, else None."""
+    if member is None or member.name != name or not member.isreg() or member.size > highest_bytes:
+        return None
+    source = tar.extractfile(member)
+    return source.read() if source else None
+
+
+def unpack(path: Path, folder: Path, passphrase: SecretText | None, *, check: Callable[[Head], None]) -> Head:
+    """Unpack a backup into an empty folder and check the hash of every part. Return its manifest and signer.
+
+    ``check`` decides whether the manifest and its signer are acceptable, before any part is unpacked.
 
     Raises:
-        BackupError: a part is missing, not in the manifest, or different from it.
+        BackupError: the signature is wrong; a part is missing, not in the manifest, or different from it.
         SealedFileError: the file does not open.
 
     """
     with _opened(path, passphrase) as (tar, limited):
-        manifest = _first_member(tar)
-        limited.left = _check_sizes(manifest, path.stat().st_size, folder)
-        wanted = {part.name: part for part in manifest.parts}
-        while (member := tar.next()) is not None:
+        head, member = _read_head(tar)
+        check(head)
+        limited.left = _check_sizes(head.manifest, path.stat().st_size, folder)
+        wanted = {part.name: part for part in head.manifest.parts}
+        while member is not None:
             part = wanted.pop(member.name, None)
             fits = part is not None and member.isreg() and member.size == part.size
             source = tar.extractfile(member) if fits else None
@@ -184,11 +227,12 @@ def unpack(path: Path, folder: Path, passphrase: SecretText | None) -> Manifest:
                     _("The backup holds something its manifest does not name: “%(name)s”.") % {"name": member.name}
                 )
             _unpack_part(part, source, folder)
+            member = tar.next()
     if wanted:
         raise BackupError(
             _("The backup lacks a part: %(part)s.") % {"part": min(wanted)}, _("Take another backup; this one is cut.")
         )
-    return manifest
+    return head
 
 
 def _check_sizes(manifest: Manifest, packed: int, folder: Path) -> int:

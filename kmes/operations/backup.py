@@ -24,7 +24,7 @@ from kmes.core.clock import now
 from kmes.core.schema import Fit, check_fit
 from kmes.core.secret_types import SecretText
 from kmes.core.version import VERSION
-from kmes.operations import archive, postgres_copy, sqlite_copy, token_copy
+from kmes.operations import archive, backup_signature, postgres_copy, sqlite_copy, token_copy
 from kmes.operations.manifest import BackupError, DeviceFacts, Facts, Manifest
 from logging_reports.services import record
 
@@ -36,22 +36,30 @@ Ask = Callable[[str], list[tuple[Any, ...]]]
 
 @dataclass(frozen=True)
 class BackupResult:
-    """What was written: path, SHA-256 and manifest."""
+    """What was written: path, SHA-256, manifest, and the fingerprint of the key that signed it, "" where none did."""
 
     path: Path
     sha256: str
     manifest: Manifest
+    signed_by: str
 
 
 def make_backup(
-    path: Path, *, passphrase: SecretText | None, with_token: bool = True, with_exports: bool = False
+    path: Path,
+    *,
+    passphrase: SecretText | None,
+    with_token: bool = True,
+    with_exports: bool = False,
+    with_signature: bool = True,
 ) -> BackupResult:
     """Write a backup of this installation and log it.
 
-    Without ``passphrase`` the file is not encrypted, and its reader has all of its content.
+    Without ``passphrase`` the file is not encrypted, and its reader has all of its content. Without a signature
+    nothing shows later who made it.
 
     Raises:
-        BackupError: the database is of another release, can't be copied, or the file can't be written.
+        BackupError: the database is of another release, can't be copied, the device can't sign, or the file can't be
+            written.
 
     """
     if check_fit() != Fit.OK:
@@ -59,7 +67,13 @@ def make_backup(
             _("The database is not of this release (%(version)s).") % {"version": VERSION},
             _("Make the backup with the release that the database is of, or migrate first."),
         )
-    made = write_backup(path, passphrase=passphrase, with_token=with_token, with_exports=with_exports)
+    made = write_backup(
+        path,
+        passphrase=passphrase,
+        with_token=with_token,
+        with_exports=with_exports,
+        sign=backup_signature.sign if with_signature else None,
+    )
     try:
         _record(made, encrypted=passphrase is not None)
     except BaseException:
@@ -70,9 +84,14 @@ def make_backup(
 
 
 def write_backup(
-    path: Path, *, passphrase: SecretText | None, with_token: bool = True, with_exports: bool = False
+    path: Path,
+    *,
+    passphrase: SecretText | None,
+    with_token: bool = True,
+    with_exports: bool = False,
+    sign: Callable[[bytes], bytes] | None = None,
 ) -> BackupResult:
-    """Write the file without a log row; ``make_backup`` adds it.
+    """Write the file without a log row; ``make_backup`` adds it. ``sign`` makes the signature of the manifest.
 
     Raises:
         BackupError: the database can't be copied, or the file can't be written.
@@ -96,8 +115,10 @@ def write_backup(
             parts=archive.describe(folder),
             tables=tables,
         )
-        digest = archive.pack(path, folder, manifest, passphrase)
-    return BackupResult(path, digest, manifest)
+        content = manifest.to_json()
+        signature = sign(content) if sign else b""
+        digest = archive.pack(path, folder, content, manifest.parts, signature=signature, passphrase=passphrase)
+    return BackupResult(path, digest, manifest, backup_signature.verify(signature, content) if signature else "")
 
 
 def _record(made: BackupResult, *, encrypted: bool) -> None:
@@ -110,6 +131,7 @@ def _record(made: BackupResult, *, encrypted: bool) -> None:
             "sha256": made.sha256,
             "encrypted": encrypted,
             "token": made.manifest.has_token,
+            "signed_by": f"sha256:{made.signed_by}" if made.signed_by else "",
             "logs": {service: head[0] for service, head in made.manifest.facts.log_heads.items()},
         },
     )

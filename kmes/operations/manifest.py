@@ -14,7 +14,9 @@ from django.utils.translation import gettext as _
 
 from kmes.core.errors import KmesError
 
-FORMAT = 1
+# Format 2 may be followed by a signature (``backup_signature``); format 1 is that of earlier releases.
+FORMAT = 2
+READABLE_FORMATS = frozenset({1, FORMAT})
 NAME = "manifest.json"
 HIGHEST_PARTS = 20_000
 # Parts that a backup may have, and the number of folders below each; an export's name is free.
@@ -96,9 +98,9 @@ class Manifest:
         """
         try:
             content: dict[str, Any] = json.loads(text)
-            if content["format"] != FORMAT:
+            if content["format"] not in READABLE_FORMATS:
                 raise BackupError(
-                    _("The backup has format %(format)s; this release reads format %(known)s.")
+                    _("The backup has format %(format)s; this release reads formats up to %(known)s.")
                     % {"format": content["format"], "known": FORMAT},
                     _("Restore it with the release that made it, or a later one."),
                 )

@@ -1,9 +1,9 @@
 """Restores a backup completely or not at all.
 
-Order: unpack and check every hash; refuse a backup that can't be restored here; put the token into place and
-compare the device's check values; load the database; migrate it; verify the logs' chains and compare their
-ends with the manifest; hold scheduled rotations, because the vaults have changed since. After a failure at any
-step the installation is as it was before.
+Order: check who signed the manifest; unpack and check every hash; refuse a backup that can't be restored here; put
+the token into place and compare the device's check values; load the database; migrate it; verify the logs' chains and
+compare their ends with the manifest; hold scheduled rotations, because the vaults have changed since. After a failure
+at any step the installation is as it was before.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from hsm.pinning import pin_device, public_keys_of, record_pinned, refuse_strang
 from jobs.choices import HoldReason
 from jobs.schedule import clock_guard
 from kmes.core.actor import SYSTEM
+from kmes.core.errors import DeviceError
 from kmes.core.pinned_keys import KeyUse, read_pinned
 from kmes.core.public_keys import fingerprint
 from kmes.core.secret_types import SecretText
@@ -48,6 +49,9 @@ class RestoreOptions:
     with_token: bool = True
     with_device: bool = True
     pin_new_keys: bool = False
+    # Fingerprints of keys that may have signed, in addition to the pinned ones.
+    keys: frozenset[str] = frozenset()
+    accept_unsigned: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,8 @@ def restore_backup(path: Path, *, passphrase: SecretText | None, options: Restor
     """
     with tempfile.TemporaryDirectory(prefix="kmes-restore-") as name:
         folder = Path(name)
-        manifest = archive.unpack(path, folder, passphrase)
+        head = archive.unpack(path, folder, passphrase, check=lambda found: check_signer(found, options))
+        manifest = head.manifest
         check_manifest(manifest)
         _read_secret_key(folder)
         _check_target(options)
@@ -79,15 +84,76 @@ def restore_backup(path: Path, *, passphrase: SecretText | None, options: Restor
             own = _check_device(manifest, options) if options.with_device else {}
             stack.enter_context(_database_replaced(folder, manifest))
             call_command("migrate", interactive=False, verbosity=0)
-            verdicts = _verify(manifest, own)
-            _record(path, manifest)
+            verdicts = _verify(manifest, own, options)
+            _record(path, head)
             clock_guard.hold(HoldReason.RESTORED, actor=SYSTEM)
             record_pinned(serial=str(manifest.device), fingerprints=pin_device(own, also_new=options.pin_new_keys))
         notes = [*_restore_secret_key(folder), *_restore_exports(folder)]
         notes += [f"{use.value} key sha256:{fingerprint(spki)}" for use, spki in own.items()]
+    if not head.signed_by:
+        notes.append(_("Warning: nobody signed this backup, so nothing shows who made it. The Audit log says so."))
     if not options.with_device:
         notes.append(token_copy.statement(manifest.device, has_token=False))
     return RestoreResult(manifest, {verdict.service: verdict.rows for verdict in verdicts}, tuple(notes))
+
+
+def check_signer(head: archive.Head, options: RestoreOptions) -> None:
+    """Refuse a backup that no trusted key signed.
+
+    Trusted are the keys that the operator names and the pinned ones; where there are none, that of a device which
+    the backup does not bring along itself.
+
+    Raises:
+        BackupError: nobody signed it, and that was not asked for; or the key is not trusted.
+
+    """
+    if not head.signed_by:
+        if options.accept_unsigned:
+            return
+        raise BackupError(
+            _("The backup is not signed, so nothing shows who made it."),
+            _(
+                "Restore a signed one. If an earlier release made it, or --unsigned did, and you know where the file has"
+                " been since, add --accept-unsigned."
+            ),
+        )
+    trusted = trusted_signers(head.manifest, options)
+    if head.signed_by in trusted:
+        return
+    if not trusted:
+        raise BackupError(
+            _("The backup is signed by the key sha256:%(key)s, and no key is pinned here to compare it with.")
+            % {"key": head.signed_by},
+            _(
+                "Compare it with the checkpoint key that hsm_init printed where the backup was made. If it is the same,"
+                " add --key sha256:%(key)s"
+            )
+            % {"key": head.signed_by},
+        )
+    raise BackupError(
+        _("The backup is signed by the key sha256:%(key)s, which is not trusted here.") % {"key": head.signed_by},
+        _(
+            "Nothing was restored. If it is a backup of another installation of yours, name that one's checkpoint key with"
+            " --key, as its hsm_init printed it."
+        ),
+    )
+
+
+def trusted_signers(manifest: Manifest, options: RestoreOptions) -> frozenset[str]:
+    """Return the fingerprints of the keys that may have signed a backup; empty where none is known.
+
+    Raises:
+        PinnedKeysError: the file of pinned keys can't be read.
+
+    """
+    known = options.keys.union(read_pinned(KeyUse.CHECKPOINT))
+    brings_device = manifest.has_token and options.with_token
+    if known or brings_device or not options.with_device:
+        return known
+    try:
+        return frozenset({fingerprint(get_device().checkpoint_public_spki())})
+    except DeviceError:
+        return known
 
 
 def _check_device(manifest: Manifest, options: RestoreOptions) -> dict[KeyUse, bytes]:
@@ -154,7 +220,7 @@ def _database_replaced(folder: Path, manifest: Manifest) -> AbstractContextManag
     return nullcontext()
 
 
-def _verify(manifest: Manifest, own: dict[KeyUse, bytes]) -> list[Verdict]:
+def _verify(manifest: Manifest, own: dict[KeyUse, bytes], options: RestoreOptions) -> list[Verdict]:
     """Verify every log and its checkpoints, and compare its last row with the manifest.
 
     Raises:
@@ -178,7 +244,7 @@ def _verify(manifest: Manifest, own: dict[KeyUse, bytes]) -> list[Verdict]:
         end = LogEntry.objects.filter(service=verdict.service, sequence=sequence).values_list("hash", flat=True).first()
         if verdict.rows < sequence or (sequence and end != digest):
             raise BackupError(_("The %(log)s log does not end where the backup says.") % {"log": verdict.service})
-    trusted = set(read_pinned(KeyUse.CHECKPOINT))
+    trusted = set(options.keys.union(read_pinned(KeyUse.CHECKPOINT)))
     if not trusted and KeyUse.CHECKPOINT in own:
         trusted.add(fingerprint(own[KeyUse.CHECKPOINT]))
     if faults := verify_checkpoints(trusted=trusted).faults:
@@ -191,12 +257,19 @@ def _verify(manifest: Manifest, own: dict[KeyUse, bytes]) -> list[Verdict]:
     return verdicts
 
 
-def _record(path: Path, manifest: Manifest) -> None:
+def _record(path: Path, head: archive.Head) -> None:
+    manifest = head.manifest
+    unsigned = "" if head.signed_by else "; nobody signed it"
     record(
         "backup.restored",
         actor=SYSTEM,
-        message=f"Backup {path.name} of {manifest.made_at[:19].replace('T', ' ')} UTC restored",
-        data={"file": path.name, "made_at": manifest.made_at, "version": manifest.version},
+        message=f"Backup {path.name} of {manifest.made_at[:19].replace('T', ' ')} UTC restored{unsigned}",
+        data={
+            "file": path.name,
+            "made_at": manifest.made_at,
+            "version": manifest.version,
+            "signed_by": f"sha256:{head.signed_by}" if head.signed_by else "",
+        },
     )
 
 

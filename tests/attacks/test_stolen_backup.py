@@ -1,4 +1,4 @@
-"""Somebody hands over a backup to restore that was made to run commands, fill the disk or slip something in."""
+"""Somebody hands over a backup that was forged, or made to run commands, fill the disk or slip something in."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from contextlib import closing
 import pytest
 from django.db import connection
 
-from kmes.operations import archive, postgres_copy, sqlite_copy
+from kmes.operations import archive, backup_signature, postgres_copy, sqlite_copy
 from kmes.operations.manifest import BackupError, Manifest
-from kmes.operations.restore import RestoreOptions, restore_backup
+from kmes.operations.restore import RestoreOptions, check_signer, restore_backup
+from logging_reports.anchors import Anchor
 from tests.logging_reports.harness import log_can_be_flushed
+from tests.logging_reports.signer import Signer
 
 __all__ = ["log_can_be_flushed"]
 
@@ -41,11 +43,11 @@ def part(name: str, content: bytes, **changes) -> dict:
     return {"name": name, "size": len(content), "sha256": digest, **changes}
 
 
-def write_backup(path, said: dict, members: dict[str, bytes]):
+def write_backup(path, said: dict, members: dict[str, bytes], *, renamed: dict[str, str] | None = None):
     """A plain backup with this manifest and these members."""
     with tarfile.open(path, "w:gz") as tar:
         for name, content in {"manifest.json": json.dumps(said).encode(), **members}.items():
-            member = tarfile.TarInfo(name)
+            member = tarfile.TarInfo((renamed or {}).get(name, name))
             member.size = len(content)
             tar.addfile(member, io.BytesIO(content))
     return path
@@ -53,7 +55,7 @@ def write_backup(path, said: dict, members: dict[str, bytes]):
 
 def unpack(path, folder):
     folder.mkdir(exist_ok=True)
-    return archive.unpack(path, folder, None)
+    return archive.unpack(path, folder, None, check=lambda _head: None)
 
 
 def test_an_honest_backup_unpacks(tmp_path):
@@ -61,6 +63,130 @@ def test_an_honest_backup_unpacks(tmp_path):
     path = write_backup(tmp_path / "b", manifest(parts=[part("tables/one", content)]), {"tables/one": content})
     unpack(path, tmp_path / "out")
     assert (tmp_path / "out" / "tables" / "one").read_bytes() == content
+
+
+# --- Who made it ----------------------------------------------------------------------------
+ROWS, FORGED = b"rows of this console", b"rows of a stranger !"
+SAID = manifest(format=2, parts=[part("tables/one", ROWS), part("tables/two", ROWS)])
+MEMBERS = {"tables/one": ROWS, "tables/two": ROWS}
+
+
+@pytest.fixture
+def signer():
+    """The key that set-up pinned."""
+    return Signer()
+
+
+def sign(signer, said=SAID, *, text="") -> bytes:
+    text = text or backup_signature.write_text(json.dumps(said).encode(), signer.key)
+    return Anchor(text, signer.sign(text), signer.public_key).to_file().encode()
+
+
+def restore(tmp_path, signature: bytes | None, *, said=SAID, members=MEMBERS, **options):
+    """Unpack a plain backup with these members as a restore does; return the unpacked names."""
+    signed = {} if signature is None else {backup_signature.NAME: signature}
+    path, folder = write_backup(tmp_path / "b", said, {**signed, **members}), tmp_path / "out"
+    folder.mkdir()
+    asked = RestoreOptions(**{"with_device": False, **options})
+    archive.unpack(path, folder, None, check=lambda head: check_signer(head, asked))
+    return sorted(each.name for each in folder.rglob("*") if each.is_file())
+
+
+def refused(tmp_path, words, *arguments, **options):
+    """A backup is refused, and no part of it is unpacked."""
+    with pytest.raises(BackupError, match=words):
+        restore(tmp_path, *arguments, **options)
+    assert not list((tmp_path / "out").rglob("*"))
+
+
+def test_a_backup_of_the_pinned_key_is_taken(tmp_path, signer):
+    assert restore(tmp_path, sign(signer)) == ["one", "two"]
+
+
+def test_a_backup_without_its_signature_is_refused_unless_asked_for(tmp_path, signer):
+    refused(tmp_path, "not signed", None)
+    (tmp_path / "out").rmdir()
+    refused(tmp_path, "not signed", None, said=manifest(format=1, parts=SAID["parts"]))
+    (tmp_path / "out").rmdir()
+    assert restore(tmp_path, None, accept_unsigned=True) == ["one", "two"]
+
+
+@pytest.mark.parametrize("accept_unsigned", [False, True])
+def test_a_backup_signed_by_another_key_is_refused(accept_unsigned, tmp_path, signer):
+    stranger = Signer(is_pinned=False)
+    refused(tmp_path, f"{stranger.key}, which is not trusted", sign(stranger), accept_unsigned=accept_unsigned)
+
+
+def test_a_key_that_the_operator_names_is_trusted(tmp_path, signer):
+    other = Signer(is_pinned=False)
+    assert restore(tmp_path, sign(other), keys=frozenset({other.key})) == ["one", "two"]
+
+
+def test_where_nothing_is_pinned_the_token_in_the_backup_vouches_for_nothing(tmp_path):
+    said = {**SAID, "has_token": True}
+    refused(tmp_path, "no key is pinned here", sign(Signer(is_pinned=False), said), said=said, with_device=True)
+
+
+def test_a_manifest_that_was_exchanged_is_refused(tmp_path, signer):
+    said = manifest(format=2, parts=[part("tables/one", FORGED)])
+    refused(tmp_path, "another manifest", sign(signer), said=said, members={"tables/one": FORGED})
+
+
+def test_a_signature_by_a_stranger_in_the_name_of_the_pinned_key_is_refused(tmp_path, signer):
+    stranger, text = Signer(is_pinned=False), backup_signature.write_text(json.dumps(SAID).encode(), signer.key)
+    refused(tmp_path, "not the one that the text names", sign(stranger, text=text))
+    (tmp_path / "out").rmdir()
+    refused(tmp_path, "not genuine", Anchor(text, stranger.sign(text), signer.public_key).to_file().encode())
+
+
+@pytest.mark.parametrize("first_line", ["kmes-checkpoint/v1", "kmes-handover/v1", "kmes-backup/v2"])
+def test_what_the_key_signed_for_another_purpose_is_no_signature_of_a_backup(first_line, tmp_path, signer):
+    text = backup_signature.write_text(json.dumps(SAID).encode(), signer.key)
+    refused(tmp_path, "not the text of a backup", sign(signer, text=text.replace("kmes-backup/v1", first_line)))
+
+
+@pytest.mark.parametrize("content", [b"", b"x" * 100_000, b"\xff" * 40, b"signature\n"])
+def test_a_signature_that_is_none_is_refused(content, tmp_path, signer):
+    refused(tmp_path, "not genuine|not signed", content)
+
+
+@pytest.mark.parametrize(
+    ("members", "words"),
+    [
+        ({"tables/one": FORGED, "tables/two": ROWS}, "not what its manifest says"),
+        ({"tables/one": ROWS, "tables/two": ROWS, "tables/three": ROWS}, "does not name"),
+        ({"tables/one": ROWS}, "lacks a part"),
+        ({"tables/one": ROWS, "tables/two": ROWS, "manifest.sig": b"x"}, "does not name"),
+        ({"tables/one": ROWS + b"!", "tables/two": ROWS}, "does not name"),
+    ],
+)
+def test_members_that_are_not_those_that_were_signed_are_refused(members, words, tmp_path, signer):
+    # A second member of the signature's name stands behind the parts.
+    genuine = {backup_signature.NAME + ".genuine": sign(signer)}
+    path = write_backup(tmp_path / "b", SAID, {**genuine, **members}, renamed={next(iter(genuine)): "manifest.sig"})
+    (tmp_path / "out").mkdir()
+    with pytest.raises(BackupError, match=words):
+        archive.unpack(path, tmp_path / "out", None, check=lambda head: check_signer(head, RestoreOptions()))
+
+
+def test_a_file_that_was_cut_is_refused(tmp_path, signer):
+    path = write_backup(tmp_path / "b", SAID, {backup_signature.NAME: sign(signer), **MEMBERS})
+    whole = path.read_bytes()
+    for length in range(20, len(whole) - 8, 97):
+        path.write_bytes(whole[:length])
+        folder = tmp_path / str(length)
+        folder.mkdir()
+        with pytest.raises(BackupError):
+            archive.unpack(path, folder, None, check=lambda head: check_signer(head, RestoreOptions()))
+
+
+@pytest.mark.django_db
+def test_a_forged_backup_is_refused_before_the_installation_is_touched(tmp_path, signer):
+    said = manifest(format=2, parts=[part("secret_key", b"k" * 60)])
+    stranger = Signer(is_pinned=False)
+    path = write_backup(tmp_path / "b", said, {backup_signature.NAME: sign(stranger, said), "secret_key": b"k" * 60})
+    with pytest.raises(BackupError, match="not trusted here"):
+        restore_backup(path, passphrase=None, options=RestoreOptions(replace=True))
 
 
 # --- Sizes ----------------------------------------------------------------------------------
@@ -109,7 +235,7 @@ def test_a_header_that_takes_all_memory_is_refused(before_the_manifest, tmp_path
 def test_a_part_of_a_strange_name_is_refused(name, tmp_path):
     path = write_backup(tmp_path / "b", manifest(parts=[part(name, b"x")]), {})
     with pytest.raises(BackupError, match="manifest can't be read"):
-        archive.read_manifest(path, None)
+        archive.read_head(path, None)
 
 
 @pytest.mark.parametrize(
@@ -198,4 +324,4 @@ def test_a_column_name_runs_no_command(tmp_path):
 def test_a_signing_key_that_could_be_guessed_is_refused(key, tmp_path):
     path = write_backup(tmp_path / "b", manifest(parts=[part("secret_key", key)]), {"secret_key": key})
     with pytest.raises(BackupError, match="signing key"):
-        restore_backup(path, passphrase=None, options=RestoreOptions(with_device=False))
+        restore_backup(path, passphrase=None, options=RestoreOptions(with_device=False, accept_unsigned=True))

@@ -1,4 +1,4 @@
-"""The checkpoint key signs checkpoints of the log, and nothing else."""
+"""The checkpoint key signs checkpoints of the log, hand-overs and backups, and nothing else."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from hsm.checkpoint_signing import CHECKPOINT_PREFIX
+from hsm.checkpoint_signing import BACKUP_PREFIX, CHECKPOINT_PREFIX
 from kmes.core.errors import DeviceError
 
 
@@ -28,3 +28,15 @@ def test_nothing_else_is_signed(device, text):
     with pytest.raises(DeviceError) as refusal:
         device.sign_checkpoint(text)
     assert refusal.value.code == "not_a_checkpoint"
+
+
+@pytest.mark.parametrize("text", [b"", CHECKPOINT_PREFIX + b"number 1\n", b" " + BACKUP_PREFIX, BACKUP_PREFIX.rstrip()])
+def test_a_text_that_is_no_backup_is_not_signed_as_one(device, text):
+    with pytest.raises(DeviceError) as refusal:
+        device.sign_backup(text)
+    assert refusal.value.code == "not_a_backup"
+
+
+def test_a_backup_is_not_signed_as_a_checkpoint(device):
+    with pytest.raises(DeviceError):
+        device.sign_checkpoint(BACKUP_PREFIX + b"manifest\n")

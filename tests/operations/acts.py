@@ -56,6 +56,11 @@ def count() -> None:
     print(*(model.objects.count() for model in (User, Key, Job, Session)), LogEntry.objects.exists())
 
 
+def last_restore() -> None:
+    """Say what the Audit log holds on the last restore."""
+    print(LogEntry.objects.filter(event="backup.restored").latest("sequence").message)
+
+
 def sign_in() -> None:
     """Leave a session behind."""
     SessionStore().save(must_create=True)

@@ -97,7 +97,8 @@ def packed(tmp_path):
     (folder / "secret_key").write_text("key")
 
     def pack(secret=None):
-        archive.pack(tmp_path / "b", folder, manifest(folder), secret)
+        made = manifest(folder)
+        archive.pack(tmp_path / "b", folder, made.to_json(), made.parts, signature=b"", passphrase=secret)
         return tmp_path / "b"
 
     return pack
@@ -107,8 +108,10 @@ def packed(tmp_path):
 def test_an_archive_gives_its_manifest_and_parts_back(packed, tmp_path, secret):
     file, target = packed(secret), tmp_path / "out"
     target.mkdir()
-    assert archive.unpack(file, target, secret) == archive.read_manifest(file, secret)
-    assert archive.read_manifest(file, secret).device.pmk_check_value == "A1"
+    seen = []
+    head = archive.unpack(file, target, secret, check=seen.append)
+    assert [head] == seen == [archive.read_head(file, secret)]
+    assert head.manifest.device.pmk_check_value == "A1"
     assert (target / "secret_key").read_text() == "key"
 
 
@@ -132,7 +135,7 @@ def rewrite(file, change):
         (lambda members: [*members, members[1]], "does not name"),
         (lambda members: members[1:], "does not begin with a manifest"),
         (lambda members: [("manifest.json", b"{}"), members[1]], "manifest can't be read"),
-        (lambda members: [("manifest.json", members[0][1].replace(b'"format": 1', b'"format": 9'))], "format 9"),
+        (lambda members: [("manifest.json", members[0][1].replace(b'"format": 2', b'"format": 9'))], "format 9"),
         (
             lambda members: [
                 ("manifest.json", members[0][1].replace(b"secret_key", b"../../evil")),
@@ -147,7 +150,7 @@ def test_an_archive_that_is_not_as_its_manifest_says_is_refused(packed, tmp_path
     target.mkdir()
     rewrite(file, change)
     with pytest.raises(BackupError, match=words):
-        archive.unpack(file, target, None)
+        archive.unpack(file, target, None, check=lambda _head: None)
     assert not (tmp_path.parent / "evil").exists()
 
 
@@ -155,12 +158,12 @@ def test_an_archive_that_is_not_as_its_manifest_says_is_refused(packed, tmp_path
 def test_a_file_that_is_no_backup_is_said_to_be_none(tmp_path, content):
     (tmp_path / "f").write_bytes(content)
     with pytest.raises((BackupError, SealedFileError)):
-        archive.read_manifest(tmp_path / "f", SECRET)
+        archive.read_head(tmp_path / "f", SECRET)
 
 
 def test_an_encrypted_backup_asks_for_its_passphrase(packed):
     with pytest.raises(BackupError, match="passphrase-file"):
-        archive.read_manifest(packed(SECRET), None)
+        archive.read_head(packed(SECRET), None)
 
 
 @pytest.mark.django_db

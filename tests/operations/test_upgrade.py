@@ -39,7 +39,7 @@ def test_a_backup_of_the_previous_release_comes_forward_on_its_way_in(previous, 
     assert "not of this release" in refused.stderr
     previous.run(*RELEASE, "back_up", str(tmp_path / "b"))
     there = Installation(tmp_path / "there")
-    there.manage("restore", str(tmp_path / "b"), "--without-device")
+    there.manage("restore", str(tmp_path / "b"), "--without-device", "--accept-unsigned")
     assert there.run(*RELEASE, "check").stdout.strip() == "as it was"
 
 
@@ -49,5 +49,5 @@ def test_rotations_know_what_became_of_their_jobs_after_an_upgrade_and_after_a_r
     previous.manage("migrate", "--verbosity", "0")
     assert previous.run(*ROTATIONS, "check").stdout.strip() == "as they were"
     there = Installation(tmp_path / "there")
-    there.manage("restore", str(tmp_path / "b"), "--without-device")
+    there.manage("restore", str(tmp_path / "b"), "--without-device", "--accept-unsigned")
     assert there.run(*ROTATIONS, "check").stdout.strip() == "as they were"

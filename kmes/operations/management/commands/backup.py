@@ -27,6 +27,11 @@ class Command(BaseCommand):
         sealing.add_argument("--passphrase-file", type=Path, help="encrypt under the passphrase in this file")
         sealing.add_argument("--plain", action="store_true", help="do not encrypt: the file is then as secret as all")
         parser.add_argument("--without-token", action="store_true", help="leave a software token out")
+        parser.add_argument(
+            "--unsigned",
+            action="store_true",
+            help="don't let the device sign it; restore then demands --accept-unsigned",
+        )
         parser.add_argument("--with-exports", action="store_true", help="add the export files")
 
     def handle(self, *_args: Any, **options: Any) -> None:
@@ -38,6 +43,7 @@ class Command(BaseCommand):
                 passphrase=passphrase,
                 with_token=not options["without_token"],
                 with_exports=options["with_exports"],
+                with_signature=not options["unsigned"],
             )
         except KmesError as error:
             raise CommandError(str(error)) from None
@@ -46,6 +52,11 @@ class Command(BaseCommand):
         manifest = made.manifest
         self.stdout.write(f"{made.path}: release {manifest.version}, {manifest.made_at[:19]} UTC, {manifest.vendor}")
         self.stdout.write(f"sha256 {made.sha256}")
+        self.stdout.write(
+            f"signed by the checkpoint key sha256:{made.signed_by}"
+            if made.signed_by
+            else "NOT SIGNED: nothing will show who made it, and restore demands --accept-unsigned"
+        )
         for service, (sequence, digest) in sorted(manifest.facts.log_heads.items()):
             self.stdout.write(f"{service} log ends at {sequence} in {digest}")
         self.stdout.write(statement(manifest.device, has_token=manifest.has_token))
