@@ -42,6 +42,8 @@ LONGEST_OWN_DELAY = 300
 LONGEST_DELAY = 900
 # The job went to its end; what failed are keys, of which each says why.
 TARGETS_FAILED = "targets_failed"
+# Seconds after which a job that waited is certainly due.
+HINT_MARGIN = 0.2
 # Seconds until a job looks again whose call was given up for others.
 GIVEN_UP_DELAY = 5
 
@@ -255,6 +257,8 @@ def _wait_for_grant(run: JobRun, error: KmesError, pause: float) -> None:
         fresh_grants.record_wait(run.job)
         waiting_for = _("a new grant, which needs up to 15 minutes: %(what)s") % {"what": error.what}
         lifecycle.release(run.claim, run_after=now() + timedelta(seconds=pause), waiting_for=waiting_for)
+        # Somebody watches the countdown to it.
+        hints.send_after_commit(run.job.pk, seconds=pause + HINT_MARGIN)
 
 
 def _delay_after(error: KmesError, failures: int) -> float:

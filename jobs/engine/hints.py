@@ -7,6 +7,7 @@ that a process that asks for jobs loads none of the code that runs them.
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from functools import partial
 from uuid import UUID
@@ -44,6 +45,20 @@ def send(job_id: UUID) -> None:
         logger.warning("the broker is out of reach; the scan will find job %s", job_id)
         if time.monotonic() - began > SLOW_SECONDS:
             Pause.until = time.monotonic() + PAUSE_SECONDS
+
+
+def send_after_commit(job_id: UUID, *, seconds: float) -> None:
+    """Send the hint some seconds after the transaction has committed, so that the job does not wait for the next scan.
+
+    Lost with this process: the scan finds the job then.
+    """
+
+    def wait() -> None:
+        timer = threading.Timer(seconds, send, (job_id,))
+        timer.daemon = True
+        timer.start()
+
+    transaction.on_commit(wait, robust=True)
 
 
 def has_any() -> bool:

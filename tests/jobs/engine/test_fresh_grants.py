@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import queue
 import time
 from datetime import timedelta
 
 import pytest
 
 from cloudcreds.models import KeyVault
-from jobs.engine import fresh_grants
+from jobs.engine import fresh_grants, hints
 from jobs.kinds.rotate.spec import request_rotation
 from jobs.kinds.synchronize.spec import request_synchronize
 from jobs.kinds.test_connection.spec import request_connection_test
@@ -94,6 +95,20 @@ def test_a_test_of_the_set_up_waits_for_the_grant(credential, vault_row, admin, 
     assert job.pk not in scans.find_claimable()
     permit()
     assert end_pause(job).state == "succeeded"
+
+
+def test_the_next_try_comes_when_the_countdown_ends(credential, vault_row, admin, permit, monkeypatch):
+    """And not with the next scan, up to 15 seconds later."""
+    sent = queue.Queue()
+    monkeypatch.setattr(hints, "send", sent.put)
+    monkeypatch.setattr(fresh_grants, "PAUSES", (0.2,))
+    permit(but=["import"])
+    job = set_up(request_connection_test(credential=credential, vault=vault_row, actor=admin))
+    assert job.state == "queued"
+    while not sent.empty():
+        sent.get()
+    assert sent.get(timeout=60) == job.pk
+    assert job.pk in scans.find_claimable()
 
 
 def test_so_does_the_first_push(group, admin, permit, vault):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import queue
 import socket
 import threading
 from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
+from django.db import transaction
 
 from jobs.engine import hints
 from kmes.celery import app
@@ -51,3 +53,14 @@ def test_a_page_waits_for_a_silent_broker_once_and_not_at_the_next_hints(silent)
     for _hint in range(3):
         hints.send(uuid4())
     assert len(silent.taken) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_hint_for_later_is_sent_after_the_commit_when_its_time_has_come(monkeypatch):
+    job_id, sent = uuid4(), queue.Queue()
+    monkeypatch.setattr(hints, "send", sent.put)
+    with transaction.atomic():
+        hints.send_after_commit(job_id, seconds=0.01)
+        with pytest.raises(queue.Empty):
+            sent.get(timeout=0.05)
+    assert sent.get(timeout=60) == job_id
