@@ -25,6 +25,7 @@ from keygroups.rotation_schedule import next_due
 from keygroups.selectors import list_vaults
 from keygroups.services import has_been_pushed, has_keys
 from keygroups.values import PLAIN_FIELDS, GroupValues
+from keygroups.vault_rules import why_vault_refuses
 from kmes.core.clock import now
 from kmes.core.columns import MAX_INTEGER
 from kmes.core.errors import InputError, KmesError
@@ -334,8 +335,17 @@ class GroupForm(GroupFields):
             valid_for=data.get("valid_for"),
             valid_unit=data.get("valid_unit", PeriodUnit.DAYS),
             vault_name=known.name if known else address.removeprefix("https://"),
+            refusals=self._refusals(known),
             **({"tier": known.tier} if known else {}),
         )
+
+    def _refusals(self, vault: KeyVault | None) -> list[str]:
+        """Return why policies of the vault would refuse the keys; none while type or vault are not known."""
+        data = self.cleaned_data
+        if vault is None or "key_spec" not in data or "valid_for" not in data:
+            return []
+        unit = data.get("valid_unit", PeriodUnit.DAYS)
+        return why_vault_refuses(vault, KeySpec(data["key_spec"]), data["valid_for"], unit)
 
     def _next_due(self, *, rotate: bool, every: int | None, unit: str) -> Any:
         """Return when the first rotation falls due if this is saved now."""

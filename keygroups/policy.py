@@ -13,6 +13,7 @@ from cloudcreds.models import KeyVault
 from keygroups.choices import PeriodUnit
 from keygroups.models import KeyGroup
 from keygroups.rotation_schedule import days_in
+from keygroups.vault_rules import why_refused
 
 # Long enough for a weekend in which nobody sees that rotations fail.
 LEAST_SPARE_DAYS = 3
@@ -20,7 +21,10 @@ LEAST_SPARE_DAYS = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Policy:
-    """What the sentence describes. ``next_due_at`` is None if rotation is off or the period is unknown."""
+    """What the sentence describes. ``next_due_at`` is None if rotation is off or the period is unknown.
+
+    ``refusals`` says why policies of the vault would refuse such a key.
+    """
 
     rotate: bool
     rotate_every: int | None
@@ -29,6 +33,7 @@ class Policy:
     valid_for: int | None
     valid_unit: str
     vault_name: str
+    refusals: list[str]
     tier: str = VaultTier.UNKNOWN
 
 
@@ -50,6 +55,7 @@ def policy_of(group: KeyGroup) -> Policy:
         valid_for=group.valid_for,
         valid_unit=group.valid_unit,
         vault_name=group.vault.name,
+        refusals=why_refused(group),
         tier=group.vault.tier,
     )
 
@@ -112,6 +118,7 @@ def _warnings(policy: Policy) -> list[str]:
             _("%(vault)s is a Standard vault. It takes no HSM keys: choose a Premium one.")
             % {"vault": policy.vault_name}
         )
+    warnings += policy.refusals
     if policy.valid_for is None or policy.rotate_every is None:
         return warnings
     if not policy.rotate:

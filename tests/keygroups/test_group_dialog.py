@@ -231,6 +231,20 @@ def test_the_azure_name_follows_the_name_until_another_is_typed(pages, credentia
     assert follows not in text_of(pages.post(ADD, typed(credential, vault_url="", azure_name="mine")))
 
 
+def test_the_preview_warns_of_policies_of_the_vault_that_would_refuse_the_keys(pages, vault) -> None:
+    vault.policies = [
+        {"rule": "expiry_needed", "value": None, "denies": True, "title": "Expiry"},
+        {"rule": "minimum_rsa_bits", "value": 4096, "denies": True, "title": "Size"},
+        {"rule": "maximum_days", "value": 30, "denies": False, "title": "Reported only"},
+    ]
+    vault.save()
+    said = preview(pages, typed(vault.credential, vault, key_type="RSA", key_spec="RSA-2048", valid_for=""))
+    assert "asks for an expiry" in said
+    assert "asks for RSA keys of 4096 bits or more. This key has 2048" in said
+    said = preview(pages, typed(vault.credential, vault, key_type="RSA", key_spec="RSA-4096", valid_for="60"))
+    assert "A policy of the vault" not in said
+
+
 def test_the_preview_of_an_edit_keeps_the_due_date(pages, group) -> None:
     due = now() + timedelta(days=5)
     KeyGroup.objects.filter(pk=group.pk).update(next_due_at=due)

@@ -23,6 +23,7 @@ def warnings(every, unit, valid_for, valid_unit, *, rotate=True):
             valid_for=valid_for,
             valid_unit=valid_unit,
             vault_name="kv-prod",
+            refusals=[],
             tier="premium",
         )
     )
