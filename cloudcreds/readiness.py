@@ -211,7 +211,12 @@ def _policies(vault: KeyVault, setup: VaultConfiguration | None) -> Line:
         word = ngettext("%(count)d denies", "%(count)d deny", denying) % {"count": denying}
         meaning = _("Policies refuse new versions that don't comply. What they deny to a key group stands below.")
         return Line(name, word, "info", meaning, read_at=read_at, details=details)
-    meaning = _("No policy refuses new keys.")
+    meaning = _(
+        "No built-in policy on keys refuses new ones. Policies that somebody wrote, and those within initiatives, are "
+        "not looked into: a push meets them by trying."
+    )
+    if any(one.rule == Rule.INITIATIVE for one in assignments):
+        return Line(name, _("None known"), "neutral", meaning, read_at=read_at, details=details)
     return Line(name, _("None denies"), "good", meaning, read_at=read_at, details=details)
 
 

@@ -116,7 +116,7 @@ def policy(rule, value=None, *, denies=True, title="A policy"):
             "info",
             "A policy (P-256, P-384): denies.",
         ),
-        ([policy("initiative", denies=False, title="ASC")], "None denies", "good", "Initiative “ASC”"),
+        ([policy("initiative", denies=False, title="ASC")], "None known", "neutral", "Initiative “ASC”"),
         ([policy("key_types", ["EC-HSM"])], "Bars BYOK", "bad", "A policy (EC-HSM): denies."),
     ],
 )
