@@ -92,10 +92,11 @@ def scan_rotations() -> None:
 
 @shared_task(base=RecordTask, ignore_result=True)  # type: ignore[untyped-decorator]
 def scan_drift() -> None:
-    """Create the jobs that compare groups with their vaults, also where a job ended in doubt."""
+    """Create the jobs that compare groups with their vaults, also where a job ended in doubt, and that read vaults."""
     if is_fit():
         scans.scan_leftovers()
         scans.scan_drift()
+        scans.scan_vaults()
 
 
 @shared_task(base=RecordTask, ignore_result=True)  # type: ignore[untyped-decorator]

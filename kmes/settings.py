@@ -325,6 +325,7 @@ KMES_TURN_SECONDS = env.int("KMES_TURN_SECONDS", 30)
 # Scheduled rotations begun in a minute, so that a wrong clock or a long pause can't start thousands at once.
 KMES_ROTATIONS_PER_MINUTE = env.int("KMES_ROTATIONS_PER_MINUTE", 60)
 KMES_COMPARE_EVERY_HOURS = env.int("KMES_COMPARE_EVERY_HOURS", 24)
+KMES_READ_VAULTS_EVERY_HOURS = env.int("KMES_READ_VAULTS_EVERY_HOURS", 24)
 KMES_KEK_LIFETIME_SECONDS = env.int("KMES_KEK_LIFETIME_SECONDS", 7200)
 
 # --- Device --------------------------------------------------------------------------------

@@ -16,8 +16,9 @@ from uuid import UUID
 import redis
 from django.conf import settings
 from django.db import DatabaseError
-from django.db.models import Q
+from django.db.models import Max, Q
 
+from cloudcreds.models import CloudCredential
 from hsm.device import get_device
 from hsm.mfk_guard import watch_mfk
 from hsm.services import record_availability, record_worker
@@ -26,6 +27,7 @@ from jobs.choices import FINAL_STATES, JobState
 from jobs.engine import precedence
 from jobs.journal.intents import UNRESOLVED_STATES
 from jobs.kinds.check_drift.spec import request_check_drift
+from jobs.kinds.list_vaults.spec import request_vault_list
 from jobs.models import Intent, Job
 from jobs.schedule import clock_guard
 from jobs.spec import registry
@@ -47,6 +49,8 @@ logger = logging.getLogger(__name__)
 SCAN_LIMIT = 200
 # Comparisons requested at once: each lists a group's versions, which must not delay pushes.
 COMPARISONS_PER_VAULT = 3
+# Credentials whose vaults are read at once; the others follow with the next scans.
+READINGS_PER_SCAN = 2
 
 
 def find_claimable(*, has_hints: bool = False) -> list[UUID]:
@@ -134,6 +138,26 @@ def scan_drift() -> list[UUID]:
             continue
         asked[group.vault_id] += 1
         made.append(request_check_drift(group=group, actor=SCHEDULE, idempotency_key=key).pk)
+    return made
+
+
+def scan_vaults() -> list[UUID]:
+    """Request that the set-up of vaults is read again, a few credentials at a time. Returns the ids of the jobs created.
+
+    Credentials through which no vault was ever listed are left out: most of them lack the right.
+    """
+    hours = options.value("read_vaults_every_hours")
+    if not hours:
+        return []
+    moment = now()
+    since = moment - timedelta(hours=hours)
+    listed = CloudCredential.objects.defer("sealed_secret").alias(read_at=Max("vaults__configuration__read_at"))
+    made: list[UUID] = []
+    for credential in listed.filter(read_at__lt=since).order_by("read_at", "pk")[:SCAN_LIMIT]:
+        # One that fails is asked for once in each period.
+        key = f"vaults:{credential.pk}:{int(moment.timestamp() // timedelta(hours=hours).total_seconds())}"
+        if len(made) < READINGS_PER_SCAN and not Job.objects.filter(idempotency_key=key).exists():
+            made.append(request_vault_list(credential=credential, actor=SCHEDULE, idempotency_key=key).pk)
     return made
 
 

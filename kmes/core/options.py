@@ -70,6 +70,17 @@ OPTIONS: dict[str, Option] = {
             720,
         ),
         Option(
+            "read_vaults_every_hours",
+            "KMES_READ_VAULTS_EVERY_HOURS",
+            _("Read how vaults are set up every"),
+            _("hours"),
+            _(
+                "Access model, network and policies, for the readiness of each vault and the key group dialog. 0: never."
+            ),
+            0,
+            720,
+        ),
+        Option(
             "rotations_per_minute",
             "KMES_ROTATIONS_PER_MINUTE",
             _("Scheduled rotations to begin"),
