@@ -21,7 +21,7 @@ PERMISSIONS_POLICY = "camera=(), geolocation=(), microphone=(), payment=(), usb=
 
 
 class StorableTextMiddleware:
-    """Refuses a NUL character in address, form or cookie: nobody types one, and PostgreSQL answers it with an error."""
+    """Refuses a NUL character in address, form, header or cookie: nobody types one, and PostgreSQL answers it with an error."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
@@ -37,6 +37,8 @@ class StorableTextMiddleware:
 def _texts(request: HttpRequest) -> Iterator[str]:
     yield request.path_info
     yield from request.COOKIES.values()
+    # A failed sign-in is kept with its user agent.
+    yield from (value for name, value in request.META.items() if name.startswith("HTTP_"))
     for values in (request.GET, request.POST):
         for name, listed in values.lists():
             yield name

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import os
+import random
 import socket
 import subprocess
 import threading
@@ -16,11 +17,13 @@ from waitress.adjustments import Adjustments
 from waitress.task import ThreadedTaskDispatcher
 
 from kmes import web_server
+from kmes.devtools.fuzz import raw
 from kmes.supervision.instance import Instance
 from kmes.supervision.processes import process_specs, write_redis_configuration
 from tests import services
 
 SOCKETS = 500
+RAW_REQUESTS = 400
 HOST = b"Host: 127.0.0.1\r\n"
 # What a client leaves unfinished.
 UNFINISHED = {
@@ -98,6 +101,19 @@ def test_a_chunked_body_ends_where_any_other_would(web):
                 client.sendall(b"10000\r\n" + b"x" * 65_536 + b"\r\n")
         with contextlib.suppress(ConnectionResetError):
             assert client.recv(100).startswith(b"HTTP/1.1 413 ")
+
+
+def test_bytes_that_are_no_request_are_refused_and_harm_nobody(web):
+    seen = set()
+    for number in range(RAW_REQUESTS):
+        sent = raw.draw(random.Random(number), ("/healthz", "/login/", "/nowhere/"))
+        found, answer = raw.statuses(web, sent)
+        seen.update(found)
+        # 501: a transfer encoding that nobody knows (RFC 9112, section 6.1).
+        assert all(status < 500 or status == 501 for status in found), (number, sent[:300], answer[:300])
+        assert b"Traceback" not in answer, (number, sent[:300])
+    assert {200, 400, 404, 413, 431} <= seen
+    assert get(web) == 200
 
 
 @pytest.mark.django_db

@@ -12,7 +12,7 @@ from jobs.models import Job
 from kmes.core.errors import KmesError
 from kmes.devtools.fuzz import targets
 from kmes.devtools.fuzz.addresses import all_routes
-from kmes.devtools.fuzz.drawing import NOBODY, FuzzRequest
+from kmes.devtools.fuzz.drawing import CSRF, NOBODY, FuzzRequest
 from kmes.devtools.fuzz.odd_values import MARKUP
 from kmes.devtools.fuzz.running import Fuzzer
 from kmes.ui import views
@@ -107,6 +107,15 @@ def test_no_encoding_that_a_request_names_is_used(fuzzer):
 def test_a_content_type_that_no_one_can_read_is_none(fuzzer):
     for kind in ("a" * 20_000 + ";b", "a/b; c*=hex''%41", "a/b; c*=\0''%41"):
         assert fuzzer.send(FuzzRequest(NOBODY, "GET", "/login/", b"next=%41", kind), 1).status == HTTPStatus.OK
+    assert fuzzer.report.findings == {}
+
+
+def test_a_header_with_a_nul_character_reaches_no_table(fuzzer):
+    for name in ("HTTP_USER_AGENT", "HTTP_ACCEPT", "HTTP_X_FORWARDED_FOR"):
+        request = FuzzRequest(NOBODY, "POST", "/login/", b"", "application/x-www-form-urlencoded")
+        request.body = f"csrfmiddlewaretoken={CSRF}&username=ada&password=wrong".encode()
+        request.headers[name] = "a\0b"
+        assert fuzzer.send(request, 1).status == HTTPStatus.BAD_REQUEST
     assert fuzzer.report.findings == {}
 
 

@@ -145,7 +145,7 @@ def draw(dice: random.Random, around: Surroundings) -> FuzzRequest:
     if dice.random() < 0.5:
         request.query = _encode(_draw_fields(dice, around, split_query(query)))
     if method not in {"GET", "HEAD"}:
-        _add_body(dice, request, _draw_fields(dice, around, []))
+        _add_body(dice, request, _draw_fields(dice, around, [], encode=False))
     _add_headers(dice, request, around)
     return request
 

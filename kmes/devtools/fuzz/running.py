@@ -43,8 +43,8 @@ _ANYBODY = re.compile(
 _OWN = r"ui_\w+|logging_reports_(noticeread|channel|savedfilter)|accounts_user"
 _MAY_WRITE = {
     "auditor": rf"{_OWN}|logging_reports_logexport",
-    "operator": rf"{_OWN}|jobs_\w+|keygroups_\w+",
-    "custodian": rf"{_OWN}|logging_reports_logexport|jobs_\w+|keygroups_\w+|cloudcreds_keyvault",
+    "operator": rf"{_OWN}|jobs_\w+|keygroups_\w+|cloudcreds_vaultcircuit",
+    "custodian": rf"{_OWN}|logging_reports_logexport|jobs_\w+|keygroups_\w+|cloudcreds_(keyvault|vaultcircuit)",
     "admin": r"\w+",
     NOBODY: r"(?!)",
 }
@@ -279,7 +279,8 @@ def _judge(request: FuzzRequest, answer: Answer, watched: Watched) -> Iterator[t
 
 def _may_write(request: FuzzRequest, answer: Answer, table: str) -> bool:
     is_refused = answer.status in {400, 401, 403, 404, 405, 413}
-    is_read = request.method != "POST"
+    # Django takes the name of a method in any case.
+    is_read = request.method.upper() != "POST"
     return not is_refused and not is_read and re.fullmatch(_MAY_WRITE[request.who], table) is not None
 
 
