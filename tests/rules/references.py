@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from functools import cache
 from pathlib import Path
@@ -11,6 +12,8 @@ from tests.rules import repository
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#{1,6} +(.+?)\s*$", re.MULTILINE)
 FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+# A test as pytest names it: the file, and the function with or without its class.
+TEST = re.compile(r"`(tests/[\w/]+\.py)::(?:\w+::)?(test_\w+)`")
 PACKAGES = ("azure_emulator", "cloudcreds", "hsm", "jobs", "keygroups", "kmes", "logging_reports", "tests")
 DOTTED = re.compile(rf"(?:{'|'.join(PACKAGES)})(?:\.\w+)+\Z")
 
@@ -54,6 +57,21 @@ def links(document: Path) -> list[tuple[str, Path, str]]:
             name, _, anchor = target.partition("#")
             found.append((target, _normal(document.parent / name) if name else document, anchor))
     return found
+
+
+def named_tests(document: Path) -> list[tuple[Path, str]]:
+    """The tests that a document names: file and function."""
+    return [(Path(file), function) for file, function in TEST.findall(repository.text(document))]
+
+
+@cache
+def _functions(file: Path) -> set[str]:
+    tree = repository.tree(file)
+    return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+
+
+def is_test(file: Path, function: str) -> bool:
+    return exists(file) and function in _functions(file)
 
 
 def _normal(path: Path) -> Path:
