@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, TypeGuard
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from azure.core.exceptions import AzureError as SdkError
 from django.utils.translation import gettext as _
 
+from cloudcreds.azure import vault_documents
 from cloudcreds.azure.retry_after import read_retry_after
+from cloudcreds.azure.vault_documents import Asked, host_of
 
 
 class AskedService(Enum):
@@ -95,10 +97,18 @@ class Answer:
 
 @dataclass(frozen=True)
 class SignInPlace:
-    """Where a credential signs in: hosts that may be asked (host:port), and its tenant's id ("" if not known)."""
+    """Where a credential signs in.
+
+    Attributes:
+        hosts: the hosts that may be asked (host:port).
+        tenant_id: its tenant's id; "" if not known.
+        vault_resource: what tokens for a vault are for; a vault's challenge may ask for no other.
+
+    """
 
     hosts: frozenset[str]
     tenant_id: str
+    vault_resource: str
 
 
 def judge(service: AskedService, answer: Answer, place: SignInPlace) -> None:
@@ -148,12 +158,17 @@ def _document(service: AskedService, answer: Answer) -> dict[str, Any]:
             % {"status": answer.status, "kind": _kind_in_words(kind)},
         )
     try:
-        found = json.loads(answer.body)
-    except ValueError:
+        # As the SDK reads it: no other encoding, and no numbers that JSON does not know.
+        found = json.loads(answer.body.decode("utf-8-sig"), parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
         raise _unknown(service, answer, _("The answer can't be read (HTTP %(status)d).") % {"status": answer.status})
     return found
+
+
+def _refuse_constant(text: str) -> None:
+    raise ValueError(text)
 
 
 def _kind_in_words(kind: str) -> str:
@@ -162,28 +177,22 @@ def _kind_in_words(kind: str) -> str:
 
 # --- Key Vault -------------------------------------------------------------------------------
 _NAME = r"(?P<name>[0-9a-zA-Z-]+)"
-_VERSION = r"[0-9a-zA-Z]+"
-# As long as names and versions can be (docs/azure.md#keys-api); other characters stand nowhere in an id.
-_KEY_ID = re.compile(
-    r"https://[0-9a-zA-Z.:\[\]-]{1,255}/keys/[0-9a-zA-Z-]{1,127}(?:/[0-9a-zA-Z]{1,64})?", re.IGNORECASE
-)
-# Method, path, status of success, members the document must have: "key" (a bundle of the key asked about),
-# "value" (rows), "result" (a signature), "" (no document).
-_SUCCESSES: tuple[tuple[str, str, int, str], ...] = (
-    ("GET", r"/keys", 200, "value"),
-    ("GET", rf"/keys/{_NAME}/versions", 200, "value"),
-    ("GET", r"/deletedkeys", 200, "value"),
-    ("GET", rf"/deletedkeys/{_NAME}", 200, "key"),
-    ("POST", rf"/deletedkeys/{_NAME}/recover", 200, "key"),
-    ("DELETE", rf"/deletedkeys/{_NAME}", 204, ""),
-    ("GET", rf"/keys/{_NAME}/rotationpolicy", 200, "policy"),
-    ("PUT", rf"/keys/{_NAME}/rotationpolicy", 200, "policy"),
-    ("POST", rf"/keys/{_NAME}/create", 200, "key"),
-    ("POST", rf"/keys/{_NAME}(?:/{_VERSION})?/sign", 200, "result"),
-    ("GET", rf"/keys/{_NAME}(?:/{_VERSION})?", 200, "key"),
-    ("PUT", rf"/keys/{_NAME}", 200, "key"),
-    ("PATCH", rf"/keys/{_NAME}(?:/{_VERSION})?", 200, "key"),
-    ("DELETE", rf"/keys/{_NAME}", 200, "key"),
+_VERSION = r"(?P<version>[0-9a-zA-Z]+)"
+# Method, path, status of success, and what the document must be; None where there is none.
+_SUCCESSES: tuple[tuple[str, str, int, Callable[[dict[str, Any], Asked], bool] | None], ...] = (
+    ("GET", r"/keys", 200, vault_documents.is_list_of_keys),
+    ("GET", rf"/keys/{_NAME}/versions", 200, vault_documents.is_list_of_versions),
+    ("GET", rf"/deletedkeys/{_NAME}", 200, vault_documents.is_deleted_key),
+    ("POST", rf"/deletedkeys/{_NAME}/recover", 200, vault_documents.is_key),
+    ("DELETE", rf"/deletedkeys/{_NAME}", 204, None),
+    ("GET", rf"/keys/{_NAME}/rotationpolicy", 200, vault_documents.is_rotation_policy),
+    ("PUT", rf"/keys/{_NAME}/rotationpolicy", 200, vault_documents.is_rotation_policy),
+    ("POST", rf"/keys/{_NAME}/create", 200, vault_documents.is_key),
+    ("POST", rf"/keys/{_NAME}(?:/{_VERSION})?/sign", 200, vault_documents.is_signature),
+    ("GET", rf"/keys/{_NAME}(?:/{_VERSION})?", 200, vault_documents.is_key),
+    ("PUT", rf"/keys/{_NAME}", 200, vault_documents.is_key),
+    ("PATCH", rf"/keys/{_NAME}(?:/{_VERSION})?", 200, vault_documents.is_key),
+    ("DELETE", rf"/keys/{_NAME}", 200, vault_documents.is_deletion),
 )
 # The codes that Key Vault uses with each status for calls about keys.
 _VAULT_CODES: dict[int, frozenset[str]] = {
@@ -221,19 +230,19 @@ def _judge_vault(answer: Answer, place: SignInPlace) -> None:
 
 def _judge_vault_success(answer: Answer) -> None:
     service = AskedService.VAULT
-    for method, path, status, wanted in _SUCCESSES:
+    for method, path, status, is_wanted in _SUCCESSES:
         match = re.fullmatch(path + "/?", answer.path) if method == answer.method else None
         if match is None:
             continue
         if answer.status != status:
             break
-        if not wanted:
+        if is_wanted is None:
             # A body is never part of a 204 (RFC 9110, 15.3.5), so whoever announces one is not the vault.
             if answer.body or answer.headers.get("content-length", "0") != "0":
                 break
             return
-        document = _document(service, answer)
-        if not _holds(document, wanted, match.groupdict().get("name", ""), host_of(answer.url)):
+        named = {name: text or "" for name, text in match.groupdict().items()}
+        if not is_wanted(_document(service, answer), Asked(host_of(answer.url), answer.path, **named)):
             raise _unknown(service, answer, _("The answer is not about what the vault was asked."))
         return
     raise _unknown(
@@ -241,48 +250,32 @@ def _judge_vault_success(answer: Answer) -> None:
     )
 
 
-def _holds(document: dict[str, Any], wanted: str, name: str, host: str) -> bool:
-    """Return whether a document has the members it must have, and is about a key of that name in the vault asked."""
-    if wanted == "value":
-        rows = document.get("value")
-        return isinstance(rows, list) and all(
-            isinstance(row, dict) and _is_key_id(row.get("kid"), host) for row in rows
-        )
-    if wanted == "result":
-        return isinstance(document.get("value"), str) and bool(document["value"])
-    if wanted == "policy":
-        return isinstance(document.get("lifetimeActions"), list)
-    key, attributes = document.get("key"), document.get("attributes")
-    if not isinstance(key, dict) or not isinstance(attributes, dict):
-        return False
-    kid = key.get("kid")
-    if not _is_key_id(kid, host) or not isinstance(key.get("kty"), str):
-        return False
-    return _name_in(kid).lower() == name.lower()
-
-
-def _is_key_id(kid: object, host: str) -> TypeGuard[str]:
-    """Return whether this is the id of a key, or of a version, in the vault asked. A row keeps it as it is."""
-    return isinstance(kid, str) and host_of(kid) == host and _KEY_ID.fullmatch(kid) is not None
-
-
-def _name_in(kid: str) -> str:
-    parts = urlsplit(kid).path.split("/")
-    return parts[2] if len(parts) > 3 and parts[1] == "keys" else ""
-
-
 def _judge_challenge(answer: Answer, place: SignInPlace) -> None:
     """Refuse a challenge that names no sign-in of this credential (docs/azure.md#sign-in)."""
     text = answer.headers.get("www-authenticate", "")
-    found = re.search(r"authorization(?:_uri)?=\"([^\"]+)\"", text)
-    if not text.lower().startswith("bearer ") or found is None or "\n" in text:
+    # Taken apart as the SDK does it, quotes or not.
+    pairs = [item.split("=", 1) for item in text.partition(" ")[2].split(",") if "=" in item]
+    given = {name.strip(' "').lower(): value.strip(' "') for name, value in pairs}
+    where = given.get("authorization_uri") or given.get("authorization") or ""
+    # Of a member that stands twice, the SDK might take the other one.
+    if not text.lower().startswith("bearer ") or not _path_of(where) or "\n" in text or len(given) < len(pairs):
         raise _unknown(AskedService.VAULT, answer, _("The vault's answer asks for no sign-in that is known."))
-    parts = urlsplit(found.group(1))
-    tenant = parts.path.strip("/").partition("/")[0]
+    tenant = _path_of(where).strip("/").partition("/")[0]
     if place.tenant_id and tenant.lower() != place.tenant_id.lower():
         raise WrongChallenge(
             _("The vault asks for a sign-in at another tenant (%(tenant)s).") % {"tenant": _plain(tenant)}, tenant
         )
+    # A token for anything else would open more than the vault to its host.
+    wanted = [given[name].removesuffix("/.default").rstrip("/") for name in ("resource", "scope") if name in given]
+    if any(each != place.vault_resource for each in wanted):
+        raise _unknown(AskedService.VAULT, answer, _("The vault asks for a token that is not for vaults."))
+
+
+def _path_of(url: str) -> str:
+    try:
+        return urlsplit(url).path
+    except ValueError:
+        return ""
 
 
 def _plain(text: str) -> str:
@@ -291,6 +284,11 @@ def _plain(text: str) -> str:
 
 
 # --- Entra -----------------------------------------------------------------------------------
+_ENTRA_CODE = re.compile(r"AADSTS[0-9]+")
+# What a header may carry.
+_TOKEN = re.compile(r"[\x21-\x7e]+")
+
+
 def _judge_sign_in(answer: Answer, place: SignInPlace) -> None:
     service = AskedService.SIGN_IN
     if answer.status in {403, 407, 511}:
@@ -301,10 +299,11 @@ def _judge_sign_in(answer: Answer, place: SignInPlace) -> None:
         raise _unknown(service, answer, what)
     document = _document(service, answer)
     if answer.status != 200:
-        if isinstance(document.get("error"), str):
+        # A gateway's error in JSON names no code of Entra's.
+        if isinstance(document.get("error"), str) and _ENTRA_CODE.search(str(document.get("error_description", ""))):
             return
     elif answer.method == "POST":
-        if isinstance(document.get("access_token"), str) and document["access_token"]:
+        if _is_entra_token(document):
             return
     elif _is_discovery(document, place):
         return
@@ -313,10 +312,30 @@ def _judge_sign_in(answer: Answer, place: SignInPlace) -> None:
     )
 
 
+def _is_entra_token(document: dict[str, Any]) -> bool:
+    """Return whether a document is a token that a request can carry, with a life that the SDK can read."""
+    token, kind = document.get("access_token"), document.get("token_type", "Bearer")
+    is_sound = isinstance(token, str) and _TOKEN.fullmatch(token) is not None
+    lives = [document.get(member) for member in ("expires_in", "ext_expires_in", "refresh_in")]
+    return (
+        is_sound
+        and isinstance(kind, str)
+        and kind.lower() == "bearer"
+        and lives[0] is not None
+        and all(life is None or re.fullmatch(r"[0-9]{1,7}", str(life)) for life in lives)
+        # Nobody signs in as a user here; what the SDK would read of one is not of Entra.
+        and not any(document.get(member) for member in ("id_token", "client_info", "refresh_token", "error"))
+        and isinstance(document.get("scope", ""), str)
+    )
+
+
 def _is_discovery(document: dict[str, Any], place: SignInPlace) -> bool:
-    """Return whether the addresses that a discovery names are ones this credential may sign in at."""
+    """Return whether the addresses that a discovery names are ones this credential may sign in at, in its tenant."""
     named = [document.get(member) for member in ("token_endpoint", "authorization_endpoint")]
-    return all(isinstance(url, str) and host_of(url) in place.hosts for url in named)
+    if not all(isinstance(url, str) and host_of(url) in place.hosts for url in named):
+        return False
+    tenants = {_path_of(str(url)).strip("/").partition("/")[0].lower() for url in named}
+    return isinstance(document.get("issuer"), str) and (not place.tenant_id or tenants == {place.tenant_id.lower()})
 
 
 def _judge_managed_identity(answer: Answer) -> None:
@@ -337,19 +356,8 @@ def _judge_managed_identity(answer: Answer) -> None:
 
 def _is_token(document: dict[str, Any]) -> bool:
     token, expires_on = document.get("access_token"), str(document.get("expires_on", ""))
-    return isinstance(token, str) and bool(token) and re.fullmatch(r"[0-9]{1,12}", expires_on) is not None
-
-
-def host_of(url: str) -> str:
-    """Return ``host:port`` of an https address, in lower case; "" for anything else, such as one with a user name."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port or 443
-    except ValueError:
-        return ""
-    if parts.scheme != "https" or not parts.hostname or "@" in parts.netloc:
-        return ""
-    return f"{parts.hostname.lower()}:{port}"
+    is_sound = isinstance(token, str) and _TOKEN.fullmatch(token) is not None
+    return is_sound and re.fullmatch(r"[0-9]{1,12}", expires_on) is not None
 
 
 # --- Resource Manager ------------------------------------------------------------------------

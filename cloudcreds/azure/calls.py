@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import logging
 import sys
+import traceback
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, TypeVar
 
 from azure.core.exceptions import AzureError as SdkError
+from django.utils.translation import gettext as _
 
 from cloudcreds.azure import clients, clock_effects, service_clock
 from cloudcreds.azure.addresses import vault_name
-from cloudcreds.azure.answers import AskedService, WrongChallenge
+from cloudcreds.azure.answers import AskedService, UnknownAnswer, WrongChallenge
 from cloudcreds.azure.errors import clean_request_id, detach, find_transport_error, translate
+from cloudcreds.provider import call_watch
 from cloudcreds.provider.backoff import Backoff
 from cloudcreds.provider.calls import AnswerFacts, VaultCalls
 from cloudcreds.provider.errors import CloudError
 from cloudcreds.provider.recorder import Recorder
 from cloudcreds.provider.types import CredentialAccess
 
+logger = logging.getLogger(__name__)
+
 T = TypeVar("T")
+# What the SDK raises where it trips over an answer, beside its own errors.
+_TRIPPED = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
 # What the SDK calls with each raw answer.
 Hook = Callable[[Any], None]
 
@@ -60,13 +68,13 @@ class AzureCalls(VaultCalls):
         """Make a call, and once more when the vault named another tenant: one stray challenge must not stay in memory."""
         outside = sys.exception()
         try:
-            return operation(hook)
+            return _use_answer(operation, hook)
         except SdkError as error:
             detach(error, outside)
             if not isinstance(find_transport_error(error), WrongChallenge):
                 raise
             clients.forget_challenge(self._url)
-            return operation(hook)
+            return _use_answer(operation, hook)
 
     def translate(self, error: Any, *, mutating: bool, permission: str, subject: str) -> CloudError:
         """Return the SDK's error in neutral terms."""
@@ -84,6 +92,27 @@ class AzureCalls(VaultCalls):
         """Return how far this machine's clock is ahead of the vault's; None when the answers don't say it for certain."""
         found = service_clock.difference(AskedService.VAULT, self._url) if self._url else None
         return found.value if found is not None and found.is_certain else None
+
+
+def _use_answer(operation: Callable[[Hook], T], hook: Hook) -> T:
+    """Make a call.
+
+    Raises:
+        UnknownAnswer: an answer came over which the SDK trips: it is none of the service.
+
+    """
+    try:
+        return operation(hook)
+    except _TRIPPED as error:
+        watch = call_watch.current()
+        if watch is None or not watch.is_sent or not isinstance(watch.asked, AskedService):
+            raise
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        # The error's text may quote the answer.
+        logger.warning(
+            "%s can't use an answer: %s at %s:%s", watch.asked.value, type(error).__name__, place.name, place.lineno
+        )
+        raise UnknownAnswer(watch.asked, _("the answer can't be used.")) from None
 
 
 def _hook_into(facts: AnswerFacts) -> Hook:

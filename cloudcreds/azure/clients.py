@@ -23,10 +23,11 @@ from azure.keyvault.keys import KeyClient
 from django.conf import settings
 
 from cloudcreds.azure import addresses, error_texts, service_clock
-from cloudcreds.azure.answers import AskedService, SignInPlace, host_of
+from cloudcreds.azure.answers import AskedService, SignInPlace
 from cloudcreds.azure.clouds import endpoints_of
 from cloudcreds.azure.sign_in.token_credentials import TokenCredential, make_token_credential
 from cloudcreds.azure.transport import GuardedTransport, Way
+from cloudcreds.azure.vault_documents import host_of
 from cloudcreds.choices import CloudName
 from cloudcreds.provider.errors import CloudError, CloudErrorKind
 from cloudcreds.provider.types import CredentialAccess
@@ -95,7 +96,9 @@ def _identity(access: CredentialAccess) -> tuple[Any, ...]:
 
 # --- Sign-in ---------------------------------------------------------------------------------
 def _sign_in_place(access: CredentialAccess, tenant_id: str) -> SignInPlace:
-    return SignInPlace(frozenset({host_of(endpoints_of(access).authority)}), tenant_id)
+    endpoints = endpoints_of(access)
+    resource = endpoints.vault_scope.removesuffix("/.default")
+    return SignInPlace(frozenset({host_of(endpoints.authority)}), tenant_id, resource)
 
 
 def _transport(access: CredentialAccess, service: AskedService, url: str, tenant_id: str) -> GuardedTransport:

@@ -6,6 +6,7 @@ listed all the same. Policies that may not be read are no error.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
@@ -33,6 +34,8 @@ MAX_PAGES = 100
 MAX_SINGLE_READS = 20
 # So many private endpoints of a vault are counted.
 MAX_ENDPOINTS = 1000
+# What a link to the next page may look like, wherever it leads.
+_ADDRESS = re.compile(r"https://[\x21-\x7e]+")
 # Codes of a subscription in which the resource provider for vaults is not registered: it holds no vault.
 _NOT_REGISTERED = frozenset({"MissingSubscriptionRegistration", "SubscriptionNotRegistered"})
 
@@ -84,6 +87,10 @@ def _rows(access: CredentialAccess, path: str) -> Iterator[dict[str, Any]]:
         url = body.get("nextLink")
         if not url:
             return
+        if not isinstance(url, str) or not _ADDRESS.fullmatch(url):
+            raise UnknownAnswer(
+                AskedService.RESOURCE_MANAGER, _("The listing breaks off: its next page has no address.")
+            )
     raise UnknownAnswer(AskedService.RESOURCE_MANAGER, _("The listing has no end."))
 
 
@@ -130,30 +137,34 @@ def _describe_refusal(name: str, error: HttpResponseError) -> str:
 
 
 def _vault(row: dict[str, Any], policies: tuple[PolicyAssignment, ...] | None) -> VaultInfo:
-    properties = row.get("properties") or {}
+    properties = _members(row.get("properties"))
     return VaultInfo(
         name=str(row.get("name", "")),
         url=str(properties.get("vaultUri") or "").rstrip("/"),
-        tier=str((properties.get("sku") or {}).get("name") or ""),
+        tier=str(_members(properties.get("sku")).get("name") or ""),
         soft_delete=properties.get("enableSoftDelete") is not False,
         retention_days=recovery.days_of(properties.get("softDeleteRetentionInDays")),
-        purge_protected=bool(properties.get("enablePurgeProtection")),
+        purge_protected=properties.get("enablePurgeProtection") is True,
         setup=_setup(properties, policies),
     )
 
 
+def _members(value: Any) -> dict[str, Any]:
+    """Return the members of an object; none where something else stands in its place."""
+    return value if isinstance(value, dict) else {}
+
+
 def _setup(properties: dict[str, Any], policies: tuple[PolicyAssignment, ...] | None) -> VaultSetup:
-    network, endpoints = properties.get("networkAcls"), properties.get("privateEndpointConnections")
+    network, endpoints = _members(properties.get("networkAcls")), properties.get("privateEndpointConnections")
     return VaultSetup(
         access_model=AccessModel.ROLES if properties.get("enableRbacAuthorization") is True else AccessModel.POLICIES,
         public_access=str(properties.get("publicNetworkAccess") or "Enabled").lower() != "disabled",
-        firewall=isinstance(network, dict) and str(network.get("defaultAction") or "").lower() == "deny",
+        firewall=str(network.get("defaultAction") or "").lower() == "deny",
         private_endpoints=sum(map(_is_approved, endpoints[:MAX_ENDPOINTS])) if isinstance(endpoints, list) else 0,
         policies=policies,
     )
 
 
 def _is_approved(endpoint: Any) -> bool:
-    described = endpoint.get("properties") if isinstance(endpoint, dict) else None
-    state = described.get("privateLinkServiceConnectionState") if isinstance(described, dict) else None
-    return isinstance(state, dict) and state.get("status") == "Approved"
+    described = _members(_members(endpoint).get("properties"))
+    return _members(described.get("privateLinkServiceConnectionState")).get("status") == "Approved"

@@ -14,11 +14,12 @@ import re
 import threading
 from collections import deque
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
 from statistics import median
 
-from cloudcreds.azure.answers import Answer, AskedService, host_of
+from cloudcreds.azure.answers import Answer, AskedService
+from cloudcreds.azure.vault_documents import host_of
 from cloudcreds.provider import clocks
 from kmes.core.clock import now, steady
 
@@ -131,10 +132,5 @@ def _stated_time(answer: Answer) -> float | None:
     makes = _MAKES_VERSION.get(answer.method)
     if answer.status != 200 or makes is None or not makes.fullmatch(answer.path):
         return None
-    created = json.loads(answer.body)["attributes"].get("created")
-    if isinstance(created, bool) or not isinstance(created, int):
-        return None
-    try:
-        return datetime.fromtimestamp(created, UTC).timestamp() + 0.5
-    except (ValueError, OverflowError, OSError):
-        return None
+    # An answer without it is not let pass.
+    return float(json.loads(answer.body.decode("utf-8-sig"))["attributes"]["created"]) + 0.5

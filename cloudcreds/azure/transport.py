@@ -35,9 +35,9 @@ from cloudcreds.azure.answers import (
     Stopped,
     TransportError,
     UnknownAnswer,
-    host_of,
     judge,
 )
+from cloudcreds.azure.vault_documents import host_of
 from cloudcreds.provider import call_watch, send_deadline
 from cloudcreds.provider.call_watch import GivenUp, Watch
 from kmes.core.clock import steady
@@ -165,7 +165,7 @@ class _Adapter(HTTPAdapter):
             return self._exchange(request, url, own)
 
     def _exchange(self, request: PreparedRequest, url: str, watch: Watch) -> Response:
-        watch.begin_request()
+        watch.begin_request(self._way.service)
         if self._way.service is AskedService.SIGN_IN and request.method == "POST":
             _remember_assertion(request.body)
         sent_at = steady()
@@ -185,14 +185,19 @@ class _Adapter(HTTPAdapter):
             raise self._broken(None, url, watch)
         headers = {name.lower(): value for name, value in response.headers.items()}
         answer = Answer(request.method or "", url, response.status_code, headers, body)
-        judge(self._way.service, answer, self._way.sign_in)
+        try:
+            judge(self._way.service, answer, self._way.sign_in)
+        except UnknownAnswer:
+            # What else comes on the connection may belong to this request, and must not answer the next one.
+            self.close()
+            raise
         if not self._way.is_to_this_host:
             service_clock.read(self._way.service, answer, sent_at=sent_at, came_at=steady())
         gives_token = self._way.is_to_this_host or (
             self._way.service is AskedService.SIGN_IN and request.method == "POST"
         )
         if gives_token and response.status_code == HTTPStatus.OK:
-            remember(json.loads(body)["access_token"])
+            remember(json.loads(body.decode("utf-8-sig"))["access_token"])
         # What requests would have set, had it read the body itself.
         response._content, response._content_consumed = body, True  # noqa: SLF001
         return response

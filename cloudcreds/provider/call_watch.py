@@ -42,6 +42,7 @@ class Watch:
     Attributes:
         deadline: until when it may take, by the steady clock.
         should_stop: whether the job should stop waiting after so many seconds; asked from another thread.
+        asked: which service the last request was for, as the provider calls it; None before the first one.
         is_sent: whether the request that is under way began to leave this process.
         given_up: why it was given up; None while it goes on.
 
@@ -50,6 +51,7 @@ class Watch:
     deadline: float
     should_stop: Callable[[float], bool]
     began: float = field(default_factory=steady)
+    asked: object = None
     is_sent: bool = False
     given_up: GivenUp | None = None
     _socket: socket.socket | None = None
@@ -58,9 +60,9 @@ class Watch:
         """Return how long the call may still take; negative when its time is over."""
         return self.deadline - steady()
 
-    def begin_request(self) -> None:
-        """Forget the request before; no byte of the next one has left."""
-        self.is_sent, self._socket = False, None
+    def begin_request(self, service: object) -> None:
+        """Forget the request before; no byte of the next one, for this service, has left."""
+        self.asked, self.is_sent, self._socket = service, False, None
 
     def sending(self, connected: socket.socket | None) -> None:
         """Note that the request is about to be written to this socket."""

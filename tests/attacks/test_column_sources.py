@@ -13,7 +13,7 @@ from django.apps import apps
 from django.db import DataError, models, transaction
 
 from cloudcreds import vaults
-from cloudcreds.azure import answers, convert, policy_assignments
+from cloudcreds.azure import convert, policy_assignments, vault_documents
 from cloudcreds.models import CloudCredential, KeyVault
 from cloudcreds.provider.recovery import days_of
 from cloudcreds.provider.types import KekPublicKey, ProbeResult, VaultInfo
@@ -176,7 +176,7 @@ def test_what_a_form_says_of_a_column_stands_in_its_limits():
 
 def test_a_key_id_fits_its_columns():
     longest = "https://" + "v" * 255 + "/keys/" + "k" * 127 + "/" + "f" * 64
-    assert answers._KEY_ID.fullmatch(longest)
+    assert vault_documents.KEY_ID.fullmatch(longest)
     assert len(longest) <= min(max_length(model, "kid") or 0 for model in (CloudVersion, Observation))
     azure_lock = (max_length(KeyVault, "url") or 0) + 1 + (max_length(KeyGroup, "azure_name") or 0)
     assert azure_lock <= (max_length(Job, "azure_lock") or 0)
@@ -194,9 +194,11 @@ def test_a_key_id_fits_its_columns():
     ],
 )
 def test_no_answer_with_an_id_that_no_key_has_is_believed(kid):
-    assert not answers._holds({"value": [{"kid": kid}]}, "value", "", "v.vault.azure.net:443")
-    bundle = {"key": {"kid": kid, "kty": "RSA-HSM"}, "attributes": {}}
-    assert not answers._holds(bundle, "key", answers._name_in(kid), "v.vault.azure.net:443")
+    attributes = {"enabled": True, "created": 1_700_000_000}
+    name = kid.split("/")[4]
+    asked = vault_documents.Asked("v.vault.azure.net:443", f"/keys/{name}", name)
+    assert not vault_documents.is_list_of_keys({"value": [{"kid": kid}]}, asked)
+    assert not vault_documents.is_key({"key": {"kid": kid, "kty": "RSA-HSM"}, "attributes": attributes}, asked)
 
 
 # --- SQLite refuses what PostgreSQL refuses ------------------------------------------------------

@@ -5,8 +5,10 @@ Everything that names a module of the provider stands here or in conftest, so th
 
 from __future__ import annotations
 
+import gzip
 import html
 import io
+import json
 import logging
 import os
 import re
@@ -54,6 +56,21 @@ DELETED = f"/deletedkeys/{NAME}"
 KEKS = "/keys/kmes-kek-*"
 DELETED_KEKS = "/deletedkeys/kmes-kek-*"
 
+
+def without(*place):
+    """Return damage that takes a member out of the service's own answer, where it has it."""
+
+    def edit(_call, body):
+        document = at = json.loads(body) if body else {}
+        for step in place[:-1]:
+            at = at[step] if isinstance(at, list) else at.get(step, {})
+        if isinstance(at, dict):
+            at.pop(place[-1], None)
+        return json.dumps(document).encode() if body else body
+
+    return Damage(edit=edit)
+
+
 # Answers to a reading that are no answer of Key Vault: none says anything about a key.
 NO_ANSWERS = {
     "404 page": page(404, when=When.BEFORE),
@@ -73,6 +90,14 @@ NO_ANSWERS = {
     "302": Damage(when=When.BEFORE, status=302, body=b"", headers={"Location": "https://login.example.invalid/"}),
     "403 page": page(403, when=When.BEFORE),
     "407 page": page(407, when=When.BEFORE),
+    "202": Damage(status=202),
+    "103, then nothing": Damage(when=When.BEFORE, status=103, body=b"", content_type=""),
+    "gzip that is none": Damage(headers={"Content-Encoding": "gzip"}),
+    "br": Damage(edit=lambda _call, _body: b"\x8b\x02\x80{}\x03", headers={"Content-Encoding": "br"}),
+    "UTF-16": Damage(edit=lambda _call, body: body.decode().encode("utf-16")),
+    "deeply nested": Damage(body=b"[" * 100_000, content_type=JSON_TYPE),
+    "header of 70 KB": Damage(headers={"X-Long": "a" * 70_000}),
+    "150 headers": Damage(headers={f"X-{number}": "a" for number in range(150)}),
     "cut in the middle": Damage(cut=40, framing=Framing.SENT),
     "cut, connection closed": Damage(cut=40),
 }
@@ -84,6 +109,15 @@ LOST_ANSWERS = {
     "cut, chunked": Damage(cut=40, framing=Framing.CHUNKED),
     "cut head": Damage(cut_head=12),
     "empty": Damage(body=b"", content_type=""),
+    "without attributes": without("attributes"),
+    "without times": without("attributes", "created"),
+    "202": Damage(status=202),
+    "103": Damage(status=103),
+    "gzip that is none": Damage(headers={"Content-Encoding": "gzip"}),
+    "gzip cut": Damage(edit=lambda _call, body: gzip.compress(body)[:-12], headers={"Content-Encoding": "gzip"}),
+    "UTF-16": Damage(edit=lambda _call, body: body.decode().encode("utf-16")),
+    "deeply nested": Damage(body=b"[" * 100_000, content_type=JSON_TYPE),
+    "header of 70 KB": Damage(headers={"X-Long": "a" * 70_000}),
     "200 page": page(200),
     "200 other JSON": Damage(body=b'{"status":"ok"}', content_type=JSON_TYPE),
     "201 page": page(201),

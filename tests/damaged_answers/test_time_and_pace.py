@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import zlib
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -16,7 +17,7 @@ from jobs.kinds.test_connection.spec import request_connection_test
 from keygroups.models import Key
 from tests.damaged_answers.harness import IN_EXAMPLES, KEY, VERSIONS, InBackground, made_versions_agree
 from tests.faults.relay.calls import Part
-from tests.faults.relay.damages import Damage, Ending, edited, envelope
+from tests.faults.relay.damages import JSON_TYPE, Damage, Ending, edited, envelope
 from tests.faults.relay.rules import Rule
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(240)]
@@ -169,9 +170,18 @@ def test_an_endless_listing_ends_and_is_cancelled(world):
     assert world.states() == {"first": "active"}
 
 
-def test_a_huge_body_is_not_read(world):
+def bomb():
+    """150 KB that unpack to 150 MB."""
+    packing = zlib.compressobj(9, wbits=31)
+    return b"".join([packing.compress(b" " * 1_000_000) for _ in range(150)]) + packing.flush()
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
+def test_a_huge_body_is_not_read(world, packed):
     (key,) = world.make_keys("one")
-    world.damage(Damage(pad=150_000_000), "GET", VERSIONS)
+    plain = Damage(pad=150_000_000)
+    damage = Damage(body=bomb(), content_type=JSON_TYPE, headers={"Content-Encoding": "gzip"}) if packed else plain
+    world.damage(damage, "GET", VERSIONS)
     Path("/proc/self/clear_refs").write_text("5")
     before = _peak_megabytes()
     job = world.push(key)

@@ -30,7 +30,7 @@ def test_an_error_of_azure_comes_out_in_the_reader_s_language(speak):
     redirect = Answer("GET", "https://kv.vault.azure.net/keys/k", 302, {}, b"")
     with speak(REDIRECT, BROKE, EXPIRED):
         with pytest.raises(RedirectedAnswer) as refused:
-            judge(AskedService.VAULT, redirect, SignInPlace(frozenset(), ""))
+            judge(AskedService.VAULT, redirect, SignInPlace(frozenset(), "", ""))
         broke = translate(ServiceResponseError("lost"), mutating=False, subject="kv-prod")
         expired = translate(ClientAuthenticationError("AADSTS7000222: it is over"), mutating=False)
     assert refused.value.what == marked(REDIRECT)

@@ -74,5 +74,5 @@ def make_token_credential(
 
 def _managed_identity(access: CredentialAccess) -> ManagedIdentityToken:
     endpoint = find_token_endpoint()
-    way = Way(AskedService.MANAGED_IDENTITY, frozenset({endpoint.url}), SignInPlace(frozenset(), ""), access.cloud)
+    way = Way(AskedService.MANAGED_IDENTITY, frozenset({endpoint.url}), SignInPlace(frozenset(), "", ""), access.cloud)
     return ManagedIdentityToken(endpoint, access.client_id, GuardedTransport(way))

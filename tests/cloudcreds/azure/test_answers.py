@@ -15,17 +15,18 @@ from cloudcreds.azure.answers import (
     SignInPlace,
     UnknownAnswer,
     WrongChallenge,
-    host_of,
     judge,
 )
 from cloudcreds.azure.retry_after import read_retry_after
+from cloudcreds.azure.vault_documents import host_of
 
 TENANT = "11111111-1111-1111-1111-111111111111"
 VAULT = "https://kv.vault.azure.net"
 LOGIN = "https://login.microsoftonline.com"
-PLACE = SignInPlace(frozenset({"login.microsoftonline.com:443"}), TENANT)
+PLACE = SignInPlace(frozenset({"login.microsoftonline.com:443"}), TENANT, "https://vault.azure.net")
 JSON = {"content-type": "application/json; charset=utf-8"}
-BUNDLE = {"key": {"kid": f"{VAULT}/keys/k/{'0' * 32}", "kty": "RSA-HSM"}, "attributes": {"enabled": True}}
+ATTRIBUTES = {"enabled": True, "created": 1_700_000_000}
+BUNDLE = {"key": {"kid": f"{VAULT}/keys/k/{'0' * 32}", "kty": "RSA-HSM"}, "attributes": ATTRIBUTES}
 OWN_WORDS = {
     400: "BadParameter",
     403: "Forbidden",
@@ -116,6 +117,26 @@ def test_any_other_status_says_nothing(status):
         vault("PUT", "/keys/k", status, BUNDLE)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        json.dumps(BUNDLE).encode("utf-16"),
+        b'{"a":' * 100_000 + b"1" + b"}" * 100_000,
+        b"[" * 100_000,
+        json.dumps(BUNDLE | {"attributes": {"enabled": True, "created": float("nan")}}).encode(),
+        b'{"key": ' + b"9" * 5000 + b"}",
+    ],
+    ids=["UTF-16", "deep object", "deep list", "NaN", "number without end"],
+)
+def test_a_body_that_the_sdk_would_trip_over_says_nothing(body):
+    with pytest.raises(UnknownAnswer):
+        vault("PUT", "/keys/k", 200, body)
+
+
+def test_a_byte_order_mark_changes_nothing():
+    vault("PUT", "/keys/k", 200, b"\xef\xbb\xbf" + json.dumps(BUNDLE).encode())
+
+
 def test_a_purge_is_believed_only_by_its_own_status():
     vault("DELETE", "/deletedkeys/k", 204, b"")
     for status in (200, 202):
@@ -138,7 +159,8 @@ def test_a_redirect_is_never_an_answer(status):
 
 
 def test_rows_of_a_listing_must_be_of_the_vault():
-    vault("GET", "/keys/k/versions", 200, {"value": [{"kid": f"{VAULT}/keys/k/1"}], "nextLink": None})
+    row = {"kid": f"{VAULT}/keys/k/1", "attributes": ATTRIBUTES}
+    vault("GET", "/keys/k/versions", 200, {"value": [row], "nextLink": None})
     vault("GET", "/keys/k/versions", 200, {"value": [], "nextLink": None})
     for rows in (None, {}, [1], [{"kid": "https://evil.example/keys/k/1"}], [{}]):
         with pytest.raises(UnknownAnswer):
@@ -160,7 +182,34 @@ def test_a_challenge_of_another_tenant_is_told_apart():
         challenge(f'Bearer authorization="{LOGIN}/{TENANT.replace("1", "2")}", resource="https://vault.azure.net"')
 
 
-@pytest.mark.parametrize("text", ["", "Basic realm=proxy", "Bearer realm=x", "Negotiate"])
+SIGN_IN_HERE = f'Bearer authorization="{LOGIN}/{TENANT}"'
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        'resource="https://management.azure.com"',
+        "resource=https://management.azure.com",
+        'resource="https://vault.azure.net.evil.example"',
+        'scope="https://graph.microsoft.com/.default"',
+        'resource="https://vault.azure.net", scope="https://graph.microsoft.com/.default"',
+        'resource="https://vault.azure.net", resource="https://management.azure.com"',
+        f'resource="https://vault.azure.net", authorization="{LOGIN}/{TENANT.replace("1", "2")}"',
+    ],
+)
+def test_a_challenge_for_any_token_but_a_vaults_gets_none(more):
+    with pytest.raises(UnknownAnswer):
+        challenge(f"{SIGN_IN_HERE}, {more}")
+
+
+def test_a_challenge_beside_that_of_a_proxy_is_believed_when_it_comes_first():
+    challenge(f'{SIGN_IN_HERE}, resource="https://vault.azure.net", Basic realm="proxy"')
+    challenge(f'{SIGN_IN_HERE}, scope="https://vault.azure.net/.default"')
+
+
+@pytest.mark.parametrize(
+    "text", ["", "Basic realm=proxy", "Bearer realm=x", "Negotiate", 'Bearer authorization="https://["']
+)
 def test_a_401_of_somebody_else_is_not_believed(text):
     with pytest.raises(UnknownAnswer):
         challenge(text)
@@ -172,8 +221,12 @@ def sign_in(method, status, body, **headers):
     judge(AskedService.SIGN_IN, Answer(method, f"{LOGIN}/{TENANT}/x", status, JSON | headers, raw), PLACE)
 
 
+TOKEN = {"access_token": "t", "token_type": "Bearer", "expires_in": 3599}
+
+
 def test_a_token_and_a_refusal_of_entra_are_believed():
-    sign_in("POST", 200, {"access_token": "t", "token_type": "Bearer", "expires_in": 3599})
+    sign_in("POST", 200, TOKEN)
+    sign_in("POST", 200, TOKEN | {"expires_in": "3599", "ext_expires_in": 3599})
     sign_in("POST", 401, {"error": "invalid_client", "error_description": "AADSTS7000215"})
 
 
@@ -189,6 +242,18 @@ def test_a_token_and_a_refusal_of_entra_are_believed():
         (407, {"error": "proxy"}),
         (403, {"error": "blocked"}),
         (400, {"message": "Bad Request"}),
+        (400, {"error": "bad request"}),
+        (401, {"error": "login required", "error_description": "Sign in to the guest network."}),
+        (200, TOKEN | {"access_token": "a\r\nX-Injected: 1"}),
+        (200, TOKEN | {"access_token": "t\u00f6ken"}),
+        (200, TOKEN | {"token_type": "pop"}),
+        (200, TOKEN | {"expires_in": "soon"}),
+        (200, TOKEN | {"expires_in": -1}),
+        (200, TOKEN | {"expires_in": None}),
+        (200, TOKEN | {"expires_in": 10**30}),
+        (200, TOKEN | {"refresh_in": "soon"}),
+        (200, TOKEN | {"id_token": "x"}),
+        (200, TOKEN | {"scope": 5}),
     ],
 )
 def test_what_entra_would_not_say_is_not_a_refusal_of_the_credential(status, body):
@@ -197,13 +262,19 @@ def test_what_entra_would_not_say_is_not_a_refusal_of_the_credential(status, bod
 
 
 def test_a_discovery_may_name_addresses_of_the_credentials_cloud_only():
-    good = {"token_endpoint": f"{LOGIN}/{TENANT}/token", "authorization_endpoint": f"{LOGIN}/{TENANT}/authorize"}
+    good = {
+        "issuer": f"{LOGIN}/{TENANT}/v2.0",
+        "token_endpoint": f"{LOGIN}/{TENANT}/token",
+        "authorization_endpoint": f"{LOGIN}/{TENANT}/authorize",
+    }
     sign_in("GET", 200, good)
     for bad in (
         "https://evil.example/token",
         "http://login.microsoftonline.com/t",
         f"{LOGIN}@evil.example/t",
         f"{LOGIN}:444/t",
+        f"{LOGIN}/{TENANT.replace('1', '2')}/token",
+        f"{LOGIN}/captive",
     ):
         with pytest.raises(UnknownAnswer):
             sign_in("GET", 200, good | {"token_endpoint": bad})
@@ -247,6 +318,9 @@ def test_the_host_of_an_address_is_exact(url, host):
 @example("1e400")
 @example("Fri, 27 Nov 2026 10:00:00 GMT")
 @example("Fri, 31 Dec 9999 23:59:59 GMT")
+@example("Fri, 31 Dec 99999999999 23:59:59 GMT")
+@example("Fri, 31 Dec 2026 23:59:59 +99999999999")
+@example("Mon, 01 Jan 0001 00:00:00 +2300")
 def test_any_retry_after_is_a_pause_that_is_not_negative_or_none(text):
     found = read_retry_after(text)
     assert found is None or (found >= 0 and found != float("inf"))

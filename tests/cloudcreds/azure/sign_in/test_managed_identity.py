@@ -95,7 +95,7 @@ def test_no_proxy_stands_between_the_worker_and_its_host(host, monkeypatch):
     ],
 )
 def test_only_the_one_address_is_asked(url, host):
-    way = Way(AskedService.MANAGED_IDENTITY, frozenset({METADATA}), SignInPlace(frozenset(), ""), "public")
+    way = Way(AskedService.MANAGED_IDENTITY, frozenset({METADATA}), SignInPlace(frozenset(), "", ""), "public")
     assert way.allows(f"{METADATA}?api-version=1")
     with pytest.raises(AddressRefused), GuardedTransport(way) as transport:
         transport.send(HttpRequest("GET", url))
