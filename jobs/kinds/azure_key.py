@@ -66,6 +66,21 @@ def find_deleted(gateway: VaultGateway, group: KeyGroup) -> DeletedKey | None:
     return None
 
 
+def confirm_deleted(gateway: VaultGateway, group: KeyGroup) -> None:
+    """Read that the vault has no live key any more: its answer to the deletion alone is not believed.
+
+    Raises:
+        WaitUntil: the vault still shows it. The call stays in doubt until the next run has looked.
+
+    """
+    if gateway.get_key(group.azure_name) is not None:
+        raise WaitUntil(
+            _("the vault accepted the deletion and still shows the key"),
+            seconds=RECHECK_SECONDS,
+            counts_as_failure=True,
+        )
+
+
 def confirm_purged(run: JobRun, gateway: VaultGateway, group: KeyGroup) -> None:
     """Read that the vault has the deleted key no more: its answer to the purge alone is not believed.
 

@@ -10,7 +10,7 @@ from jobs.engine.run import JobRun
 from jobs.engine.runner import Runner, no_failure_event, nothing_to_abandon, nothing_to_clean_up
 from jobs.engine.steps import step
 from jobs.journal.intents import announce, announced, resolve, resolve_own_calls
-from jobs.kinds.azure_key import open_vault
+from jobs.kinds.azure_key import confirm_deleted, open_vault
 from jobs.kinds.push.earlier_calls import resolve_earlier_calls
 from keygroups import lifecycle as key_lifecycle
 from keygroups.models import KeyGroup
@@ -38,6 +38,7 @@ def run_cloud_delete(run: JobRun) -> None:
                 intent = announce(tx, IntentOperation.DELETE)
             with announced(run, intent):
                 deleted = gateway.delete_key(group.azure_name)
+            confirm_deleted(gateway, group)
             with run.write() as tx:
                 resolve(tx, intent, IntentState.OK)
                 _record_deleted(group, deleted)

@@ -77,6 +77,11 @@ def test_a_push_goes_on_after_the_key_was_deleted_and_the_answer_to_its_purge_wa
     assert [state for _name, state in states(group)].count("purged") == 1
     live = CloudVersion.objects.filter(state__in=["active", "superseded"])
     assert {row.azure_version for row in live} == set(vault.versions("payments"))
+    purge = work_again(purge)
+    assert (purge.state, purge.error_what) == ("succeeded", "")
+    assert "the key there now was made afterwards" in " ".join(messages(purge))
+    assert len(vault.versions("payments")) == 2
+    assert KeyGroup.objects.get().cloud_state == "live"
 
 
 def test_a_comparison_adopts_an_import_of_a_key_whose_former_version_counts_as_deleted(group, vault, admin):
