@@ -22,6 +22,8 @@ from tests.faults.simulation import LANDING_SECONDS, READ_TIMEOUT, SCAN
 CHANCE = 0.25
 # Of 15 seconds each: two hours until everything that passes by itself has passed.
 ROUNDS = 480
+# In these worlds every secret is right, so Entra refuses none of them.
+SIGN_IN_REFUSALS = [f"azure.{kind}" for kind in ("authentication", "wrong_secret", "wrong_client", "wrong_tenant")]
 DAMAGED_ACTIONS = (*ACTIONS, "create", "compare", "compare")
 
 
@@ -66,6 +68,8 @@ def broken(world):
         yield f"{job.kind} failed without a word"
     for job in mine.filter(error_what__contains="unexpected error"):
         yield f"{job.kind} met an unexpected error"
+    for job in mine.filter(state="failed", error_code__in=SIGN_IN_REFUSALS):
+        yield f"{job.kind} ended for good over a sign-in that failed for a moment"
     for target in JobTarget.objects.filter(job__group=world.group, state="pending", job__state="failed"):
         yield f"{target} stays pending in a failed job"
     group = world.group

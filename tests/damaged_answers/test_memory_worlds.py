@@ -22,10 +22,11 @@ from django.utils import timezone
 from urllib3.connection import HTTPSConnection
 
 from cloudcreds import access
-from cloudcreds.azure import transport
+from cloudcreds.azure import errors, transport
 from cloudcreds.azure.clients import forget_clients
 from cloudcreds.models import KeyVault
 from cloudcreds.provider import call_watch
+from cloudcreds.provider.errors import CloudError, CloudErrorKind
 from jobs.choices import FINAL_STATES
 from jobs.engine import hints
 from jobs.engine import run as engine_run
@@ -150,6 +151,19 @@ def test_the_worlds_catch_a_defect(name, defect, seeds, in_memory, monkeypatch):
     monkeypatch.setattr(transport, name, defect)
     found = [sentence for seed in seeds for sentence in broken(in_memory(seed))]
     assert [sentence for sentence in found if "traceback" not in sentence]
+
+
+def test_the_worlds_catch_a_sign_in_failure_that_is_final(in_memory, monkeypatch):
+    told = errors._without_answer
+
+    def as_refusal(error, **more):
+        failure = told(error, **more)
+        is_sign_in = failure.kind == CloudErrorKind.SIGN_IN_UNAVAILABLE
+        return CloudError(CloudErrorKind.AUTHENTICATION, failure.what) if is_sign_in else failure
+
+    monkeypatch.setattr(errors, "_without_answer", as_refusal)
+    found = [sentence for seed in (1, 2, 3) for sentence in broken(in_memory(seed))]
+    assert any("over a sign-in" in sentence for sentence in found), found
 
 
 @pytest.mark.parametrize("part", range(PARTS), ids=lambda part: f"damaged answers / worlds in memory / part {part + 1}")
