@@ -13,6 +13,7 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
 from jobs.choices import OPEN_STATES, RETRYABLE_STATES
+from jobs.engine.authenticity import is_genuine
 from jobs.kinds.rotate.spec import KIND, request_rotation
 from jobs.models import Job
 from keygroups import lifecycle as key_lifecycle
@@ -134,6 +135,9 @@ def _take(group: KeyGroup, seen: datetime) -> RotationSlot | None:
 
 def _request(group: KeyGroup, slot: RotationSlot, actor: Actor) -> UUID | None:
     former = Job.objects.filter(pk=slot.job_id, state__in=RETRYABLE_STATES).first() if slot.job_id else None
+    if former is not None and not is_genuine(former):
+        # Its row says which key to go on with, and can't be believed: a new one is made.
+        former = None
     key = f"rotate:{group.pk}:{slot.due_at.isoformat()}" + (f":{slot.attempts}" if slot.attempts > 1 else "")
     try:
         with transaction.atomic():

@@ -13,6 +13,7 @@ from cloudcreds.models import CloudCredential, KeyVault
 from jobs.choices import STATE_COLOURS, HoldReason, IntentState, JobState, KekState, StepState, TargetState
 from jobs.titles import recorded_title_of, title_of
 from keygroups.models import Key, KeyGroup
+from kmes.core.clock import now
 from kmes.core.ids import new_job_code, new_uuid
 from logging_reports.choices import Severity
 
@@ -34,12 +35,17 @@ class Job(models.Model):
     actor_name = models.CharField(max_length=150)
     trigger = models.CharField(max_length=16)
     requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL)
-    # Ids and plain options only; never key material or secrets.
+    # Ids and plain options only; never key material or secrets. Part of the request, so it never changes.
     params = models.JSONField(default=dict)
+    # What runs of the job noted: that it waits for a grant, or a proof.
+    run_notes = models.JSONField(default=dict)
     # Held while running: one running job per Azure key (or "" for jobs that touch none).
     azure_lock = models.CharField(max_length=420, blank=True)
     # A second request with the same key gets the first one's job. NULL, because several jobs may have none.
     idempotency_key = models.CharField(max_length=128, null=True, unique=True)  # noqa: DJ001
+    # The process that asked for the job, and its signature (``jobs.engine.signatures``); empty in older releases.
+    request_signer = models.CharField(max_length=16, blank=True)
+    request_signature = models.BinaryField(default=bytes)
     device_serial = models.CharField(max_length=64, blank=True)
     retry_of = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="retries")
     # The job that was asked for together with this one and had to succeed first.
@@ -55,7 +61,8 @@ class Job(models.Model):
     waiting_for = models.CharField(max_length=200, blank=True)
     cancel_requested_at = models.DateTimeField(null=True)
     cancel_requested_by = models.CharField(max_length=150, blank=True)
-    created_at = models.DateTimeField(auto_now_add=True, db_index=True)
+    # When it was requested; set before it is saved, because the signature covers it.
+    created_at = models.DateTimeField(default=now, editable=False, db_index=True)
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
     error_what = models.TextField(blank=True)
@@ -113,6 +120,8 @@ class JobTarget(models.Model):
     ordinal = models.PositiveIntegerField()
     state = models.CharField(max_length=16, choices=TargetState, default=TargetState.PENDING)
     detail = models.TextField(blank=True)
+    # Of a key that a run added to the job; the others are covered by the job's signature.
+    request_signature = models.BinaryField(default=bytes)
 
     class Meta:
         ordering = ["ordinal"]

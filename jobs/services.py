@@ -14,6 +14,7 @@ from cloudcreds import circuits
 from cloudcreds.models import KeyVault
 from jobs.choices import RETRYABLE_STATES
 from jobs.engine import hints, lifecycle
+from jobs.engine.authenticity import check_request
 from jobs.engine.creation import subject_of
 from jobs.kinds.cloud_delete import spec as cloud_delete
 from jobs.kinds.cloud_purge import spec as cloud_purge
@@ -63,10 +64,13 @@ def request_retry(*, job: Job, actor: Actor, idempotency_key: str = "") -> Job:
 
     Raises:
         ConflictError: the job is not over, or what it was about no longer exists or can't be retried.
+        NotGenuine: the job is not as it was requested.
 
     """
     if job.state not in RETRYABLE_STATES:
         raise ConflictError(_("Only a failed or cancelled job can be retried."), _("Reload the page."))
+    # The new job takes over what the old one's row says.
+    check_request(job)
     spec = registry.find(job.kind)
     if spec is None or spec.retry is None:
         raise ConflictError(_("This kind of job is not retried by hand."), _("Start anew what it belonged to."))

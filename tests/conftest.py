@@ -47,7 +47,8 @@ def _set_environment(state: Path) -> None:
         DJANGO_SETTINGS_MODULE="kmes.settings",
         KMES_STATE_DIR=str(state),
         KMES_INSECURE_HTTP="1",
-        KMES_PROCESS="worker",
+        # Tests ask for jobs as web does and run them as the worker does.
+        KMES_PROCESS="manage",
         KMES_REDIS_URL=f"redis://127.0.0.1:{redis_port}/0",
         KMES_ALLOW_CUSTOM_ENDPOINTS="1",
         KMES_CUSTOM_CA_FILE=str(stand_in / "ca.pem"),

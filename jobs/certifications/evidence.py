@@ -10,8 +10,8 @@ from keygroups.models import CloudVersion, KeyGroup
 
 def evidence_of(name: str, job: Job, group: KeyGroup) -> dict[str, Any]:
     """Return the evidence of one finished step, as plain JSON values."""
-    if "proof" in job.params:
-        return dict(job.params["proof"])
+    if "proof" in job.run_notes:
+        return dict(job.run_notes["proof"])
     if name in {"create", "destroy"}:
         return {"keys": [_key(target.key) for target in job.targets.select_related("key")]}
     if name in {"push", "rotate"}:

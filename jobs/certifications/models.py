@@ -10,6 +10,7 @@ from cloudcreds.models import KeyVault
 from jobs.choices import CertificationState, CheckState
 from keygroups.choices import SPEC_CHOICES
 from keygroups.models import KeyGroup
+from kmes.core.clock import now
 from kmes.core.ids import new_job_code, new_uuid
 
 
@@ -27,7 +28,10 @@ class Certification(models.Model):
     requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     # A doubled submit gets the first one's run. NULL, because several runs may have none.
     idempotency_key = models.CharField(max_length=128, null=True, unique=True)  # noqa: DJ001
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(default=now, editable=False)
+    # The process that asked for the run, and its signature (``jobs.certifications.signatures``).
+    request_signer = models.CharField(max_length=16, blank=True)
+    request_signature = models.BinaryField(default=bytes)
     finished_at = models.DateTimeField(null=True)
     # What the last look found still in the vault or here, one sentence each; None before that look.
     left_behind = models.JSONField(null=True)

@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from jobs.certifications.checklist import BY_NAME, verdict
 from jobs.certifications.evidence import evidence_of
 from jobs.certifications.models import Certification, CertificationStep
+from jobs.certifications.signatures import is_genuine
 from jobs.certifications.steps import WORK, Run
 from jobs.choices import FINAL_STATES, SUCCEEDED_STATES, CertificationState, CheckState
 from jobs.models import Job
@@ -55,6 +56,10 @@ def advance(certification_id: UUID) -> None:
         found = Certification.objects.select_for_update().filter(pk=certification_id, state=CertificationState.RUNNING)
         certification = found.first()
         if certification is None:
+            return
+        # Without its key group a run can do nothing, and says so at its next step.
+        if certification.group_id is not None and not is_genuine(certification):
+            _refuse(certification)
             return
         while step := certification.steps.filter(state__in=_OPEN).order_by("ordinal").first():
             if step.state == CheckState.RUNNING and not _settle(certification, step):
@@ -133,6 +138,20 @@ def _write(row: CertificationStep, state: CheckState, detail: str, *, ended_by: 
     finished_at = ended_by.finished_at if ended_by is not None else now()
     CertificationStep.objects.filter(pk=row.pk).update(state=state, detail=detail, finished_at=finished_at)
     row.state = state
+
+
+def _refuse(certification: Certification) -> None:
+    """End a run that nobody is known to have asked for. Its clean-up is left out too: it would delete and destroy keys."""
+    why = _("The run carries no valid signature: it was asked for by an earlier release, or past the console.")
+    for row in certification.steps.filter(state__in=_OPEN):
+        _write(row, CheckState.FAILED, why)
+    Certification.objects.filter(pk=certification.pk).update(state=CertificationState.FAILED, finished_at=now())
+    record(
+        "certification.not_genuine",
+        actor=SYSTEM,
+        message=f"Self-certification {certification} on vault {certification.vault_name} refused: {why}",
+        subject=Subject(vault=certification.vault_name, group_id=str(certification.group_id or "")),
+    )
 
 
 # --- The end ---------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from hsm.services import designated_device
 from jobs.certifications.checklist import CHECKS
 from jobs.certifications.models import Certification, CertificationStep
 from jobs.certifications.progress import advance
+from jobs.certifications.signatures import sign_certification
 from jobs.choices import CertificationState
 from keygroups.choices import KeyUsage, PeriodUnit
 from keygroups.services import create_group, subject_of
@@ -61,7 +62,7 @@ def _begin(vault: KeyVault, key_spec: str, actor: Actor, idempotency_key: str) -
     with language.of_records():
         values = _template(vault, key_spec, code)
     group = create_group(values=values, actor=actor)
-    certification = Certification.objects.create(
+    certification = Certification(
         code=code,
         vault=vault,
         vault_name=vault.name,
@@ -71,6 +72,8 @@ def _begin(vault: KeyVault, key_spec: str, actor: Actor, idempotency_key: str) -
         requested_by_id=actor.user_id,
         idempotency_key=idempotency_key or None,
     )
+    sign_certification(certification)
+    certification.save(force_insert=True)
     CertificationStep.objects.bulk_create(
         CertificationStep(certification=certification, ordinal=ordinal, name=step.name)
         for ordinal, step in enumerate(CHECKS, 1)

@@ -10,6 +10,7 @@ from django.db import IntegrityError, transaction
 
 from cloudcreds.models import CloudCredential, KeyVault
 from jobs.engine import hints
+from jobs.engine.signatures import sign_job, sign_target
 from jobs.models import Job, JobTarget
 from jobs.spec import registry
 from keygroups.models import Key, KeyGroup
@@ -36,9 +37,14 @@ class NewJob:
 
 
 def create_job(new: NewJob, *, actor: Actor, idempotency_key: str, before: Callable[[], None] | None = None) -> Job:
-    """Create the job, or return the one created before with the same idempotency key.
+    """Create the job, signed, or return the one created before with the same idempotency key.
 
     ``before`` changes the rows the job is about, in the same transaction; it may refuse by raising.
+
+    Raises:
+        PermissionRefused: this process may not ask for such a job.
+        RequestKeyError: the key that it signs with can't be read.
+
     """
     if idempotency_key:
         existing = Job.objects.filter(idempotency_key=idempotency_key).first()
@@ -46,7 +52,7 @@ def create_job(new: NewJob, *, actor: Actor, idempotency_key: str, before: Calla
             return existing
     try:
         with transaction.atomic():
-            job = Job.objects.create(
+            job = Job(
                 kind=new.kind,
                 group=new.group,
                 credential=new.credential or (new.group.credential if new.group else None),
@@ -62,6 +68,8 @@ def create_job(new: NewJob, *, actor: Actor, idempotency_key: str, before: Calla
                 follows=new.follows,
                 run_after=now(),
             )
+            sign_job(job, [key.pk for key in new.keys])
+            job.save(force_insert=True)
             if before is not None:
                 before()
             JobTarget.objects.bulk_create(
@@ -99,8 +107,10 @@ def _azure_lock(new: NewJob) -> str:
 
 
 def add_target(job: Job, key: Key, *, state: str) -> None:
-    """Add a key that was made while the job runs."""
-    JobTarget.objects.create(job=job, key=key, ordinal=job.targets.count() + 1, state=state)
+    """Add a key that the worker made or chose while the job runs."""
+    target = JobTarget(job=job, key=key, ordinal=job.targets.count() + 1, state=state)
+    sign_target(target)
+    target.save(force_insert=True)
 
 
 def subject_of(job: Job, key: Key | None = None, version: str = "", *, group: KeyGroup | None = None) -> Subject:

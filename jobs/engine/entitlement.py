@@ -1,4 +1,4 @@
-"""Whether those who requested a job may still do so, checked each time a worker begins to work on it.
+"""Whether a job was requested, and those who requested it still may, checked each time a worker begins to work on it.
 
 A right that was taken away counts at once, also for what was requested while it was held.
 """
@@ -7,11 +7,26 @@ from __future__ import annotations
 
 from django.utils.translation import gettext as _
 
+from jobs.engine.authenticity import check_not_ended, check_request
+from jobs.engine.requester import requester_of
 from jobs.engine.run import JobRun
 from jobs.models import Job
 from kmes.accounts.rights import check
-from kmes.core.actor import Actor, Trigger
 from kmes.core.errors import PermissionRefused
+
+
+def check_authentic(run: JobRun) -> None:
+    """Check that the job is as a process of this console requested it, and that it did not end before.
+
+    Raises:
+        NotGenuine: it is not, or did.
+        ConflictError: what it was to work on was deleted.
+        RequestKeyError: the public halves can't be read.
+
+    """
+    requested = check_request(run.job)
+    check_not_ended(run.job)
+    run.requested_keys = requested
 
 
 def check_requester(run: JobRun) -> None:
@@ -24,7 +39,7 @@ def check_requester(run: JobRun) -> None:
     job: Job | None = run.job
     try:
         while job is not None:
-            check(Actor(job.actor_name, Trigger(job.trigger), job.requested_by_id), run.spec.right)
+            check(requester_of(job), run.spec.right)
             job = job.follows
     except PermissionRefused as error:
         raise PermissionRefused(

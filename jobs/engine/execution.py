@@ -14,10 +14,11 @@ from django.utils.translation import gettext as _
 from cloudcreds.provider.errors import CloudError, CloudErrorKind
 from jobs.choices import JobState, StepState, TargetState
 from jobs.engine import admission, fresh_grants, hints, lifecycle
+from jobs.engine.authenticity import NotGenuine
 from jobs.engine.cancellation import find_request
 from jobs.engine.chains import create_next
 from jobs.engine.compatibility import can_run
-from jobs.engine.entitlement import check_requester
+from jobs.engine.entitlement import check_authentic, check_requester
 from jobs.engine.gateways import describe_clocks
 from jobs.engine.interruptions import Cancelled, WaitUntil, Yielded
 from jobs.engine.lifecycle import LeaseLost
@@ -81,6 +82,7 @@ def execute(job_id: UUID, *, owner: str) -> UUID | None:
 
 def _run(run: JobRun) -> None:
     try:
+        check_authentic(run)
         _refuse_after_lost_runs(run)
         check_requester(run)
         _announce_start(run)
@@ -272,8 +274,11 @@ def _end(run: JobRun, state: JobState, error: KmesError) -> None:
     """End a job that did not go well: clean up, and record why, for each pending key too."""
     runner = _runner_of(run.spec)
     cancelled = run.is_hurried = state == JobState.CANCELLED
-    # A run whose job loses its workers must get to its end: the sweep removes what is left.
-    if not _is_hopeless(run):
+    if isinstance(error, NotGenuine):
+        run.disown()
+    # A run whose job loses its workers must get to its end, and one of an unchecked job does nothing: the sweep
+    # removes what is left.
+    if run.requested_keys is not None and not _is_hopeless(run):
         try:
             runner.clean_up(run)
         except LeaseLost:
@@ -281,7 +286,7 @@ def _end(run: JobRun, state: JobState, error: KmesError) -> None:
         except KmesError as left:
             logger.warning("%s leaves its clean-up to the sweep: %s", run.job, left)
     with run.write() as tx:
-        pending = run.pending_targets()
+        pending = list(run.job.targets.filter(state=TargetState.PENDING).select_related("key"))
         tx.add_messages([line for line in describe_clocks(run) if line not in str(error)], Severity.WARNING)
         if cancelled:
             tx.record_results([(target, str(error)) for target in pending], TargetState.SKIPPED)
@@ -297,14 +302,24 @@ def _end(run: JobRun, state: JobState, error: KmesError) -> None:
             runner.log_failure(tx, error)
         outcome = "" if error.code == TARGETS_FAILED else outcome_of(run)
         text = f"{run.job.recorded_title}: {error}" + (f" ({outcome})" if outcome else "")
-        tx.log(_event_of_end(error, cancelled=cancelled), text)
+        tx.log(_event_of_end(error, cancelled=cancelled), text + _claims_of(run.job, error))
         lifecycle.finish(run.claim, state, error=error)
 
 
 def _event_of_end(error: KmesError, *, cancelled: bool) -> str:
     if cancelled:
         return "job.cancelled"
+    if isinstance(error, NotGenuine):
+        return "job.not_genuine"
     return "job.refused" if isinstance(error, PermissionRefused) else "job.failed"
+
+
+def _claims_of(job: Job, error: KmesError) -> str:
+    """Return whom the row of a job that is not genuine names, as a sentence of the log; "" for another error."""
+    if not isinstance(error, NotGenuine):
+        return ""
+    signer = job.request_signer or "nobody"
+    return f" Its row names {job.actor_name} as its requester, the trigger {job.trigger}, and {signer} as its signer."
 
 
 def _record_failure(tx: RunTransaction, run: JobRun, pending: list[JobTarget], error: KmesError) -> None:

@@ -20,14 +20,14 @@ from kmes.core.errors import KmesError
 LONGEST = timedelta(minutes=15)
 # Seconds until the next try; the last one repeats.
 PAUSES = (15, 30, 60)
-# Members of a job's ``params``: that it waits for grants, since when a right is missing, how often it was tried again.
+# Members of a job's ``run_notes``: that it waits for grants, since when a right is missing, how often it was tried again.
 _AWAITS, _SINCE, _TRIES = "awaits_grants", "right_missing_since", "grant_tries"
 
 
 def await_grants(job: Job) -> None:
     """Let a new job wait for grants. Belongs into the transaction that creates it."""
-    job.params[_AWAITS] = True
-    Job.objects.filter(pk=job.pk).update(params=job.params)
+    job.run_notes[_AWAITS] = True
+    Job.objects.filter(pk=job.pk).update(run_notes=job.run_notes)
 
 
 def pause_after(job: Job, error: KmesError) -> float | None:
@@ -35,27 +35,27 @@ def pause_after(job: Job, error: KmesError) -> float | None:
     is_missing = isinstance(error, RightsMissing) or (
         isinstance(error, CloudError) and error.kind == CloudErrorKind.PERMISSION
     )
-    if not is_missing or not job.params.get(_AWAITS):
+    if not is_missing or not job.run_notes.get(_AWAITS):
         return None
-    pause = PAUSES[min(job.params.get(_TRIES, 0), len(PAUSES) - 1)]
+    pause = PAUSES[min(job.run_notes.get(_TRIES, 0), len(PAUSES) - 1)]
     return pause if now() + timedelta(seconds=pause) <= (gives_up_at(job) or now() + LONGEST) else None
 
 
 def record_wait(job: Job) -> None:
     """Record on the job that it waits once more, within the transaction that returns it to the queue."""
-    job.params.setdefault(_SINCE, now().isoformat())
-    job.params[_TRIES] = job.params.get(_TRIES, 0) + 1
-    Job.objects.filter(pk=job.pk).update(params=job.params)
+    job.run_notes.setdefault(_SINCE, now().isoformat())
+    job.run_notes[_TRIES] = job.run_notes.get(_TRIES, 0) + 1
+    Job.objects.filter(pk=job.pk).update(run_notes=job.run_notes)
 
 
 def has_waited(job: Job) -> bool:
     """Return whether the job was refused for a missing right, so that it needs a new sign-in."""
-    return _SINCE in job.params
+    return _SINCE in job.run_notes
 
 
 def gives_up_at(job: Job) -> datetime | None:
     """Return until when the job tries again; None while no right is missing."""
-    since = job.params.get(_SINCE)
+    since = job.run_notes.get(_SINCE)
     return datetime.fromisoformat(since) + LONGEST if since else None
 
 

@@ -13,10 +13,9 @@ from django.db.models import Case, IntegerField, Q, QuerySet, Value, When
 from jobs.choices import JobState
 from jobs.engine import admission
 from jobs.models import Job
-from kmes.core.actor import Trigger
+from kmes.core.actor import PEOPLE
 from kmes.core.clock import now
 
-PEOPLE = (Trigger.USER, Trigger.API)
 _IS_PERSONS = Q(trigger__in=PEOPLE)
 _IS_CANCELLED = Q(cancel_requested_at__isnull=False)
 # A job that was refused a claim waits for something else than a worker.

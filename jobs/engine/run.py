@@ -21,13 +21,15 @@ from cloudcreds.provider.send_deadline import SendBy
 from hsm.device import Device, get_device
 from jobs.choices import TargetState
 from jobs.engine import hints, lifecycle
+from jobs.engine.authenticity import check_target
+from jobs.engine.requester import requester_of
 from jobs.engine.run_log import LogDetails, RunLog
 from jobs.engine.step_rows import StepRows
 from jobs.engine.transaction import RunTransaction
 from jobs.models import Job, JobTarget
 from jobs.spec import registry
 from keygroups.models import KeyGroup
-from kmes.core.actor import Actor, Trigger
+from kmes.core.actor import SYSTEM
 from kmes.core.failpoints import failpoint
 from logging_reports.services import Draft
 
@@ -48,7 +50,9 @@ class JobRun:
         self.job = job
         self.spec = registry[job.kind]
         self.claim = claim
-        self.actor = Actor(job.actor_name, Trigger(job.trigger), job.requested_by_id)
+        self.actor = requester_of(job)
+        # The keys it was requested for; None until the request was checked. Rows of others may appear while it runs.
+        self.requested_keys: frozenset[UUID] | None = None
         # The key group the run works on; a job on several groups works on one after the other.
         self.group = job.group
         # Which part of the job its steps belong to: the group's name in a job on several, else "".
@@ -148,8 +152,30 @@ class JobRun:
         self.group, self.part, self._log.group = group, part, group
 
     def pending_targets(self) -> list[JobTarget]:
-        """Return the targets still to be worked on, in order."""
-        return list(self.job.targets.filter(state=TargetState.PENDING).select_related("key"))
+        """Return the targets still to be worked on, in order.
+
+        Raises:
+            NotGenuine: the job was requested for another key.
+
+        """
+        targets = list(self.job.targets.filter(state=TargetState.PENDING).select_related("key"))
+        for target in targets:
+            self.check_target(target)
+        return targets
+
+    def check_target(self, target: JobTarget) -> None:
+        """Check that the job was requested for a key, or that the worker added it.
+
+        Raises:
+            NotGenuine: neither.
+
+        """
+        if target.request_signature or target.key_id not in (self.requested_keys or ()):
+            check_target(target)
+
+    def disown(self) -> None:
+        """Have log rows name the system from now on: who requested the job is not known."""
+        self.actor = self._log.actor = SYSTEM
 
     def device(self) -> Device:
         """Return this worker's device, and note on the job which one it was.

@@ -28,7 +28,7 @@ class RunLog:
     """Drafts a run's rows, and keeps those that wait for a transaction: none is lost when one rolls back."""
 
     def __init__(self, job: Job, actor: Actor) -> None:
-        self._job, self._actor = job, actor
+        self._job, self.actor = job, actor
         # The key group that rows are about.
         self.group: KeyGroup | None = job.group
         self._waiting: list[Draft] = []
@@ -37,7 +37,7 @@ class RunLog:
         """Return a row about the job."""
         return Draft(
             event=event,
-            actor=self._actor,
+            actor=self.actor,
             message=message,
             subject=subject_of(self._job, details.get("key"), details.get("version", ""), group=self.group),
             severity=details.get("severity"),

@@ -13,6 +13,7 @@ from jobs.engine import precedence, shutdown
 from jobs.engine.cancellation import should_stop_waiting, stop_if_requested
 from jobs.engine.interruptions import Yielded
 from jobs.engine.run import JobRun
+from kmes.core.actor import PEOPLE
 
 
 def wait_for_rate_limit(run: JobRun, vault: KeyVault) -> None:
@@ -31,7 +32,7 @@ def wait_for_rate_limit(run: JobRun, vault: KeyVault) -> None:
     while left > 0 and not should_stop_waiting(run):
         time.sleep(min(1.0, left))
         left -= 1.0
-        if left > 0 and run.actor.trigger not in precedence.PEOPLE:
+        if left > 0 and run.actor.trigger not in PEOPLE:
             yield_to_waiting(run)
     stop_if_requested(run)
 

@@ -36,6 +36,7 @@ from jobs.engine.turns import wait_for_rate_limit
 from jobs.models import EphemeralKek
 from kmes.core.actor import SYSTEM
 from kmes.core.clock import now
+from kmes.core.errors import ConflictError
 from kmes.core.failpoints import failpoint
 from logging_reports.choices import Severity
 from logging_reports.services import Subject, record
@@ -268,8 +269,12 @@ def discard(gateway: VaultGateway, row: EphemeralKek, *, write: Write) -> None:
 
     Raises:
         CloudError: a call was refused, or got no answer.
+        ConflictError: the row names a key that is no KEK of this console.
 
     """
+    if not row.name.startswith(KEK_PREFIX):
+        # No release wrote such a row: somebody who writes to the database could have any key deleted by one.
+        raise ConflictError(_("“%(name)s” is no name of an ephemeral key: it is not deleted.") % {"name": row.name})
     was_absent = False
     if row.state in {KekState.PLANNED, KekState.LIVE}:
         state, was_absent = _delete(gateway, row)

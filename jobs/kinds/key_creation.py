@@ -30,6 +30,7 @@ def make_key(run: JobRun, group: KeyGroup, name: str, *, state: TargetState) -> 
     """
     made = run.job.targets.filter(key__name=name).select_related("key").first()
     if made is not None:
+        run.check_target(made)
         return made.key
     key_id = new_uuid()
     generated = run.device().generate(group.spec, key_id=key_id, group_id=group.pk)

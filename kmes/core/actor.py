@@ -15,6 +15,10 @@ class Trigger(StrEnum):
     API = "api"
 
 
+# What people set off, on a page or by a program of theirs.
+PEOPLE = (Trigger.USER, Trigger.API)
+
+
 @dataclass(frozen=True)
 class Actor:
     """Who acts, frozen at that moment, because the log outlives the account.

@@ -86,6 +86,7 @@ class World:
             **os.environ,
             "DATABASE_URL": url,
             "DJANGO_SETTINGS_MODULE": "tests.faults.settings",
+            "KMES_PROCESS": "worker",
             "KMES_FAILPOINTS": failpoints,
             "KMES_UNKNOWN_QUARANTINE_SECONDS": str(QUARANTINE_SECONDS),
             "KMES_SEND_SECONDS": str(SEND_SECONDS),

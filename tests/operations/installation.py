@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psycopg
 
+from kmes.core.request_keys import default_signers_file, make_request_keys
 from tests.services import ROOT
 
 PASSPHRASE = "correct horse battery staple"
@@ -37,6 +38,8 @@ class Installation:
     def __init__(self, folder: Path, *, database_url: str = "", **environment: str) -> None:
         self.folder = folder
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # As the supervisor does before each start.
+        make_request_keys(folder / "request_keys", default_signers_file(folder / "request_keys"))
         # The token and its configuration of the test process must not be found.
         kept = {name: value for name, value in os.environ.items() if name not in {"SOFTHSM2_CONF", "DATABASE_URL"}}
         self.environment = {

@@ -1,4 +1,4 @@
-"""Every state has one module that writes it, so that its moves are read in one place."""
+"""Every state has one module that writes it, so that its moves are read in one place. So has what a signature covers."""
 
 from __future__ import annotations
 
@@ -31,6 +31,11 @@ OWNERS = {
     ("RotationSlot", "state"): "keygroups/rotation_slots.py",
     ("Job", "state"): "jobs/engine/lifecycle.py",
     ("Job", "fence"): "jobs/engine/lifecycle.py",
+    # A signature covers them from the moment of the request on.
+    ("Job", "params"): "jobs/engine/creation.py",
+    ("Job", "request_signature"): "jobs/engine/signatures.py",
+    ("JobTarget", "request_signature"): "jobs/engine/signatures.py",
+    ("Certification", "request_signature"): "jobs/certifications/signatures.py",
     ("JobStep", "state"): "jobs/engine/",
     ("JobTarget", "state"): "jobs/engine/",
     ("Intent", "state"): "jobs/journal/intents.py",

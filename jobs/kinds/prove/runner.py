@@ -54,7 +54,7 @@ def run_prove(run: JobRun) -> None:
             "version": version.azure_version
         }
     with run.write() as tx:
-        Job.objects.filter(pk=run.job.pk).update(params={**run.job.params, "proof": proof})
+        Job.objects.filter(pk=run.job.pk).update(run_notes={**run.job.run_notes, "proof": proof})
         for target in run.pending_targets():
             tx.record_result(target, TargetState.DONE, text)
         tx.add_message(text)

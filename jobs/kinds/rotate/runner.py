@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from jobs.choices import TargetState
+from jobs.engine.creation import add_target
 from jobs.engine.run import JobRun
 from jobs.engine.runner import Runner
 from jobs.engine.steps import step
@@ -10,7 +11,6 @@ from jobs.engine.transaction import RunTransaction
 from jobs.kinds.key_creation import make_key
 from jobs.kinds.push.cycle import abandon_push, discard_job_keks, push
 from jobs.kinds.subjects import group_of
-from jobs.models import JobTarget
 from keygroups import lifecycle as key_lifecycle
 from keygroups.choices import ENDED_VERSION_STATES, KeyState
 from keygroups.models import CloudVersion, Key
@@ -46,8 +46,9 @@ def _key_to_push(run: JobRun) -> Key:
     resume = run.job.params.get("resume_key")
     former = group.keys.filter(pk=resume, state=KeyState.PRESENT).first() if resume else None
     key = former or make_key(run, group, run.job.params["name"], state=TargetState.PENDING)
-    with run.write():
-        JobTarget.objects.get_or_create(job=run.job, key=key, defaults={"ordinal": 1})
+    with run.write() as tx:
+        if not run.job.targets.filter(key=key).exists():
+            add_target(tx.job, key, state=TargetState.PENDING)
         living = CloudVersion.objects.filter(key=key).exclude(state__in=ENDED_VERSION_STATES)
         if not living.exists():
             key_lifecycle.begin_push(key=key)

@@ -131,8 +131,8 @@ def test_the_pauses_grow_and_end_when_a_grant_has_had_its_time(credential, vault
         pauses.append(round((job.run_after - now()).total_seconds()))
         job = end_pause(job)
     assert pauses[0] <= 15 < pauses[1] <= 30 < pauses[2] <= 60
-    job.params["right_missing_since"] = (now() - timedelta(minutes=14, seconds=30)).isoformat()
-    Job.objects.filter(pk=job.pk).update(params=job.params)
+    job.run_notes["right_missing_since"] = (now() - timedelta(minutes=14, seconds=30)).isoformat()
+    Job.objects.filter(pk=job.pk).update(run_notes=job.run_notes)
     job = end_pause(job)
     assert (job.state, job.error_code) == ("failed", "probe_failed")
 

@@ -304,8 +304,15 @@ def test_cancel_needs_its_right_and_the_token_of_the_form(client, people, group)
     assert job.state == "queued"
 
 
-def test_retry_makes_one_linked_job_however_often_it_is_sent(pages, group):
-    job = make_job(group, kind="check_drift", state="failed")
+def request_and_fail(group, people):
+    """A job that a person asked for and that failed: only such a one can be retried."""
+    job = request_check_drift(group=group, actor=Actor.from_user(people["admin"]))
+    Job.objects.filter(pk=job.pk).update(state="failed", error_what="It failed.")
+    return job
+
+
+def test_retry_makes_one_linked_job_however_often_it_is_sent(pages, people, group):
+    job = request_and_fail(group, people)
     form = pages.get(f"/jobs/{job.code}/retry/").context["form"]
     assert Job.objects.count() == 1
     sent = {"idempotency_key": str(form.initial["idempotency_key"])}
@@ -346,12 +353,21 @@ def test_the_menu_of_a_job_is_a_piece_or_a_page(pages, group):
         assert text in page
 
 
-def test_a_job_whose_group_is_gone_still_shows(pages):
-    job = make_job(kind="rotate", state="failed", subject="old group", error_what="It failed.")
-    assert "old group" in body(pages.get(f"/jobs/{job.code}/"))
+def test_a_job_whose_group_is_gone_still_shows(pages, people, group):
+    job = request_and_fail(group, people)
+    group.delete()
+    assert job.subject in body(pages.get(f"/jobs/{job.code}/"))
     answer = pages.post(f"/jobs/{job.code}/retry/")
     assert answer.status_code == 422
-    assert "no longer exists" in body(answer)
+    assert "was to work on was deleted" in body(answer)
+
+
+def test_a_job_that_nobody_signed_can_not_be_retried_and_says_why(pages, group):
+    job = make_failed(group, kind="check_drift")
+    answer = pages.post(f"/jobs/{job.code}/retry/")
+    assert answer.status_code == 422
+    assert "before requests were signed" in body(answer)
+    assert Job.objects.count() == 1
 
 
 def test_no_page_carries_inline_style_or_script(pages, group):
