@@ -11,8 +11,10 @@ from uuid import UUID
 
 from django.utils.translation import gettext as _
 
+from cloudcreds.models import CloudCredential
 from jobs.engine.signatures import may_ask, message_of_job, message_of_target
 from jobs.models import Job, JobTarget
+from keygroups.models import KeyGroup
 from kmes.core.errors import ConflictError, KmesError
 from kmes.core.request_keys import Signer
 from kmes.core.request_signatures import is_known, is_signed
@@ -137,8 +139,15 @@ def _refuse_deleted(job: Job, key_ids: Sequence[UUID], signature: bytes) -> None
 
     """
     row = LogEntry.objects.filter(service=Service.AUDIT, job_id=job.pk, event__in=REQUESTED).first()
-    if row is None or (job.group_id is not None and job.credential_id is not None):
+    if row is None:
         return
-    given = {"group_id": row.group_id or None, "credential_id": row.credential_id or None}
-    if _is_as_requested(job, key_ids, signature, **given):
+    lost_group = row.group_id if job.group_id is None else ""
+    lost_credential = row.credential_id if job.credential_id is None else ""
+    is_gone = (lost_group and not KeyGroup.objects.filter(pk=lost_group).exists()) or (
+        lost_credential and not CloudCredential.objects.filter(pk=lost_credential).exists()
+    )
+    # The log kept the ids that deleting took out of the row.
+    if is_gone and _is_as_requested(
+        job, key_ids, signature, group_id=lost_group or None, credential_id=lost_credential or None
+    ):
         raise ConflictError(_("What the job was to work on was deleted."))

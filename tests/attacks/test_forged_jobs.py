@@ -23,9 +23,8 @@ from jobs.journal import kek_sweep
 from jobs.kinds.create.spec import request_create_keys
 from jobs.kinds.destroy.spec import request_destroy
 from jobs.kinds.rotate.spec import request_rotation
-from jobs.kinds.synchronize.spec import request_synchronize
 from jobs.models import EphemeralKek, Job, JobTarget
-from jobs.services import request_cancel, request_removal, request_retry
+from jobs.services import request_cancel, request_retry
 from keygroups.models import Key, KeyGroup
 from keygroups.services import delete_group
 from kmes.core.actor import SCHEDULE, SYSTEM
@@ -341,23 +340,6 @@ def test_a_job_whose_key_group_was_deleted_says_so_and_raises_no_alarm(group, ad
     delete_group(group=KeyGroup.objects.get(pk=group.pk), actor=admin)
     assert "was deleted" in work(job).error_what
     assert not LogEntry.objects.filter(event="job.not_genuine").exists()
-
-
-def test_a_job_that_was_interrupted_after_it_made_its_keys_goes_on(group, admin):
-    job = request_create_keys(group=group, names=["k1"], actor=admin)
-    push = request_synchronize(keys=make_keys(group, "k0", actor=admin), actor=admin)
-    work(job)
-    write_row(job, run_after=now())
-    assert job.state == JobState.SUCCEEDED
-    assert work(push).state == JobState.SUCCEEDED
-
-
-def test_a_removal_goes_through_its_whole_chain(group, admin, vault):
-    work(request_rotation(group=group, actor=admin))
-    job = work(request_removal(group=group, cloud="purge", local=True, actor=admin))
-    while (following := job.followers.first()) is not None:
-        job = work(following)
-    assert (job.kind, job.state) == ("destroy", JobState.SUCCEEDED)
 
 
 def test_a_worker_that_can_not_read_the_public_halves_does_nothing(group, admin, settings, tmp_path):
