@@ -20,4 +20,5 @@ urlpatterns = [
     path("administration/", include("kmes.operations.urls")),
 ]
 
+handler400 = "kmes.ui.error_pages.bad_request"
 handler500 = "kmes.ui.error_pages.server_error"

@@ -25,6 +25,14 @@ class Request(WSGIRequest):
             # Too long, or a parameter in an encoding that does not exist (RFC 8187).
             self.content_type, self.content_params = "", {}
 
+    def _load_post_and_files(self) -> None:
+        """Read the form. One that can't be read is empty from then on, so that an error page can be shown."""
+        try:
+            super()._load_post_and_files()
+        except Exception:
+            self._mark_post_parse_error()
+            raise
+
     def parse_file_upload(self, META: Any, post_data: Any) -> Any:  # noqa: N803 - Django's name
         """Read a form in parts.
 

@@ -29,6 +29,8 @@ PRESET_CHOICES: list[tuple[str, str | Promise]] = [
     ("30d", _("Last 30 days")),
 ]
 TIME_ERROR = _("Use a UTC date and time such as 2026-11-23 14:05, or a date alone.")
+# A longer value is invalid in every filter, and would stand in each link of the page.
+MAX_KEPT = 300
 FIRST_YEAR, LAST_YEAR = 1970, 9000
 # Half a date or half a name finds nothing, so these fields apply when they lose focus.
 WHEN_LEFT = {"data-when-left": True}
@@ -84,7 +86,7 @@ class FilterForm(forms.Form):
 
     def in_use(self) -> dict[str, str]:
         """Return the names and values of the fields in use."""
-        used = {name: self.data.get(name, "").strip() for name in self.fields}
+        used = {name: self.data.get(name, "").strip()[:MAX_KEPT] for name in self.fields}
         return {name: value for name, value in used.items() if value}
 
     def query(self, **changes: str | int) -> str:

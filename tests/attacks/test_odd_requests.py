@@ -119,6 +119,25 @@ def test_a_header_with_a_nul_character_reaches_no_table(fuzzer):
     assert fuzzer.report.findings == {}
 
 
+def test_a_form_that_can_not_be_read_does_not_break_the_page_of_another_error(fuzzer):
+    many = b"&".join([b"a=b"] * 1100)
+    forms = (
+        ("multipart/form-data; boundary=b", b"x"),
+        ("application/x-www-form-urlencoded", many),
+        ("multipart/form-data", b""),
+    )
+    for (kind, body), path, host in itertools.product(forms, ("/login/", "/jobs/%00"), ("testserver", "evil.example")):
+        request = FuzzRequest(NOBODY, "POST", path, b"", kind, body, {"HTTP_HOST": host})
+        assert fuzzer.send(request, 1).status in {HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN}, (kind, path, host)
+    assert fuzzer.report.findings == {}
+
+
+def test_no_page_repeats_an_endless_filter_in_each_link(fuzzer):
+    answer = fuzzer.send(FuzzRequest("admin", "GET", "/logs/", b"severity=" + b"x" * 20_000), 1)
+    # In the form and its chip, and not in the links of each row.
+    assert answer.body.count(b"x" * 20_000) <= 5
+
+
 def test_a_list_that_is_asked_for_the_ends_of_the_calendar_answers(fuzzer):
     pages, names = ("/logs/", "/jobs/", "/logs/export.csv"), ("since", "until", "jump")
     for page, name, day in itertools.product(pages, names, ("0001-01-01", "9999-12-31", "9999-12-31+23:59:59")):

@@ -12,6 +12,7 @@ from kmes.devtools.fuzz.odd_values import damaged, odd_bytes
 from kmes.devtools.fuzz.targets import PARAMETERS, ROLES
 
 CSRF = "f" * 32
+MAX_QUERY = 30_000
 BOUNDARY = b"fuzz-boundary"
 NOBODY = ""
 METHODS = ("GET", "POST", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE", "TRACE", "BREW", "post")
@@ -208,6 +209,9 @@ def _draw_fields(dice: random.Random, around: Surroundings, known: Fields, *, en
         else:
             fields += [fields[place]] * dice.choice((1, 3, 40, 1100))
     dice.shuffle(fields)
+    # The web server takes no longer address (kmes.web_server).
+    while encode and sum(len(name) + len(value) for name, value in fields) > MAX_QUERY:
+        fields.pop()
     return fields
 
 
