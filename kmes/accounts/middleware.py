@@ -30,7 +30,7 @@ class SteadySessionMiddleware(SessionMiddleware):
     answered after that: Django would remove the cookie, which by then is the new one, and the user would be signed out.
     """
 
-    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         """Save the session; leave the cookie of an ended one, which opens nothing."""
         if request.session.is_empty() and request.path != reverse("accounts:logout"):
             patch_vary_headers(response, ("Cookie",))

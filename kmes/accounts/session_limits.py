@@ -42,7 +42,7 @@ def _is_over(session: Any) -> bool:
     moment = now().timestamp()
     # A session of an earlier release has no marks yet.
     idle, age = moment - session.get(USED, moment), moment - session.get(BEGAN, moment)
-    return idle > settings.KMES_SESSION_IDLE_MINUTES * 60 or age > settings.KMES_SESSION_HOURS * 3600
+    return bool(idle > settings.KMES_SESSION_IDLE_MINUTES * 60 or age > settings.KMES_SESSION_HOURS * 3600)
 
 
 def _note_use(session: Any) -> None:

@@ -54,7 +54,7 @@ class MaskingFormatter(logging.Formatter):
     characters of a message are shown as escapes, and the lines of a traceback are indented.
     """
 
-    converter = time.gmtime
+    converter = staticmethod(time.gmtime)
     default_time_format = "%Y-%m-%dT%H:%M:%S"
     default_msec_format = "%s.%03dZ"
 
