@@ -30,7 +30,7 @@ class Request(WSGIRequest):
         try:
             super()._load_post_and_files()
         except Exception:
-            self._mark_post_parse_error()
+            self._mark_post_parse_error()  # type: ignore[attr-defined] # Django has it, its stubs lack it
             raise
 
     def parse_file_upload(self, META: Any, post_data: Any) -> Any:  # noqa: N803 - Django's name
