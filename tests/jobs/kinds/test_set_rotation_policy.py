@@ -170,5 +170,5 @@ def test_the_vaults_page_shows_the_alarm_and_the_way_out(pushed, vault, client, 
     work(request_set_rotation_policy(group=pushed, actor=admin))
     page = body(client.get(f"/keys/vaults/{pushed.vault_id}/"))
     assert "Notify only" in page
-    assert "by itself" not in page
+    assert "Azure rotates" not in page
     assert "set_rotation_policy" not in page
