@@ -7,7 +7,6 @@ DATABASE_URL, KMES_REDIS_URL, KMES_ALLOWED_HOSTS and the HSM's module and PIN fi
 from __future__ import annotations
 
 import os
-import secrets
 import sqlite3
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from kmes import process_log
 from kmes.core import redis_url, request_keys
+from kmes.secret_key import read_secret_key
 
 env = environ.Env()
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -26,38 +26,8 @@ KMES_STATE_DIR = Path(env.str("KMES_STATE_DIR", str(BASE_DIR / "var"))).resolve(
 # reports may open neither the HSM nor a stored cloud secret.
 KMES_PROCESS = env.str("KMES_PROCESS", "manage")
 KMES_INSECURE_HTTP = env.bool("KMES_INSECURE_HTTP", False)
-
-
 KMES_SECRET_KEY_FILE = Path(env.str("KMES_SECRET_KEY_FILE", str(KMES_STATE_DIR / "secret_key")))
-
-
-def _secret_key() -> str:
-    """Read the signing key from its file; an embedded instance makes one on first use.
-
-    An empty name means a key for the life of this process, which signs nothing that another one reads.
-    """
-    if os.environ.get("KMES_SECRET_KEY_FILE") == "":
-        return secrets.token_urlsafe(64)
-    path = KMES_SECRET_KEY_FILE
-    if not path.exists():
-        if "KMES_SECRET_KEY_FILE" in os.environ:
-            message = f"KMES_SECRET_KEY_FILE names {path}, which does not exist."
-            raise ImproperlyConfigured(message)
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # Written aside and linked, so that two processes starting at once agree on one key.
-        draft = path.with_name(f".{path.name}.{os.getpid()}")
-        draft.touch(mode=0o600)
-        draft.write_text(secrets.token_urlsafe(64))
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
-    return path.read_text().strip()
-
-
-SECRET_KEY = _secret_key()
+SECRET_KEY = read_secret_key(KMES_SECRET_KEY_FILE)
 DEBUG = env.bool("KMES_DEBUG", False)
 ALLOWED_HOSTS = env.list("KMES_ALLOWED_HOSTS", default=["127.0.0.1", "localhost"])
 CSRF_TRUSTED_ORIGINS = env.list("KMES_TRUSTED_ORIGINS", default=[])
