@@ -20,6 +20,7 @@ from jobs.schedule import log_checkpoints, reminders, scans
 from kmes.accounts import sign_in_limits
 from kmes.core import language
 from kmes.core.errors import KmesError
+from logging_reports import time_stamp_requests
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +69,7 @@ def _run(job_id: UUID) -> None:
 
 @shared_task(base=RecordTask, ignore_result=True)  # type: ignore[untyped-decorator]
 def scan_jobs() -> None:
-    """Send hints for jobs that are due and whose hint was lost or came early; then make the log's checkpoint."""
+    """Send hints for jobs that are due and whose hint was lost or came early; then make the log's checkpoint and have it stamped."""
     if not scans.publish_heartbeat():
         return
     for job_id in scans.find_claimable(has_hints=hints.has_any()):
@@ -81,6 +82,7 @@ def scan_jobs() -> None:
     except KmesError as error:
         # The heartbeat shows it already; the next scan tries again.
         logger.warning("no checkpoint of the log could be made (%s)", error.code)
+    time_stamp_requests.hint()
 
 
 @shared_task(base=RecordTask, ignore_result=True)  # type: ignore[untyped-decorator]

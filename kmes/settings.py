@@ -356,6 +356,15 @@ if KMES_PROCESS == "reports" and (email_password_file := env.str("KMES_EMAIL_PAS
 # --- Reports and logs ----------------------------------------------------------------------
 # A checkpoint of the log is signed so long after the last one, once there are new rows.
 KMES_CHECKPOINT_SECONDS = env.int("KMES_CHECKPOINT_SECONDS", 300)
+# The authority that stamps checkpoints with its time (RFC 3161); none by default.
+KMES_TIMESTAMP_URL = env.str("KMES_TIMESTAMP_URL", "")
+KMES_TIMESTAMP_CA_FILE = env.str("KMES_TIMESTAMP_CA_FILE", "")
+KMES_TIMESTAMP_TLS_CA_FILE = env.str("KMES_TIMESTAMP_TLS_CA_FILE", "")
+KMES_TIMESTAMP_POLICY = env.str("KMES_TIMESTAMP_POLICY", "")
+KMES_TIMESTAMP_SECONDS = env.int("KMES_TIMESTAMP_SECONDS", 3600)
+if KMES_TIMESTAMP_URL and not KMES_TIMESTAMP_CA_FILE:
+    message = "KMES_TIMESTAMP_URL needs KMES_TIMESTAMP_CA_FILE: the certificates by which its time stamps are verified."
+    raise ImproperlyConfigured(message)
 KMES_EXPORT_DIR = Path(env.str("KMES_EXPORT_DIR", str(KMES_STATE_DIR / "exports")))
 KMES_EXPORT_KEEP_DAYS = env.int("KMES_EXPORT_KEEP_DAYS", 7)
 DEFAULT_EXCEPTION_REPORTER_FILTER = "django.views.debug.SafeExceptionReporterFilter"

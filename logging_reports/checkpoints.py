@@ -20,7 +20,7 @@ from kmes.core.pinned_keys import KeyUse, PinnedKeysError, read_pinned
 from logging_reports.anchors import NO_CHECKPOINT, Anchor, AnchorError, Position, Statement, hash_public_key
 from logging_reports.chain import GENESIS, Break
 from logging_reports.choices import Category, Service
-from logging_reports.models import LogCheckpoint, LogEntry, LogHead
+from logging_reports.models import CheckpointTimeStamp, LogCheckpoint, LogEntry, LogHead, TimeStampOutage
 from logging_reports.selectors import Neighborhood, has_row
 from logging_reports.services import Subject, record
 from logging_reports.verification import walk
@@ -66,21 +66,38 @@ def statement_of(checkpoint: LogCheckpoint) -> Statement | None:
     return statement if not pinned or statement.key in pinned else None
 
 
+def find_newest_time_stamp() -> CheckpointTimeStamp | None:
+    """Return the time stamp of the newest checkpoint that has one, or None."""
+    return CheckpointTimeStamp.objects.order_by("-number").first()
+
+
+def find_outage() -> TimeStampOutage | None:
+    """Return since when the time-stamping authority gives no time stamp; None while it does."""
+    return TimeStampOutage.objects.filter(failures__gt=0).first()
+
+
 @dataclass(frozen=True)
 class CheckpointState:
-    """The newest checkpoint, what it says, and whether the next one is overdue."""
+    """The newest checkpoint, what it says, whether the next one is overdue, and how time stamps stand.
+
+    ``time_stamp`` and ``outage`` are None where no authority is configured.
+    """
 
     row: LogCheckpoint | None
     statement: Statement | None
     is_overdue: bool
+    time_stamp: CheckpointTimeStamp | None
+    outage: TimeStampOutage | None
 
 
 def find_state() -> CheckpointState:
-    """Return the state of the checkpoints. One query."""
+    """Return the state of the checkpoints. One query, three where an authority is configured."""
     newest = find_newest()
     if newest is None:
-        return CheckpointState(None, None, is_overdue=False)
-    return CheckpointState(newest, statement_of(newest), clock.now() - newest.at > OVERDUE_AFTER)
+        return CheckpointState(None, None, is_overdue=False, time_stamp=None, outage=None)
+    is_overdue = clock.now() - newest.at > OVERDUE_AFTER
+    stamp, outage = (find_newest_time_stamp(), find_outage()) if settings.KMES_TIMESTAMP_URL else (None, None)
+    return CheckpointState(newest, statement_of(newest), is_overdue, stamp, outage)
 
 
 class Mark(TextChoices):

@@ -169,6 +169,8 @@ _register(
     ("log.filter_deleted", Category.CONFIGURATION, _INFO, _("Log filter deleted")),
     ("log.checkpoint_key", Category.INTEGRITY, _INFO, _("Checkpoint key in use")),
     ("log.key_handed_over", Category.INTEGRITY, _WARNING, _("Checkpoint key handed over")),
+    ("log.time_stamps_missing", Category.INTEGRITY, _WARNING, _("Time stamps missing")),
+    ("log.time_stamps_resumed", Category.INTEGRITY, _INFO, _("Time stamps resumed")),
     ("log.chain_broken", Category.INTEGRITY, _ERROR, _("Log chain broken")),
     ("data.seeded", Category.CONFIGURATION, _WARNING, _("Trial data written")),
 )
@@ -219,5 +221,7 @@ NOTICE_TOPICS: dict[str, Topic] = {
     "log.export_ready": Topic.EXPORT,
     "log.export_failed": Topic.EXPORT,
     "log.chain_broken": Topic.LOG,
+    "log.time_stamps_missing": Topic.LOG,
+    "log.time_stamps_resumed": Topic.LOG,
     "notice.delivery_failed": Topic.DELIVERY,
 }

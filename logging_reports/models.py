@@ -167,6 +167,41 @@ class LogCheckpoint(InsertOnlyModel):
         return Anchor(self.text, bytes(self.signature), bytes(self.public_key))
 
 
+class CheckpointTimeStamp(InsertOnlyModel):
+    """An authority's time stamp over the anchor file of a checkpoint (``time_stamps``). At most one for each."""
+
+    # The checkpoint's number.
+    number = models.BigIntegerField(_("number"), primary_key=True)
+    # The time that the authority names.
+    at = models.DateTimeField(_("time"))
+    authority = models.CharField(_("authority"), max_length=255)
+    policy = models.CharField(_("policy"), max_length=128)
+    # TimeStampResp of RFC 3161 as it was sent, DER.
+    response = models.BinaryField(_("time stamp"))
+    received_at = models.DateTimeField()
+
+    objects = InsertOnlyQuerySet["CheckpointTimeStamp"].as_manager()
+
+    class Meta:
+        ordering = ["-number"]
+
+    def __str__(self) -> str:
+        return f"time stamp of checkpoint {self.number}"
+
+
+class TimeStampOutage(models.Model):
+    """How many tries to get a time stamp failed in a row, why, and when the next one is due. One row."""
+
+    failures = models.IntegerField(default=0)
+    failing_since = models.DateTimeField(null=True)
+    last_error = models.CharField(max_length=255, blank=True)
+    next_try_at = models.DateTimeField()
+    is_reported = models.BooleanField(default=False)
+
+    def __str__(self) -> str:
+        return self.last_error
+
+
 class LogExport(models.Model):
     """A background export of filtered rows. Only ``export_lifecycle`` changes its state."""
 
@@ -244,6 +279,7 @@ class SavedFilter(models.Model):
 # Django looks for an app's models here; those of notices are defined in their own package.
 __all__ = [
     "Channel",
+    "CheckpointTimeStamp",
     "Delivery",
     "LogCheckpoint",
     "LogEntry",
@@ -253,4 +289,5 @@ __all__ = [
     "NoticeRead",
     "Reminder",
     "SavedFilter",
+    "TimeStampOutage",
 ]

@@ -7,10 +7,12 @@ unpickles messages and calls whatever they name (docs/threat-model.md, "Redis").
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from redis import Redis
 from redis.exceptions import RedisError, ResponseError
 from rq import Queue
 from rq.exceptions import DeserializationError, NoSuchJobError
@@ -19,9 +21,12 @@ from rq.serializers import JSONSerializer
 
 from kmes.core.redis_connection import connect
 
+logger = logging.getLogger(__name__)
 QUEUE = "reports"
 FAILED_KEPT_SECONDS = 3600
 REDIS_SECONDS = 2
+# A mark without a hint (Redis came back without the queue) blocks hints only for this long.
+MARK_SECONDS = 60
 MAX_DATA_BYTES = 1024
 MAX_ARGUMENT_LENGTH = 64
 # All that is read of a message. The rest names callbacks, webhooks, repeats and dependents.
@@ -69,6 +74,41 @@ def enqueue(function: Callable[..., object], *arguments: str) -> None:
             result_ttl=0,
             failure_ttl=FAILED_KEPT_SECONDS,
         )
+
+
+def enqueue_once(function: Callable[..., object], *, mark: str) -> None:
+    """Have the report worker run a task, unless a hint for it waits already. Without Redis log a warning.
+
+    ``mark`` is the key in Redis that keeps hints from piling up. The task removes it before it reads its rows, so a
+    later row gets a hint of its own; the scan repeats a lost one.
+    """
+    try:
+        with connect(seconds=REDIS_SECONDS) as connection:
+            if _set_mark(connection, mark):
+                enqueue(function)
+    except RedisError:
+        logger.warning("the report queue can't be reached; the scan will repeat the hint")
+
+
+def remove_mark(mark: str) -> None:
+    """Let the next hint for a task through.
+
+    Raises:
+        RedisError: the queue can't be reached.
+
+    """
+    with connect(seconds=REDIS_SECONDS) as connection:
+        connection.delete(mark)
+
+
+def _set_mark(connection: Redis, mark: str) -> bool:
+    """Return whether a hint has to be sent. A mark that does not expire in time is none of ours."""
+    if connection.set(mark, "1", nx=True, ex=MARK_SECONDS):
+        return True
+    if 0 <= connection.ttl(mark) <= MARK_SECONDS:
+        return False
+    connection.set(mark, "1", ex=MARK_SECONDS)
+    return True
 
 
 def is_reached() -> bool:

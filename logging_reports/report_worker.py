@@ -12,11 +12,11 @@ from rq import Queue, Worker
 from rq.utils import as_text, current_timestamp, now
 from rq.worker_registration import REDIS_WORKER_KEYS, WORKERS_BY_QUEUE_KEY, clean_worker_registry
 
-from logging_reports import rq_jobs
+from logging_reports import rq_jobs, time_stamp_requests
 from logging_reports.notices import queue
 from logging_reports.report_queue import ReportJob
 
-TASKS = (rq_jobs.run_export, queue.run_deliveries)
+TASKS = (rq_jobs.run_export, queue.run_deliveries, time_stamp_requests.run_time_stamp)
 CYCLE_SECONDS = 60
 
 

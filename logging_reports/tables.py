@@ -20,7 +20,7 @@ from logging_reports.anchors import Statement
 from logging_reports.choices import SEVERITY_COLOURS
 from logging_reports.events import EVENTS
 from logging_reports.export_progress import ExportView
-from logging_reports.models import LogCheckpoint, LogEntry, LogExport
+from logging_reports.models import CheckpointTimeStamp, LogCheckpoint, LogEntry, LogExport
 from logging_reports.safe_text import visible
 
 _NOWRAP = {"td": {"class": "text-nowrap"}}
@@ -139,19 +139,26 @@ class ExportTable(ConsoleTable):
 
 
 class CheckpointTable(ConsoleTable):
-    """The checkpoints, newest first. ``statements`` holds what each says by number; None is invalid."""
+    """The checkpoints, newest first. ``statements`` holds what each says by number; None is invalid.
+
+    ``time_stamps`` holds those that there are, by number.
+    """
 
     caption = gettext_lazy("Checkpoints")
     saved_as = "checkpoints"
     essential = ("number", "state")
     counted = ngettext_lazy("%(count)d checkpoint", "%(count)d checkpoints", "count")
     statements: dict[int, Statement | None]
+    time_stamps: dict[int, CheckpointTimeStamp]
     number = tables.Column(verbose_name=gettext_lazy("Number"))
     at = ExactTimeColumn(verbose_name=gettext_lazy("Time (UTC)"))
     state = tables.Column(verbose_name=gettext_lazy("State"), empty_values=(), orderable=False, attrs=_NOWRAP)
     covered = tables.Column(verbose_name=gettext_lazy("Rows covered"), empty_values=(), orderable=False)
     hash = tables.Column(verbose_name=gettext_lazy("Hash"), orderable=False)
     key = tables.Column(verbose_name=gettext_lazy("Key"), empty_values=(), orderable=False)
+    time_stamp = tables.Column(
+        verbose_name=gettext_lazy("Time stamp (UTC)"), empty_values=(), orderable=False, attrs=_NOWRAP
+    )
     anchor = tables.Column(verbose_name=gettext_lazy("Anchor"), empty_values=(), orderable=False, attrs=_NOWRAP)
 
     class Meta(ConsoleTable.Meta):
@@ -175,6 +182,22 @@ class CheckpointTable(ConsoleTable):
         """Show the fingerprint of the key that signed."""
         statement = self.statements[record.number]
         return cut(statement.key if statement else "")
+
+    def render_time_stamp(self, record: LogCheckpoint) -> SafeString | str:
+        """Show the authority's time, as a link to the time stamp."""
+        stamp = self.time_stamps.get(record.number)
+        if stamp is None:
+            return ""
+        label = _("Download the time stamp of checkpoint %(number)d") % {"number": record.number}
+        address = reverse("logs:time_stamp", args=[record.number])
+        return format_html(
+            '<a href="{}" download aria-label="{}" title="{}">{} {}</a>',
+            address,
+            label,
+            stamp.authority,
+            icon("download"),
+            exactly(stamp.at),
+        )
 
     def render_anchor(self, record: LogCheckpoint) -> SafeString:
         """Link to the anchor file."""

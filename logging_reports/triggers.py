@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 TABLE = "logging_reports_logentry"
 HEAD = "logging_reports_loghead"
 CHECKPOINT = "logging_reports_logcheckpoint"
+TIME_STAMP = "logging_reports_checkpointtimestamp"
+TABLES = (TABLE, HEAD, CHECKPOINT, TIME_STAMP)
 
 # REPLACE deletes the old row without firing a delete trigger (sqlite.org/lang_conflict.html),
 # so an insert over an existing position is refused as well. The head may only move forward.
@@ -47,6 +49,16 @@ _SQLITE: dict[str, str] = {
         f"BEFORE INSERT ON {CHECKPOINT} WHEN EXISTS (SELECT 1 FROM {CHECKPOINT} WHERE number = NEW.number)"  # noqa: S608
         " BEGIN SELECT RAISE(ABORT, 'checkpoints can not be replaced'); END"
     ),
+    "kmes_time_stamp_no_update": (
+        f"BEFORE UPDATE ON {TIME_STAMP} BEGIN SELECT RAISE(ABORT, 'time stamps can not be changed'); END"
+    ),
+    "kmes_time_stamp_no_delete": (
+        f"BEFORE DELETE ON {TIME_STAMP} BEGIN SELECT RAISE(ABORT, 'time stamps can not be deleted'); END"
+    ),
+    "kmes_time_stamp_no_replace": (
+        f"BEFORE INSERT ON {TIME_STAMP} WHEN EXISTS (SELECT 1 FROM {TIME_STAMP} WHERE number = NEW.number)"  # noqa: S608
+        " BEGIN SELECT RAISE(ABORT, 'time stamps can not be replaced'); END"
+    ),
 }
 
 SQLITE_NAMES = frozenset(_SQLITE)
@@ -60,6 +72,10 @@ _POSTGRES: dict[str, tuple[str, str]] = {
     ),
     "kmes_checkpoint_immutable": (
         CHECKPOINT,
+        "BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} FOR EACH STATEMENT",
+    ),
+    "kmes_time_stamp_immutable": (
+        TIME_STAMP,
         "BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} FOR EACH STATEMENT",
     ),
 }
@@ -80,7 +96,7 @@ def install(connection: BaseDatabaseWrapper) -> None:
 
     Early migrations call this before the later tables exist.
     """
-    tables = set(connection.introspection.table_names()) & {TABLE, HEAD, CHECKPOINT}
+    tables = set(connection.introspection.table_names()) & set(TABLES)
     with connection.cursor() as cursor:
         if connection.vendor == "sqlite":
             genuine = _find_genuine(connection)
@@ -141,11 +157,11 @@ def _find_genuine(connection: BaseDatabaseWrapper) -> set[str]:
 
 def _find_installed(connection: BaseDatabaseWrapper) -> dict[str, bool]:
     """Return the enabled triggers on our tables, and whether each does what ours of that name does."""
-    tables = [TABLE, HEAD, CHECKPOINT]
+    tables = list(TABLES)
     with connection.cursor() as cursor:
         if connection.vendor == "sqlite":
             cursor.execute(
-                "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name IN (%s, %s, %s)", tables
+                "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name IN (%s, %s, %s, %s)", tables
             )
             return {name: sql == f"CREATE TRIGGER {name} {_SQLITE.get(name)}" for name, sql in cursor.fetchall()}
         # By name, because a cast to regclass fails while a table does not exist.

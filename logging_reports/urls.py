@@ -20,5 +20,6 @@ urlpatterns = [
     path("filters/<uuid:filter_id>/delete/", filter_views.delete_filter, name="filter_delete"),
     path("checkpoints/", views.show_checkpoints, name="checkpoints"),
     path("checkpoints/<int:number>.txt", views.download_anchor, name="anchor"),
+    path("checkpoints/<int:number>.tsr", views.download_time_stamp, name="time_stamp"),
     path("<str:service>/<int:sequence>/", views.show_entry, name="detail"),
 ]

@@ -18,7 +18,7 @@ from kmes.ui.tables import apply_layout, arrange, layout_of
 from logging_reports import checkpoints
 from logging_reports.choices import Service
 from logging_reports.filters import JumpForm, LogFilterForm
-from logging_reports.models import LogCheckpoint, LogEntry
+from logging_reports.models import CheckpointTimeStamp, LogCheckpoint, LogEntry
 from logging_reports.selectors import (
     NEW_ROWS_CAP,
     LogFilter,
@@ -182,10 +182,12 @@ def _list_fields(entry: LogEntry) -> list[tuple[str, str]]:
 @require_GET
 @right_required("log.read")
 def show_checkpoints(request: HttpRequest) -> HttpResponse:
-    """List the checkpoints, newest first, each with its anchor file."""
+    """List the checkpoints, newest first, each with its anchor file and time stamp."""
     table = CheckpointTable(LogCheckpoint.objects.order_by("-number"))
     arrange(request, table)
     table.statements = {row.record.number: checkpoints.statement_of(row.record) for row in table.paginated_rows}
+    shown = CheckpointTimeStamp.objects.filter(number__in=table.statements).defer("response")
+    table.time_stamps = {each.number: each for each in shown}
     context = {"table": table, "state": checkpoints.find_state()}
     return render(request, "logging_reports/checkpoints.html", context)
 
@@ -202,3 +204,17 @@ def download_anchor(_request: HttpRequest, number: int) -> HttpResponse:
         "X-Content-Type-Options": "nosniff",
     }
     return HttpResponse(row.anchor.to_file(), content_type="text/plain; charset=utf-8", headers=headers)
+
+
+@require_GET
+@right_required("log.read")
+def download_time_stamp(_request: HttpRequest, number: int) -> HttpResponse:
+    """Download the time stamp of one checkpoint as the authority sent it (RFC 3161, DER)."""
+    row = CheckpointTimeStamp.objects.filter(number=min(number, _MAX_SEQUENCE)).first()
+    if row is None:
+        raise Http404(_("This checkpoint has no time stamp."))
+    headers = {
+        "Content-Disposition": f'attachment; filename="kmes-log-checkpoint-{row.number}.tsr"',
+        "X-Content-Type-Options": "nosniff",
+    }
+    return HttpResponse(bytes(row.response), content_type="application/timestamp-reply", headers=headers)

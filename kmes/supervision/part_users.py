@@ -40,6 +40,8 @@ NAMED_FILES: Mapping[str, tuple[str, ...]] = {
     "KMES_REDIS_CA_FILE": PRODUCT_PARTS,
     "KMES_EMAIL_PASSWORD_FILE": ("reports",),
     "KMES_WEBHOOK_CA_FILE": ("reports",),
+    "KMES_TIMESTAMP_CA_FILE": ("reports",),
+    "KMES_TIMESTAMP_TLS_CA_FILE": ("reports",),
     "KMES_METRICS_TOKEN_FILE": ("web",),
     "KMES_CA_FILE": ("worker",),
     "KMES_CUSTOM_CA_FILE": ("worker",),

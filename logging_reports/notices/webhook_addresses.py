@@ -41,6 +41,20 @@ class Target:
     path: str
 
 
+@dataclass(frozen=True)
+class Allowed:
+    """What a setting allows besides public addresses: hosts with private ones, and this machine's own."""
+
+    private_hosts: frozenset[str]
+    this_machine: bool
+
+
+def _allowed_for_webhooks() -> Allowed:
+    return Allowed(
+        frozenset(name.lower() for name in settings.KMES_WEBHOOK_PRIVATE_HOSTS), bool(settings.KMES_WEBHOOK_ALLOW_HTTP)
+    )
+
+
 def parse(url: str) -> Target:
     """Parse a webhook's URL.
 
@@ -66,12 +80,12 @@ def parse(url: str) -> Target:
         )
     target = Target(parts.scheme, host, port or _PORTS[parts.scheme], parts.path or "/")
     if literal := _literal(host):
-        _check(literal, target.host)
+        _check(literal, target.host, _allowed_for_webhooks())
     return Target(target.scheme, host, target.port, f"{target.path}?{parts.query}" if parts.query else target.path)
 
 
-def resolve(target: Target) -> str:
-    """Look up the host, check all its addresses and return one.
+def resolve(target: Target, allowed: Allowed | None = None) -> str:
+    """Look up the host, check all its addresses and return one. ``allowed`` is by default what webhooks may reach.
 
     Raises:
         InputError: an address of the host is not allowed.
@@ -82,7 +96,7 @@ def resolve(target: Target) -> str:
     # Without the zone ("fe80::1%eth0"), which ip_address() would keep.
     addresses = [str(info[4][0]).partition("%")[0] for info in found]
     for address in addresses:
-        _check(ipaddress.ip_address(address), target.host)
+        _check(ipaddress.ip_address(address), target.host, allowed or _allowed_for_webhooks())
     return addresses[0]
 
 
@@ -93,10 +107,10 @@ def _literal(host: str) -> Address | None:
         return None
 
 
-def _check(address: Address, host: str) -> None:
+def _check(address: Address, host: str, allowed: Allowed) -> None:
     address = _embedded(address)
     never = address.is_link_local or address.is_multicast or address.is_unspecified or _is_in(address, _CLOUD_SERVICES)
-    if not never and (_is_public(address) or _is_exempt(address, host)):
+    if not never and (_is_public(address) or _is_exempt(address, host, allowed)):
         return
     raise InputError(
         _("The host %(host)s lies inside this network (%(address)s).") % {"host": host, "address": address},
@@ -115,10 +129,10 @@ def _is_public(address: Address) -> bool:
     return address.is_global and not _is_in(address, _SPECIAL)
 
 
-def _is_exempt(address: Address, host: str) -> bool:
+def _is_exempt(address: Address, host: str, allowed: Allowed) -> bool:
     if address.is_loopback:
-        return bool(settings.KMES_WEBHOOK_ALLOW_HTTP)
-    return host.lower().rstrip(".") in {name.lower() for name in settings.KMES_WEBHOOK_PRIVATE_HOSTS}
+        return allowed.this_machine
+    return host.lower().rstrip(".") in allowed.private_hosts
 
 
 def _embedded(address: Address) -> Address:

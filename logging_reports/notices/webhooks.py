@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import socket
-import ssl
-import threading
-from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
@@ -16,6 +12,7 @@ from django.utils.translation import gettext as _
 
 from kmes.core import clock
 from kmes.core.errors import InputError
+from logging_reports import guarded_post
 from logging_reports.notices import signatures, webhook_addresses
 from logging_reports.notices.errors import DeliveryError
 from logging_reports.notices.models import Delivery
@@ -83,48 +80,10 @@ def _unreachable(error: Exception) -> DeliveryError:
 
 
 def _post(target: Target, address: str, body: bytes, headers: dict[str, str]) -> str:
-    connection = _PinnedConnection(target, address)
-    # A receiver that sends single bytes never exceeds the read time-out. This limits the total.
-    timer = threading.Timer(SECONDS, connection.cut)
-    timer.start()
-    try:
-        connection.request("POST", target.path, body, headers)
-        answer = connection.getresponse()
-        text = visible(f"HTTP {answer.status} {answer.reason}")[:_ANSWER_LENGTH]
-    finally:
-        timer.cancel()
-        connection.close()
+    answer = guarded_post.post(target, address, body, headers, ca_file=settings.KMES_WEBHOOK_CA_FILE, seconds=SECONDS)
+    text = visible(f"HTTP {answer.status} {answer.reason}")[:_ANSWER_LENGTH]
     if HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
         return text
     if HTTPStatus.MULTIPLE_CHOICES <= answer.status < HTTPStatus.BAD_REQUEST:
         text = _("%(answer)s; redirects are not followed") % {"answer": text}
     raise DeliveryError(_("The receiver answered %(answer)s.") % {"answer": text}, retryable=True)
-
-
-class _PinnedConnection(http.client.HTTPConnection):
-    """A connection to one address of the host. TLS verifies the host's name."""
-
-    def __init__(self, target: Target, address: str) -> None:
-        super().__init__(target.host, target.port, timeout=SECONDS)
-        self._target, self._address, self._is_cut = target, address, False
-
-    def connect(self) -> None:
-        """Connect to the checked address.
-
-        Raises:
-            OSError: the address can't be reached in time.
-
-        """
-        self.sock = socket.create_connection((self._address, self._target.port), SECONDS)
-        if self._is_cut:
-            raise TimeoutError
-        if self._target.scheme == "https":
-            context = ssl.create_default_context(cafile=settings.KMES_WEBHOOK_CA_FILE or None)
-            self.sock = context.wrap_socket(self.sock, server_hostname=self._target.host)
-
-    def cut(self) -> None:
-        """Close the connection from another thread, so that a blocked read fails."""
-        self._is_cut = True
-        if self.sock is not None:
-            with suppress(OSError):
-                self.sock.shutdown(socket.SHUT_RDWR)

@@ -29,8 +29,10 @@ from kmes.core.actor import Actor, Trigger
 from kmes.core.columns import max_length
 from kmes.core.stored_text import storable_json
 from kmes.ui import saved_views
-from logging_reports.models import LogEntry
+from logging_reports import time_stamp_requests
+from logging_reports.models import LogCheckpoint, LogEntry, TimeStampOutage
 from logging_reports.services import Subject, record
+from logging_reports.time_stamps import TimeStamp
 from tests.attacks.test_form_limits import TEXTS
 from tests.keygroups.builders import make_credential, make_group, make_key, make_vault
 
@@ -77,6 +79,8 @@ COLUMNS = {
     },
     "logging_reports.LogHead": {"hash": OURS},
     "logging_reports.LogCheckpoint": {"hash": OURS},
+    "logging_reports.CheckpointTimeStamp": {"authority": FITTED, "policy": FITTED},
+    "logging_reports.TimeStampOutage": {"last_error": FITTED},
     "logging_reports.LogExport": {
         **dict.fromkeys(("requested_by", "cancel_requested_by"), USERNAME),
         **dict.fromkeys(("wanted", "trigger", "file_name", "sha256"), OURS),
@@ -313,6 +317,18 @@ def test_a_log_row_takes_any_text():
 def test_a_name_that_no_user_has_is_logged_shortened():
     sign_in_limits.log_refusal(name=ODD.replace("\ud800", ""), address="")
     assert len(FailedSignIns.objects.get().name) <= 64
+
+
+def test_what_a_time_stamping_authority_says_can_be_stored():
+    checkpoint = LogCheckpoint.objects.create(
+        number=1, at=datetime.now(UTC), text="-", signature=b"-", public_key=b"-", hash="0" * 64
+    )
+    assert time_stamp_requests._claim()
+    row = time_stamp_requests._store(checkpoint, b"-", TimeStamp(datetime.now(UTC), "1." * 200, ODD))
+    row.refresh_from_db()
+    assert (len(row.policy), len(row.authority)) == (128, 255)
+    time_stamp_requests._write_failure(ODD + "\r\n")
+    assert "\n" not in TimeStampOutage.objects.get().last_error
 
 
 def test_names_of_hosts_and_pages_are_cut(django_user_model):

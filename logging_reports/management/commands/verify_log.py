@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import Error as AnyDatabaseError
 
@@ -16,6 +17,8 @@ from logging_reports import offline
 from logging_reports.anchors import AnchorError, Statement
 from logging_reports.choices import Service
 from logging_reports.handovers import clean_fingerprint
+from logging_reports.time_stamp_verification import TimeStampVerdict, verify_time_stamps
+from logging_reports.time_stamps import TimeStampError, load_certificates
 from logging_reports.verification import (
     CheckpointVerdict,
     Verdict,
@@ -52,6 +55,13 @@ class Command(BaseCommand):
             help="a checkpoint key to trust, by its fingerprint, instead of the pinned ones",
         )
         parser.add_argument(
+            "--timestamp-ca",
+            type=Path,
+            metavar="FILE",
+            help="verify time stamps by the certificates in this file, instead of those in KMES_TIMESTAMP_CA_FILE",
+        )
+        parser.add_argument("--timestamp", type=Path, metavar="FILE", help="with --export: the anchor's time stamp")
+        parser.add_argument(
             "--export", type=Path, metavar="FILE", help="verify an export in JSON Lines instead; needs no database"
         )
         parser.add_argument("--filtered", action="store_true", help="with --export: rows were left out on purpose")
@@ -66,6 +76,11 @@ class Command(BaseCommand):
             raise CommandError(f"The anchor can't be used: {error}", returncode=COULD_NOT_CHECK) from error
         except (ValueError, KmesError) as error:
             raise CommandError(f"The key can't be used: {error}", returncode=COULD_NOT_CHECK) from error
+        ca_file = options["timestamp_ca"] or settings.KMES_TIMESTAMP_CA_FILE
+        try:
+            self._certificates = load_certificates(Path(ca_file)) if ca_file else []
+        except TimeStampError as error:
+            raise CommandError(str(error), returncode=COULD_NOT_CHECK) from error
         verify = self._verify_export if options["export"] else self._verify_database
         if status := verify(anchor, keys, options):
             raise SystemExit(status)
@@ -80,6 +95,8 @@ class Command(BaseCommand):
         try:
             with options["export"].open(encoding="utf-8-sig", newline="\n") as lines:
                 verdict = offline.verify_lines(lines, anchor=anchor, keys=keys, is_filtered=options["filtered"])
+            if options["timestamp"]:
+                offline.check_time_stamp(verdict, options["anchor"], options["timestamp"], self._certificates)
         except (OSError, UnicodeDecodeError) as error:
             raise CommandError(f"The export could not be checked: {error}", returncode=COULD_NOT_CHECK) from error
         if options["json"]:
@@ -94,17 +111,22 @@ class Command(BaseCommand):
             verdicts = [verify_service(service) for service in services]
             checkpoints = verify_checkpoints(trusted=keys, anchor=anchor)
             guards = find_trigger_faults()
+            stamps = verify_time_stamps(self._certificates) if self._certificates else None
         except AnyDatabaseError as error:
             raise CommandError(f"The log could not be checked: {error}", returncode=COULD_NOT_CHECK) from error
-        intact = not guards and not checkpoints.faults and all(verdict.is_intact for verdict in verdicts)
-        status = (COULD_NOT_CHECK if checkpoints.unproven else 0) if intact else TAMPERED
+        faults = [*guards, *checkpoints.faults, *(stamps.faults if stamps else ())]
+        intact = not faults and all(verdict.is_intact for verdict in verdicts)
+        is_unproven = bool(checkpoints.unproven) or (stamps is not None and not stamps.count)
+        status = (COULD_NOT_CHECK if is_unproven else 0) if intact else TAMPERED
         if options["json"]:
             logs = [{**asdict(verdict), "intact": verdict.is_intact} for verdict in verdicts]
             found = {"intact": intact, "proven": not status, "triggers": guards, "logs": logs}
+            found["time_stamps"] = asdict(stamps) if stamps else None
             self.stdout.write(json.dumps({**found, "checkpoints": asdict(checkpoints)}))
         else:
             self._print(verdicts, guards)
             self._print_checkpoints(checkpoints, anchor)
+            self._print_time_stamps(stamps)
         return status
 
     def _print(self, verdicts: list[Verdict], guards: list[str]) -> None:
@@ -136,3 +158,19 @@ class Command(BaseCommand):
             self.stdout.write(
                 "anchor: none given; rows cut off the end together with their checkpoints would not be found"
             )
+
+    def _print_time_stamps(self, found: TimeStampVerdict | None) -> None:
+        if found is None:
+            self.stdout.write("time stamps: not verified; name the authority's certificates with --timestamp-ca")
+            return
+        for fault in found.faults[:_FAULTS_SHOWN]:
+            self.stdout.write(f"time stamps: TAMPERED: {fault}")
+        if len(found.faults) > _FAULTS_SHOWN:
+            self.stdout.write(f"time stamps: and {len(found.faults) - _FAULTS_SHOWN} faults more")
+        for sentence in dict.fromkeys((found.first, found.last)):
+            if sentence:
+                self.stdout.write(f"time stamps: {sentence}")
+        if not found.count:
+            self.stdout.write("NOT PROVEN: no checkpoint has a time stamp")
+        elif not found.faults:
+            self.stdout.write(f"time stamps: ok, {found.count}; {found.unstamped} newer checkpoints have none yet")

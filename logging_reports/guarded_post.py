@@ -1,0 +1,98 @@
+"""One POST to a checked address: no redirect, no proxy, a limit for the whole exchange and for the answer.
+
+Who calls it has looked up the host and checked the address (``notices.webhook_addresses``). TLS verifies the host's name.
+"""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import ssl
+import threading
+from contextlib import suppress
+from dataclasses import dataclass
+
+from logging_reports.notices.webhook_addresses import Target
+
+
+class AnswerTooLargeError(OSError):
+    """The receiver answered with more bytes than allowed."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the receiver answered. ``body`` is empty unless it was asked for."""
+
+    status: int
+    reason: str
+    content_type: str
+    body: bytes
+
+
+def post(
+    target: Target,
+    address: str,
+    body: bytes,
+    headers: dict[str, str],
+    *,
+    ca_file: str,
+    seconds: float,
+    highest_bytes: int = 0,
+) -> Answer:
+    """Send a body to one address of the host and return the answer, whatever its status is.
+
+    ``ca_file`` names the CA certificates to trust instead of the system's, "" those. Up to ``highest_bytes`` of the
+    answer's body are read; with 0 it is left unread.
+
+    Raises:
+        OSError: the address can't be reached, the exchange lasts longer than ``seconds``, or the answer is too large.
+        HTTPException: the answer is not HTTP.
+
+    """
+    connection = _PinnedConnection(target, address, ca_file=ca_file, seconds=seconds)
+    # A receiver that sends single bytes never exceeds the read time-out. This limits the total.
+    timer = threading.Timer(seconds, connection.cut)
+    timer.start()
+    try:
+        connection.request("POST", target.path, body, headers)
+        answer = connection.getresponse()
+        content = answer.read(highest_bytes + 1) if highest_bytes else b""
+        if len(content) > highest_bytes:
+            message = f"the answer is larger than {highest_bytes} bytes"
+            raise AnswerTooLargeError(message)
+        return Answer(answer.status, answer.reason, answer.headers.get_content_type(), content)
+    finally:
+        timer.cancel()
+        connection.close()
+
+
+class _PinnedConnection(http.client.HTTPConnection):
+    """A connection to one address of the host. TLS verifies the host's name."""
+
+    def __init__(self, target: Target, address: str, *, ca_file: str, seconds: float) -> None:
+        super().__init__(target.host, target.port, timeout=seconds)
+        self._target, self._address, self._ca_file, self._seconds = target, address, ca_file, seconds
+        self._is_cut = False
+        # The base class drops its own reference when an answer ends with the connection, before the body is read.
+        self._open: socket.socket | None = None
+
+    def connect(self) -> None:
+        """Connect to the checked address.
+
+        Raises:
+            OSError: the address can't be reached in time.
+
+        """
+        self.sock = self._open = socket.create_connection((self._address, self._target.port), self._seconds)
+        if self._is_cut:
+            raise TimeoutError
+        if self._target.scheme == "https":
+            context = ssl.create_default_context(cafile=self._ca_file or None)
+            self.sock = self._open = context.wrap_socket(self.sock, server_hostname=self._target.host)
+
+    def cut(self) -> None:
+        """Close the connection from another thread, so that a blocked read fails."""
+        self._is_cut = True
+        if self._open is not None:
+            with suppress(OSError):
+                self._open.shutdown(socket.SHUT_RDWR)
