@@ -129,6 +129,7 @@ def test_a_checkpoint_is_stamped_once_and_the_next_after_the_interval(authority,
 
 def test_two_workers_ask_once(authority, checkpoint):
     assert time_stamp_requests._claim()
+    assert not time_stamp_requests._claim()
     assert stamp_due() is None
     assert authority.queries == []
 
