@@ -121,6 +121,7 @@ COLUMNS = {
     "keygroups.KeyReading": dict.fromkeys(("rotation", "platforms"), FITTED),
     "jobs.Job": {
         **dict.fromkeys(("code", "kind", "trigger", "params", "idempotency_key", "lease_owner", "error_code"), OURS),
+        **dict.fromkeys(("run_notes", "request_signer"), OURS),
         **dict.fromkeys(("actor_name", "cancel_requested_by"), USERNAME),
         **dict.fromkeys(("subject", "waiting_for"), FITTED),
         "device_serial": (HsmDevice, "serial"),
@@ -132,7 +133,7 @@ COLUMNS = {
     "jobs.ScheduleClock": {"id": OURS},
     "jobs.ClockWitness": {"boot_id": OURS},
     "jobs.Certification": {
-        **dict.fromkeys(("code", "idempotency_key", "left_behind"), OURS),
+        **dict.fromkeys(("code", "idempotency_key", "left_behind", "request_signer"), OURS),
         "vault_name": (KeyVault, "name"),
         "actor_name": USERNAME,
     },
