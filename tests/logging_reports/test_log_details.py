@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 import time_machine
+from django.contrib.auth import get_user_model
 from django.db import connection
 from django.urls import reverse
 
@@ -85,6 +86,8 @@ def test_the_newest_checkpoint_is_shown_and_is_an_anchor(auditor):
     assert "attachment" in answer["Content-Disposition"]
     assert auditor.get("/logs/checkpoints/2.txt").status_code == 404
     with time_machine.travel(checkpoint.at + timedelta(minutes=66)):
+        # The session has ended meanwhile.
+        auditor.force_login(get_user_model().objects.get(role="auditor"))
         assert "Checkpoint overdue" in auditor.get(URL).content.decode()
         assert "Is a cloud worker running" in auditor.get("/logs/checkpoints/").content.decode()
 
