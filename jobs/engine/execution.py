@@ -302,24 +302,22 @@ def _end(run: JobRun, state: JobState, error: KmesError) -> None:
             runner.log_failure(tx, error)
         outcome = "" if error.code == TARGETS_FAILED else outcome_of(run)
         text = f"{run.job.recorded_title}: {error}" + (f" ({outcome})" if outcome else "")
-        tx.log(_event_of_end(error, cancelled=cancelled), text + _claims_of(run.job, error))
+        if isinstance(error, NotGenuine):
+            row, signer = run.job, run.job.request_signer or "nobody"
+            tx.log(
+                "job.not_genuine",
+                f"{text} Its row names {row.actor_name} as its requester, the trigger {row.trigger}, "
+                f"and {signer} as its signer.",
+            )
+        else:
+            tx.log(_event_of_end(error, cancelled=cancelled), text)
         lifecycle.finish(run.claim, state, error=error)
 
 
 def _event_of_end(error: KmesError, *, cancelled: bool) -> str:
     if cancelled:
         return "job.cancelled"
-    if isinstance(error, NotGenuine):
-        return "job.not_genuine"
     return "job.refused" if isinstance(error, PermissionRefused) else "job.failed"
-
-
-def _claims_of(job: Job, error: KmesError) -> str:
-    """Return whom the row of a job that is not genuine names, as a sentence of the log; "" for another error."""
-    if not isinstance(error, NotGenuine):
-        return ""
-    signer = job.request_signer or "nobody"
-    return f" Its row names {job.actor_name} as its requester, the trigger {job.trigger}, and {signer} as its signer."
 
 
 def _record_failure(tx: RunTransaction, run: JobRun, pending: list[JobTarget], error: KmesError) -> None:
