@@ -12,6 +12,7 @@ from hsm.device import get_device
 from jobs.choices import JobState
 from jobs.due_rotations import serve
 from jobs.engine import lifecycle
+from jobs.engine.creation import NewJob, create_job
 from jobs.kinds.create.spec import request_create_keys
 from jobs.kinds.destroy.spec import request_destroy
 from jobs.kinds.rotate.spec import request_rotation
@@ -84,8 +85,8 @@ def test_a_job_that_follows_one_of_somebody_deactivated_is_refused_whoever_it_na
     keys = make_keys(group, "k1", actor=admin)
     first = request_synchronize(keys=keys, actor=Actor.from_user(custodian))
     work(first)
-    follower = request_rotation(group=group, actor=admin)
-    Job.objects.filter(pk=follower.pk).update(follows=first)
+    new = NewJob("rotate", group.name, group=group, params={"name": "k2"}, follows=first)
+    follower = create_job(new, actor=admin, idempotency_key="")
     take_rights_away_in_the_database(custodian)
     assert work(follower).error_code == "permission"
 
