@@ -180,7 +180,7 @@ OPERATIONS = {
             ),
             (VERSIONS, ("disable_version", "PATCH", f"/keys/{NAME}/*")),
         ),
-        Operation("delete", _delete, _on_azure_key("cloud_delete", "delete"), (VERSIONS, LIVE_DELETE)),
+        Operation("delete", _delete, _on_azure_key("cloud_delete", "delete"), (VERSIONS, LIVE_DELETE, CURRENT)),
         Operation(
             "recover",
             _recover,

@@ -10,6 +10,7 @@ from jobs import tasks
 from jobs.engine import hints, lifecycle, precedence
 from jobs.engine.interruptions import Yielded
 from jobs.engine.run import JobRun
+from jobs.engine.signatures import sign_job
 from jobs.engine.turns import yield_to_waiting
 from jobs.models import Job
 from jobs.schedule import scans
@@ -21,13 +22,17 @@ SCHEDULED = 1_000
 
 def make(trigger, *, ago=0.0, **values) -> Job:
     due = now() - timedelta(seconds=ago)
-    return Job.objects.create(kind="self_test", actor_name="ada", trigger=trigger, run_after=due, **values)
+    job = Job(kind="self_test", actor_name="ada", trigger=trigger, run_after=due, **values)
+    if job.requested_by_id:
+        sign_job(job, [])
+    job.save()
+    return job
 
 
 @pytest.fixture
 def backlog(db):
     """A thousand jobs of the schedule that are due, longest first."""
-    return Job.objects.bulk_create(
+    jobs = [
         Job(
             kind="self_test",
             actor_name="schedule",
@@ -35,7 +40,9 @@ def backlog(db):
             run_after=now() - timedelta(seconds=3600 - number),
         )
         for number in range(SCHEDULED)
-    )
+    ]
+    sign_job(jobs[0], [])
+    return Job.objects.bulk_create(jobs)
 
 
 def test_whichever_hint_comes_next_a_persons_job_is_run_before_the_schedules(backlog):

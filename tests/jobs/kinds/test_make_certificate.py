@@ -39,7 +39,7 @@ def test_a_credential_that_is_deleted_meanwhile_ends_the_job_with_a_sentence(cre
     CloudCredential.objects.filter(pk=credential.pk).delete()
     ended = work(job)
     assert ended.state == "failed"
-    assert "no longer exists" in ended.error_what
+    assert "was deleted" in ended.error_what
 
 
 def test_only_the_lifetimes_of_the_list_are_made(credential, admin):

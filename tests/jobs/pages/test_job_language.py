@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from jobs import tasks
+from jobs.engine.signatures import sign_job
 from jobs.kinds.self_test.spec import request_self_test
 from kmes.core.actor import Actor
 from logging_reports.models import LogEntry
@@ -19,6 +20,8 @@ TITLE = "List Key Vaults"
 @pytest.mark.django_db(transaction=True)
 def test_a_job_is_recorded_in_english_by_a_worker_of_another_language(speak, admin):
     job = make_job(kind="list_vaults", state="queued", subject="Contoso", requested_by_id=admin.user_id)
+    sign_job(job, [])
+    job.save()
     with speak(GONE, TITLE):
         assert job.title == marked(TITLE)
         tasks.run_job(str(job.pk))
