@@ -162,8 +162,9 @@ def test_the_worlds_catch_a_sign_in_failure_that_is_final(in_memory, monkeypatch
         return CloudError(CloudErrorKind.AUTHENTICATION, failure.what) if is_sign_in else failure
 
     monkeypatch.setattr(errors, "_without_answer", as_refusal)
-    found = [sentence for seed in (1, 2, 3) for sentence in broken(in_memory(seed))]
-    assert any("over a sign-in" in sentence for sentence in found), found
+    # A refusal at sign-in is asked about once more, so it takes two damaged answers on end: rare with the usual dice.
+    found = (sentence for seed in range(1, 40) for sentence in broken(in_memory(seed, chance=0.7)))
+    assert any("over a sign-in" in sentence for sentence in found)
 
 
 @pytest.mark.parametrize("part", range(PARTS), ids=lambda part: f"damaged answers / worlds in memory / part {part + 1}")
