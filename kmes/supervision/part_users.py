@@ -2,7 +2,7 @@
 
 Each part has a user of its own, so that the kernel keeps it out of the files, memory and signals of the others. The
 users are numbers without an entry in /etc/passwd: nothing is installed, and a read-only system will do
-(docs/decisions/0016-parts-have-users.md).
+(docs/decisions/0019-parts-have-users.md).
 """
 
 from __future__ import annotations
