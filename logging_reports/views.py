@@ -199,11 +199,7 @@ def download_anchor(_request: HttpRequest, number: int) -> HttpResponse:
     row = LogCheckpoint.objects.filter(number=min(number, _MAX_SEQUENCE)).first()
     if row is None:
         raise Http404(_("There is no such checkpoint."))
-    headers = {
-        "Content-Disposition": f'attachment; filename="kmes-log-checkpoint-{row.number}.txt"',
-        "X-Content-Type-Options": "nosniff",
-    }
-    return HttpResponse(row.anchor.to_file(), content_type="text/plain; charset=utf-8", headers=headers)
+    return _checkpoint_file(f"{row.number}.txt", row.anchor.to_file(), "text/plain; charset=utf-8")
 
 
 @require_GET
@@ -213,8 +209,12 @@ def download_time_stamp(_request: HttpRequest, number: int) -> HttpResponse:
     row = CheckpointTimeStamp.objects.filter(number=min(number, _MAX_SEQUENCE)).first()
     if row is None:
         raise Http404(_("This checkpoint has no time stamp."))
+    return _checkpoint_file(f"{row.number}.tsr", bytes(row.response), "application/timestamp-reply")
+
+
+def _checkpoint_file(name: str, content: str | bytes, content_type: str) -> HttpResponse:
     headers = {
-        "Content-Disposition": f'attachment; filename="kmes-log-checkpoint-{row.number}.tsr"',
+        "Content-Disposition": f'attachment; filename="kmes-log-checkpoint-{name}"',
         "X-Content-Type-Options": "nosniff",
     }
-    return HttpResponse(bytes(row.response), content_type="application/timestamp-reply", headers=headers)
+    return HttpResponse(content, content_type=content_type, headers=headers)
