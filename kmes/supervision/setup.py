@@ -23,6 +23,9 @@ VENV = ROOT / ".venv"
 VENV_PYTHON = VENV / "bin" / "python"
 STAMP = VENV / ".kmes-setup.json"
 REQUIREMENTS = ROOT / "requirements"
+LOG_SERVERS = VENV / "log-servers"
+# The system takes one of them at a time.
+LOG_SERVER_PACKAGES = (("rsyslog", "rsyslog-openssl"), ("syslog-ng-core",))
 NODE_MODULES = ROOT / "node_modules"
 MINIMUM_PYTHON = (3, 11)
 OLDEST_NPM = 8
@@ -163,6 +166,40 @@ def install_packages(names: list[str]) -> None:
             raise SetupError(message)
 
 
+# --- Log servers for the tests --------------------------------------------------------------
+def _download_packages(names: tuple[str, ...], folder: Path) -> bool:
+    # A list of its own for locks and files: this installs nothing, and needs no root.
+    options = ["-qq", "-o", f"Dir::Cache::archives={folder}", "-o", "Debug::NoLocking=1"]
+    command = ["apt-get", *options, "install", "-y", "--download-only", "--no-install-recommends", *names]
+    return subprocess.run(command, check=False, capture_output=True, stdin=subprocess.DEVNULL).returncode == 0
+
+
+def unpack_log_servers() -> None:
+    """Unpack rsyslog and syslog-ng below ``.venv``, for the tests of log forwarding.
+
+    They are not installed: the system allows only one of them, and it would become this machine's own.
+
+    Raises SetupError when they can't be fetched.
+    """
+    if LOG_SERVERS.is_dir():
+        return
+    say("unpacking rsyslog and syslog-ng for the tests")
+    draft = LOG_SERVERS.with_name("log-servers-draft")
+    shutil.rmtree(draft, ignore_errors=True)
+    packages = draft / "packages"
+    (packages / "partial").mkdir(parents=True)
+    for names in LOG_SERVER_PACKAGES:
+        if not _download_packages(names, packages):
+            install_packages(["--download-only", *names])
+            if not _download_packages(names, packages):
+                message = f"apt-get could not download {' '.join(names)}, which the tests need."
+                raise SetupError(message)
+    for package in packages.glob("*.deb"):
+        subprocess.run(["dpkg", "-x", str(package), str(draft)], check=True)
+    shutil.rmtree(packages)
+    draft.rename(LOG_SERVERS)
+
+
 # --- Stamps ---------------------------------------------------------------------------------
 def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
@@ -291,6 +328,8 @@ def set_up(*, tests: bool) -> None:
     make_venv(python)
     install_requirements("dev" if tests else "base")
     install_front_end()
+    if tests:
+        unpack_log_servers()
     if names or _read_stamp() != before:
         say(f"ready after {time.monotonic() - started:.0f} s")
 
@@ -298,7 +337,9 @@ def set_up(*, tests: bool) -> None:
 def main() -> int:
     """Read the command line, set up, and turn what went wrong into one sentence."""
     parser = argparse.ArgumentParser(description="Make this machine ready to run the console.")
-    parser.add_argument("--tests", action="store_true", help="also what the tests need: PostgreSQL, Chromium")
+    parser.add_argument(
+        "--tests", action="store_true", help="also what the tests need: PostgreSQL, Chromium, log servers"
+    )
     arguments = parser.parse_args()
     try:
         set_up(tests=arguments.tests)
