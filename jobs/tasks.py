@@ -21,6 +21,7 @@ from kmes.accounts import sign_in_limits
 from kmes.core import language
 from kmes.core.errors import KmesError
 from logging_reports import time_stamp_requests
+from logging_reports.forwarding import alarms, queue
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +70,7 @@ def _run(job_id: UUID) -> None:
 
 @shared_task(base=RecordTask, ignore_result=True)  # type: ignore[untyped-decorator]
 def scan_jobs() -> None:
-    """Send hints for jobs that are due and whose hint was lost or came early; then make the log's checkpoint and have it stamped."""
+    """Send hints for jobs that are due and whose hint was lost or came early; then make the log's checkpoint, and have it stamped and forwarded."""
     if not scans.publish_heartbeat():
         return
     for job_id in scans.find_claimable(has_hints=hints.has_any()):
@@ -83,6 +84,8 @@ def scan_jobs() -> None:
         # The heartbeat shows it already; the next scan tries again.
         logger.warning("no checkpoint of the log could be made (%s)", error.code)
     time_stamp_requests.hint()
+    alarms.check()
+    queue.hint_if_due()
 
 
 @shared_task(base=RecordTask, ignore_result=True)  # type: ignore[untyped-decorator]

@@ -365,6 +365,10 @@ KMES_TIMESTAMP_SECONDS = env.int("KMES_TIMESTAMP_SECONDS", 3600)
 if KMES_TIMESTAMP_URL and not KMES_TIMESTAMP_CA_FILE:
     message = "KMES_TIMESTAMP_URL needs KMES_TIMESTAMP_CA_FILE: the certificates by which its time stamps are verified."
     raise ImproperlyConfigured(message)
+# Receivers of log rows that lie in this network, and how soon a silent one is an alarm.
+KMES_FORWARDING_PRIVATE_HOSTS = env.list("KMES_FORWARDING_PRIVATE_HOSTS", default=[])
+KMES_FORWARDING_ALARM_SECONDS = env.int("KMES_FORWARDING_ALARM_SECONDS", 900)
+KMES_FORWARDING_REPEAT_SECONDS = env.int("KMES_FORWARDING_REPEAT_SECONDS", 60)
 KMES_EXPORT_DIR = Path(env.str("KMES_EXPORT_DIR", str(KMES_STATE_DIR / "exports")))
 KMES_EXPORT_KEEP_DAYS = env.int("KMES_EXPORT_KEEP_DAYS", 7)
 DEFAULT_EXCEPTION_REPORTER_FILTER = "django.views.debug.SafeExceptionReporterFilter"

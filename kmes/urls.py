@@ -14,6 +14,7 @@ urlpatterns = [
     path("jobs/", include("jobs.urls")),
     path("certifications/", include("jobs.certifications.urls")),
     path("logs/", include("logging_reports.urls")),
+    path("forwarding/", include("logging_reports.forwarding.urls")),
     path("reports/", include("logging_reports.reports.urls")),
     path("", include("logging_reports.notices.urls")),
     path("administration/", include("hsm.urls")),

@@ -171,6 +171,13 @@ _register(
     ("log.key_handed_over", Category.INTEGRITY, _WARNING, _("Checkpoint key handed over")),
     ("log.time_stamps_missing", Category.INTEGRITY, _WARNING, _("Time stamps missing")),
     ("log.time_stamps_resumed", Category.INTEGRITY, _INFO, _("Time stamps resumed")),
+    ("forwarding.destination_added", Category.CONFIGURATION, _WARNING, _("Log destination added")),
+    ("forwarding.destination_changed", Category.CONFIGURATION, _WARNING, _("Log destination changed")),
+    ("forwarding.destination_deleted", Category.CONFIGURATION, _WARNING, _("Log destination deleted")),
+    ("forwarding.test_requested", Category.CONFIGURATION, _INFO, _("Test of a log destination")),
+    ("forwarding.sent_again", Category.CONFIGURATION, _WARNING, _("Log rows sent again")),
+    ("forwarding.behind", Category.INTEGRITY, _ERROR, _("Log forwarding behind")),
+    ("forwarding.resumed", Category.INTEGRITY, _INFO, _("Log forwarding resumed")),
     ("log.chain_broken", Category.INTEGRITY, _ERROR, _("Log chain broken")),
     ("data.seeded", Category.CONFIGURATION, _WARNING, _("Trial data written")),
 )
@@ -223,5 +230,7 @@ NOTICE_TOPICS: dict[str, Topic] = {
     "log.chain_broken": Topic.LOG,
     "log.time_stamps_missing": Topic.LOG,
     "log.time_stamps_resumed": Topic.LOG,
+    "forwarding.behind": Topic.LOG,
+    "forwarding.resumed": Topic.LOG,
     "notice.delivery_failed": Topic.DELIVERY,
 }

@@ -38,18 +38,20 @@ def post(
     ca_file: str,
     seconds: float,
     highest_bytes: int = 0,
+    context: ssl.SSLContext | None = None,
 ) -> Answer:
     """Send a body to one address of the host and return the answer, whatever its status is.
 
-    ``ca_file`` names the CA certificates to trust instead of the system's, "" those. Up to ``highest_bytes`` of the
-    answer's body are read; with 0 it is left unread.
+    ``ca_file`` names the CA certificates to trust instead of the system's, "" those; ``context`` overrides it. Up to
+    ``highest_bytes`` of the answer's body are read; with 0 it is left unread.
 
     Raises:
         OSError: the address can't be reached, the exchange lasts longer than ``seconds``, or the answer is too large.
         HTTPException: the answer is not HTTP.
 
     """
-    connection = _PinnedConnection(target, address, ca_file=ca_file, seconds=seconds)
+    tls = context or (ssl.create_default_context(cafile=ca_file or None) if target.scheme == "https" else None)
+    connection = _PinnedConnection(target, address, tls=tls, seconds=seconds)
     # A receiver that sends single bytes never exceeds the read time-out. This limits the total.
     timer = threading.Timer(seconds, connection.cut)
     timer.start()
@@ -69,9 +71,9 @@ def post(
 class _PinnedConnection(http.client.HTTPConnection):
     """A connection to one address of the host. TLS verifies the host's name."""
 
-    def __init__(self, target: Target, address: str, *, ca_file: str, seconds: float) -> None:
+    def __init__(self, target: Target, address: str, *, tls: ssl.SSLContext | None, seconds: float) -> None:
         super().__init__(target.host, target.port, timeout=seconds)
-        self._target, self._address, self._ca_file, self._seconds = target, address, ca_file, seconds
+        self._target, self._address, self._tls, self._seconds = target, address, tls, seconds
         self._is_cut = False
         # The base class drops its own reference when an answer ends with the connection, before the body is read.
         self._open: socket.socket | None = None
@@ -86,9 +88,8 @@ class _PinnedConnection(http.client.HTTPConnection):
         self.sock = self._open = socket.create_connection((self._address, self._target.port), self._seconds)
         if self._is_cut:
             raise TimeoutError
-        if self._target.scheme == "https":
-            context = ssl.create_default_context(cafile=self._ca_file or None)
-            self.sock = self._open = context.wrap_socket(self.sock, server_hostname=self._target.host)
+        if self._tls is not None:
+            self.sock = self._open = self._tls.wrap_socket(self.sock, server_hostname=self._target.host)
 
     def cut(self) -> None:
         """Close the connection from another thread, so that a blocked read fails."""

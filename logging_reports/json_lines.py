@@ -30,8 +30,13 @@ class LineError(ValueError):
 
 def to_line(entry: Any) -> str:
     """Return the row as one line: its format, every hashed field, the previous hash and the hash."""
+    return canonical_json(to_values(entry)) + "\n"
+
+
+def to_values(entry: Any) -> dict[str, Any]:
+    """Return what the row's line holds, by name."""
     layout = LAYOUTS.get(entry.chain_format, LAYOUTS[CURRENT_FORMAT])
-    return canonical_json({name: _plain(getattr(entry, field)) for name, field in layout.items()}) + "\n"
+    return {name: _plain(getattr(entry, field)) for name, field in layout.items()}
 
 
 def _plain(value: Any) -> Any:

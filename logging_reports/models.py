@@ -17,6 +17,7 @@ from kmes.core.ids import new_uuid
 from logging_reports.anchors import Anchor
 from logging_reports.chain import CURRENT_FORMAT
 from logging_reports.choices import Category, ExportFormat, ExportState, Service, Severity
+from logging_reports.forwarding.models import ForwardingDestination, ForwardingPosition
 from logging_reports.notices.models import Channel, Delivery, Notice, NoticeRead, Reminder
 
 
@@ -276,11 +277,13 @@ class SavedFilter(models.Model):
         return self.name
 
 
-# Django looks for an app's models here; those of notices are defined in their own package.
+# Django looks for an app's models here; those of notices and forwarding are defined in their own packages.
 __all__ = [
     "Channel",
     "CheckpointTimeStamp",
     "Delivery",
+    "ForwardingDestination",
+    "ForwardingPosition",
     "LogCheckpoint",
     "LogEntry",
     "LogExport",

@@ -13,10 +13,11 @@ from rq.utils import as_text, current_timestamp, now
 from rq.worker_registration import REDIS_WORKER_KEYS, WORKERS_BY_QUEUE_KEY, clean_worker_registry
 
 from logging_reports import rq_jobs, time_stamp_requests
+from logging_reports.forwarding import queue as forwarding_queue
 from logging_reports.notices import queue
 from logging_reports.report_queue import ReportJob
 
-TASKS = (rq_jobs.run_export, queue.run_deliveries, time_stamp_requests.run_time_stamp)
+TASKS = (rq_jobs.run_export, queue.run_deliveries, time_stamp_requests.run_time_stamp, forwarding_queue.run_forwarding)
 CYCLE_SECONDS = 60
 
 

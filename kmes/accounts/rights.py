@@ -31,6 +31,7 @@ class Right(StrEnum):
     JOB_CANCEL = "job.cancel"
     LOG_READ = "log.read"
     LOG_EXPORT = "log.export"
+    LOG_FORWARD = "log.forward"
     DEVICE_MANAGE = "device.manage"
     USER_MANAGE = "user.manage"
     NOTICE_MANAGE = "notice.manage"

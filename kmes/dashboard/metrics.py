@@ -19,6 +19,7 @@ from jobs.models import Job, JobStep
 from jobs.schedule.clock_guard import read_clock
 from kmes.core.clock import now
 from kmes.core.schema import Fit, check_fit
+from kmes.dashboard import forwarding_metrics
 from kmes.dashboard.heartbeats import QUEUES, Heartbeats
 from kmes.dashboard.queue_health import orphaned_jobs, queued_age_seconds
 from kmes.dashboard.selectors import count_rotations, count_versions, keks_left_over
@@ -49,6 +50,7 @@ class ConsoleCollector(Collector):
         yield from self._rotations()
         yield from self._log_heads()
         yield self._last_checkpoint()
+        yield from forwarding_metrics.collect()
         yield self._last_backup()
 
     def _parts(self) -> Iterator[Metric]:

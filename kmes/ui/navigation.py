@@ -49,6 +49,7 @@ TREE = (
             Page(_("Jobs"), "jobs:list", "job", letter="j"),
             Page(_("System Logs"), "logs:list", "log", "log.read", letter="l"),
             Page(_("Reports"), "reports:home", "report", letter="r"),
+            Page(_("Log Forwarding"), "forwarding:list", "up", "log.read"),
         ),
         "logging",
     ),

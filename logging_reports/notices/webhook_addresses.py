@@ -100,6 +100,17 @@ def resolve(target: Target, allowed: Allowed | None = None) -> str:
     return addresses[0]
 
 
+def check_literal(host: str, allowed: Allowed) -> None:
+    """Refuse a host that is written as an address which is not allowed. Looks nothing up.
+
+    Raises:
+        InputError: it is such an address.
+
+    """
+    if literal := _literal(host):
+        _check(literal, host, allowed)
+
+
 def _literal(host: str) -> Address | None:
     try:
         return ipaddress.ip_address(host)

@@ -27,9 +27,12 @@ from kmes.accounts import sign_in_limits
 from kmes.accounts.models import FailedSignIns, User
 from kmes.core.actor import Actor, Trigger
 from kmes.core.columns import max_length
+from kmes.core.errors import KmesError
 from kmes.core.stored_text import storable_json
 from kmes.ui import saved_views
 from logging_reports import time_stamp_requests
+from logging_reports.forwarding import outages
+from logging_reports.forwarding.models import ForwardingDestination
 from logging_reports.models import LogCheckpoint, LogEntry, TimeStampOutage
 from logging_reports.services import Subject, record
 from logging_reports.time_stamps import TimeStamp
@@ -70,6 +73,11 @@ COLUMNS = {
         **dict.fromkeys(("salt", "key_check", "rules"), OURS),
     },
     "logging_reports.Delivery": {"last_answer": FITTED},
+    "logging_reports.ForwardingDestination": {
+        **dict.fromkeys(("name", "host", "path", "events"), FORM),
+        **dict.fromkeys(("token", "seal", "services"), OURS),
+        **dict.fromkeys(("last_error", "test_result"), FITTED),
+    },
     "logging_reports.Reminder": {"key": OURS},
     "logging_reports.LogEntry": {
         **dict.fromkeys(("actor_name", "credential", "vault", "group"), FITTED),
@@ -330,6 +338,17 @@ def test_what_a_time_stamping_authority_says_can_be_stored():
     assert (len(row.policy), len(row.authority)) == (128, 255)
     time_stamp_requests._write_failure(ODD + "\r\n")
     assert "\n" not in TimeStampOutage.objects.get().last_error
+
+
+def test_what_a_receiver_of_log_rows_says_can_be_stored():
+    destination = ForwardingDestination.objects.create(
+        name="n", host="h", port=1, run_number=1, test_requested_at=datetime.now(UTC)
+    )
+    outages.write_failure(destination, KmesError(ODD + "\r\n"))
+    outages.write_test(destination, KmesError(ODD), "")
+    destination.refresh_from_db()
+    assert (len(destination.last_error), len(destination.test_result)) == (500, 500)
+    assert "\n" not in destination.last_error
 
 
 def test_names_of_hosts_and_pages_are_cut(django_user_model):

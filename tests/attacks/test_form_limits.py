@@ -43,6 +43,14 @@ from kmes.ui.forms import PreferencesForm, SavedViewForm
 from kmes.ui.models import SavedView
 from kmes.ui.tables import MAX_SEARCH
 from logging_reports.filters import JumpForm, LogFilterForm, SaveFilterForm
+from logging_reports.forwarding.forms import (
+    MAX_CERTIFICATES,
+    MAX_EVENTS_TEXT,
+    MAX_TOKEN,
+    DestinationForm,
+    SendAgainForm,
+)
+from logging_reports.forwarding.models import ForwardingDestination
 from logging_reports.models import Channel, LogEntry, SavedFilter
 from logging_reports.notices.choices import ChannelKind
 from logging_reports.notices.forms import ChannelForm, RulesForm
@@ -87,6 +95,14 @@ TEXTS: dict[type[forms.BaseForm], dict[str, Limit]] = {
     SavedViewForm: {"name": (SavedView, "name")},
     SaveFilterForm: {"name": (SavedFilter, "name")},
     ChannelForm: {"name": (Channel, "name"), "url": (Channel, "url"), "recipients": 320},
+    DestinationForm: {
+        "name": (ForwardingDestination, "name"),
+        "host": (ForwardingDestination, "host"),
+        "path": (ForwardingDestination, "path"),
+        "token": MAX_TOKEN,
+        "ca_certificates": MAX_CERTIFICATES,
+        "events": MAX_EVENTS_TEXT,
+    },
     LogFilterForm: {
         "q": 200,
         "group": (LogEntry, "group"),
@@ -99,7 +115,7 @@ TEXTS: dict[type[forms.BaseForm], dict[str, Limit]] = {
 }
 NO_TEXTS = {
     *(StartForm, ConnectionTestForm, CertificateForm, CertificationForm, TargetForm, StorageForm, OptionsForm),
-    *(PreferencesForm, JumpForm, RulesForm, ReportForm),
+    *(PreferencesForm, JumpForm, RulesForm, ReportForm, SendAgainForm),
 }
 # Only their subclasses are shown.
 BASES = {FilterForm, ProofForm, GroupFields}

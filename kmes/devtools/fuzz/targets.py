@@ -31,6 +31,7 @@ from kmes.devtools import trial_data, trial_log
 from kmes.ui.models import SavedView
 from kmes.ui.tables import ConsoleTable
 from logging_reports.choices import ExportState, Service
+from logging_reports.forwarding.models import ForwardingDestination
 from logging_reports.models import LogCheckpoint, LogExport, SavedFilter
 from logging_reports.notices.choices import ChannelKind
 from logging_reports.notices.models import Channel, Notice
@@ -47,6 +48,7 @@ ARGUMENTS: dict[str, Callable[[], Iterable[Any]]] = {
         *Certification.objects.values_list("code", flat=True),
     ],
     "credential_id": lambda: CloudCredential.objects.values_list("pk", flat=True),
+    "destination_id": lambda: ForwardingDestination.objects.values_list("pk", flat=True),
     "device_id": lambda: HsmDevice.objects.values_list("pk", flat=True),
     "export_id": lambda: LogExport.objects.values_list("pk", flat=True),
     "filter_id": lambda: SavedFilter.objects.values_list("pk", flat=True),
@@ -164,6 +166,10 @@ def _write_log_rows(admin: Any) -> None:
     Channel.objects.create(
         kind=ChannelKind.WEBHOOK, name="hook", url="https://hook.invalid/", rules={"jobs": "warning"}
     )
+    destination = ForwardingDestination.objects.create(
+        name="siem", transport="syslog", row_format="rfc5424", host="siem.invalid", port=6514, services=["audit"]
+    )
+    destination.positions.create(service=Service.AUDIT)
     Channel.objects.create(kind=ChannelKind.MAIL, name="mail", recipients=["a@fuzz.invalid"])
     about = {"event": "job.failed", "message": "Made up", "service": Service.AUDIT, "sequence": 1, "url": "/jobs/"}
     Notice.objects.create(key="fuzz", topic="jobs", severity="warning", at=now(), **about)
