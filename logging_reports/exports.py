@@ -8,32 +8,24 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from itertools import islice
+from operator import attrgetter, itemgetter
+
+from django.db import connection
 
 from kmes.core import language
 from kmes.core.actor import Actor
-from logging_reports.chain import canonical_json
+from logging_reports import csv_copy, csv_rows
 from logging_reports.choices import ExportFormat, Service, Severity
-from logging_reports.json_lines import LAYOUTS, to_line
-from logging_reports.models import LogEntry
-from logging_reports.safe_text import csv_cell, csv_header, csv_lines
-from logging_reports.selectors import LogFilter, iterate_newest_first, list_entries, newest_sequence
+from logging_reports.json_lines import to_line
+from logging_reports.models import LogEntryQuerySet
+from logging_reports.selectors import LogFilter, iterate_batches, list_entries, newest_sequence
 from logging_reports.services import record
 
-ROWS_PER_CHUNK = 500
 CONTENT_TYPES: dict[str, str] = {
     ExportFormat.CSV: "text/csv; charset=utf-8",
     ExportFormat.CSV_PLAIN: "text/csv; charset=utf-8",
     ExportFormat.JSON_LINES: "application/jsonl; charset=utf-8",
 }
-
-# Numbers can't start a formula; every other value is text and needs the guard.
-_NUMBERS = ("sequence", "actor_user_id", "http_status", "duration_ms")
-_FIRST = ("sequence", "at")
-# Released column names never change: programs of users read them.
-_FIELD_OF = LAYOUTS[1]
-COLUMNS = (*_FIRST, *(name for name in _FIELD_OF if name not in _FIRST))
 
 
 @dataclass
@@ -68,14 +60,13 @@ def stream(
     """
     digest, done = hashlib.sha256(), outcome or Outcome()
     newest = newest_sequence(wanted.service) if up_to is None else up_to
-    entries = iterate_newest_first(list_entries(wanted), up_to=newest)
     is_csv = ExportFormat(form).is_csv
-    held = csv_header(COLUMNS, for_excel=form == ExportFormat.CSV) if is_csv else b""
+    held = csv_rows.header(for_excel=form == ExportFormat.CSV) if is_csv else b""
     try:
-        while chunk := list(islice(entries, ROWS_PER_CHUNK)):
+        for content, rows in _contents(list_entries(wanted), up_to=newest, is_csv=is_csv):
             digest.update(held)
             yield held
-            held, done.rows = _render(chunk, is_csv=is_csv), done.rows + len(chunk)
+            held, done.rows = content, done.rows + rows
             if progress:
                 progress(done.rows)
         digest.update(held)
@@ -87,26 +78,16 @@ def stream(
     yield held
 
 
-def _render(chunk: list[LogEntry], *, is_csv: bool) -> bytes:
-    if is_csv:
-        return csv_lines([_cells(entry) for entry in chunk])
-    return "".join(to_line(entry) for entry in chunk).encode("utf-8", "backslashreplace")
-
-
-def _cells(entry: LogEntry) -> list[str]:
-    return [_cell(name, getattr(entry, _FIELD_OF[name])) for name in COLUMNS]
-
-
-def _cell(name: str, value: object) -> str:
-    if value is None or value == "":
-        return ""
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if name in _NUMBERS:
-        return str(value)
-    return csv_cell(canonical_json(value) if isinstance(value, dict | list) else str(value))
+def _contents(rows: LogEntryQuerySet, *, up_to: int, is_csv: bool) -> Iterator[tuple[bytes, int]]:
+    """Yield the rows from sequence ``up_to`` down as parts of a file, each with its number of rows."""
+    if is_csv and connection.vendor == "postgresql":
+        yield from csv_copy.copy_lines(rows, up_to=up_to)
+    elif is_csv:
+        for cells in iterate_batches(rows.values_list(*csv_rows.FIELDS), up_to=up_to, position=itemgetter(0)):
+            yield csv_rows.render(cells), len(cells)
+    else:
+        for entries in iterate_batches(rows, up_to=up_to, position=attrgetter("sequence")):
+            yield "".join(map(to_line, entries)).encode("utf-8", "backslashreplace"), len(entries)
 
 
 def _record_export(wanted: LogFilter, actor: Actor, done: Outcome, file_name: str) -> None:

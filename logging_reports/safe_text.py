@@ -10,10 +10,17 @@ from collections.abc import Iterable, Sequence
 
 # C0 and C1 controls, line and paragraph separators, bidi marks, embeddings, isolates, and the
 # invisible zero-width characters. All can forge or hide what a reader sees (ASVS 5.0, 16.4.1).
-_HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+_HIDDEN_CHARACTERS = r"\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff"
+_HIDDEN = re.compile(f"[{_HIDDEN_CHARACTERS}]")
 # What starts a formula in a spreadsheet (ASVS 5.0, 1.2.10; OWASP CSV injection), with the
 # full-width forms that some programs fold to ASCII.
 _FORMULA = tuple("=+-@\t\r\n\0\uff1d\uff0b\uff0d\uff20")
+# With what a cell begins that ``csv_cell`` may guard: a formula, or a blank that some programs ignore before one.
+# A class of regular expressions, the same for Python and for PostgreSQL.
+FORMULA_BEGINNINGS = r"-=+@\uff1d\uff0b\uff0d\uff20 \u00a0\u1680\u2000-\u200a\u202f\u205f\u3000"
+# Between the cells of a row that are searched at one go. In a cell it does no harm: that row is looked at cell by cell.
+_BETWEEN = "\u00a6"
+_SUSPECT = re.compile(f"[{_HIDDEN_CHARACTERS}]|(?:^|{_BETWEEN})[{FORMULA_BEGINNINGS}]")
 
 
 def visible(text: str) -> str:
@@ -31,6 +38,11 @@ def csv_cell(text: str) -> str:
         return text  # Most cells. isalnum() is False for an empty text and for every character guarded against.
     shown = visible(text)
     return f"'{shown}" if shown.lstrip().startswith(_FORMULA) else shown
+
+
+def may_need_guard(texts: Iterable[str]) -> bool:
+    """Return whether ``csv_cell`` could change one of the texts: one search for a whole row."""
+    return _SUSPECT.search(_BETWEEN.join(texts)) is not None
 
 
 def csv_header(columns: Sequence[str], *, for_excel: bool) -> bytes:

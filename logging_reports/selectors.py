@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from logging_reports.chain import GENESIS, has_valid_hash
 from logging_reports.choices import Service
 from logging_reports.models import LogEntry, LogEntryQuerySet, SavedFilter
 from logging_reports.search import SEARCHED_TEXT
 
+T = TypeVar("T")
 COUNT_CAP = 10_000
 # A text filter reads each row, so its count costs more.
 TEXT_COUNT_CAP = 1_000
@@ -145,15 +146,15 @@ def count_capped(rows: LogEntryQuerySet, *, cap: int) -> int:
     return rows.order_by()[: cap + 1].count()
 
 
-def iterate_newest_first(rows: LogEntryQuerySet, *, up_to: int) -> Iterator[LogEntry]:
-    """Yield the rows from sequence ``up_to`` down, in keyset batches.
+def iterate_batches(rows: QuerySet[LogEntry, T], *, up_to: int, position: Callable[[T], int]) -> Iterator[list[T]]:
+    """Yield the rows from sequence ``up_to`` down, in keyset batches. ``position`` returns a row's sequence.
 
     One long read would block PostgreSQL's vacuum and SQLite's writers.
     """
     before = up_to + 1
     while batch := list(rows.filter(sequence__lt=before).order_by("-sequence")[:BATCH_SIZE]):
-        yield from batch
-        before = batch[-1].sequence
+        yield batch
+        before = position(batch[-1])
 
 
 def newest_sequence(service: str) -> int:

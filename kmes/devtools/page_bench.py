@@ -1,4 +1,4 @@
-"""Measures each page: server time and number of queries; prints one JSON line for each.
+"""Measures each page (server time, number of queries) and the export of a log; prints one JSON line for each.
 
 Part of ``make bench`` at a small size. At full size, on any database that DATABASE_URL names:
 ``python -m kmes.devtools.page_bench --groups 1000 --keys 10000 --logs 1000000`` writes the trial data that is
@@ -24,10 +24,12 @@ def main() -> int:
     # The client speaks plain http, to this process.
     os.environ.setdefault("KMES_INSECURE_HTTP", "1")
     django.setup()
-    from kmes.devtools import page_costs  # noqa: PLC0415 - models exist once Django is set up
+    from kmes.devtools import export_cost, page_costs  # noqa: PLC0415 - models exist once Django is set up
 
     page_costs.fill_up(groups=options.groups, keys=options.keys, logs=options.logs)
-    return 0 if page_costs.print_pages() else 1
+    is_well = page_costs.print_pages()
+    export_cost.print_export()
+    return 0 if is_well else 1
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from django.urls import reverse
 
 from kmes.core.actor import SYSTEM, Actor, Trigger
 from kmes.core.errors import KmesError
-from logging_reports import export_files, export_lifecycle, rq_jobs
+from logging_reports import csv_copy, export_files, export_lifecycle, rq_jobs, selectors
 from logging_reports.models import LogEntry, LogExport
 from logging_reports.offline import main as verify_offline
 from logging_reports.selectors import LogFilter
@@ -87,7 +87,15 @@ def test_a_json_lines_file_verifies_offline(export_folder, tmp_path):
     assert verify_offline([str(export_folder / name), *write_evidence(tmp_path)]) == 0
 
 
+@pytest.fixture
+def parts_of_500(monkeypatch):
+    """Write files in small parts, so that there is progress to tell."""
+    monkeypatch.setattr(selectors, "BATCH_SIZE", 500)
+    monkeypatch.setattr(csv_copy, "ROWS_PER_COPY", 500)
+
+
 @pytest.mark.django_db
+@pytest.mark.usefixtures("parts_of_500")
 def test_progress_is_told_while_rows_are_written(monkeypatch):
     write(1200)
     monkeypatch.setattr(rq_jobs, "_PROGRESS_SECONDS", 0)
@@ -104,6 +112,7 @@ def test_progress_is_told_while_rows_are_written(monkeypatch):
 
 
 @pytest.mark.django_db
+@pytest.mark.usefixtures("parts_of_500")
 def test_a_cancelled_export_leaves_no_file_whenever_it_is_cancelled(export_folder, monkeypatch):
     write(1200)
     waiting = ask()
