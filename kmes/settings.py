@@ -62,7 +62,8 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
-    # Before the one that serves files, whose answers have the policy as well.
+    # Before the one that serves files, whose answers are compressed and have the policy as well.
+    "kmes.ui.compression.CompressionMiddleware",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "kmes.ui.middleware.StorableTextMiddleware",
