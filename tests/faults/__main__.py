@@ -24,6 +24,8 @@ class Table:
         name = report.nodeid.partition("[")[2].rstrip("]") or report.nodeid.partition("::")[2]
         if report.failed:
             self.outcomes[name] = "broke"
+            # At once, because the run takes long and may be stopped.
+            print(f"\nbroke: {report.nodeid}", flush=True)
         elif report.when == "call" and report.passed:
             self.outcomes.setdefault(name, "held")
 
