@@ -7,19 +7,19 @@ from typing import Any
 from uuid import UUID
 
 import django_tables2 as tables
-from django.db.models import F, Max, QuerySet
+from django.db.models import Exists, F, Max, OuterRef, QuerySet
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 
-from keygroups.choices import STATE_COLOURS
+from keygroups.choices import STATE_COLOURS, VersionState
 from keygroups.key_jobs import KeyJobs
-from keygroups.models import Key
-from keygroups.states import in_vault, version_shown
+from keygroups.models import CloudVersion, Key
+from keygroups.states import in_vault, key_in_vault, version_shown
 from kmes.ui.tables import ConsoleTable, MenuColumn, PickColumn, StateColumn
-from kmes.ui.templatetags.kmes_ui import badge, cut, when
+from kmes.ui.templatetags.kmes_ui import badge, cut, cut_to_width, when
 
 
 def _actions_url(record: Key) -> str:
@@ -27,9 +27,8 @@ def _actions_url(record: Key) -> str:
     return reverse("keygroups:key_actions", args=[record.pk])
 
 
-# Each row has one line. A narrow window scrolls the table sideways.
+# Each row has one line. Columns that don't fit are shown by the inspector instead (tables.js).
 _ONE_LINE = {"td": {"class": "text-nowrap"}}
-_NAME_SHOWN = 30
 
 
 class KeyTable(ConsoleTable):
@@ -37,14 +36,15 @@ class KeyTable(ConsoleTable):
 
     caption = _("Keys")
     saved_as = "keys"
+    drops_columns = True
     counted = ngettext_lazy("%(count)d key", "%(count)d keys", "count")
 
     pick = PickColumn()
-    name = tables.Column(verbose_name=_("Name"), linkify=True, attrs=_ONE_LINE)
-    group = tables.Column(verbose_name=_("Key group"), linkify=True, order_by="group__name")
+    name = tables.Column(verbose_name=_("Name"), linkify=True, attrs={"td": {"class": "text-nowrap name-cell"}})
+    group = tables.Column(verbose_name=_("Key group"), linkify=True, order_by="group__name", attrs=_ONE_LINE)
     key_spec = tables.Column(verbose_name=_("Type"), attrs=_ONE_LINE)
-    state = StateColumn(verbose_name=_("Here"), colours=STATE_COLOURS)
-    cloud_state = tables.Column(verbose_name=_("In Azure"), empty_values=(), orderable=False, attrs=_ONE_LINE)
+    state = StateColumn(verbose_name=_("Here"), colours=STATE_COLOURS, attrs=_ONE_LINE)
+    cloud_state = tables.Column(verbose_name=_("In Azure"), empty_values=(), attrs=_ONE_LINE)
     azure_version = tables.Column(verbose_name=_("Azure version"), empty_values=(), orderable=False, attrs=_ONE_LINE)
     created_at = tables.Column(verbose_name=_("Created"), attrs=_ONE_LINE)
     pushed = tables.Column(verbose_name=_("Pushed"), empty_values=(), attrs=_ONE_LINE)
@@ -54,6 +54,8 @@ class KeyTable(ConsoleTable):
 
     # The jobs of the shown keys, by key. The view loads them once per page.
     key_jobs: dict[UUID, KeyJobs]
+    # Whether the active key stays above the others, whatever the table is sorted by.
+    pins_active = False
 
     class Meta(ConsoleTable.Meta):
         model = Key
@@ -62,13 +64,13 @@ class KeyTable(ConsoleTable):
             "pick",
             "name",
             "group",
-            "key_spec",
-            "state",
             "cloud_state",
+            "state",
             "azure_version",
-            "created_at",
-            "pushed",
             "expires",
+            "pushed",
+            "created_at",
+            "key_spec",
             "last_job",
             "menu",
         )
@@ -77,14 +79,27 @@ class KeyTable(ConsoleTable):
             "id": lambda record: f"key-{record.pk}",
             "data-menu": _actions_url,
             "data-open": lambda record: record.get_absolute_url(),
+            "data-inspect": lambda record: reverse("keygroups:key_inspector", args=[record.pk]),
+            "class": lambda record, table: "is-pinned" if table.is_pinned(record) else None,
             "tabindex": "0",
         }
 
-    def render_name(self, value: str) -> SafeString | str:
-        """Show a long name cut in the middle: rotated keys differ at the end only."""
-        if len(value) <= _NAME_SHOWN:
-            return value
-        return format_html('<span title="{}">{}…{}</span>', value, value[:12], value[-16:])
+    def is_pinned(self, key: Key) -> bool:
+        """Return whether a key stays above the others."""
+        version = version_shown(key) if self.pins_active else None
+        return version is not None and version.state == VersionState.ACTIVE
+
+    def paginate(self, *args: Any, **kwargs: Any) -> Any:
+        """Choose the rows of the page, the active key first where it is pinned."""
+        if self.pins_active:
+            rows = self.data.data
+            is_active = Exists(CloudVersion.objects.filter(key=OuterRef("pk"), state=VersionState.ACTIVE))
+            self.data.data = rows.alias(is_active=is_active).order_by("-is_active", *rows.query.order_by)
+        return super().paginate(*args, **kwargs)
+
+    def render_name(self, value: str) -> SafeString:
+        """Show a long name cut in the middle, by the width there is: rotated keys differ at the end only."""
+        return cut_to_width(value)
 
     def render_created_at(self, value: datetime) -> SafeString:
         """Show the day, with the second in the title."""
@@ -118,6 +133,11 @@ class KeyTable(ConsoleTable):
         job = known.last
         link = format_html('<a class="font-monospace" href="{}" title="{}">{}</a>', job.url, job.title, job.name)
         return format_html("{} {}", link, badge(job.state, job.colour))
+
+    def order_cloud_state(self, keys: QuerySet[Key], is_descending: bool) -> tuple[QuerySet[Any], bool]:  # noqa: FBT001
+        """Sort by the state in the vault."""
+        sign = "-" if is_descending else ""
+        return keys.alias(shown_in_vault=key_in_vault()).order_by(f"{sign}shown_in_vault", "name"), True
 
     def order_pushed(self, keys: QuerySet[Key], is_descending: bool) -> tuple[QuerySet[Any], bool]:  # noqa: FBT001
         """Sort by the newest push."""

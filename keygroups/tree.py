@@ -161,7 +161,8 @@ def _group_node(wanted: KeysFilter, group: KeyGroup, chosen: UUID | None) -> Nod
     state = of_group(group)
     note = ngettext("%(count)d key", "%(count)d keys", count) % {"count": count}
     if group.rotate and group.next_due_at:
-        note += " · " + _("due %(date)s") % {"date": f"{group.next_due_at:%Y-%m-%d}"}
+        # First, because the line is cut at its end.
+        note = _("due %(date)s") % {"date": f"{group.next_due_at:%Y-%m-%d}"} + f" · {note}"
     return Node(
         id=node,
         label=group.name,

@@ -21,9 +21,11 @@ urlpatterns = [
     path("groups/<uuid:group_id>/edit/", change_views.edit_group, name="group_edit"),
     path("groups/<uuid:group_id>/delete/", change_views.delete_group, name="group_delete"),
     path("groups/<uuid:group_id>/actions/", views.show_group_actions, name="group_actions"),
+    path("groups/<uuid:group_id>/inspector/", views.inspect_group, name="group_inspector"),
     path("groups/<uuid:group_id>/drift/", drift_views.show_drift, name="drift"),
     path("groups/<uuid:group_id>/drift/<uuid:observation_id>/accept/", drift_views.accept, name="drift_accept"),
     path("<uuid:key_id>/", views.show_key, name="key_detail"),
     path("<uuid:key_id>/actions/", views.show_key_actions, name="key_actions"),
+    path("<uuid:key_id>/inspector/", views.inspect_key, name="key_inspector"),
     path("<uuid:key_id>/public/", views.download_public, name="key_public"),
 ]

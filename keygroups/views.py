@@ -21,10 +21,11 @@ from keygroups.choices import Drift
 from keygroups.comparison import compare_in_columns
 from keygroups.drift import is_repairable
 from keygroups.filters import TREE_ORDER_LABELS, KeysFilter, TreeOrder, read_uuid
+from keygroups.inspector import next_step_of_group, read_key
 from keygroups.key_jobs import KeyJobs, jobs_of_keys
 from keygroups.lookups import group_or_404, key_or_404
 from keygroups.models import KeyGroup
-from keygroups.policy import describe, policy_of
+from keygroups.policy import describe, period_text, policy_of
 from keygroups.public_keys import check_value, to_jwk, to_pem
 from keygroups.rotation_slots import current_slot
 from keygroups.selection import KeySelection
@@ -54,6 +55,8 @@ KEYS_PANE = "keys-pane"
 SEEN_HEADER = "X-Kmes-Seen"
 GROUP_HEADER = "X-Kmes-Group"
 NO_NODE_HEADER = "X-Kmes-No-Node"
+# The key that the inspector of a refreshed page shows.
+INSPECTED_HEADER = "X-Kmes-Inspected"
 
 
 @require_safe
@@ -72,7 +75,13 @@ def show_keys(request: HttpRequest) -> HttpResponse:
     digest = digest_of(group, keys)
     if is_pane and request.headers.get(SEEN_HEADER) == digest:
         return HttpResponse(status=204)
-    context = {"wanted": wanted, "pane": _pane(request, shown, group, keys, digest), "is_pane": is_pane}
+    context = {
+        "wanted": wanted,
+        "pane": _pane(request, shown, group, keys, digest),
+        "is_pane": is_pane,
+        "groups_link": wanted.link(),
+        "inspected": _inspected(request),
+    }
     if is_pane:
         has_node = NO_NODE_HEADER not in request.headers
         context["node"] = group_node(wanted, group) if group and has_node else None
@@ -124,6 +133,7 @@ def _pane(request: HttpRequest, shown: KeysFilter, group: KeyGroup | None, keys:
     """Return what the right side shows."""
     bulk = menu_for("keys", None, request.user)
     table = KeyTable(keys, exclude=([] if bulk else ["pick"]) + (["group"] if group else []))
+    table.pins_active = group is not None
     arrange(request, table)
     table.key_jobs = jobs_of_keys(row.record.pk for row in table.paginated_rows)
     return {
@@ -140,9 +150,40 @@ def _pane(request: HttpRequest, shown: KeysFilter, group: KeyGroup | None, keys:
         "may_rotate": _may(request, Right.KEY_ROTATE),
         "description": describe(policy_of(group)) if group else None,
         "digest": digest,
+        "next": next_step_of_group(group, request.user) if group else None,
+        "every": period_text(group.rotate_every, group.rotate_unit) if group and group.rotate_every else "",
         "has_keys_at_all": bool(group and shown.is_set and group.keys.exists()),
         **_first_steps(request, group),
     }
+
+
+def _inspected(request: HttpRequest) -> dict[str, Any] | None:
+    """Return what the inspector shows of the key in the address or in the refreshed page; None for the group."""
+    named = read_uuid(request.headers.get(INSPECTED_HEADER, "") or request.GET.get("inspect", ""))
+    return read_key(request, named) if named else None
+
+
+@require_safe
+@right_required(Right.CONSOLE_READ)
+def inspect_key(request: HttpRequest, key_id: UUID) -> HttpResponse:
+    """Return the inspector's content for a key; its place in the Keys view without script."""
+    inspected = read_key(request, key_id)
+    if inspected is None:
+        raise Http404(_("There is no such key."))
+    if not asks_for_fragment(request):
+        return redirect(f"{inspected['group'].get_absolute_url()}&inspect={key_id}")
+    return render(request, "keygroups/_inspected_key.html", {"inspected": inspected})
+
+
+@require_safe
+@right_required(Right.CONSOLE_READ)
+def inspect_group(request: HttpRequest, group_id: UUID) -> HttpResponse:
+    """Return the inspector's content for a group; its place in the Keys view without script."""
+    group = group_or_404(group_id)
+    if not asks_for_fragment(request):
+        return redirect(group.get_absolute_url())
+    pane = {"group": group, "description": describe(policy_of(group))}
+    return render(request, "keygroups/_inspected_group.html", {"pane": pane})
 
 
 def _first_steps(request: HttpRequest, group: KeyGroup | None) -> dict[str, str]:

@@ -58,6 +58,8 @@ class ConsoleTable(tables.Table):
     fixed: ClassVar[tuple[str, ...]] = ("pick", "menu")
     essential: ClassVar[tuple[str, ...]] = ("name",)
     counted: Any = ngettext_lazy("%(count)d row", "%(count)d rows", "count")
+    # Whether columns that don't fit are left out, because another part of the page shows them (tables.js).
+    drops_columns: ClassVar[bool] = False
     layout: Layout | None = None
     view: SavedView | None = None
 
@@ -74,6 +76,11 @@ class ConsoleTable(tables.Table):
     def count_text(self) -> str:
         """Return how many rows there are on all pages, in words."""
         return str(self.counted % {"count": self.paginator.count})
+
+    @property
+    def sorted_by(self) -> str:
+        """Return the column whose heading shows the order: the first, because the others only break ties."""
+        return next((str(alias).removeprefix("-") for alias in self.order_by or ()), "")
 
 
 def find_table(name: str) -> type[ConsoleTable] | None:

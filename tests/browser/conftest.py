@@ -12,6 +12,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +38,11 @@ class Console:
     stand_in: StandIn
     output: Path
     redis_port: int
+    environment: dict[str, str]
+
+    def manage(self, *command: str) -> None:
+        """Run a management command on its state."""
+        subprocess.run([sys.executable, "manage.py", *command], cwd=ROOT, env=self.environment, check=True)
 
     def log_text(self) -> bytes:
         """Everything its processes wrote."""
@@ -53,8 +59,8 @@ def answers(url: str) -> bool:
         return False
 
 
-@pytest.fixture(scope="session")
-def console() -> Iterator[Console]:
+@contextmanager
+def running_console(**settings: str) -> Iterator[Console]:
     """Start the whole console as `make run` does, on own ports and an own state folder."""
     state = open_folder("kmes-browser-")
     web, redis, stand_in = free_port(), free_port(), free_port(3)
@@ -69,6 +75,7 @@ def console() -> Iterator[Console]:
         "KMES_ADMIN_PASSWORD": PASSWORD,
         "KMES_SCAN_SECONDS": "2",
         "KMES_ROTATION_SCAN_SECONDS": "2",
+        **settings,
     }
     output = state / "supervisor.log"
     with output.open("wb") as log:
@@ -78,10 +85,19 @@ def console() -> Iterator[Console]:
     try:
         url = f"http://127.0.0.1:{web}"
         wait_until(lambda: answers(url), process, output)
-        yield Console(url, state / "var", StandIn(stand_in, state / "var" / "azure_emulator"), output, redis)
+        yield Console(
+            url, state / "var", StandIn(stand_in, state / "var" / "azure_emulator"), output, redis, environment
+        )
     finally:
         stop(process, sent=signal.SIGTERM, seconds=90)
         shutil.rmtree(state, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def console() -> Iterator[Console]:
+    """Run one console for all tests."""
+    with running_console() as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

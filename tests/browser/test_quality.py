@@ -62,6 +62,7 @@ def furnished(chromium: Browser, console: Console) -> dict[str, str]:
         "certification": certification_page,
         "keys": "/keys/",
         "group": group_page,
+        "inspected key": f"{group_page}&inspect={key_page.split('/')[-2]}",
         "group form": "/keys/groups/add/",
         "group tabs": "/keys/groups/add/?key_kind=asymmetric&storage=hsm",
         "keys by vault": "/keys/?view=vault",
@@ -169,6 +170,8 @@ def test_axe_finds_nothing_in_what_opens_over_a_page(scheme, signed_in, furnishe
         "drawer": lambda: page.keyboard.press("t"),
         "shortcuts": lambda: page.keyboard.press("?"),
         "columns": lambda: page.get_by_role("link", name="Columns of Keys").click(),
+        "inspector": lambda: page.get_by_role("button", name="Details", exact=True).click(),
+        "selection": lambda: page.get_by_role("checkbox", name="Select a-key").check(),
         "menu": lambda: flows.key_row(page, "a-key").get_by_role("link", name="a-key").click(button="right"),
     }
     found = []
@@ -191,7 +194,8 @@ def test_without_script_one_reads_fills_forms_and_starts_jobs(chromium: Browser,
     page.get_by_role("link", name="Actions for a-key").click()
     expect(page.get_by_role("heading", name="Actions for a-key")).to_be_visible()
     page.goto(furnished["group"])
-    page.get_by_role("link", name="Create › Random").first.click()
+    page.locator(".group-head").get_by_role("link", name=re.compile("^Actions for")).click()
+    page.get_by_role("link", name="Create › Random").click()
     page.get_by_label("Name").fill(flows.fresh("plain"))
     page.locator("main button[type=submit]").click()
     page.wait_for_url("**/jobs/*/")
@@ -208,7 +212,10 @@ def test_by_keyboard_alone_a_key_is_found_pushed_and_its_log_read(signed_in, fur
     page = signed_in(viewport={"width": 1280, "height": 860})
     page.goto(furnished["group"])
     name = flows.fresh("keyed")
-    page.get_by_role("link", name="Create › Random").first.focus()
+    page.locator(".group-head [data-menu-button]").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("menuitem", name="Create", exact=True)).to_be_focused()
+    page.keyboard.press("ArrowRight")
     page.keyboard.press("Enter")
     expect(flows.dialog(page).get_by_label("Name")).to_be_focused()
     page.keyboard.type(name)
@@ -246,7 +253,7 @@ def test_by_keyboard_alone_a_key_is_found_pushed_and_its_log_read(signed_in, fur
 def test_a_double_click_starts_one_job(signed_in, furnished):
     page = signed_in(viewport={"width": 1280, "height": 860})
     page.goto(furnished["group"])
-    page.get_by_role("link", name="Cloud › Check Drift").first.click()
+    flows.menu(page, page.locator(".group-head h2"), "Cloud", "Check Drift")
     flows.dialog(page).locator("button[type=submit]").dblclick()
     page.wait_for_url("**/jobs/*/")
     flows.await_job(page)

@@ -174,7 +174,7 @@ def test_a_lost_server_shows_and_heals_by_itself_and_the_badge_counts_what_runs(
     # Meanwhile somebody else starts a job: it shows within two seconds and a poll.
     other = admin.context.new_page()
     flows.open_group(other, group)
-    other.get_by_role("link", name="Cloud › Check Drift").first.click()
+    flows.menu(other, other.locator(".group-head h2"), "Cloud", "Check Drift")
     code = flows.start(other)
     expect(admin.locator(f"#row-{code}")).to_be_visible(timeout=4_500)
     other.close()

@@ -84,6 +84,7 @@ def _table_names() -> list[str]:
 PARAMETERS = {
     "group": "group_id",
     "key": "key_id",
+    "inspect": "key_id",
     "credential": "credential_id",
     "vault": "vault_id",
     "job": "code",

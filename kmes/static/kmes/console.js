@@ -6,6 +6,8 @@ import "./menu.js";
 import "./forms.js";
 import "./rows.js";
 import "./selection.js";
+import "./panes.js";
+import "./inspector.js";
 import "./tabs.js";
 import "./tree.js";
 import "./copy.js";

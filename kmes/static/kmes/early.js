@@ -51,4 +51,9 @@
   const height = Number(kept("kmes-drawer-height"));
   if (height) root.style.setProperty("--k-drawer-height", `${height}px`);
   if (kept("kmes-drawer") === "open") root.dataset.drawer = "open";
+  for (const pane of ["groups", "inspector"]) {
+    const width = Number(kept(`kmes-${pane}-width`));
+    if (width) root.style.setProperty(`--k-${pane}-width`, `${width}px`);
+  }
+  if (kept("kmes-inspector") === "open") root.dataset.inspector = "open";
 })();

@@ -15,6 +15,8 @@ document.addEventListener("htmx:beforeRequest", (event) => {
 document.addEventListener("htmx:configRequest", (event) => {
   // When the session has ended, a poll must not lead away from what is being typed.
   if (isPoll(event)) event.detail.headers["X-Kmes-Poll"] = "1";
+  const inspected = document.getElementById("inspector-body")?.dataset.key;
+  if (isPoll(event) && inspected) event.detail.headers["X-Kmes-Inspected"] = inspected;
   const node = event.detail.elt.dataset.renews;
   if (node && !document.getElementById(node)) event.detail.headers["X-Kmes-No-Node"] = "1";
 });
@@ -44,8 +46,20 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   const row = active && active.closest("[id]");
   focused = row && event.detail.target && event.detail.target.contains(active) ? row.id : null;
 });
+// A table that renews itself stays where it was scrolled to; another one begins at its top.
+let scrolled = [];
+document.addEventListener("htmx:beforeSwap", (event) => {
+  if (!isPoll(event)) return;
+  const frames = event.detail.target?.querySelectorAll(".table-frame[id]") ?? [];
+  scrolled = [...frames].filter((frame) => frame.scrollTop || frame.scrollLeft)
+    .map((frame) => [frame.id, frame.scrollLeft, frame.scrollTop]);
+});
 // At once, so that no button is seen or used before it is dressed.
-document.addEventListener("htmx:afterSwap", () => document.dispatchEvent(new CustomEvent("console:changed")));
+document.addEventListener("htmx:afterSwap", () => {
+  document.dispatchEvent(new CustomEvent("console:changed"));
+  for (const [id, left, top] of scrolled) document.getElementById(id)?.scrollTo({ left, top, behavior: "instant" });
+  scrolled = [];
+});
 document.addEventListener("htmx:afterSettle", () => {
   if (focused && document.activeElement === document.body) document.getElementById(focused)?.focus();
   focused = null;

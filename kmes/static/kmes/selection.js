@@ -31,6 +31,7 @@ function show(form) {
   for (const button of form.querySelectorAll("[data-selection-action]")) {
     button.setAttribute("aria-disabled", String(count === 0));
   }
+  form.classList.toggle("has-selection", count > 0);
   kept = new Set(checked.map((box) => box.value));
   keptFor = place(form);
 }
@@ -65,6 +66,12 @@ export function selectFor(row) {
 }
 
 document.addEventListener("click", (event) => {
+  const clear = event.target.closest("[data-clear-selection]");
+  if (clear) {
+    const form = formOf(clear);
+    selectOnly(form, []);
+    form.querySelector("tbody tr")?.focus();
+  }
   const row = event.target.closest("form[data-pick] tbody tr");
   if (!row || event.button !== 0) return;
   const form = formOf(row);
@@ -107,9 +114,11 @@ document.addEventListener("keydown", (event) => {
   const box = boxOf(row);
   const by = { ArrowDown: "nextElementSibling", ArrowUp: "previousElementSibling" }[event.key];
   if (event.key === " ") {
-    box.checked = !box.checked;
     anchor = box;
-    show(form);
+    if (event.ctrlKey || event.metaKey) {
+      box.checked = !box.checked;
+      show(form);
+    } else selectOnly(form, [box]);
   } else if (by && event.shiftKey && row[by]) {
     if (!anchor || !form.contains(anchor)) anchor = box;
     row[by].focus();

@@ -4,10 +4,35 @@ import { replaceParts } from "./htmx.js";
 // --- A heading that stays ------------------------------------------------------------------------
 // A table that fits scrolls with the page, below the header; a wider one scrolls in its own frame.
 function fit(frame) {
+  if (frame.classList.contains("drops-columns")) dropColumns(frame);
   const fits = frame.firstElementChild.scrollWidth <= frame.clientWidth;
   frame.classList.toggle("fits", fits);
   frame.classList.toggle("is-wide", !fits);
 }
+
+// Where another part of the page shows what a row leaves out, columns that don't fit are left out from the
+// end, in the user's order; the name and the menu stay. app.css hides the numbers in data-out.
+function dropColumns(frame) {
+  const table = frame.firstElementChild;
+  const headings = [...table.querySelectorAll("thead th")];
+  delete table.dataset.out;
+  const isCards = getComputedStyle(table).display === "block";
+  const first = headings.findIndex((heading) => !heading.querySelector("[data-check-all]"));
+  const out = [];
+  let needed = isCards ? 0 : table.scrollWidth;
+  for (let index = headings.length - 1; index > first && needed > frame.clientWidth; index -= 1) {
+    if (headings[index].matches(".menu-cell")) continue;
+    needed -= headings[index].getBoundingClientRect().width;
+    out.unshift(index);
+  }
+  if (out.length) table.dataset.out = out.map((index) => index + 1).join(" ");
+  const note = frame.parentElement.querySelector("[data-columns-out]");
+  if (!note) return;
+  note.hidden = out.length === 0;
+  note.querySelector("span").textContent = out.map((index) => headings[index].textContent.trim()).join(", ");
+  note.title = note.textContent.trim();
+}
+
 const watcher = new ResizeObserver((entries) => entries.forEach(({ target }) => fit(target.closest(".table-frame"))));
 let watched = [];
 

@@ -24,6 +24,8 @@ from kmes.ui.preferences import reader_time_zone
 register = template.Library()
 _BADGE_ICONS = {"good": "good", "warning": "warning", "bad": "bad", "info": "info", "neutral": "neutral"}
 _CUT_KEPT = 8
+# Texts of this length fit wherever they are shown.
+_UNCUT = 24
 
 
 @register.simple_tag
@@ -100,6 +102,22 @@ def cut(text: str, length: int = 20) -> SafeString:
         return format_html('<span class="font-monospace">{}</span>', text)
     return format_html(
         '<span class="font-monospace" title="{}">{}…{}</span>', text, text[:_CUT_KEPT], text[-_CUT_KEPT:]
+    )
+
+
+@register.simple_tag
+def cut_to_width(value: object) -> SafeString:
+    """Show a text in one line, cut in the middle where its place is too narrow; whole in the title and to the ear."""
+    text = str(value)
+    if len(text) <= _UNCUT:
+        return format_html("{}", text)
+    return format_html(
+        '<span class="cut-middle" title="{}"><span class="visually-hidden cut-whole">{}</span>'
+        '<span class="cut-head" aria-hidden="true">{}</span><span aria-hidden="true">{}</span></span>',
+        text,
+        text,
+        text[:-_CUT_KEPT],
+        text[-_CUT_KEPT:],
     )
 
 
