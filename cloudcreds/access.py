@@ -15,14 +15,18 @@ from cloudcreds.provider.protocol import VaultGateway
 from cloudcreds.provider.recorder import Recorder
 from cloudcreds.provider.registry import provider_for
 from cloudcreds.provider.types import CredentialAccess
+from cloudcreds.verification import Use, verify
 from hsm.client_assertions import PADDING, AssertionRequest, new_assertion
 from hsm.device import get_device
+from hsm.verified import VerifiedDestination
 from kmes.core.errors import KmesError
 from kmes.core.known_secrets import remember
 from kmes.core.secret_types import SecretText
 
 
-def open_gateway(credential: CloudCredential, vault_url: str, *, recorder: Recorder, backoff: Backoff) -> VaultGateway:
+def open_gateway(
+    credential: CloudCredential, vault_url: str, *, recorder: Recorder, backoff: Backoff, use: Use
+) -> VaultGateway:
     """Return the gateway to a vault, or with an empty URL to the credential's list of vaults.
 
     Raises:
@@ -31,40 +35,44 @@ def open_gateway(credential: CloudCredential, vault_url: str, *, recorder: Recor
 
     """
     provider = provider_for(credential.service)
-    return provider.open_gateway(open_access(credential), vault_url, recorder=recorder, backoff=backoff)
+    return provider.open_gateway(open_access(credential, use), vault_url, recorder=recorder, backoff=backoff)
 
 
-def open_access(credential: CloudCredential) -> CredentialAccess:
-    """Return what the provider needs to sign in, with a secret opened in the device.
+def open_access(credential: CloudCredential, use: Use) -> CredentialAccess:
+    """Return what the provider needs to sign in, with a secret opened in the device for a verified destination.
 
     Keep the result no longer than the job runs; never store, log or send it.
 
     Raises:
-        DeviceError: this process may not open secrets (web, beat, reports), the device is gone,
-            or the sealed secret was made for another row or device.
+        DeviceError: this process may not open secrets (web, beat, reports), the device is gone, the credential
+            lacks the device's mark, or the sealed secret was made for another row or device.
         KmesError: the credential signs in with a certificate and has none yet (code ``no_certificate``).
 
     """
+    credential, destination = verify(credential, use)
+    facts = destination.credential
     return CredentialAccess(
-        cloud=credential.cloud,
-        tenant_id=credential.tenant_id,
-        client_id=credential.client_id,
-        proof=_open_proof(credential),
-        authority_url=credential.authority_url,
-        arm_url=credential.arm_url,
+        cloud=facts.cloud,
+        tenant_id=facts.tenant_id,
+        client_id=facts.client_id,
+        proof=_open_proof(credential, destination),
+        authority_url=facts.authority_url,
+        arm_url=facts.arm_url,
     )
 
 
-def _open_proof(credential: CloudCredential) -> Proof:
-    match SignIn(credential.sign_in):
+def _open_proof(credential: CloudCredential, destination: VerifiedDestination) -> Proof:
+    match SignIn(destination.credential.sign_in):
         case SignIn.SECRET:
-            secret = get_device().open_secret(bytes(credential.sealed_secret), aad=credential.secret_context)
+            secret = get_device().open_secret(
+                destination, bytes(credential.sealed_secret), aad=credential.secret_context
+            )
             remember(secret.reveal())
             return ClientSecret(secret)
         case SignIn.CERTIFICATE:
-            return _with_opened_key(credential.client_id, _certificate_in_use(credential))
+            return _with_opened_key(destination, _certificate_in_use(credential))
         case SignIn.DEVICE_CERTIFICATE:
-            return _with_key_in_device(credential.client_id, _certificate_in_use(credential))
+            return _with_key_in_device(destination, _certificate_in_use(credential))
         case SignIn.FEDERATION:
             return FederatedToken()
         case SignIn.MANAGED_IDENTITY:
@@ -82,16 +90,16 @@ def _certificate_in_use(credential: CloudCredential) -> SignInCertificate:
     return found
 
 
-def _with_opened_key(client_id: str, row: SignInCertificate) -> CertificateSignature:
+def _with_opened_key(destination: VerifiedDestination, row: SignInCertificate) -> CertificateSignature:
     """Open an uploaded private key; it signs in this process."""
-    pem = get_device().open_secret(bytes(row.sealed_key), aad=row.key_context)
+    pem = get_device().open_secret(destination, bytes(row.sealed_key), aad=row.key_context)
     remember(pem.reveal())
     key = serialization.load_pem_private_key(pem.reveal().encode(), None)
     certificate = x509.load_pem_x509_certificate(row.pem.encode())
 
     def sign(audience: str) -> SecretText:
         return new_assertion(
-            AssertionRequest(client_id, audience),
+            AssertionRequest(destination.credential.client_id, audience),
             certificate,
             lambda text: _signature(key, text),
         )
@@ -105,12 +113,11 @@ def _signature(key: object, text: bytes) -> bytes:
     return key.sign(text, PADDING, hashes.SHA256())
 
 
-def _with_key_in_device(client_id: str, row: SignInCertificate) -> CertificateSignature:
+def _with_key_in_device(destination: VerifiedDestination, row: SignInCertificate) -> CertificateSignature:
     """Let the device sign: the private key leaves it wrapped only."""
     wrapped, pem = bytes(row.wrapped_key), row.pem
 
     def sign(audience: str) -> SecretText:
-        request = AssertionRequest(client_id, audience)
-        return get_device().sign_assertion(wrapped_private=wrapped, pem=pem, request=request)
+        return get_device().sign_assertion(destination, wrapped_private=wrapped, pem=pem, audience=audience)
 
     return CertificateSignature(row.thumbprint_sha256, sign)

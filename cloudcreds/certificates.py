@@ -12,6 +12,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils.translation import gettext as _
 
+from cloudcreds import destinations
 from cloudcreds.azure.sign_in.certificate_files import UploadedCertificate, read_facts
 from cloudcreds.choices import SignIn
 from cloudcreds.models import CloudCredential, SignInCertificate
@@ -75,7 +76,11 @@ def keep_made_within(credential: CloudCredential, made: DeviceCertificate, *, ac
         ConflictError: the credential was deleted meanwhile.
 
     """
-    credential = _locked(credential)
+    with destinations.changing(credential, actor=actor):
+        return _keep_made(_locked(credential), made, actor=actor)
+
+
+def _keep_made(credential: CloudCredential, made: DeviceCertificate, *, actor: Actor) -> SignInCertificate:
     row = SignInCertificate(credential=credential, wrapped_key=made.wrapped_private, **vars(read_facts(made.pem)))
     row.is_in_use = (
         credential.sign_in == SignIn.DEVICE_CERTIFICATE and not credential.certificates.filter(is_in_use=True).exists()
@@ -108,7 +113,7 @@ def use_waiting(*, credential: CloudCredential, thumbprint: str, actor: Actor) -
 
     """
     check(actor, Right.CREDENTIAL_MANAGE)
-    with transaction.atomic():
+    with transaction.atomic(), destinations.changing(credential, actor=actor):
         credential = _locked(credential)
         row = credential.certificates.filter(is_in_use=False, thumbprint=thumbprint).first()
         if row is None:

@@ -13,10 +13,11 @@ from django.utils.translation import gettext_lazy as _
 
 from cloudcreds.choices import CERTIFICATE_KINDS, AccessModel, CloudName, Service, SignIn, VaultTier
 from cloudcreds.provider import recovery
+from hsm.signed_saves import MarkedRow
 from kmes.core.ids import new_uuid
 
 
-class CloudCredential(models.Model):
+class CloudCredential(MarkedRow):
     """An identity in Azure: tenant, client, and how it signs in. A client secret is sealed under the MFK."""
 
     id = models.UUIDField(primary_key=True, default=new_uuid, editable=False)

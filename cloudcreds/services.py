@@ -13,11 +13,12 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, ProtectedError
 from django.utils.translation import gettext as _
 
-from cloudcreds import certificates
+from cloudcreds import certificates, destinations
 from cloudcreds.choices import CERTIFICATE_KINDS, SignIn
 from cloudcreds.models import CloudCredential
 from cloudcreds.values import CredentialChangedError, CredentialValues, differences, readable
 from hsm.mfk_guard import seal_for_device
+from hsm.signed_saves import newest_number
 from kmes.accounts.rights import Right, check
 from kmes.core.actor import Actor
 from kmes.core.clock import now
@@ -57,6 +58,7 @@ def create_credential(*, values: CredentialValues, actor: Actor) -> CloudCredent
             credential.save(force_insert=True)
             if certificate is not None:
                 certificate.save()
+            destinations.sign_new(credential, actor=actor)
             record(
                 "credential.created",
                 actor=actor,
@@ -80,6 +82,7 @@ def update_credential(
         PermissionRefused: the actor may not manage credentials.
         InputError: a value can't be used; ``field`` names it.
         CredentialChangedError: somebody else saved it meanwhile; nothing is overwritten.
+        StrangeDestination: its row is not as this console saved it.
         DeviceError: a new secret came, and no device is designated or its MFK is not the pinned one.
 
     """
@@ -98,7 +101,7 @@ def update_credential(
     writes = _writes_of(current, values, changed)
     certificate = certificates.seal_uploaded(current, values.certificate) if values.certificate else None
     try:
-        with transaction.atomic():
+        with transaction.atomic(), destinations.changing(current, actor=actor):
             _write(current, writes, lock_version, values)
             if "cloud" in changed:
                 current.vaults.all().delete()
@@ -128,7 +131,7 @@ def delete_credential(*, credential: CloudCredential, actor: Actor) -> None:
     check(actor, Right.CREDENTIAL_MANAGE)
     if reason := refusal_to_delete(credential):
         raise ConflictError(reason, _("Give these key groups another credential, or delete them first."))
-    subject = subject_of(credential)
+    subject, facts = subject_of(credential), destinations.facts_of_credential(credential)
     try:
         with transaction.atomic():
             credential.vaults.all().delete()
@@ -140,6 +143,8 @@ def delete_credential(*, credential: CloudCredential, actor: Actor) -> None:
                 actor=actor,
                 message=f"Cloud credential {subject.credential} deleted",
                 subject=subject,
+                # So that its row can't be put back.
+                data={"number": newest_number(facts) + 1},
             )
     except ProtectedError as error:
         raise ConflictError(

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from django.db.models import F
 
+from cloudcreds import destinations
 from cloudcreds.azure.credential_fields import is_guid
 from cloudcreds.choices import Service
 from cloudcreds.models import CloudCredential
@@ -44,9 +45,10 @@ def record_id(credential: CloudCredential, tenant_id: str, *, actor: Actor) -> b
     typed = credential.tenant_id
     if typed.lower() == tenant_id.lower():
         return False
-    changed = CloudCredential.objects.filter(pk=credential.pk, tenant_id=typed).update(
-        tenant_id=tenant_id, updated_at=now(), lock_version=F("lock_version") + 1
-    )
+    with destinations.changing(credential, actor=actor):
+        changed = CloudCredential.objects.filter(pk=credential.pk, tenant_id=typed).update(
+            tenant_id=tenant_id, updated_at=now(), lock_version=F("lock_version") + 1
+        )
     if changed:
         record(
             "credential.updated",

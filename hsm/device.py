@@ -21,7 +21,17 @@ from django.utils.translation import gettext as _
 from pkcs11 import Mechanism
 from pkcs11 import exceptions as p11
 
-from hsm import byok, checkpoint_signing, keys, major_keys, marking, report_signing, self_test, sign_in_certificates
+from hsm import (
+    byok,
+    checkpoint_signing,
+    keys,
+    major_keys,
+    marking,
+    report_signing,
+    self_test,
+    sign_in_certificates,
+    verified,
+)
 from hsm.client_assertions import AssertionRequest
 from hsm.keys import canonical_spki
 from hsm.marks import KeyFacts, encode
@@ -36,7 +46,7 @@ from hsm.types import (
     ReportSignature,
     SelfTestResult,
 )
-from hsm.verified import VerifiedKey
+from hsm.verified import VerifiedDestination, VerifiedKey
 from kmes.core.errors import DeviceError
 from kmes.core.secret_types import SecretText
 
@@ -164,8 +174,14 @@ class Device:
 
         return self._run(operation)
 
-    def open_secret(self, sealed: bytes, *, aad: bytes) -> SecretText:
-        """Open a sealed secret of the row and field that ``aad`` names."""
+    def open_secret(self, destination: VerifiedDestination, sealed: bytes, *, aad: bytes) -> SecretText:
+        """Open a sealed secret of a destination, for the row and field that ``aad`` names.
+
+        Raises:
+            DeviceError: the destination has no such secret, or it was sealed for another row (``sealed_damaged``).
+
+        """
+        verified.require_sealed(destination, sealed)
 
         def operation(session: Any, state: _TokenState) -> SecretText:  # noqa: ARG001 - one signature for all
             def decrypt(wrapped: bytes) -> bytes:
@@ -196,8 +212,14 @@ class Device:
 
         return self._run(operation)
 
-    def sign_assertion(self, *, wrapped_private: bytes, pem: str, request: AssertionRequest) -> SecretText:
-        """Return a client assertion, signed by the key of a certificate that was made here."""
+    def sign_assertion(
+        self, destination: VerifiedDestination, *, wrapped_private: bytes, pem: str, audience: str
+    ) -> SecretText:
+        """Return a client assertion for a destination, signed by the key of its certificate that was made here."""
+        verified.require_sealed(destination, wrapped_private)
+        verified.require_certificate(destination, pem)
+        verified.require_audience(destination, audience)
+        request = AssertionRequest(destination.credential.client_id, audience)
 
         def operation(_session: Any, state: _TokenState) -> SecretText:
             return sign_in_certificates.sign_assertion(

@@ -3,21 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from django.utils.translation import gettext as _
 
 from hsm.device import Device
-from hsm.marks import KeyFacts, encode
-from hsm.verified import VerifiedKey
+from hsm.marks import CredentialFacts, DestinationFacts, KeyFacts, encode
+from hsm.signed_saves import MarkedRow, compare_and_authorize, is_unsigned, newest_number
+from hsm.verified import VerifiedDestination, VerifiedKey
 from kmes.core.errors import DeviceError
 
-MISSING, WRONG = "mark_missing", "mark_wrong"
+MISSING, WRONG, OLD = "mark_missing", "mark_wrong", "mark_old"
 # The log event of a mark that does not hold.
 REFUSED_EVENT = "device.mark_refused"
 
 
 class MarkError(DeviceError):
-    """A row does not carry this device's mark, so the device does not act on it (code ``MISSING`` or ``WRONG``)."""
+    """A row does not carry this device's mark, so the device does not act on it.
+
+    The code is ``MISSING``, ``WRONG``, or ``OLD`` for the mark of an earlier state.
+    """
+
+
+F = TypeVar("F", bound=DestinationFacts)
+
+
+@dataclass(frozen=True)
+class Claim(Generic[F]):
+    """A row that claims to be marked: what people call it, its facts as it has them now, and its mark."""
+
+    name: str
+    facts: F
+    row: MarkedRow
 
 
 def check_keys(device: Device, claims: Sequence[tuple[str, KeyFacts, bytes]]) -> list[VerifiedKey | MarkError]:
@@ -34,6 +52,49 @@ def check_keys(device: Device, claims: Sequence[tuple[str, KeyFacts, bytes]]) ->
         VerifiedKey(facts) if is_held else _refuse_key(name, is_missing=not mark)
         for (name, facts, mark), is_held in zip(claims, held, strict=True)
     ]
+
+
+def check_destination(device: Device, *, credential: Claim[CredentialFacts]) -> VerifiedDestination:
+    """Check the marks of a destination.
+
+    Raises:
+        MarkError: a mark does not hold, or is that of an earlier state.
+        DeviceError: the device can't serve.
+
+    """
+    claims = [credential]
+    texts = [(encode(claim.facts, number=claim.row.mark_number), bytes(claim.row.mark)) for claim in claims]
+    for claim, is_held in zip(claims, device.check_marks(texts), strict=True):
+        is_old = claim.row.mark_number < newest_number(claim.facts)
+        if is_old and claim.row.mark_number:
+            raise _refuse_old(claim)
+        if is_old or not is_held:
+            raise _refuse_destination(claim)
+    return VerifiedDestination(credential.facts)
+
+
+def _refuse_old(claim: Claim[CredentialFacts]) -> MarkError:
+    return MarkError(
+        _("“%(name)s” is an earlier state of its row, put back into the database.") % {"name": claim.name},
+        _("Verify the log, and find out who writes to the database. %(help)s") % {"help": compare_and_authorize()},
+        code=OLD,
+    )
+
+
+def _refuse_destination(claim: Claim[CredentialFacts]) -> MarkError:
+    if is_unsigned(claim.row, claim.facts):
+        return MarkError(
+            _("“%(name)s” does not carry this device's mark yet.") % {"name": claim.name}, run_upgrade(), code=MISSING
+        )
+    return MarkError(
+        _(
+            "The row of “%(name)s”, which says where keys and secrets go, does not carry this device's mark: it was"
+            " changed, or comes from another row or device."
+        )
+        % {"name": claim.name},
+        _("Somebody may have changed the database: verify the log. %(help)s") % {"help": compare_and_authorize()},
+        code=WRONG,
+    )
 
 
 def _refuse_key(name: str, *, is_missing: bool) -> MarkError:

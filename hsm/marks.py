@@ -11,6 +11,7 @@ text. Whoever changes the facts of a kind, or their order, needs another ``MAGIC
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import ClassVar
@@ -26,6 +27,7 @@ class RowKind(StrEnum):
     """The kinds of rows that carry marks. The values are part of what is marked: they never change."""
 
     KEY = "key"
+    CREDENTIAL = "credential"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,12 +43,46 @@ class KeyFacts:
     public_spki: bytes
 
 
-def encode(facts: KeyFacts, *, number: int = 0) -> bytes:
+@dataclass(frozen=True, kw_only=True)
+class CredentialFacts:
+    """What a mark covers of a cloud credential: where it signs in, as whom, and by what.
+
+    What is sealed or wrapped is named by its SHA-256 in hex; "" where the credential has none.
+    """
+
+    kind: ClassVar[RowKind] = RowKind.CREDENTIAL
+
+    id: UUID
+    service: str
+    cloud: str
+    tenant_id: str
+    client_id: str
+    sign_in: str
+    authority_url: str
+    arm_url: str
+    # Of the sealed client secret.
+    secret: str
+    # Of the certificate in use (PEM), and of its sealed or wrapped private key.
+    certificate: str
+    certificate_key: str
+
+
+DestinationFacts = CredentialFacts
+Facts = KeyFacts | DestinationFacts
+
+
+def digest(content: bytes | str) -> str:
+    """Return how facts name something long: its SHA-256 in hex, "" for nothing."""
+    raw = content.encode() if isinstance(content, str) else content
+    return hashlib.sha256(raw).hexdigest() if raw else ""
+
+
+def encode(facts: Facts, *, number: int = 0) -> bytes:
     """Return the text that a mark covers.
 
     Args:
         facts: of the row.
-        number: counts the marks of a row that may change; 0 for rows that never do.
+        number: counts the saved states of a row that may change; 0 for rows that never do.
 
     """
     values: list[Value] = [facts.kind.value, str(number), *(getattr(facts, each.name) for each in fields(facts))]

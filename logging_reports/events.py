@@ -117,6 +117,8 @@ _register(
     ("configuration.request_key_made", Category.INTEGRITY, _WARNING, _("Key that signs requests made")),
     ("credential.created", Category.CONFIGURATION, _INFO, _("Cloud credential created")),
     ("credential.updated", Category.CONFIGURATION, _INFO, _("Cloud credential updated")),
+    ("credential.destination_saved", Category.CONFIGURATION, _INFO, _("Destination of a cloud credential saved")),
+    ("credential.authorized", Category.INTEGRITY, _INFO, _("Destination of a cloud credential marked by the device")),
     ("credential.deleted", Category.CONFIGURATION, _WARNING, _("Cloud credential deleted")),
     ("credential.secret_changed", Category.CONFIGURATION, _INFO, _("Client secret changed")),
     ("credential.certificate_made", Category.CONFIGURATION, _INFO, _("Certificate to sign in with made")),

@@ -16,6 +16,8 @@ from cloudcreds.provider.backoff import Backoff
 from cloudcreds.provider.protocol import VaultGateway
 from cloudcreds.provider.recorder import CallRecord, LogRecorder
 from cloudcreds.provider.send_deadline import SendBy
+from cloudcreds.verification import Use
+from hsm.mark_checks import REFUSED_EVENT, MarkError
 from jobs.engine import fresh_grants
 from jobs.engine.creation import subject_of
 from jobs.engine.run import JobRun
@@ -52,17 +54,22 @@ def _open(run: JobRun, vault: KeyVault | None) -> VaultGateway:
         job_code=run.job.code,
         sink=run.log_call,
     )
-    gateway = open_gateway(
-        credential,
-        vault.url if vault else "",
-        recorder=_CircuitRecorder(run, vault, log) if vault else log,
-        backoff=Backoff(
-            should_stop=partial(should_give_up, run, vault),
-            on_wait=partial(_show_wait, run),
-            sleep=time.sleep,
-            before_send=partial(_send_deadline, run),
-        ),
-    )
+    try:
+        gateway = open_gateway(
+            credential,
+            vault.url if vault else "",
+            recorder=_CircuitRecorder(run, vault, log) if vault else log,
+            backoff=Backoff(
+                should_stop=partial(should_give_up, run, vault),
+                on_wait=partial(_show_wait, run),
+                sleep=time.sleep,
+                before_send=partial(_send_deadline, run),
+            ),
+            use=Use(run.actor, run.job.pk, run.job.code),
+        )
+    except MarkError as error:
+        run.log_deferred(REFUSED_EVENT, str(error), data={"refused": {credential.name: str(error)}})
+        raise
     if fresh_grants.has_waited(run.job):
         gateway.forget_sign_in()
     return gateway

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 
 from django.db import transaction
 
+from cloudcreds.destinations import facts_of_credential, show
+from cloudcreds.models import CloudCredential
+from cloudcreds.verification import is_own, mark_anew
 from hsm.device import get_device
 from hsm.mark_checks import check_keys
 from hsm.marks import KeyFacts
@@ -26,15 +29,19 @@ NAMES_SHOWN = 10
 class Unmarked:
     """The rows whose mark does not hold, as they are now."""
 
+    credentials: list[CloudCredential] = field(default_factory=list)
     keys: list[Key] = field(default_factory=list)
     # Keys that can't be marked, because their halves don't fit, and why.
     broken: dict[str, str] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return bool(self.keys)
+        return bool(self.credentials or self.keys)
 
     def lines(self) -> Iterator[str]:
         """Return what the administrator is shown, one line for each row, or for the keys of one group."""
+        for credential in self.credentials:
+            shown = ", ".join(f"{name} {value}" for name, value in show(facts_of_credential(credential)).items())
+            yield f"cloud credential {credential.name}: {shown}"
         groups: dict[str, list[str]] = {}
         for key in self.keys:
             groups.setdefault(key.group.name, []).append(key.name)
@@ -50,7 +57,7 @@ def find_unmarked() -> Unmarked:
         DeviceError: the device can't serve.
 
     """
-    found = Unmarked()
+    found = Unmarked(credentials=[each for each in CloudCredential.objects.all() if not is_own(each)])
     keys = Key.objects.filter(state=KeyState.PRESENT).select_related("group").order_by("group__name", "created_at")
     batch: list[Key] = []
     for key in keys.iterator(chunk_size=BATCH):
@@ -80,18 +87,21 @@ def mark_rows(unmarked: Unmarked, *, actor: Actor) -> int:
         DeviceError: the device can't serve; nothing is marked.
 
     """
+    destinations = [mark_anew(each) for each in unmarked.credentials]
     marks = {key.pk: mark for key in unmarked.keys if (mark := _mark_of(key, facts_of_key(key), unmarked)) is not None}
     with transaction.atomic():
+        for write in destinations:
+            write(actor)
         for key in unmarked.keys:
             if key.pk in marks:
                 Key.objects.filter(pk=key.pk).update(mark=marks[key.pk])
         record(
             "device.rows_marked",
             actor=actor,
-            message=f"{len(marks)} rows of an earlier release marked after their list was shown",
+            message=f"{len(marks) + len(destinations)} rows of an earlier release marked after their list was shown",
             data={"rows": list(unmarked.lines()), "left_out": unmarked.broken},
         )
-    return len(marks)
+    return len(marks) + len(destinations)
 
 
 def _mark_of(key: Key, facts: KeyFacts, unmarked: Unmarked) -> bytes | None:

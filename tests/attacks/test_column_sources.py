@@ -102,6 +102,7 @@ COLUMNS = {
     "cloudcreds.CloudCredential": {
         **dict.fromkeys(("name", "tenant_id", "client_id", "secret_id", "authority_url", "arm_url"), FORM),
         "last_test": FITTED,
+        "save_signer": OURS,
     },
     "cloudcreds.SignInCertificate": dict.fromkeys(("thumbprint", "thumbprint_sha256"), OURS),
     "cloudcreds.KeyVault": {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cloudcreds.destinations import sign_new
 from cloudcreds.models import CloudCredential, KeyVault
 from hsm.sealing import seal
 from hsm.services import designated_device
@@ -18,8 +19,10 @@ TENANT = "11111111-1111-1111-1111-111111111111"
 CLIENT = "22222222-2222-2222-2222-222222222222"
 
 
-def make_credential(url, *, actor, name="Contoso", secret="emulator-secret", tenant=TENANT, client=CLIENT):
-    """A credential row whose secret is sealed as the web process does it."""
+def make_credential(
+    url, *, actor, name="Contoso", secret="emulator-secret", tenant=TENANT, client=CLIENT, is_signed=True
+):
+    """A credential row, sealed and signed as the web process does it; unsigned as an earlier release did."""
     credential = CloudCredential(
         id=new_uuid(),
         name=name,
@@ -36,6 +39,8 @@ def make_credential(url, *, actor, name="Contoso", secret="emulator-secret", ten
         mfk_public_spki=bytes(designated_device().mfk_public_spki),
     )
     credential.save()
+    if is_signed:
+        sign_new(credential, actor=actor)
     return credential
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from cloudcreds.destinations import sign_new
 from cloudcreds.models import CloudCredential
 from cloudcreds.provider import registry
 from hsm.sealing import seal
 from hsm.services import designated_device
+from kmes.core.actor import SYSTEM
 from kmes.core.clock import now
 from kmes.core.ids import new_uuid
 from kmes.core.secret_types import SecretText
@@ -37,4 +39,5 @@ def make_memory_credential(cloud, *, name="Memory"):
     mfk = bytes(designated_device().mfk_public_spki)
     credential.sealed_secret = seal(SecretText(cloud.secret), aad=credential.secret_context, mfk_public_spki=mfk)
     credential.save()
+    sign_new(credential, actor=SYSTEM)
     return credential
