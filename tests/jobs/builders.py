@@ -11,6 +11,7 @@ from jobs.kinds.create.spec import request_create_keys
 from jobs.models import Job
 from keygroups import lifecycle
 from keygroups.models import Key, KeyGroup
+from kmes.core.actor import SYSTEM
 from kmes.core.clock import now
 from kmes.core.ids import new_uuid
 from kmes.core.secret_types import SecretText
@@ -42,6 +43,16 @@ def make_credential(
     if is_signed:
         sign_new(credential, actor=actor)
     return credential
+
+
+def save_credential(credential, **changes):
+    """Change a credential past its form, and sign it as its page does."""
+    found = CloudCredential.objects.get(pk=credential.pk)
+    for name, value in changes.items():
+        setattr(found, name, value)
+    found.save()
+    sign_new(found, actor=SYSTEM)
+    credential.refresh_from_db()
 
 
 def make_group(credential, vault_url, *, name, spec="P-256", usage=("sign",), **values):

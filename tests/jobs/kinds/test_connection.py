@@ -11,7 +11,7 @@ from jobs.kinds.test_connection.spec import request_connection_test
 from jobs.pages.failure_help import explain_failure
 from jobs.pages.selectors import view_job
 from logging_reports.models import LogEntry
-from tests.jobs.builders import CLIENT, TENANT, messages, work
+from tests.jobs.builders import CLIENT, TENANT, messages, save_credential, work
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -97,8 +97,7 @@ DOMAIN = "emulator.onmicrosoft.com"
 
 
 def test_a_tenant_typed_as_a_domain_is_recorded_by_its_id(credential, admin, azure_stand_in):
-    CloudCredential.objects.update(tenant_id=DOMAIN)
-    credential.refresh_from_db()
+    save_credential(credential, tenant_id=DOMAIN)
     job = run_test(credential, vault_named(credential, azure_stand_in, "kv-premium"), admin)
     assert (job.state, credential.tenant_id) == ("succeeded", TENANT)
     assert f"The tenant {DOMAIN} has the ID {TENANT}" in " ".join(messages(job))
@@ -116,16 +115,14 @@ def test_a_tenant_that_was_changed_meanwhile_is_left_as_it_is(credential, admin)
 
 
 def test_an_unknown_domain_stays_as_it_was_typed(credential, admin):
-    CloudCredential.objects.update(tenant_id="nobody.example.com")
-    credential.refresh_from_db()
+    save_credential(credential, tenant_id="nobody.example.com")
     job = run_test(credential, None, admin)
     assert (job.state, credential.tenant_id) == ("failed", "nobody.example.com")
     assert "tenant" in why_of(job)
 
 
 def test_a_login_host_that_is_down_is_named_where_the_tenant_is_a_domain(credential, admin):
-    CloudCredential.objects.update(tenant_id=DOMAIN, authority_url="https://127.0.0.1:9")
-    credential.refresh_from_db()
+    save_credential(credential, tenant_id=DOMAIN, authority_url="https://127.0.0.1:9")
     job = run_test(credential, None, admin)
     assert (job.state, job.error_code) == ("failed", "probe_failed")
     assert "127.0.0.1:9 can't be reached" in " ".join(messages(job))

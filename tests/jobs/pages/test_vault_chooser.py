@@ -10,10 +10,10 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.urls import reverse
 
-from cloudcreds.models import CloudCredential, KeyVault
+from cloudcreds.models import KeyVault
 from jobs.models import Job
 from kmes.core.clock import now
-from tests.jobs.builders import work
+from tests.jobs.builders import save_credential, work
 
 pytestmark = pytest.mark.django_db(transaction=True)
 VAULTS = "/keys/groups/vaults/"
@@ -110,7 +110,7 @@ def test_a_group_that_is_edited_is_still_the_one_that_is_saved(pages, group):
 
 
 def test_a_failure_says_why_and_what_to_do(pages, credential, azure_stand_in):
-    CloudCredential.objects.filter(pk=credential.pk).update(client_id="99999999-9999-9999-9999-999999999999")
+    save_credential(credential, client_id="99999999-9999-9999-9999-999999999999")
     pages.post(VAULTS, typed(credential), headers=FRAGMENT)
     job = work(the_job())
     page = text_of(pages.get(f"{VAULTS}{job.code}/?seen=looking&credential={credential.pk}", headers=FRAGMENT))
