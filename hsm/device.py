@@ -72,8 +72,8 @@ class _TokenState:
         return self._integrity
 
 
-class Device:
-    """A token with our major keys. Every method may raise DeviceError."""
+class _Token:
+    """A token, its session, and our major keys on it."""
 
     def __init__(self, *, module: str, label: str, pin_file: Path, softhsm_conf: Path) -> None:
         self._session = TokenSession(module=module, label=label, pin_file=pin_file, softhsm_conf=softhsm_conf)
@@ -113,6 +113,10 @@ class Device:
         """Return whether the token is SoftHSM, which keeps its keys in this process's memory."""
         token = self._session.token()
         return "SoftHSM" in f"{token.manufacturer_id} {token.model}"
+
+
+class Device(_Token):
+    """A token with our major keys. Every method may raise DeviceError."""
 
     def initialise(self) -> list[str]:
         """Make the major keys that the token lacks. Return their names."""
