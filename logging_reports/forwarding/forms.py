@@ -124,7 +124,8 @@ class DestinationForm(forms.Form):
             raise ValidationError(_("This holds a private key. Enter certificates only."))
         try:
             ssl.create_default_context(cadata=text)
-        except (ssl.SSLError, ValueError) as error:
+        # TypeError: not ASCII.
+        except (ssl.SSLError, ValueError, TypeError) as error:
             raise ValidationError(_("These are no certificates in PEM form.")) from error
         return text
 

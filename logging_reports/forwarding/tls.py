@@ -58,7 +58,7 @@ def make_context(destination: ForwardingDestination) -> ssl.SSLContext:
     """
     try:
         context = ssl.create_default_context(cadata=destination.ca_certificates or None)
-    except (ssl.SSLError, ValueError) as error:
+    except (ssl.SSLError, ValueError, TypeError) as error:
         raise ForwardingError(
             _("The CA certificates can't be read."), _("Enter them again, in PEM form."), code="certificates"
         ) from error

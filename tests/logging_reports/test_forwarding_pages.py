@@ -96,6 +96,7 @@ def test_a_changed_address_asks_for_the_token_again(admin):
         ({"port": "70000"}, "less than or equal to 65535"),
         ({"services": []}, "This field is required."),
         ({"events": "no.such"}, "There is no event no.such."),
+        ({"ca_certificates": "ü"}, "These are no certificates in PEM form."),
         ({"ca_certificates": "x"}, "These are no certificates in PEM form."),
         ({"ca_certificates": "-----BEGIN PRIVATE KEY-----"}, "This holds a private key."),
         ({"token": "x"}, "Only a collector has a token."),
