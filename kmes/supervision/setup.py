@@ -170,7 +170,9 @@ def install_packages(names: list[str]) -> None:
 def _download_packages(names: tuple[str, ...], folder: Path) -> bool:
     # A list of its own for locks and files: this installs nothing, and needs no root.
     options = ["-qq", "-o", f"Dir::Cache::archives={folder}", "-o", "Debug::NoLocking=1"]
-    command = ["apt-get", *options, "install", "-y", "--download-only", "--no-install-recommends", *names]
+    # Again, where the system has one of them: its package is not here.
+    options += ["--reinstall", "--download-only", "--no-install-recommends"]
+    command = ["apt-get", *options, "install", "-y", *names]
     return subprocess.run(command, check=False, capture_output=True, stdin=subprocess.DEVNULL).returncode == 0
 
 

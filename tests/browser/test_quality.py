@@ -86,6 +86,8 @@ def furnished(chromium: Browser, console: Console) -> dict[str, str]:
         "own mail": "/notices/mail/",
         "notice channels": "/administration/notices/",
         "webhook form": "/administration/notices/add/webhook/",
+        "log forwarding": "/forwarding/",
+        "log destination form": "/forwarding/add/",
         "filtered log": "/logs/?service=azure&severity=info&q=key",
         "save filter": "/logs/filters/save/?service=azure&severity=info",
         "exports": "/logs/exports/",
