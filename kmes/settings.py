@@ -145,6 +145,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "kmes.accounts.breached_passwords.BreachedPasswordValidator"},
     {"NAME": "kmes.accounts.password_words.ContextWordValidator"},
 ]
 LOGIN_URL = "accounts:login"
