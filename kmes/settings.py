@@ -94,6 +94,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "kmes.ui.context.console",
+                "kmes.accounts.context.session",
             ],
             "builtins": ["kmes.ui.templatetags.kmes_ui"],
         },
@@ -171,6 +172,7 @@ KMES_ONE_TIME_PASSWORD_HOURS = env.int("KMES_ONE_TIME_PASSWORD_HOURS", 72)
 # A session ends so long after its last use, and so long after its beginning in any case (docs/access.md).
 KMES_SESSION_IDLE_MINUTES = env.int("KMES_SESSION_IDLE_MINUTES", 30)
 KMES_SESSION_HOURS = env.int("KMES_SESSION_HOURS", 8)
+SESSION_ENGINE = "kmes.accounts.session_store"
 SESSION_COOKIE_AGE = KMES_SESSION_HOURS * 3600
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"

@@ -105,6 +105,9 @@ _register(
     ("access.login_failed", Category.ACCESS, _WARNING, _("Sign-in failed")),
     ("access.logout", Category.ACCESS, _INFO, _("Signed out")),
     ("access.locked", Category.ACCESS, _WARNING, _("Sign-in locked")),
+    # The row's actor is who signed in, so its notice goes to that user alone.
+    ("access.new_device", Category.ACCESS, _WARNING, _("Sign-in from a new device")),
+    ("access.session_ended", Category.ACCESS, _INFO, _("Session ended")),
     ("access.refused", Category.ACCESS, _WARNING, _("Access refused")),
     ("user.created", Category.ACCESS, _INFO, _("User created")),
     ("user.updated", Category.ACCESS, _INFO, _("User updated")),
@@ -229,6 +232,7 @@ NOTICE_TOPICS: dict[str, Topic] = {
     "device.mfk_returned": Topic.DEVICE,
     "log.export_ready": Topic.EXPORT,
     "log.export_failed": Topic.EXPORT,
+    "access.new_device": Topic.SIGN_IN,
     "log.chain_broken": Topic.LOG,
     "log.time_stamps_missing": Topic.LOG,
     "log.time_stamps_resumed": Topic.LOG,

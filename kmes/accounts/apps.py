@@ -1,6 +1,15 @@
 """App configuration of accounts."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from django.apps import AppConfig
+from django.urls import reverse
+
+if TYPE_CHECKING:
+    from logging_reports.models import LogEntry
 
 
 class AccountsConfig(AppConfig):
@@ -11,8 +20,16 @@ class AccountsConfig(AppConfig):
 
     def ready(self) -> None:
         """Log every sign-in and sign-out, and register the menus of users."""
-        from kmes.accounts import actions, session_limits, sign_in_log  # noqa: PLC0415 - models must be loaded first
+        # Models must be loaded first.
+        from kmes.accounts import actions, session_limits, sign_in_log  # noqa: PLC0415
+        from logging_reports.notices import notice_links  # noqa: PLC0415
 
         actions.register_all()
         sign_in_log.connect()
         session_limits.connect()
+        notice_links.register("sign_in", _sessions_page, order=60)
+
+
+def _sessions_page(entries: Sequence[LogEntry]) -> str:
+    """Return where a notice of a new device leads: to the list that ends its session."""
+    return reverse("accounts:own_sessions") if entries[0].event == "access.new_device" else ""

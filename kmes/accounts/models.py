@@ -1,13 +1,19 @@
-"""Users of the console."""
+"""Users of the console, and their sessions."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from django.contrib.auth.models import AbstractUser
+from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db import models
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from kmes.accounts.rights import ROLE_RIGHTS, Role
+
+if TYPE_CHECKING:
+    from kmes.accounts.session_store import SessionStore
 
 
 class User(AbstractUser):
@@ -50,3 +56,43 @@ class FailedSignIns(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} from {self.address}, {self.minute:%H:%M}"
+
+
+class ConsoleSession(AbstractBaseSession):
+    """A session, and whose it is; written by ``session_store`` alone. Without a user it belongs to nobody yet."""
+
+    # Shown instead of the key, which signs in whoever has it.
+    name = models.CharField(max_length=32, unique=True)
+    user = models.ForeignKey(User, null=True, on_delete=models.CASCADE, related_name="sessions")
+    address = models.CharField(_("Address"), max_length=45, blank=True)
+    device = models.CharField(_("Device"), max_length=48, blank=True)
+    began_at = models.DateTimeField(_("Signed in"), null=True)
+    used_at = models.DateTimeField(_("Last used"), null=True)
+
+    class Meta(AbstractBaseSession.Meta):
+        abstract = False
+
+    @classmethod
+    def get_session_store_class(cls) -> type[SessionStore]:
+        """Return what reads and writes these rows."""
+        from kmes.accounts.session_store import SessionStore  # noqa: PLC0415 - it imports this module
+
+        return SessionStore
+
+    def __str__(self) -> str:
+        return ", ".join(filter(None, (self.device, self.address))) or self.name[:8]
+
+
+class KnownDevice(models.Model):
+    """A device and an address from which a user signed in."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE)
+    device = models.CharField(max_length=48, blank=True)
+    address = models.CharField(max_length=45, blank=True)
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "device", "address"], name="device_known_once")]
+
+    def __str__(self) -> str:
+        return f"{self.device} from {self.address}"

@@ -43,7 +43,8 @@ def change_password(request: HttpRequest) -> HttpResponse:
     form = OwnPasswordForm(viewer, request.POST or None)
     if request.method == "POST" and form.is_valid():
         chosen = SecretText(form.cleaned_data["new_password1"])
-        change_own_password(user=viewer, password=chosen, actor=Actor.from_user(viewer))
+        own = str(request.session.session_key)
+        change_own_password(user=viewer, password=chosen, actor=Actor.from_user(viewer), session_key=own)
         update_session_auth_hash(request, viewer)
         messages.success(request, _("Your password is changed. Your other sessions have ended."))
         return go_to(request, reverse("accounts:profile"))

@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
-from kmes.accounts import withdrawal
+from kmes.accounts import sessions, withdrawal
 from kmes.accounts.models import User
 from kmes.accounts.rights import Right, Role, check
 from kmes.accounts.selectors import locked_sign_ins, other_active_admins
@@ -133,6 +133,7 @@ def deactivate_user(*, user: User, actor: Actor) -> None:
         if refusal := why_not_deactivate(current, actor.user_id):
             raise ConflictError(f"{refusal}.")
         User.objects.filter(pk=user.pk).update(is_active=False)
+        sessions.remove_all(current)
         withdrawal.end(current, actor=actor)
         _record("user.deactivated", current, actor, "User %(user)s deactivated")
 
@@ -170,16 +171,18 @@ def reset_password(*, user: User, actor: Actor) -> SecretText:
         if not current.is_active:
             raise ConflictError(_("%(user)s is deactivated.") % {"user": current}, _("Reactivate the user instead."))
         password = _set_one_time_password(current)
+        sessions.remove_all(current)
         _record("user.password_reset", current, actor, "Password of %(user)s reset; sessions ended")
     return password
 
 
-def change_own_password(*, user: User, password: SecretText, actor: Actor) -> None:
-    """Set the password a user chose; it replaces a one-time one. The user's other sessions end."""
+def change_own_password(*, user: User, password: SecretText, actor: Actor, session_key: str = "") -> None:
+    """Set the password a user chose; it replaces a one-time one. The user's sessions end, but for the one named."""
     with transaction.atomic():
         user.set_password(password.reveal())
         user.one_time_until = None
         user.save(update_fields=["password", "one_time_until"])
+        sessions.remove_all(user, kept_key=session_key)
         _record("user.password_changed", user, actor, "%(user)s changed the password")
 
 

@@ -6,6 +6,7 @@ Polls of an open page are no use: an unattended browser would stay signed in.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
@@ -13,9 +14,10 @@ from django.contrib.auth.models import AnonymousUser
 from django.contrib.auth.signals import user_logged_in
 from django.http import HttpRequest, HttpResponseBase
 
+from kmes.accounts import client_address, devices, sessions
+from kmes.accounts.session_store import ADDRESS, BEGAN, DEVICE, USED
 from kmes.core.clock import now
 
-BEGAN, USED = "kmes_session_began", "kmes_session_used"
 # A use is written so often at most, because each is a write to the database.
 USE_SECONDS = 60
 
@@ -34,23 +36,41 @@ class SessionLimitMiddleware:
                 request.session.flush()
                 request.user = AnonymousUser()
             elif request.headers.get("X-Kmes-Poll") != "1":
-                _note_use(request.session)
+                note_use(request)
         return self.get_response(request)
 
 
-def _is_over(session: Any) -> bool:
+@dataclass(frozen=True)
+class TimeLeft:
+    """The seconds until a session ends: without further use, and in any case."""
+
+    unused: int
+    whole: int
+
+
+def time_left(session: Any) -> TimeLeft:
+    """Return how long a session still lasts; negative when its time is over."""
     moment = now().timestamp()
     # A session of an earlier release has no marks yet.
     idle, age = moment - session.get(USED, moment), moment - session.get(BEGAN, moment)
-    return bool(idle > settings.KMES_SESSION_IDLE_MINUTES * 60 or age > settings.KMES_SESSION_HOURS * 3600)
+    return TimeLeft(
+        unused=int(settings.KMES_SESSION_IDLE_MINUTES * 60 - idle), whole=int(settings.KMES_SESSION_HOURS * 3600 - age)
+    )
 
 
-def _note_use(session: Any) -> None:
-    moment = now().timestamp()
+def _is_over(session: Any) -> bool:
+    left = time_left(session)
+    return left.unused < 0 or left.whole < 0
+
+
+def note_use(request: HttpRequest, *, at_once: bool = False) -> None:
+    """Note that a session is used, and from where; ``at_once`` writes it even if that was done a moment ago."""
+    session, moment = request.session, now().timestamp()
     session.setdefault(BEGAN, moment)
     # Only forward: a clock that was set back and forth ends no session.
-    if moment - session.get(USED, 0) >= USE_SECONDS:
+    if moment - session.get(USED, 0) >= (0 if at_once else USE_SECONDS):
         session[USED] = moment
+        session[ADDRESS], session[DEVICE] = client_address.of_request(request), devices.of_request(request)
 
 
 def connect() -> None:
@@ -60,4 +80,6 @@ def connect() -> None:
 
 def _begin(sender: Any, request: Any = None, **kwargs: Any) -> None:  # noqa: ARG001 - the signal's signature
     if hasattr(request, "session"):
-        request.session[BEGAN] = request.session[USED] = now().timestamp()
+        request.session[BEGAN] = now().timestamp()
+        note_use(request, at_once=True)
+        sessions.remove_ended()

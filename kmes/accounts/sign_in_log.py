@@ -5,15 +5,16 @@ The session is named by the first half of the SHA-256 of its key: rows of one se
 
 from __future__ import annotations
 
-import hashlib
 from datetime import timedelta
 from typing import Any
 
 from axes.signals import user_locked_out
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
+from django.db import transaction
 from django.http import HttpRequest
 
-from kmes.accounts import client_address, sign_in_limits
+from kmes.accounts import client_address, devices, sign_in_limits
+from kmes.accounts.session_store import name_of
 from kmes.core.actor import Actor, Trigger
 from kmes.core.clock import now
 from kmes.core.errors import PermissionRefused
@@ -52,7 +53,16 @@ def _record_once(event: str, actor: Actor, message: str, request: Any, *, within
 
 
 def _signed_in(sender: Any, user: Any, request: Any = None, **kwargs: Any) -> None:  # noqa: ARG001 - the signal's signature
-    record("access.login", actor=Actor.from_user(user), data=_origin(request))
+    actor, origin = Actor.from_user(user), _origin(request)
+    device, address = (
+        devices.of_request(request) if request else "",
+        client_address.of_request(request) if request else "",
+    )
+    with transaction.atomic():
+        if request is not None and devices.is_new(user, device=device, address=address):
+            message = f"{user} signed in from a new device: {device or 'unknown'}, {address or 'unknown address'}"
+            record("access.new_device", actor=actor, message=message, data=origin)
+        record("access.login", actor=actor, data=origin)
 
 
 def _signed_out(sender: Any, user: Any, request: Any = None, **kwargs: Any) -> None:  # noqa: ARG001
@@ -69,5 +79,4 @@ def _origin(request: Any) -> dict[str, Any] | None:
     if request is None:
         return None
     key = getattr(getattr(request, "session", None), "session_key", None) or ""
-    session = hashlib.sha256(key.encode()).hexdigest()[:32] if key else ""
-    return {"address": client_address.of_request(request), "session": session}
+    return {"address": client_address.of_request(request), "session": name_of(key) if key else ""}

@@ -1,15 +1,18 @@
-"""The list of users."""
+"""The lists of users and of sessions."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import django_tables2 as tables
 from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext_lazy
 
-from kmes.accounts.models import User
-from kmes.ui.tables import ConsoleTable, MenuColumn, TimeColumn
+from kmes.accounts.models import ConsoleSession, User
+from kmes.ui.tables import ConsoleTable, ExactTimeColumn, MenuColumn, TimeColumn
 from kmes.ui.templatetags.kmes_ui import badge
 
 
@@ -54,3 +57,50 @@ class UserTable(ConsoleTable):
     def render_is_active(self, record: User) -> SafeString:
         """Show whether the user can sign in."""
         return badge(*state_of(record))
+
+
+class OwnSessionsTable(ConsoleTable):
+    """One row per session of a user; the viewer's own is marked."""
+
+    caption = gettext_lazy("Sessions")
+    saved_as = "own_sessions"
+    has_views = False
+    essential = ("device",)
+    counted = ngettext_lazy("%(count)d session", "%(count)d sessions", "count")
+    device = tables.Column(empty_values=())
+    address = tables.Column(default="–", attrs={"td": {"class": "font-monospace"}})
+    began_at = ExactTimeColumn(verbose_name=gettext_lazy("Signed in (UTC)"))
+    used_at = TimeColumn()
+    menu = tables.Column(verbose_name=gettext_lazy("Action"), empty_values=(), orderable=False)
+
+    class Meta(ConsoleTable.Meta):
+        pass
+
+    def __init__(self, *args: Any, own_key: str | None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.own_key = own_key
+
+    def render_device(self, record: ConsoleSession) -> SafeString:
+        """Show the device, and whether this is it."""
+        mark = format_html(" {}", badge(_("This session"), "info")) if record.session_key == self.own_key else ""
+        return format_html("{}{}", record.device or _("Unknown"), mark)
+
+    def render_menu(self, record: ConsoleSession) -> SafeString:
+        """Show the link that ends the session."""
+        return format_html(
+            '<a class="btn btn-sm btn-outline-secondary" href="{}" data-dialog>{}<span class="visually-hidden"> {}</span></a>',
+            reverse("accounts:end_session", args=[record.name]),
+            _("End session"),
+            record,
+        )
+
+
+class AllSessionsTable(OwnSessionsTable):
+    """One row per session of any user."""
+
+    saved_as = "sessions"
+    essential = ("user",)
+    user = tables.Column(verbose_name=gettext_lazy("User"), linkify=True, order_by="user__username")
+
+    class Meta(ConsoleTable.Meta):
+        sequence = ("user", "device", "address", "began_at", "used_at", "menu")

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from kmes.accounts import profile_views, user_views, views
+from kmes.accounts import profile_views, session_views, user_views, views
 
 app_name = "accounts"
 urlpatterns = [
@@ -10,6 +10,11 @@ urlpatterns = [
     path("logout/", views.logout, name="logout"),
     path("profile/", profile_views.show_profile, name="profile"),
     path("profile/password/", profile_views.change_password, name="own_password"),
+    path("profile/sessions/", session_views.list_own, name="own_sessions"),
+    path("profile/sessions/end-others/", session_views.end_others, name="end_other_sessions"),
+    path("profile/sessions/time-left/", session_views.show_time_left, name="session_time_left"),
+    path("sessions/", session_views.list_all, name="sessions"),
+    path("sessions/<slug:session>/end/", session_views.end_session, name="end_session"),
     path("users/", user_views.list_users, name="users"),
     path("users/add/", user_views.add_user, name="user_add"),
     path("users/unlock/", user_views.unlock_sign_in, name="unlock"),

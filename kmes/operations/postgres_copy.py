@@ -20,7 +20,7 @@ from kmes.operations.manifest import BackupError, Manifest
 FOLDER = "tables"
 BLOCK_BYTES = 1024 * 1024
 # The migrations write their own table; without sessions nobody is signed in after a restore.
-LEFT_OUT = frozenset({"django_migrations", "django_session"})
+LEFT_OUT = frozenset({"django_migrations", "accounts_consolesession"})
 
 
 @contextmanager

@@ -43,7 +43,7 @@ def copy_out(folder: Path) -> sqlite3.Connection:
         with closing(source):
             source.backup(copy)
         copy.execute("PRAGMA journal_mode=DELETE")
-        copy.execute("DELETE FROM django_session")
+        copy.execute("DELETE FROM accounts_consolesession")
         copy.execute("VACUUM")
         (verdict,) = copy.execute("PRAGMA integrity_check").fetchone()
         if verdict != "ok":

@@ -40,6 +40,8 @@ DELIVERY_COLOURS: dict[str, str] = {
 # Topics that channels don't send: a test goes to its own channel only, and a failed delivery must not
 # cause further deliveries.
 IN_CONSOLE_ONLY = frozenset({Topic.TEST, Topic.DELIVERY})
+# Topics whose notices are for the user alone who caused them.
+PERSONAL = frozenset({Topic.EXPORT, Topic.SIGN_IN})
 _RANKS = {Severity.INFO: 0, Severity.WARNING: 1, Severity.ERROR: 2}
 
 

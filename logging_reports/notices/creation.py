@@ -13,7 +13,7 @@ from django.db import transaction
 from logging_reports.choices import Topic
 from logging_reports.events import NOTICE_TOPICS
 from logging_reports.models import LogEntry
-from logging_reports.notices.choices import IN_CONSOLE_ONLY, wants
+from logging_reports.notices.choices import IN_CONSOLE_ONLY, PERSONAL, wants
 from logging_reports.notices.models import Channel, Delivery, Notice
 from logging_reports.notices.notice_links import find_link
 from logging_reports.notices.queue import hint
@@ -102,7 +102,7 @@ def _build(key: str, rows: Sequence[LogEntry]) -> Notice:
         service=first.service,
         sequence=first.sequence,
         url=find_link(rows)[:255],
-        user_id=first.actor_user_id if topic == Topic.EXPORT else None,
+        user_id=first.actor_user_id if topic in PERSONAL else None,
     )
 
 

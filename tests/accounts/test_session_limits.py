@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 import time_machine
 from django.conf import settings
-from django.contrib.sessions.models import Session
 
+from kmes.accounts.models import ConsoleSession
 from kmes.core.clock import now
 
 pytestmark = pytest.mark.django_db
@@ -34,7 +34,7 @@ def answers_in(client, time_from_now, **headers):
 def test_an_unused_session_ends_and_its_row_is_gone(browser):
     assert answers_in(browser, IDLE - A_LITTLE) == 200
     assert answers_in(browser, 2 * IDLE) == 302
-    assert not Session.objects.exists()
+    assert not ConsoleSession.objects.exists()
 
 
 def test_use_keeps_a_session_but_not_for_ever(browser):
@@ -73,4 +73,4 @@ def test_signing_in_gives_a_new_session(client, django_user_model):
     client.cookies[settings.SESSION_COOKIE_NAME] = known.session_key
     client.post("/login/", {"username": "ada", "password": PASSWORD})
     assert client.cookies[settings.SESSION_COOKIE_NAME].value != known.session_key
-    assert not Session.objects.filter(session_key=known.session_key).exists()
+    assert not ConsoleSession.objects.filter(session_key=known.session_key).exists()

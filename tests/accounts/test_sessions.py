@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 from django.conf import settings
-from django.contrib.sessions.models import Session
+
+from kmes.accounts.models import ConsoleSession
 
 pytestmark = pytest.mark.django_db
 PASSWORD = "correct horse battery staple"
@@ -48,4 +49,4 @@ def test_a_poll_that_meets_the_new_password_but_not_yet_the_new_session_leaves_t
 def test_signing_out_removes_the_cookie_and_the_session(browser):
     answer = browser.post("/logout/")
     assert answer.cookies[COOKIE].value == ""
-    assert not Session.objects.exists()
+    assert not ConsoleSession.objects.exists()

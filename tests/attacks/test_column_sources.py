@@ -24,7 +24,7 @@ from jobs.certifications.models import Certification
 from jobs.models import Job
 from keygroups.models import CloudVersion, Key, KeyGroup, Observation
 from kmes.accounts import sign_in_limits
-from kmes.accounts.models import FailedSignIns, User
+from kmes.accounts.models import ConsoleSession, FailedSignIns, User
 from kmes.core.actor import Actor, Trigger
 from kmes.core.columns import max_length
 from kmes.core.errors import KmesError
@@ -65,6 +65,8 @@ USERNAME, GROUP, KEY = (User, "username"), (KeyGroup, "name"), (Key, "name")
 COLUMNS = {
     "accounts.User": {"password": OURS, **dict.fromkeys(("username", "first_name", "last_name", "email"), FORM)},
     "accounts.FailedSignIns": {"name": FITTED, "address": OURS},
+    "accounts.ConsoleSession": {**dict.fromkeys(("session_key", "name", "address"), OURS), "device": FITTED},
+    "accounts.KnownDevice": {"address": OURS, "device": (ConsoleSession, "device")},
     "ui.Preference": {"name": OURS, "value": OURS},
     "ui.SavedView": {"table": OURS, "name": FORM, "address": FITTED, "layout": OURS},
     "logging_reports.Notice": dict.fromkeys(("key", "event", "url"), OURS),

@@ -8,15 +8,14 @@ import django
 
 django.setup()
 
-from django.contrib.sessions.backends.db import SessionStore
-from django.contrib.sessions.models import Session
 from django.db import connection
 
 from jobs.kinds.synchronize.spec import request_synchronize
 from jobs.models import Job
 from jobs.schedule import log_checkpoints
 from keygroups.models import Key
-from kmes.accounts.models import User
+from kmes.accounts.models import ConsoleSession, User
+from kmes.accounts.session_store import SessionStore
 from kmes.core.actor import Actor
 from logging_reports import triggers
 from logging_reports.models import LogEntry
@@ -53,7 +52,7 @@ def sign_log() -> None:
 
 def count() -> None:
     """Say how many rows of each kind there are."""
-    print(*(model.objects.count() for model in (User, Key, Job, Session)), LogEntry.objects.exists())
+    print(*(model.objects.count() for model in (User, Key, Job, ConsoleSession)), LogEntry.objects.exists())
 
 
 def last_restore() -> None:

@@ -11,10 +11,10 @@ from datetime import timedelta
 import pytest
 from django import forms
 from django.apps import apps
-from django.contrib.sessions.models import Session
 from django.test import Client
 
 from cloudcreds.models import CloudCredential
+from kmes.accounts.models import ConsoleSession
 from kmes.core.clock import now
 from kmes.ui import ended_sessions
 
@@ -29,7 +29,7 @@ def browser(people):
     """A browser in which the administrator had signed in, and whose session has ended."""
     client = Client(HTTP_HOST="testserver")
     sign_in(client, people["admin"])
-    Session.objects.all().delete()
+    ConsoleSession.objects.all().delete()
     return client
 
 
@@ -69,7 +69,7 @@ def test_its_user_gets_the_page_back_with_what_was_typed_once_and_nothing_is_car
 
 def test_secrets_are_never_kept(browser, people):
     send(browser)
-    stored = [session.get_decoded() for session in Session.objects.all()]
+    stored = [session.get_decoded() for session in ConsoleSession.objects.all()]
     assert "typed-tenant" in str(stored)
     assert "typed-secret" not in str(stored)
     sign_in(browser, people["admin"])
@@ -82,7 +82,7 @@ def test_who_else_signs_in_there_does_not_see_it_and_removes_it(browser, people)
     send(browser)
     sign_in(browser, people["operator"])
     assert "typed-tenant" not in text(browser.get(URL))
-    assert "typed-tenant" not in str([session.get_decoded() for session in Session.objects.all()])
+    assert "typed-tenant" not in str([session.get_decoded() for session in ConsoleSession.objects.all()])
     browser.post("/logout/")
     sign_in(browser, people["admin"])
     assert "typed-tenant" not in text(browser.get(URL))
@@ -90,27 +90,27 @@ def test_who_else_signs_in_there_does_not_see_it_and_removes_it(browser, people)
 
 def test_a_form_is_not_kept_for_a_browser_that_nobody_was_signed_in_at_or_that_signed_out(client, people):
     send(client)
-    assert not Session.objects.exists()
+    assert not ConsoleSession.objects.exists()
     sign_in(client, people["admin"])
     client.post("/logout/")
     assert "Your session has ended" not in text(client.get("/login/"))
     send(client)
-    assert not any(ended_sessions.SESSION_KEY in each.get_decoded() for each in Session.objects.all())
+    assert not any(ended_sessions.SESSION_KEY in each.get_decoded() for each in ConsoleSession.objects.all())
 
 
 def test_a_forged_or_altered_cookie_keeps_nothing(client, people, settings):
     client.cookies[ended_sessions.COOKIE_NAME] = f"{people['admin'].pk}:forged"
     send(client)
-    assert not Session.objects.exists()
+    assert not ConsoleSession.objects.exists()
 
 
 def test_a_form_without_the_token_of_a_page_is_not_kept(people):
     client = Client(enforce_csrf_checks=True)
     client.force_login(people["admin"])
     client.get("/profile/")
-    Session.objects.all().delete()
+    ConsoleSession.objects.all().delete()
     assert send(client).status_code == 403
-    assert not Session.objects.exists()
+    assert not ConsoleSession.objects.exists()
 
 
 def test_a_form_is_forgotten_after_an_hour(browser, people, monkeypatch):

@@ -17,10 +17,10 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-from django.contrib.sessions.backends.db import SessionStore
 from django.core.signals import got_request_exception, request_finished, request_started
 from django.db import close_old_connections, connection, transaction
 
+from kmes.accounts.session_store import SessionStore
 from kmes.devtools.fuzz.addresses import read_page
 from kmes.devtools.fuzz.drawing import CSRF, NOBODY, FuzzRequest, Surroundings, draw
 from kmes.devtools.fuzz.odd_values import MARKUP
@@ -38,7 +38,7 @@ _SPILLED = re.compile(rb"Traceback \(most recent call last\)|django\.db\.|DataEr
 
 # Tables that a request may write to, besides those of ``_ANYBODY``, by role.
 _ANYBODY = re.compile(
-    r"django_session|axes_\w+|accounts_failedsignins|logging_reports_(logentry|loghead|notice|delivery)"
+    r"accounts_consolesession|axes_\w+|accounts_failedsignins|logging_reports_(logentry|loghead|notice|delivery)"
 )
 _OWN = r"ui_\w+|logging_reports_(noticeread|channel|savedfilter)|accounts_user"
 _MAY_WRITE = {

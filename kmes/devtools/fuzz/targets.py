@@ -22,6 +22,7 @@ from jobs.models import Job, ScheduleClock
 from jobs.spec import registry
 from keygroups.choices import Drift
 from keygroups.models import CloudVersion, Key, KeyGroup, Observation, RotationSlot
+from kmes.accounts.models import ConsoleSession
 from kmes.accounts.rights import Role
 from kmes.core.actor import SYSTEM
 from kmes.core.clock import now
@@ -61,6 +62,7 @@ ARGUMENTS: dict[str, Callable[[], Iterable[Any]]] = {
     "observation_id": lambda: Observation.objects.values_list("pk", flat=True),
     "sequence": lambda: (1, 2, 7),
     "service": lambda: Service.values,
+    "session": lambda: ConsoleSession.objects.values_list("name", flat=True),
     "user_id": lambda: get_user_model().objects.values_list("pk", flat=True),
     "vault_id": lambda: KeyVault.objects.order_by("name").values_list("pk", flat=True),
 }

@@ -15,6 +15,7 @@ import "./countdown.js";
 import "./drawer.js";
 import "./job.js";
 import "./print.js";
+import "./session.js";
 import "./palette.js";
 import "./shortcuts.js";
 import "./tables.js";

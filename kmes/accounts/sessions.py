@@ -1,0 +1,72 @@
+"""Sessions as users see them: listed, and ended by removing their row, which counts with the next request."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q, QuerySet
+
+from kmes.accounts.models import ConsoleSession, User
+from kmes.accounts.rights import Right, check
+from kmes.core.actor import Actor
+from kmes.core.clock import now
+from logging_reports.choices import Severity
+from logging_reports.services import record
+
+
+def list_sessions(user: User | None = None) -> QuerySet[ConsoleSession]:
+    """Return the sessions that are open, of one user or of all, the one used last first."""
+    moment = now()
+    found = ConsoleSession.objects.filter(
+        user__is_active=True,
+        expire_date__gt=moment,
+        used_at__gte=moment - timedelta(minutes=settings.KMES_SESSION_IDLE_MINUTES),
+        began_at__gte=moment - timedelta(hours=settings.KMES_SESSION_HOURS),
+    )
+    if user is not None:
+        found = found.filter(user=user)
+    return found.select_related("user").order_by("-used_at", "pk")
+
+
+def end_session(*, session: ConsoleSession, actor: Actor) -> None:
+    """End a session, one's own or, with the right, another user's. It is refused from the next request on.
+
+    Raises:
+        PermissionRefused: it is another user's, and the actor may not manage users.
+
+    """
+    is_own = session.user_id == actor.user_id
+    if not is_own:
+        check(actor, Right.USER_MANAGE)
+    with transaction.atomic():
+        ConsoleSession.objects.filter(pk=session.pk).delete()
+        record(
+            "access.session_ended",
+            actor=actor,
+            severity=Severity.INFO if is_own else Severity.WARNING,
+            message=f"Session of {session.user} ended: {session}",
+            data={"user_id": session.user_id, "session": session.name},
+        )
+
+
+def end_others(*, user: User, kept_key: str, actor: Actor) -> int:
+    """End all sessions of a user but one. Return how many there were."""
+    with transaction.atomic():
+        ended = remove_all(user, kept_key=kept_key)
+        if ended:
+            message = f"All other sessions of {user} ended: {ended}"
+            record("access.session_ended", actor=actor, message=message, data={"user_id": user.pk})
+    return ended
+
+
+def remove_all(user: User, *, kept_key: str = "") -> int:
+    """Remove a user's sessions, but for the one of this key. Return how many. The caller logs why."""
+    return ConsoleSession.objects.filter(user=user).exclude(session_key=kept_key).delete()[0]
+
+
+def remove_ended() -> None:
+    """Remove the rows of sessions that ended by themselves and were not used again."""
+    unused = Q(used_at__lt=now() - timedelta(minutes=settings.KMES_SESSION_IDLE_MINUTES))
+    ConsoleSession.objects.filter(Q(expire_date__lt=now()) | unused).delete()
