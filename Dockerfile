@@ -25,7 +25,7 @@ RUN apt-get update \
         /var/lib/kmes /var/lib/kmes/exports /var/lib/kmes/hsm /var/lib/kmes/pinned /var/lib/kmes/azure_emulator /run/kmes-secrets \
     && install -d -m 0700 -o kmes -g kmes /run/kmes-redis /run/kmes-redis-passwords/web \
         /run/kmes-redis-passwords/worker /run/kmes-redis-passwords/beat /run/kmes-redis-passwords/reports \
-        /run/kmes-request-keys/web /run/kmes-request-keys/worker \
+        /run/kmes-request-keys/web /run/kmes-request-keys/worker /run/kmes-second-factor \
     && install -d -m 0755 -o kmes -g kmes /run/kmes-database-secret /run/kmes-redis-accounts /run/kmes-request-signers
 
 WORKDIR /app

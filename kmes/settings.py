@@ -77,7 +77,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "kmes.ui.middleware.ConsoleMiddleware",
-    "kmes.accounts.middleware.OwnPasswordMiddleware",
+    "kmes.accounts.middleware.FirstDutiesMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
 
@@ -167,6 +167,12 @@ KMES_SIGN_IN_TRIES_PER_NAME = env.int("KMES_SIGN_IN_TRIES_PER_NAME", 30)
 KMES_TRUSTED_PROXIES = env.int("KMES_TRUSTED_PROXIES", 1 if env.bool("KMES_BEHIND_TLS_PROXY", False) else 0)
 # How long a one-time password opens the door.
 KMES_ONE_TIME_PASSWORD_HOURS = env.int("KMES_ONE_TIME_PASSWORD_HOURS", 72)
+# Roles whose users must have a second factor; the others may have one.
+KMES_SECOND_FACTOR_ROLES = env.list("KMES_SECOND_FACTOR_ROLES", default=[])
+# The key of the web process that seals the seeds of authenticator apps (kmes.accounts.second_factor.seals).
+KMES_SECOND_FACTOR_KEY_FILE = Path(
+    env.str("KMES_SECOND_FACTOR_KEY_FILE", str(KMES_STATE_DIR / "second_factor" / "key"))
+)
 
 # --- Browser-side safety -------------------------------------------------------------------
 # A session ends so long after its last use, and so long after its beginning in any case (docs/access.md).

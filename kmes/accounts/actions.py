@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy
 
 from kmes.accounts.models import User
 from kmes.accounts.rights import Right
+from kmes.accounts.second_factor.services import has_factor
 from kmes.accounts.services import why_not_deactivate
 from kmes.ui.actions import MenuAction, register
 
@@ -29,6 +30,10 @@ def _why_not_reset(user: User) -> str:
     if not user.is_active:
         return _("Deactivated: reactivate the user instead")
     return _("Your own password is changed on your profile page") if user.pk == _viewer_id(user) else ""
+
+
+def _why_not_reset_factor(user: User) -> str:
+    return _("Your own second factor is removed on your profile page") if user.pk == _viewer_id(user) else ""
 
 
 def register_all() -> None:
@@ -52,6 +57,14 @@ def register_all() -> None:
             url=_url("user_reset_password"),
             disabled_reason=_why_not_reset,
             order=20,
+        ),
+        item(
+            name="reset_factor",
+            label=gettext_lazy("Reset second factor"),
+            url=_url("user_reset_factor"),
+            shown=has_factor,
+            disabled_reason=_why_not_reset_factor,
+            order=25,
         ),
         item(
             name="reactivate",

@@ -22,7 +22,7 @@ from kmes.core.errors import InputError, KmesError
 MAX_PASSWORD = 1024
 
 
-def _limit_passwords(form: forms.BaseForm) -> None:
+def limit_passwords(form: forms.BaseForm) -> None:
     """Refuse passwords that are far longer than any. Django's forms take any length."""
     for field in form.fields.values():
         if isinstance(field.widget, forms.PasswordInput):
@@ -76,7 +76,7 @@ class SignInForm(AuthenticationForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        _limit_passwords(self)
+        limit_passwords(self)
 
     def clean_username(self) -> str:
         """Refuse a name that no user can have; Django gives this field no validator of its length."""
@@ -102,7 +102,7 @@ class OwnPasswordForm(PasswordChangeForm):
         self.fields["old_password"].label = _("Present password")
         self.fields["new_password2"].label = _("New password again")
         self.fields["new_password2"].help_text = ""
-        _limit_passwords(self)
+        limit_passwords(self)
 
     def clean_new_password1(self) -> str:
         """Refuse the current password as the new one: others may know a one-time password."""

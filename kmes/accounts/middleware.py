@@ -1,4 +1,4 @@
-"""Keeps a browser's newest session, leads from a one-time password to the page that replaces it, logs refused access."""
+"""Keeps a browser's newest session, leads to what a user must do first, logs refused access."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import reverse
 from django.utils.cache import patch_vary_headers
 
+from kmes.accounts.second_factor import sign_in
 from kmes.accounts.sign_in_log import log_refused_access
 from kmes.core.errors import PermissionRefused
 from kmes.ui.responses import asks_for_fragment, go_to
@@ -19,8 +20,11 @@ from logging_reports.services import LogWriteError
 
 logger = logging.getLogger(__name__)
 
-# Still allowed: the page itself, signing out, and the monitoring endpoints.
-_ALLOWED = ("accounts:own_password", "accounts:logout", "dashboard:healthz", "dashboard:readyz", "dashboard:metrics")
+# Always allowed: signing out, and the monitoring endpoints.
+_ALLOWED = ("accounts:logout", "dashboard:healthz", "dashboard:readyz", "dashboard:metrics")
+# The first page of what a user must do before all else, and the others that belong to it.
+_OWN_PASSWORD = ("accounts:own_password",)
+_SECOND_FACTOR = ("accounts:second_factor", "accounts:add_app")
 
 
 class SteadySessionMiddleware(SessionMiddleware):
@@ -38,8 +42,8 @@ class SteadySessionMiddleware(SessionMiddleware):
         return super().process_response(request, response)
 
 
-class OwnPasswordMiddleware:
-    """Redirects every other page until the user has chosen a password."""
+class FirstDutiesMiddleware:
+    """Redirects every other page until the user has chosen a password, and a second factor where the policy wants one."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
@@ -47,8 +51,9 @@ class OwnPasswordMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Pass the request on, or redirect to the page."""
         user: Any = request.user
-        if user.is_authenticated and user.must_change_password and request.path not in map(reverse, _ALLOWED):
-            page = reverse("accounts:own_password")
+        pages = _demanded(request) if user.is_authenticated else ()
+        if pages and request.path not in map(reverse, (*pages, *_ALLOWED)):
+            page = reverse(pages[0])
             # A poll from the page itself gets no content: a redirect would discard what is being entered.
             if asks_for_fragment(request) and _is_on(request, page):
                 return HttpResponse(status=HTTPStatus.NO_CONTENT)
@@ -63,6 +68,14 @@ class OwnPasswordMiddleware:
             except LogWriteError:
                 # It is refused all the same.
                 logger.warning("a refused access could not be logged")
+
+
+def _demanded(request: HttpRequest) -> tuple[str, ...]:
+    """Return the pages of what the user must do first; none when that is done."""
+    user: Any = request.user
+    if user.must_change_password:
+        return _OWN_PASSWORD
+    return _SECOND_FACTOR if sign_in.must_add(request) else ()
 
 
 def _is_on(request: HttpRequest, page: str) -> bool:

@@ -83,6 +83,48 @@ class ConsoleSession(AbstractBaseSession):
         return ", ".join(filter(None, (self.device, self.address))) or self.name[:8]
 
 
+class AuthenticatorApp(models.Model):
+    """A user's authenticator app; its seed is sealed (``second_factor.seals``)."""
+
+    user = models.OneToOneField(User, on_delete=models.CASCADE, related_name="authenticator_app")
+    sealed_seed = models.BinaryField(max_length=128)
+    added_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True)
+    # The step of the newest code that was used: this and older ones are refused.
+    last_step = models.BigIntegerField()
+
+    def __str__(self) -> str:
+        return f"Authenticator app of {self.user}"
+
+
+class RecoveryCode(models.Model):
+    """The hash of a recovery code."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="recovery_codes")
+    digest = models.CharField(max_length=64)
+    used_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "digest"], name="recovery_code_once")]
+
+    def __str__(self) -> str:
+        return f"Recovery code of {self.user}"
+
+
+class FactorFailure(models.Model):
+    """A wrong code after a right password; the limits count these."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE)
+    at = models.DateTimeField()
+    address = models.CharField(max_length=45, blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["user", "at"], name="factor_failures_of_a_user")]
+
+    def __str__(self) -> str:
+        return f"{self.user}, {self.at:%H:%M}"
+
+
 class KnownDevice(models.Model):
     """A device and an address from which a user signed in."""
 

@@ -14,6 +14,7 @@ from django.db import transaction
 from django.http import HttpRequest
 
 from kmes.accounts import client_address, devices, sign_in_limits
+from kmes.accounts.second_factor import sign_in
 from kmes.accounts.session_store import name_of
 from kmes.core.actor import Actor, Trigger
 from kmes.core.clock import now
@@ -54,6 +55,8 @@ def _record_once(event: str, actor: Actor, message: str, request: Any, *, within
 
 def _signed_in(sender: Any, user: Any, request: Any = None, **kwargs: Any) -> None:  # noqa: ARG001 - the signal's signature
     actor, origin = Actor.from_user(user), _origin(request)
+    if origin is not None and (factor := request.session.get(sign_in.PROVEN)):
+        origin["second_factor"] = factor
     device, address = (
         devices.of_request(request) if request else "",
         client_address.of_request(request) if request else "",

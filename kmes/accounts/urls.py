@@ -3,16 +3,22 @@
 from django.urls import path
 
 from kmes.accounts import profile_views, session_views, user_views, views
+from kmes.accounts.second_factor import views as factor_views
 
 app_name = "accounts"
 urlpatterns = [
     path("login/", views.login, name="login"),
+    path("login/second-factor/", factor_views.second_step, name="second_step"),
     path("logout/", views.logout, name="logout"),
     path("profile/", profile_views.show_profile, name="profile"),
     path("profile/password/", profile_views.change_password, name="own_password"),
     path("profile/sessions/", session_views.list_own, name="own_sessions"),
     path("profile/sessions/end-others/", session_views.end_others, name="end_other_sessions"),
     path("profile/sessions/time-left/", session_views.show_time_left, name="session_time_left"),
+    path("profile/second-factor/", factor_views.show, name="second_factor"),
+    path("profile/second-factor/app/", factor_views.add_app, name="add_app"),
+    path("profile/second-factor/recovery-codes/", factor_views.make_recovery_codes, name="recovery_codes"),
+    path("profile/second-factor/remove/", factor_views.remove, name="remove_factor"),
     path("sessions/", session_views.list_all, name="sessions"),
     path("sessions/<slug:session>/end/", session_views.end_session, name="end_session"),
     path("users/", user_views.list_users, name="users"),
@@ -24,5 +30,6 @@ urlpatterns = [
     path("users/<int:user_id>/deactivate/", user_views.deactivate_user, name="user_deactivate"),
     path("users/<int:user_id>/reactivate/", user_views.reactivate_user, name="user_reactivate"),
     path("users/<int:user_id>/reset-password/", user_views.reset_password, name="user_reset_password"),
+    path("users/<int:user_id>/reset-second-factor/", user_views.reset_second_factor, name="user_reset_factor"),
     path("roles/", user_views.show_roles, name="roles"),
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
@@ -16,6 +17,7 @@ from kmes.accounts.forms import UserForm
 from kmes.accounts.models import User
 from kmes.accounts.rights import Right, Role
 from kmes.accounts.role_descriptions import ROLE_DESCRIPTIONS, role_matrix
+from kmes.accounts.second_factor import services as second_factor
 from kmes.accounts.tables import UserTable, state_of
 from kmes.core.actor import Actor
 from kmes.core.errors import KmesError
@@ -70,6 +72,8 @@ def show_user(request: HttpRequest, user_id: int) -> HttpResponse:
         "state": state_of(shown),
         "role_text": ROLE_DESCRIPTIONS.get(shown.role, ""),
         "locked": selectors.locked_sign_ins(username=shown.username),
+        "has_factor": second_factor.has_factor(shown),
+        "must_have_factor": second_factor.is_required(shown),
     }
     return render(request, "accounts/user.html", context)
 
@@ -162,6 +166,19 @@ def reset_password(request: HttpRequest, user_id: int) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @right_required(Right.USER_MANAGE)
+def reset_second_factor(request: HttpRequest, user_id: int) -> HttpResponse:
+    """Confirm, then remove the second factor of a user who lost it."""
+    shown = _find(request, user_id)
+    if request.method == "POST":
+        second_factor.reset(user=shown, actor=Actor.from_user(request.user))
+        messages.success(request, _("The second factor of %(user)s is reset.") % {"user": shown})
+        return go_to(request, shown.get_absolute_url())
+    refusal = "" if second_factor.has_factor(shown) else _("There is no second factor")
+    return _confirm(request, shown, "reset_factor", refusal)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@right_required(Right.USER_MANAGE)
 def unlock_sign_in(request: HttpRequest) -> HttpResponse:
     """Confirm, then delete a name's failed sign-ins. The name comes as a parameter: no such user need exist."""
     username = request.GET.get("name", "")[:255]
@@ -177,5 +194,7 @@ def unlock_sign_in(request: HttpRequest) -> HttpResponse:
 @right_required(Right.CONSOLE_READ)
 def show_roles(request: HttpRequest) -> HttpResponse:
     """Show which role has which right, and what each right is for."""
-    context = {"roles": [(role.label, ROLE_DESCRIPTIONS[role]) for role in Role], "matrix": role_matrix()}
+    demanded = [role.label for role in Role if role in settings.KMES_SECOND_FACTOR_ROLES]
+    roles = [(role.label, ROLE_DESCRIPTIONS[role]) for role in Role]
+    context = {"roles": roles, "matrix": role_matrix(), "factor_roles": demanded}
     return render(request, "accounts/roles.html", context)

@@ -6,11 +6,13 @@ from typing import Any
 
 from django.contrib.auth.views import LoginView, LogoutView
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
 from kmes.accounts import client_address, sign_in_limits
 from kmes.accounts.forms import SignInForm
+from kmes.accounts.second_factor import services as second_factor
+from kmes.accounts.second_factor import sign_in
 from kmes.ui import ended_sessions
 
 # As the form's field.
@@ -34,6 +36,14 @@ class SignIn(LoginView):
             sign_in_limits.log_refusal(name="", address=address, reason=REFUSED)
             return locked_out(request)
         return super().post(request, *args, **kwargs)
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        """Sign in, or lead to the second step."""
+        user = form.get_user()
+        if second_factor.has_factor(user):
+            sign_in.begin(self.request, user, next_url=self.get_success_url())
+            return redirect("accounts:second_step")
+        return super().form_valid(form)
 
     def get_context_data(self, **values: Any) -> dict[str, Any]:
         """Add why the user is asked to sign in."""

@@ -15,6 +15,7 @@ from pathlib import Path
 import redis
 
 from kmes.core import redis_url, request_keys
+from kmes.core.key_files import make_key
 from kmes.supervision import readiness, redis_access
 from kmes.supervision.instance import write_private
 
@@ -44,6 +45,8 @@ def make_secrets(environment: dict[str, str], *, volumes: Path = Path("/run")) -
     )
     for signer in made:
         print(f"made the key with which {signer} signs requests")
+    if make_key(volumes / "kmes-second-factor" / "key"):
+        print("made the key of second factors")
     return 0
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kmes.core import request_keys
+from kmes.core.key_files import make_key
 from kmes.supervision import redis_access
 from kmes.supervision.instance import ROOT, Instance, StartError, write_private
 from kmes.supervision.part_users import PartUser, PartUsers
@@ -151,6 +152,22 @@ def write_request_keys(instance: Instance) -> None:
         request_keys.make_request_keys(folder, signers)
     except (OSError, ValueError) as error:
         message = f"The keys that sign requests can't be made in {folder}: {error}."
+        raise StartError(message) from error
+
+
+def write_second_factor_key(instance: Instance) -> None:
+    """Make the key that seals the seeds of authenticator apps, where it is missing.
+
+    Raises:
+        StartError: it can't be written.
+
+    """
+    given = instance.environment.get("KMES_SECOND_FACTOR_KEY_FILE")
+    path = Path(given) if given else instance.path("second_factor", "key")
+    try:
+        make_key(path)
+    except OSError as error:
+        message = f"The key of second factors can't be made in {path}: {error}."
         raise StartError(message) from error
 
 

@@ -10,7 +10,12 @@ from kmes.supervision import part_users, state_files
 from kmes.supervision.instance import ROOT, Instance
 from kmes.supervision.output import show
 from kmes.supervision.part_users import PartUsers
-from kmes.supervision.processes import make_secret_key, write_redis_configuration, write_request_keys
+from kmes.supervision.processes import (
+    make_secret_key,
+    write_redis_configuration,
+    write_request_keys,
+    write_second_factor_key,
+)
 
 
 def prepare_files(instance: Instance) -> PartUsers | None:
@@ -22,6 +27,7 @@ def prepare_files(instance: Instance) -> PartUsers | None:
     state_files.arrange(instance)
     write_redis_configuration(instance)
     write_request_keys(instance)
+    write_second_factor_key(instance)
     make_secret_key(instance)
     if os.geteuid() == 0:
         # Other users must reach the folder before they can be asked what they reach.

@@ -72,6 +72,8 @@ PLACES = (
             Place(f"request_keys/{name}/key.pem", name, name, 0o600),
         )
     ),
+    # Web makes the key in it, and nobody else reads it.
+    Place("second_factor", "web", "web", 0o700, 0o600),
     Place("request_keys/public.json", "root", "root", 0o644),
     Place("log/prepare.log", "worker", "worker", 0o600),
 )

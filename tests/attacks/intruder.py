@@ -167,6 +167,8 @@ def tries(me: str, state: Path, pids: dict[str, int], redis_port: int) -> dict[s
         if name != me:
             found[f"request key of {name}"] = lambda name=name: read(state / "request_keys" / name / "key.pem")
         found[f"request key of {name} exchanged"] = lambda name=name: plant(state / "request_keys" / name)
+    if me != "web":
+        found["key of second factors"] = lambda: read(state / "second_factor" / "key")
     found["request keys that are accepted"] = lambda: write(state / "request_keys" / "public.json")
     for name in ("web", "worker", "beat", "reports"):
         if name != me:

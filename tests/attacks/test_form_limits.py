@@ -14,6 +14,7 @@ import pytest
 from django import forms
 from django.db.models import Model
 from django.http import QueryDict
+from django.test import RequestFactory
 from django.urls import get_resolver
 from django.utils.timezone import now
 
@@ -36,6 +37,7 @@ from keygroups.models import KeyGroup
 from keygroups.reports import ExpiringForm, KeyAgeForm
 from kmes.accounts.forms import MAX_PASSWORD, OwnPasswordForm, SignInForm, UserForm
 from kmes.accounts.models import User
+from kmes.accounts.second_factor.forms import MAX_CODE, MAX_SEAL, AppForm, CodeForm
 from kmes.dashboard.setup.forms import FirstPushForm, VaultForm
 from kmes.operations.forms import OptionsForm
 from kmes.ui.filters import FilterForm
@@ -92,6 +94,8 @@ TEXTS: dict[type[forms.BaseForm], dict[str, Limit]] = {
     UserForm: {name: (User, name) for name in ("username", "first_name", "last_name", "email")},
     SignInForm: {"username": (User, "username"), "password": MAX_PASSWORD},
     OwnPasswordForm: dict.fromkeys(("old_password", "new_password1", "new_password2"), MAX_PASSWORD),
+    CodeForm: {"code": MAX_CODE},
+    AppForm: {"code": MAX_CODE, "token": MAX_SEAL, "password": MAX_PASSWORD},
     SavedViewForm: {"name": (SavedView, "name")},
     SaveFilterForm: {"name": (SavedFilter, "name")},
     ChannelForm: {"name": (Channel, "name"), "url": (Channel, "url"), "recipients": 320},
@@ -206,6 +210,10 @@ class Makers:
             return SignInForm(None, data)
         if kind is OwnPasswordForm:
             return OwnPasswordForm(self.user, data)
+        if kind is AppForm:
+            request = RequestFactory().post("/")
+            request.user = self.user
+            return AppForm(request, data, asks_password=True)
         return kind(data, **given.get(kind, {}))
 
     def all_of(self, kind: type[forms.BaseForm], sent: dict[str, Any]) -> Iterator[Any]:

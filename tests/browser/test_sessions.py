@@ -25,15 +25,20 @@ for row in ConsoleSession.objects.exclude(user=None):
 """
 
 
-def let_pass(console: Console, seconds: int) -> None:
+def in_the_console(console: Console, code: str) -> None:
+    """Run a few lines in the console's own environment, as its operator could."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("KMES_", "DATABASE_"))}
     subprocess.run(
-        [sys.executable, "manage.py", "shell", "-v", "0", "-c", AGE.format(seconds=seconds)],
+        [sys.executable, "manage.py", "shell", "-v", "0", "-c", code],
         cwd=ROOT,
         env={**kept, "KMES_STATE_DIR": str(console.state_dir)},
         check=True,
         timeout=60,
     )
+
+
+def let_pass(console: Console, seconds: int) -> None:
+    in_the_console(console, AGE.format(seconds=seconds))
 
 
 def look_again(page: Page) -> None:

@@ -256,6 +256,13 @@ def test_each_process_reads_its_own_request_key_and_writes_none():
             assert keys == {}
 
 
+def test_only_the_web_process_reads_the_key_of_second_factors():
+    mounted = {
+        name: mode for name, service in OURS.items() for volume, _, mode in mounts(service) if volume == "second-factor"
+    }
+    assert mounted == {"web": True, "secrets": False}
+
+
 @pytest.mark.parametrize("name", sorted(OURS))
 def test_each_variable_is_one_that_the_code_reads(name):
     sources = [ROOT / "kmes" / "settings.py", *(ROOT / "kmes" / "supervision").glob("*.py")]

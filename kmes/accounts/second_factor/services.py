@@ -1,0 +1,181 @@
+"""Proves, adds, removes and resets second factors. Each with its log row.
+
+The limits and what was used are rows, which every process sees. A proof locks the user's row first: of two that try
+one code at the same moment, one is refused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+from django.conf import settings
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from kmes.accounts import sessions
+from kmes.accounts.models import AuthenticatorApp, FactorFailure, RecoveryCode, User
+from kmes.accounts.rights import Right, check
+from kmes.accounts.second_factor import recovery_codes, seals, totp
+from kmes.core.actor import Actor
+from kmes.core.clock import now
+from kmes.core.errors import ConflictError, InputError
+from kmes.core.secret_types import SecretText
+from logging_reports.services import record
+
+# Failures of one user within these times, from any address: whoever gets so far knows the password.
+LIMITS = ((5, timedelta(minutes=15)), (20, timedelta(hours=24)))
+
+
+class Factor(StrEnum):
+    """What was proven. Log rows hold the values."""
+
+    APP = "authenticator app"
+    RECOVERY_CODE = "recovery code"
+
+
+class FactorRefused(InputError):
+    """The code that was entered proves nothing."""
+
+    code = "second_factor"
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    factor: Factor | None
+    refusal: str = ""
+    is_failure: bool = False
+
+
+def has_factor(user: User) -> bool:
+    """Return whether a sign-in of this user asks for a second factor."""
+    return AuthenticatorApp.objects.filter(user=user).exists()
+
+
+def is_required(user: User) -> bool:
+    """Return whether the installation's policy demands a second factor of this user's role."""
+    return user.role in settings.KMES_SECOND_FACTOR_ROLES
+
+
+def prove(*, user: User, code: str, address: str) -> Factor:
+    """Check a code of the app, or a recovery code, and use it up. Return which of them it was.
+
+    Raises:
+        FactorRefused: it is wrong or was used before, or there were too many failures.
+        SealError: the app's seed can't be opened.
+
+    """
+    actor = Actor.from_user(user)
+    with transaction.atomic():
+        User.objects.select_for_update().get(pk=user.pk)
+        outcome = _judge(user, code)
+        if outcome.is_failure:
+            FactorFailure.objects.create(user=user, at=now(), address=address)
+            record("access.factor_failed", actor=actor, data={"address": address})
+            if _is_over(user):
+                message = f"Second factor of {user} is locked after too many wrong codes; the password was right"
+                record("access.factor_locked", actor=actor, message=message, data={"address": address})
+        elif outcome.factor is not None:
+            FactorFailure.objects.filter(user=user).delete()
+            if outcome.factor is Factor.RECOVERY_CODE:
+                message = f"Recovery code of {user} used; {recovery_codes.left(user)} left"
+                record("access.recovery_code_used", actor=actor, message=message, data={"address": address})
+    # After the commit, or the failure would not be counted.
+    if outcome.factor is None:
+        raise FactorRefused(outcome.refusal, field="code")
+    return outcome.factor
+
+
+def _judge(user: User, code: str) -> _Outcome:
+    if _is_over(user):
+        return _Outcome(None, _("Too many wrong codes. Wait, or have an administrator reset the second factor."))
+    digits = code.replace(" ", "")
+    app = AuthenticatorApp.objects.filter(user=user).first()
+    if app is not None and digits.isascii() and digits.isdecimal() and len(digits) == totp.DIGITS:
+        step = totp.matching_step(seals.open_seal(bytes(app.sealed_seed), user_id=user.pk), digits, at=now())
+        if step is not None and step > app.last_step:
+            AuthenticatorApp.objects.filter(pk=app.pk).update(last_step=step, used_at=now())
+            return _Outcome(Factor.APP)
+        if step is not None:
+            return _Outcome(None, _("This code was used before. Wait for the next one in the app."), is_failure=True)
+    elif recovery_codes.use(user, code):
+        return _Outcome(Factor.RECOVERY_CODE)
+    return _Outcome(None, _("This code is wrong, or its time is over."), is_failure=True)
+
+
+def _is_over(user: User) -> bool:
+    failures = FactorFailure.objects.filter(user=user)
+    return any(failures.filter(at__gt=now() - time).count() >= most for most, time in LIMITS)
+
+
+def add_app(*, user: User, seed: bytes, code: str, session_key: str, actor: Actor) -> list[SecretText]:
+    """Add an authenticator app that shows this code, and end the user's other sessions. Return recovery codes.
+
+    Raises:
+        ConflictError: the user has one.
+        FactorRefused: the code is not that of the seed.
+
+    """
+    step = totp.matching_step(seed, code.replace(" ", ""), at=now())
+    if step is None:
+        raise FactorRefused(
+            _("This code is wrong, or its time is over."),
+            _("Check the clock of the device with the app."),
+            field="code",
+        )
+    with transaction.atomic():
+        User.objects.select_for_update().get(pk=user.pk)
+        if has_factor(user):
+            raise ConflictError(_("%(user)s has an authenticator app already.") % {"user": user}, _("Remove it first."))
+        # The code that was entered here opens nothing later.
+        AuthenticatorApp.objects.create(
+            user=user, sealed_seed=seals.seal(seed, user_id=user.pk), added_at=now(), last_step=step
+        )
+        codes = recovery_codes.make(user)
+        sessions.remove_all(user, kept_key=session_key)
+        record(
+            "user.factor_added", actor=actor, message=f"{user} added an authenticator app", data={"user_id": user.pk}
+        )
+    return codes
+
+
+def replace_recovery_codes(*, user: User, actor: Actor) -> list[SecretText]:
+    """Give a user new recovery codes; the former ones open nothing. The caller has had a factor proven."""
+    with transaction.atomic():
+        codes = recovery_codes.make(user)
+        message = f"{user} made new recovery codes"
+        record("user.recovery_codes_made", actor=actor, message=message, data={"user_id": user.pk})
+    return codes
+
+
+def remove_own(*, user: User, actor: Actor) -> None:
+    """Remove a user's own second factor. The caller has had it proven."""
+    with transaction.atomic():
+        _remove(user)
+        message = f"{user} removed the second factor"
+        record("user.factor_removed", actor=actor, message=message, data={"user_id": user.pk})
+
+
+def reset(*, user: User, actor: Actor) -> None:
+    """Remove another user's second factor, who lost it, and end that user's sessions.
+
+    Raises:
+        ConflictError: it is the actor's own, or there is none.
+
+    """
+    check(actor, Right.USER_MANAGE)
+    if user.pk == actor.user_id:
+        raise ConflictError(_("Your own second factor is removed on your profile page."))
+    with transaction.atomic():
+        if not has_factor(user):
+            raise ConflictError(_("%(user)s has no second factor.") % {"user": user}, _("Reload the page."))
+        _remove(user)
+        sessions.remove_all(user)
+        message = f"Second factor of {user} reset; sessions ended"
+        record("user.factor_reset", actor=actor, message=message, data={"user_id": user.pk})
+
+
+def _remove(user: User) -> None:
+    for model in (AuthenticatorApp, RecoveryCode, FactorFailure):
+        model.objects.filter(user=user).delete()

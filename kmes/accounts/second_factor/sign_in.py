@@ -1,0 +1,98 @@
+"""What a session notes of the second factor: a sign-in that still lacks it, when it was proven, whether one must be added."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.contrib.auth.signals import user_logged_in
+from django.http import HttpRequest
+from django.utils.crypto import constant_time_compare
+
+from kmes.accounts.models import User
+from kmes.accounts.second_factor import services
+from kmes.accounts.second_factor.services import Factor
+from kmes.accounts.session_store import BEGAN
+from kmes.core.clock import now
+
+PENDING, PROVEN, PROVEN_AT, MISSING = (
+    "kmes_sign_in_pending",
+    "kmes_factor",
+    "kmes_factor_at",
+    "kmes_factor_missing",
+)
+# How long the password stays good for the second step.
+PENDING_FOR = timedelta(minutes=10)
+# A password that was entered so lately is not asked for again.
+FRESH_FOR = timedelta(minutes=5)
+
+
+@dataclass(frozen=True)
+class Pending:
+    """A sign-in whose password was right."""
+
+    user: User
+    backend: str
+    next_url: str
+
+
+def begin(request: HttpRequest, user: User, *, next_url: str) -> None:
+    """Note that the password was right. Nobody is signed in by that."""
+    request.session.cycle_key()
+    request.session[PENDING] = {
+        "user": user.pk,
+        "backend": str(user.__dict__.get("backend", "")),
+        # As in a session: a new password ends what the former one began.
+        "password": user.get_session_auth_hash(),
+        "at": now().timestamp(),
+        "next": next_url,
+    }
+
+
+def pending(request: HttpRequest) -> Pending | None:
+    """Return the sign-in that waits for its second step; None when there is none, or its time is over."""
+    noted = request.session.get(PENDING)
+    if not isinstance(noted, dict):
+        return None
+    user = User.objects.filter(pk=noted["user"], is_active=True).first()
+    is_fresh = 0 <= now().timestamp() - noted["at"] <= PENDING_FOR.total_seconds()
+    if user is None or not is_fresh or not constant_time_compare(noted["password"], user.get_session_auth_hash()):
+        del request.session[PENDING]
+        return None
+    return Pending(user, noted["backend"], noted["next"])
+
+
+def note_proof(request: HttpRequest, factor: Factor) -> None:
+    """Note that a factor was proven just now."""
+    request.session.pop(PENDING, None)
+    request.session.pop(MISSING, None)
+    request.session[PROVEN], request.session[PROVEN_AT] = str(factor), now().timestamp()
+
+
+def forget_proof(request: HttpRequest, user: User) -> None:
+    """Note that the user's factor was removed; another one is demanded at once where the policy wants one."""
+    for name in (PROVEN, PROVEN_AT):
+        request.session.pop(name, None)
+    if services.is_required(user):
+        request.session[MISSING] = True
+
+
+def must_add(request: HttpRequest) -> bool:
+    """Return whether this session opens no page until its user has added a second factor."""
+    return bool(request.session.get(MISSING))
+
+
+def has_fresh_password(request: HttpRequest) -> bool:
+    """Return whether the session began a moment ago, so that its password need not be asked for again."""
+    return bool(now().timestamp() - request.session.get(BEGAN, 0) <= FRESH_FOR.total_seconds())
+
+
+def connect() -> None:
+    """Look at each sign-in whether its user must add a factor; safe to call again."""
+    user_logged_in.connect(_note_missing, dispatch_uid="kmes.second_factor")
+
+
+def _note_missing(sender: Any, user: User, request: Any = None, **kwargs: Any) -> None:  # noqa: ARG001 - the signal's signature
+    if hasattr(request, "session") and services.is_required(user) and not services.has_factor(user):
+        request.session[MISSING] = True
