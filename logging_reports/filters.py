@@ -12,7 +12,7 @@ from kmes.core import clock
 from kmes.ui.filters import PRESET_CHOICES, PRESETS, WHEN_LEFT, FilterForm, MomentField
 from logging_reports.choices import Category, Service, Severity
 from logging_reports.events import CATEGORIES
-from logging_reports.selectors import LogFilter
+from logging_reports.selectors import LogFilter, find_label
 
 if TYPE_CHECKING:
     from django.http import QueryDict
@@ -95,9 +95,13 @@ class LogFilterForm(FilterForm):
         """Return the fields behind "More filters"."""
         return [self[name] for name in self.fields if name not in {"service", *MAIN_FIELDS}]
 
-    def has_more(self) -> bool:
-        """Return whether one of ``more_fields`` has a value or an error."""
-        return any(self.data.get(field.name) or field.errors for field in self.more_fields())
+    def more_has_errors(self) -> bool:
+        """Return whether one of ``more_fields`` has an error; their values are shown by chips."""
+        return any(field.errors for field in self.more_fields())
+
+    def chip_value(self, name: str, value: str) -> str:
+        """Return a value as its chip shows it: a key, a group or a job by its name."""
+        return find_label(name, value) or super().chip_value(name, value)
 
     @property
     def service_code(self) -> str:

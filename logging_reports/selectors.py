@@ -94,6 +94,15 @@ def list_entries(wanted: LogFilter) -> LogEntryQuerySet:
     return _limit_sequence(rows, wanted)
 
 
+def find_label(name: str, value: str) -> str:
+    """Return what the newest row calls the group, key or job with this UUID; "" for other texts and unknown ones."""
+    wanted, column = _uuid(value), {"group": "group", "key": "key", "job": "job_code"}.get(name)
+    if wanted is None or column is None:
+        return ""
+    rows = LogEntry.objects.filter(**{f"{name}_id": wanted}).exclude(**{column: ""}).order_by("-sequence")
+    return rows.values_list(column, flat=True).first() or ""
+
+
 def _limit_sequence(rows: LogEntryQuerySet, wanted: LogFilter) -> LogEntryQuerySet:
     """Limit the sequence as well as the time, because pages are ordered by sequence.
 

@@ -24,6 +24,7 @@ from logging_reports.models import CheckpointTimeStamp, LogCheckpoint, LogEntry,
 from logging_reports.safe_text import visible
 
 _NOWRAP = {"td": {"class": "text-nowrap"}}
+_WIDE_ONLY = {"td": {"class": "text-nowrap wide-only"}, "th": {"class": "wide-only"}}
 _BREAKS = {"td": {"class": "text-break"}}
 _LOG_NUMBER = {"td": {"class": "log-number"}, "th": {"class": "log-number"}}
 
@@ -34,16 +35,18 @@ class LogTable(ConsoleTable):
     caption = gettext_lazy("Log rows")
     saved_as = "logs"
     has_views = False  # The log has saved filters.
+    # A row's page shows what doesn't fit.
+    drops_columns = True
     essential = ("at", "message")
     query = ""
     at = tables.Column(verbose_name=gettext_lazy("Time (UTC)"), attrs=_NOWRAP)
-    severity = tables.Column(verbose_name=gettext_lazy("Severity"))
-    category = tables.Column(verbose_name=gettext_lazy("Category"), attrs=_NOWRAP)
+    severity = tables.Column(verbose_name=gettext_lazy("Severity"), attrs=_NOWRAP)
+    category = tables.Column(verbose_name=gettext_lazy("Category"), attrs=_WIDE_ONLY)
     event = tables.Column(verbose_name=gettext_lazy("Event"), attrs=_NOWRAP)
-    message = tables.Column(verbose_name=gettext_lazy("Message"), attrs={"td": {"class": "log-message text-break"}})
+    message = tables.Column(verbose_name=gettext_lazy("Message"), attrs={"td": {"class": "log-message"}})
+    actor_name = tables.Column(verbose_name=gettext_lazy("Actor"), attrs=_NOWRAP)
     key = tables.Column(verbose_name=gettext_lazy("Key"), empty_values=(), attrs={"td": {"class": "log-name"}})
     job_code = tables.Column(verbose_name=gettext_lazy("Job"), attrs=_NOWRAP, default="")
-    actor_name = tables.Column(verbose_name=gettext_lazy("Actor"), attrs=_NOWRAP)
     http_status = tables.Column(verbose_name=gettext_lazy("HTTP"), attrs=_LOG_NUMBER, default="", localize=False)
     duration_ms = tables.Column(verbose_name=gettext_lazy("ms"), attrs=_LOG_NUMBER, default="", localize=False)
 
@@ -54,6 +57,7 @@ class LogTable(ConsoleTable):
         row_attrs = {
             "id": lambda record: f"row-{record.sequence}",
             "data-open": lambda record, table: table.address_of(record),
+            "data-whole": True,
             "tabindex": "-1",
         }
 
@@ -74,7 +78,7 @@ class LogTable(ConsoleTable):
         return str(EVENTS[value].label) if value in EVENTS else value
 
     def render_message(self, value: str) -> str:
-        """Show the message with hidden characters written out."""
+        """Show the message with hidden characters written out; a narrow row cuts it (rows.js)."""
         return visible(value)
 
     def render_actor_name(self, value: str) -> str:
@@ -96,7 +100,7 @@ class LogTable(ConsoleTable):
 
 def _only(record: LogEntry, name: str, wanted: object, label: str, title: str) -> SafeString:
     address = f"{reverse('logs:list')}?{urlencode({'service': record.service, name: str(wanted)})}"
-    return format_html('<a href="{}" title="{}">{}</a>', address, title, visible(label))
+    return format_html('<a href="{}" title="{}">{}</a>', address, f"{title}: {visible(label)}", visible(label))
 
 
 def _shown(record: LogExport, table: ExportTable) -> dict[str, ExportView]:

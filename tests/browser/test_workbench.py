@@ -287,3 +287,53 @@ def test_on_a_tablet_the_inspector_is_a_sheet_and_the_menu_of_pages_folds_away(b
     assert bench.locator("#keys-pane").bounding_box() == before
     bench.keyboard.press("Escape")
     expect(inspector(bench)).to_be_hidden()
+
+
+def test_fourteen_log_rows_are_seen_below_one_bar_of_filters(bench: Page):
+    bench.set_viewport_size({"width": 1280, "height": 800})
+    bench.goto("/logs/?service=azure")
+    assert whole_in_view(bench, "#log-results tbody tr") >= 14
+    for element, most in (("#log-results tbody tr", 29), ("#log-filters", 40)):
+        box = bench.locator(element).first.bounding_box()
+        assert box
+        assert box["height"] <= most, element
+
+
+@pytest.mark.parametrize("width", [360, 768, 1024, 1280, 1920])
+def test_a_log_is_never_wider_than_its_page(bench: Page, width: int):
+    bench.set_viewport_size({"width": width, "height": 800})
+    for log in ("azure", "audit", "device"):
+        bench.goto(f"/logs/?service={log}")
+        frame = bench.locator("#logs-frame")
+        assert frame.evaluate("frame => frame.scrollWidth - frame.clientWidth") <= 1, log
+        expect(bench.locator("#log-results thead").get_by_text("Message")).to_have_count(1)
+        assert bench.locator("#log-results tbody .log-message").first.is_visible()
+
+
+def test_a_click_or_space_shows_a_message_whole(bench: Page):
+    bench.set_viewport_size({"width": 1024, "height": 800})
+    bench.goto("/logs/?service=azure")
+    cut = "row => { const m = row.querySelector('.log-message'); return m.scrollWidth > m.clientWidth }"
+    numbers = bench.locator("#log-results tbody tr").evaluate_all(
+        f"rows => rows.map({cut}).flatMap((isCut, at) => isCut ? [at] : [])"
+    )
+    row = bench.locator("#log-results tbody tr").nth(numbers[0])
+    row.locator(".log-message").click()
+    assert not row.evaluate(cut)
+    row.focus()
+    bench.keyboard.press(" ")
+    assert row.evaluate(cut)
+
+
+def test_filters_apply_on_change_and_the_panel_of_more_closes_by_escape(bench: Page):
+    bench.goto("/logs/?service=azure")
+    expect(bench.get_by_role("button", name="Filter", exact=True)).to_be_hidden()
+    bench.get_by_label("Severity").select_option("warning")
+    bench.wait_for_url("**severity=warning*")
+    expect(bench.get_by_role("list", name="Active filters")).to_contain_text("Severity: Warning")
+    more = bench.locator("summary", has_text="More filters")
+    more.click()
+    bench.get_by_label("Actor").focus()
+    bench.keyboard.press("Escape")
+    expect(more).to_be_focused()
+    expect(bench.get_by_label("Actor")).to_be_hidden()

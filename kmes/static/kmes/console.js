@@ -61,14 +61,17 @@ tree?.addEventListener("click", (event) => {
     .catch(() => { /* folded on this page only; the banner says that the server is away */ });
 });
 
-// The user's menu in the header closes by Escape and by a click beside it.
-const account = document.querySelector("[data-account]");
+// The user's menu in the header and other panels below a button close by Escape and by a click beside them.
+const POPUPS = "[data-account][open], [data-popup][open]";
 document.addEventListener("click", (event) => {
-  if (account?.open && !account.contains(event.target)) account.open = false;
+  for (const popup of document.querySelectorAll(POPUPS)) {
+    if (!popup.contains(event.target) && !event.target.closest("dialog")) popup.open = false;
+  }
 });
-account?.addEventListener("keydown", (event) => {
-  if (event.key !== "Escape" || !account.open) return;
+document.addEventListener("keydown", (event) => {
+  const popup = event.key === "Escape" && event.target.closest(POPUPS);
+  if (!popup) return;
   event.stopPropagation();
-  account.open = false;
-  account.querySelector("summary").focus();
+  popup.open = false;
+  popup.querySelector("summary").focus();
 });

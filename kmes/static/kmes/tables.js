@@ -21,7 +21,7 @@ function dropColumns(frame) {
   const out = [];
   let needed = isCards ? 0 : table.scrollWidth;
   for (let index = headings.length - 1; index > first && needed > frame.clientWidth; index -= 1) {
-    if (headings[index].matches(".menu-cell")) continue;
+    if (headings[index].matches(".menu-cell") || !headings[index].offsetWidth || isFlexible(table, index)) continue;
     needed -= headings[index].getBoundingClientRect().width;
     out.unshift(index);
   }
@@ -32,6 +32,9 @@ function dropColumns(frame) {
   note.querySelector("span").textContent = out.map((index) => headings[index].textContent.trim()).join(", ");
   note.title = note.textContent.trim();
 }
+
+// The column that takes the width that is left is the one the table is about.
+const isFlexible = (table, index) => table.tBodies[0]?.rows[0]?.cells[index]?.matches(".log-message, .name-cell");
 
 const watcher = new ResizeObserver((entries) => entries.forEach(({ target }) => fit(target.closest(".table-frame"))));
 let watched = [];
