@@ -16,8 +16,8 @@ import redis
 
 from kmes.core import redis_url, request_keys
 from kmes.core.key_files import make_key
+from kmes.core.private_files import write_private
 from kmes.supervision import readiness, redis_access
-from kmes.supervision.instance import write_private
 
 WEB_PORT = 8000
 STAND_IN_PORT = 8443

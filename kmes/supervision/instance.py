@@ -41,14 +41,6 @@ def _port(environment: Mapping[str, str], name: str, default: int, span: int = 1
     return int(text)
 
 
-def write_private(path: Path, text: str) -> None:
-    """Write a file that only this user can read, at no moment half or readable by others."""
-    aside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as target:
-        target.write(text)
-    aside.replace(path)
-
-
 @dataclass(frozen=True)
 class Instance:
     """Where one installation lives and which of its processes run here."""

@@ -17,8 +17,9 @@ from pathlib import Path
 
 from kmes.core import request_keys
 from kmes.core.key_files import make_key
+from kmes.core.private_files import write_private
 from kmes.supervision import redis_access
-from kmes.supervision.instance import ROOT, Instance, StartError, write_private
+from kmes.supervision.instance import ROOT, Instance, StartError
 from kmes.supervision.part_users import PartUser, PartUsers
 
 # In the environment of every child, so that a later start recognizes processes left by an earlier one.
