@@ -24,6 +24,7 @@ from keygroups.choices import (
     VersionState,
 )
 from kmes.core.ids import new_uuid
+from kmes.core.withheld import WithheldBinaryField
 
 
 def group_url(group_id: UUID | str) -> str:
@@ -121,9 +122,9 @@ class Key(models.Model):
     state = models.CharField(max_length=16, choices=KeyState, default=KeyState.PRESENT)
     public_spki = models.BinaryField()
     # Emptied when the key is destroyed.
-    wrapped_private = models.BinaryField(editable=False)
+    wrapped_private = WithheldBinaryField(editable=False, readable_by=("worker",))
     # The device's mark on the columns that ``keygroups.marks`` names; empty for keys made before there were marks.
-    mark = models.BinaryField(editable=False, default=bytes)
+    mark = WithheldBinaryField(editable=False, default=bytes, readable_by=("worker",))
     # SHA-256 over the DER SubjectPublicKeyInfo, hex; also the value of the vault's kmes-spki tag.
     thumbprint = models.CharField(max_length=64, db_index=True)
     created_at = models.DateTimeField(auto_now_add=True)

@@ -24,7 +24,7 @@ import django
 import hypothesis
 import pytest
 
-from tests import services
+from tests import database_processes, services
 
 # A busy machine is no failure; what hangs is ended by pytest's own time limit.
 hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
@@ -76,6 +76,7 @@ def _prepare() -> None:
     is_worker = "PYTEST_XDIST_WORKER" in os.environ
     if os.environ.get("KMES_TEST_DATABASE") == "postgres" and not is_worker:
         os.environ["KMES_TEST_POSTGRES_URL"] = _cleanup.enter_context(services.running_postgres(folder / "postgres"))
+        database_processes.make_roles(os.environ["KMES_TEST_POSTGRES_URL"])
     _inherited.update(os.environ)
     _set_environment(folder / "state")
     # Importing the package names the settings to Django, which xdist's workers must not inherit.
@@ -90,6 +91,7 @@ def _prepare() -> None:
     from kmes.devtools import strict_columns
 
     strict_columns.install()
+    database_processes.install()
 
 
 def pytest_configure(config: pytest.Config) -> None:

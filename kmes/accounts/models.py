@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from kmes.accounts.rights import ROLE_RIGHTS, Role
+from kmes.core.withheld import WithheldCharField
 
 if TYPE_CHECKING:
     from kmes.accounts.session_store import SessionStore
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 class User(AbstractUser):
     """A person who signs in; the role decides what they may do."""
 
+    # The hash; only sign-in reads it.
+    password = WithheldCharField(_("password"), max_length=128, readable_by=("web",))
     role = models.CharField(_("Role"), max_length=16, choices=Role, default=Role.AUDITOR)
     # Set while the password is a one-time one: until then it opens the page that replaces it, and no other.
     one_time_until = models.DateTimeField(_("One-time password until"), null=True, blank=True)
