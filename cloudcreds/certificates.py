@@ -49,7 +49,8 @@ def replace_within(credential: CloudCredential, row: SignInCertificate | None, *
         old.delete()
     if row is not None:
         row.is_in_use = True
-        row.save()
+        # Of one that waited only this changes; web may write no more of it.
+        row.save(update_fields=None if row._state.adding else ["is_in_use"])
     before, after = str(old or ""), str(row or "")
     if before == after:
         return

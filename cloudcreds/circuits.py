@@ -120,7 +120,7 @@ def end_pause(vault: KeyVault) -> datetime | None:
         former = circuit.retry_at
         if former is not None:
             circuit.retry_at, circuit.probe_job_id, circuit.probe_until = now(), None, None
-            circuit.save()
+            circuit.save(update_fields=["retry_at", "probe_job_id", "probe_until"])
     return former
 
 

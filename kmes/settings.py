@@ -131,6 +131,8 @@ if "sqlite3" in DATABASES["default"]["ENGINE"]:
     DATABASES["default"]["TEST"] = {"NAME": str(KMES_STATE_DIR / "test.sqlite3")}
 else:
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+# How the names of the processes' roles at PostgreSQL begin (kmes.operations.database_roles).
+KMES_DATABASE_ROLE_PREFIX = env.str("KMES_DATABASE_ROLE_PREFIX", "kmes_")
 DATABASES["default"]["CONN_MAX_AGE"] = env.int("KMES_DATABASE_CONN_MAX_AGE", 60)
 ATOMIC_REQUESTS = False
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

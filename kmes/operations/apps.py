@@ -1,6 +1,10 @@
 """App configuration of operations."""
 
+from __future__ import annotations
+
 from django.apps import AppConfig
+from django.db import DEFAULT_DB_ALIAS
+from django.db.models.signals import post_migrate
 
 
 class OperationsConfig(AppConfig):
@@ -10,8 +14,17 @@ class OperationsConfig(AppConfig):
     label = "operations"
 
     def ready(self) -> None:
-        """Register the reader of chosen options for the packages below."""
+        """Register the reader of chosen options, and renew the rights of the database's roles after migrations."""
         from kmes.core.options import register_reader  # noqa: PLC0415 - models must be loaded first
         from kmes.operations.services import read_option  # noqa: PLC0415
 
         register_reader(read_option)
+        post_migrate.connect(_grant_rights, sender=self, dispatch_uid="operations.database_roles")
+
+
+def _grant_rights(*, using: str, **_kwargs: object) -> None:
+    """Let each role do what it should with tables and columns that are new, or that a restore made anew."""
+    from kmes.operations import database_roles  # noqa: PLC0415 - as above
+
+    if using == DEFAULT_DB_ALIAS and database_roles.is_used() and database_roles.may_grant():
+        database_roles.grant_rights()
