@@ -49,8 +49,9 @@ def replace_within(credential: CloudCredential, row: SignInCertificate | None, *
         old.delete()
     if row is not None:
         row.is_in_use = True
-        # Of one that waited only this changes; web may write no more of it.
-        row.save(update_fields=None if row._state.adding else ["is_in_use"])
+        # Of one that waited only this changes: web may write no more of it.
+        if not credential.certificates.filter(pk=row.pk).update(is_in_use=True):
+            row.save(force_insert=True)
     before, after = str(old or ""), str(row or "")
     if before == after:
         return

@@ -80,12 +80,11 @@ def try_at_once(slot: RotationSlot) -> None:
 
 def give_up(*, group: KeyGroup, due_at: datetime) -> None:
     """Record that a person gave a due moment up."""
-    RotationSlot.objects.update_or_create(
-        group=group,
-        due_at=due_at,
-        defaults={"state": SlotState.CANCELLED, "next_try_at": None},
-        create_defaults={"state": SlotState.CANCELLED, "attempts": 0},
-    )
+    given_up = {"state": SlotState.CANCELLED, "next_try_at": None}
+    slot, is_new = RotationSlot.objects.get_or_create(group=group, due_at=due_at, defaults={**given_up, "attempts": 0})
+    if not is_new:
+        # Not update_or_create, which writes every time of the row: web may not move a due moment.
+        RotationSlot.objects.filter(pk=slot.pk).update(**given_up)
 
 
 def current_slot(group: KeyGroup) -> RotationSlot | None:

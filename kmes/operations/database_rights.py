@@ -72,9 +72,9 @@ _READS = _May()
 _ADDS = _May(insert=True)
 _OWNS = _May(insert=True, update=ALL, delete=True)
 # Deleting a credential or a key group in the web process sets these of its jobs to NULL; the rest is set by cancelling,
-# which web does with a job that has not begun, and by letting a job try at once.
+# which web does with a job that has not begun, by letting one try at once, and by letting a new one wait for grants.
 _WEB_CHANGES_OF_JOBS = (
-    "state group_id credential_id vault_id run_after waiting_for"
+    "state group_id credential_id vault_id run_notes run_after waiting_for"
     " cancel_requested_at cancel_requested_by finished_at error_what error_remedy error_code"
 )
 
@@ -257,7 +257,8 @@ TABLES: Mapping[str, TableRights] = {
     ),
     "jobs_rotationslot": _table(
         "id group_id due_at job_id state created_at attempts tried_at next_try_at last_error",
-        web=_May(insert=True, update="state next_try_at", delete=True),
+        # A person tries one at once, or gives it up.
+        web=_May(insert=True, update="job_id state attempts tried_at next_try_at", delete=True),
         worker=_May(insert=True, update=ALL),
     ),
     # --- Jobs: a request is added with its signature, which nobody changes ---

@@ -113,12 +113,12 @@ def make_roles(password_of: Callable[[str], SecretText | None]) -> list[str]:
             name = _quoted(role_of(process))
             if role_of(process) in missing:
                 _run(f"CREATE ROLE {name} LOGIN {_CONFINED}")
-            elif _is_superuser(_me()):
+            elif _is_superuser(current_role()):
                 # Only a superuser may name all of these powers, even to take them away.
                 _run(f"ALTER ROLE {name} {_CONFINED}")
             if password := password_of(process):
                 _run(f"ALTER ROLE {name} LOGIN PASSWORD {_literal(_verifier(role_of(process), password))}")
-        if replaces_owner and _is_superuser(_me()):
+        if replaces_owner and _is_superuser(current_role()):
             _give_everything_to(role_of(OWNER))
     return missing
 
@@ -129,7 +129,7 @@ def current_owner() -> str:
         "SELECT pg_get_userbyid(relowner) FROM pg_class WHERE relname = 'django_migrations'"
         " AND relnamespace = current_schema()::regnamespace"
     )
-    return str(found[0][0]) if found else _me()
+    return str(found[0][0]) if found else current_role()
 
 
 def _give_everything_to(owner: str) -> None:
@@ -214,7 +214,7 @@ def _change(verb: str, between: str, grants: Iterable[Grant]) -> None:
 
 def may_grant() -> bool:
     """Return whether all roles are there, and this one may give them their rights."""
-    return are_there() and (current_owner() == _me() or _is_superuser(_me()))
+    return are_there() and (current_owner() == current_role() or _is_superuser(current_role()))
 
 
 def _by_table(grants: Iterable[Grant]) -> dict[tuple[str, str], list[str]]:
@@ -252,7 +252,8 @@ def find_faults() -> list[str]:
     )
     faults += [f"{name} owns {what}" for name, what in _read(owned, [names, names, names])]
     owner = current_owner()
-    if _is_superuser(owner):
+    # An empty database belongs to whoever migrates it.
+    if _columns() and _is_superuser(owner):
         faults.append(f"the tables belong to {owner}, a superuser")
     strange = "SELECT proname FROM pg_proc WHERE pronamespace = current_schema()::regnamespace AND prosecdef"
     faults += [f"the function {name} acts with its owner's rights" for (name,) in _read(strange)]
@@ -308,7 +309,8 @@ def _literal(text: str) -> str:
     return f"'{text}'"
 
 
-def _me() -> str:
+def current_role() -> str:
+    """Return the role that this process has signed in as."""
     return str(_read("SELECT current_user")[0][0])
 
 

@@ -14,6 +14,10 @@ from tests.operations.installation import Installation
 
 pytestmark = pytest.mark.timeout(240)
 PROCESSES = ("web", "worker", "reports")
+IS_READABLE = """
+from kmes.accounts.models import User
+print("is in use" if User.objects.filter(last_login__isnull=False) else "is not in use")
+"""
 
 
 def only_passwords(folder, server):
@@ -264,11 +268,30 @@ def test_what_a_superuser_owned_belongs_to_a_role_without_power_that_still_migra
     assert "nothing else" in there.manage("database_roles", "--check").stdout
 
 
-def test_a_restore_by_that_owner_leaves_the_roles_with_their_rights(server, passwords, tmp_path):
-    here = Installation(tmp_path / "owner", database_url=address_of("owner", server, passwords))
-    here.manage("backup", str(tmp_path / "b"), "--plain")
-    here.manage("restore", str(tmp_path / "b"), "--replace", "--without-device", "--accept-unsigned")
-    assert "nothing else" in here.manage("database_roles", "--check").stdout
+def test_an_empty_database_is_set_up_in_the_order_of_the_containers(server, passwords, tmp_path):
+    """Roles by the superuser, then tables and first administrators by the owner: docker-compose.yml."""
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE fresh")
+    superuser = Installation(tmp_path / "superuser", database_url=f"{server.rpartition('/')[0]}/fresh")
+    assert "nothing else" in superuser.manage("database_roles", "--passwords", str(passwords)).stdout
+    owner = Installation(tmp_path / "owner", database_url=address_of("owner", server, passwords, "fresh"))
+    handed = tmp_path / "handed"
+    said = owner.run(
+        "-m",
+        "kmes.supervision.prepare",
+        "database",
+        "admins",
+        KMES_FIRST_PASSWORDS_DIR=str(handed),
+        KMES_ADMIN_PASSWORD="",
+    ).stdout
+    assert f"one-time password in {handed}/admin1" in said
+    assert "nothing else" in owner.manage("database_roles", "--check").stdout
+    web = Installation(tmp_path / "web", database_url=address_of("web", server, passwords, "fresh"))
+    assert "is not in use" in web.run("manage.py", "shell", "-c", IS_READABLE, KMES_PROCESS="web").stdout
+    # A restore makes every table anew.
+    owner.manage("backup", str(tmp_path / "b"), "--plain", "--unsigned")
+    owner.manage("restore", str(tmp_path / "b"), "--replace", "--without-device", "--accept-unsigned")
+    assert "nothing else" in owner.manage("database_roles", "--check").stdout
 
 
 def test_what_was_granted_by_hand_is_named_and_taken_away(server, passwords, tmp_path):
@@ -327,3 +350,22 @@ def test_sqlite_has_no_roles_and_the_command_says_so(tmp_path):
         "database_roles", check=False
     )
     assert "every process can change every row" in refused.stderr
+
+
+def test_a_deployment_check_names_a_process_that_signs_in_as_somebody_else(server, passwords, tmp_path):
+    here = Installation(tmp_path / "check", database_url=server)
+    check = ("manage.py", "check", "--deploy", "--tag", "deployment")
+    as_owner = here.run(*check, check=False, KMES_PROCESS="web").stderr
+    assert "as kmes, not as kmes_web" in as_owner
+    assert "kmes.E007" in as_owner
+    own = here.run(*check, check=False, KMES_PROCESS="web", DATABASE_URL=address_of("web", server, passwords)).stderr
+    assert "kmes.E007" not in own
+    assert "kmes.W012" in own
+    assert "kmes.E008" not in here.run(*check, check=False).stderr
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute("GRANT SELECT ON keygroups_key TO kmes_reports")
+        try:
+            assert "kmes_reports: SELECT on keygroups_key is too much" in here.run(*check, check=False).stderr
+        finally:
+            connection.execute("REVOKE SELECT ON keygroups_key FROM kmes_reports")
+    here.manage("database_roles")

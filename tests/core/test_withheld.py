@@ -12,9 +12,10 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.state import ProjectState
 from django.test.utils import CaptureQueriesContext
 
+from jobs.models import Job
 from kmes.accounts.models import User
+from kmes.core.clock import now
 from kmes.core.errors import PermissionRefused
-from kmes.ui.models import SavedView
 from tests.database_processes import acting_as
 
 pytestmark = pytest.mark.django_db
@@ -35,10 +36,10 @@ def test_a_process_that_may_not_read_it_gets_the_row_without_it(ada):
 
 
 def test_it_is_left_out_of_every_kind_of_query(ada):
-    view = SavedView.objects.create(owner=ada, table="jobs", name="mine", address="")
+    job = Job.objects.create(kind="rotate", actor_name="ada", trigger="user", requested_by=ada, run_after=now())
     with acting_as("worker"), CaptureQueriesContext(connection) as asked:
-        SavedView.objects.select_related("owner").get(pk=view.pk)
-        list(User.objects.prefetch_related("saved_views"))
+        Job.objects.select_related("requested_by").get(pk=job.pk)
+        list(User.objects.prefetch_related("job_set"))
         list(User.objects.values_list("password"))
         list(User.objects.only("password"))
         User.objects.get(pk=ada.pk).refresh_from_db()
