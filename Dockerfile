@@ -22,7 +22,10 @@ RUN apt-get update \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin kmes \
     # A volume takes owner and mode from the folder it is first mounted on.
     && install -d -m 0700 -o kmes -g kmes \
-        /var/lib/kmes /var/lib/kmes/exports /var/lib/kmes/hsm /var/lib/kmes/pinned /var/lib/kmes/azure_emulator /run/kmes-secrets \
+        /var/lib/kmes /var/lib/kmes/first-passwords /run/kmes-front /run/kmes-certificate /run/kmes-database \
+        /run/kmes-database-passwords/web /run/kmes-database-passwords/worker /run/kmes-database-passwords/reports \
+        /run/kmes-database-passwords/owner /var/lib/kmes/exports /var/lib/kmes/hsm /var/lib/kmes/pinned \
+        /var/lib/kmes/azure_emulator /run/kmes-secrets \
     && install -d -m 0700 -o kmes -g kmes /run/kmes-redis /run/kmes-redis-passwords/web \
         /run/kmes-redis-passwords/worker /run/kmes-redis-passwords/beat /run/kmes-redis-passwords/reports \
         /run/kmes-request-keys/web /run/kmes-request-keys/worker /run/kmes-second-factor \

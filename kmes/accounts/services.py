@@ -62,7 +62,7 @@ def create_user(*, username: str, values: UserValues, actor: Actor) -> tuple[Use
         with transaction.atomic():
             if User.objects.filter(username__iexact=username).exists():
                 raise taken
-            user = User(username=username, one_time_until=_one_time_end(), **vars(values))
+            user = User(username=username, one_time_until=one_time_end(), **vars(values))
             user.set_password(password.reveal())
             user.save(force_insert=True)
             record(
@@ -215,14 +215,15 @@ def _refuse_last_admin(user: User) -> None:
         )
 
 
-def _one_time_end() -> Any:
+def one_time_end() -> Any:
+    """Return until when a one-time password made now is valid."""
     return now() + timedelta(hours=settings.KMES_ONE_TIME_PASSWORD_HOURS)
 
 
 def _set_one_time_password(user: User) -> SecretText:
     password = make_one_time_password()
     user.set_password(password.reveal())
-    user.one_time_until = _one_time_end()
+    user.one_time_until = one_time_end()
     user.save(update_fields=["password", "one_time_until"])
     return password
 

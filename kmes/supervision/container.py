@@ -17,9 +17,13 @@ import redis
 from kmes.core import redis_url, request_keys
 from kmes.core.key_files import make_key
 from kmes.core.private_files import write_private
-from kmes.supervision import readiness, redis_access
+from kmes.supervision import front, readiness, redis_access
 
 WEB_PORT = 8000
+# Where the front finds its certificate, its own or the installation's.
+FRONT_CERTIFICATE = "/run/kmes-certificate"
+# Docker's, in every network that is not the default one.
+DOCKER_NAME_SERVER = "127.0.0.11"
 STAND_IN_PORT = 8443
 WORKER_HEARTBEAT = "kmes:heartbeat:worker:*"
 BEAT_HEARTBEAT = "kmes:heartbeat:beat"
@@ -40,6 +44,7 @@ def make_secrets(environment: dict[str, str], *, volumes: Path = Path("/run")) -
         temporary.replace(path)
         print(f"made {path}")
     _make_redis_accounts(volumes / "kmes-redis-accounts" / "users.acl", volumes / "kmes-redis-passwords")
+    _make_front(volumes, environment)
     made = request_keys.make_request_keys(
         volumes / "kmes-request-keys", volumes / "kmes-request-signers" / "public.json"
     )
@@ -64,6 +69,20 @@ def _make_redis_accounts(accounts: Path, folder: Path) -> None:
     write_private(accounts, "\n".join([stranger, *redis_access.account_lines(passwords)]) + "\n")
     # Redis reads it as another user; it holds hashes of random passwords.
     accounts.chmod(0o444)
+
+
+def _make_front(volumes: Path, environment: dict[str, str]) -> None:
+    """Write the configuration of the TLS front anew, and its own certificate where it is missing or near its end."""
+    settings = front.configuration(
+        web=f"web:{WEB_PORT}",
+        certificate=FRONT_CERTIFICATE,
+        public_port=environment["KMES_PORT"],
+        resolver=DOCKER_NAME_SERVER,
+    )
+    write_private(volumes / "kmes-front" / front.CONFIGURATION, settings)
+    hosts = [host.strip() for host in environment["KMES_ALLOWED_HOSTS"].split(",") if host.strip(" *")]
+    if front.make_certificate(volumes / "kmes-certificate", hosts or ["localhost"]):
+        print("made a certificate for", ", ".join(hosts or ["localhost"]))
 
 
 def _open_redis(environment: dict[str, str]) -> redis.Redis:

@@ -126,6 +126,9 @@ def missing_packages(*, tests: bool, python: str) -> list[str]:
         if not _has_chromium():
             # Debian's Chromium without windows, which tests have no use for.
             missing.append("chromium-headless-shell")
+        # The front of docker-compose.yml.
+        if not (shutil.which("nginx") or Path("/usr/sbin/nginx").exists()):
+            missing.append("nginx-light")
         if not shutil.which("openssl"):
             missing.append("openssl")
     return missing

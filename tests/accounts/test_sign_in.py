@@ -6,6 +6,7 @@ from io import StringIO
 
 import pytest
 from django.core.management import call_command
+from django.core.management.base import CommandError
 from django.urls import reverse
 
 from logging_reports.models import LogEntry
@@ -92,7 +93,45 @@ def test_the_first_administrators_are_made_once_and_their_passwords_shown_once(d
     for name, password in lines:
         assert len(password) >= 16
         assert django_user_model.objects.get(username=name).check_password(password)
+        assert django_user_model.objects.get(username=name).must_change_password
     again = StringIO()
     call_command("create_admins", stdout=again)
     assert again.getvalue() == ""
     assert django_user_model.objects.count() == 2
+
+
+def test_with_a_folder_for_them_the_first_passwords_lie_in_a_file_for_each_person(
+    django_user_model, monkeypatch, tmp_path, client
+):
+    monkeypatch.delenv("KMES_ADMIN_PASSWORD", raising=False)
+    monkeypatch.setenv("KMES_FIRST_PASSWORDS_DIR", str(tmp_path / "handed"))
+    out = StringIO()
+    call_command("create_admins", stdout=out)
+    passwords = {path.name: path.read_text().strip() for path in (tmp_path / "handed").iterdir()}
+    assert passwords.keys() == {"admin1", "admin2"}
+    for name, password in passwords.items():
+        path = tmp_path / "handed" / name
+        assert path.stat().st_mode & 0o777 == 0o600
+        assert str(path) in out.getvalue()
+        assert password not in out.getvalue()
+        assert django_user_model.objects.get(username=name).check_password(password)
+    client.force_login(django_user_model.objects.get(username="admin1"))
+    # Only the page that replaces the password opens.
+    assert client.get("/keys/").headers["Location"] == reverse("accounts:own_password")
+
+
+def test_without_a_place_for_the_first_passwords_no_administrator_is_made(django_user_model, monkeypatch, tmp_path):
+    monkeypatch.delenv("KMES_ADMIN_PASSWORD", raising=False)
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("KMES_FIRST_PASSWORDS_DIR", str(tmp_path / "file"))
+    with pytest.raises(CommandError, match="No administrator was made"):
+        call_command("create_admins", stdout=StringIO())
+    assert not django_user_model.objects.exists()
+
+
+def test_a_password_for_development_is_neither_one_time_nor_written(django_user_model, monkeypatch, tmp_path):
+    monkeypatch.setenv("KMES_ADMIN_PASSWORD", "for development only")
+    monkeypatch.setenv("KMES_FIRST_PASSWORDS_DIR", str(tmp_path / "handed"))
+    call_command("create_admins", stdout=StringIO())
+    assert not (tmp_path / "handed").exists()
+    assert not django_user_model.objects.get(username="admin1").must_change_password

@@ -21,6 +21,7 @@ from kmes.supervision.redis_access import PROCESSES
 from logging_reports.notices import queue as notice_queue
 from tests import services
 from tests.attacks.certificates import make_authority, make_certificate
+from tests.container.volumes import make_volumes
 from tests.logging_reports.report_running import run_reports
 
 
@@ -58,15 +59,9 @@ def test_the_redis_of_this_machine_wants_a_password_of_each_process_that_only_it
 def accounts(tmp_path_factory):
     """A Redis with the accounts that the container's one-shot makes; yields the address of each process."""
     folder, port = tmp_path_factory.mktemp("accounts"), services.free_port()
+    environment = make_volumes(folder)
     words = folder / "kmes-redis-passwords"
-    for name in PROCESSES:
-        (words / name).mkdir(parents=True)
     accounts_file = folder / "kmes-redis-accounts" / "users.acl"
-    accounts_file.parent.mkdir()
-    environment = {
-        "KMES_SECRET_KEY_FILE": str(folder / "key"),
-        "KMES_DATABASE_PASSWORD_FILE": str(folder / "database"),
-    }
     container.make_secrets(environment, volumes=folder)
     before = {name: (words / name / "password").read_text() for name in PROCESSES}
     container.make_secrets(environment, volumes=folder)

@@ -20,17 +20,26 @@ from django.urls import resolve
 from gunicorn.config import Config
 
 from azure_emulator.options import parse_options
-from kmes.supervision import container, prepare
+from kmes.operations.database_rights import PROCESSES
+from kmes.operations.database_roles import OWNER
+from kmes.supervision import container, front, prepare
 from kmes.supervision.instance import Instance
 from kmes.supervision.processes import process_specs
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES = COMPOSE["services"]
-OURS = {name: service for name, service in SERVICES.items() if service["image"].startswith("kmes-console")}
+OURS = {name: service for name, service in SERVICES.items() if "build" in service}
 THEIRS = {name: service for name, service in SERVICES.items() if name not in OURS}
 # What may hold the device's PIN and token, and nobody else.
-NEAR_THE_DEVICE = {"worker", "device"}
+NEAR_THE_DEVICE = {"worker", "device", "manage"}
+# What acts as the owner of the tables.
+OPERATORS = {"migrate", "device", "manage"}
+
+
+def filled_in(text):
+    """What Compose makes of a text without any variable: each has its default."""
+    return re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", str(text))
 
 
 def words(service):
@@ -46,7 +55,7 @@ def mounts(service):
     """(volume, place, is read-only) of each mount."""
     found = []
     for text in service.get("volumes", []):
-        volume, place, *mode = text.split(":")
+        volume, place, *mode = filled_in(text).split(":")
         found.append((volume, place, mode == ["ro"]))
     return found
 
@@ -63,7 +72,7 @@ def test_the_file_follows_the_compose_schema():
 
 
 def test_all_parts_are_there():
-    assert {"web", "worker", "beat", "reports", "redis", "postgres", "device", "stand-in"} <= SERVICES.keys()
+    assert {"front", "web", "worker", "beat", "reports", "redis", "postgres", "device", "stand-in"} <= SERVICES.keys()
     assert SERVICES["device"]["profiles"] == ["software-device"]
     assert SERVICES["stand-in"]["profiles"] == ["stand-in"]
     assert len({service["image"] for service in OURS.values()}) == 1
@@ -201,18 +210,109 @@ def test_secrets_come_by_file_and_never_by_value():
     for service in SERVICES.values():
         for name, value in service.get("environment", {}).items():
             if re.search(r"PASSWORD|SECRET|PIN|TOKEN", name):
-                assert name.endswith("_FILE"), name
-                assert value.startswith("/"), name
-    assert "@" not in re.sub(r"kmes@postgres", "", str(COMPOSE["x-environment"]["DATABASE_URL"]))
+                assert name.endswith(("_FILE", "_DIR")), name
+                assert value.startswith("/") or value == "", name
+            if name.endswith("_URL") and "@" in str(value):
+                assert re.fullmatch(r"\w+://\w+@[\w.-]+:\d+/\w+", value), name
 
 
-def test_stores_are_not_published_and_the_console_only_to_this_machine():
+def test_each_process_signs_in_to_the_database_as_itself():
+    """The superuser's password is with the server and the one that makes the roles."""
+    for name, service in OURS.items():
+        url = service.get("environment", {}).get("DATABASE_URL", "")
+        own = {volume for volume, _, _ in mounts(service) if volume.startswith("database")}
+        if name in ("web", "worker", "reports"):
+            assert (url, own) == (f"postgres://kmes_{name}@postgres:5432/kmes", {f"database-{name}"})
+        elif name in OPERATORS:
+            assert (url, own) == ("postgres://kmes_owner@postgres:5432/kmes", {"database-owner"})
+        elif name not in {"secrets", "database-roles"}:
+            assert (url, own) == ("", set())
+    assert {
+        name for name, service in SERVICES.items() if "database-secret" in {volume for volume, _, _ in mounts(service)}
+    } == {*("secrets", "database-roles", "postgres")}
+    roles = words(OURS["database-roles"])
+    made = {
+        place.removeprefix(f"{roles[-1]}/") for _, place, is_fixed in mounts(OURS["database-roles"]) if not is_fixed
+    }
+    assert made == {*PROCESSES, OWNER}
+
+
+def test_only_web_and_reports_have_the_key_that_signs_sessions():
+    near = {name for name, service in OURS.items() if "secrets" in {volume for volume, _, _ in mounts(service)}}
+    assert near == {"web", "reports", "secrets", "manage"}
+
+
+def test_only_the_front_is_published_and_only_to_this_machine_by_default():
     published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
-    assert published.keys() == {"web"}
-    assert all(port.startswith("127.0.0.1:") for port in published["web"])
-    assert COMPOSE["networks"]["inside"]["internal"] is True
+    assert published.keys() == {"front"}
+    assert [filled_in(port) for port in published["front"]] == ["127.0.0.1:8443:8443"]
+
+
+def test_nothing_but_worker_reports_and_front_reaches_another_network():
+    outward = {name for name, how in COMPOSE["networks"].items() if not (how or {}).get("internal")}
+    reaching = {name: outward & set(service.get("networks", [])) for name, service in SERVICES.items()}
+    assert {name: nets for name, nets in reaching.items() if nets} == {
+        "front": {"edge"},
+        "worker": {"cloud"},
+        "reports": {"notices"},
+    }
+    assert all("networks" in service or service["network_mode"] == "none" for service in SERVICES.values())
+
+
+def test_the_front_reaches_pages_only_and_the_stores_nothing_but_their_users():
+    assert {name for name, service in SERVICES.items() if "pages" in service.get("networks", [])} == {"front", "web"}
+    assert {name for name, service in SERVICES.items() if "trial" in service.get("networks", [])} == {
+        "worker",
+        "stand-in",
+    }
     for name in ("redis", "postgres", "beat"):
         assert SERVICES[name]["networks"] == ["inside"]
+
+
+def test_tls_is_on_unless_somebody_switches_it_off():
+    given = {name: filled_in(value) for name, value in OURS["web"]["environment"].items()}
+    assert (given["KMES_INSECURE_HTTP"], given["KMES_BEHIND_TLS_PROXY"], given["KMES_TRUSTED_PROXIES"]) == (
+        "0",
+        "1",
+        "1",
+    )
+    assert given["KMES_ALLOW_CUSTOM_ENDPOINTS"] == "0"
+
+
+def test_the_first_passwords_are_handed_over_in_files_that_no_process_reads():
+    assert OURS["migrate"]["environment"]["KMES_FIRST_PASSWORDS_DIR"] == "/var/lib/kmes/first-passwords"
+    near = {
+        name for name, service in SERVICES.items() if "first-passwords" in {volume for volume, _, _ in mounts(service)}
+    }
+    assert near == {"migrate", "manage"}
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_every_container_has_limits(name):
+    service = SERVICES[name]
+    assert re.fullmatch(r"\d+[mg]", service["mem_limit"])
+    assert 0 < service["pids_limit"] <= 200
+    assert service["ulimits"] == {"core": 0}
+    sized = [place for place in service["tmpfs"] if place.startswith("/tmp:")]
+    assert sized
+    assert all(word in sized[0] for word in ("size=", "noexec", "nosuid", "nodev"))
+
+
+@pytest.mark.parametrize("name", sorted(THEIRS))
+def test_images_of_others_are_named_by_their_whole_version_or_as_the_installation_says(name):
+    """No digest is known here: docs/deployment.md says how an installation adds them."""
+    assert re.fullmatch(r"\$\{KMES_\w+_IMAGE:-\w+:\d+\.\d+(\.\d+)?-bookworm\}", THEIRS[name]["image"])
+
+
+def test_the_fronts_configuration_lies_where_it_is_looked_for():
+    command = THEIRS["front"]["entrypoint"]
+    places = {volume: place for volume, place, _ in mounts(THEIRS["front"])}
+    assert command[-1] == f"{places['front']}/{front.CONFIGURATION}"
+    assert places["certificate"] == container.FRONT_CERTIFICATE
+    assert {(volume, place) for volume, place, _ in mounts(OURS["secrets"])} >= set(places.items())
+    assert health_of(THEIRS["front"])[-1].startswith(f"https://127.0.0.1:{front.HTTPS_PORT}/")
+    # It reads the certificate's key, which belongs to the user of our image.
+    assert THEIRS["front"]["user"] == "10001:10001"
 
 
 # --- Wiring ----------------------------------------------------------------------------------
@@ -239,10 +339,10 @@ def test_every_mounted_volume_is_declared(name):
 def test_each_path_in_the_environment_lies_in_a_volume_of_the_service(name):
     places = [place for _, place, _ in mounts(OURS[name])]
     for variable, value in OURS[name].get("environment", {}).items():
-        path = re.sub(r"\$\{\w+:-(.*)\}", r"\1", str(value))
+        path = filled_in(value)
         if path.startswith("/") and not path.startswith(("/nonexistent/", "/usr/lib/")):
             # In a volume, or a folder that has volumes below it.
-            assert any(path.startswith(f"{place}/") or place.startswith(f"{path}/") for place in places), variable
+            assert any(f"{path}/".startswith(f"{place}/") or place.startswith(f"{path}/") for place in places), variable
 
 
 def test_each_process_reads_its_own_request_key_and_writes_none():
@@ -250,6 +350,8 @@ def test_each_process_reads_its_own_request_key_and_writes_none():
         keys = {volume: mode for volume, _, mode in mounts(service) if volume.startswith("request-")}
         if name in {"web", "worker"}:
             assert keys == {f"request-key-{name}": True, "request-signers": True}
+        elif name == "manage":
+            assert keys == {"request-key-web": True, "request-key-worker": True, "request-signers": True}
         elif name == "secrets":
             assert keys == {"request-key-web": False, "request-key-worker": False, "request-signers": False}
         else:
@@ -266,6 +368,7 @@ def test_only_the_web_process_reads_the_key_of_second_factors():
 @pytest.mark.parametrize("name", sorted(OURS))
 def test_each_variable_is_one_that_the_code_reads(name):
     sources = [ROOT / "kmes" / "settings.py", *(ROOT / "kmes" / "supervision").glob("*.py")]
+    sources.append(ROOT / "kmes" / "accounts" / "management" / "commands" / "create_admins.py")
     text = "\n".join(path.read_text() for path in sources)
     for variable in OURS[name].get("environment", {}):
         assert f'"{variable}"' in text, variable

@@ -17,6 +17,7 @@ from kmes.supervision import container
 from kmes.supervision.instance import Instance
 from kmes.supervision.processes import write_request_keys
 from logging_reports.models import LogEntry
+from tests.container.volumes import make_volumes
 
 MESSAGE = encode("test", {"a": 1})
 
@@ -113,13 +114,7 @@ def test_make_run_makes_them_where_the_settings_look(tmp_path):
 
 
 def test_the_containers_find_them_in_the_volumes_that_they_mount(tmp_path):
-    for name in ("kmes-redis-accounts", "kmes-redis-passwords"):
-        (tmp_path / name).mkdir()
-    secrets = {"KMES_SECRET_KEY_FILE": "secret_key", "KMES_DATABASE_PASSWORD_FILE": "password"}
-    for name in ("web", "worker", "beat", "reports"):
-        (tmp_path / "kmes-redis-passwords" / name).mkdir()
-    environment = {name: str(tmp_path / file) for name, file in secrets.items()}
-    container.make_secrets(environment, volumes=tmp_path)
+    container.make_secrets(make_volumes(tmp_path), volumes=tmp_path)
     for signer in Signer:
         assert (tmp_path / "kmes-request-keys" / signer / "key.pem").exists()
     assert (tmp_path / "kmes-request-signers" / "public.json").exists()
