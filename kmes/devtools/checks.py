@@ -77,7 +77,7 @@ def lint_checks(state: Path) -> list[Check]:
         Check("layers", _tool("lint-imports", "--no-cache")),
         Check("templates", _tool("djade", "--check", "--target-version", "5.2", *templates)),
         Check("migrations", _manage("makemigrations", "--check", "--dry-run"), settings),
-        Check("deployment", _manage("check", "--deploy", "--fail-level", "WARNING"), production),
+        Check("deployment", _manage("check", "--deploy", "--tag", "security", "--fail-level", "WARNING"), production),
     ]
 
 

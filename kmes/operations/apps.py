@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.core.checks import register
 from django.db import DEFAULT_DB_ALIAS
 from django.db.models.signals import post_migrate
 
@@ -19,6 +20,9 @@ class OperationsConfig(AppConfig):
         from kmes.operations.services import read_option  # noqa: PLC0415
 
         register_reader(read_option)
+        from kmes.operations.deployment_checks import TAG, check_deployment  # noqa: PLC0415 - as above
+
+        register(check_deployment, TAG, deploy=True)
         post_migrate.connect(_grant_rights, sender=self, dispatch_uid="operations.database_roles")
 
 
