@@ -74,6 +74,7 @@ def install() -> None:
     from jobs.journal import kek_sweep
     from jobs.schedule import log_checkpoints, reminders, scans
     from logging_reports import rq_jobs, time_stamp_requests
+    from logging_reports.forwarding import alarms, delivery
     from logging_reports.notices import deliveries
 
     connection_created.connect(_take_role, dispatch_uid="tests.database_processes")
@@ -87,3 +88,5 @@ def install() -> None:
     _as("reports", rq_jobs, "_run")
     _as("reports", deliveries, "deliver_due")
     _as("reports", time_stamp_requests, "stamp_due")
+    _as("reports", delivery, "deliver_due")
+    _as("worker", alarms, "check")

@@ -181,6 +181,24 @@ TABLES: Mapping[str, TableRights] = {
         reports=_May(insert=True, update="state attempts next_try_at lease_until last_answer finished_at", delete=True),
     ),
     "logging_reports_reminder": _table("id key at", worker=_May(insert=True, delete=True), reports=_May(delete=True)),
+    # --- Log forwarding ---
+    "logging_reports_forwardingdestination": _table(
+        "id name is_enabled transport row_format host port path ca_certificates token services lowest_severity events seal"
+        " created_at run_number lease_until last_run_at last_success_at failures failing_since last_error next_try_at"
+        " is_alarmed test_requested_at tested_at test_passed test_result",
+        web=_OWNS,
+        worker=_May(update="is_alarmed"),
+        reports=_May(
+            update="run_number lease_until last_run_at last_success_at failures failing_since last_error next_try_at"
+            " is_alarmed test_requested_at tested_at test_passed test_result"
+        ),
+    ),
+    "logging_reports_forwardingposition": _table(
+        "id destination_id service start confirmed last_sent announced settled settling settling_since",
+        web=_OWNS,
+        worker=_READS,
+        reports=_May(update="start confirmed last_sent announced settled settling settling_since"),
+    ),
     # --- Device ---
     "hsm_hsmdevice": _table(
         "id serial label manufacturer model firmware mfk_public_spki mfk_kcv pmk_kcv sentinel_hash report_spki mechanisms"
