@@ -32,7 +32,7 @@ class CloudCredential(MarkedRow):
     # The portal's id of the secret. It is no secret; its last characters tell several secrets apart.
     secret_id = models.CharField(_("Secret ID"), max_length=36, blank=True)
     # Empty, as is the time, where the credential signs in without a client secret.
-    sealed_secret = WithheldBinaryField(editable=False, default=bytes, readable_by=("worker",))
+    sealed_secret = WithheldBinaryField(editable=False, default=bytes, readable_by=("web", "worker"))
     secret_set_at = models.DateTimeField(null=True)
     # The last day on which the secret or certificate is valid: typed for a secret, read from a certificate.
     sign_in_expires_on = models.DateField(_("Secret expires on"), null=True, blank=True)
@@ -95,8 +95,8 @@ class SignInCertificate(models.Model):
     thumbprint_sha256 = models.CharField(max_length=64)
     not_before = models.DateTimeField()
     not_after = models.DateTimeField()
-    sealed_key = WithheldBinaryField(editable=False, default=bytes, readable_by=("worker",))
-    wrapped_key = WithheldBinaryField(editable=False, default=bytes, readable_by=("worker",))
+    sealed_key = WithheldBinaryField(editable=False, default=bytes, readable_by=("web", "worker"))
+    wrapped_key = WithheldBinaryField(editable=False, default=bytes, readable_by=("web", "worker"))
     # False while it waits to be registered in Entra; one that waits was made in the device.
     is_in_use = models.BooleanField()
     created_at = models.DateTimeField(auto_now_add=True)

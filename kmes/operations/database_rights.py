@@ -212,16 +212,18 @@ TABLES: Mapping[str, TableRights] = {
     # --- Credentials and vaults ---
     "cloudcreds_cloudcredential": _table(
         "id name service cloud tenant_id client_id sign_in secret_id sealed_secret secret_set_at sign_in_expires_on"
-        " authority_url arm_url last_test last_test_ok last_tested_at slow_until created_at updated_at lock_version",
-        web=_May(but="sealed_secret", insert=True, update=ALL, delete=True),
+        " authority_url arm_url last_test last_test_ok last_tested_at slow_until created_at updated_at lock_version"
+        " mark_number mark save_signer save_signature",
+        # Web signs the digests of what is sealed, so it reads it; only the device opens it.
+        web=_May(insert=True, update=ALL, delete=True),
         worker=_May(
             update="sign_in sealed_secret secret_id secret_set_at sign_in_expires_on last_test last_test_ok last_tested_at"
-            " slow_until tenant_id updated_at lock_version"
+            " slow_until tenant_id updated_at lock_version mark_number mark save_signer save_signature"
         ),
     ),
     "cloudcreds_signincertificate": _table(
         "id credential_id pem thumbprint thumbprint_sha256 not_before not_after sealed_key wrapped_key is_in_use created_at",
-        web=_May(but="sealed_key wrapped_key", insert=True, update="is_in_use", delete=True),
+        web=_May(insert=True, update="is_in_use", delete=True),
         worker=_May(insert=True, update="is_in_use", delete=True),
     ),
     "cloudcreds_keyvault": _table(
