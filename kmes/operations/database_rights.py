@@ -89,6 +89,14 @@ TABLES: Mapping[str, TableRights] = {
         worker=_May(but="password"),
         reports=_May(but="password"),
     ),
+    # Sessions, second factors and known devices are the business of web alone.
+    "accounts_consolesession": _table(
+        "session_key session_data expire_date name user_id address device began_at used_at", web=_OWNS
+    ),
+    "accounts_authenticatorapp": _table("id user_id sealed_seed added_at used_at last_step", web=_OWNS),
+    "accounts_recoverycode": _table("id user_id digest used_at", web=_OWNS),
+    "accounts_factorfailure": _table("id user_id at address", web=_OWNS),
+    "accounts_knowndevice": _table("id user_id device address seen_at", web=_OWNS),
     "accounts_user_groups": _table("id user_id group_id", web=_READS),
     "accounts_user_user_permissions": _table("id user_id permission_id", web=_READS),
     "accounts_failedsignins": _table(
@@ -100,7 +108,8 @@ TABLES: Mapping[str, TableRights] = {
     "auth_group": _table("id name", web=_READS),
     "auth_group_permissions": _table("id group_id permission_id", web=_READS),
     "django_content_type": _table("id app_label model", web=_READS),
-    "django_session": _table("session_key session_data expire_date", web=_OWNS),
+    # Django's own, which nothing uses.
+    "django_session": _table("session_key session_data expire_date"),
     "axes_accessattempt": _table(
         "id user_agent ip_address username http_accept path_info attempt_time get_data post_data failures_since_start",
         web=_OWNS,

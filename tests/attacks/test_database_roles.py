@@ -163,8 +163,9 @@ OF_WORKER = [
     "SELECT password FROM accounts_user",
     "UPDATE accounts_user SET role = 'admin'",
     "INSERT INTO accounts_user (username) VALUES ('x')",
-    "SELECT session_data FROM django_session",
-    "INSERT INTO django_session VALUES ('x', 'x', now())",
+    "SELECT session_data FROM accounts_consolesession",
+    "SELECT sealed_seed FROM accounts_authenticatorapp",
+    "INSERT INTO accounts_consolesession (session_key) VALUES ('x')",
     "UPDATE logging_reports_channel SET url = 'https://example.com/'",
     "INSERT INTO operations_storedoption (name) VALUES ('x')",
     "DELETE FROM keygroups_keygroup",
@@ -174,7 +175,8 @@ OF_WORKER = [
 ]
 OF_REPORTS = [
     "SELECT password FROM accounts_user",
-    "SELECT session_data FROM django_session",
+    "SELECT session_data FROM accounts_consolesession",
+    "SELECT sealed_seed FROM accounts_authenticatorapp",
     "UPDATE accounts_user SET email = 'x'",
     *[
         f"SELECT 1 FROM {table}"  # noqa: S608 - names of our own
