@@ -6,6 +6,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.checks import Error, register
+from django.utils.translation import gettext as _
 
 from kmes.accounts.rights import Role
 
@@ -21,5 +22,5 @@ def check_roles(**_given: Any) -> list[Error]:
     if not unknown:
         return []
     known = ", ".join(Role.values)
-    message = f"KMES_SECOND_FACTOR_ROLES names {', '.join(unknown)}. The roles are {known}."
-    return [Error(message, id="kmes.E101")]
+    message = _("KMES_SECOND_FACTOR_ROLES names %(unknown)s. The roles are %(known)s.")
+    return [Error(message % {"unknown": ", ".join(unknown), "known": known}, id="kmes.E101")]
