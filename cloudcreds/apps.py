@@ -13,8 +13,10 @@ class CloudcredsConfig(AppConfig):
         from cloudcreds import actions, notice_links, search  # noqa: PLC0415 - models must be loaded first
         from cloudcreds.azure.provider import AzureProvider  # noqa: PLC0415
         from cloudcreds.provider import registry  # noqa: PLC0415
+        from kmes.accounts.second_factor import step_up  # noqa: PLC0415
 
         registry.register(AzureProvider())
         actions.register_all()
         notice_links.register_all()
         search.register_all()
+        step_up.register(*(f"cloudcreds:{act}" for act in ("add", "edit", "use_certificate", "delete")))

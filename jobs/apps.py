@@ -18,6 +18,7 @@ class JobsConfig(AppConfig):
             notice_links,
             reports,
             search,
+            step_up,
         )
         from jobs.pages.key_jobs import find_key_jobs  # noqa: PLC0415
         from jobs.pages.selectors import find_activity  # noqa: PLC0415
@@ -32,6 +33,7 @@ class JobsConfig(AppConfig):
         notice_links.register_all()
         reports.register_all()
         search.register_all()
+        step_up.register_all()
         activity.register(find_activity)
         listing.register(LISTER)
         tenants.register(look_up_tenant)

@@ -78,6 +78,7 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "kmes.ui.middleware.ConsoleMiddleware",
     "kmes.accounts.middleware.FirstDutiesMiddleware",
+    "kmes.accounts.second_factor.step_up.StepUpMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
 
@@ -171,6 +172,8 @@ KMES_TRUSTED_PROXIES = env.int("KMES_TRUSTED_PROXIES", 1 if env.bool("KMES_BEHIN
 KMES_ONE_TIME_PASSWORD_HOURS = env.int("KMES_ONE_TIME_PASSWORD_HOURS", 72)
 # Roles whose users must have a second factor; the others may have one.
 KMES_SECOND_FACTOR_ROLES = env.list("KMES_SECOND_FACTOR_ROLES", default=[])
+# Dangerous acts ask for a second factor that was not proven within so many minutes; 0: they never do.
+KMES_STEP_UP_MINUTES = env.int("KMES_STEP_UP_MINUTES", 5)
 # The key of the web process that seals the seeds of authenticator apps (kmes.accounts.second_factor.seals).
 KMES_SECOND_FACTOR_KEY_FILE = Path(
     env.str("KMES_SECOND_FACTOR_KEY_FILE", str(KMES_STATE_DIR / "second_factor" / "key"))

@@ -22,7 +22,7 @@ class AccountsConfig(AppConfig):
         """Log every sign-in and sign-out, and register the menus of users."""
         # Models must be loaded first.
         from kmes.accounts import actions, session_limits, sign_in_log  # noqa: PLC0415
-        from kmes.accounts.second_factor import checks, sign_in  # noqa: PLC0415
+        from kmes.accounts.second_factor import checks, sign_in, step_up  # noqa: PLC0415
         from logging_reports.notices import notice_links  # noqa: PLC0415
 
         actions.register_all()
@@ -30,6 +30,7 @@ class AccountsConfig(AppConfig):
         session_limits.connect()
         sign_in.connect()
         checks.register_all()
+        step_up.register_all()
         notice_links.register("sign_in", _sessions_page, order=60)
 
 

@@ -16,6 +16,7 @@ urlpatterns = [
     path("profile/sessions/end-others/", session_views.end_others, name="end_other_sessions"),
     path("profile/sessions/time-left/", session_views.show_time_left, name="session_time_left"),
     path("profile/second-factor/", factor_views.show, name="second_factor"),
+    path("profile/second-factor/confirm/", factor_views.confirm, name="confirm_factor"),
     path("profile/second-factor/app/", factor_views.add_app, name="add_app"),
     path("profile/second-factor/recovery-codes/", factor_views.make_recovery_codes, name="recovery_codes"),
     path("profile/second-factor/remove/", factor_views.remove, name="remove_factor"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import segno
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import login
 from django.http import HttpRequest, HttpResponse
@@ -17,14 +18,14 @@ from django.views.decorators.http import require_http_methods, require_safe
 from kmes.accounts import client_address
 from kmes.accounts.models import AuthenticatorApp
 from kmes.accounts.rights import Right
-from kmes.accounts.second_factor import recovery_codes, services, sign_in, totp
+from kmes.accounts.second_factor import recovery_codes, services, sign_in, step_up, totp
 from kmes.accounts.second_factor.forms import AppForm, CodeForm, offer
 from kmes.accounts.second_factor.services import Factor
 from kmes.core.actor import Actor
 from kmes.core.errors import KmesError
 from kmes.core.secret_types import SecretText
 from kmes.ui.access import right_required
-from kmes.ui.responses import go_to, render_form
+from kmes.ui.responses import back_to, go_to, render_form
 
 
 @sensitive_post_parameters()
@@ -47,6 +48,19 @@ def second_step(request: HttpRequest) -> HttpResponse:
             login(request, waiting.user, backend=waiting.backend or None)
             return redirect(waiting.next_url)
     return _uncached(render(request, "accounts/second_step.html", {"form": form, "name": waiting.user}))
+
+
+@sensitive_post_parameters()
+@require_http_methods(["GET", "HEAD", "POST"])
+@right_required(Right.CONSOLE_READ)
+def confirm(request: HttpRequest) -> HttpResponse:
+    """Ask for the second factor before something dangerous, and lead back to it."""
+    page = back_to(request, reverse("dashboard:home"))
+    form = CodeForm(request.POST or None)
+    if not step_up.is_due(request) or _proves(request, form):
+        return go_to(request, page)
+    context = {"form": form, "minutes": settings.KMES_STEP_UP_MINUTES}
+    return _uncached(render_form(request, "accounts/step_up.html", context, refused=request.method == "POST"))
 
 
 @require_safe

@@ -1,0 +1,22 @@
+"""Which pages of jobs ask for the second factor again: those that destroy a key, or take it out of a vault."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jobs.pages.selectors import find_job
+from kmes.accounts.second_factor import step_up
+
+KINDS = frozenset({"destroy", "cloud_delete", "cloud_purge"})
+
+
+def register_all() -> None:
+    """Register the pages."""
+    step_up.register("jobs:remove")
+    step_up.register("jobs:start", when=lambda arguments: arguments["kind"] in KINDS)
+    step_up.register("jobs:retry", when=_is_of_such_a_job)
+
+
+def _is_of_such_a_job(arguments: dict[str, Any]) -> bool:
+    job = find_job(arguments["code"])
+    return job is not None and job.kind in KINDS

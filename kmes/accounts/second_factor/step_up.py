@@ -1,0 +1,86 @@
+"""Asks for the second factor again before what is dangerous, unless it was proven a few minutes ago.
+
+Packages register the views that do such things. It concerns sessions whose user has a second factor; the others have
+nothing to prove (docs/access.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlencode
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.urls import reverse
+
+from kmes.accounts.second_factor.sign_in import PROVEN_AT
+from kmes.core.clock import now
+from kmes.ui.ended_sessions import keep
+from kmes.ui.responses import go_to
+
+# By the name of a view: whether it is dangerous with these arguments of its address.
+_dangerous: dict[str, Callable[[dict[str, Any]], bool]] = {}
+
+
+def register(*names: str, when: Callable[[dict[str, Any]], bool] | None = None) -> None:
+    """Have the second factor asked for before these views; ``when`` gets the arguments of the address."""
+    for name in names:
+        _dangerous[name] = when or _always
+
+
+def registered() -> frozenset[str]:
+    """Return the names of the views that were registered."""
+    return frozenset(_dangerous)
+
+
+def register_all() -> None:
+    """Register the views of this package, and those of the log, which lies below it."""
+    acts = ("add", "edit", "deactivate", "reactivate", "reset_password", "reset_factor")
+    register(*(f"accounts:user_{act}" for act in acts), "accounts:unlock")
+    register(*_DOWNLOADS, "logs:export_start")
+
+
+def is_due(request: HttpRequest) -> bool:
+    """Return whether the user of this session has to prove the second factor again."""
+    proven_at = request.session.get(PROVEN_AT)
+    limit = settings.KMES_STEP_UP_MINUTES * 60
+    return bool(limit) and proven_at is not None and not 0 <= now().timestamp() - proven_at <= limit
+
+
+class StepUpMiddleware:
+    """Leads to the page that asks for the second factor, before a dangerous view is called."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Pass the request on."""
+        return self.get_response(request)
+
+    def process_view(
+        self, request: HttpRequest, _view: Any, _args: tuple[Any, ...], arguments: dict[str, Any]
+    ) -> HttpResponse | None:
+        """Redirect, unless the view may be called. A form that was sent is filled in again afterwards."""
+        user: Any = request.user
+        name = request.resolver_match.view_name if request.resolver_match else ""
+        if not user.is_authenticated or name not in _dangerous or not is_due(request):
+            return None
+        if not _dangerous[name](arguments):
+            return None
+        if request.method == "POST":
+            page = keep(request)
+        elif name in _DOWNLOADS:
+            # The page would stay, because a file does not replace it.
+            page = f"{reverse('logs:list')}?{request.GET.urlencode()}"
+        else:
+            page = request.get_full_path()
+        return go_to(request, f"{reverse('accounts:confirm_factor')}?{urlencode({'next': page}, safe='/')}")
+
+
+# Answer a file.
+_DOWNLOADS = ("logs:export", "logs:export_lines", "logs:export_file")
+
+
+def _always(_arguments: dict[str, Any]) -> bool:
+    return True
