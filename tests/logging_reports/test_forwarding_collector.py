@@ -14,12 +14,14 @@ from pathlib import Path
 import pytest
 import redis
 
+from jobs.tasks import scan_jobs
 from kmes.core.actor import SYSTEM
 from kmes.core.secret_types import SecretText
 from kmes.dashboard import forwarding_metrics
 from logging_reports.forwarding import delivery, destinations, queue
 from logging_reports.forwarding.choices import RowFormat, Transport
 from logging_reports.forwarding.models import ForwardingDestination
+from logging_reports.models import LogEntry
 from tests.log_servers import Authority, make_authority, write_certificate
 from tests.logging_reports.forwarding import add, last_row, make_due, turn, turns, write_rows
 from tests.logging_reports.report_running import run_reports
@@ -209,6 +211,20 @@ def test_the_scan_sends_a_hint_only_where_a_row_waits(collector, empty_redis):
     run_reports(empty_redis)
     destination.refresh_from_db()
     assert destination.positions.get().confirmed == last_row()
+
+
+def test_the_workers_scan_has_new_rows_forwarded_and_raises_the_alarm(collector, empty_redis, settings):
+    destination = add_collector(collector)
+    run_reports(empty_redis)
+    write_rows(2)
+    settings.KMES_FORWARDING_ALARM_SECONDS = 0
+    scan_jobs()
+    assert LogEntry.objects.filter(event="forwarding.behind").count() == 1
+    run_reports(empty_redis)
+    assert destination.positions.get().confirmed == last_row()
+    settings.KMES_FORWARDING_ALARM_SECONDS = 900
+    scan_jobs()
+    assert LogEntry.objects.filter(event="forwarding.resumed").count() == 1
 
 
 def test_a_destination_with_more_to_send_gives_way_and_goes_on(collector, empty_redis, monkeypatch):
