@@ -87,6 +87,7 @@ def _run(name: str, kills: int, folder: Path) -> int:
         # A kill after the last confirmation is noticed by the next rows.
         _forward_one_more(destination)
         seconds = time.monotonic() - begun
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
         _wait_for(server)
     finally:
         server.stop()
@@ -104,7 +105,7 @@ def _run(name: str, kills: int, folder: Path) -> int:
         "unmarked_twice": len(first) - len(set(first)),
         "in_order": first == sorted(first),
         "repeats": sum(found.repeats),
-        "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "peak_memory_mib": peak,
     }
     print(json.dumps(result), flush=True)
     return int(bool(result["missing"] or result["unmarked_twice"] or not result["in_order"]))
