@@ -21,6 +21,7 @@ TABS = {
     "mine": _("Mine"),
     "all": _("All"),
 }
+MAIN_FIELDS = ("q", "kind", "state", "range")
 
 
 def _kinds() -> list[tuple[str, Text]]:
@@ -86,6 +87,18 @@ class JobFilterForm(FilterForm):
             since=max(starts, default=None),
             until=chosen["until"],
         )
+
+    def main_fields(self) -> list[forms.BoundField]:
+        """Return the fields of the bar."""
+        return [self[name] for name in MAIN_FIELDS]
+
+    def more_fields(self) -> list[forms.BoundField]:
+        """Return the fields behind "More filters"."""
+        return [field for field in self.visible_fields() if field.name not in MAIN_FIELDS]
+
+    def more_has_errors(self) -> bool:
+        """Return whether one of ``more_fields`` has an error; their values are shown by chips."""
+        return any(field.errors for field in self.more_fields())
 
     def in_use(self) -> dict[str, str]:
         """Return the names and values of the fields in use; the tab "all" is no filter."""

@@ -38,9 +38,28 @@ def _steps_of(job: Job, begun: int) -> int:
     return (steps - 1) * groups + 1 if groups > 1 else steps
 
 
+def describe_keys(job: Job, *, begun: int, done: int) -> str:
+    """Return "21 of 22 keys" for a job on several keys, else ""; a job that makes keys knows their names beforehand."""
+    total = max(begun, len(job.params.get("names", ())))
+    if total < 2 or (job.state == JobState.QUEUED and not done):
+        return ""
+    return ngettext("%(done)d of %(total)d key", "%(done)d of %(total)d keys", total) % {"done": done, "total": total}
+
+
+def describe_steps_and_keys(job: Job, *, steps: tuple[int, int], keys: tuple[int, int]) -> str:
+    """Return "4 of 7 steps, 21 of 22 keys"; each pair is how many are begun and done. One step says nothing beside keys."""
+    step_text, key_text = (
+        describe_progress(job, begun=steps[0], done=steps[1]),
+        describe_keys(job, begun=keys[0], done=keys[1]),
+    )
+    has_one_step = max(steps[0], _steps_of(job, steps[0])) <= 1
+    return ", ".join(text for text in ("" if key_text and has_one_step else step_text, key_text) if text)
+
+
 def describe_running(job: Any) -> str:
     """Return "Import key, 4 of 7 steps" for a job from a list (``selectors.list_jobs``); "" when there is nothing to say."""
-    text = describe_progress(job, begun=job.steps_begun, done=job.steps_done)
+    steps, keys = (job.steps_begun, job.steps_done), (job.keys_begun, job.keys_done)
+    text = describe_steps_and_keys(job, steps=steps, keys=keys)
     return f"{step_label(job.step_now)}, {text}" if job.step_now and job.state == JobState.RUNNING else text
 
 

@@ -14,11 +14,11 @@ from django.urls import reverse
 
 from cloudcreds.activity import Activity
 from cloudcreds.models import CloudCredential
-from jobs.choices import ENDED_STEP_STATES, FAILED_STATES, OPEN_STATES, StepState
+from jobs.choices import ENDED_STEP_STATES, FAILED_STATES, OPEN_STATES, StepState, TargetState
 from jobs.engine import fresh_grants
 from jobs.kinds.list_vaults import spec as list_vaults
 from jobs.kinds.test_connection import spec as test_connection
-from jobs.models import Job, JobMessage, JobStep, about_group
+from jobs.models import Job, JobMessage, JobStep, JobTarget, about_group
 from logging_reports.choices import Service, Severity
 from logging_reports.models import LogEntry
 
@@ -95,17 +95,20 @@ class JobView:
         return self.lines[0].number if self.lines else 1
 
 
-def _count_steps(**conditions: Any) -> Coalesce:
-    steps = JobStep.objects.filter(job=OuterRef("pk"), **conditions).order_by().values("job")
-    counted = steps.annotate(number=Count("pk")).values("number")
+def _count(rows: QuerySet[Any], **conditions: Any) -> Coalesce:
+    """Return the expression that counts a job's rows of another table."""
+    own = rows.filter(job=OuterRef("pk"), **conditions).order_by().values("job")
+    counted = own.annotate(number=Count("pk")).values("number")
     return Coalesce(Subquery(counted, output_field=IntegerField()), 0)
 
 
 def _jobs_with_steps() -> QuerySet[Job]:
     running = JobStep.objects.filter(job=OuterRef("pk"), state=StepState.RUNNING).order_by("-ordinal")
     return Job.objects.annotate(
-        steps_begun=_count_steps(),
-        steps_done=_count_steps(state__in=ENDED_STEP_STATES),
+        steps_begun=_count(JobStep.objects.all()),
+        steps_done=_count(JobStep.objects.all(), state__in=ENDED_STEP_STATES),
+        keys_begun=_count(JobTarget.objects.all()),
+        keys_done=_count(JobTarget.objects.all(), state=TargetState.DONE),
         step_now=Subquery(running.values("name")[:1]),
     )
 
@@ -157,13 +160,14 @@ def recent_jobs() -> list[Job]:
 def digest_of(rows: list[Job], count: int) -> str:
     """Return a short word that changes when what a list shows of these jobs, or their number, does."""
     seen = f"{count}|" + "|".join(
-        f"{job.pk}{job.state}{_counts(job)}{job.waiting_for}{job.finished_at}" for job in rows
+        f"{job.pk}{job.state}{_counts(job)}{job.waiting_for}{job.run_after}{job.finished_at}" for job in rows
     )
     return _short(seen)
 
 
 def _counts(job: Job) -> str:
-    return f"{getattr(job, 'steps_begun', '')}/{getattr(job, 'steps_done', '')}"
+    counts = (getattr(job, name, "") for name in ("steps_begun", "steps_done", "keys_begun", "keys_done"))
+    return "/".join(map(str, counts))
 
 
 def _short(text: str) -> str:

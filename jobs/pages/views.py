@@ -11,13 +11,13 @@ from django.utils.cache import patch_vary_headers
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from jobs.choices import FINAL_STATES, STATE_COLOURS, JobState
+from jobs.choices import FINAL_STATES, STATE_COLOURS, JobState, TargetState
 from jobs.engine.chains import describe_next
 from jobs.models import Job
 from jobs.pages import selectors
 from jobs.pages.failure_help import describe_left_behind, explain_failure, find_taken_groups, tell_once
 from jobs.pages.filters import JobFilterForm
-from jobs.pages.progress import describe_duration, describe_progress, describe_running, label_of
+from jobs.pages.progress import describe_duration, describe_running, describe_steps_and_keys, label_of
 from jobs.pages.selectors import LOG_TAIL, LOG_UPDATE, JobView
 from jobs.pages.tables import TRIGGER_LABELS, JobTable
 from kmes.accounts.rights import Right
@@ -143,7 +143,11 @@ def _job_context(request: HttpRequest, view: JobView, *, shown: int) -> dict[str
             (target, STATE_COLOURS.get(target.state, "neutral"), detail)
             for target, detail in tell_once(view.targets, above)
         ],
-        "progress": describe_progress(job, begun=len(view.steps), done=view.steps_done),
+        "progress": describe_steps_and_keys(
+            job,
+            steps=(len(view.steps), view.steps_done),
+            keys=(len(view.targets), sum(target.state == TargetState.DONE for target in view.targets)),
+        ),
         "step_now": label_of(view.running_step) if view.running_step else "",
         "next_look": job.run_after if job.state == JobState.QUEUED and job.run_after > now() else None,
         "duration": describe_duration(job.started_at, job.finished_at),

@@ -337,3 +337,25 @@ def test_filters_apply_on_change_and_the_panel_of_more_closes_by_escape(bench: P
     bench.keyboard.press("Escape")
     expect(more).to_be_focused()
     expect(bench.get_by_label("Actor")).to_be_hidden()
+
+
+@pytest.mark.parametrize("width", [360, 768, 1280, 1440, 1920])
+def test_a_job_is_one_line_and_its_subject_is_cut_by_the_width_there_is(bench: Page, width: int):
+    bench.set_viewport_size({"width": width, "height": 800})
+    bench.goto("/jobs/")
+    frame = bench.locator("#jobs-frame")
+    assert frame.evaluate("frame => frame.scrollWidth - frame.clientWidth") <= 1
+    if width < 640:
+        return
+    for box in frame.locator("tbody tr").evaluate_all("rows => rows.map(row => row.getBoundingClientRect().height)"):
+        assert box <= 29
+    assert whole_in_view(bench, "#job-results tbody tr") >= 12
+    expect(frame.locator("thead").get_by_text("Status")).to_be_visible()
+
+
+def test_the_filters_of_jobs_apply_on_change(bench: Page):
+    bench.goto("/jobs/")
+    expect(bench.get_by_role("button", name="Filter jobs")).to_be_hidden()
+    bench.get_by_label("Status").select_option("failed")
+    bench.wait_for_url("**state=failed*")
+    expect(bench.locator("#job-results .chip")).to_contain_text("Failed")

@@ -18,7 +18,7 @@ document.addEventListener("click", (event) => {
 
 // Until then the pointer finds the whole text in the title.
 document.addEventListener("pointerover", (event) => {
-  const cell = event.target.closest("tr[data-whole] > td");
+  const cell = event.target.closest("tr[data-whole] > td, .job-progress");
   if (cell && cell.scrollWidth > cell.clientWidth) cell.title = cell.textContent.trim();
 });
 

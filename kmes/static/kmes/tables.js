@@ -21,7 +21,7 @@ function dropColumns(frame) {
   const out = [];
   let needed = isCards ? 0 : table.scrollWidth;
   for (let index = headings.length - 1; index > first && needed > frame.clientWidth; index -= 1) {
-    if (headings[index].matches(".menu-cell") || !headings[index].offsetWidth || isFlexible(table, index)) continue;
+    if (headings[index].matches(".menu-cell, [data-keep]") || !headings[index].offsetWidth || isFlexible(table, index)) continue;
     needed -= headings[index].getBoundingClientRect().width;
     out.unshift(index);
   }
