@@ -8,15 +8,16 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from django.utils.translation import gettext as _
 
 from cloudcreds.choices import SignIn
-from cloudcreds.models import CloudCredential, SignInCertificate
+from cloudcreds.models import CloudCredential, KeyVault, SignInCertificate
 from cloudcreds.provider.backoff import Backoff
 from cloudcreds.provider.proofs import CertificateSignature, ClientSecret, FederatedToken, HostIdentity, Proof
 from cloudcreds.provider.protocol import VaultGateway
 from cloudcreds.provider.recorder import Recorder
 from cloudcreds.provider.registry import provider_for
 from cloudcreds.provider.types import CredentialAccess
-from cloudcreds.verification import Use, verify
+from cloudcreds.verification import verify
 from hsm.client_assertions import PADDING, AssertionRequest, new_assertion
+from hsm.destination_marks import Use
 from hsm.device import get_device
 from hsm.verified import VerifiedDestination
 from kmes.core.errors import KmesError
@@ -25,31 +26,33 @@ from kmes.core.secret_types import SecretText
 
 
 def open_gateway(
-    credential: CloudCredential, vault_url: str, *, recorder: Recorder, backoff: Backoff, use: Use
+    credential: CloudCredential, vault: KeyVault | None, *, recorder: Recorder, backoff: Backoff, use: Use
 ) -> VaultGateway:
-    """Return the gateway to a vault, or with an empty URL to the credential's list of vaults.
+    """Return the gateway to a vault, or without one to the credential's list of vaults. Both are verified first.
 
     Raises:
+        MarkError: the credential or the vault lacks the device's mark.
         DeviceError: as for ``open_access``.
         KmesError: this installation has no provider for the credential's service.
 
     """
     provider = provider_for(credential.service)
-    return provider.open_gateway(open_access(credential, use), vault_url, recorder=recorder, backoff=backoff)
+    credential, destination = verify(credential, vault, use)
+    url = destination.vault.url if destination.vault else ""
+    return provider.open_gateway(open_access(credential, destination), url, recorder=recorder, backoff=backoff)
 
 
-def open_access(credential: CloudCredential, use: Use) -> CredentialAccess:
+def open_access(credential: CloudCredential, destination: VerifiedDestination) -> CredentialAccess:
     """Return what the provider needs to sign in, with a secret opened in the device for a verified destination.
 
     Keep the result no longer than the job runs; never store, log or send it.
 
     Raises:
-        DeviceError: this process may not open secrets (web, beat, reports), the device is gone, the credential
-            lacks the device's mark, or the sealed secret was made for another row or device.
+        DeviceError: this process may not open secrets (web, beat, reports), the device is gone, or the sealed secret
+            was made for another row or device.
         KmesError: the credential signs in with a certificate and has none yet (code ``no_certificate``).
 
     """
-    credential, destination = verify(credential, use)
     facts = destination.credential
     return CredentialAccess(
         cloud=facts.cloud,

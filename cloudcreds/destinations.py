@@ -1,25 +1,23 @@
-"""What marks and signatures cover of a cloud credential, and the signature of whoever saves one. Knows no device."""
+"""What marks and signatures cover of cloud credentials and vaults. Knows no device; what signs is ``hsm.signed_saves``."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import AbstractContextManager
+from functools import partial
 
 from django.utils.translation import gettext as _
 
 from cloudcreds.choices import CERTIFICATE_KINDS
-from cloudcreds.models import CloudCredential
-from hsm.marks import CredentialFacts, digest
-from hsm.signed_saves import newest_number, require_own, sign_save
-from kmes.core.actor import Actor
+from cloudcreds.models import CloudCredential, KeyVault
+from hsm import signed_saves
+from hsm.marks import CredentialFacts, VaultFacts, digest
+from hsm.signed_saves import Claim
+from kmes.core.actor import SYSTEM, Actor
 from kmes.core.errors import ConflictError
-from logging_reports.services import Subject, record
+from logging_reports.services import Subject
 
-SAVED = "credential.destination_saved"
-# What the log says of a credential's destination. What is sealed is named by its digest, and called by its column.
+# What the log says of a credential's destination, beside what was exchanged of what is sealed.
 _SHOWN = ("cloud", "tenant_id", "client_id", "sign_in", "authority_url", "arm_url")
-_SEALED = {"secret": "client secret", "certificate": "certificate", "certificate_key": "certificate's key"}
 
 
 def facts_of_credential(credential: CloudCredential) -> CredentialFacts:
@@ -42,49 +40,53 @@ def facts_of_credential(credential: CloudCredential) -> CredentialFacts:
     )
 
 
-def show(facts: CredentialFacts) -> dict[str, str]:
-    """Return a destination as the log names it."""
-    return {name: getattr(facts, name) for name in _SHOWN if getattr(facts, name)}
+def claim_of_credential(credential: CloudCredential) -> Claim[CredentialFacts]:
+    """Return a credential as a destination."""
+    facts = facts_of_credential(credential)
+    return Claim(
+        name=f"cloud credential {credential.name}",
+        facts=facts,
+        row=credential,
+        subject=Subject(credential_id=str(credential.pk), credential=credential.name),
+        shown={name: getattr(facts, name) for name in _SHOWN if getattr(facts, name)},
+    )
+
+
+def claim_of_vault(vault: KeyVault) -> Claim[VaultFacts]:
+    """Return a vault as a destination."""
+    credential = vault.credential
+    return Claim(
+        name=f"key vault {vault.name}",
+        facts=VaultFacts(id=vault.pk, credential_id=credential.pk, cloud=credential.cloud, url=vault.url),
+        row=vault,
+        subject=Subject(credential_id=str(credential.pk), credential=credential.name, vault=vault.name),
+        shown={"url": vault.url, "credential": credential.name},
+    )
 
 
 def sign_new(credential: CloudCredential, *, actor: Actor) -> None:
     """Sign a new credential, within the transaction that stores it and its certificate."""
-    _sign(credential, None, facts_of_credential(credential), actor=actor)
+    signed_saves.sign_new(claim_of_credential(credential), actor=actor)
 
 
-@contextmanager
-def changing(credential: CloudCredential, *, actor: Actor) -> Iterator[None]:
+def sign_new_vault(vault: KeyVault) -> None:
+    """Sign a vault that was just stored: its address was typed here, or told by the cloud."""
+    signed_saves.sign_new(claim_of_vault(vault), actor=SYSTEM)
+
+
+def changing(credential: CloudCredential, *, actor: Actor) -> AbstractContextManager[None]:
     """Sign what the block changes of a credential's destination, within the transaction of the change.
-
-    A credential of an earlier release stays unsigned.
 
     Raises:
         ConflictError: it was deleted.
         StrangeDestination: it is not as this console saved it.
 
     """
-    before = CloudCredential.objects.select_for_update().filter(pk=credential.pk).first()
-    if before is None:
-        raise ConflictError(_("The cloud credential was deleted meanwhile."))
-    old = facts_of_credential(before)
-    yield
-    after = CloudCredential.objects.get(pk=credential.pk)
-    new = facts_of_credential(after)
-    if new != old and require_own(before, old, name=before.name):
-        _sign(after, old, new, actor=actor)
+    return signed_saves.changing(partial(_find, credential), actor=actor)
 
 
-def _sign(credential: CloudCredential, old: CredentialFacts | None, new: CredentialFacts, *, actor: Actor) -> None:
-    number = newest_number(new) + 1
-    sign_save(credential, new, number=number)
-    credential.save(update_fields=["mark_number", "mark", "save_signer", "save_signature"])
-    data: dict[str, Any] = {"number": number, "old": show(old) if old else {}, "new": show(new)}
-    if old is not None:
-        data["exchanged"] = [word for name, word in _SEALED.items() if getattr(old, name) != getattr(new, name)]
-    record(
-        SAVED,
-        actor=actor,
-        message=f"Destination of cloud credential {credential.name} saved and signed",
-        subject=Subject(credential_id=str(credential.pk), credential=credential.name),
-        data=data,
-    )
+def _find(credential: CloudCredential) -> Claim[CredentialFacts]:
+    found = CloudCredential.objects.select_for_update().filter(pk=credential.pk).first()
+    if found is None:
+        raise ConflictError(_("“%(name)s” was deleted meanwhile.") % {"name": credential.name})
+    return claim_of_credential(found)

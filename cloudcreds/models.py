@@ -120,7 +120,7 @@ class SignInCertificate(models.Model):
         return f"cloudcreds.SignInCertificate:{self.pk}:private_key".encode()
 
 
-class KeyVault(models.Model):
+class KeyVault(MarkedRow):
     """A vault as last seen through a credential. A push reads again what it depends on."""
 
     id = models.UUIDField(primary_key=True, default=new_uuid, editable=False)

@@ -18,7 +18,7 @@ from cloudcreds.choices import CERTIFICATE_KINDS, SignIn
 from cloudcreds.models import CloudCredential
 from cloudcreds.values import CredentialChangedError, CredentialValues, differences, readable
 from hsm.mfk_guard import seal_for_device
-from hsm.signed_saves import newest_number
+from hsm.signed_saves import next_number
 from kmes.accounts.rights import Right, check
 from kmes.core.actor import Actor
 from kmes.core.clock import now
@@ -144,7 +144,7 @@ def delete_credential(*, credential: CloudCredential, actor: Actor) -> None:
                 message=f"Cloud credential {subject.credential} deleted",
                 subject=subject,
                 # So that its row can't be put back.
-                data={"number": newest_number(facts) + 1},
+                data={"number": next_number(facts)},
             )
     except ProtectedError as error:
         raise ConflictError(

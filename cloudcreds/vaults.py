@@ -15,6 +15,7 @@ from django.db.models import F, Q
 from django.utils.translation import gettext as _
 
 from cloudcreds.choices import VaultTier
+from cloudcreds.destinations import sign_new_vault
 from cloudcreds.kek_shapes import KekShape
 from cloudcreds.key_rules import rules_of
 from cloudcreds.models import CloudCredential, KeyVault, VaultConfiguration
@@ -50,8 +51,13 @@ def clean_vault_url(text: str, *, credential: CloudCredential) -> str:
 def find_or_create_vault(*, url: str, credential: CloudCredential) -> KeyVault:
     """Return the credential's row of the vault, made if there is none. ``url`` comes from ``clean_vault_url``."""
     known = credential.vaults.filter(url__in=[url, f"{url}/"]).first()
-    name = provider_for(credential.service).vault_name(url)
-    return known or KeyVault.objects.create(credential=credential, name=name, url=url)
+    if known is not None:
+        return known
+    made = KeyVault.objects.create(
+        credential=credential, name=provider_for(credential.service).vault_name(url), url=url
+    )
+    sign_new_vault(made)
+    return made
 
 
 def why_not_hsm_keys(vault: KeyVault) -> str:
@@ -102,7 +108,10 @@ def record_listed(credential: CloudCredential, info: VaultInfo) -> KeyVault:
     vault.recoverable_days = info.recoverable_days
     if info.setup is not None:
         _take_policies(vault, info.setup.policies)
+    is_new = vault._state.adding  # noqa: SLF001 - Django's documented way to tell a new row
     vault.save()
+    if is_new:
+        sign_new_vault(vault)
     if info.setup is not None:
         VaultConfiguration.objects.update_or_create(
             vault=vault,

@@ -153,16 +153,17 @@ class Device(_Token):
         """Return for each text and mark whether this device made the mark of that text."""
         return self._run(lambda session, state: marking.check(state.find_integrity(session), claims))
 
-    def wrap_for_kek(self, key: VerifiedKey, *, kek_modulus: int, kek_exponent: int) -> bytes:
-        """Return the BYOK ciphertext of a key under a KEK.
+    def wrap_for_kek(
+        self, key: VerifiedKey, destination: VerifiedDestination, *, kek_modulus: int, kek_exponent: int
+    ) -> bytes:
+        """Return the BYOK ciphertext of a key under a KEK of the vault that is its key group's destination.
 
         Raises:
-            DeviceError: the wrapped key does not fit its public half (``wrapped_key_mismatch``), or the
-                device's wrap is not exact and can't be repaired (``not_conformant``).
+            DeviceError: the wrapped key does not fit its public half (``wrapped_key_mismatch``), the device's wrap is not
+                exact and can't be repaired (``not_conformant``), or the key is of another group (``not_of_destination``).
 
         """
-        if not isinstance(key, VerifiedKey):
-            raise TypeError("the device wraps keys whose marks were checked")
+        verified.require_group(destination, key)
         facts, software = key.facts, self.is_software
 
         def operation(session: Any, state: _TokenState) -> bytes:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any
 
 from django.utils.translation import gettext as _
 
 from hsm.device import Device
-from hsm.marks import CredentialFacts, DestinationFacts, KeyFacts, encode
-from hsm.signed_saves import MarkedRow, compare_and_authorize, is_unsigned, newest_number
+from hsm.marks import CredentialFacts, GroupFacts, KeyFacts, VaultFacts, encode
+from hsm.signed_saves import Claim, compare_and_authorize, is_unsigned, newest_number
 from hsm.verified import VerifiedDestination, VerifiedKey
 from kmes.core.errors import DeviceError
 
@@ -24,18 +23,6 @@ class MarkError(DeviceError):
 
     The code is ``MISSING``, ``WRONG``, or ``OLD`` for the mark of an earlier state.
     """
-
-
-F = TypeVar("F", bound=DestinationFacts)
-
-
-@dataclass(frozen=True)
-class Claim(Generic[F]):
-    """A row that claims to be marked: what people call it, its facts as it has them now, and its mark."""
-
-    name: str
-    facts: F
-    row: MarkedRow
 
 
 def check_keys(device: Device, claims: Sequence[tuple[str, KeyFacts, bytes]]) -> list[VerifiedKey | MarkError]:
@@ -54,15 +41,21 @@ def check_keys(device: Device, claims: Sequence[tuple[str, KeyFacts, bytes]]) ->
     ]
 
 
-def check_destination(device: Device, *, credential: Claim[CredentialFacts]) -> VerifiedDestination:
-    """Check the marks of a destination.
+def check_destination(
+    device: Device,
+    *,
+    credential: Claim[CredentialFacts],
+    vault: Claim[VaultFacts] | None = None,
+    group: Claim[GroupFacts] | None = None,
+) -> VerifiedDestination:
+    """Check the marks of a destination at one go, and that its parts belong together.
 
     Raises:
         MarkError: a mark does not hold, or is that of an earlier state.
         DeviceError: the device can't serve.
 
     """
-    claims = [credential]
+    claims: list[Claim[Any]] = [each for each in (credential, vault, group) if each is not None]
     texts = [(encode(claim.facts, number=claim.row.mark_number), bytes(claim.row.mark)) for claim in claims]
     for claim, is_held in zip(claims, device.check_marks(texts), strict=True):
         is_old = claim.row.mark_number < newest_number(claim.facts)
@@ -70,10 +63,16 @@ def check_destination(device: Device, *, credential: Claim[CredentialFacts]) -> 
             raise _refuse_old(claim)
         if is_old or not is_held:
             raise _refuse_destination(claim)
-    return VerifiedDestination(credential.facts)
+    if vault is not None and vault.facts.credential_id != credential.facts.id:
+        raise _refuse_destination(vault)
+    if group is not None and (vault is None or group.facts.vault_id != vault.facts.id):
+        raise _refuse_destination(group)
+    return VerifiedDestination(
+        credential.facts, None if vault is None else vault.facts, None if group is None else group.facts
+    )
 
 
-def _refuse_old(claim: Claim[CredentialFacts]) -> MarkError:
+def _refuse_old(claim: Claim[Any]) -> MarkError:
     return MarkError(
         _("“%(name)s” is an earlier state of its row, put back into the database.") % {"name": claim.name},
         _("Verify the log, and find out who writes to the database. %(help)s") % {"help": compare_and_authorize()},
@@ -81,7 +80,7 @@ def _refuse_old(claim: Claim[CredentialFacts]) -> MarkError:
     )
 
 
-def _refuse_destination(claim: Claim[CredentialFacts]) -> MarkError:
+def _refuse_destination(claim: Claim[Any]) -> MarkError:
     if is_unsigned(claim.row, claim.facts):
         return MarkError(
             _("“%(name)s” does not carry this device's mark yet.") % {"name": claim.name}, run_upgrade(), code=MISSING

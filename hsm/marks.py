@@ -28,6 +28,8 @@ class RowKind(StrEnum):
 
     KEY = "key"
     CREDENTIAL = "credential"
+    VAULT = "vault"
+    GROUP = "group"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +69,33 @@ class CredentialFacts:
     certificate_key: str
 
 
-DestinationFacts = CredentialFacts
+@dataclass(frozen=True, kw_only=True)
+class VaultFacts:
+    """What a mark covers of a key vault: where it is, and who signs in there. They never change."""
+
+    kind: ClassVar[RowKind] = RowKind.VAULT
+
+    id: UUID
+    credential_id: UUID
+    # The credential's: its vaults are forgotten when it changes.
+    cloud: str
+    url: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupFacts:
+    """What a mark covers of a key group: which key of which vault its keys become, and what they may do there."""
+
+    kind: ClassVar[RowKind] = RowKind.GROUP
+
+    id: UUID
+    credential_id: UUID
+    vault_id: UUID
+    azure_name: str
+    usage: tuple[str, ...]
+
+
+DestinationFacts = CredentialFacts | VaultFacts | GroupFacts
 Facts = KeyFacts | DestinationFacts
 
 

@@ -9,11 +9,17 @@ Knows no device, so the web process may load it.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
 from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext as _
 
 from hsm.marks import DestinationFacts, RowKind, encode
+from kmes.core.actor import Actor
 from kmes.core.errors import ConflictError, PermissionRefused
 from kmes.core.request_keys import Signer
 from kmes.core.request_signatures import encode as encode_request
@@ -21,6 +27,7 @@ from kmes.core.request_signatures import is_signed as is_signed_by
 from kmes.core.request_signatures import sign
 from logging_reports.choices import Service
 from logging_reports.models import LogEntry
+from logging_reports.services import Subject, record
 
 PURPOSE = "kmes destination"
 # As whom a process signs. Commands run as the owner of the files, for a person.
@@ -31,7 +38,11 @@ _NUMBERED = {
         "credential_id",
         ("credential.destination_saved", "credential.authorized", "credential.deleted"),
     ),
+    RowKind.GROUP: ("group_id", ("group.destination_saved", "group.authorized", "group.deleted")),
 }
+# What the log calls the things that facts name by a digest.
+_SEALED = {"secret": "client secret", "certificate": "certificate", "certificate_key": "certificate's key"}
+COLUMNS = ("mark_number", "mark", "save_signer", "save_signature")
 
 
 class MarkedRow(models.Model):
@@ -48,6 +59,20 @@ class MarkedRow(models.Model):
         abstract = True
 
 
+F = TypeVar("F", bound=DestinationFacts)
+
+
+@dataclass(frozen=True)
+class Claim(Generic[F]):
+    """A destination as its row has it now: what people call it, what a mark covers, and how the log names it."""
+
+    name: str
+    facts: F
+    row: MarkedRow
+    subject: Subject
+    shown: dict[str, str]
+
+
 class StrangeDestination(ConflictError):
     """A destination was not saved by this console as it is now; nothing may be built on it."""
 
@@ -59,10 +84,64 @@ def newest_number(facts: DestinationFacts) -> int:
 
     Whoever writes to the database can add rows to the log, which only raises the number, but can take none away unseen.
     """
+    if not is_numbered(facts):
+        return 0
     column, events = _NUMBERED[facts.kind]
     rows = LogEntry.objects.filter(service=Service.AUDIT, event__in=events, **{column: str(facts.id)})
     numbers = [data.get("number") for data in rows.values_list("data", flat=True) if isinstance(data, dict)]
     return max((number for number in numbers if isinstance(number, int)), default=0)
+
+
+def is_numbered(facts: DestinationFacts) -> bool:
+    """Return whether such rows change, so that their states have numbers."""
+    return facts.kind in _NUMBERED
+
+
+def next_number(facts: DestinationFacts) -> int:
+    """Return the number of the next state of a destination; 0 where there is but one."""
+    return newest_number(facts) + 1 if is_numbered(facts) else 0
+
+
+def sign_new(claim: Claim[Any], *, actor: Actor) -> None:
+    """Sign and log a new destination, within the transaction that stores it."""
+    _sign(claim, None, actor=actor)
+
+
+@contextmanager
+def changing(find: Callable[[], Claim[Any]], *, actor: Actor) -> Iterator[None]:
+    """Sign and log what the block changes of a destination, within the transaction of the change.
+
+    ``find`` reads the row, locked. One of an earlier release stays unsigned.
+
+    Raises:
+        StrangeDestination: the row is not as this console saved it.
+
+    """
+    old = find()
+    yield
+    new = find()
+    if new.facts != old.facts and require_own(old):
+        _sign(new, old, actor=actor)
+
+
+def _sign(new: Claim[Any], old: Claim[Any] | None, *, actor: Actor) -> None:
+    number = next_number(new.facts)
+    sign_save(new.row, new.facts, number=number)
+    new.row.save(update_fields=COLUMNS)
+    if not is_numbered(new.facts):
+        return
+    data: dict[str, Any] = {"number": number, "old": old.shown if old else {}, "new": new.shown}
+    if old is not None:
+        data["exchanged"] = [
+            word for name, word in _SEALED.items() if getattr(old.facts, name, "") != getattr(new.facts, name, "")
+        ]
+    record(
+        f"{new.facts.kind}.destination_saved",
+        actor=actor,
+        message=f"Destination of {new.name} saved and signed",
+        subject=new.subject,
+        data=data,
+    )
 
 
 def sign_save(row: MarkedRow, facts: DestinationFacts, *, number: int) -> None:
@@ -103,20 +182,20 @@ def is_unsigned(row: MarkedRow, facts: DestinationFacts) -> bool:
     return not (row.mark_number or row.mark or row.save_signature or newest_number(facts))
 
 
-def require_own(row: MarkedRow, facts: DestinationFacts, *, name: str) -> bool:
+def require_own(claim: Claim[Any]) -> bool:
     """Return whether a change of the row may be signed. It may not on one of an earlier release.
 
     Raises:
         StrangeDestination: the row is not as this console saved it: a signature would cover what somebody else wrote.
 
     """
-    if is_signed(row, facts):
+    if is_signed(claim.row, claim.facts):
         return True
-    if is_unsigned(row, facts):
+    if is_unsigned(claim.row, claim.facts):
         return False
     raise StrangeDestination(
         _("“%(name)s” is not as this console saved it: its row in the database was changed or put back.")
-        % {"name": name},
+        % {"name": claim.name},
         _("Verify the log, and find out who writes to the database. %(help)s") % {"help": compare_and_authorize()},
     )
 

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from django.utils.translation import gettext as _
 
-from hsm.marks import CredentialFacts, KeyFacts, digest
+from hsm.marks import CredentialFacts, GroupFacts, KeyFacts, VaultFacts, digest
 from kmes.core.errors import DeviceError
 
 
@@ -24,9 +24,24 @@ class VerifiedKey:
 
 @dataclass(frozen=True)
 class VerifiedDestination:
-    """Where the device's work goes, as the device marked it: the credential that signs in there."""
+    """Where the device's work goes, as the device marked it: who signs in, to which vault, for which key group."""
 
     credential: CredentialFacts
+    vault: VaultFacts | None = None
+    group: GroupFacts | None = None
+
+
+def require_group(destination: VerifiedDestination, key: VerifiedKey) -> None:
+    """Refuse a key that is not of the destination's key group.
+
+    Raises:
+        DeviceError: it is not (code ``not_of_destination``).
+
+    """
+    if not isinstance(key, VerifiedKey):
+        raise TypeError("the device wraps keys whose marks were checked")
+    _facts_of(destination)
+    _require(is_its_own=destination.group is not None and destination.group.id == key.facts.group_id)
 
 
 def require_sealed(destination: VerifiedDestination, protected: bytes) -> None:

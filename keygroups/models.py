@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from cloudcreds.models import CloudCredential, KeyVault
+from hsm.signed_saves import MarkedRow
 from hsm.types import KeySpec
 from keygroups.choices import (
     AZURE_OPERATIONS,
@@ -32,7 +33,7 @@ def group_url(group_id: UUID | str) -> str:
     return f"{reverse('keygroups:keys')}?group={group_id}"
 
 
-class KeyGroup(models.Model):
+class KeyGroup(MarkedRow):
     """A container of keys, and the template for new ones. One group is one key in Azure."""
 
     id = models.UUIDField(primary_key=True, default=new_uuid, editable=False)

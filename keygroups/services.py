@@ -15,7 +15,8 @@ from django.utils.translation import ngettext
 
 from cloudcreds.models import KeyVault
 from cloudcreds.vaults import as_last_seen, choose_premium, find_or_create_vault, why_not_hsm_keys
-from keygroups import drift, lifecycle
+from hsm.signed_saves import next_number
+from keygroups import destinations, drift, lifecycle
 from keygroups.choices import Drift, VersionState
 from keygroups.fields import own_tags, type_of
 from keygroups.models import Key, KeyGroup, Observation
@@ -61,6 +62,7 @@ def create_group(*, values: GroupValues, actor: Actor) -> KeyGroup:
             _refuse_standard(vault)
             group = KeyGroup.objects.create(**values.plain(), credential=values.credential, vault=vault)
             lifecycle.schedule_rotation(group=group, anchor_at=now())
+            destinations.sign_new(group, actor=actor)
             record(
                 "group.created",
                 actor=actor,
@@ -82,6 +84,7 @@ def update_group(*, group: KeyGroup, values: GroupValues, lock_version: int, act
         PermissionRefused: the actor may not manage groups.
         InputError: a value can't be used, or can't change any more; ``field`` names it.
         GroupChangedError: somebody else saved it meanwhile; nothing is overwritten.
+        StrangeDestination: its row is not as this console saved it.
 
     """
     check(actor, Right.GROUP_MANAGE)
@@ -93,7 +96,8 @@ def update_group(*, group: KeyGroup, values: GroupValues, lock_version: int, act
                 raise GroupChangedError(current, differences(current, values))
             _refuse_fixed(current, values)
             _refuse_taken(values, except_for=current)
-            return _update(current, values, actor)
+            with destinations.changing(current, actor=actor):
+                return _update(current, values, actor)
     except IntegrityError as error:
         raise _conflict_of(values, error, except_for=group) from error
 
@@ -139,13 +143,15 @@ def delete_group(*, group: KeyGroup, actor: Actor) -> None:
             if reason := why_not_delete(current):
                 raise ConflictError(reason, _("To put the group out of use, edit it and switch Rotate Key off."))
             subject = subject_of(current)
+            number = next_number(destinations.claim_of_group(current).facts)
             current.delete()
             record(
                 "group.deleted",
                 actor=actor,
                 message=f"Key group {subject.group} deleted; Azure was not touched",
                 subject=subject,
-                data=_recorded(current),
+                # The number, so that the row can't be put back.
+                data=_recorded(current) | {"number": number},
             )
     except ProtectedError as error:
         raise ConflictError(

@@ -16,12 +16,15 @@ from cloudcreds.provider.backoff import Backoff
 from cloudcreds.provider.protocol import VaultGateway
 from cloudcreds.provider.recorder import CallRecord, LogRecorder
 from cloudcreds.provider.send_deadline import SendBy
-from cloudcreds.verification import Use
+from hsm.destination_marks import Use
 from hsm.mark_checks import REFUSED_EVENT, MarkError
+from hsm.verified import VerifiedDestination
 from jobs.engine import fresh_grants
 from jobs.engine.creation import subject_of
 from jobs.engine.run import JobRun
 from jobs.engine.slow_calls import record_result, should_give_up
+from keygroups.models import KeyGroup
+from keygroups.verification import verify_group
 from kmes.core.errors import KmesError
 
 
@@ -57,7 +60,7 @@ def _open(run: JobRun, vault: KeyVault | None) -> VaultGateway:
     try:
         gateway = open_gateway(
             credential,
-            vault.url if vault else "",
+            vault,
             recorder=_CircuitRecorder(run, vault, log) if vault else log,
             backoff=Backoff(
                 should_stop=partial(should_give_up, run, vault),
@@ -65,14 +68,37 @@ def _open(run: JobRun, vault: KeyVault | None) -> VaultGateway:
                 sleep=time.sleep,
                 before_send=partial(_send_deadline, run),
             ),
-            use=Use(run.actor, run.job.pk, run.job.code),
+            use=_use_of(run),
         )
     except MarkError as error:
-        run.log_deferred(REFUSED_EVENT, str(error), data={"refused": {credential.name: str(error)}})
+        _raise_alarm(run, error)
         raise
     if fresh_grants.has_waited(run.job):
         gateway.forget_sign_in()
     return gateway
+
+
+def verified_group(run: JobRun, group: KeyGroup) -> tuple[KeyGroup, VerifiedDestination]:
+    """Return a key group as it is verified, and where its keys go, before any of them is wrapped.
+
+    Raises:
+        MarkError: its row, its vault's or its credential's is not as this console saved it.
+        DeviceError: the device can't serve.
+
+    """
+    try:
+        return verify_group(group, _use_of(run))
+    except MarkError as error:
+        _raise_alarm(run, error)
+        raise
+
+
+def _use_of(run: JobRun) -> Use:
+    return Use(run.actor, run.job.pk, run.job.code)
+
+
+def _raise_alarm(run: JobRun, error: MarkError) -> None:
+    run.log_deferred(REFUSED_EVENT, str(error), data={"refused": {run.job.subject: str(error)}})
 
 
 def describe_clocks(run: JobRun) -> list[str]:

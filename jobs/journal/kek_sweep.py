@@ -20,7 +20,7 @@ from cloudcreds.provider.backoff import Backoff
 from cloudcreds.provider.errors import CloudError, CloudErrorKind
 from cloudcreds.provider.protocol import VaultGateway
 from cloudcreds.provider.recorder import LogRecorder
-from cloudcreds.verification import Use
+from hsm.destination_marks import Use
 from jobs.choices import FINAL_STATES, KekState
 from jobs.engine.slow_calls import should_give_up_own_work
 from jobs.journal import kek_ledger
@@ -133,4 +133,4 @@ def _open_for_sweep(vault: KeyVault, job: Job | None = None) -> VaultGateway:
         actor=SYSTEM, subject=subject, job_id=job.pk if job else None, job_code=job.code if job else ""
     )
     backoff = Backoff(budget_seconds=0, should_stop=should_give_up_own_work)
-    return open_gateway(vault.credential, vault.url, recorder=recorder, backoff=backoff, use=Use())
+    return open_gateway(vault.credential, vault, recorder=recorder, backoff=backoff, use=Use())

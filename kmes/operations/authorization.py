@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from django.db import transaction
 
-from cloudcreds.destinations import facts_of_credential, show
-from cloudcreds.models import CloudCredential
-from cloudcreds.verification import is_own, mark_anew
+from cloudcreds.destinations import claim_of_credential, claim_of_vault
+from cloudcreds.models import CloudCredential, KeyVault
+from hsm.destination_marks import is_own, mark_anew
 from hsm.device import get_device
 from hsm.mark_checks import check_keys
 from hsm.marks import KeyFacts
+from hsm.signed_saves import Claim
 from hsm.verified import VerifiedKey
 from keygroups.choices import KeyState
+from keygroups.destinations import claim_of_group
 from keygroups.marks import facts_of_key
-from keygroups.models import Key
+from keygroups.models import Key, KeyGroup
 from kmes.core.actor import Actor
 from kmes.core.errors import DeviceError
 from logging_reports.services import record
@@ -29,19 +32,18 @@ NAMES_SHOWN = 10
 class Unmarked:
     """The rows whose mark does not hold, as they are now."""
 
-    credentials: list[CloudCredential] = field(default_factory=list)
+    destinations: list[Claim[Any]] = field(default_factory=list)
     keys: list[Key] = field(default_factory=list)
     # Keys that can't be marked, because their halves don't fit, and why.
     broken: dict[str, str] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return bool(self.credentials or self.keys)
+        return bool(self.destinations or self.keys)
 
     def lines(self) -> Iterator[str]:
         """Return what the administrator is shown, one line for each row, or for the keys of one group."""
-        for credential in self.credentials:
-            shown = ", ".join(f"{name} {value}" for name, value in show(facts_of_credential(credential)).items())
-            yield f"cloud credential {credential.name}: {shown}"
+        for claim in self.destinations:
+            yield f"{claim.name}: {', '.join(f'{name} {value}' for name, value in claim.shown.items())}"
         groups: dict[str, list[str]] = {}
         for key in self.keys:
             groups.setdefault(key.group.name, []).append(key.name)
@@ -57,7 +59,7 @@ def find_unmarked() -> Unmarked:
         DeviceError: the device can't serve.
 
     """
-    found = Unmarked(credentials=[each for each in CloudCredential.objects.all() if not is_own(each)])
+    found = Unmarked(destinations=[claim for claim in _destinations() if not is_own(claim)])
     keys = Key.objects.filter(state=KeyState.PRESENT).select_related("group").order_by("group__name", "created_at")
     batch: list[Key] = []
     for key in keys.iterator(chunk_size=BATCH):
@@ -67,6 +69,12 @@ def find_unmarked() -> Unmarked:
             batch = []
     found.keys += _without_mark(batch)
     return found
+
+
+def _destinations() -> Iterator[Claim[Any]]:
+    yield from map(claim_of_credential, CloudCredential.objects.order_by("name"))
+    yield from map(claim_of_vault, KeyVault.objects.select_related("credential").order_by("name"))
+    yield from map(claim_of_group, KeyGroup.objects.select_related("credential", "vault").order_by("name"))
 
 
 def _without_mark(keys: list[Key]) -> list[Key]:
@@ -87,7 +95,7 @@ def mark_rows(unmarked: Unmarked, *, actor: Actor) -> int:
         DeviceError: the device can't serve; nothing is marked.
 
     """
-    destinations = [mark_anew(each) for each in unmarked.credentials]
+    destinations = [mark_anew(each) for each in unmarked.destinations]
     marks = {key.pk: mark for key in unmarked.keys if (mark := _mark_of(key, facts_of_key(key), unmarked)) is not None}
     with transaction.atomic():
         for write in destinations:

@@ -112,12 +112,12 @@ COLUMNS = {
     "cloudcreds.KeyVault": {
         **dict.fromkeys(("name", "url", "recovery_level", "recoverable_days", "last_test", "policies"), FITTED),
         **dict.fromkeys(("kek_bits", "kek_days"), FITTED),
-        "recent_changes": OURS,
+        **dict.fromkeys(("recent_changes", "save_signer"), OURS),
     },
     "cloudcreds.VaultConfiguration": {"private_endpoints": FITTED},
     "keygroups.KeyGroup": {
         **dict.fromkeys(("name", "azure_name", "owner", "tags"), FORM),
-        **dict.fromkeys(("usage", "adopted_versions"), OURS),
+        **dict.fromkeys(("usage", "adopted_versions", "save_signer"), OURS),
         "current_version": KEY_ID,
     },
     "keygroups.Key": {"name": CHECKED, "thumbprint": OURS, "created_by": USERNAME},

@@ -28,9 +28,9 @@ def wraps(monkeypatch):
     asked = []
     original = Device.wrap_for_kek
 
-    def count(self, key, **kek):
+    def count(self, key, destination, **kek):
         asked.append(key)
-        return original(self, key, **kek)
+        return original(self, key, destination, **kek)
 
     monkeypatch.setattr(Device, "wrap_for_kek", count)
     return asked

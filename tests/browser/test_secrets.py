@@ -22,15 +22,18 @@ REVEAL = """
 import base64, django
 django.setup()
 from cryptography.hazmat.primitives import serialization
+from hsm.destination_marks import Use
 from hsm.device import get_device
 from hsm.mark_checks import check_keys
 from keygroups.marks import facts_of_key
 from keygroups.models import Key
+from keygroups.verification import verify_group
 from tests.hsm.unwrapping import Kek
 kek = Kek()
 for key in Key.objects.filter(state="present"):
     (found,) = check_keys(get_device(), [(key.name, facts_of_key(key), bytes(key.mark))])
-    ciphertext = get_device().wrap_for_kek(found, kek_modulus=kek.numbers.n, kek_exponent=kek.numbers.e)
+    _group, destination = verify_group(key.group, Use())
+    ciphertext = get_device().wrap_for_kek(found, destination, kek_modulus=kek.numbers.n, kek_exponent=kek.numbers.e)
     print(base64.b64encode(kek.open_with_cryptography(ciphertext)).decode())
 """
 

@@ -8,6 +8,7 @@ import json
 import pytest
 from django.urls import reverse
 
+from cloudcreds.destinations import sign_new_vault
 from cloudcreds.models import KeyVault
 from jobs.kinds.list_vaults.spec import request_vault_list
 from tests.damaged_answers.harness import ALL, KEKS, KEY, VERSIONS
@@ -109,11 +110,13 @@ def test_no_redirect_is_followed(world, attacker, credential, status, part):
 
 
 def test_a_vault_outside_the_allow_list_gets_no_token(world, attacker, settings):
-    """Also where the row says so: what a form refuses is refused where it is used."""
+    """Also where the row says so, and is signed: what a form refuses is refused where it is used."""
     settings.KMES_CUSTOM_HOSTS = ["127.0.0.1"]
     (key,) = world.make_keys("one")
-    KeyVault.objects.update(url=attacker.url)
-    world.group.refresh_from_db()
+    vault = world.group.vault
+    vault.url = attacker.url
+    vault.save()
+    sign_new_vault(vault)
     job = world.push(key)
     world.work(job)
     assert attacker.seen == []

@@ -21,12 +21,13 @@ from django.db import connection
 from django.utils import timezone
 from urllib3.connection import HTTPSConnection
 
-from cloudcreds import access, verification
+from cloudcreds import access
 from cloudcreds.azure import errors, transport
 from cloudcreds.azure.clients import forget_clients
 from cloudcreds.models import KeyVault
 from cloudcreds.provider import call_watch
 from cloudcreds.provider.errors import CloudError, CloudErrorKind
+from hsm import destination_marks
 from jobs.choices import FINAL_STATES
 from jobs.engine import hints
 from jobs.engine import run as engine_run
@@ -63,10 +64,6 @@ def forget_former_worlds():
 
 class SecretDevice(SimDevice):
     """A device that opens every seal to the same secret."""
-
-    def mark(self, texts):
-        """Mark every row alike."""
-        return [b"mark"] * len(texts)
 
     def open_secret(self, _destination, _sealed, *, aad):
         """Open a seal."""
@@ -116,7 +113,7 @@ def in_memory(device, admin, monkeypatch, settings, texts):
         sim_device = SecretDevice(vault)
         monkeypatch.setattr(timezone, "now", lambda: vault.now)
         monkeypatch.setattr(clock, "uptime", lambda: clock.Uptime("one life", vault.now.timestamp()))
-        for module in (engine_run, access, verification):
+        for module in (engine_run, access, destination_marks):
             monkeypatch.setattr(module, "get_device", lambda: sim_device)
         group = make_group(credential, ORIGIN, name=f"world-{seed}")
         world = DamagedWorld(vault, group, admin, texts, lambda: [*service.tokens, SECRET])

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric import rsa as rsa_module
 
+from hsm.destination_marks import Use
 from hsm.device import get_device
 from hsm.mark_checks import check_keys
 from jobs.choices import FINAL_STATES
@@ -21,6 +22,7 @@ from jobs.journal import kek_ledger
 from jobs.models import EphemeralKek, Intent, Job, JobTarget
 from keygroups.marks import facts_of_key
 from keygroups.models import CloudVersion, Key, KeyGroup, RotationSlot
+from keygroups.verification import verify_group
 from logging_reports.choices import Service
 from logging_reports.models import LogEntry
 from logging_reports.verification import verify_service
@@ -166,7 +168,8 @@ def _nothing_lost():
     for key in Key.objects.filter(state="present"):
         try:
             (found,) = check_keys(get_device(), [(key.name, facts_of_key(key), bytes(key.mark))])
-            get_device().wrap_for_kek(found, kek_modulus=kek.n, kek_exponent=kek.e)
+            _group, destination = verify_group(key.group, Use())
+            get_device().wrap_for_kek(found, destination, kek_modulus=kek.n, kek_exponent=kek.e)
         except Exception as error:  # noqa: BLE001 - whatever it is, the key can't be used
             yield f"I7 key {key.name} is lost: {error}"
 

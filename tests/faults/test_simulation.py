@@ -14,6 +14,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
+from hsm import destination_marks
 from jobs.engine import gateways, hints
 from jobs.engine import run as engine_run
 from jobs.journal import kek_sweep
@@ -46,7 +47,8 @@ def live(group, admin, monkeypatch, settings):
         device = SimDevice(vault)
         monkeypatch.setattr(timezone, "now", lambda: vault.now)
         monkeypatch.setattr(clock, "uptime", lambda: clock.Uptime("one life", vault.now.timestamp()))
-        monkeypatch.setattr(engine_run, "get_device", lambda: device)
+        for module in (engine_run, destination_marks):
+            monkeypatch.setattr(module, "get_device", lambda: device)
         monkeypatch.setattr(cloud_recover, "time", SimpleNamespace(sleep=vault.sleep))
         for module in (gateways, kek_sweep):
             monkeypatch.setattr(module, "open_gateway", lambda *_where, backoff, **_: SimGateway(vault, backoff))

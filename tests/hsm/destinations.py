@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from hsm.device import Device
-from hsm.mark_checks import Claim, check_destination
-from hsm.marks import CredentialFacts, digest, encode
-from hsm.signed_saves import MarkedRow
-from hsm.verified import VerifiedDestination
+from hsm.mark_checks import check_destination
+from hsm.marks import CredentialFacts, DestinationFacts, GroupFacts, VaultFacts, digest, encode
+from hsm.signed_saves import Claim, MarkedRow
+from hsm.verified import VerifiedDestination, VerifiedKey
 from kmes.core.ids import new_uuid
+from logging_reports.services import Subject
 
 TENANT = "11111111-1111-1111-1111-111111111111"
 CLIENT = "22222222-2222-2222-2222-222222222222"
@@ -42,9 +43,24 @@ def make_facts(**changes: object) -> CredentialFacts:
 
 def verified(device: Device, **changes: object) -> VerifiedDestination:
     """A destination that the device has marked."""
-    facts = make_facts(**changes)
+    return check_destination(device, credential=claim(device, make_facts(**changes)))
+
+
+def claim(device: Device, facts: DestinationFacts) -> Claim:
+    """A row of these facts, which the device has marked."""
     (mark,) = device.mark([encode(facts, number=1)])
-    return check_destination(device, credential=Claim("row", facts, Row(mark_number=1, mark=mark)))
+    return Claim("row", facts, Row(mark_number=1, mark=mark), Subject(), {})
+
+
+def destination_of_key(device: Device, key: VerifiedKey) -> VerifiedDestination:
+    """Where the keys of a key's group go."""
+    credential = make_facts()
+    vault = VaultFacts(id=new_uuid(), credential_id=credential.id, cloud="custom", url="https://kv.example")
+    group = GroupFacts(
+        id=key.facts.group_id, credential_id=credential.id, vault_id=vault.id, azure_name="payments", usage=("sign",)
+    )
+    marked = [claim(device, facts) for facts in (credential, vault, group)]
+    return check_destination(device, **dict(zip(("credential", "vault", "group"), marked, strict=True)))
 
 
 def destination_of(device: Device, sealed: bytes) -> VerifiedDestination:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hsm import byok, keys
 from hsm.types import KeySpec
 from kmes.core.errors import DeviceError
+from tests.hsm.destinations import destination_of_key
 from tests.hsm.marked_keys import make_key, make_verified
 from tests.hsm.unwrapping import Kek
 
@@ -25,7 +26,9 @@ def keks():
 
 
 def wrapped(device, key, kek):
-    return device.wrap_for_kek(key, kek_modulus=kek.numbers.n, kek_exponent=kek.numbers.e)
+    return device.wrap_for_kek(
+        key, destination_of_key(device, key), kek_modulus=kek.numbers.n, kek_exponent=kek.numbers.e
+    )
 
 
 @pytest.fixture(autouse=True)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from cloudcreds.destinations import sign_new
+from cloudcreds.destinations import sign_new, sign_new_vault
 from cloudcreds.models import CloudCredential, KeyVault
 from hsm.sealing import seal
 from hsm.services import designated_device
 from jobs.engine import execution
 from jobs.kinds.create.spec import request_create_keys
 from jobs.models import Job
-from keygroups import lifecycle
+from keygroups import destinations, lifecycle
 from keygroups.models import Key, KeyGroup
 from kmes.core.actor import SYSTEM
 from kmes.core.clock import now
@@ -55,13 +55,25 @@ def save_credential(credential, **changes):
     credential.refresh_from_db()
 
 
-def make_group(credential, vault_url, *, name, spec="P-256", usage=("sign",), **values):
+def make_vault(credential, url, **values):
+    """The row of a vault as a list of vaults or a typed address leaves it; the one there is, if there is one."""
+    vault, is_new = KeyVault.objects.get_or_create(
+        credential=credential, url=url.rstrip("/"), defaults={"name": "kv", **values}
+    )
+    if is_new:
+        sign_new_vault(vault)
+    return vault
+
+
+def make_group(credential, vault_url, *, name, spec="P-256", usage=("sign",), actor=SYSTEM, is_signed=True, **values):
     """A key group with its vault."""
-    vault, _ = KeyVault.objects.get_or_create(credential=credential, url=vault_url.rstrip("/"), defaults={"name": "kv"})
+    vault = make_vault(credential, vault_url)
     group = KeyGroup.objects.create(
         name=name, key_spec=spec, usage=list(usage), credential=credential, vault=vault, azure_name=name, **values
     )
     lifecycle.schedule_rotation(group=group, anchor_at=now())
+    if is_signed:
+        destinations.sign_new(group, actor=actor)
     return group
 
 

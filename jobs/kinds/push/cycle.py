@@ -26,9 +26,10 @@ from django.utils.translation import gettext as _
 
 from cloudcreds.provider.protocol import VaultGateway
 from hsm.mark_checks import REFUSED_EVENT
+from hsm.verified import VerifiedDestination
 from jobs.choices import KekState
 from jobs.engine import admission
-from jobs.engine.gateways import gateway_for
+from jobs.engine.gateways import gateway_for, verified_group
 from jobs.engine.interruptions import Cancelled, WaitUntil, Yielded
 from jobs.engine.lifecycle import LeaseLost
 from jobs.engine.run import JobRun
@@ -107,8 +108,9 @@ def _push_groups(run: JobRun) -> None:
 
 
 def _push_group(run: JobRun, group: KeyGroup) -> None:
+    group, destination = verified_group(run, group)
     if pending := check_vault(run, group):
-        _wrap_and_import(run, group, pending)
+        _wrap_and_import(run, group, destination, pending)
 
 
 def _fail_group(run: JobRun, group: KeyGroup, error: KmesError) -> bool:
@@ -125,7 +127,7 @@ def _fail_group(run: JobRun, group: KeyGroup, error: KmesError) -> bool:
 
 
 # --- 2 to 6 ------------------------------------------------------------------------------------
-def _wrap_and_import(run: JobRun, group: KeyGroup, pending: list[JobTarget]) -> None:
+def _wrap_and_import(run: JobRun, group: KeyGroup, destination: VerifiedDestination, pending: list[JobTarget]) -> None:
     gateway = gateway_for(run, group.vault)
     with step(run, "create_kek", deferred=True):
         row, kek = obtain_kek(run, group.vault, group.spec.kek_bits)
@@ -133,7 +135,7 @@ def _wrap_and_import(run: JobRun, group: KeyGroup, pending: list[JobTarget]) -> 
     for batch in batched(pending):
         if is_near_expiry(row):
             row, kek = obtain_kek(run, group.vault, group.spec.kek_bits)
-        with WrapAhead(run.device(), gateway, kek) as wrapping:
+        with WrapAhead(run.device(), gateway, kek, destination) as wrapping:
             with step(run, "wrap_key", deferred=True):
                 wrapping.start(batch, when_slow=run.flush)
                 _log_refused(run, wrapping)

@@ -14,7 +14,7 @@ from cloudcreds.provider.protocol import VaultGateway
 from cloudcreds.provider.types import KekPublicKey
 from hsm.device import Device
 from hsm.mark_checks import MarkError, check_keys
-from hsm.verified import VerifiedKey
+from hsm.verified import VerifiedDestination, VerifiedKey
 from jobs.models import JobTarget
 from keygroups.marks import facts_of_key
 from kmes.core import language
@@ -31,8 +31,10 @@ def is_about_key(error: BaseException) -> bool:
 class WrapAhead:
     """Wraps the keys of one batch in order, on a thread of its own. Leaving the block stops the rest."""
 
-    def __init__(self, device: Device, gateway: VaultGateway, kek: KekPublicKey) -> None:
-        self._device, self._gateway, self._kek = device, gateway, kek
+    def __init__(
+        self, device: Device, gateway: VaultGateway, kek: KekPublicKey, destination: VerifiedDestination
+    ) -> None:
+        self._device, self._gateway, self._kek, self._destination = device, gateway, kek, destination
         # One thread: a device serializes its operations anyway, and the order of the imports is known.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="wrap")
         self._blobs: dict[int, Future[bytes]] = {}
@@ -78,7 +80,9 @@ class WrapAhead:
             raise key
         # The device's messages end up in the job's log.
         with language.of_records():
-            wrapped = self._device.wrap_for_kek(key, kek_modulus=self._kek.modulus, kek_exponent=self._kek.exponent)
+            wrapped = self._device.wrap_for_kek(
+                key, self._destination, kek_modulus=self._kek.modulus, kek_exponent=self._kek.exponent
+            )
             return self._gateway.build_transfer_blob(self._kek, wrapped)
 
     def take(self, target: JobTarget) -> bytes:

@@ -12,7 +12,6 @@ from base64 import urlsafe_b64decode
 import pytest
 from django.contrib.auth import get_user_model
 
-from cloudcreds.models import KeyVault
 from cloudcreds.provider.signatures import is_signature_of_key
 from hsm.device import get_device
 from hsm.models import HsmDevice
@@ -30,6 +29,7 @@ from kmes.core.actor import Actor
 from kmes.core.errors import ConflictError, InputError, PermissionRefused
 from tests.cloudcreds.azure.conftest import ALL
 from tests.hsm.marked_keys import make_key
+from tests.jobs import builders
 from tests.jobs.builders import work
 from tests.jobs.engine.killed_worker import run_and_die
 
@@ -44,7 +44,7 @@ def premium(credential, azure_stand_in):
 
 
 def make_vault(credential, stand_in, name, **values):
-    return KeyVault.objects.create(credential=credential, name=name, url=stand_in.vault_url(name).rstrip("/"), **values)
+    return builders.make_vault(credential, stand_in.vault_url(name), name=name, **values)
 
 
 def begin(vault, actor, spec="P-256", **values):

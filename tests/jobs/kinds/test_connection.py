@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from cloudcreds import tenants
-from cloudcreds.models import CloudCredential, KeyVault
+from cloudcreds.models import CloudCredential
 from jobs.kinds.list_vaults.spec import request_vault_list
 from jobs.kinds.test_connection.spec import request_connection_test
 from jobs.pages.failure_help import explain_failure
 from jobs.pages.selectors import view_job
 from logging_reports.models import LogEntry
-from tests.jobs.builders import CLIENT, TENANT, messages, save_credential, work
+from tests.jobs.builders import CLIENT, TENANT, make_vault, messages, save_credential, work
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -25,7 +25,7 @@ def run_test(credential, vault, actor):
 
 
 def vault_named(credential, stand_in, name):
-    return KeyVault.objects.create(credential=credential, name=name, url=stand_in.vault_url(name).rstrip("/"))
+    return make_vault(credential, stand_in.vault_url(name), name=name)
 
 
 @pytest.mark.parametrize(

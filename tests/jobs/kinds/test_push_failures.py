@@ -45,12 +45,12 @@ class LeavingDevice:
         """Be the real one in all else."""
         return getattr(self._device, name)
 
-    def wrap_for_kek(self, key, **kek):
+    def wrap_for_kek(self, key, destination, **kek):
         """Wrap, or be gone."""
         self._asked += 1
         if self._asked == 3:
             raise DeviceError("The device failed (DeviceRemoved).", retryable=True, code="device_failed")
-        return self._device.wrap_for_kek(key, **kek)
+        return self._device.wrap_for_kek(key, destination, **kek)
 
 
 def test_a_device_that_leaves_in_the_middle_costs_no_key_that_was_imported_before(group, admin, vault, monkeypatch):

@@ -10,10 +10,9 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.urls import reverse
 
-from cloudcreds.models import KeyVault
 from jobs.models import Job
 from kmes.core.clock import now
-from tests.jobs.builders import save_credential, work
+from tests.jobs.builders import make_vault, save_credential, work
 
 pytestmark = pytest.mark.django_db(transaction=True)
 VAULTS = "/keys/groups/vaults/"
@@ -70,7 +69,7 @@ def test_the_list_fills_itself_when_the_job_has_asked_azure(pages, credential):
 
 def test_the_vault_that_was_chosen_stays_chosen(pages, credential, azure_stand_in):
     url = azure_stand_in.vault_url("kv-protected").rstrip("/")
-    vault = KeyVault.objects.create(credential=credential, name="typed", url=url)
+    vault = make_vault(credential, url, name="typed")
     pages.post(VAULTS, typed(credential), headers=FRAGMENT)
     work(the_job())
     page = text_of(pages.get(f"{VAULTS}{the_job().code}/?credential={credential.pk}&vault={vault.pk}"))
