@@ -5,8 +5,10 @@ from __future__ import annotations
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from django.db import transaction
 from django.utils.translation import gettext as _
 
+from cloudcreds import destinations, seals
 from cloudcreds.choices import SignIn
 from cloudcreds.models import CloudCredential, KeyVault, SignInCertificate
 from cloudcreds.provider.backoff import Backoff
@@ -38,8 +40,54 @@ def open_gateway(
     """
     provider = provider_for(credential.service)
     credential, destination = verify(credential, vault, use)
+    if _seal_anew(credential, destination, use):
+        credential, destination = verify(credential, vault, use)
     url = destination.vault.url if destination.vault else ""
     return provider.open_gateway(open_access(credential, destination), url, recorder=recorder, backoff=backoff)
+
+
+def seal_for_place(credential: CloudCredential, use: Use) -> None:
+    """Seal what a credential signs in with for its place, where an earlier release bound it to its row only.
+
+    Raises:
+        DeviceError: the credential lacks the device's mark, the seal does not open, or the device can't serve.
+
+    """
+    credential, destination = verify(credential, None, use)
+    _seal_anew(credential, destination, use)
+
+
+def _seal_anew(credential: CloudCredential, destination: VerifiedDestination, use: Use) -> bool:
+    """Seal what the credential signs in with for its place of now, if its seal is for another. Return whether it was.
+
+    The place changes by a signed save only, and the device has marked it.
+
+    Raises:
+        DeviceError: the seal does not open, or the device can't serve.
+
+    """
+    place = list(destination.credential.place)
+    key = credential.certificates.exclude(sealed_key=b"").filter(is_in_use=True).first()
+    secret = bytes(credential.sealed_secret)
+    sealed_secret = sealed_key = b""
+    if secret and credential.sealed_for != place and destination.credential.sign_in == SignIn.SECRET:
+        former = seals.context_of_secret(credential)
+        sealed_secret = get_device().reseal(destination, secret, former=former, holder=seals.SECRET)
+    if key is not None and key.sealed_for != place and destination.credential.sign_in == SignIn.CERTIFICATE:
+        former, holder = seals.context_of_key(key), seals.holder_of_key(key)
+        sealed_key = get_device().reseal(destination, bytes(key.sealed_key), former=former, holder=holder)
+    if not sealed_secret and not sealed_key:
+        return False
+    with transaction.atomic(), destinations.changing(credential, actor=use.actor):
+        if sealed_secret:
+            same = CloudCredential.objects.filter(pk=credential.pk, sealed_secret=secret)
+            same.update(sealed_secret=sealed_secret, sealed_for=place)
+        if sealed_key and key is not None:
+            SignInCertificate.objects.filter(pk=key.pk, sealed_key=key.sealed_key).update(
+                sealed_key=sealed_key, sealed_for=place
+            )
+    credential.refresh_from_db()
+    return True
 
 
 def open_access(credential: CloudCredential, destination: VerifiedDestination) -> CredentialAccess:
@@ -67,9 +115,7 @@ def open_access(credential: CloudCredential, destination: VerifiedDestination) -
 def _open_proof(credential: CloudCredential, destination: VerifiedDestination) -> Proof:
     match SignIn(destination.credential.sign_in):
         case SignIn.SECRET:
-            secret = get_device().open_secret(
-                destination, bytes(credential.sealed_secret), aad=credential.secret_context
-            )
+            secret = get_device().open_secret(destination, bytes(credential.sealed_secret), holder=seals.SECRET)
             remember(secret.reveal())
             return ClientSecret(secret)
         case SignIn.CERTIFICATE:
@@ -95,7 +141,7 @@ def _certificate_in_use(credential: CloudCredential) -> SignInCertificate:
 
 def _with_opened_key(destination: VerifiedDestination, row: SignInCertificate) -> CertificateSignature:
     """Open an uploaded private key; it signs in this process."""
-    pem = get_device().open_secret(destination, bytes(row.sealed_key), aad=row.key_context)
+    pem = get_device().open_secret(destination, bytes(row.sealed_key), holder=seals.holder_of_key(row))
     remember(pem.reveal())
     key = serialization.load_pem_private_key(pem.reveal().encode(), None)
     certificate = x509.load_pem_x509_certificate(row.pem.encode())

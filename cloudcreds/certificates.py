@@ -12,11 +12,10 @@ from django.db import transaction
 from django.db.models import F
 from django.utils.translation import gettext as _
 
-from cloudcreds import destinations
+from cloudcreds import destinations, seals
 from cloudcreds.azure.sign_in.certificate_files import UploadedCertificate, read_facts
 from cloudcreds.choices import SignIn
 from cloudcreds.models import CloudCredential, SignInCertificate
-from hsm.mfk_guard import seal_for_device
 from hsm.types import DeviceCertificate
 from kmes.accounts.rights import Right, check
 from kmes.core.actor import Actor
@@ -27,10 +26,10 @@ from logging_reports.services import Subject, record
 # What no connection test says anything of any more.
 UNTESTED: dict[str, Any] = {"last_test": [], "last_test_ok": None, "last_tested_at": None}
 # A credential that signs in without a client secret keeps none.
-NO_SECRET: dict[str, Any] = {"sealed_secret": b"", "secret_set_at": None, "secret_id": ""}
+NO_SECRET: dict[str, Any] = {"sealed_secret": b"", "sealed_for": [], "secret_set_at": None, "secret_id": ""}
 
 
-def seal_uploaded(credential: CloudCredential, uploaded: UploadedCertificate) -> SignInCertificate:
+def seal_uploaded(credential: CloudCredential, uploaded: UploadedCertificate, *, place: list[str]) -> SignInCertificate:
     """Return the row of an uploaded certificate, not yet stored, its key sealed for the designated device.
 
     Raises:
@@ -38,7 +37,7 @@ def seal_uploaded(credential: CloudCredential, uploaded: UploadedCertificate) ->
 
     """
     row = SignInCertificate(credential=credential, is_in_use=True, **vars(uploaded.facts))
-    row.sealed_key = seal_for_device(uploaded.private_key, aad=row.key_context)
+    seals.seal_key(row, uploaded.private_key, place=place)
     return row
 
 

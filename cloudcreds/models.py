@@ -33,6 +33,8 @@ class CloudCredential(MarkedRow):
     secret_id = models.CharField(_("Secret ID"), max_length=36, blank=True)
     # Empty, as is the time, where the credential signs in without a client secret.
     sealed_secret = WithheldBinaryField(editable=False, default=bytes, readable_by=("web", "worker"))
+    # The place that the secret is sealed for (``seals``); empty in earlier releases.
+    sealed_for = models.JSONField(default=list, editable=False)
     secret_set_at = models.DateTimeField(null=True)
     # The last day on which the secret or certificate is valid: typed for a secret, read from a certificate.
     sign_in_expires_on = models.DateField(_("Secret expires on"), null=True, blank=True)
@@ -71,11 +73,6 @@ class CloudCredential(MarkedRow):
         return self.secret_id[-4:]
 
     @property
-    def secret_context(self) -> bytes:
-        """Return the associated data the secret is sealed with: a sealed secret fits only its own row."""
-        return f"cloudcreds.CloudCredential:{self.pk}:client_secret".encode()
-
-    @property
     def has_expiry(self) -> bool:
         """Return whether what it signs in with expires, so that somebody has to replace it in time."""
         return self.sign_in == SignIn.SECRET or self.sign_in in CERTIFICATE_KINDS
@@ -96,6 +93,7 @@ class SignInCertificate(models.Model):
     not_before = models.DateTimeField()
     not_after = models.DateTimeField()
     sealed_key = WithheldBinaryField(editable=False, default=bytes, readable_by=("web", "worker"))
+    sealed_for = models.JSONField(default=list, editable=False)
     wrapped_key = WithheldBinaryField(editable=False, default=bytes, readable_by=("web", "worker"))
     # False while it waits to be registered in Entra; one that waits was made in the device.
     is_in_use = models.BooleanField()
@@ -113,11 +111,6 @@ class SignInCertificate(models.Model):
 
     def __str__(self) -> str:
         return self.thumbprint
-
-    @property
-    def key_context(self) -> bytes:
-        """Return the associated data the private key is sealed with: a sealed key fits only its own row."""
-        return f"cloudcreds.SignInCertificate:{self.pk}:private_key".encode()
 
 
 class KeyVault(MarkedRow):

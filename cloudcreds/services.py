@@ -13,17 +13,15 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, ProtectedError
 from django.utils.translation import gettext as _
 
-from cloudcreds import certificates, destinations
+from cloudcreds import certificates, destinations, seals
 from cloudcreds.choices import CERTIFICATE_KINDS, SignIn
 from cloudcreds.models import CloudCredential
 from cloudcreds.values import CredentialChangedError, CredentialValues, differences, readable
-from hsm.mfk_guard import seal_for_device
 from hsm.signed_saves import next_number
 from kmes.accounts.rights import Right, check
 from kmes.core.actor import Actor
 from kmes.core.clock import now
 from kmes.core.errors import ConflictError, InputError
-from kmes.core.secret_types import SecretText
 from logging_reports.services import Subject, record
 
 # These decide where the secret is sent. A change requires the secret, so that nobody can redirect a stored one.
@@ -49,9 +47,13 @@ def create_credential(*, values: CredentialValues, actor: Actor) -> CloudCredent
     _need_proof(values)
     # The seal is bound to the row's id, so the id is made before the row.
     credential = CloudCredential(**values.plain())
+    place = seals.place_of(credential)
     if values.secret is not None:
-        credential.sealed_secret, credential.secret_set_at = _sealed(credential, values.secret), now()
-    certificate = certificates.seal_uploaded(credential, values.certificate) if values.certificate else None
+        credential.sealed_for, credential.secret_set_at = place, now()
+        credential.sealed_secret = seals.seal_secret(credential, values.secret, place=place)
+    certificate = (
+        certificates.seal_uploaded(credential, values.certificate, place=place) if values.certificate else None
+    )
     _refuse_taken_name(values.name)
     try:
         with transaction.atomic():
@@ -99,7 +101,8 @@ def update_credential(
         return current
     _check_changes(current, values, changed)
     writes = _writes_of(current, values, changed)
-    certificate = certificates.seal_uploaded(current, values.certificate) if values.certificate else None
+    place = seals.place_of(current, changed)
+    certificate = certificates.seal_uploaded(current, values.certificate, place=place) if values.certificate else None
     try:
         with transaction.atomic(), destinations.changing(current, actor=actor):
             _write(current, writes, lock_version, values)
@@ -166,16 +169,13 @@ def refusal_to_delete(credential: CloudCredential) -> str:
     }
 
 
-def _sealed(credential: CloudCredential, secret: SecretText) -> bytes:
-    """Seal a secret so that only the designated device opens it, and only for this row."""
-    return seal_for_device(secret, aad=credential.secret_context)
-
-
 def _writes_of(current: CloudCredential, values: CredentialValues, changed: dict[str, Any]) -> dict[str, Any]:
     """Return the columns to write, with a new secret sealed."""
     writes: dict[str, Any] = dict(changed)
     if values.secret is not None:
-        writes |= {"sealed_secret": _sealed(current, values.secret), "secret_set_at": now()}
+        place = seals.place_of(current, changed)
+        sealed = seals.seal_secret(current, values.secret, place=place)
+        writes |= {"sealed_secret": sealed, "sealed_for": place, "secret_set_at": now()}
         # The former id would name another secret.
         writes.setdefault("secret_id", "")
     elif "sign_in" in changed:

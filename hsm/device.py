@@ -34,8 +34,8 @@ from hsm import (
 )
 from hsm.client_assertions import AssertionRequest
 from hsm.keys import canonical_spki
-from hsm.marks import KeyFacts, encode
-from hsm.sealing import unseal
+from hsm.marks import KeyFacts, encode, seal_context
+from hsm.sealing import seal, unseal
 from hsm.session import TokenSession, describe_token, find_module
 from hsm.types import (
     DeviceCertificate,
@@ -179,15 +179,34 @@ class Device(_Token):
 
         return self._run(operation)
 
-    def open_secret(self, destination: VerifiedDestination, sealed: bytes, *, aad: bytes) -> SecretText:
-        """Open a sealed secret of a destination, for the row and field that ``aad`` names.
+    def open_secret(self, destination: VerifiedDestination, sealed: bytes, *, holder: str) -> SecretText:
+        """Open a secret that is sealed for this destination and this holder.
 
         Raises:
-            DeviceError: the destination has no such secret, or it was sealed for another row (``sealed_damaged``).
+            DeviceError: the destination has no such secret (``not_of_destination``), or it was sealed for another
+                credential, place or holder (``sealed_damaged``).
 
         """
         verified.require_sealed(destination, sealed)
+        facts = destination.credential
+        return self._unseal(sealed, aad=seal_context(facts.id, holder, facts.place))
 
+    def reseal(self, destination: VerifiedDestination, sealed: bytes, *, former: bytes, holder: str) -> bytes:
+        """Seal a secret of a destination for the place that it has now. The secret does not leave this method.
+
+        ``former`` is the associated data with which it is sealed so far.
+
+        Raises:
+            DeviceError: as for ``open_secret``.
+
+        """
+        verified.require_sealed(destination, sealed)
+        facts = destination.credential
+        clear = self._unseal(sealed, aad=former)
+        aad = seal_context(facts.id, holder, facts.place)
+        return seal(clear, aad=aad, mfk_public_spki=self.mfk_public_spki())
+
+    def _unseal(self, sealed: bytes, *, aad: bytes) -> SecretText:
         def operation(session: Any, state: _TokenState) -> SecretText:  # noqa: ARG001 - one signature for all
             def decrypt(wrapped: bytes) -> bytes:
                 mechanism = {"mechanism": Mechanism.RSA_PKCS_OAEP, "mechanism_param": byok.OAEP_SHA1}

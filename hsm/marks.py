@@ -12,12 +12,14 @@ text. Whoever changes the facts of a kind, or their order, needs another ``MAGIC
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import ClassVar
 from uuid import UUID
 
 MAGIC = b"KMES mark 1\n"
+SEAL_MAGIC = b"KMES seal 2\n"
 MARK_BYTES = 32
 
 Value = str | bytes | UUID | tuple[str, ...]
@@ -68,6 +70,11 @@ class CredentialFacts:
     certificate: str
     certificate_key: str
 
+    @property
+    def place(self) -> tuple[str, ...]:
+        """Where secrets of the credential are sent, and as whose; a seal binds it."""
+        return (self.cloud, self.tenant_id, self.client_id, self.authority_url, self.arm_url)
+
 
 @dataclass(frozen=True, kw_only=True)
 class VaultFacts:
@@ -97,6 +104,15 @@ class GroupFacts:
 
 DestinationFacts = CredentialFacts | VaultFacts | GroupFacts
 Facts = KeyFacts | DestinationFacts
+
+
+def seal_context(credential_id: UUID, holder: str, place: Sequence[str]) -> bytes:
+    """Return the associated data of a seal: whose secret it is, what holds it, and the place where it may be sent.
+
+    ``place`` is that of ``CredentialFacts``. The encoding is that of marks, with a ``MAGIC`` of its own.
+    """
+    values: list[Value] = [credential_id, holder, tuple(place)]
+    return SEAL_MAGIC + b"".join(map(_item, values))
 
 
 def digest(content: bytes | str) -> str:

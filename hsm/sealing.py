@@ -3,7 +3,7 @@
 Envelope, version 1: ``b"KS1"``, two bytes length of the wrapped key (big endian), the AES-256 key under
 RSA-OAEP (SHA-1: what SoftHSM's OAEP offers; collision resistance plays no part in OAEP), twelve
 bytes nonce, AES-256-GCM ciphertext with tag (NIST SP 800-38D). The associated data ties a sealed
-secret to its row and field. No device is touched here.
+secret to its credential, its holder and its place (``hsm.marks.seal_context``). No device is touched here.
 """
 
 from __future__ import annotations

@@ -8,9 +8,10 @@ from typing import Any
 
 from django.db import transaction
 
+from cloudcreds.access import seal_for_place
 from cloudcreds.destinations import claim_of_credential, claim_of_vault
 from cloudcreds.models import CloudCredential, KeyVault
-from hsm.destination_marks import is_own, mark_anew
+from hsm.destination_marks import Use, is_own, mark_anew
 from hsm.device import get_device
 from hsm.mark_checks import check_keys
 from hsm.marks import KeyFacts
@@ -21,7 +22,7 @@ from keygroups.destinations import claim_of_group
 from keygroups.marks import facts_of_key
 from keygroups.models import Key, KeyGroup
 from kmes.core.actor import Actor
-from kmes.core.errors import DeviceError
+from kmes.core.errors import DeviceError, KmesError
 from logging_reports.services import record
 
 BATCH = 500
@@ -109,7 +110,18 @@ def mark_rows(unmarked: Unmarked, *, actor: Actor) -> int:
             message=f"{len(marks) + len(destinations)} rows of an earlier release marked after their list was shown",
             data={"rows": list(unmarked.lines()), "left_out": unmarked.broken},
         )
+    for claim in unmarked.destinations:
+        if isinstance(claim.row, CloudCredential):
+            _seal_anew(claim.row, actor, unmarked)
     return len(marks) + len(destinations)
+
+
+def _seal_anew(credential: CloudCredential, actor: Actor, unmarked: Unmarked) -> None:
+    """Seal a credential's secret for its place: an earlier release bound it to its row only."""
+    try:
+        seal_for_place(CloudCredential.objects.get(pk=credential.pk), Use(actor))
+    except KmesError as error:
+        unmarked.broken[credential.name] = error.what
 
 
 def _mark_of(key: Key, facts: KeyFacts, unmarked: Unmarked) -> bytes | None:

@@ -222,22 +222,24 @@ TABLES: Mapping[str, TableRights] = {
     "cloudcreds_cloudcredential": _table(
         "id name service cloud tenant_id client_id sign_in secret_id sealed_secret secret_set_at sign_in_expires_on"
         " authority_url arm_url last_test last_test_ok last_tested_at slow_until created_at updated_at lock_version"
-        " mark_number mark save_signer save_signature",
+        " mark_number mark save_signer save_signature sealed_for",
         # Web signs the digests of what is sealed, so it reads it; only the device opens it.
         web=_May(insert=True, update=ALL, delete=True),
         worker=_May(
             update="sign_in sealed_secret secret_id secret_set_at sign_in_expires_on last_test last_test_ok last_tested_at"
-            " slow_until tenant_id updated_at lock_version mark_number mark save_signer save_signature"
+            " slow_until tenant_id updated_at lock_version mark_number mark save_signer save_signature sealed_for"
         ),
     ),
     "cloudcreds_signincertificate": _table(
-        "id credential_id pem thumbprint thumbprint_sha256 not_before not_after sealed_key wrapped_key is_in_use created_at",
+        "id credential_id pem thumbprint thumbprint_sha256 not_before not_after sealed_key wrapped_key is_in_use created_at"
+        " sealed_for",
         web=_May(insert=True, update="is_in_use", delete=True),
-        worker=_May(insert=True, update="is_in_use", delete=True),
+        # The worker seals a key anew where its credential's place changed.
+        worker=_May(insert=True, update="is_in_use sealed_key sealed_for", delete=True),
     ),
     "cloudcreds_keyvault": _table(
         "id credential_id name url tier recovery_level recoverable_days last_test last_test_ok last_tested_at seen_at"
-        " policies kek_bits kek_days recent_changes",
+        " policies kek_bits kek_days recent_changes mark_number mark save_signer save_signature",
         web=_May(insert=True, update=ALL, delete=True),
         worker=_May(insert=True, update=ALL),
     ),
@@ -256,7 +258,7 @@ TABLES: Mapping[str, TableRights] = {
         "id name key_spec usage credential_id vault_id azure_name enabled_on_push rotate rotate_every rotate_unit"
         " valid_for valid_unit rotation_anchor_at next_due_at last_rotated_at notes owner tags adopted_versions"
         " cloud_state deleted_in_cloud_at scheduled_purge_at current_version compared_at differences created_at"
-        " updated_at lock_version",
+        " updated_at lock_version mark_number mark save_signer save_signature",
         web=_May(insert=True, update=ALL, delete=True),
         worker=_May(insert=True, update=ALL),
     ),

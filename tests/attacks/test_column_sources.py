@@ -106,9 +106,9 @@ COLUMNS = {
     "cloudcreds.CloudCredential": {
         **dict.fromkeys(("name", "tenant_id", "client_id", "secret_id", "authority_url", "arm_url"), FORM),
         "last_test": FITTED,
-        "save_signer": OURS,
+        **dict.fromkeys(("save_signer", "sealed_for"), OURS),
     },
-    "cloudcreds.SignInCertificate": dict.fromkeys(("thumbprint", "thumbprint_sha256"), OURS),
+    "cloudcreds.SignInCertificate": dict.fromkeys(("thumbprint", "thumbprint_sha256", "sealed_for"), OURS),
     "cloudcreds.KeyVault": {
         **dict.fromkeys(("name", "url", "recovery_level", "recoverable_days", "last_test", "policies"), FITTED),
         **dict.fromkeys(("kek_bits", "kek_days"), FITTED),

@@ -9,7 +9,8 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import transaction
 
-from cloudcreds import certificates
+from cloudcreds import certificates, seals
+from cloudcreds.destinations import sign_new
 from cloudcreds.models import CloudCredential
 from cloudcreds.services import create_credential, delete_credential, update_credential
 from cloudcreds.values import CredentialValues
@@ -196,6 +197,15 @@ def test_a_certificate_that_was_exchanged_is_refused(credential, admin, device):
     assert "mark" not in ask(credential, admin).error_what
 
 
+def test_a_seal_opens_for_no_other_place_whatever_its_row_says(credential, admin, opened):
+    assert ask(credential, admin).state == "succeeded"
+    row = CloudCredential.objects.get(pk=credential.pk)
+    row.tenant_id, row.sealed_for = STRANGER, seals.place_of(row, {"tenant_id": STRANGER})
+    row.save()
+    sign_new(row, actor=admin)
+    assert ask(credential, admin).error_code == "sealed_damaged"
+
+
 # --- How a destination becomes usable -------------------------------------------------------------
 def test_the_first_job_has_a_saved_destination_marked_and_the_log_names_old_and_new(
     device, azure_stand_in, credential, admin
@@ -208,7 +218,7 @@ def test_the_first_job_has_a_saved_destination_marked_and_the_log_names_old_and_
     assert ask(credential, admin).state == "succeeded"
     save(credential, admin, client_id=STRANGER)
     ask(credential, admin)
-    (second,) = LogEntry.objects.filter(event="credential.authorized").exclude(pk=first.pk)
+    second = LogEntry.objects.filter(event="credential.authorized", sequence__gt=first.sequence).earliest("sequence")
     assert (second.data["old"]["client_id"], second.data["new"]["client_id"]) == (credential.client_id, STRANGER)
     assert not LogEntry.objects.filter(event="device.mark_refused").exists()
 
@@ -227,6 +237,18 @@ def test_what_a_page_saves_is_used_at_once(device, azure_stand_in, admin):
     made = create_credential(values=values, actor=admin)
     assert ask(made, admin).state == "succeeded"
     assert ask(save(made, admin, secret=SecretText("emulator-secret")), admin).state == "succeeded"
+
+
+def test_a_secret_is_sealed_anew_where_its_tenant_was_corrected(device, azure_stand_in, admin, opened):
+    wrong = make_credential(azure_stand_in.url, actor=admin, tenant=STRANGER)
+    assert ask(wrong, admin).state == "failed"
+    save(wrong, admin, tenant_id="11111111-1111-1111-1111-111111111111")
+    assert ask(wrong, admin).state == "succeeded"
+    row = CloudCredential.objects.get(pk=wrong.pk)
+    assert row.sealed_for == seals.place_of(row)
+    assert bytes(row.sealed_secret) != bytes(wrong.sealed_secret)
+    assert ask(wrong, admin).state == "succeeded"
+    assert CloudCredential.objects.get(pk=wrong.pk).sealed_secret == row.sealed_secret
 
 
 def test_a_save_signed_by_a_key_that_was_exchanged_is_signed_again_by_the_next_job(credential, admin, settings):
@@ -254,6 +276,8 @@ def test_a_credential_of_an_earlier_release_is_listed_and_marked_once(unsigned, 
     assert "cloud credential Renamed: cloud custom, tenant_id 1111" in capsys.readouterr().out
     assert ask(unsigned, admin).state == "failed"
     call_command("authorize_existing", yes=True)
+    row = CloudCredential.objects.get(pk=unsigned.pk)
+    assert row.sealed_for == seals.place_of(row), "sealed for its place as well"
     assert ask(unsigned, admin).state == "succeeded"
     call_command("authorize_existing", list=True)
     assert "Nothing to do" in capsys.readouterr().out

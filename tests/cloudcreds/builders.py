@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding
 
 from cloudcreds.models import KeyVault
+from cloudcreds.seals import context_of_secret
 from cloudcreds.values import CredentialValues
 from hsm.models import HsmDevice
 from hsm.sealing import unseal
@@ -78,6 +79,6 @@ def open_sealed(credential, mfk) -> str:
     oaep = padding.OAEP(padding.MGF1(hashes.SHA1()), hashes.SHA1(), None)
     return unseal(
         bytes(credential.sealed_secret),
-        aad=credential.secret_context,
+        aad=context_of_secret(credential),
         decrypt=lambda wrapped: mfk.decrypt(wrapped, oaep),
     ).reveal()

@@ -12,6 +12,7 @@ from django.db import IntegrityError, transaction
 from cloudcreds import certificates, services
 from cloudcreds.azure.sign_in.certificate_files import read_certificate_file
 from cloudcreds.models import CloudCredential, SignInCertificate
+from cloudcreds.seals import context_of_key, context_of_secret
 from cloudcreds.selectors import describe_sign_in_expiry, list_credentials
 from hsm.sealing import unseal
 from hsm.types import DeviceCertificate
@@ -71,9 +72,9 @@ def test_an_uploaded_key_opens_with_the_mfk_for_its_own_row_only(by_certificate,
     def decrypt(wrapped):
         return mfk.decrypt(wrapped, OAEP)
 
-    assert unseal(bytes(row.sealed_key), aad=row.key_context, decrypt=decrypt).reveal() == key_pem_of(make_key())
+    assert unseal(bytes(row.sealed_key), aad=context_of_key(row), decrypt=decrypt).reveal() == key_pem_of(make_key())
     with pytest.raises(DeviceError):
-        unseal(bytes(row.sealed_key), aad=by_certificate.secret_context, decrypt=decrypt)
+        unseal(bytes(row.sealed_key), aad=context_of_secret(by_certificate), decrypt=decrypt)
 
 
 def test_its_expiry_is_that_of_the_certificate(by_certificate):

@@ -65,7 +65,7 @@ def forget_former_worlds():
 class SecretDevice(SimDevice):
     """A device that opens every seal to the same secret."""
 
-    def open_secret(self, _destination, _sealed, *, aad):
+    def open_secret(self, _destination, _sealed, *, holder):
         """Open a seal."""
         return SecretText(SECRET)
 

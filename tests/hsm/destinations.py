@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from hsm.device import Device
 from hsm.mark_checks import check_destination
 from hsm.marks import CredentialFacts, DestinationFacts, GroupFacts, VaultFacts, digest, encode
@@ -11,6 +13,7 @@ from kmes.core.ids import new_uuid
 from logging_reports.services import Subject
 
 TENANT = "11111111-1111-1111-1111-111111111111"
+CREDENTIAL = UUID("44444444-4444-4444-4444-444444444444")
 CLIENT = "22222222-2222-2222-2222-222222222222"
 
 
@@ -63,6 +66,6 @@ def destination_of_key(device: Device, key: VerifiedKey) -> VerifiedDestination:
     return check_destination(device, **dict(zip(("credential", "vault", "group"), marked, strict=True)))
 
 
-def destination_of(device: Device, sealed: bytes) -> VerifiedDestination:
+def destination_of(device: Device, sealed: bytes, **changes: object) -> VerifiedDestination:
     """A destination whose client secret this is."""
-    return verified(device, secret=digest(sealed))
+    return verified(device, **{"id": CREDENTIAL, "secret": digest(sealed), **changes})

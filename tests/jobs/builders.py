@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cloudcreds import seals
 from cloudcreds.destinations import sign_new, sign_new_vault
 from cloudcreds.models import CloudCredential, KeyVault
 from hsm.sealing import seal
@@ -34,9 +35,10 @@ def make_credential(
         arm_url=url,
         secret_set_at=now(),
     )
+    credential.sealed_for = seals.place_of(credential) if is_signed else []
     credential.sealed_secret = seal(
         SecretText(secret),
-        aad=credential.secret_context,
+        aad=seals.context_of_secret(credential),
         mfk_public_spki=bytes(designated_device().mfk_public_spki),
     )
     credential.save()

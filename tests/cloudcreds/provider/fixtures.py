@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from cloudcreds import seals
 from cloudcreds.destinations import sign_new
 from cloudcreds.models import CloudCredential
 from cloudcreds.provider import registry
@@ -37,7 +38,9 @@ def make_memory_credential(cloud, *, name="Memory"):
         secret_set_at=now(),
     )
     mfk = bytes(designated_device().mfk_public_spki)
-    credential.sealed_secret = seal(SecretText(cloud.secret), aad=credential.secret_context, mfk_public_spki=mfk)
+    credential.sealed_for = seals.place_of(credential)
+    aad = seals.context_of_secret(credential)
+    credential.sealed_secret = seal(SecretText(cloud.secret), aad=aad, mfk_public_spki=mfk)
     credential.save()
     sign_new(credential, actor=SYSTEM)
     return credential

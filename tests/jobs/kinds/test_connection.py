@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.db import transaction
 
 from cloudcreds import tenants
 from cloudcreds.models import CloudCredential
@@ -110,7 +111,8 @@ def test_a_tenant_that_was_changed_meanwhile_is_left_as_it_is(credential, admin)
     CloudCredential.objects.update(tenant_id=DOMAIN)
     stale = CloudCredential.objects.get()
     CloudCredential.objects.update(tenant_id="other.example.com")
-    assert not tenants.record_id(stale, TENANT, actor=admin)
+    with transaction.atomic():
+        assert not tenants.record_id(stale, TENANT, actor=admin)
     assert CloudCredential.objects.get().tenant_id == "other.example.com"
 
 
