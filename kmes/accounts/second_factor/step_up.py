@@ -39,6 +39,7 @@ def register_all() -> None:
     acts = ("add", "edit", "deactivate", "reactivate", "reset_password", "reset_factor")
     register(*(f"accounts:user_{act}" for act in acts), "accounts:unlock")
     register(*_DOWNLOADS, "logs:export_start")
+    register("forwarding:add", "forwarding:edit", "forwarding:delete")
 
 
 def is_due(request: HttpRequest) -> bool:
