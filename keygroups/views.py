@@ -89,6 +89,7 @@ def show_keys(request: HttpRequest) -> HttpResponse:
     context |= {
         "page": page,
         "tree_branch": read_tree(wanted, page, group),
+        "is_workbench": page.paginator.count or wanted.is_set,
         "views": _views(wanted),
         "shows": ATTENTION_LABELS,
         "can_add": _may(request, Right.GROUP_MANAGE),
