@@ -248,19 +248,20 @@ def top_of(element: Locator) -> float:
     return box["y"]
 
 
-@pytest.mark.parametrize("width", [1920, 800], ids=["in a page", "in a frame of its own"])
+@pytest.mark.parametrize("width", [1920, 800], ids=["in a wide window", "in a narrow one"])
 def test_the_headings_of_a_long_table_stay_in_sight(admin: Page, group: str, width: int):
     admin.set_viewport_size({"width": width, "height": 600})
     admin.goto("/logs/?service=audit")
     frame = admin.locator("#log-results .table-frame")
     heading, first = frame.locator("thead th").first, frame.locator("tbody tr").first
-    expect(frame).to_have_class(re.compile("fits" if width == 1920 else "is-wide"))
+    # What doesn't fit is left out, so that the log never scrolls in a frame of its own.
+    expect(frame).to_have_class(re.compile("fits"))
     # Headings go with their table where it ends, so it must be longer than the scroll.
     assert top_of(frame.locator("tbody tr").last) > top_of(first) + 300
     first.scroll_into_view_if_needed()
     first.hover()
     before = top_of(first)
-    admin.mouse.wheel(0, before + 100 if width == 1920 else 200)
+    admin.mouse.wheel(0, before + 100)
     for _turn in range(50):
         if top_of(first) < before - 150:
             break
