@@ -14,6 +14,8 @@ from typing import Any
 import psycopg
 
 PROCESSES = ("web", "worker", "reports")
+# Who acts now, in the order in which they began; the first is the test itself.
+_turns: dict[object, str] = {}
 
 
 def make_roles(server: str) -> None:
@@ -28,13 +30,19 @@ def acting_as(process: str) -> Iterator[None]:
     """Be this process, with its role at PostgreSQL, until the end of the block."""
     from django.conf import settings
 
-    former = settings.KMES_PROCESS
-    settings.KMES_PROCESS = process
+    turn = object()
+    if not _turns:
+        _turns[None] = settings.KMES_PROCESS
+    # Workers of a test run in threads, whose turns may end in another order than they began.
+    _turns[turn] = settings.KMES_PROCESS = process
     _take_role()
     try:
         yield
     finally:
-        settings.KMES_PROCESS = former
+        del _turns[turn]
+        settings.KMES_PROCESS = list(_turns.values())[-1]
+        if len(_turns) == 1:
+            _turns.clear()
         _take_role()
 
 

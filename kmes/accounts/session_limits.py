@@ -82,4 +82,5 @@ def _begin(sender: Any, request: Any = None, **kwargs: Any) -> None:  # noqa: AR
     if hasattr(request, "session"):
         request.session[BEGAN] = now().timestamp()
         note_use(request, at_once=True)
-        sessions.remove_ended()
+        # Its row still says when it was used before: a browser that comes back late signs in with the session it had.
+        sessions.remove_ended(but=request.session.session_key)

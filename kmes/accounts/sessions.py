@@ -66,7 +66,7 @@ def remove_all(user: User, *, kept_key: str = "") -> int:
     return ConsoleSession.objects.filter(user=user).exclude(session_key=kept_key).delete()[0]
 
 
-def remove_ended() -> None:
-    """Remove the rows of sessions that ended by themselves and were not used again."""
+def remove_ended(*, but: str) -> None:
+    """Remove the rows of sessions that ended by themselves and were not used again, except the one of a key."""
     unused = Q(used_at__lt=now() - timedelta(minutes=settings.KMES_SESSION_IDLE_MINUTES))
-    ConsoleSession.objects.filter(Q(expire_date__lt=now()) | unused).delete()
+    ConsoleSession.objects.filter(Q(expire_date__lt=now()) | unused).exclude(session_key=but).delete()

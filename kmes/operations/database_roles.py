@@ -18,6 +18,7 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection, transaction
+from django.utils.translation import gettext as _
 
 from kmes.core.secret_types import SecretText
 from kmes.operations.database_rights import PROCESSES, TABLES
@@ -68,10 +69,9 @@ def role_of(process: str) -> str:
     """
     prefix: str = settings.KMES_DATABASE_ROLE_PREFIX
     if not _PREFIX.fullmatch(prefix):
-        message = (
-            "KMES_DATABASE_ROLE_PREFIX must be lower-case letters, digits and underscores, and begin with a letter."
+        raise ImproperlyConfigured(
+            _("KMES_DATABASE_ROLE_PREFIX must be lower-case letters, digits and underscores, and begin with a letter.")
         )
-        raise ImproperlyConfigured(message)
     return prefix + process
 
 

@@ -32,6 +32,10 @@ def database_path() -> Path:
     return Path(connection.settings_dict["NAME"])
 
 
+# Those of this release, and those of the release before: a backup may be made before its migration.
+SESSIONS = ("accounts_consolesession", "django_session")
+
+
 def copy_out(folder: Path) -> sqlite3.Connection:
     """Copy the whole database at one moment into ``folder``; return a connection to the copy.
 
@@ -43,7 +47,8 @@ def copy_out(folder: Path) -> sqlite3.Connection:
         with closing(source):
             source.backup(copy)
         copy.execute("PRAGMA journal_mode=DELETE")
-        copy.execute("DELETE FROM accounts_consolesession")
+        for (table,) in copy.execute("SELECT name FROM sqlite_master WHERE name IN (?, ?)", SESSIONS).fetchall():
+            copy.execute(f"DELETE FROM {table}")  # noqa: S608 - one of two constants
         copy.execute("VACUUM")
         (verdict,) = copy.execute("PRAGMA integrity_check").fetchone()
         if verdict != "ok":

@@ -29,7 +29,7 @@ _HELP = {
 
 
 class RulesForm(forms.Form):
-    """The threshold of each topic."""
+    """The threshold of each topic. One that is not sent stays as it is: programs know no topics of later releases."""
 
     topics: tuple[Topic, ...] = tuple(topic for topic in Topic if topic not in IN_CONSOLE_ONLY)
 
@@ -41,6 +41,7 @@ class RulesForm(forms.Form):
                 choices=Threshold.choices,
                 initial=(rules or {}).get(topic, Threshold.OFF),
                 help_text=_HELP.get(topic, ""),
+                required=False,
             )
 
     def rule_fields(self) -> list[BoundField]:
@@ -49,7 +50,8 @@ class RulesForm(forms.Form):
 
     def rules(self) -> dict[str, str]:
         """Return the thresholds of the valid form by topic."""
-        return {topic.value: self.cleaned_data[_PREFIX + topic] for topic in self.topics}
+        names = {topic.value: _PREFIX + topic for topic in self.topics}
+        return {topic: self.cleaned_data[name] or self.fields[name].initial for topic, name in names.items()}
 
 
 class ChannelForm(RulesForm):

@@ -13,6 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.database_processes import acting_as
 from tests.faults.operations import NAME
 from tests.faults.world import ROOT
 
@@ -208,7 +209,8 @@ def _connections_cut(world, job, after):
 def _run(statement):
     from django.db import connection
 
-    with connection.cursor() as cursor:
+    # As the owner of the tables: the accident happens in the middle of a worker's turn.
+    with acting_as("manage"), connection.cursor() as cursor:
         cursor.execute(statement)
 
 

@@ -14,7 +14,8 @@ from logging_reports.notices import channels, deliveries, signatures
 from logging_reports.notices.channels import ChannelValues
 from logging_reports.notices.choices import ChannelKind
 
-RULES = {f"topic_{name}": "warning" for name in ("jobs", "rotation", "expiry", "drift", "vault", "device", "log")}
+TOPICS = ("jobs", "rotation", "expiry", "drift", "vault", "device", "log", "sign_in")
+RULES = {f"topic_{name}": "warning" for name in TOPICS}
 ADDED = "/administration/notices/add/webhook/"
 
 
@@ -69,6 +70,15 @@ def test_a_webhook_shows_its_secret_once(admin):
     assert row.actor_name == "a-admin"
     assert row.data["host"] == "alerts.example.com"
     assert secret not in repr(row.__dict__)
+
+
+def test_a_topic_that_a_program_does_not_send_stays_as_it_is(admin, webhook):
+    changed = typed(topic_jobs="error")
+    del changed["topic_log"]
+    former = webhook.rules.get("log", "off")
+    assert admin.post(f"{webhook.get_absolute_url()}edit/", changed).status_code == 302
+    webhook.refresh_from_db()
+    assert (webhook.rules["jobs"], webhook.rules.get("log", "off")) == ("error", former)
 
 
 def test_a_token_in_a_url_is_not_logged(admin):

@@ -10,7 +10,10 @@ import pytest
 from jobs.models import Job, JobStep
 from kmes.core.actor import SYSTEM
 from kmes.core.clock import now
+from logging_reports.forwarding import destinations
+from logging_reports.forwarding.choices import Start
 from logging_reports.services import record
+from tests.logging_reports.forwarding import values as destination_values
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docs" / "alerts.md").read_text()
@@ -23,12 +26,13 @@ ROWS = [
 
 @pytest.fixture
 def families(client, db, redis_server) -> set[str]:
-    """The names /metrics gives, with something in the log and a step that ended, so that none is left out."""
+    """The names /metrics gives, with something of each kind that is counted, so that none is left out."""
     moment = now()
     job = Job.objects.create(kind="rotate", actor_name="a", trigger="user", run_after=moment)
     JobStep.objects.create(job=job, name="wrap_key", ordinal=1, started_at=moment, finished_at=moment)
     record("azure.throttled", actor=SYSTEM, http_status=429)
     record("device.self_test", actor=SYSTEM)
+    destinations.add_destination(destination_values(), start=Start.NOW, actor=SYSTEM)
     text = client.get("/metrics").content.decode()
     return set(re.findall(r"^(kmes_[a-z0-9_]+)", text, re.MULTILINE))
 

@@ -7,6 +7,7 @@ from io import StringIO
 import pytest
 from django.core.management import call_command
 
+from hsm import device as hsm_device
 from jobs.schedule import log_checkpoints
 from jobs.tasks import scan_jobs
 from kmes.core.errors import DeviceError
@@ -33,12 +34,12 @@ def test_the_scan_makes_one(device, redis_server):
     assert LogCheckpoint.objects.count() == 1
 
 
-def test_a_device_that_is_gone_leaves_the_checkpoint_owed_and_the_scan_whole(device, redis_server, settings):
-    settings.KMES_PROCESS = "beat"
-    with pytest.raises(DeviceError, match="may not use the device"):
-        log_checkpoints.make_if_due()
-    scan_jobs()
+def test_a_device_that_is_gone_leaves_the_checkpoint_owed_and_the_scan_whole(device, redis_server, monkeypatch):
+    with monkeypatch.context() as gone:
+        gone.setattr(hsm_device, "FORBIDDEN_PROCESSES", frozenset({"worker"}))
+        with pytest.raises(DeviceError, match="may not use the device"):
+            log_checkpoints.make_if_due()
+        scan_jobs()
     assert not LogCheckpoint.objects.exists()
-    settings.KMES_PROCESS = "worker"
     scan_jobs()
     assert LogCheckpoint.objects.count() == 1
