@@ -325,7 +325,7 @@ TABLES: Mapping[str, TableRights] = {
     "jobs_ephemeralkek": _table(
         "id job_id vault_id name kid modulus_bits state created_at expires_at note sweep_attempts next_sweep_at",
         web=_May(update="next_sweep_at"),
-        worker=_May(insert=True, update="kid state expires_at note sweep_attempts next_sweep_at"),
+        worker=_May(insert=True, update="kid modulus_bits state expires_at note sweep_attempts next_sweep_at"),
     ),
     "jobs_scheduleclock": _table(
         "id last_tick_at held_since held_reason steady_since",
