@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,6 +17,8 @@ import psycopg
 PROCESSES = ("web", "worker", "reports")
 # Who acts now, in the order in which they began; the first is the test itself.
 _turns: dict[object, str] = {}
+# Each thread has a connection of its own, and so a role: that of its own innermost turn.
+_here = threading.local()
 
 
 def make_roles(server: str) -> None:
@@ -35,10 +38,13 @@ def acting_as(process: str) -> Iterator[None]:
         _turns[None] = settings.KMES_PROCESS
     # Workers of a test run in threads, whose turns may end in another order than they began.
     _turns[turn] = settings.KMES_PROCESS = process
+    roles = vars(_here).setdefault("roles", [])
+    roles.append(process)
     _take_role()
     try:
         yield
     finally:
+        roles.pop()
         del _turns[turn]
         settings.KMES_PROCESS = list(_turns.values())[-1]
         if len(_turns) == 1:
@@ -47,13 +53,13 @@ def acting_as(process: str) -> Iterator[None]:
 
 
 def _take_role(**_signal: object) -> None:
-    """Give the connection the role of the process that this is now."""
-    from django.conf import settings
+    """Give this thread's connection the role of the process that acts in it."""
     from django.db import connection
 
     if connection.vendor != "postgresql" or connection.connection is None:
         return
-    role = f"kmes_{settings.KMES_PROCESS}" if settings.KMES_PROCESS in PROCESSES else "NONE"
+    process = (vars(_here).get("roles") or [""])[-1]
+    role = f"kmes_{process}" if process in PROCESSES else "NONE"
     # Past Django, which would count it among the queries of a page. After an error the transaction's end undoes it.
     with contextlib.suppress(psycopg.Error):
         connection.connection.execute(f"SET ROLE {role}")

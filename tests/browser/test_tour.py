@@ -81,7 +81,7 @@ def test_the_tour(page: Page, console: Console, picture):
     expect(page.get_by_role("heading", name="Set up Azure for the console")).to_be_visible()
     picture("guide")
     flows.add_group(page, group, credential, console.stand_in.vault_url("kv-premium"))
-    page.get_by_role("link", name="Edit", exact=True).first.click()
+    flows.menu(page, page.locator(".group-head h2"), "Edit")
     expect(flows.dialog(page).get_by_label("Name", exact=True)).to_be_visible()
     picture("group-dialog")
     page.keyboard.press("Escape")
