@@ -15,12 +15,12 @@ from django.db import connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 from django.utils.translation import gettext as _
 
-from kmes.operations.manifest import BackupError, Manifest
+from kmes.operations.manifest import SESSIONS, BackupError, Manifest
 
 FOLDER = "tables"
 BLOCK_BYTES = 1024 * 1024
-# The migrations write their own table; without sessions nobody is signed in after a restore.
-LEFT_OUT = frozenset({"django_migrations", "accounts_consolesession"})
+# The migrations write their own table.
+LEFT_OUT = frozenset({"django_migrations", *SESSIONS})
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from django.db import connection
 from django.utils.translation import gettext as _
 
 from kmes.core.clock import now
-from kmes.operations.manifest import BackupError
+from kmes.operations.manifest import SESSIONS, BackupError
 from logging_reports import triggers
 
 FILE = "database.sqlite3"
@@ -30,10 +30,6 @@ COMPANIONS = ("-wal", "-shm", "-journal")
 def database_path() -> Path:
     """Return the path of the database file."""
     return Path(connection.settings_dict["NAME"])
-
-
-# Those of this release, and those of the release before: a backup may be made before its migration.
-SESSIONS = ("accounts_consolesession", "django_session")
 
 
 def copy_out(folder: Path) -> sqlite3.Connection:
