@@ -71,6 +71,13 @@ class SteadyEntry(ScheduleEntry):  # type: ignore[misc]
         super().__init__(*arguments, **options)
         self.schedule.nowfun = steady_now
 
+    def default_now(self) -> datetime:
+        """Return when a task that never ran is taken to have run last.
+
+        By the wall clock, one that was set ahead since this process started would make the task due at once.
+        """
+        return steady_now()
+
     def is_due(self) -> schedstate:
         """Return whether to run now, and in how many seconds to ask again."""
         if self.last_run_at > steady_now():

@@ -65,6 +65,11 @@ def test_a_clock_that_is_set_neither_silences_beat_nor_hurries_it(jump, begin, s
         assert tick(beat, sent) == {"scan_jobs", "scan_rotations"}
 
 
+def test_a_beat_made_long_after_its_process_started_on_a_clock_since_set_ahead_waits_its_turn(begin, sent):
+    with time_machine.travel(steady_now() + HOUR, tick=True):
+        assert tick(begin(), sent) == set()
+
+
 def test_a_beat_that_starts_after_the_clock_was_set_back_works_at_once(begin, sent, monkeypatch):
     beat = begin()
     tick(beat, sent)
