@@ -17,7 +17,7 @@ from jobs.models import Job
 from kmes.core.clock import now
 from tests.faults.operations import OPERATIONS
 from tests.faults.surroundings import HOOKS
-from tests.faults.world import SEND_SECONDS, SIGKILL
+from tests.faults.world import ROUNDS, SEND_SECONDS, SIGKILL
 
 # What the wire may do to one call, as the stand-in's fault control takes it.
 WIRE = {
@@ -117,6 +117,12 @@ class Disturbance:
         forget_clients()
         self.world.fault(method=method, path=path, **fault)
         self.world.work(job)
+        for _round in range(ROUNDS):
+            if self.world.has_been_struck():
+                break
+            # On a machine under load, a call before the one meant took longer than the short wait.
+            self.world.go_on(job)
+        assert self.world.has_been_struck(), "the accident could not be arranged"
         if is_slow:
             self.world.landing_until = time.monotonic() + LANDING_SECONDS
         self.patch.undo()

@@ -10,7 +10,8 @@ from jobs.engine.run_log import RunLog
 from jobs.journal import intents, kek_sweep
 from jobs.kinds.push import cycle, earlier_calls
 from kmes.core.clock import now
-from tests.faults.accidents import LANDING_SECONDS, Case
+from tests.faults import accidents
+from tests.faults.accidents import Case
 from tests.faults.test_matrix import hold
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(120)]
@@ -45,13 +46,17 @@ def test_an_effect_without_its_row_is_caught(world, monkeypatch, settings):
 def test_a_quarantine_by_the_clock_is_caught(world, monkeypatch, settings):
     """Set ahead, it ends the quarantine of a call that has yet to land, and the key is imported again."""
     discard = cycle.discard_job_keks
+    # Long enough for the next try to come before the landing on a machine under load too.
+    lands_after, landed_after = 8, 9
 
     def discard_late(run):
         # Else the ephemeral key is gone, and with it the chance of the late call to do harm.
-        time.sleep(LANDING_SECONDS)
+        time.sleep(landed_after)
         discard(run)
 
     with pytest.MonkeyPatch.context() as defect:
+        defect.setitem(accidents.TIMEOUTS, "timeout, lands late", {"delay_ms": lands_after * 1000})
+        defect.setattr(accidents, "LANDING_SECONDS", landed_after)
         defect.setattr(cycle, "discard_job_keks", discard_late)
         defect.setattr(intents, "seconds_since", lambda intent: (now() - intent.sent_at).total_seconds())
         found = hold(world, Case("push one", "lands late, clock ahead", "import_key"), monkeypatch, settings)

@@ -104,26 +104,12 @@ class World:
         """
         from jobs.choices import FINAL_STATES
         from jobs.journal import kek_sweep
-        from jobs.journal.intents import quarantine_left
-        from jobs.models import Intent, Job
-        from jobs.schedule import scans
-        from kmes.core.clock import now
 
         for _round in range(ROUNDS):
             job.refresh_from_db()
             if job.state in FINAL_STATES:
                 break
-            open_calls = Intent.objects.filter(state__in=["pending", "unknown"]).order_by("-sent_at").first()
-            if open_calls is not None:
-                time.sleep(max(0.0, quarantine_left(open_calls) + 0.1))
-            past = now() - timedelta(seconds=1)
-            Job.objects.filter(pk=job.pk, state="queued").update(run_after=past)
-            Job.objects.filter(pk=job.pk, state="running").update(lease_until=past)
-            for job_id in scans.find_claimable():
-                self.work(Job.objects.get(pk=job_id))
-            if not Job.objects.filter(pk=job.pk, state__in=FINAL_STATES).exists():
-                # What it waits for takes its time, also where it is no call of ours.
-                time.sleep(PAUSE_SECONDS)
+            self.go_on(job)
         job.refresh_from_db()
         self.group.refresh_from_db()
         time.sleep(max(0.0, self.landing_until - time.monotonic()))
@@ -132,6 +118,26 @@ class World:
         for _hour in range(3):
             if not kek_sweep.sweep():
                 break
+
+    def go_on(self, job):
+        """Let one scan find the job, whatever it waits for."""
+        from jobs.choices import FINAL_STATES
+        from jobs.journal.intents import quarantine_left
+        from jobs.models import Intent, Job
+        from jobs.schedule import scans
+        from kmes.core.clock import now
+
+        open_calls = Intent.objects.filter(state__in=["pending", "unknown"]).order_by("-sent_at").first()
+        if open_calls is not None:
+            time.sleep(max(0.0, quarantine_left(open_calls) + 0.1))
+        past = now() - timedelta(seconds=1)
+        Job.objects.filter(pk=job.pk, state="queued").update(run_after=past)
+        Job.objects.filter(pk=job.pk, state="running").update(lease_until=past)
+        for job_id in scans.find_claimable():
+            self.work(Job.objects.get(pk=job_id))
+        if not Job.objects.filter(pk=job.pk, state__in=FINAL_STATES).exists():
+            # What it waits for takes its time, also where it is no call of ours.
+            time.sleep(PAUSE_SECONDS)
 
     def _settle_doubt(self):
         """Let what an ended job left in doubt be settled, as beat does once it can't take effect any more."""
@@ -181,6 +187,10 @@ class World:
     def fault(self, **fault):
         """Order a fault of the stand-in."""
         self.stand_in.control("POST", "/_emulator/faults", fault)
+
+    def has_been_struck(self):
+        """Return whether a fault of the stand-in was met."""
+        return any(fault["hits"] for fault in self.stand_in.control("GET", "/_emulator/faults"))
 
     def calm(self):
         """End all faults of the stand-in."""
