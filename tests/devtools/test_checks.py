@@ -1,0 +1,76 @@
+"""What `make test` makes of checks that fail."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from kmes.devtools.checks import TRIED_AGAIN_AT_MOST, Check, run
+
+STEADY = "def test_steady(): pass\n"
+# Fails until a file of its own says that it was here before.
+UNSTEADY = """
+import pathlib
+def test_unsteady():
+    mark = pathlib.Path(__file__).with_suffix(".mark")
+    was_here = mark.exists()
+    mark.touch()
+    assert was_here
+"""
+BROKEN = "def test_broken(): assert False\n"
+
+
+@pytest.fixture
+def check(tmp_path):
+    """Return a check that runs the given files of tests side by side."""
+
+    def make(*texts):
+        for number, text in enumerate(texts):
+            (tmp_path / f"test_{number}.py").write_text(text)
+        (tmp_path / "pytest.ini").write_text("[pytest]\n")
+        cache = tmp_path / "cache"
+        command = (
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-n",
+            "2",
+            "-p",
+            "no:django",
+            "-c",
+            str(tmp_path / "pytest.ini"),
+        )
+        arguments = ("-o", f"cache_dir={cache}", str(tmp_path))
+        return Check("tests", (*command, *arguments), failed_tests=cache / "v" / "cache" / "lastfailed")
+
+    return make
+
+
+def test_a_test_that_fails_once_is_named_and_does_not_fail_the_run(check, capfd):
+    assert run([check(STEADY, UNSTEADY)]) == 0
+    assert capfd.readouterr().out.endswith(
+        "unsteady: test_1.py::test_unsteady failed at first and passed by itself\nall 1 checks passed\n"
+    )
+
+
+def test_a_test_that_fails_twice_fails_the_run(check, capfd):
+    assert run([check(BROKEN, UNSTEADY)]) == 1
+    assert "unsteady: test_1.py" in (out := capfd.readouterr().out)
+    assert out.endswith("failed: tests\n")
+
+
+def test_many_failures_are_not_tried_again(check, capfd):
+    assert run([check(*[UNSTEADY] * (TRIED_AGAIN_AT_MOST + 1))]) == 1
+    assert "once more" not in capfd.readouterr().out
+
+
+def test_a_run_without_a_test_fails_and_so_does_one_that_can_not_begin(check):
+    assert run([check()]) == 1
+    assert run([check("import nothing_of_this_name\n")]) == 1
+
+
+def test_another_command_is_not_tried_again(capfd):
+    assert run([Check("good", ("true",)), Check("bad", ("false",))]) == 1
+    assert capfd.readouterr().out.endswith("failed: bad\n")
