@@ -39,7 +39,7 @@ class MfkState(StrEnum):
 def state_of_mfk() -> MfkState:
     """Compare the designated device's MFK in the database with the pinned one. One query."""
     device = HsmDevice.objects.filter(is_designated=True).only("mfk_public_spki").first()
-    return _compare(device) if device is not None else MfkState.NONE
+    return compare(device) if device is not None else MfkState.NONE
 
 
 def describe(state: MfkState) -> tuple[str, str]:
@@ -71,7 +71,7 @@ def seal_for_device(clear: SecretText, *, aad: bytes) -> bytes:
 
     """
     device = designated_device()
-    state = _compare(device)
+    state = compare(device)
     if state != MfkState.OK:
         watch_mfk()
         raise DeviceError(*describe(state), code="mfk_not_pinned")
@@ -105,7 +105,8 @@ def watch_mfk() -> MfkState:
     return state
 
 
-def _compare(device: HsmDevice) -> MfkState:
+def compare(device: HsmDevice) -> MfkState:
+    """Compare a device's MFK, as it was read from the database, with the pinned one. No query."""
     try:
         if is_pinned(KeyUse.MFK, bytes(device.mfk_public_spki)):
             return MfkState.OK

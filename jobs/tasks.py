@@ -16,7 +16,7 @@ from jobs.certifications import progress as certifications
 from jobs.engine import admission, execution, hints, precedence, shutdown
 from jobs.engine.compatibility import is_fit
 from jobs.journal import kek_sweep
-from jobs.schedule import log_checkpoints, reminders, scans
+from jobs.schedule import after_scan, log_checkpoints, reminders, scans
 from kmes.accounts import sign_in_limits
 from kmes.core import language
 from kmes.core.errors import KmesError
@@ -86,6 +86,7 @@ def scan_jobs() -> None:
     time_stamp_requests.hint()
     alarms.check()
     queue.hint_if_due()
+    after_scan.run_all()
 
 
 @shared_task(base=RecordTask, ignore_result=True)  # type: ignore[untyped-decorator]

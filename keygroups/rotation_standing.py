@@ -35,9 +35,10 @@ def is_late() -> Q:
 
 
 def is_due_soon() -> Q:
-    """Return the condition of a group whose rotation falls due within seven days."""
+    """Return the condition of a group whose rotation falls due within seven days; a deleted Azure key can't rotate."""
     moment = now()
-    return Q(rotate=True, next_due_at__gte=moment, next_due_at__lte=moment + DUE_SOON)
+    is_soon = Q(rotate=True, next_due_at__gte=moment, next_due_at__lte=moment + DUE_SOON)
+    return is_soon & ~Q(cloud_state=GroupCloudState.SOFT_DELETED)
 
 
 def with_standing(groups: QuerySet[KeyGroup]) -> QuerySet[Any, Any]:

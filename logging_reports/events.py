@@ -165,6 +165,8 @@ _register(
     ("schedule.vault_tried", Category.JOBS, _INFO, _("Paused vault tried at once")),
     ("schedule.rotation_stopped", Category.JOBS, _WARNING, _("Due rotation given up")),
     ("schedule.rotation_tried", Category.JOBS, _INFO, _("Due rotation tried at once")),
+    ("attention.acknowledged", Category.CONFIGURATION, _INFO, _("Matter acknowledged")),
+    ("attention.acknowledgement_withdrawn", Category.CONFIGURATION, _INFO, _("Acknowledgement withdrawn")),
     ("backup.made", Category.CONFIGURATION, _INFO, _("Backup made")),
     ("backup.restored", Category.CONFIGURATION, _WARNING, _("Backup restored")),
     ("log.exported", Category.EXPORT, _INFO, _("Log exported")),

@@ -1,1 +1,1 @@
-"""Home page, health and metrics. Reads every layer below it; writes nothing."""
+"""Home page, health and metrics. Reads every layer below it; writes acknowledgements only."""

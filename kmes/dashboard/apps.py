@@ -13,5 +13,9 @@ class DashboardConfig(AppConfig):
     label = "dashboard"
 
     def ready(self) -> None:
-        """Register the checks of a deployment."""
+        """Register the checks of a deployment, and the end of acknowledgements after each scan."""
+        from jobs.schedule import after_scan  # noqa: PLC0415 - models must be loaded first
+        from kmes.dashboard.attention.services import end_cured  # noqa: PLC0415
+
+        after_scan.register(end_cured)
         register(check_separation, Tags.security, deploy=True)

@@ -20,9 +20,10 @@ from jobs.schedule.clock_guard import read_clock
 from kmes.core.clock import now
 from kmes.core.schema import Fit, check_fit
 from kmes.dashboard import forwarding_metrics
+from kmes.dashboard.attention.facts import keks_left_over
 from kmes.dashboard.heartbeats import QUEUES, Heartbeats
 from kmes.dashboard.queue_health import orphaned_jobs, queued_age_seconds
-from kmes.dashboard.selectors import count_rotations, count_versions, keks_left_over
+from kmes.dashboard.selectors import count_rotations, count_versions
 from logging_reports.checkpoints import find_newest
 from logging_reports.choices import Category, Service, Severity
 from logging_reports.models import LogEntry, LogHead

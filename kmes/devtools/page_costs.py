@@ -36,6 +36,7 @@ def list_paths() -> Iterator[str]:
     """Yield the address of every kind of page, with the filters people use, on the data there is."""
     yield from (
         "/",
+        "/outlook/",
         "/keys/",
         "/keys/?q=0042",
         "/keys/?show=expiring",

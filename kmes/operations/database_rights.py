@@ -128,6 +128,12 @@ TABLES: Mapping[str, TableRights] = {
     "operations_storedoption": _table(
         "name value changed_at changed_by", web=_May(insert=True, update=ALL), worker=_READS, reports=_READS
     ),
+    # The worker ends what is over.
+    "dashboard_acknowledgement": _table(
+        "id matter subject label reason acknowledged_at acknowledged_by ended_at",
+        web=_May(insert=True, update="ended_at"),
+        worker=_May(update="ended_at"),
+    ),
     "django_migrations": _table("id app name applied", web=_READS, worker=_READS, reports=_READS),
     # django-rq's page, which nobody serves.
     "django_rq_dashboard": _table("id"),

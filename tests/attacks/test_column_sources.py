@@ -40,7 +40,7 @@ from tests.attacks.test_form_limits import TEXTS
 from tests.keygroups.builders import make_credential, make_group, make_key, make_vault
 
 pytestmark = pytest.mark.django_db
-APPS = ("accounts", "ui", "logging_reports", "hsm", "cloudcreds", "keygroups", "jobs", "operations")
+APPS = ("accounts", "ui", "logging_reports", "hsm", "cloudcreds", "keygroups", "jobs", "operations", "dashboard")
 ODD = "a\0b\ud800" + "x" * 3000
 
 
@@ -151,6 +151,12 @@ COLUMNS = {
         "actor_name": USERNAME,
     },
     "jobs.CertificationStep": dict.fromkeys(("ordinal", "name", "evidence"), OURS),
+    "dashboard.Acknowledgement": {
+        **dict.fromkeys(("matter", "subject"), OURS),
+        "label": FITTED,
+        "reason": FORM,
+        "acknowledged_by": USERNAME,
+    },
     "operations.StoredOption": {"name": OURS, "changed_by": USERNAME},
 }
 # Texts have a length, JSON no NUL; of numbers only small ones are told from outside.

@@ -17,8 +17,9 @@ from hsm.models import HsmDevice
 from kmes.core.errors import DeviceError
 from kmes.core.pinned_keys import KeyUse, PinnedKeysError, pin, read_pinned
 from kmes.core.public_keys import fingerprint
+from kmes.dashboard.attention.facts import collect
 from kmes.dashboard.heartbeats import Heartbeats
-from kmes.dashboard.overview import build_overview
+from kmes.dashboard.selectors import find_device
 from logging_reports.models import LogEntry, Notice
 from tests.cloudcreds.builders import SECRET, typed, values
 from tests.cloudcreds.conftest import admin, credential, device_row, mfk, people
@@ -94,8 +95,8 @@ def test_the_scan_raises_the_alarm_before_anybody_types_a_secret(exchanged, mfk)
 
 
 def test_the_home_page_and_readyz_show_it(exchanged, client):
-    tiles = build_overview(Heartbeats(redis_up=True, beat_alive=True, workers=[])).tiles
-    assert "is not the pinned one" in next(tile.text for tile in tiles if tile.name == "mfk")
+    facts = collect(Heartbeats(redis_up=True, beat_alive=True, workers=()), find_device())
+    assert "is not the pinned one" in next(fact.detail for fact in facts if fact.matter == "mfk")
     assert client.get("/readyz").json()["notes"]["mfk"] == "changed"
 
 

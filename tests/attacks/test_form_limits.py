@@ -38,6 +38,8 @@ from keygroups.reports import ExpiringForm, KeyAgeForm
 from kmes.accounts.forms import MAX_PASSWORD, OwnPasswordForm, SignInForm, UserForm
 from kmes.accounts.models import User
 from kmes.accounts.second_factor.forms import MAX_CODE, MAX_SEAL, AppForm, CodeForm
+from kmes.dashboard.attention.forms import AcknowledgeForm
+from kmes.dashboard.models import Acknowledgement
 from kmes.dashboard.setup.forms import FirstPushForm, VaultForm
 from kmes.operations.forms import OptionsForm
 from kmes.ui.filters import FilterForm
@@ -94,6 +96,7 @@ TEXTS: dict[type[forms.BaseForm], dict[str, Limit]] = {
     UserForm: {name: (User, name) for name in ("username", "first_name", "last_name", "email")},
     SignInForm: {"username": (User, "username"), "password": MAX_PASSWORD},
     OwnPasswordForm: dict.fromkeys(("old_password", "new_password1", "new_password2"), MAX_PASSWORD),
+    AcknowledgeForm: {"reason": (Acknowledgement, "reason"), "seen": 64},
     CodeForm: {"code": MAX_CODE},
     AppForm: {"code": MAX_CODE, "token": MAX_SEAL, "password": MAX_PASSWORD},
     SavedViewForm: {"name": (SavedView, "name")},

@@ -50,6 +50,8 @@ def furnished(chromium: Browser, console: Console) -> dict[str, str]:
     context.close()
     pages = {
         "dashboard": "/",
+        "outlook": "/outlook/",
+        "acknowledge": "/attention/unseen-vaults/acknowledge/",
         "credentials": "/cloud-credentials/",
         "credential": credential_page,
         "vault": vault_page,

@@ -325,6 +325,15 @@ def test_the_dashboard_shows_the_set_up_until_it_is_done(pages, people, credenti
     make_pushed(make_vault(credential, last_test_ok=True, last_tested_at=now()))
     assert "of 5 steps done" not in body(pages.get("/"))
     assert pages.get("/setup/").url == "/setup/done/"
+    KeyVault.objects.update(last_test_ok=False)
+    assert pages.get("/setup/").url == "/setup/3/"
+    assert "of 5 steps done" not in body(pages.get("/")), "a failed test needs attention, and no second set-up"
+
+
+@pytest.mark.parametrize("role", ["custodian", "operator", "auditor"])
+def test_the_dashboard_shows_no_set_up_to_who_cannot_do_it(role, client, people):
+    client.force_login(people[role])
+    assert "of 5 steps done" not in body(client.get("/"))
 
 
 def test_the_pages_cost_few_queries(pages, credential, device_row, django_assert_max_num_queries):

@@ -134,8 +134,8 @@ def test_ten_thousand_keys_cost_few_queries(address, pages, many_keys, django_as
 
 
 def test_the_dashboard_shows_the_same_chart_once_there_is_a_key(pages, group):
-    assert "Keys by age" not in pages.get("/").content.decode()
+    assert "Keys by age" not in pages.get("/outlook/").content.decode()
     aged(group, "old", 400)
-    page = pages.get("/").content.decode()
+    page = pages.get("/outlook/").content.decode()
     assert "A year and older: 1" in page
     assert 'href="/reports/key-age/"' in page

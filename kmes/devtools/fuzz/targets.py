@@ -28,6 +28,7 @@ from kmes.core.actor import SYSTEM
 from kmes.core.clock import now
 from kmes.core.pinned_keys import KeyUse, pin
 from kmes.core.public_keys import fingerprint
+from kmes.dashboard.attention.matters import MATTERS
 from kmes.devtools import trial_data, trial_log
 from kmes.ui.models import SavedView
 from kmes.ui.tables import ConsoleTable
@@ -56,6 +57,7 @@ ARGUMENTS: dict[str, Callable[[], Iterable[Any]]] = {
     "group_id": lambda: KeyGroup.objects.order_by("name").values_list("pk", flat=True),
     "key_id": lambda: Key.objects.order_by("name").values_list("pk", flat=True),
     "kind": lambda: [*(spec.kind for spec in registry), *ChannelKind.values],
+    "matter": lambda: sorted(MATTERS),
     "name": lambda: [*_report_names(), *_table_names()],
     "notice_id": lambda: Notice.objects.values_list("pk", flat=True),
     "number": lambda: (1, 2, 3, 4, 5),

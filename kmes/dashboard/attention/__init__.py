@@ -1,0 +1,1 @@
+"""What needs attention: the facts, how each is told, and what users acknowledged."""

@@ -1,0 +1,207 @@
+"""Finds what needs attention, from rows and heartbeats. Reads only; bounded queries, whatever the number of objects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.db.models import CharField, Exists, F, IntegerField, OuterRef, Q, QuerySet, TextField, UUIDField, Value
+from django.db.models.functions import Cast
+
+from cloudcreds.models import CloudCredential, KeyVault, VaultCircuit
+from cloudcreds.selectors import EXPIRY_WARNING_DAYS
+from hsm.mfk_guard import MfkState, compare, describe
+from hsm.models import HsmDevice
+from jobs.choices import FAILED_STATES, FINAL_STATES, SUCCEEDED_STATES, KekState
+from jobs.models import EphemeralKek, Job, ScheduleClock
+from keygroups.choices import VersionState
+from keygroups.models import CloudVersion, KeyGroup
+from keygroups.rotation_standing import is_late
+from keygroups.selectors import is_expiring
+from kmes.accounts.rights import Role
+from kmes.core.clock import now
+from kmes.core.separation import read_record
+from kmes.dashboard import selectors
+from kmes.dashboard.heartbeats import Heartbeats
+
+FAILED_JOBS_DAYS = 7
+# Jobs that were requested earlier are not looked at, so that the query reads part of an index.
+_REQUESTED_WITHIN = timedelta(days=30)
+# Objects of one matter that are told apart; of more than these only a part is read.
+MOST = 500
+_ROWS_READ = 2 * MOST + 1
+_NO_ID = UUID(int=0)
+FEWEST_ADMINISTRATORS = 2
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One thing that needs attention: of which matter, about which object, since or until when."""
+
+    matter: str
+    subject: str = ""
+    label: str = ""
+    detail: str = ""
+    at: datetime | None = None
+
+
+def collect(heartbeats: Heartbeats, device: HsmDevice | None) -> list[Fact]:
+    """Return everything that needs attention, acknowledged or not. Five queries.
+
+    ``device`` is what ``selectors.find_device`` returns.
+    """
+    return [
+        *_of_processes(heartbeats, device if device and device.is_designated else None),
+        *_of_people(),
+        *_of_groups(),
+        *_of_other_rows(),
+        *_of_credentials(selectors.list_credentials(), selectors.list_vaults()),
+    ]
+
+
+# --- Processes and device --------------------------------------------------------------------
+def _of_processes(heartbeats: Heartbeats, device: HsmDevice | None) -> list[Fact]:
+    found = [*_of_heartbeats(heartbeats), *_of_device(heartbeats, device)]
+    separation = read_record(settings.KMES_STATE_DIR)
+    if separation is not None and separation.is_warning:
+        found.append(Fact("separation", detail=separation.reason))
+    return found
+
+
+def _of_heartbeats(heartbeats: Heartbeats) -> list[Fact]:
+    if not heartbeats.redis_up:
+        return [Fact("redis")]
+    found = []
+    if not heartbeats.workers:
+        found.append(Fact("worker"))
+    elif not heartbeats.fit_workers:
+        found.append(Fact("no-fit-worker"))
+    else:
+        others = [worker for worker in heartbeats.workers if worker.schema != "ok"]
+        found += [Fact("releases", worker.host[:36], worker.host, worker.version) for worker in others]
+    if not heartbeats.beat_alive:
+        found.append(Fact("beat"))
+    return found
+
+
+def _of_device(heartbeats: Heartbeats, device: HsmDevice | None) -> list[Fact]:
+    if device is None:
+        return [Fact("no-device")]
+    found = []
+    if heartbeats.device not in {"ok", "unknown"}:
+        found.append(Fact("device", detail=heartbeats.device, label=str(device)))
+    elif heartbeats.device == "unknown" and selectors.is_silent(device.last_seen_at):
+        found.append(Fact("silent-device", label=str(device), at=device.last_seen_at))
+    mfk = compare(device)
+    if mfk not in {MfkState.OK, MfkState.NONE}:
+        found.append(Fact("mfk", detail=" ".join(describe(mfk))))
+    return found
+
+
+def _of_people() -> list[Fact]:
+    names = get_user_model().objects.filter(is_active=True, role=Role.ADMIN).values_list("username", flat=True)[:2]
+    return [] if len(names) >= FEWEST_ADMINISTRATORS else [Fact("administrators")]
+
+
+# --- Rows ------------------------------------------------------------------------------------
+def _of_groups() -> list[Fact]:
+    late = KeyGroup.objects.annotate(late_now=is_late()).filter(Q(late_now=True) | Q(differences__gt=0))
+    rows = late.order_by("next_due_at", "pk").values("pk", "name", "late_now", "differences", "next_due_at")
+    found = []
+    for row in rows[:_ROWS_READ]:
+        if row["late_now"]:
+            found.append(Fact("late-rotations", str(row["pk"]), row["name"], at=row["next_due_at"]))
+        if row["differences"]:
+            found.append(Fact("drift", str(row["pk"]), row["name"]))
+    return found
+
+
+def failed_jobs() -> QuerySet[Job]:
+    """Return the jobs that failed in the last seven days, wholly or in part, and were not made good.
+
+    A job is made good by its retry, or by a later success of its kind on the same key group or credential.
+    """
+    moment = now()
+    later = Job.objects.filter(
+        kind=OuterRef("kind"), state__in=SUCCEEDED_STATES, created_at__gt=OuterRef("created_at")
+    ).order_by()
+    on_credential = Q(Exists(later.filter(group=None, credential=OuterRef("credential"))), group=None)
+    return Job.objects.filter(
+        ~Exists(later.filter(group=OuterRef("group"))),
+        ~on_credential,
+        state__in=FAILED_STATES,
+        created_at__gte=moment - _REQUESTED_WITHIN,
+        finished_at__gte=moment - timedelta(days=FAILED_JOBS_DAYS),
+        retries__isnull=True,
+    )
+
+
+def keks_left_over() -> QuerySet[EphemeralKek]:
+    """Return the KEKs that may still be in a vault although their job has ended."""
+    return EphemeralKek.objects.filter(state__in=[KekState.PLANNED, KekState.LIVE], job__state__in=FINAL_STATES)
+
+
+def _of_other_rows() -> list[Fact]:
+    """Return what schedule, vaults, jobs, KEKs and versions tell, the rarer first. One query."""
+    versions = CloudVersion.objects.all()
+    of_version = ("key_id", "key__name", "group__name")
+    parts = [
+        _told(1, "schedule-held", ScheduleClock.objects.filter(held_since__isnull=False), at="held_since"),
+        _told(
+            2,
+            "paused-vaults",
+            VaultCircuit.objects.filter(retry_at__isnull=False),
+            ("vault_id", "vault__name", "last_error"),
+            "opened_at",
+        ),
+        _told(3, "failed-jobs", failed_jobs(), ("pk", "subject", "error_what"), "finished_at"),
+        _told(4, "keks", keks_left_over(), ("pk", "name", "vault__name"), "created_at"),
+        _told(5, "missing-versions", versions.filter(state=VersionState.MISSING), of_version, "updated_at"),
+        _told(6, "expiring-versions", versions.filter(is_expiring()), of_version, "expires_at"),
+    ]
+    rows = parts[0].union(*parts[1:], all=True).order_by("rank", "moment")[: 2 * _ROWS_READ]
+    return [
+        Fact(
+            row["matter"],
+            str(row["object_id"]) if row["object_id"] != _NO_ID else "",
+            row["called"][:200],
+            row["told"],
+            row["moment"],
+        )
+        for row in rows
+    ]
+
+
+def _told(
+    rank: int, matter: str, rows: QuerySet[Any], columns: tuple[str, str, str] | None = None, at: str = ""
+) -> QuerySet[Any, Any]:
+    """Return rows in the columns that all parts of the union share; ``columns``: the id, the name, what is told of it."""
+    of_id, called, told = columns or ("", "", "")
+    return rows.order_by().values(
+        rank=Value(rank, IntegerField()),
+        matter=Value(matter, CharField()),
+        object_id=F(of_id) if of_id else Value(_NO_ID, UUIDField()),
+        called=Cast(F(called), TextField()) if called else Value("", TextField()),
+        told=Cast(F(told), TextField()) if told else F("held_reason"),
+        moment=F(at),
+    )
+
+
+def _of_credentials(credentials: list[CloudCredential], vaults: list[KeyVault]) -> list[Fact]:
+    """Return what is wrong with credentials, and which vaults no call has reached. No query."""
+    soon = now().date() + timedelta(days=EXPIRY_WARNING_DAYS)
+    found = []
+    for each in credentials:
+        subject = str(each.pk)
+        if each.sign_in_expires_on is not None and each.sign_in_expires_on <= soon:
+            found.append(Fact("expiring-secrets", subject, each.name, f"{each.sign_in_expires_on:%Y-%m-%d}"))
+        if each.last_test_ok is False:
+            found.append(Fact("failing-credentials", subject, each.name, at=each.last_tested_at))
+        if each.last_tested_at is None:
+            found.append(Fact("untested-credentials", subject, each.name))
+    found += [Fact("unseen-vaults", str(vault.pk), vault.name) for vault in vaults if vault.seen_at is None]
+    return found
