@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from django.urls import path
 
-from keygroups import change_views, drift_views, vault_views, views
+from keygroups import change_views, drift_views, picture_views, vault_views, views
 
 app_name = "keygroups"
 urlpatterns = [
     path("", views.show_keys, name="keys"),
+    path("custody/", picture_views.show_custody, name="custody"),
+    path("calendar/", picture_views.show_calendar, name="calendar"),
     path("tree/", views.show_branch, name="branch"),
     path("selection/actions/", views.show_selection_actions, name="selection_actions"),
     path("actions/", views.show_groups_actions, name="groups_actions"),

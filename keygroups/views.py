@@ -23,6 +23,7 @@ from keygroups.drift import is_repairable
 from keygroups.filters import TREE_ORDER_LABELS, KeysFilter, TreeOrder, read_uuid
 from keygroups.inspector import next_step_of_group, read_key
 from keygroups.key_jobs import KeyJobs, jobs_of_keys
+from keygroups.lifeline import LIFE_SPANS, draw_lifeline
 from keygroups.lookups import group_or_404, key_or_404
 from keygroups.models import KeyGroup
 from keygroups.policy import describe, period_text, policy_of
@@ -212,7 +213,8 @@ def show_key(request: HttpRequest, key_id: UUID) -> HttpResponse:
     key = key_or_404(key_id)
     version = states.version_shown(key)
     observation = find_observation(version) if version else None
-    group, versions = key.group, list_versions(key.group)
+    group, versions, strangers = key.group, list_versions(key.group), list_strangers(key.group)
+    span = request.GET.get("span", "")
     key_jobs = jobs_of_keys({key.pk, *(each.key_id for each in versions)})
     context = {
         "key": key,
@@ -227,7 +229,10 @@ def show_key(request: HttpRequest, key_id: UUID) -> HttpResponse:
             (each, states.of_version(each), each.key_id == key.pk, key_jobs.get(each.key_id, KeyJobs()).push)
             for each in versions
         ],
-        "strangers": [(each, states.of_stranger(each)) for each in list_strangers(group)],
+        "strangers": [(each, states.of_stranger(each)) for each in strangers],
+        "lifeline": draw_lifeline(group, versions, strangers, key_jobs, this=key.pk, span=span),
+        "span": span,
+        "life_spans": LIFE_SPANS,
         "last_job": key_jobs.get(key.pk, KeyJobs()).last,
         "state": states.of_key(key),
         "version_state": states.of_version(version) if version else None,

@@ -37,6 +37,8 @@ def list_paths() -> Iterator[str]:
     yield from (
         "/",
         "/outlook/",
+        "/keys/custody/",
+        "/keys/calendar/",
         "/keys/",
         "/keys/?q=0042",
         "/keys/?show=expiring",

@@ -33,7 +33,15 @@ class Section:
 
 TREE = (
     Section("", (Page(_("Dashboard"), "dashboard:home", "home", letter="d"),)),
-    Section(_("Key Management"), (Page(_("Keys"), "keygroups:keys", "key", letter="k"),), "keys"),
+    Section(
+        _("Key Management"),
+        (
+            Page(_("Keys"), "keygroups:keys", "key", letter="k"),
+            Page(_("Custody map"), "keygroups:custody", "columns"),
+            Page(_("Rotation calendar"), "keygroups:calendar", "refresh"),
+        ),
+        "keys",
+    ),
     Section(
         _("Identity Management"),
         (
@@ -71,9 +79,15 @@ SECTION_NAMES = frozenset(section.name for section in TREE if section.name)
 def tree_for(user: Any, path: str, closed: Collection[str] = ()) -> list[dict[str, Any]]:
     """Return the sections the user may see; the present page is marked and its section open."""
     sections = []
-    for section in TREE:
-        pages = [_entry(page, path) for page in section.pages if user.has_right(page.right)]
-        found = [page for page in pages if page is not None]
+    known = [
+        [entry for page in section.pages if user.has_right(page.right) and (entry := _entry(page, path)) is not None]
+        for section in TREE
+    ]
+    # A page may lie below another one: the more exact address is where the user is.
+    nearest = max((len(page["url"]) for pages in known for page in pages if page["here"]), default=0)
+    for section, found in zip(TREE, known, strict=True):
+        for page in found:
+            page["here"] = page["here"] and len(page["url"]) == nearest
         if found:
             is_open = section.name not in closed or any(page["here"] for page in found)
             sections.append({"label": section.label, "name": section.name, "pages": found, "is_open": is_open})

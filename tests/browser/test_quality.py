@@ -51,6 +51,8 @@ def furnished(chromium: Browser, console: Console) -> dict[str, str]:
     pages = {
         "dashboard": "/",
         "outlook": "/outlook/",
+        "custody map": "/keys/custody/",
+        "rotation calendar": "/keys/calendar/",
         "acknowledge": "/attention/unseen-vaults/acknowledge/",
         "credentials": "/cloud-credentials/",
         "credential": credential_page,

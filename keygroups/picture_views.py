@@ -1,0 +1,32 @@
+"""The pages of pictures over all key groups: the custody map and the rotation calendar. Reads only."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from keygroups import calendar
+from keygroups.custody import BINS, read_custody
+from kmes.accounts.rights import Right
+from kmes.ui.access import right_required
+from kmes.ui.responses import asks_for_fragment
+
+
+@require_safe
+@right_required(Right.CONSOLE_READ)
+def show_custody(request: HttpRequest) -> HttpResponse:
+    """Show the custody map; the dashboard loads it as a fragment."""
+    by = request.GET.get("by", "")
+    by = by if by in BINS else BINS[0]
+    picture, is_binned = read_custody(by)
+    context = {"picture": picture, "is_binned": is_binned, "by": by}
+    template = "keygroups/_custody.html" if asks_for_fragment(request) else "keygroups/custody.html"
+    return render(request, template, context)
+
+
+@require_safe
+@right_required(Right.CONSOLE_READ)
+def show_calendar(request: HttpRequest) -> HttpResponse:
+    """Show the rotation calendar, and the list of the day that the address names."""
+    return render(request, "keygroups/calendar.html", calendar.context_of(request.GET.get("day", "")))

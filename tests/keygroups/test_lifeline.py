@@ -1,0 +1,83 @@
+"""The lifeline on a key's page: one bar for each version, foreign ones hatched, the same in words and as a table."""
+
+from __future__ import annotations
+
+import html
+import re
+from datetime import timedelta
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from keygroups.models import CloudVersion, Key, KeyGroup, Observation
+from kmes.core.clock import now
+from tests.cloudcreds.conftest import admin, credential, device_row, mfk, people
+from tests.dashboard.test_setup import make_pushed, make_vault
+from tests.people import body, pages
+
+__all__ = ["admin", "credential", "device_row", "mfk", "pages", "people"]
+pytestmark = pytest.mark.django_db
+SPKI = (
+    ec.generate_private_key(ec.SECP256R1()).public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+)
+
+
+@pytest.fixture
+def group(credential):
+    """A group with a superseded version, its successor, and one that somebody else made."""
+    old = make_pushed(make_vault(credential))
+    CloudVersion.objects.filter(pk=old.pk).update(state="superseded", pushed_at=now() - timedelta(days=60))
+    Key.objects.filter(pk=old.key_id).update(created_at=now() - timedelta(days=61))
+    key = Key.objects.create(group=old.group, name="pay-2", key_spec="P-256", public_spki=SPKI, created_by="ada")
+    CloudVersion.objects.create(
+        key=key,
+        group=old.group,
+        vault=old.vault,
+        azure_name="payments",
+        azure_version="b" * 32,
+        state="active",
+        pushed_at=now(),
+        expires_at=now() + timedelta(days=3),
+    )
+    Observation.objects.create(
+        group=old.group, azure_version="f" * 32, seen_at=now(), created_on=now() - timedelta(days=5), enabled=True
+    )
+    return old.group
+
+
+def picture(pages, group, query="") -> str:
+    key = Key.objects.get(group=group, name="pay-2")
+    page = body(pages.get(f"{key.get_absolute_url()}{query}"))
+    return page.partition('id="key-lifeline"')[2].partition('id="key-versions"')[0]
+
+
+def test_the_lifeline_tells_every_version_and_who_made_it(pages, group):
+    shown = picture(pages, group)
+    told = html.unescape(re.findall(r"<desc [^>]*>(.*?)</desc>", shown, re.DOTALL)[0])
+    assert told == "2 versions, newest first: pay-2 Active, pay-1 Superseded; 1 version was not made here."
+    assert shown.count('fill="url(#lifeline-hatch)"') == 2, "one bar, and its sample in the legend"
+    assert "by ada" in shown
+    assert "pay-2 expires" in shown
+
+
+def test_a_version_is_superseded_from_the_push_of_the_next_one(pages, group):
+    tips = re.findall(r"<title>pay-1: ([^<]*)</title>", picture(pages, group))
+    pushed = f"{CloudVersion.objects.get(key__name='pay-2').pushed_at:%Y-%m-%d %H:%M:%S}"
+    assert [tip.partition(" – ")[2].removesuffix(" UTC") for tip in tips][1] == pushed
+
+
+@pytest.mark.parametrize("span", ["30d", "1y", "", "nonsense"])
+def test_any_span_is_answered(span, pages, group):
+    assert "<svg" in picture(pages, group, f"?span={span}")
+
+
+def test_a_deleted_key_shows_when_it_is_purged(pages, group):
+    KeyGroup.objects.update(cloud_state="soft_deleted", scheduled_purge_at=now() + timedelta(days=9))
+    assert "the vault purges them on" in picture(pages, group)
+
+
+def test_without_a_version_there_is_no_lifeline(pages, group):
+    Observation.objects.all().delete()
+    CloudVersion.objects.all().delete()
+    assert "key-lifeline" not in body(pages.get(Key.objects.get(name="pay-2").get_absolute_url()))
