@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from jobs.pages import adoption_views, change_views, removal_views, rotation_views, vault_pause, views
+from jobs.pages import adoption_views, change_views, removal_views, rotation_views, sequence_views, vault_pause, views
 
 app_name = "jobs"
 urlpatterns = [
@@ -17,6 +17,7 @@ urlpatterns = [
     path("start/<slug:kind>/", change_views.start_job, name="start"),
     path("<slug:code>/", views.show_job, name="detail"),
     path("<slug:code>/live/", views.show_live, name="live"),
+    path("<slug:code>/sequence/", sequence_views.show_sequence, name="sequence"),
     path("<slug:code>/log.txt", views.download_log, name="log"),
     path("<slug:code>/actions/", views.show_actions, name="actions"),
     path("<slug:code>/cancel/", change_views.cancel_job, name="cancel"),

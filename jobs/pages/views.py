@@ -100,7 +100,13 @@ def show_job(request: HttpRequest, code: str) -> HttpResponse:
     lines = selectors.log_lines(view.job, after=after)
     # The log may have grown since it was counted; the next update starts behind what is shown.
     shown = lines[-1].number if lines else 0
-    context = {**_job_context(request, view, shown=shown), "lines": lines, "left_out": after}
+    user: Any = request.user
+    context = {
+        **_job_context(request, view, shown=shown),
+        "lines": lines,
+        "left_out": after,
+        "can_read_log": user.has_right(Right.LOG_READ),
+    }
     return render(request, "jobs/detail.html", context)
 
 

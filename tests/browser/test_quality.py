@@ -75,6 +75,7 @@ def furnished(chromium: Browser, console: Console) -> dict[str, str]:
         "key": key_page,
         "jobs": "/jobs/?show=all",
         "job": f"/jobs/{code}/",
+        "calls of a job": f"/jobs/{code}/sequence/",
         "start": f"/jobs/start/rotate/?group={group_page.rpartition('=')[2]}",
         "azure log": "/logs/?service=azure",
         "audit log": "/logs/?service=audit",
