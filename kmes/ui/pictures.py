@@ -144,7 +144,8 @@ def diamond(x: float, y: float, size: float, *, look: str, tip: Text = "") -> Sa
 def link(url: str, name: Text, shapes: Iterable[SafeString]) -> SafeString:
     """Make shapes a link; ``name`` is what it is called."""
     inside = format_html_join("", "{}", ((shape,) for shape in shapes))
-    return format_html('<a href="{}" aria-label="{}">{}</a>', url, name, inside)
+    # A title names a link in SVG; an aria-label would have to repeat the texts inside.
+    return format_html('<a href="{}"><title>{}</title>{}</a>', url, name, inside)
 
 
 def _tip(text: Text) -> SafeString:

@@ -62,7 +62,7 @@ def test_the_lifeline_tells_every_version_and_who_made_it(pages, group):
 
 
 def test_a_version_is_superseded_from_the_push_of_the_next_one(pages, group):
-    tips = re.findall(r"<title>pay-1: ([^<]*)</title>", picture(pages, group))
+    tips = re.findall(r"<title>pay-1: ([^<]* – [^<]*)</title>", picture(pages, group))
     pushed = f"{CloudVersion.objects.get(key__name='pay-2').pushed_at:%Y-%m-%d %H:%M:%S}"
     assert [tip.partition(" – ")[2].removesuffix(" UTC") for tip in tips][1] == pushed
 

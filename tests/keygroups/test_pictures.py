@@ -34,7 +34,7 @@ def told(page: str) -> str:
 
 
 def names(page: str) -> list[str]:
-    return [html.unescape(name) for name in re.findall(r'<a href="[^"]*" aria-label="([^"]*)"', page)]
+    return [html.unescape(name) for name in re.findall(r'<a href="[^"]*"><title>([^<]*)</title>', page)]
 
 
 # --- Custody map -----------------------------------------------------------------------------
