@@ -11,6 +11,8 @@ from django.utils.translation import gettext_lazy as _
 class JobState(models.TextChoices):
     """Where a job stands."""
 
+    # No worker may take it until others have approved it.
+    AWAITING = "awaiting", _("Awaiting approval")
     QUEUED = "queued", _("Queued")
     RUNNING = "running", _("Running")
     SUCCEEDED = "succeeded", _("Succeeded")
@@ -23,6 +25,8 @@ class JobState(models.TextChoices):
 
 # Waiting for a worker, or held by one.
 OPEN_STATES = (JobState.QUEUED, JobState.RUNNING)
+# Requested, and begun by no worker.
+UNBEGUN_STATES = (JobState.AWAITING, JobState.QUEUED)
 SUCCEEDED_STATES = (JobState.SUCCEEDED, JobState.WARNED)
 FAILED_STATES = (JobState.FAILED, JobState.PARTLY_FAILED)
 FINAL_STATES = frozenset({*SUCCEEDED_STATES, *FAILED_STATES, JobState.CANCELLED})
@@ -120,6 +124,7 @@ class HoldReason(models.TextChoices):
 
 
 STATE_COLOURS: dict[str, str] = {
+    "awaiting": "warning",
     "queued": "neutral",
     "running": "info",
     "succeeded": "good",

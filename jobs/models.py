@@ -245,4 +245,5 @@ class ClockWitness(models.Model):
         return self.boot_id
 
 
+from jobs.approvals.models import ApprovalDecision, ApprovalPolicy, ApprovalRequest  # noqa: E402, F401 - it points to Job by name
 from jobs.certifications.models import Certification, CertificationStep  # noqa: E402, F401 - they point to Job by name

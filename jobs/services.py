@@ -59,7 +59,7 @@ def request_cancel(*, job: Job, actor: Actor) -> Job:
     return job
 
 
-def request_retry(*, job: Job, actor: Actor, idempotency_key: str = "") -> Job:
+def request_retry(*, job: Job, actor: Actor, idempotency_key: str = "", reason: str = "") -> Job:
     """Make the job that does what ``job`` left undone; what it did is not done again.
 
     Raises:
@@ -74,7 +74,8 @@ def request_retry(*, job: Job, actor: Actor, idempotency_key: str = "") -> Job:
     spec = registry.find(job.kind)
     if spec is None or spec.retry is None:
         raise ConflictError(_("This kind of job is not retried by hand."), _("Start anew what it belonged to."))
-    return spec.retry(job, {"actor": actor, "idempotency_key": idempotency_key})
+    given = {"actor": actor, "idempotency_key": idempotency_key}
+    return spec.retry(job, {**given, "reason": reason} if spec.approval is not None else given)
 
 
 def try_vault_now(*, vault: KeyVault, actor: Actor) -> None:
@@ -100,7 +101,9 @@ def try_vault_now(*, vault: KeyVault, actor: Actor) -> None:
             hints.send_on_commit(first)
 
 
-def request_removal(*, group: KeyGroup, cloud: str, local: bool, actor: Actor, idempotency_key: str = "") -> Job:
+def request_removal(
+    *, group: KeyGroup, cloud: str, local: bool, actor: Actor, idempotency_key: str = "", reason: str = ""
+) -> Job:
     """Ask for the group's keys to be removed; return the first job.
 
     ``cloud`` is "", "delete" or "purge" (which deletes first); ``local`` destroys the material here,
@@ -122,7 +125,7 @@ def request_removal(*, group: KeyGroup, cloud: str, local: bool, actor: Actor, i
             _("Choose soft-delete; Azure purges the key by itself when the retention period ends."),
         )
     first, *then = links
-    given: dict[str, Any] = {"actor": actor, "idempotency_key": idempotency_key}
+    given: dict[str, Any] = {"actor": actor, "idempotency_key": idempotency_key, "reason": reason}
     if first["kind"] == destroy.KIND:
         return destroy.request_destroy(keys=destroy.keys_of_link(first), **given)
     return cloud_delete.request_cloud_delete(group=group, then=then, **given)

@@ -128,6 +128,29 @@ class RemovalPage:
     scope: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Approval:
+    """How a kind of job is approved by others, where a policy asks for it (docs/approvals.md).
+
+    Attributes:
+        label: the action that a policy is about; None for a kind whose jobs are under policies of other kinds.
+        actions: the kinds of whose policies a job needs the approvals, as far as it is not the job of a chain.
+        expected: the same of a job that a page is about to start.
+        plan: says what the job does, from rows alone, so that it reads the same for as long as they do.
+
+    """
+
+    label: Text | None
+    actions: Callable[[Job], tuple[str, ...]]
+    expected: Callable[[StartTarget], tuple[str, ...]]
+    plan: Callable[[Job], Plan]
+
+
+def always(*actions: str) -> Callable[[object], tuple[str, ...]]:
+    """Return what names these actions, whatever it is asked about."""
+    return lambda _about: actions
+
+
 # Opens a kind of job as the next of a chain: (job before, own link, links that follow, given). None: nothing to do.
 Follow = Callable[[Job, dict[str, Any], list[dict[str, Any]], Given], Job | None]
 
@@ -153,6 +176,7 @@ class JobSpec:
         left_by_cancel: says what a cancel leaves behind once it has begun.
         retry: asks for the job that does what a failed one left undone; None: it is not retried by hand.
         follow: opens it as the next job of a chain; None: it never is one.
+        approval: how others approve it; None: no policy can ask for that.
         runner: the path of its ``engine.runner.Runner``. Only a worker loads it: it reaches the device.
 
     """
@@ -173,6 +197,7 @@ class JobSpec:
     left_by_cancel: Callable[[], str]
     retry: Callable[[Job, Given], Job] | None
     follow: Follow | None
+    approval: Approval | None
     runner: str
 
     @property

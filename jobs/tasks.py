@@ -12,6 +12,7 @@ from celery import Task, shared_task
 from celery.signals import worker_init, worker_shutting_down
 from django.db import DatabaseError
 
+from jobs.approvals import services as approvals
 from jobs.certifications import progress as certifications
 from jobs.engine import admission, execution, hints, precedence, shutdown
 from jobs.engine.compatibility import is_fit
@@ -75,6 +76,7 @@ def scan_jobs() -> None:
         return
     for job_id in scans.find_claimable(has_hints=hints.has_any()):
         hints.send(job_id)
+    approvals.end_expired()
     certifications.follow_all()
     scans.hint_due_deliveries()
     sign_in_limits.log_repeated()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from django.db.models import Q, QuerySet
 from django.utils.translation import ngettext
 
-from jobs.choices import OPEN_STATES, JobState
+from jobs.choices import OPEN_STATES, UNBEGUN_STATES, JobState
 from jobs.engine import hints, lifecycle
 from jobs.engine.creation import subject_of
 from jobs.models import Job
@@ -29,7 +29,7 @@ class OpenJobs:
     def describe(self, user: User, kept: frozenset[Right]) -> list[str]:
         """Return how many jobs are cancelled and how many stop."""
         jobs = _jobs_without_right(user, kept)
-        queued = jobs.filter(state=JobState.QUEUED).count()
+        queued = jobs.filter(state__in=UNBEGUN_STATES).count()
         running = jobs.filter(state=JobState.RUNNING).count()
         sentences = []
         if queued:
@@ -54,7 +54,7 @@ class OpenJobs:
 
     def end(self, user: User, kept: frozenset[Right], actor: Actor) -> None:
         """Cancel what no worker has begun, and have workers take up the rest at once."""
-        for job in _jobs_without_right(user, kept).filter(state=JobState.QUEUED).order_by("created_at"):
+        for job in _jobs_without_right(user, kept).filter(state__in=UNBEGUN_STATES).order_by("created_at"):
             if lifecycle.cancel_queued(job, by=actor.name):
                 _record_cancelled(job, user, actor)
             else:
@@ -65,7 +65,9 @@ class OpenJobs:
 def _jobs_without_right(user: User, kept: frozenset[Right]) -> QuerySet[Job]:
     """Return the open jobs of a user whose kind needs another right than those kept. Unknown kinds count too."""
     allowed = [spec.kind for spec in registry if spec.right in kept]
-    return Job.objects.filter(Q(requested_by=user), state__in=OPEN_STATES).exclude(kind__in=allowed)
+    return Job.objects.filter(Q(requested_by=user), state__in=(JobState.AWAITING, *OPEN_STATES)).exclude(
+        kind__in=allowed
+    )
 
 
 def _record_cancelled(job: Job, user: User, actor: Actor) -> None:

@@ -102,6 +102,7 @@ class Topic(TextChoices):
     VAULT = "vault", _("Vault unreachable")
     DEVICE = "device", _("Device away or back")
     EXPORT = "export", _("Own exports that are ready")
+    APPROVAL = "approval", _("Approvals requested or refused")
     SIGN_IN = "sign_in", _("Own sign-in: new devices, second factor")
     LOG = "log", _("Log chain broken")
     DELIVERY = "delivery", _("Notices that did not get out")

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
 from cloudcreds.models import CloudCredential, KeyVault
+from jobs.approvals.models import MAX_REASON
 from jobs.confirmation.plan import Plan
 from jobs.confirmation.start_target import StartTarget
 from keygroups.fields import MAX_KEY_NAME, MAX_NAME
@@ -44,6 +45,18 @@ class StartForm(forms.Form):
     def asked_fields(self) -> list[forms.BoundField]:
         """Return the fields that a kind asks for; the name that confirms stands by itself, at the end."""
         return [field for field in self.visible_fields() if field.name != "typed"]
+
+
+def ask_for_reason(form: StartForm, *, is_required: bool = True) -> None:
+    """Ask why the job is to run, for those who approve it."""
+    form.fields["reason"] = forms.CharField(
+        label=_now("Reason"),
+        max_length=MAX_REASON,
+        required=is_required,
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text=_now("Approvers read it, and the log keeps it."),
+        error_messages={"required": _now("Approvers need a reason. Say why this is to be done.")},
+    )
 
 
 class ConnectionTestForm(StartForm):

@@ -10,6 +10,7 @@ from django.db import IntegrityError, transaction
 
 from cloudcreds.models import CloudCredential, KeyVault
 from jobs.engine import hints
+from jobs.engine.approval_requests import add_request, require_approvals
 from jobs.engine.signatures import sign_job, sign_target
 from jobs.models import Job, JobTarget
 from jobs.spec import registry
@@ -36,12 +37,21 @@ class NewJob:
     follows: Job | None = None
 
 
-def create_job(new: NewJob, *, actor: Actor, idempotency_key: str, before: Callable[[], None] | None = None) -> Job:
+def create_job(
+    new: NewJob,
+    *,
+    actor: Actor,
+    idempotency_key: str,
+    before: Callable[[], None] | None = None,
+    reason: str = "",
+) -> Job:
     """Create the job, signed, or return the one created before with the same idempotency key.
 
-    ``before`` changes the rows the job is about, in the same transaction; it may refuse by raising.
+    ``before`` changes the rows the job is about, in the same transaction; it may refuse by raising. ``reason`` is what
+    approvers read, where a policy asks for approvals; the job then waits for them.
 
     Raises:
+        InputError: approvals are needed, and no reason is given.
         PermissionRefused: this process may not ask for such a job.
         RequestKeyError: the key that it signs with can't be read.
 
@@ -69,12 +79,15 @@ def create_job(new: NewJob, *, actor: Actor, idempotency_key: str, before: Calla
                 run_after=now(),
             )
             sign_job(job, [key.pk for key in new.keys])
+            needed = require_approvals(job, reason=reason)
             job.save(force_insert=True)
             if before is not None:
                 before()
             JobTarget.objects.bulk_create(
                 JobTarget(job=job, key=key, ordinal=ordinal) for ordinal, key in enumerate(new.keys, 1)
             )
+            if needed:
+                add_request(job, needed, reason=reason, actor=actor, subject=subject_of(job))
             record(
                 "job.retried" if new.retry_of else "job.requested",
                 actor=actor,
@@ -83,7 +96,8 @@ def create_job(new: NewJob, *, actor: Actor, idempotency_key: str, before: Calla
                 job_id=job.pk,
                 job_code=job.code,
             )
-            hints.send_on_commit(job.pk)
+            if not needed:
+                hints.send_on_commit(job.pk)
             return job
     except IntegrityError:
         # Two requests with one key at the same moment: the second returns the job of the first.

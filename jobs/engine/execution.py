@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from cloudcreds.provider.errors import CloudError, CloudErrorKind
 from jobs.choices import JobState, StepState, TargetState
 from jobs.engine import admission, fresh_grants, hints, lifecycle
+from jobs.engine.approval_checks import check_approved
 from jobs.engine.authenticity import NotGenuine
 from jobs.engine.cancellation import find_request
 from jobs.engine.chains import create_next
@@ -85,6 +86,7 @@ def _run(run: JobRun) -> None:
         check_authentic(run)
         _refuse_after_lost_runs(run)
         check_requester(run)
+        check_approved(run.job)
         _announce_start(run)
         _runner_of(run.spec).run(run)
         _finish(run)

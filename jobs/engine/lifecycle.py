@@ -19,7 +19,7 @@ from django.db.models import Case, F, Q, Value, When
 from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
 
-from jobs.choices import FINAL_STATES, SUCCEEDED_STATES, JobState
+from jobs.choices import FINAL_STATES, SUCCEEDED_STATES, UNBEGUN_STATES, JobState
 from jobs.models import Job
 from keygroups import rotation_slots
 from keygroups.choices import SlotState
@@ -261,10 +261,33 @@ def next_in_line(azure_lock: str) -> UUID | None:
     return waiting.order_by("run_after").values_list("pk", flat=True).first()
 
 
+def hold_for_approval(job: Job) -> None:
+    """Let a job that is about to be created wait for approvals."""
+    job.state = JobState.AWAITING
+
+
+def queue_approved(job: Job) -> bool:
+    """Put a job that has its approvals into the queue. Return whether it still waited for them."""
+    return bool(Job.objects.filter(pk=job.pk, state=JobState.AWAITING).update(state=JobState.QUEUED, run_after=now()))
+
+
+def end_awaiting(job: Job, *, error: KmesError) -> bool:
+    """Cancel a job that was refused, or that nobody approved in time. Return whether it still waited for approvals."""
+    return bool(
+        Job.objects.filter(pk=job.pk, state=JobState.AWAITING).update(
+            state=JobState.CANCELLED,
+            finished_at=now(),
+            error_what=error.what,
+            error_remedy=error.remedy,
+            error_code=error.code,
+        )
+    )
+
+
 def cancel_queued(job: Job, *, by: str) -> bool:
     """Cancel a job that no worker has begun. Return whether it was so. Writes two rows: needs a transaction."""
     moment = now()
-    cancelled = Job.objects.filter(pk=job.pk, state=JobState.QUEUED, started_at__isnull=True).update(
+    cancelled = Job.objects.filter(pk=job.pk, state__in=UNBEGUN_STATES, started_at__isnull=True).update(
         state=JobState.CANCELLED, cancel_requested_at=moment, cancel_requested_by=by, finished_at=moment
     )
     if cancelled:

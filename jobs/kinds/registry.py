@@ -14,6 +14,7 @@ from jobs.kinds.prove.spec import PROVE
 from jobs.kinds.repair.spec import REPAIR
 from jobs.kinds.rotate.spec import ROTATE
 from jobs.kinds.self_test.spec import SELF_TEST
+from jobs.kinds.set_approval_policy.spec import SET_APPROVAL_POLICY
 from jobs.kinds.set_enabled.spec import SET_ENABLED
 from jobs.kinds.set_rotation_policy.spec import SET_ROTATION_POLICY
 from jobs.kinds.set_tags.spec import SET_TAGS
@@ -42,4 +43,5 @@ KINDS: tuple[JobSpec, ...] = (
     SELF_TEST,
     PROVE,
     SIGN_REPORT,
+    SET_APPROVAL_POLICY,
 )

@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from cloudcreds.provider.errors import CODE_PREFIX, CREDENTIAL_CODES, CloudErrorKind
-from jobs.choices import FAILED_STATES, JobState, StepState, TargetState
+from jobs.choices import FAILED_STATES, UNBEGUN_STATES, JobState, StepState, TargetState
 from jobs.confirmation.plan import demotion_warnings
 from jobs.kinds.self_test import spec as self_test
 from jobs.models import Job, JobStep, JobTarget
@@ -161,7 +161,7 @@ def _find_help(job: Job, status: int | None) -> tuple[str, str]:
 
 def describe_cancel(job: Job) -> list[str]:
     """Say what cancelling the job does now, and what it leaves behind."""
-    if job.state == JobState.QUEUED and job.started_at is None:
+    if job.state in UNBEGUN_STATES and job.started_at is None:
         return [_("The job has not begun. It is cancelled at once and leaves nothing behind.")]
     stop = _("The job stops at the next safe point, between two steps.")
     spec = registry.find(job.kind)

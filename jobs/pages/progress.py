@@ -8,7 +8,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from jobs.choices import FINAL_STATES, JobState
+from jobs.choices import FINAL_STATES, UNBEGUN_STATES, JobState
 from jobs.models import Job, JobStep
 from jobs.spec import registry, step_label
 from kmes.core.clock import now
@@ -23,7 +23,7 @@ def label_of(step: JobStep) -> str:
 def describe_progress(job: Job, *, begun: int, done: int) -> str:
     """Return "3 of 7 steps"; a finished job counts the steps it had, a queued one has none."""
     total = begun if job.state in FINAL_STATES else max(begun, _steps_of(job, begun))
-    if job.state == JobState.QUEUED and not begun:
+    if job.state in UNBEGUN_STATES and not begun:
         return ""
     if not total:
         return ""
@@ -41,7 +41,7 @@ def _steps_of(job: Job, begun: int) -> int:
 def describe_keys(job: Job, *, begun: int, done: int) -> str:
     """Return "21 of 22 keys" for a job on several keys, else ""; a job that makes keys knows their names beforehand."""
     total = max(begun, len(job.params.get("names", ())))
-    if total < 2 or (job.state == JobState.QUEUED and not done):
+    if total < 2 or (job.state in UNBEGUN_STATES and not done):
         return ""
     return ngettext("%(done)d of %(total)d key", "%(done)d of %(total)d keys", total) % {"done": done, "total": total}
 

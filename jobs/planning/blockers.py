@@ -210,7 +210,7 @@ def why_not_destroy(key: Key) -> str:
 # --- Jobs ------------------------------------------------------------------------------------
 def why_not_cancel(job: Job) -> str:
     """Say why the job can't be cancelled."""
-    if job.state not in (JobState.QUEUED, JobState.RUNNING):
+    if job.state not in (JobState.AWAITING, JobState.QUEUED, JobState.RUNNING):
         return _("The job has ended")
     if job.cancel_requested_at is not None:
         return _("Cancelling was asked for already")

@@ -34,6 +34,7 @@ class Right(StrEnum):
     LOG_FORWARD = "log.forward"
     DEVICE_MANAGE = "device.manage"
     USER_MANAGE = "user.manage"
+    APPROVAL_MANAGE = "approval.manage"
     NOTICE_MANAGE = "notice.manage"
     CONFIGURATION_MANAGE = "configuration.manage"
 

@@ -51,6 +51,7 @@ AREAS: tuple[tuple[str | Promise, dict[Right, str | Promise]], ...] = (
         {
             Right.DEVICE_MANAGE: _("Designate the device that pushes, and run its self-test"),
             Right.USER_MANAGE: _("Add users, change roles, reset passwords, unlock sign-ins"),
+            Right.APPROVAL_MANAGE: _("Change which actions need the approval of others"),
             Right.NOTICE_MANAGE: _("Say which notices go where: mail, webhooks"),
             Right.LOG_FORWARD: _("Say where log rows are forwarded to: syslog servers, HTTP event collectors"),
             Right.CONFIGURATION_MANAGE: _("Change the options of the installation"),

@@ -145,6 +145,18 @@ COLUMNS = {
     "jobs.EphemeralKek": {"name": OURS, "kid": KEY_ID},
     "jobs.ScheduleClock": {"id": OURS},
     "jobs.ClockWitness": {"boot_id": OURS},
+    "jobs.ApprovalPolicy": {
+        "action": OURS,
+        "changed_by": USERNAME,
+        **dict.fromkeys(("approvals", "expires_hours"), OURS),
+    },
+    "jobs.ApprovalRequest": {
+        # The length and the characters of the field that asks for it (``ask_for_reason``); the service cuts it.
+        "reason": CHECKED,
+        "plan": FITTED,
+        **dict.fromkeys(("digest", "requirements", "signer"), OURS),
+    },
+    "jobs.ApprovalDecision": {"reason": FORM, "user_name": USERNAME},
     "jobs.Certification": {
         **dict.fromkeys(("code", "idempotency_key", "left_behind", "request_signer"), OURS),
         "vault_name": (KeyVault, "name"),

@@ -71,5 +71,6 @@ CHECK_DRIFT = JobSpec(
     left_by_cancel=leaves_nothing,
     retry=retry_on_group(request_check_drift),
     follow=None,
+    approval=None,
     runner="jobs.kinds.check_drift.runner.RUNNER",
 )

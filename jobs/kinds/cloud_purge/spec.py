@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -13,10 +14,10 @@ from jobs.confirmation.plan import Fate, Plan, count_versions, keys_stay, recove
 from jobs.confirmation.start_target import StartTarget, is_enough
 from jobs.models import Job
 from jobs.planning import blockers
-from jobs.planning.azure_key_requests import request_on_azure_key
+from jobs.planning.azure_key_requests import describe_links, request_on_azure_key
 from jobs.planning.menus import on_group
 from jobs.planning.requests import group_of
-from jobs.spec import Confirmation, Given, JobSpec, Scope, Step, Wording, leaves_one_call
+from jobs.spec import Approval, Confirmation, Given, JobSpec, Scope, Step, Wording, always, leaves_one_call
 from keygroups.choices import GroupCloudState, VersionState
 from keygroups.models import KeyGroup
 from kmes.accounts.rights import Right
@@ -34,6 +35,7 @@ def request_cloud_purge(
     retry_of: Job | None = None,
     follows: Job | None = None,
     then: Sequence[dict[str, Any]] = (),
+    reason: str = "",
 ) -> Job:
     """Ask for a deleted Azure key to be purged; that can't be undone.
 
@@ -56,11 +58,21 @@ def request_cloud_purge(
         retry_of=retry_of,
         follows=follows,
         then=then,
+        reason=reason,
     )
 
 
 def _plan(target: StartTarget) -> Plan:
-    group = target.the_group
+    return _plan_group(target.the_group)
+
+
+def _plan_job(job: Job) -> Plan:
+    """Return what a purge that was requested does, with the keys that its chain destroys here."""
+    plan = _plan_group(group_of(job))
+    return replace(plan, effects=[*plan.effects, *describe_links(job)])
+
+
+def _plan_group(group: KeyGroup) -> Plan:
     return Plan(
         title=_("Purge %(key)s from %(vault)s") % {"key": group.azure_name, "vault": group.vault.name},
         button=_("Purge Azure key"),
@@ -117,5 +129,8 @@ CLOUD_PURGE = JobSpec(
     left_by_cancel=leaves_one_call,
     retry=_retry,
     follow=_follow,
+    approval=Approval(
+        label=gettext_lazy("Purge an Azure key"), actions=always(KIND), expected=always(KIND), plan=_plan_job
+    ),
     runner="jobs.kinds.cloud_purge.runner.RUNNER",
 )

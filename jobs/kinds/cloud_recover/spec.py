@@ -76,5 +76,6 @@ CLOUD_RECOVER = JobSpec(
     left_by_cancel=leaves_one_call,
     retry=retry_on_group(request_cloud_recover),
     follow=None,
+    approval=None,
     runner="jobs.kinds.cloud_recover.runner.RUNNER",
 )

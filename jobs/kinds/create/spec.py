@@ -96,5 +96,6 @@ CREATE = JobSpec(
     left_by_cancel=_left_by_cancel,
     retry=_retry,
     follow=None,
+    approval=None,
     runner="jobs.kinds.create.runner.RUNNER",
 )

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from jobs.confirmation.forms import typed_name_form
-from jobs.confirmation.plan import Plan
+from jobs.confirmation.plan import Plan, names_of
 from jobs.confirmation.start_target import StartTarget, is_enough
 from jobs.engine.creation import NewJob, create_job
 from jobs.kinds.destroy.plan import plan_keys, plan_selection
 from jobs.models import Job
 from jobs.planning import blockers
-from jobs.planning.eligibility import find_destroyable
+from jobs.planning.eligibility import Eligibility, find_destroyable
 from jobs.planning.menus import on_key, on_selection
 from jobs.planning.requests import only_group, subject_of_keys, undone_keys
-from jobs.spec import Confirmation, Given, JobSpec, Scope, Step, Wording
+from jobs.spec import Approval, Confirmation, Given, JobSpec, Scope, Step, Wording, always
 from keygroups.choices import KeyState
 from keygroups.models import Key
 from kmes.accounts.rights import Right, check
@@ -35,6 +36,7 @@ def request_destroy(
     idempotency_key: str = "",
     retry_of: Job | None = None,
     follows: Job | None = None,
+    reason: str = "",
 ) -> Job:
     """Ask for key material here to be destroyed; what stands in the vault stays.
 
@@ -49,7 +51,7 @@ def request_destroy(
     if not keys:
         raise ConflictError(gettext("There is no key to destroy."))
     new = NewJob(KIND, subject_of_keys(keys), group=only_group(keys), keys=keys, retry_of=retry_of, follows=follows)
-    return create_job(new, actor=actor, idempotency_key=idempotency_key)
+    return create_job(new, actor=actor, idempotency_key=idempotency_key, reason=reason)
 
 
 def link_to_destroy(key_ids: Sequence[object]) -> dict[str, Any]:
@@ -76,6 +78,14 @@ def _plan(target: StartTarget) -> Plan:
     if target.selection is not None:
         return plan_selection(find_destroyable(target.keys))
     return plan_keys(target.keys)
+
+
+def _plan_job(job: Job) -> Plan:
+    """Return what a destruction that was requested does, with the names of all its keys."""
+    targets = job.targets.select_related("key__group__vault").order_by("ordinal", "pk")
+    keys = [target.key for target in targets if not target.request_signature]
+    plan = plan_keys(keys) if only_group(keys) is not None else plan_selection(Eligibility(keys, []))
+    return replace(plan, facts=[(gettext("Keys"), names_of(keys, limit=len(keys))), *plan.facts[1:]])
 
 
 def _start(target: StartTarget, _form: Any, given: Given) -> Job:
@@ -116,5 +126,8 @@ DESTROY = JobSpec(
     left_by_cancel=_left_by_cancel,
     retry=_retry,
     follow=_follow,
+    approval=Approval(
+        label=_("Destroy key material here"), actions=always(KIND), expected=always(KIND), plan=_plan_job
+    ),
     runner="jobs.kinds.destroy.runner.RUNNER",
 )

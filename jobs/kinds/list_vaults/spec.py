@@ -66,5 +66,6 @@ LIST_VAULTS = JobSpec(
     left_by_cancel=leaves_nothing,
     retry=_retry,
     follow=None,
+    approval=None,
     runner="jobs.kinds.list_vaults.runner.RUNNER",
 )

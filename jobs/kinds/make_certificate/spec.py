@@ -129,5 +129,6 @@ MAKE_CERTIFICATE = JobSpec(
     left_by_cancel=_left_by_cancel,
     retry=_retry,
     follow=None,
+    approval=None,
     runner="jobs.kinds.make_certificate.runner.RUNNER",
 )

@@ -99,5 +99,6 @@ PROVE = JobSpec(
     left_by_cancel=leaves_nothing,
     retry=_retry,
     follow=None,
+    approval=None,
     runner="jobs.kinds.prove.runner.RUNNER",
 )

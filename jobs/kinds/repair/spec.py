@@ -95,5 +95,6 @@ REPAIR = JobSpec(
     left_by_cancel=leaves_one_call,
     retry=_retry,
     follow=None,
+    approval=None,
     runner="jobs.kinds.repair.runner.RUNNER",
 )

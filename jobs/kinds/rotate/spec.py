@@ -100,5 +100,6 @@ ROTATE = JobSpec(
     left_by_cancel=left_by_push,
     retry=retry_on_group(request_rotation),
     follow=None,
+    approval=None,
     runner="jobs.kinds.rotate.runner.RUNNER",
 )

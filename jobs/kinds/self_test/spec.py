@@ -65,5 +65,6 @@ SELF_TEST = JobSpec(
     left_by_cancel=leaves_nothing,
     retry=_retry,
     follow=None,
+    approval=None,
     runner="jobs.kinds.self_test.runner.RUNNER",
 )

@@ -15,17 +15,24 @@ from jobs.models import Job
 from jobs.planning import blockers
 from jobs.planning.menus import CLOUD
 from jobs.planning.requests import require_live
-from jobs.spec import Confirmation, Given, JobSpec, MenuEntry, Scope, Step, Wording, leaves_one_call
+from jobs.spec import Approval, Confirmation, Given, JobSpec, MenuEntry, Scope, Step, Wording, leaves_one_call
 from keygroups.choices import VersionState
 from keygroups.models import CloudVersion, Key
 from kmes.accounts.rights import Right, check
 from kmes.core.actor import Actor
+from kmes.core.errors import ConflictError
 
 KIND = "set_enabled"
 
 
 def request_set_enabled(
-    *, version: CloudVersion, enabled: bool, actor: Actor, idempotency_key: str = "", retry_of: Job | None = None
+    *,
+    version: CloudVersion,
+    enabled: bool,
+    actor: Actor,
+    idempotency_key: str = "",
+    retry_of: Job | None = None,
+    reason: str = "",
 ) -> Job:
     """Ask for one version in the vault to be enabled or disabled.
 
@@ -43,11 +50,37 @@ def request_set_enabled(
         params={"version_id": str(version.pk), "enabled": enabled},
         retry_of=retry_of,
     )
-    return create_job(new, actor=actor, idempotency_key=idempotency_key)
+    return create_job(new, actor=actor, idempotency_key=idempotency_key, reason=reason)
+
+
+def _actions(job: Job) -> tuple[str, ...]:
+    """Return the action of a job that disables the current version; others need no approval."""
+    version = CloudVersion.objects.filter(pk=job.params["version_id"]).first()
+    return _actions_on(version, is_enabling=job.params["enabled"])
+
+
+def _expected(target: StartTarget) -> tuple[str, ...]:
+    return _actions_on(target.version, is_enabling=bool(target.enabled))
+
+
+def _actions_on(version: CloudVersion | None, *, is_enabling: bool) -> tuple[str, ...]:
+    is_current = version is not None and version.state == VersionState.ACTIVE
+    return (KIND,) if is_current and not is_enabling else ()
+
+
+def _plan_job(job: Job) -> Plan:
+    related = CloudVersion.objects.select_related("key", "group__vault", "group__credential")
+    version = related.filter(pk=job.params["version_id"]).first()
+    if version is None:
+        raise ConflictError(_("The version no longer exists."))
+    return _plan_version(version, enabled=job.params["enabled"])
 
 
 def _plan(target: StartTarget) -> Plan:
-    version, enabled = target.the_version, bool(target.enabled)
+    return _plan_version(target.the_version, enabled=bool(target.enabled))
+
+
+def _plan_version(version: CloudVersion, *, enabled: bool) -> Plan:
     key, group = version.key, version.group
     effects = [
         _("The vault uses this version again.")
@@ -145,5 +178,8 @@ SET_ENABLED = JobSpec(
     left_by_cancel=leaves_one_call,
     retry=_retry,
     follow=None,
+    approval=Approval(
+        label=gettext_lazy("Disable the current version"), actions=_actions, expected=_expected, plan=_plan_job
+    ),
     runner="jobs.kinds.set_enabled.runner.RUNNER",
 )

@@ -102,5 +102,6 @@ SET_ROTATION_POLICY = JobSpec(
     left_by_cancel=leaves_one_call,
     retry=retry_on_group(request_set_rotation_policy),
     follow=None,
+    approval=None,
     runner="jobs.kinds.set_rotation_policy.runner.RUNNER",
 )

@@ -140,5 +140,6 @@ SET_TAGS = JobSpec(
     left_by_cancel=leaves_one_call,
     retry=_retry,
     follow=None,
+    approval=None,
     runner="jobs.kinds.set_tags.runner.RUNNER",
 )

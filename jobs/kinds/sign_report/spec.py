@@ -46,5 +46,6 @@ SIGN_REPORT = JobSpec(
     # A self-certification is begun anew instead.
     retry=None,
     follow=None,
+    approval=None,
     runner="jobs.kinds.sign_report.runner.RUNNER",
 )

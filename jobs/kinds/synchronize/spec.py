@@ -130,5 +130,6 @@ SYNCHRONIZE = JobSpec(
     left_by_cancel=left_by_push,
     retry=_retry,
     follow=None,
+    approval=None,
     runner="jobs.kinds.synchronize.runner.RUNNER",
 )

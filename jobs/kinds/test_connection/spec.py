@@ -85,5 +85,6 @@ TEST_CONNECTION = JobSpec(
     left_by_cancel=leaves_nothing,
     retry=_retry,
     follow=None,
+    approval=None,
     runner="jobs.kinds.test_connection.runner.RUNNER",
 )

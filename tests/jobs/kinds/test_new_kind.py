@@ -90,6 +90,7 @@ GREET = JobSpec(
     left_by_cancel=lambda: "Keys greeted by then stay greeted.",
     retry=retry_on_group(request_greeting),
     follow=None,
+    approval=None,
     runner=f"{__name__}.RUNNER",
 )
 

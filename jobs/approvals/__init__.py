@@ -1,0 +1,1 @@
+"""Approvals: policies, requests and decisions, and their pages. What a worker checks is in ``jobs.engine``."""

@@ -1,0 +1,91 @@
+"""Rows of approvals: policies, requests and decisions. Each is signed, added once and never changed."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
+
+from kmes.accounts.rights import Role
+
+MAX_REASON = 500
+
+
+class Verdict(models.TextChoices):
+    """What somebody decided."""
+
+    APPROVE = "approve", _("Approved")
+    REFUSE = "refuse", _("Refused")
+
+
+class ApprovalPolicy(models.Model):
+    """One state of an action's policy: how many users of a role have to approve it. The highest number counts."""
+
+    # A kind of job (``jobs.spec.Approval``).
+    action = models.CharField(max_length=24)
+    number = models.PositiveIntegerField()
+    # 0: whoever may request the action needs nobody else.
+    approvals = models.PositiveSmallIntegerField()
+    role = models.CharField(max_length=16, choices=Role)
+    expires_hours = models.PositiveSmallIntegerField()
+    changed_by = models.CharField(max_length=150)
+    changed_at = models.DateTimeField()
+    # The worker's, over all of the above.
+    signature = models.BinaryField()
+
+    class Meta:
+        app_label = "jobs"
+        ordering = ["action", "-number"]
+        constraints = [models.UniqueConstraint(fields=["action", "number"], name="approval_policy_once")]
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.number}"
+
+
+class ApprovalRequest(models.Model):
+    """What approvers decide on: the frozen plan of a job, why it was requested, and whose approvals it needs."""
+
+    job = models.OneToOneField("jobs.Job", on_delete=models.CASCADE, related_name="approval_request")
+    plan = models.JSONField()
+    # Over the job's request, the plan and all of the below (SHA-256, hex): what a decision signs.
+    digest = models.CharField(max_length=64)
+    reason = models.CharField(max_length=MAX_REASON)
+    requirements = models.JSONField()
+    requested_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    # The process that requested the job.
+    signer = models.CharField(max_length=16)
+    signature = models.BinaryField()
+
+    class Meta:
+        app_label = "jobs"
+        ordering = ["-requested_at"]
+
+    def __str__(self) -> str:
+        return f"Approval of {self.job}"
+
+    def get_absolute_url(self) -> str:
+        """Return the request's page."""
+        return reverse("approvals:detail", args=[self.job.code])
+
+
+class ApprovalDecision(models.Model):
+    """What one user decided on a request."""
+
+    request = models.ForeignKey(ApprovalRequest, on_delete=models.CASCADE, related_name="decisions")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    user_name = models.CharField(max_length=150)
+    verdict = models.CharField(max_length=8, choices=Verdict)
+    reason = models.CharField(max_length=MAX_REASON, blank=True)
+    decided_at = models.DateTimeField()
+    # The web process's.
+    signature = models.BinaryField()
+
+    class Meta:
+        app_label = "jobs"
+        ordering = ["decided_at", "pk"]
+        constraints = [models.UniqueConstraint(fields=["request", "user"], name="decision_once_per_user")]
+
+    def __str__(self) -> str:
+        return f"{self.user_name}: {self.get_verdict_display()}"

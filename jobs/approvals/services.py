@@ -1,0 +1,133 @@
+"""Decisions on requests for approval, and the end of requests that nobody decided in time."""
+
+from __future__ import annotations
+
+from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
+
+from jobs.approvals.models import ApprovalDecision, ApprovalRequest, Verdict
+from jobs.choices import JobState
+from jobs.engine import approval_requests, hints, lifecycle
+from jobs.engine.approval_checks import has_enough, why_plan_changed
+from jobs.engine.authenticity import NotGenuine
+from jobs.engine.creation import subject_of
+from jobs.models import Job
+from kmes.accounts.models import User
+from kmes.accounts.rights import Role
+from kmes.core.actor import SYSTEM, Actor
+from kmes.core.clock import now
+from kmes.core.errors import ConflictError, KmesError, PermissionRefused
+from logging_reports.services import record
+
+
+def decide(*, request: ApprovalRequest, verdict: Verdict, reason: str, seen: str, actor: Actor) -> ApprovalDecision:
+    """Record what a user decided on the plan with the digest ``seen``, and let the job run or end if that settles it.
+
+    Raises:
+        PermissionRefused: the user may not decide on it.
+        ConflictError: it was decided, cancelled or changed meanwhile, or has expired.
+        NotGenuine: the request is not as it was made.
+
+    """
+    with transaction.atomic():
+        # Decisions on one job come one after the other, so that the last one sees the others.
+        job = Job.objects.select_for_update().get(pk=request.job_id)
+        request = ApprovalRequest.objects.select_related("job__group__vault", "job__credential").get(pk=request.pk)
+        _require_open(request, job, seen=seen)
+        if reason_against := why_not_decide(request, actor.user_id):
+            raise PermissionRefused(reason_against, _("Another user has to decide."))
+        if verdict == Verdict.APPROVE and (changed := why_plan_changed(request)):
+            raise ConflictError(changed)
+        try:
+            with transaction.atomic():
+                decision = approval_requests.add_decision(request, actor=actor, verdict=verdict, reason=reason)
+        except IntegrityError:
+            raise ConflictError(_("This user has decided already."), _("Reload the page.")) from None
+        _record(
+            "approval.approved" if verdict == Verdict.APPROVE else "approval.refused",
+            request,
+            f"Reason: {decision.reason or 'none given'}",
+            actor=actor,
+        )
+        if verdict == Verdict.REFUSE:
+            what = _("%(name)s refused the job.") % {"name": actor.name}
+            _end(request, KmesError(what, decision.reason, code="approval_refused"), actor=actor)
+        elif has_enough(approval_requests.requirements_in(request), approvals_of(request)):
+            lifecycle.queue_approved(job)
+            hints.send_on_commit(job.pk)
+    return decision
+
+
+def why_not_decide(request: ApprovalRequest, user_id: int | None) -> str:
+    """Say why a user may not decide on a request; "" when they may. Reads the user again."""
+    user = User.objects.filter(pk=user_id, is_active=True).first() if user_id is not None else None
+    roles = {each.role for each in approval_requests.requirements_in(request)}
+    if user is None:
+        return _("Only active users decide.")
+    if user.pk == request.job.requested_by_id:
+        return _("Nobody decides on what they requested themselves.")
+    if user.role not in roles:
+        names = ", ".join(str(role.label) for role in Role if role in roles)
+        return _("Users with the role %(roles)s decide on it.") % {"roles": names}
+    return ""
+
+
+def approvals_of(request: ApprovalRequest) -> list[ApprovalDecision]:
+    """Return the genuine approvals of a request."""
+    decisions = request.decisions.filter(verdict=Verdict.APPROVE).select_related("request")
+    return [each for each in decisions if approval_requests.is_decision_genuine(each)]
+
+
+def end_expired() -> None:
+    """Cancel the jobs that nobody approved in time."""
+    late = ApprovalRequest.objects.filter(job__state=JobState.AWAITING, expires_at__lte=now())
+    for request in late.select_related("job__group__vault", "job__credential").order_by("expires_at")[:200]:
+        what = KmesError(
+            _("Nobody approved the job in time."), _("Retry it, or request it again."), code="approval_expired"
+        )
+        with transaction.atomic():
+            if _end(request, what, actor=SYSTEM):
+                _record("approval.expired", request, "", actor=SYSTEM)
+
+
+def _require_open(request: ApprovalRequest, job: Job, *, seen: str) -> None:
+    """Check that a request can still be decided, as it was shown.
+
+    Raises:
+        ConflictError: it can't.
+        NotGenuine: it is not as it was made.
+
+    """
+    if job.state != JobState.AWAITING:
+        raise ConflictError(_("The job waits for no approval any more."), _("Reload the page."))
+    if not approval_requests.is_request_genuine(request):
+        raise NotGenuine(
+            _("The request is not as it was made: its signature does not hold."),
+            _("Find out who writes to the database. Cancel the job; if it was meant, request it again."),
+        )
+    if seen != request.digest:
+        raise ConflictError(_("Another plan was shown than the one to decide on."), _("Reload the page."))
+    if request.expires_at <= now():
+        raise ConflictError(_("The request has expired."), _("The job has to be requested again."))
+
+
+def _end(request: ApprovalRequest, error: KmesError, *, actor: Actor) -> bool:
+    """Cancel a job that waits for approvals. Return whether it still did. Needs a transaction."""
+    job = request.job
+    if not lifecycle.end_awaiting(job, error=error):
+        return False
+    _record("job.cancelled", request, error.what, actor=actor)
+    return True
+
+
+def _record(event: str, request: ApprovalRequest, text: str, *, actor: Actor) -> None:
+    job = request.job
+    record(
+        event,
+        actor=actor,
+        message=f"{job.recorded_title}: {job.subject}. {text}".strip(),
+        subject=subject_of(job),
+        job_id=job.pk,
+        job_code=job.code,
+        data={"digest": request.digest},
+    )

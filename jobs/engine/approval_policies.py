@@ -1,0 +1,193 @@
+"""The policies in force: whose approvals an action needs. The only writer of their rows.
+
+The worker signs each state of a policy, and the log tells its number. So a row that was written past the console, or
+taken away, is noticed: then the action is refused, not allowed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from jobs.approvals.models import ApprovalPolicy
+from jobs.models import Job
+from jobs.spec import registry
+from kmes.accounts.rights import Role
+from kmes.core.clock import now
+from kmes.core.errors import ConflictError
+from kmes.core.request_keys import Signer
+from kmes.core.request_signatures import encode, is_signed, sign
+from logging_reports.choices import Service
+from logging_reports.models import LogEntry
+
+POLICY = "kmes approval policy"
+# The log's row of each state of a policy.
+CHANGED = "approval.policy_changed"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class StrangePolicy(ConflictError):
+    """A policy's row is not as this console wrote it, or is missing; what it is about is refused."""
+
+    code = "strange_policy"
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """What one policy asks for: this many users of a role, other than the requester, within some hours."""
+
+    action: str
+    number: int
+    approvals: int
+    role: str
+    expires_hours: int
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as rows hold it."""
+        return asdict(self)
+
+
+def actions() -> list[tuple[str, str]]:
+    """Return the actions that a policy can be about, with their labels."""
+    return [(spec.kind, str(spec.approval.label)) for spec in registry if spec.approval and spec.approval.label]
+
+
+def microseconds(at: datetime) -> int:
+    """Return a time as signatures cover it."""
+    return (at - _EPOCH) // timedelta(microseconds=1)
+
+
+def find_policy(action: str) -> ApprovalPolicy | None:
+    """Return the policy in force; None while there never was one.
+
+    Raises:
+        StrangePolicy: the newest row is not the worker's, or not the newest that the log tells of.
+        RequestKeyError: the public halves can't be read.
+
+    """
+    return _find_policies([action]).get(action)
+
+
+def requirements_of(wanted: Iterable[str]) -> list[Requirement]:
+    """Return what the policies of these actions ask for.
+
+    Raises:
+        StrangePolicy: one of them is not as this console wrote it.
+        RequestKeyError: the public halves can't be read.
+
+    """
+    return [
+        Requirement(each.action, each.number, each.approvals, each.role, each.expires_hours)
+        for each in _find_policies(list(dict.fromkeys(wanted))).values()
+        if each.approvals
+    ]
+
+
+def actions_of(job: Job) -> tuple[str, ...]:
+    """Return the actions that a job and those of its chain do, as far as policies can be about them."""
+    spec = registry.find(job.kind)
+    own = spec.approval.actions(job) if spec is not None and spec.approval is not None else ()
+    linked = (link["kind"] for link in job.params.get("then", ()))
+    return (*own, *(kind for kind in linked if kind in registry and registry[kind].approval is not None))
+
+
+def add_policy(*, action: str, number: int, approvals: int, role: str, expires_hours: int, by: str) -> ApprovalPolicy:
+    """Add the next state of a policy, within the transaction that writes the log row of its number.
+
+    Raises:
+        ConflictError: the policy was changed meanwhile.
+        RequestKeyError: the worker's key can't be read.
+
+    """
+    current = find_policy(action)
+    if number != (current.number if current else 0) + 1:
+        raise ConflictError(_("The policy was changed meanwhile."), _("Look at it again, then change it anew."))
+    policy = ApprovalPolicy(
+        action=action,
+        number=number,
+        approvals=approvals,
+        role=role,
+        expires_hours=expires_hours,
+        changed_by=by,
+        changed_at=now(),
+    )
+    policy.signature = sign(_message_of(policy), Signer.WORKER)
+    policy.save(force_insert=True)
+    return policy
+
+
+def label_of(action: str) -> str:
+    """Return what an action is called on pages; one of a later release by its name."""
+    return dict(actions()).get(action, action)
+
+
+def describe(requirement: Requirement) -> str:
+    """Return what a requirement asks for, in words."""
+    who = dict(Role.choices).get(requirement.role, requirement.role)
+    return ngettext(
+        "%(action)s: %(count)d approval by a user with the role %(role)s",
+        "%(action)s: %(count)d approvals by users with the role %(role)s",
+        requirement.approvals,
+    ) % {"action": label_of(requirement.action), "count": requirement.approvals, "role": who}
+
+
+def _find_policies(wanted: Sequence[str]) -> dict[str, ApprovalPolicy]:
+    """Return the policies in force of these actions, in two queries.
+
+    Raises:
+        StrangePolicy: one is not the worker's, is missing, or is not the newest that the log tells of.
+        RequestKeyError: the public halves can't be read.
+
+    """
+    if not wanted:
+        return {}
+    rows = ApprovalPolicy.objects.filter(action__in=wanted).order_by("number")
+    found, told = {each.action: each for each in rows}, _newest_numbers()
+    for action in wanted:
+        policy, number = found.get(action), told.get(action, 0)
+        if policy is None and not number:
+            continue
+        if policy is None or policy.number != number or not _is_genuine(policy):
+            raise StrangePolicy(
+                _("The approval policy of “%(action)s” is not as this console wrote it.")
+                % {"action": label_of(action)},
+                _("Find out who writes to the database, and restore the policy's row from a backup."),
+            )
+    return found
+
+
+def _newest_numbers() -> dict[str, int]:
+    """Return the highest number of each action's policy that the log tells of."""
+    told: dict[str, int] = {}
+    for data in LogEntry.objects.filter(service=Service.AUDIT, event=CHANGED).values_list("data", flat=True):
+        if isinstance(data, dict) and isinstance(data.get("action"), str) and isinstance(data.get("number"), int):
+            told[data["action"]] = max(told.get(data["action"], 0), data["number"])
+    return told
+
+
+def _is_genuine(policy: ApprovalPolicy) -> bool:
+    try:
+        message = _message_of(policy)
+    except ValueError:
+        return False
+    return is_signed(message, bytes(policy.signature), Signer.WORKER)
+
+
+def _message_of(policy: ApprovalPolicy) -> bytes:
+    return encode(
+        POLICY,
+        {
+            "action": policy.action,
+            "number": policy.number,
+            "approvals": policy.approvals,
+            "role": str(policy.role),
+            "expires_hours": policy.expires_hours,
+            "changed_by": policy.changed_by,
+            "changed_at": microseconds(policy.changed_at),
+        },
+    )

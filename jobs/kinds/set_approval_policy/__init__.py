@@ -1,0 +1,1 @@
+"""The job kind “set_approval_policy”."""

@@ -1,0 +1,156 @@
+"""Set approval policy: change whose approvals an action needs. The worker writes it, as it alone signs policies.
+
+A change needs the approvals that the action itself needs at present. So nobody can take a policy away alone.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from jobs.approvals.models import ApprovalPolicy
+from jobs.confirmation.plan import Plan
+from jobs.confirmation.start_target import StartTarget
+from jobs.engine.approval_policies import actions, find_policy, label_of
+from jobs.engine.creation import NewJob, create_job
+from jobs.models import Job
+from jobs.spec import Approval, Given, JobSpec, Scope, Step, Wording, leaves_nothing
+from kmes.accounts.rights import Right, Role, check
+from kmes.core import language
+from kmes.core.actor import Actor
+from kmes.core.errors import ConflictError, InputError
+
+KIND = "set_approval_policy"
+MOST_APPROVALS = 5
+LONGEST_HOURS = 720
+
+
+def request_set_approval_policy(
+    *,
+    action: str,
+    approvals: int,
+    role: str,
+    expires_hours: int,
+    actor: Actor,
+    idempotency_key: str = "",
+    retry_of: Job | None = None,
+    reason: str = "",
+) -> Job:
+    """Ask for the policy of an action to be changed; 0 approvals takes it away.
+
+    Raises:
+        InputError: a value is not possible, or too few users have the role.
+        ConflictError: the policy is so already.
+
+    """
+    check(actor, Right.APPROVAL_MANAGE)
+    if action not in dict(actions()) or role not in Role.values:
+        raise InputError(_("There is no such action or role."), field="role")
+    if not 0 <= approvals <= MOST_APPROVALS or not 1 <= expires_hours <= LONGEST_HOURS:
+        raise InputError(_("Choose up to 5 approvals and up to 720 hours."), field="approvals")
+    _require_approvers(approvals, role)
+    current = find_policy(action)
+    before, after = _values_of(current), {"approvals": approvals, "role": role, "expires_hours": expires_hours}
+    if before == after:
+        raise ConflictError(_("The policy is so already."), _("Change a value."))
+    with language.of_records():
+        subject = label_of(action)
+    number = (current.number if current else 0) + 1
+    params = {"action": action, "number": number, "before": before, "after": after}
+    new = NewJob(KIND, subject, params=params, retry_of=retry_of)
+    return create_job(new, actor=actor, idempotency_key=idempotency_key, reason=reason)
+
+
+def describe_values(values: dict[str, Any] | None) -> str:
+    """Return what a policy asks for, in words."""
+    if not values or not values["approvals"]:
+        return _("no approval needed")
+    return ngettext(
+        "%(count)d approval by a user with the role %(role)s, within %(hours)d hours",
+        "%(count)d approvals by users with the role %(role)s, within %(hours)d hours",
+        values["approvals"],
+    ) % {
+        "count": values["approvals"],
+        "role": Role(values["role"]).label,
+        "hours": values["expires_hours"],
+    }
+
+
+def _values_of(policy: ApprovalPolicy | None) -> dict[str, Any] | None:
+    if policy is None:
+        return None
+    return {"approvals": policy.approvals, "role": str(policy.role), "expires_hours": policy.expires_hours}
+
+
+def _require_approvers(approvals: int, role: str) -> None:
+    """Refuse a policy that nobody could fulfil.
+
+    Raises:
+        InputError: fewer active users have the role.
+
+    """
+    there = get_user_model().objects.filter(role=role, is_active=True).count()
+    if approvals and there < approvals + 1:
+        raise InputError(
+            ngettext(
+                "Only %(count)d active user has the role %(role)s.",
+                "Only %(count)d active users have the role %(role)s.",
+                there,
+            )
+            % {"count": there, "role": Role(role).label},
+            _("It takes one more than the approvals, because nobody approves what they request."),
+            field="approvals",
+        )
+
+
+def _actions(job: Job) -> tuple[str, ...]:
+    """Return the action whose policy is changed; none once that is done, so that a run after a crash can end."""
+    policy = find_policy(job.params["action"])
+    is_done = policy is not None and policy.number >= job.params["number"]
+    return () if is_done else (job.params["action"],)
+
+
+def _expected(_target: StartTarget) -> tuple[str, ...]:
+    return ()
+
+
+def _plan(job: Job) -> Plan:
+    before, after = describe_values(job.params["before"]), describe_values(job.params["after"])
+    return Plan(
+        title=_("Change the approval policy of “%(action)s”") % {"action": label_of(job.params["action"])},
+        button=_("Change policy"),
+        back=reverse("approvals:policies"),
+        facts=[(_("Action"), label_of(job.params["action"])), (_("Now"), before), (_("Afterwards"), after)],
+        effects=[_("Whoever requests the action from then on needs these approvals.")],
+        warnings=[_("The action then needs nobody but its requester.")] if not job.params["after"]["approvals"] else [],
+    )
+
+
+def _retry(job: Job, given: Given) -> Job:
+    return request_set_approval_policy(action=job.params["action"], retry_of=job, **job.params["after"], **given)
+
+
+SET_APPROVAL_POLICY = JobSpec(
+    kind=KIND,
+    title=gettext_lazy("Change approval policy"),
+    right=Right.APPROVAL_MANAGE,
+    wording=Wording("Changing", "Changed", "change"),
+    counts_keys=False,
+    steps=(Step("set_policy", gettext_lazy("Record the policy")),),
+    scope=Scope.NO_KEY,
+    holds_azure_key=False,
+    blocks_group=False,
+    pushes_keys=False,
+    failpoints=KIND,
+    menu=(),
+    confirmation=None,
+    left_by_cancel=leaves_nothing,
+    retry=_retry,
+    follow=None,
+    approval=Approval(label=None, actions=_actions, expected=_expected, plan=_plan),
+    runner="jobs.kinds.set_approval_policy.runner.RUNNER",
+)

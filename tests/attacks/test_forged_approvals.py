@@ -1,0 +1,230 @@
+"""Approvals: an attacker who writes to the database, and users who try to be several, get nothing run."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from django.db import connection
+
+from jobs.approvals.models import ApprovalDecision, ApprovalPolicy, ApprovalRequest, Verdict
+from jobs.engine.approval_policies import StrangePolicy
+from jobs.engine.authenticity import NotGenuine
+from jobs.kinds.destroy.spec import request_destroy
+from jobs.models import Job, JobTarget
+from keygroups.models import Key
+from kmes.core.clock import now
+from kmes.core.errors import PermissionRefused
+from logging_reports.models import LogEntry, Notice
+from tests.jobs.approving import REASON, approve, make_approvers, request_of, set_policy
+from tests.jobs.builders import make_keys, work
+from tests.jobs.conftest import admin, credential, device, group, hsm_token
+from tests.logging_reports.harness import log_can_be_flushed
+
+__all__ = ["admin", "credential", "device", "group", "hsm_token", "log_can_be_flushed"]
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def others(admin):
+    return make_approvers("ben", "cleo")
+
+
+@pytest.fixture
+def keys(group, admin, others):
+    """Two keys; two users have to approve their destruction."""
+    made = make_keys(group, "k1", "k2", actor=admin)
+    set_policy("destroy", actor=admin, approvals=2)
+    return made
+
+
+@pytest.fixture
+def job(keys, admin):
+    """A job that waits for its approvals."""
+    return request_destroy(keys=keys[:1], actor=admin, reason=REASON)
+
+
+def put_into_queue(job):
+    """What somebody with the database's password does."""
+    Job.objects.filter(pk=job.pk).update(state="queued", run_after=now())
+
+
+def forge(job, actor, **values):
+    """Write the row of a decision; what is not given is as a genuine one."""
+    fields = {"user_id": actor.user_id, "user_name": actor.name, "verdict": "approve", "decided_at": now()}
+    signature = Ed25519PrivateKey.generate().sign(b"whatever")
+    return ApprovalDecision.objects.create(request=request_of(job), **{**fields, "signature": signature, **values})
+
+
+def was_refused(job, code="not_approved"):
+    """Whether a worker does nothing for the job, and raises the alarm."""
+    put_into_queue(job)
+    work(job)
+    assert set(Key.objects.values_list("state", flat=True)) == {"present"}
+    assert not LogEntry.objects.filter(event="job.started", job_id=job.pk).exists()
+    assert Notice.objects.filter(event="job.not_genuine").count() == 1
+    return (job.state, job.error_code) == ("failed", code)
+
+
+def test_a_job_that_is_put_into_the_queue_without_approvals_is_refused(job):
+    assert was_refused(job)
+    assert "without the approvals" in job.error_what
+
+
+def test_forged_approvals_count_for_nothing(job, others):
+    for each in others:
+        forge(job, each)
+    assert was_refused(job)
+
+
+def test_an_approval_is_not_counted_for_another_user_or_job(job, keys, admin, others):
+    approve(job, others[0])
+    genuine = ApprovalDecision.objects.get()
+    forge(job, others[1], signature=genuine.signature)
+    other = request_destroy(keys=keys[1:], actor=admin, reason=REASON)
+    for each in others:
+        forge(other, each, signature=genuine.signature, decided_at=genuine.decided_at)
+    assert was_refused(job)
+    put_into_queue(other)
+    assert work(other).error_code == "not_approved"
+
+
+def test_an_approval_by_the_requester_is_not_counted(job, admin, others):
+    approve(job, others[0])
+    with pytest.raises(PermissionRefused, match="requested themselves"):
+        approve(job, admin)
+    ApprovalDecision.objects.filter(user_id=others[0].user_id).update(user_id=admin.user_id)
+    assert was_refused(job)
+
+
+CHANGES = {
+    "fewer approvals": lambda each: {
+        "requirements": [{**each.requirements[0], "approvals": 1}],
+    },
+    "another role": lambda each: {"requirements": [{**each.requirements[0], "role": "auditor"}]},
+    "no requirement": lambda each: {"requirements": []},
+    "plan": lambda each: {"plan": {**each.plan, "title": "Destroy nothing"}},
+    "reason": lambda _each: {"reason": "Ordered by the board"},
+    "expiry": lambda each: {"expires_at": each.expires_at + timedelta(days=30)},
+    "digest": lambda _each: {"digest": "0" * 64},
+    "signature": lambda _each: {"signature": bytes(64)},
+    "signer": lambda _each: {"signer": "worker"},
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_request_that_was_changed_is_refused(job, others, change):
+    for each in others:
+        approve(job, each)
+    ApprovalRequest.objects.filter(job=job).update(**CHANGES[change](request_of(job)))
+    assert was_refused(job)
+
+
+def test_a_request_that_was_changed_is_decided_by_nobody(job, others):
+    ApprovalRequest.objects.filter(job=job).update(reason="Ordered by the board")
+    with pytest.raises(NotGenuine, match="not as it was made"):
+        approve(job, others[0])
+    assert not ApprovalDecision.objects.exists()
+
+
+def test_a_request_that_was_taken_away_does_not_spare_the_approvals(job):
+    ApprovalRequest.objects.filter(job=job).delete()
+    put_into_queue(job)
+    assert work(job).error_code == "approval_void"
+    assert set(Key.objects.values_list("state", flat=True)) == {"present"}
+
+
+def test_approvals_count_for_the_keys_that_were_shown(job, keys, others):
+    for each in others:
+        approve(job, each)
+    JobTarget.objects.filter(job=job).update(key=keys[1])
+    assert work(job).error_code == "not_genuine"
+    assert set(Key.objects.values_list("state", flat=True)) == {"present"}
+
+
+def test_a_key_that_changed_between_approval_and_run_stops_it(job, keys, others):
+    for each in others:
+        approve(job, each)
+    Key.objects.filter(pk=keys[0].pk).update(name="another")
+    assert work(job).error_code == "approval_void"
+    assert set(Key.objects.values_list("state", flat=True)) == {"present"}
+
+
+def test_a_refused_job_that_is_put_back_is_refused_again(job, others):
+    approve(job, others[0])
+    approve(job, others[1], verdict=Verdict.REFUSE, reason="No")
+    assert was_refused(job, "not_genuine")
+
+
+def test_a_job_that_ran_is_not_run_again_with_its_approvals(job, keys, others):
+    for each in others:
+        approve(job, each)
+    assert work(job).state == "succeeded"
+    Key.objects.filter(pk=keys[0].pk).update(state="present", wrapped_private=keys[0].wrapped_private)
+    JobTarget.objects.filter(job=job).update(state="pending")
+    put_into_queue(job)
+    assert work(job).error_code == "not_genuine"
+    assert set(Key.objects.values_list("state", flat=True)) == {"present"}
+
+
+@pytest.mark.parametrize("change", ["taken away", "weakened", "rolled back"])
+def test_a_policy_that_is_not_as_it_was_written_lets_nothing_run(job, keys, admin, others, change):
+    policies = ApprovalPolicy.objects.filter(action="destroy")
+    if change == "rolled back":
+        stricter = set_policy("destroy", actor=admin, approvals=1)
+        for each in others:
+            approve(stricter, each)
+        assert work(stricter).state == "succeeded"
+        policies.filter(number=2).delete()
+    elif change == "taken away":
+        policies.delete()
+    else:
+        policies.update(approvals=0)
+    put_into_queue(job)
+    assert work(job).error_code == "strange_policy"
+    with pytest.raises(StrangePolicy):
+        request_destroy(keys=keys[1:], actor=admin)
+    assert set(Key.objects.values_list("state", flat=True)) == {"present"}
+
+
+def test_a_policy_that_the_database_makes_up_is_none(keys, admin):
+    ApprovalPolicy.objects.create(
+        action="destroy",
+        number=2,
+        approvals=0,
+        role="admin",
+        expires_hours=1,
+        changed_by="ada",
+        changed_at=now(),
+        signature=bytes(64),
+    )
+    with pytest.raises(StrangePolicy):
+        request_destroy(keys=keys, actor=admin)
+
+
+def test_two_who_approve_at_the_same_moment_make_one_run(job, others):
+    met, failures = threading.Barrier(2), []
+
+    def decide(actor):
+        try:
+            met.wait(60)
+            approve(Job.objects.get(pk=job.pk), actor)
+        except Exception as error:  # noqa: BLE001 - told below
+            failures.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=decide, args=(each,)) for each in others]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert failures == []
+    for _time in range(2):
+        work(job)
+    assert job.state == "succeeded"
+    assert LogEntry.objects.filter(event="key.destroyed", job_id=job.pk).count() == 1
+    assert LogEntry.objects.filter(event="job.started", job_id=job.pk).count() == 1
