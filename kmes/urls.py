@@ -13,6 +13,7 @@ urlpatterns = [
     path("keys/", include("keygroups.urls")),
     path("jobs/", include("jobs.urls")),
     path("certifications/", include("jobs.certifications.urls")),
+    path("approvals/", include("jobs.approvals.urls")),
     path("logs/", include("logging_reports.urls")),
     path("forwarding/", include("logging_reports.forwarding.urls")),
     path("reports/", include("logging_reports.reports.urls")),

@@ -9,7 +9,8 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
-from jobs.confirmation.forms import FormInput, StartForm
+from jobs.confirmation.forms import FormInput, StartForm, ask_for_reason
+from jobs.engine.approval_policies import actions_of, describe, requirements_of
 from jobs.pages import confirmations, removal_views
 from jobs.pages.failure_help import describe_cancel, retry_warnings
 from jobs.pages.views import job_or_404
@@ -56,7 +57,11 @@ def start_job(request: HttpRequest, kind: str) -> HttpResponse:
     sent = request.POST if request.method == "POST" and "ask" not in request.POST else None
     several = "several" in data
     form = confirmation.form(FormInput(sent, plan, target, several))
+    needed = requirements_of(spec.approval.expected(target)) if spec.approval is not None else []
+    if needed:
+        ask_for_reason(form)
     context = {
+        "needed": [describe(each) for each in needed],
         "plan": plan,
         "form": form,
         "kind": spec.kind,
@@ -118,12 +123,18 @@ def retry_job(request: HttpRequest, code: str) -> HttpResponse:
     actor = _require(request, spec.right)
     sent = request.POST if request.method == "POST" else None
     form = StartForm(sent)
+    needed = requirements_of(actions_of(job)) if spec.approval is not None else []
+    if needed:
+        ask_for_reason(form)
     context: dict[str, Any] = {"job": job, "form": form, "obstacle": why_not_retry(job)}
+    context["needed"] = [describe(each) for each in needed]
     context["warnings"] = retry_warnings(job)
     if sent is not None and form.is_valid():
         key = confirmations.idempotency_key_of(form, actor)
         try:
-            made = confirmations.earlier_job(key) or request_retry(job=job, actor=actor, idempotency_key=key)
+            made = confirmations.earlier_job(key) or request_retry(
+                job=job, actor=actor, idempotency_key=key, **confirmations.reason_in(form)
+            )
             return go_to(request, made.get_absolute_url())
         except KmesError as error:
             if isinstance(error, PermissionRefused):

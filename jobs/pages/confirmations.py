@@ -18,7 +18,7 @@ from jobs.confirmation.forms import StartForm
 from jobs.confirmation.start_target import StartTarget
 from jobs.engine import fresh_grants
 from jobs.models import Job
-from jobs.spec import Confirmation
+from jobs.spec import Confirmation, Given
 from keygroups.models import CloudVersion, Key, KeyGroup, Observation
 from keygroups.selection import KeySelection, digest_of_keys
 from kmes.core.actor import Actor
@@ -122,6 +122,11 @@ def idempotency_key_of(form: StartForm, actor: Actor) -> str:
     return f"{actor.user_id}:{token}" if token else ""
 
 
+def reason_in(form: StartForm) -> Given:
+    """Return the reason for approvers, where the form asks for one."""
+    return {"reason": form.cleaned_data["reason"]} if "reason" in form.fields else {}
+
+
 def earlier_job(key: str) -> Job | None:
     """Return the job that was started with this key before."""
     return Job.objects.filter(idempotency_key=key).first() if key else None
@@ -139,7 +144,7 @@ def start(
 
     """
     key = idempotency_key_of(form, actor)
-    given: dict[str, Any] = {"actor": actor, "idempotency_key": key}
+    given: dict[str, Any] = {"actor": actor, "idempotency_key": key, **reason_in(form)}
     if (earlier := earlier_job(key)) is not None:
         return earlier
     with transaction.atomic():

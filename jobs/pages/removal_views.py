@@ -9,7 +9,11 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
-from jobs.confirmation.forms import StartForm
+from jobs.confirmation.forms import StartForm, ask_for_reason
+from jobs.engine.approval_policies import describe, requirements_of
+from jobs.kinds.cloud_delete import spec as cloud_delete
+from jobs.kinds.cloud_purge import spec as cloud_purge
+from jobs.kinds.destroy import spec as destroy
 from jobs.models import Job
 from jobs.pages import confirmations, removal
 from jobs.pages.removal import RemovalForm
@@ -20,9 +24,12 @@ from keygroups.models import KeyGroup
 from keygroups.services import stop_rotation
 from kmes.accounts.rights import Right
 from kmes.core.actor import Actor
-from kmes.core.errors import KmesError, PermissionRefused
+from kmes.core.errors import InputError, KmesError, PermissionRefused
 from kmes.ui.access import right_required
 from kmes.ui.responses import back_to, go_to, render_form
+
+# Kinds of jobs of which a removal can consist.
+REMOVING = (cloud_delete.KIND, cloud_purge.KIND, destroy.KIND)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -51,7 +58,12 @@ def show_removal(request: HttpRequest, *, scope: str) -> HttpResponse:
         return go_to(request, earlier.get_absolute_url())
     scopes, ways = removal.scopes(group, user), removal.ways(group, user)
     form = RemovalForm(sent, group=group, scopes=scopes, ways=ways, wanted=scope)
+    needed = requirements_of(REMOVING)
+    if needed:
+        # Which of them count depends on what is chosen; the request asks for a reason where one is needed.
+        ask_for_reason(form, is_required=False)
     context: dict[str, Any] = {
+        "needed": [describe(each) for each in needed],
         "group": group,
         "form": form,
         "scopes": scopes,
@@ -68,7 +80,10 @@ def show_removal(request: HttpRequest, *, scope: str) -> HttpResponse:
         except PermissionRefused:
             raise
         except KmesError as error:
-            context["refusal"] = error
+            if isinstance(error, InputError) and error.field in form.fields:
+                form.add_error(error.field, str(error))
+            else:
+                context["refusal"] = error
     return render_form(request, "jobs/remove.html", context, refused=sent is not None)
 
 
@@ -95,5 +110,10 @@ def _start(group: KeyGroup, form: RemovalForm, actor: Actor) -> Job:
         if form.cleaned_data["stop_rotation"]:
             stop_rotation(group=group, actor=actor)
         return request_removal(
-            group=group, cloud=cloud, local=scope in {"local", "both"}, actor=actor, idempotency_key=key
+            group=group,
+            cloud=cloud,
+            local=scope in {"local", "both"},
+            actor=actor,
+            idempotency_key=key,
+            **confirmations.reason_in(form),
         )

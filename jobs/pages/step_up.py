@@ -1,4 +1,4 @@
-"""Which pages of jobs ask for the second factor again: those that destroy a key, or take it out of a vault."""
+"""Which pages of jobs ask for the second factor again: those that destroy a key, take it out of a vault, or approve that."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ def register_all() -> None:
     """Register the pages."""
     step_up.register("jobs:remove")
     step_up.register("jobs:start", when=lambda arguments: arguments["kind"] in KINDS)
+    step_up.register("approvals:decide", "approvals:policy")
     step_up.register("jobs:retry", when=_is_of_such_a_job)
 
 

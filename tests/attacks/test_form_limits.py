@@ -23,6 +23,8 @@ from cloudcreds.fields import MAX_NAME as MAX_CREDENTIAL_NAME
 from cloudcreds.forms import CredentialForm
 from cloudcreds.models import CloudCredential, KeyVault
 from cloudcreds.sign_in_form import SignInForm as ProofForm
+from jobs.approvals.forms import DecisionForm, PolicyForm
+from jobs.approvals.models import ApprovalDecision
 from jobs.certifications.forms import CertificationForm
 from jobs.confirmation.forms import MAX_NAMES_TEXT, ConnectionTestForm, NamesForm, StartForm, TypedNameForm
 from jobs.kinds.make_certificate.spec import CertificateForm
@@ -89,6 +91,7 @@ TEXTS: dict[type[forms.BaseForm], dict[str, Limit]] = {
     # Each name is checked by the service that makes the key.
     NamesForm: {"name": MAX_NAMES_TEXT},
     TypedNameForm: {"typed": MAX_CREDENTIAL_NAME},
+    DecisionForm: {"seen": 64, "reason": (ApprovalDecision, "reason")},
     removal.RemovalForm: {"typed": MAX_CREDENTIAL_NAME},
     TagsForm: {"tags": MAX_TAG},
     FirstPushForm: {"name": (KeyGroup, "name")},
@@ -121,7 +124,16 @@ TEXTS: dict[type[forms.BaseForm], dict[str, Limit]] = {
     **{key: {"q": 160} for key in (ActivityForm, RotationForm, UnmanagedForm, ExpiringForm, KeyAgeForm)},
 }
 NO_TEXTS = {
-    *(StartForm, ConnectionTestForm, CertificateForm, CertificationForm, TargetForm, StorageForm, OptionsForm),
+    *(
+        StartForm,
+        PolicyForm,
+        ConnectionTestForm,
+        CertificateForm,
+        CertificationForm,
+        TargetForm,
+        StorageForm,
+        OptionsForm,
+    ),
     *(PreferencesForm, JumpForm, RulesForm, ReportForm, SendAgainForm),
 }
 # Only their subclasses are shown.
@@ -199,6 +211,7 @@ class Makers:
             data.setlist(name, value if isinstance(value, list) else [value])
         given: dict[type[forms.BaseForm], dict[str, Any]] = {
             ConnectionTestForm: {"credential": self.credential},
+            DecisionForm: {"digest": ""},
             TypedNameForm: {"expected": "x" * 37},
             removal.RemovalForm: {
                 "group": self.group,

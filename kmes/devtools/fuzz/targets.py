@@ -16,8 +16,10 @@ from django.db import transaction
 
 from cloudcreds.models import CloudCredential, KeyVault, SignInCertificate
 from hsm.models import HsmDevice, WorkerSighting
+from jobs.approvals.models import ApprovalRequest
 from jobs.certifications.models import Certification, CertificationStep
 from jobs.choices import CertificationState, JobState
+from jobs.engine.approval_policies import actions
 from jobs.models import Job, ScheduleClock
 from jobs.spec import registry
 from keygroups.choices import Drift
@@ -43,6 +45,7 @@ from logging_reports.services import record
 ROLES = tuple(Role.values)
 # The values of each argument of the console's addresses, by its name.
 ARGUMENTS: dict[str, Callable[[], Iterable[Any]]] = {
+    "action": lambda: [action for action, _label in actions()],
     "certificate_id": lambda: SignInCertificate.objects.values_list("pk", flat=True),
     "channel_id": lambda: Channel.objects.filter(user_id=None).values_list("pk", flat=True),
     "code": lambda: [
@@ -144,6 +147,20 @@ def _write_job_rows() -> None:
     asked = {"kind": "synchronize", "actor_name": "fuzz", "trigger": "user", "run_after": now()}
     for state in (JobState.QUEUED, JobState.RUNNING, JobState.FAILED, JobState.CANCELLED):
         Job.objects.create(state=state, error_what="Made up.", **about, **asked)
+    waiting = Job.objects.create(
+        state=JobState.AWAITING, **about, **{**asked, "kind": "cloud_delete", "params": {"versions": []}}
+    )
+    times = {"requested_at": now(), "expires_at": now() + timedelta(days=1)}
+    needed = [{"action": "cloud_delete", "number": 1, "approvals": 1, "role": "admin", "expires_hours": 24}]
+    ApprovalRequest.objects.create(
+        job=waiting,
+        plan={"title": "Made up"},
+        digest="0" * 64,
+        requirements=needed,
+        signer="web",
+        signature=b"-",
+        **times,
+    )
     RotationSlot.objects.create(group=group, due_at=now() - timedelta(hours=1), next_try_at=now())
     ScheduleClock.objects.get_or_create(pk=1)
     run = Certification.objects.create(

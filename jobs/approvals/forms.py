@@ -1,0 +1,57 @@
+"""Forms of Approvals: what somebody decides, and what a policy asks for."""
+
+from __future__ import annotations
+
+from django import forms
+from django.http import QueryDict
+from django.utils.translation import gettext_lazy as _
+
+from jobs.approvals.models import MAX_REASON, Verdict
+from jobs.confirmation.forms import StartForm
+from jobs.kinds.set_approval_policy.spec import LONGEST_HOURS, MOST_APPROVALS
+from kmes.accounts.rights import Role
+
+
+class DecisionForm(forms.Form):
+    """Asks for a decision on the plan whose digest was shown."""
+
+    seen = forms.CharField(widget=forms.HiddenInput, max_length=64)
+    verdict = forms.ChoiceField(choices=Verdict)
+    reason = forms.CharField(
+        label=_("Comment"),
+        required=False,
+        max_length=MAX_REASON,
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text=_("The requester sees it, and the log keeps it. Needed to refuse."),
+    )
+
+    def __init__(self, data: QueryDict | None = None, *, digest: str) -> None:
+        super().__init__(data, initial={"seen": digest})
+
+    def clean(self) -> dict[str, str]:
+        """Ask for the reason of a refusal."""
+        found: dict[str, str] = self.cleaned_data
+        if found.get("verdict") == Verdict.REFUSE and not found.get("reason", "").strip():
+            self.add_error("reason", forms.ValidationError(_("Say why it is refused."), code="required"))
+        return found
+
+
+class PolicyForm(StartForm):
+    """Asks how many users of which role approve an action."""
+
+    approvals = forms.TypedChoiceField(
+        label=_("Approvals needed"),
+        coerce=int,
+        choices=[
+            (0, _("none: whoever has the right acts alone")),
+            *((n, str(n)) for n in range(1, MOST_APPROVALS + 1)),
+        ],
+        help_text=_("The requester's own never counts."),
+    )
+    role = forms.ChoiceField(label=_("By users with the role"), choices=Role)
+    expires_hours = forms.IntegerField(
+        label=_("Expires after (hours)"),
+        min_value=1,
+        max_value=LONGEST_HOURS,
+        help_text=_("A request that is not approved and run by then is cancelled."),
+    )

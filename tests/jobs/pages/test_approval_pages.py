@@ -1,0 +1,149 @@
+"""From the page that starts an action to the decision on it, over HTTP."""
+
+from __future__ import annotations
+
+import html
+
+import pytest
+from django.test import Client
+
+from jobs.kinds.destroy.spec import request_destroy
+from jobs.models import Job
+from kmes.core.actor import Actor
+from tests.jobs.approving import REASON, request_of, set_policy
+from tests.jobs.builders import work
+from tests.jobs.pages.browsing import body, group, make_key, pages, people, push, static_root
+
+__all__ = ["group", "pages", "people", "static_root"]
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def second(people, django_user_model):
+    """A browser of another administrator."""
+    client = Client()
+    client.force_login(django_user_model.objects.create_user("ben", role="admin"))
+    return client
+
+
+@pytest.fixture
+def deleted(group):
+    """A group whose Azure key is deleted, so that it can be purged."""
+    push(make_key(group), state="soft_deleted")
+    group.refresh_from_db()
+    return group
+
+
+def policy(people, action):
+    set_policy(action, actor=Actor.from_user(people["admin"]))
+
+
+def text(response):
+    return html.unescape(body(response))
+
+
+def test_a_purge_is_requested_seen_and_approved(pages, people, second, deleted):
+    address = f"/jobs/start/cloud_purge/?group={deleted.pk}"
+    assert "approve this first" not in text(pages.get(address))
+    policy(people, "cloud_purge")
+    shown = text(pages.get(address))
+    assert "Purge an Azure key: 1 approval by a user with the role Administrator" in shown
+    refused = pages.post(address, {"typed": "payments"})
+    assert refused.status_code == 422
+    assert "Approvers need a reason" in text(refused)
+    assert pages.post(address, {"typed": "payments", "reason": REASON}).status_code == 302
+    job = Job.objects.get(kind="cloud_purge")
+    assert "Awaiting approval" in text(pages.get(f"/jobs/{job.code}/"))
+
+    page = f"/approvals/{job.code}/"
+    assert "Nobody decides on what they requested themselves" in text(pages.get(page))
+    listed = text(second.get("/approvals/?show=mine"))
+    assert str(job) in listed
+    assert "(1)" in listed
+    seen = text(second.get(f"{page}decide/"))
+    for told in (
+        "Purge payments from kv",
+        REASON,
+        "This can't be undone.",
+        request_of(job).digest,
+        "Approve",
+        "Refuse",
+    ):
+        assert told in seen
+    digest = request_of(job).digest
+    for sent in ({"verdict": "refuse", "seen": digest}, {"verdict": "approve", "seen": "0" * 64}, {"seen": digest}):
+        assert second.post(f"{page}decide/", sent).status_code == 422
+    assert pages.post(f"{page}decide/", {"verdict": "approve", "seen": digest}).status_code == 403
+    assert second.post(f"{page}decide/", {"verdict": "approve", "seen": digest}).url == page
+    job.refresh_from_db()
+    assert job.state == "queued"
+    after = text(second.get(page))
+    assert "ben" in after
+    assert "Approve or refuse" not in after
+    assert str(job) not in text(second.get("/approvals/"))
+    assert str(job) in text(second.get("/approvals/?show=all"))
+
+
+def test_the_lists_say_what_is_not_there_yet(pages, people, group):
+    assert "No policy asks for approvals" in text(pages.get("/approvals/"))
+    assert "none" in text(pages.get("/approvals/policies/"))
+
+
+def test_a_policy_is_set_by_an_administrator_only(pages, people, second):
+    page = "/approvals/policies/destroy/"
+    assert "none: whoever has the right acts alone" in text(pages.get(page))
+    refused = pages.post(page, {"approvals": "4", "role": "admin", "expires_hours": "24"})
+    assert refused.status_code == 422
+    assert "Only 2 active users have the role Administrator" in text(refused)
+    assert pages.post(page, {"approvals": "1", "role": "admin", "expires_hours": "24"}).status_code == 302
+    work(Job.objects.get(kind="set_approval_policy"))
+    listed = text(pages.get("/approvals/policies/"))
+    assert "24 hours" in listed
+    # From now on a change needs what the policy needs.
+    assert "Request change" in text(pages.get(page))
+    pages.post(page, {"approvals": "0", "role": "admin", "expires_hours": "24", "reason": REASON})
+    change = Job.objects.get(kind="set_approval_policy", state="awaiting")
+    assert str(change) in text(pages.get("/approvals/policies/"))
+    assert "no approval needed" in text(second.get(f"/approvals/{change.code}/"))
+    assert pages.get("/approvals/policies/no-such/").status_code == 404
+    keeper = Client()
+    keeper.force_login(people["custodian"])
+    assert keeper.get(page).status_code == 403
+    assert keeper.get("/approvals/policies/").status_code == 200
+
+
+def test_a_removal_asks_for_a_reason_where_it_needs_approval(pages, people, second, group):
+    push(make_key(group))
+    page = f"/jobs/remove/?group={group.pk}&scope=cloud"
+    policy(people, "cloud_delete")
+    assert "Delete an Azure key: 1 approval" in text(pages.get(page))
+    refused = pages.post(page, {"scope": "cloud", "way": "soft"})
+    assert refused.status_code == 422
+    assert "Approvers need a reason" in text(refused)
+    # Here alone needs none.
+    assert pages.post(page, {"scope": "local", "typed": "payments"}).status_code == 302
+    assert Job.objects.get(kind="destroy").state == "queued"
+    Job.objects.filter(kind="destroy").update(state="cancelled")
+    assert pages.post(page, {"scope": "cloud", "way": "soft", "reason": REASON}).status_code == 302
+    job = Job.objects.get(kind="cloud_delete")
+    assert job.state == "awaiting"
+    assert "deleted, all of them" in text(second.get(f"/approvals/{job.code}/"))
+
+
+def test_a_refused_job_can_be_requested_again(pages, people, second, group):
+    keys = [make_key(group)]
+    policy(people, "destroy")
+    job = request_destroy(keys=keys, actor=Actor.from_user(people["admin"]), reason=REASON)
+    sent = {"verdict": "refuse", "seen": request_of(job).digest, "reason": "Not today"}
+    assert second.post(f"/approvals/{job.code}/decide/", sent).status_code == 302
+    assert "Not today" in text(pages.get(f"/jobs/{job.code}/"))
+    retry = f"/jobs/{job.code}/retry/"
+    assert "Others have to approve this first" in text(pages.get(retry))
+    assert pages.post(retry, {"reason": "It is another day"}).status_code == 302
+    again = Job.objects.get(retry_of=job)
+    assert (again.state, request_of(again).reason) == ("awaiting", "It is another day")
+
+
+def test_pages_of_what_is_not_there_are_not_found(pages):
+    assert pages.get("/approvals/NONE22/").status_code == 404
+    assert pages.get("/approvals/NONE22/decide/").status_code == 404
