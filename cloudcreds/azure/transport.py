@@ -233,12 +233,16 @@ class _TooLarge(OSError):
 def _read(response: Response) -> bytes:
     """Return the whole body; fails when it is cut, can't be decoded, or is too large."""
     pieces, size = [], 0
-    for piece in response.raw.stream(PIECE, decode_content=True):
-        size += len(piece)
-        if size > MAX_BODY:
-            response.raw.close()
-            raise _TooLarge
-        pieces.append(piece)
+    try:
+        for piece in response.raw.stream(PIECE, decode_content=True):
+            size += len(piece)
+            if size > MAX_BODY:
+                raise _TooLarge
+            pieces.append(piece)
+    except BaseException:
+        # urllib3 closes the connection when it breaks, but not when what came on it can't be decoded.
+        response.raw.close()
+        raise
     response.raw.release_conn()
     return b"".join(pieces)
 
