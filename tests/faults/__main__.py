@@ -25,7 +25,7 @@ class Table:
         if report.failed:
             self.outcomes[name] = "broke"
             # At once, because the run takes long and may be stopped.
-            print(f"\nbroke: {report.nodeid}", flush=True)
+            print(f"\nbroke: {report.nodeid}\n{report.longreprtext}", flush=True)
         elif report.when == "call" and report.passed:
             self.outcomes.setdefault(name, "held")
 
