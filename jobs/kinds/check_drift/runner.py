@@ -144,7 +144,7 @@ def _is_deleted(run: JobRun, gateway: VaultGateway, group: KeyGroup) -> bool:
     """Record a whole key that somebody deleted outside this console. Return whether it was so."""
     deleted = find_deleted(gateway, group)
     if deleted is None:
-        record_fate(run, group, ())
+        record_fate(run, gateway, group, ())
     if deleted is None or group.cloud_state != GroupCloudState.LIVE:
         return False
     with run.write() as tx:

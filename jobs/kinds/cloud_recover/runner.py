@@ -16,6 +16,7 @@ from jobs.engine.runner import Runner, no_failure_event, nothing_to_abandon, not
 from jobs.engine.steps import step
 from jobs.journal.intents import resolve_own_calls
 from jobs.kinds.azure_key import RECHECK_SECONDS, call, find_deleted, open_vault
+from jobs.kinds.push.deleted_keys import find_switched, record_switched
 from jobs.kinds.push.earlier_calls import resolve_earlier_calls
 from keygroups import lifecycle as key_lifecycle
 from keygroups.models import KeyGroup
@@ -49,10 +50,13 @@ def run_cloud_recover(run: JobRun) -> None:
                 partial(_recover, gateway, group),
                 lambda _tx: key_lifecycle.record_recovered(group=group),
             )
-    with step(run, "record"), run.write() as tx:
-        # Once more, for a key that was live already.
-        key_lifecycle.record_recovered(group=group)
-        tx.add_message(_("Recovered %(key)s with all its versions") % {"key": group.azure_name})
+    with step(run, "record"):
+        switched = find_switched(gateway, group, gateway.list_versions(group.azure_name))
+        with run.write() as tx:
+            # Once more, for a key that was live already.
+            key_lifecycle.record_recovered(group=group)
+            tx.add_message(_("Recovered %(key)s with all its versions") % {"key": group.azure_name})
+            record_switched(tx, group, switched)
 
 
 def _resolve_recovery(run: JobRun, group: KeyGroup, *, is_live: bool) -> None:

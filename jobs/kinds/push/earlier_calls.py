@@ -47,7 +47,7 @@ def resolve_earlier_calls(
 
     """
     if versions:
-        record_fate(run, group, versions)
+        record_fate(run, gateway, group, versions)
     intents = [intent for intent in unresolved_intents(run) if not of_others or intent.job_id != run.job.pk]
     # A version that is called missing here may be there all the same.
     recorded = group.cloud_versions.exclude(azure_version="").exclude(state=VersionState.MISSING)

@@ -53,7 +53,7 @@ def check_vault(run: JobRun, group: KeyGroup) -> list[JobTarget]:
         resolve_earlier_calls(run, gateway, group, versions)
         if not versions:
             # Not before: a lost call may still recover the key.
-            record_fate(run, group, versions)
+            record_fate(run, gateway, group, versions)
         refuse_taken_name(run, gateway, group, versions)
         pending = _record_found(run, group)
         if pending:

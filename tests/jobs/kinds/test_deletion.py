@@ -60,6 +60,24 @@ def test_cloud_deletion_leaves_the_key_here_and_can_be_undone(pushed, group, adm
     assert pushed.cloud_versions.get().state == "active"
 
 
+@pytest.mark.parametrize("recovered_by", ["the console", "somebody else"])
+def test_a_switch_that_nobody_could_see_before_the_deletion_is_seen_after_the_recovery(
+    recovered_by, pushed, group, admin, vault
+):
+    """As after a call to disable it whose answer was lost: when somebody looked again, the key was deleted."""
+    version = pushed.cloud_versions.get().azure_version
+    vault.client.update_key_properties("payments", version, enabled=False)
+    work(request_cloud_delete(group=_reload(group), actor=admin))
+    if recovered_by == "the console":
+        job = work(request_cloud_recover(group=_reload(group), actor=admin))
+    else:
+        vault.client.begin_recover_deleted_key("payments").wait()
+        job = work(request_synchronize(keys=make_keys(group, "two", actor=admin), actor=admin))
+    assert any(f"The vault has version {version} disabled" in text for text in messages(job))
+    row = pushed.cloud_versions.get()
+    assert (row.state, row.enabled, row.wanted_enabled, row.differs) == ("disabled", False, True, True)
+
+
 def test_after_a_purge_the_same_key_can_be_pushed_again(pushed, group, admin, vault):
     work(request_cloud_delete(group=_reload(group), actor=admin))
     job = work(request_cloud_purge(group=_reload(group), actor=admin))
