@@ -39,22 +39,25 @@ def list_requests(user: Any, *, show: str = "open") -> QuerySet[ApprovalRequest]
         given=Count("decisions", filter=Q(decisions__verdict=Verdict.APPROVE))
     )
     if show in {"open", "mine"}:
-        rows = rows.filter(job__state=JobState.AWAITING, expires_at__gt=now())
+        rows = _open(rows)
     if show == "mine":
-        rows = _decided_by(rows, user)
+        rows = rows.filter(pk__in=_for_user(rows, user))
     return rows.order_by("-requested_at")
 
 
 def count_to_decide(user: Any) -> int:
-    """Return how many requests wait for this user's decision."""
-    return list_requests(user, show="mine").count()
+    """Return how many requests wait for this user's decision, in one query: each page asks every few seconds."""
+    return len(_for_user(_open(ApprovalRequest.objects.all()), user))
 
 
-def _decided_by(rows: QuerySet[ApprovalRequest], user: Any) -> QuerySet[ApprovalRequest]:
-    """Return the requests that a user may decide and has not decided yet."""
-    theirs = rows.exclude(job__requested_by=user).exclude(decisions__user=user)
-    wanted = [row.pk for row in theirs if any(each.get("role") == user.role for each in row.requirements)]
-    return rows.filter(pk__in=wanted)
+def _open(rows: QuerySet[ApprovalRequest]) -> QuerySet[ApprovalRequest]:
+    return rows.filter(job__state=JobState.AWAITING, expires_at__gt=now())
+
+
+def _for_user(rows: QuerySet[ApprovalRequest], user: Any) -> list[int]:
+    """Return the ids of the requests that a user may decide and has not decided yet."""
+    theirs = rows.exclude(job__requested_by=user).exclude(decisions__user=user).values_list("pk", "requirements")
+    return [pk for pk, wanted in theirs if any(each.get("role") == user.role for each in wanted)]
 
 
 def find_request(code: str) -> ApprovalRequest | None:

@@ -11,6 +11,7 @@ from django.utils.cache import patch_vary_headers
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
+from jobs.approvals.selectors import count_to_decide
 from jobs.choices import FINAL_STATES, STATE_COLOURS, JobState, TargetState
 from jobs.engine.chains import describe_next
 from jobs.models import Job
@@ -82,11 +83,12 @@ def show_drawer(request: HttpRequest) -> HttpResponse:
     """Show the last jobs of everybody, open ones first: as the drawer, or on a phone as a page."""
     jobs = selectors.recent_jobs()
     running = selectors.count_running()
-    digest = selectors.digest_of(jobs, running)
+    to_decide = count_to_decide(request.user)
+    digest = selectors.digest_of(jobs, running) + f"-{to_decide}"
     if request.GET.get("seen") == digest:
         return HttpResponse(status=NO_CONTENT)
     rows = [(job, describe_running(job)) for job in jobs]
-    context = {"rows": rows, "running": running, "digest": digest, "colours": STATE_COLOURS}
+    context = {"rows": rows, "running": running, "to_decide": to_decide, "digest": digest, "colours": STATE_COLOURS}
     return render(request, "jobs/_drawer.html" if asks_for_fragment(request) else "jobs/drawer.html", context)
 
 

@@ -78,12 +78,17 @@ export function toggleDrawer(from = null) {
   return true;
 }
 
-function count() {
-  const running = Number(document.getElementById("drawer-jobs")?.dataset.running || 0);
-  for (const badge of document.querySelectorAll("[data-running-count]")) {
-    badge.hidden = running === 0;
-    badge.querySelector("[data-number]").textContent = String(running);
+function write(badges, number) {
+  for (const badge of document.querySelectorAll(badges)) {
+    badge.hidden = number === 0;
+    badge.querySelector("[data-number]").textContent = String(number);
   }
+}
+
+function count() {
+  const told = document.getElementById("drawer-jobs")?.dataset;
+  write("[data-running-count]", Number(told?.running || 0));
+  write("[data-decide-count]", Number(told?.toDecide || 0));
 }
 
 if (drawer) {

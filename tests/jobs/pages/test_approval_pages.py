@@ -60,6 +60,9 @@ def test_a_purge_is_requested_seen_and_approved(pages, people, second, deleted):
     listed = text(second.get("/approvals/?show=mine"))
     assert str(job) in listed
     assert "(1)" in listed
+    # The badge beside Approvals counts what waits for the one who looks.
+    assert 'data-to-decide="1"' in text(second.get("/jobs/drawer/"))
+    assert 'data-to-decide="0"' in text(pages.get("/jobs/drawer/"))
     seen = text(second.get(f"{page}decide/"))
     for told in (
         "Purge payments from kv",
