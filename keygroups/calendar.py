@@ -25,7 +25,7 @@ from kmes.core.clock import now
 from kmes.ui.pictures import Cell, Picture, box, diamond, label, link
 
 WEEKS, WEEKDAYS = 13, 7
-LISTED = 100
+LISTED = 50
 # A rotation changes a vault's HSM twice: it makes a KEK and imports a key (docs/azure.md#limits-and-throttling).
 _CHANGES_PER_ROTATION = 2
 _LEFT, _TOP, _CELL_WIDTH, _CELL_HEIGHT = 44, 34, 70, 40

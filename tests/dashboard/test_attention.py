@@ -216,3 +216,11 @@ def test_the_outlook_tells_what_is_coming_and_what_was_done(pages, world):
 
 def test_the_stand_in_is_never_mistaken_for_azure(pages):
     assert "a stand-in on this machine plays Azure" in pages.get("/").content.decode()
+
+
+def test_a_failed_job_that_was_retried_is_told_by_its_retry_alone(pages, world):
+    loud(world, "job")
+    failed = Job.objects.get(subject="loud-job")
+    loud(world, "job")
+    Job.objects.exclude(pk=failed.pk).filter(subject="loud-job").update(retry_of=failed)
+    assert is_said(pages, "1 job failed")

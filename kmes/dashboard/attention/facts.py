@@ -9,7 +9,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
-from django.db.models import CharField, Exists, F, IntegerField, OuterRef, Q, QuerySet, TextField, UUIDField, Value
+from django.db.models import CharField, F, IntegerField, OuterRef, Q, QuerySet, Subquery, TextField, UUIDField, Value
 from django.db.models.functions import Cast
 
 from cloudcreds.models import CloudCredential, KeyVault, VaultCircuit
@@ -129,14 +129,18 @@ def failed_jobs() -> QuerySet[Job]:
     later = Job.objects.filter(
         kind=OuterRef("kind"), state__in=SUCCEEDED_STATES, created_at__gt=OuterRef("created_at")
     ).order_by()
-    on_credential = Q(Exists(later.filter(group=None, credential=OuterRef("credential"))), group=None)
-    return Job.objects.filter(
-        ~Exists(later.filter(group=OuterRef("group"))),
-        ~on_credential,
+    # Looked up for each failed job: as a join, PostgreSQL compares each of them with every job.
+    retry = Subquery(Job.objects.filter(retry_of=OuterRef("pk")).order_by().values("pk")[:1])
+    of_group = Subquery(later.filter(group=OuterRef("group")).values("pk")[:1])
+    of_credential = Subquery(later.filter(group=None, credential=OuterRef("credential")).values("pk")[:1])
+    return Job.objects.alias(retry=retry, of_group=of_group, of_credential=of_credential).filter(
+        # The cheap half first: a credential may have as many jobs as all its key groups.
+        ~(Q(group=None) & Q(of_credential__isnull=False)),
+        retry=None,
+        of_group=None,
         state__in=FAILED_STATES,
         created_at__gte=moment - _REQUESTED_WITHIN,
         finished_at__gte=moment - timedelta(days=FAILED_JOBS_DAYS),
-        retries__isnull=True,
     )
 
 
