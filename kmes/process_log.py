@@ -31,6 +31,8 @@ def configuration(level: str) -> dict[str, Any]:
             "msal": {"level": "CRITICAL"},
             "urllib3": {"level": "CRITICAL"},
             "axes": {"level": "WARNING"},
+            # Says "authenticated" of answers that are refused after that.
+            "fido2": {"level": "WARNING"},
             "django.request": {"filters": ["no_probes"]},
         },
     }

@@ -172,6 +172,8 @@ KMES_TRUSTED_PROXIES = env.int("KMES_TRUSTED_PROXIES", 1 if env.bool("KMES_BEHIN
 KMES_ONE_TIME_PASSWORD_HOURS = env.int("KMES_ONE_TIME_PASSWORD_HOURS", 72)
 # Roles whose users must have a second factor; the others may have one.
 KMES_SECOND_FACTOR_ROLES = env.list("KMES_SECOND_FACTOR_ROLES", default=[])
+# The host name for which passkeys are made; "": the one under which the console is opened.
+KMES_PASSKEY_DOMAIN = env.str("KMES_PASSKEY_DOMAIN", "").lower()
 # Dangerous acts ask for a second factor that was not proven within so many minutes; 0: they never do.
 KMES_STEP_UP_MINUTES = env.int("KMES_STEP_UP_MINUTES", 5)
 # The key of the web process that seals the seeds of authenticator apps (kmes.accounts.second_factor.seals).

@@ -24,7 +24,12 @@ logger = logging.getLogger(__name__)
 _ALLOWED = ("accounts:logout", "dashboard:healthz", "dashboard:readyz", "dashboard:metrics")
 # The first page of what a user must do before all else, and the others that belong to it.
 _OWN_PASSWORD = ("accounts:own_password",)
-_SECOND_FACTOR = ("accounts:second_factor", "accounts:add_app")
+_SECOND_FACTOR = (
+    "accounts:second_factor",
+    "accounts:add_app",
+    "accounts:add_passkey",
+    "accounts:new_passkey_options",
+)
 
 
 class SteadySessionMiddleware(SessionMiddleware):

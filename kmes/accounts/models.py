@@ -100,6 +100,41 @@ class AuthenticatorApp(models.Model):
         return f"Authenticator app of {self.user}"
 
 
+class Passkey(models.Model):
+    """A user's passkey; its id and public key are sealed (``second_factor.seals``), so no row serves another user."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="passkeys")
+    name = models.CharField(_("Name"), max_length=64)
+    # The SHA-256 of the id that its authenticator gave it, by which it is found.
+    digest = models.CharField(max_length=64, unique=True)
+    sealed_credential = models.BinaryField(max_length=4096)
+    # Names the user to authenticators: random, and the same for all passkeys of a user.
+    handle = models.BinaryField(max_length=64)
+    # The relying party: it works under this host name and those below it.
+    domain = models.CharField(max_length=253)
+    sign_count = models.BigIntegerField()
+    # Its authenticator may copy it to other devices of its user.
+    is_synced = models.BooleanField()
+    added_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["added_at", "pk"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class UsedChallenge(models.Model):
+    """The hash of a challenge that a passkey has answered: it proves nothing a second time."""
+
+    digest = models.CharField(max_length=64, unique=True)
+    at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return self.digest[:8]
+
+
 class RecoveryCode(models.Model):
     """The hash of a recovery code."""
 

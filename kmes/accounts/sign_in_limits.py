@@ -26,17 +26,27 @@ KEPT_FOR = timedelta(days=1)
 # The field may contain a password entered by mistake.
 NAME_LENGTH = 64
 EVENT = "access.login_failed"
+# Stands for the name where a passkey was refused; no user can have this one.
+PASSKEY = "(passkey)"
 
 
 def is_over(*, name: str, address: str) -> bool:
     """Return whether this address, or this name from it, has failed too often to be tried."""
     recent = AccessAttempt.objects.filter(attempt_time__gt=now() - WINDOW)
-    if _failures(recent.filter(ip_address=address or None)) >= settings.KMES_SIGN_IN_TRIES_PER_ADDRESS:
+    if is_address_over(address):
         return True
     if _failures(recent.filter(username=name)) < settings.KMES_SIGN_IN_TRIES_PER_NAME:
         return False
     known = AccessLog.objects.filter(username=name, ip_address=address or None, attempt_time__gt=now() - KNOWN_FOR)
     return not known.exists()
+
+
+def is_address_over(address: str) -> bool:
+    """Return whether this address has failed too often, with passwords and passkeys together."""
+    recent = AccessAttempt.objects.filter(attempt_time__gt=now() - WINDOW, ip_address=address or None)
+    passkeys = FailedSignIns.objects.filter(minute__gt=now() - WINDOW, address=address, name=PASSKEY)
+    tries = _failures(recent) + (passkeys.aggregate(found=Sum("tries"))["found"] or 0)
+    return bool(tries >= settings.KMES_SIGN_IN_TRIES_PER_ADDRESS)
 
 
 def _failures(attempts: QuerySet[Any]) -> int:

@@ -4,11 +4,15 @@ from django.urls import path
 
 from kmes.accounts import profile_views, session_views, user_views, views
 from kmes.accounts.second_factor import views as factor_views
+from kmes.accounts.second_factor.passkeys import views as passkey_views
 
 app_name = "accounts"
 urlpatterns = [
     path("login/", views.login, name="login"),
     path("login/second-factor/", factor_views.second_step, name="second_step"),
+    path("login/second-factor/options/", passkey_views.second_step_options, name="second_step_options"),
+    path("login/passkey/", passkey_views.sign_in_with_passkey, name="passkey_sign_in"),
+    path("login/passkey/options/", passkey_views.sign_in_options, name="sign_in_options"),
     path("logout/", views.logout, name="logout"),
     path("profile/", profile_views.show_profile, name="profile"),
     path("profile/password/", profile_views.change_password, name="own_password"),
@@ -20,6 +24,10 @@ urlpatterns = [
     path("profile/second-factor/app/", factor_views.add_app, name="add_app"),
     path("profile/second-factor/recovery-codes/", factor_views.make_recovery_codes, name="recovery_codes"),
     path("profile/second-factor/remove/", factor_views.remove, name="remove_factor"),
+    path("profile/second-factor/options/", passkey_views.own_options, name="passkey_options"),
+    path("profile/second-factor/passkeys/add/", passkey_views.add, name="add_passkey"),
+    path("profile/second-factor/passkeys/options/", passkey_views.new_options, name="new_passkey_options"),
+    path("profile/second-factor/passkeys/<int:passkey_id>/remove/", passkey_views.remove, name="remove_passkey"),
     path("sessions/", session_views.list_all, name="sessions"),
     path("sessions/<slug:session>/end/", session_views.end_session, name="end_session"),
     path("users/", user_views.list_users, name="users"),

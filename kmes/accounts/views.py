@@ -13,6 +13,8 @@ from kmes.accounts import client_address, sign_in_limits
 from kmes.accounts.forms import SignInForm
 from kmes.accounts.second_factor import services as second_factor
 from kmes.accounts.second_factor import sign_in
+from kmes.accounts.second_factor.passkeys import ceremonies
+from kmes.accounts.second_factor.passkeys import services as passkeys
 from kmes.ui import ended_sessions
 
 # As the form's field.
@@ -49,6 +51,7 @@ class SignIn(LoginView):
         """Add why the user is asked to sign in."""
         has_ended = ended_sessions.has_ended(self.request)
         is_kept = has_ended and ended_sessions.is_kept(self.request)
+        values = {"has_passkeys": passkeys.are_used(ceremonies.domain_of(self.request)), **values}
         return super().get_context_data(**values, session_ended=has_ended, is_form_kept=is_kept)
 
 

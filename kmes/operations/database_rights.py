@@ -94,6 +94,10 @@ TABLES: Mapping[str, TableRights] = {
         "session_key session_data expire_date name user_id address device began_at used_at", web=_OWNS
     ),
     "accounts_authenticatorapp": _table("id user_id sealed_seed added_at used_at last_step", web=_OWNS),
+    "accounts_passkey": _table(
+        "id user_id name digest sealed_credential handle domain sign_count is_synced added_at used_at", web=_OWNS
+    ),
+    "accounts_usedchallenge": _table("id digest at", web=_OWNS),
     "accounts_recoverycode": _table("id user_id digest used_at", web=_OWNS),
     "accounts_factorfailure": _table("id user_id at address", web=_OWNS),
     "accounts_knowndevice": _table("id user_id device address seen_at", web=_OWNS),

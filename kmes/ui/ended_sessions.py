@@ -32,7 +32,7 @@ _SALT = "kmes.former_user"
 # A day longer than the session itself, which then has just ended.
 _COOKIE_SECONDS = settings.SESSION_COOKIE_AGE + 24 * 3600
 # Names of fields that may hold a secret; a test compares them with all forms.
-_SECRET = re.compile(r"(^|_)(password|passphrase|secret|pin|token|otp|code)\d?$", re.IGNORECASE)
+_SECRET = re.compile(r"(^|_)(password|passphrase|secret|pin|token|otp|code|passkey)\d?$", re.IGNORECASE)
 _OURS = frozenset({"csrfmiddlewaretoken"})
 
 

@@ -66,6 +66,8 @@ COLUMNS = {
     "accounts.User": {"password": OURS, **dict.fromkeys(("username", "first_name", "last_name", "email"), FORM)},
     "accounts.FailedSignIns": {"name": FITTED, "address": OURS},
     "accounts.ConsoleSession": {**dict.fromkeys(("session_key", "name", "address"), OURS), "device": FITTED},
+    "accounts.Passkey": {"name": FORM, "digest": OURS, "domain": OURS},
+    "accounts.UsedChallenge": {"digest": OURS},
     "accounts.RecoveryCode": {"digest": OURS},
     "accounts.FactorFailure": {"address": OURS},
     "accounts.KnownDevice": {"address": OURS, "device": (ConsoleSession, "device")},

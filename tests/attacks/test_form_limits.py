@@ -22,7 +22,7 @@ from cloudcreds.choices import CloudName
 from cloudcreds.fields import MAX_NAME as MAX_CREDENTIAL_NAME
 from cloudcreds.forms import CredentialForm
 from cloudcreds.models import CloudCredential, KeyVault
-from cloudcreds.sign_in_form import SignInForm as ProofForm
+from cloudcreds.sign_in_form import SignInForm as CredentialProofForm
 from jobs.approvals.forms import DecisionForm, PolicyForm
 from jobs.approvals.models import ApprovalDecision
 from jobs.certifications.forms import CertificationForm
@@ -38,8 +38,17 @@ from keygroups.forms import GroupFields, GroupForm, StorageForm
 from keygroups.models import KeyGroup
 from keygroups.reports import ExpiringForm, KeyAgeForm
 from kmes.accounts.forms import MAX_PASSWORD, OwnPasswordForm, SignInForm, UserForm
-from kmes.accounts.models import User
-from kmes.accounts.second_factor.forms import MAX_CODE, MAX_SEAL, AppForm, CodeForm
+from kmes.accounts.models import Passkey, User
+from kmes.accounts.second_factor.forms import (
+    MAX_ANSWER,
+    MAX_CODE,
+    MAX_SEAL,
+    AppForm,
+    CodeForm,
+    PasswordMixin,
+    ProofForm,
+)
+from kmes.accounts.second_factor.passkeys.forms import NewPasskeyForm, PasskeyForm
 from kmes.dashboard.attention.forms import AcknowledgeForm
 from kmes.dashboard.models import Acknowledgement
 from kmes.dashboard.setup.forms import FirstPushForm, VaultForm
@@ -100,7 +109,9 @@ TEXTS: dict[type[forms.BaseForm], dict[str, Limit]] = {
     SignInForm: {"username": (User, "username"), "password": MAX_PASSWORD},
     OwnPasswordForm: dict.fromkeys(("old_password", "new_password1", "new_password2"), MAX_PASSWORD),
     AcknowledgeForm: {"reason": (Acknowledgement, "reason"), "seen": 64},
-    CodeForm: {"code": MAX_CODE},
+    ProofForm: {"code": MAX_CODE, "passkey": MAX_ANSWER},
+    PasskeyForm: {"passkey": MAX_ANSWER},
+    NewPasskeyForm: {"name": (Passkey, "name"), "passkey": MAX_ANSWER, "password": MAX_PASSWORD},
     AppForm: {"code": MAX_CODE, "token": MAX_SEAL, "password": MAX_PASSWORD},
     SavedViewForm: {"name": (SavedView, "name")},
     SaveFilterForm: {"name": (SavedFilter, "name")},
@@ -137,7 +148,7 @@ NO_TEXTS = {
     *(PreferencesForm, JumpForm, RulesForm, ReportForm, SendAgainForm),
 }
 # Only their subclasses are shown.
-BASES = {FilterForm, ProofForm, GroupFields}
+BASES = {FilterForm, CredentialProofForm, GroupFields, CodeForm, PasswordMixin}
 ODD_TEXTS = (
     *("x" * length for length in (37, 65, 129, 151, 256, 301, 513, 2001, 200_000)),
     *("a\0b", "\0", "ü" * 400, "𝔘" * 200, "a" * 300 + "@example.com", "a@" + "b." * 130 + "example"),
@@ -226,10 +237,10 @@ class Makers:
             return SignInForm(None, data)
         if kind is OwnPasswordForm:
             return OwnPasswordForm(self.user, data)
-        if kind is AppForm:
+        if kind in (AppForm, NewPasskeyForm):
             request = RequestFactory().post("/")
             request.user = self.user
-            return AppForm(request, data, asks_password=True)
+            return kind(request, data, asks_password=True)
         return kind(data, **given.get(kind, {}))
 
     def all_of(self, kind: type[forms.BaseForm], sent: dict[str, Any]) -> Iterator[Any]:

@@ -12,7 +12,10 @@ from django.urls.resolvers import URLPattern, URLResolver
 pytestmark = pytest.mark.django_db
 # An argument of each kind; whether such a thing exists must not matter.
 ARGUMENTS = {"int": "1", "slug": "x", "str": "x", "uuid": "00000000-0000-4000-8000-000000000000"}
-PUBLIC = {"/healthz", "/readyz", "/login/", "/login/second-factor/", "/logout/"}
+PUBLIC = {
+    *("/healthz", "/readyz", "/login/", "/login/second-factor/", "/logout/"),
+    *("/login/passkey/", "/login/passkey/options/", "/login/second-factor/options/"),
+}
 # For this machine, or with a token.
 HIDDEN = {"/metrics"}
 OTHER_METHODS = ("TRACE", "PUT", "DELETE")

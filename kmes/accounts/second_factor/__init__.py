@@ -1,1 +1,1 @@
-"""The second factor of a sign-in: authenticator apps (TOTP) and recovery codes. docs/access.md says what is asked when."""
+"""The second factor of a sign-in: authenticator apps (TOTP), passkeys and recovery codes. docs/access.md says what is asked when."""

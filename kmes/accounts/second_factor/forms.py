@@ -1,4 +1,4 @@
-"""Forms of the second factor. None of them shows an entered code or password again."""
+"""Forms of the second factor. None of them shows an entered code, password or answer again."""
 
 from __future__ import annotations
 
@@ -20,17 +20,32 @@ from kmes.core.errors import InputError, KmesError
 
 MAX_CODE = 64
 MAX_SEAL = 300
+# An answer with an RSA key of 4,096 bits and an id of the longest size has some 6,000 characters.
+MAX_ANSWER = 16_384
 # How long a QR code may be looked at before its code is entered.
 OFFERED_FOR = timedelta(minutes=30)
 _OFFERS = "kmes.second_factor.offer"
 
 
-class _CodeInput(forms.TextInput):
+class _Unshown(forms.Widget):
     """A field whose value is never shown again, as that of a password."""
 
     def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:  # noqa: ARG002 - Django's
         """Leave the value out."""
         return super().get_context(name, None, attrs)
+
+
+class _CodeInput(_Unshown, forms.TextInput):
+    pass
+
+
+class _PasskeyInput(_Unshown, forms.HiddenInput):
+    pass
+
+
+def passkey_field(*, required: bool = True) -> forms.CharField:
+    """Return the field that the script fills with a passkey's answer."""
+    return forms.CharField(required=required, max_length=MAX_ANSWER, widget=_PasskeyInput)
 
 
 def _code_field(label: Any, help_text: Any = "", **more: bool) -> forms.CharField:
@@ -49,22 +64,57 @@ class CodeForm(forms.Form):
         self.add_error(field if field in self.fields else None, str(error))
 
 
-class AppForm(CodeForm):
+class ProofForm(CodeForm):
+    """A code, or the answer of a passkey."""
+
+    code = _code_field(_("Code"), _("The 6 digits in the authenticator app, or a recovery code."), autofocus=True)
+    passkey = passkey_field(required=False)
+
+    def __init__(self, *args: Any, has_app: bool = True, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not has_app:
+            self.fields["code"].label = _("Recovery code")
+            self.fields["code"].help_text = _("Instead of the passkey. Each code works once.")
+            self.fields["code"].widget.attrs.pop("autofocus", None)
+        # With an answer there is no code, and no text field to be filled in.
+        if self.data.get(self.add_prefix("passkey")):
+            self.fields["code"].required = False
+
+
+class PasswordMixin(forms.Form):
+    """Asks for the user's own password, unless it was just entered."""
+
+    password = forms.CharField(
+        label=_("Password"), strip=False, widget=forms.PasswordInput({"autocomplete": "current-password"})
+    )
+    request: HttpRequest
+
+    def ask_password(self, request: HttpRequest, *, is_needed: bool) -> None:
+        """Say whose password it is; leave the field out where it is not needed."""
+        self.request = request
+        limit_passwords(self)
+        if not is_needed:
+            del self.fields["password"]
+
+    def clean_password(self) -> str:
+        """Check the password as a sign-in does, with its limits and its log rows."""
+        typed = str(self.cleaned_data["password"])
+        name = self.request.user.get_username()
+        if authenticate(self.request, username=name, password=typed) is None:
+            raise ValidationError(_("The password is wrong."), code="password")
+        return typed
+
+
+class AppForm(PasswordMixin, CodeForm):
     """Adds an authenticator app: the seed that was offered, a code of it, and the password where it was not just entered."""
 
     # Sealed, so that the seed lies nowhere in clear before the app is added.
     token = forms.CharField(max_length=MAX_SEAL, widget=forms.HiddenInput)
     code = _code_field(_("Code in the app"))
-    password = forms.CharField(
-        label=_("Password"), strip=False, widget=forms.PasswordInput({"autocomplete": "current-password"})
-    )
 
     def __init__(self, request: HttpRequest, *args: Any, asks_password: bool, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.request = request
-        limit_passwords(self)
-        if not asks_password:
-            del self.fields["password"]
+        self.ask_password(request, is_needed=asks_password)
 
     def clean_token(self) -> bytes:
         """Return the seed."""
@@ -75,14 +125,6 @@ class AppForm(CodeForm):
             return seals.open_seal(sealed, user_id=self.request.user.pk, purpose="offer")
         except (SignatureExpired, BadSignature, binascii.Error, seals.SealError):
             raise ValidationError(_("The QR code is too old. Scan the new one."), code="offer") from None
-
-    def clean_password(self) -> str:
-        """Check the password as a sign-in does, with its limits and its log rows."""
-        typed = str(self.cleaned_data["password"])
-        name = self.request.user.get_username()
-        if authenticate(self.request, username=name, password=typed) is None:
-            raise ValidationError(_("The password is wrong."), code="password")
-        return typed
 
 
 def offer(seed: bytes, *, user_id: int) -> str:

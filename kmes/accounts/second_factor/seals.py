@@ -1,6 +1,6 @@
-"""Seals the seeds of authenticator apps under a key that only the web process has, in a file outside the database.
+"""Seals authenticator apps' seeds and passkeys under a key that only the web process has, in a file outside the database.
 
-A seal is a version byte, a nonce of 12 bytes, and the seed in AES-256-GCM; it names its user and opens for no other.
+A seal is a version byte, a nonce of 12 bytes, and the content in AES-256-GCM; it names its user and opens for no other.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ _VERSION = b"\x01"
 
 
 class SealError(KmesError):
-    """A seed can't be sealed or opened."""
+    """A second factor can't be sealed or opened."""
 
     code = "second_factor_key"
 
 
-def seal(seed: bytes, *, user_id: int, purpose: str = "app") -> bytes:
-    """Seal a seed for one user and purpose.
+def seal(content: bytes, *, user_id: int, purpose: str = "app") -> bytes:
+    """Seal a seed or a passkey for one user and purpose.
 
     Raises:
         SealError: the key can't be read or made.
 
     """
     nonce = secrets.token_bytes(NONCE_BYTES)
-    return _VERSION + nonce + AESGCM(_key()).encrypt(nonce, seed, _names(user_id, purpose))
+    return _VERSION + nonce + AESGCM(_key()).encrypt(nonce, content, _names(user_id, purpose))
 
 
 def open_seal(sealed: bytes, *, user_id: int, purpose: str = "app") -> bytes:
-    """Return the seed in a seal.
+    """Return what a seal holds.
 
     Raises:
         SealError: it was sealed under another key, or for another user or purpose.
@@ -52,7 +52,7 @@ def open_seal(sealed: bytes, *, user_id: int, purpose: str = "app") -> bytes:
         return AESGCM(_key()).decrypt(nonce, rest, _names(user_id, purpose))
     except (InvalidTag, ValueError):
         raise SealError(
-            _("The authenticator app can't be checked: its seed does not open."),
+            _("The second factor can't be checked: its seal does not open."),
             _("Use a recovery code, or have an administrator reset the second factor."),
         ) from None
 

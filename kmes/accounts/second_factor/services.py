@@ -6,6 +6,7 @@ one code at the same moment, one is refused.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -15,7 +16,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from kmes.accounts import sessions
-from kmes.accounts.models import AuthenticatorApp, FactorFailure, RecoveryCode, User
+from kmes.accounts.models import AuthenticatorApp, FactorFailure, Passkey, RecoveryCode, User
 from kmes.accounts.rights import Right, check
 from kmes.accounts.second_factor import recovery_codes, seals, totp
 from kmes.core.actor import Actor
@@ -32,17 +33,20 @@ class Factor(StrEnum):
     """What was proven. Log rows hold the values."""
 
     APP = "authenticator app"
+    PASSKEY = "passkey"
     RECOVERY_CODE = "recovery code"
 
 
 class FactorRefused(InputError):
-    """The code that was entered proves nothing."""
+    """The code that was entered, or the passkey that answered, proves nothing."""
 
     code = "second_factor"
 
 
 @dataclass(frozen=True)
-class _Outcome:
+class Outcome:
+    """What a code or an answer proves; without a factor why it proves none, and whether it counts as a failure."""
+
     factor: Factor | None
     refusal: str = ""
     is_failure: bool = False
@@ -50,6 +54,11 @@ class _Outcome:
 
 def has_factor(user: User) -> bool:
     """Return whether a sign-in of this user asks for a second factor."""
+    return has_app(user) or Passkey.objects.filter(user=user).exists()
+
+
+def has_app(user: User) -> bool:
+    """Return whether the user has an authenticator app."""
     return AuthenticatorApp.objects.filter(user=user).exists()
 
 
@@ -66,10 +75,24 @@ def prove(*, user: User, code: str, address: str) -> Factor:
         SealError: the app's seed can't be opened.
 
     """
+    return decide(user=user, address=address, judge=lambda: _judge(user, code), field="code")
+
+
+def decide(*, user: User, address: str, judge: Callable[[], Outcome], field: str) -> Factor:
+    """Have a proof judged while the user's row is locked, and count and log what came of it. Return what was proven.
+
+    Raises:
+        FactorRefused: nothing was, or there were too many failures; it belongs to the field.
+
+    """
     actor = Actor.from_user(user)
     with transaction.atomic():
         User.objects.select_for_update().get(pk=user.pk)
-        outcome = _judge(user, code)
+        if _is_over(user):
+            text = _("Too many wrong codes. Wait, or have an administrator reset the second factor.")
+            outcome = Outcome(None, text)
+        else:
+            outcome = judge()
         if outcome.is_failure:
             FactorFailure.objects.create(user=user, at=now(), address=address)
             record("access.factor_failed", actor=actor, data={"address": address})
@@ -83,25 +106,23 @@ def prove(*, user: User, code: str, address: str) -> Factor:
                 record("access.recovery_code_used", actor=actor, message=message, data={"address": address})
     # After the commit, or the failure would not be counted.
     if outcome.factor is None:
-        raise FactorRefused(outcome.refusal, field="code")
+        raise FactorRefused(outcome.refusal, field=field)
     return outcome.factor
 
 
-def _judge(user: User, code: str) -> _Outcome:
-    if _is_over(user):
-        return _Outcome(None, _("Too many wrong codes. Wait, or have an administrator reset the second factor."))
+def _judge(user: User, code: str) -> Outcome:
     digits = code.replace(" ", "")
     app = AuthenticatorApp.objects.filter(user=user).first()
     if app is not None and digits.isascii() and digits.isdecimal() and len(digits) == totp.DIGITS:
         step = totp.matching_step(seals.open_seal(bytes(app.sealed_seed), user_id=user.pk), digits, at=now())
         if step is not None and step > app.last_step:
             AuthenticatorApp.objects.filter(pk=app.pk).update(last_step=step, used_at=now())
-            return _Outcome(Factor.APP)
+            return Outcome(Factor.APP)
         if step is not None:
-            return _Outcome(None, _("This code was used before. Wait for the next one in the app."), is_failure=True)
+            return Outcome(None, _("This code was used before. Wait for the next one in the app."), is_failure=True)
     elif recovery_codes.use(user, code):
-        return _Outcome(Factor.RECOVERY_CODE)
-    return _Outcome(None, _("This code is wrong, or its time is over."), is_failure=True)
+        return Outcome(Factor.RECOVERY_CODE)
+    return Outcome(None, _("This code is wrong, or its time is over."), is_failure=True)
 
 
 def _is_over(user: User) -> bool:
@@ -110,7 +131,7 @@ def _is_over(user: User) -> bool:
 
 
 def add_app(*, user: User, seed: bytes, code: str, session_key: str, actor: Actor) -> list[SecretText]:
-    """Add an authenticator app that shows this code, and end the user's other sessions. Return recovery codes.
+    """Add an authenticator app that shows this code. As first factor it ends other sessions and brings recovery codes.
 
     Raises:
         ConflictError: the user has one.
@@ -126,17 +147,25 @@ def add_app(*, user: User, seed: bytes, code: str, session_key: str, actor: Acto
         )
     with transaction.atomic():
         User.objects.select_for_update().get(pk=user.pk)
-        if has_factor(user):
+        if has_app(user):
             raise ConflictError(_("%(user)s has an authenticator app already.") % {"user": user}, _("Remove it first."))
         # The code that was entered here opens nothing later.
         AuthenticatorApp.objects.create(
             user=user, sealed_seed=seals.seal(seed, user_id=user.pk), added_at=now(), last_step=step
         )
-        codes = recovery_codes.make(user)
+        return complete_addition(user=user, what="an authenticator app", session_key=session_key, actor=actor)
+
+
+def complete_addition(*, user: User, what: str, session_key: str, actor: Actor) -> list[SecretText]:
+    """Log that a factor was added. Return recovery codes with the first one, else none.
+
+    Sessions that began without a factor end, except the one that added it. Call in the transaction of the change.
+    """
+    is_first = not RecoveryCode.objects.filter(user=user).exists()
+    codes = recovery_codes.make(user) if is_first else []
+    if is_first:
         sessions.remove_all(user, kept_key=session_key)
-        record(
-            "user.factor_added", actor=actor, message=f"{user} added an authenticator app", data={"user_id": user.pk}
-        )
+    record("user.factor_added", actor=actor, message=f"{user} added {what}", data={"user_id": user.pk})
     return codes
 
 
@@ -149,12 +178,19 @@ def replace_recovery_codes(*, user: User, actor: Actor) -> list[SecretText]:
     return codes
 
 
-def remove_own(*, user: User, actor: Actor) -> None:
-    """Remove a user's own second factor. The caller has had it proven."""
+def remove_own_app(*, user: User, actor: Actor) -> None:
+    """Remove a user's own authenticator app. The caller has had a factor proven."""
     with transaction.atomic():
+        User.objects.select_for_update().get(pk=user.pk)
+        AuthenticatorApp.objects.filter(user=user).delete()
+        complete_removal(user=user, what="the authenticator app", actor=actor)
+
+
+def complete_removal(*, user: User, what: str, actor: Actor) -> None:
+    """Log that a factor was removed; with the last one recovery codes go. Call in the transaction of the change."""
+    if not has_factor(user):
         _remove(user)
-        message = f"{user} removed the second factor"
-        record("user.factor_removed", actor=actor, message=message, data={"user_id": user.pk})
+    record("user.factor_removed", actor=actor, message=f"{user} removed {what}", data={"user_id": user.pk})
 
 
 def reset(*, user: User, actor: Actor) -> None:
@@ -177,5 +213,5 @@ def reset(*, user: User, actor: Actor) -> None:
 
 
 def _remove(user: User) -> None:
-    for model in (AuthenticatorApp, RecoveryCode, FactorFailure):
+    for model in (AuthenticatorApp, Passkey, RecoveryCode, FactorFailure):
         model.objects.filter(user=user).delete()

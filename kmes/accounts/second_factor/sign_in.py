@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from django.contrib.auth import login
 from django.contrib.auth.signals import user_logged_in
 from django.http import HttpRequest
 from django.utils.crypto import constant_time_compare
@@ -70,8 +71,18 @@ def note_proof(request: HttpRequest, factor: Factor) -> None:
     request.session[PROVEN], request.session[PROVEN_AT] = str(factor), now().timestamp()
 
 
+def complete(request: HttpRequest, user: User, factor: Factor, *, backend: str) -> None:
+    """Sign in a user whose factor was proven just now."""
+    note_proof(request, factor)
+    login(request, user, backend=backend)
+    # Again: a session that was somebody else's is emptied by the sign-in.
+    note_proof(request, factor)
+
+
 def forget_proof(request: HttpRequest, user: User) -> None:
-    """Note that the user's factor was removed; another one is demanded at once where the policy wants one."""
+    """Note that a factor was removed; after the last one another is demanded at once where the policy wants one."""
+    if services.has_factor(user):
+        return
     for name in (PROVEN, PROVEN_AT):
         request.session.pop(name, None)
     if services.is_required(user):

@@ -14,6 +14,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import reverse
 
+from kmes.accounts.second_factor.services import has_factor
 from kmes.accounts.second_factor.sign_in import PROVEN_AT
 from kmes.core.clock import now
 from kmes.ui.ended_sessions import keep
@@ -21,6 +22,9 @@ from kmes.ui.responses import go_to
 
 # By the name of a view: whether it is dangerous with these arguments of its address.
 _dangerous: dict[str, Callable[[dict[str, Any]], bool]] = {}
+# What changes the factors themselves. It asks even where KMES_STEP_UP_MINUTES turns the rest off.
+_OF_FACTORS = ("accounts:add_app", "accounts:add_passkey", "accounts:new_passkey_options", "accounts:remove_passkey")
+_MINUTES = 5
 
 
 def register(*names: str, when: Callable[[dict[str, Any]], bool] | None = None) -> None:
@@ -40,13 +44,31 @@ def register_all() -> None:
     register(*(f"accounts:user_{act}" for act in acts), "accounts:unlock")
     register(*_DOWNLOADS, "logs:export_start")
     register("forwarding:add", "forwarding:edit", "forwarding:delete")
+    register(*_OF_FACTORS)
 
 
-def is_due(request: HttpRequest) -> bool:
-    """Return whether the user of this session has to prove the second factor again."""
+def minutes() -> int:
+    """Return how long a proof is good for changes of factors."""
+    return int(settings.KMES_STEP_UP_MINUTES or _MINUTES)
+
+
+def is_due(request: HttpRequest, *, name: str = "") -> bool:
+    """Return whether the user of this session has to prove the second factor again, before the view of a name."""
     proven_at = request.session.get(PROVEN_AT)
-    limit = settings.KMES_STEP_UP_MINUTES * 60
-    return bool(limit) and proven_at is not None and not 0 <= now().timestamp() - proven_at <= limit
+    if name in _OF_FACTORS:
+        user: Any = request.user
+        return has_factor(user) and not _is_within(proven_at, minutes())
+    limit = settings.KMES_STEP_UP_MINUTES
+    return bool(limit) and proven_at is not None and not _is_within(proven_at, limit)
+
+
+def may_confirm(request: HttpRequest) -> bool:
+    """Return whether the page that asks for the second factor has anything to ask."""
+    return is_due(request) or is_due(request, name=_OF_FACTORS[0])
+
+
+def _is_within(proven_at: float | None, limit: int) -> bool:
+    return proven_at is not None and 0 <= now().timestamp() - proven_at <= limit * 60
 
 
 class StepUpMiddleware:
@@ -65,7 +87,7 @@ class StepUpMiddleware:
         """Redirect, unless the view may be called. A form that was sent is filled in again afterwards."""
         user: Any = request.user
         name = request.resolver_match.view_name if request.resolver_match else ""
-        if not user.is_authenticated or name not in _dangerous or not is_due(request):
+        if not user.is_authenticated or name not in _dangerous or not is_due(request, name=name):
             return None
         if not _dangerous[name](arguments):
             return None

@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import segno
-from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth import login
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -15,17 +13,22 @@ from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
 
-from kmes.accounts import client_address
 from kmes.accounts.models import AuthenticatorApp
 from kmes.accounts.rights import Right
-from kmes.accounts.second_factor import recovery_codes, services, sign_in, step_up, totp
-from kmes.accounts.second_factor.forms import AppForm, CodeForm, offer
+from kmes.accounts.second_factor import proofs, recovery_codes, services, sign_in, step_up, totp
+from kmes.accounts.second_factor.forms import AppForm, ProofForm, offer
+from kmes.accounts.second_factor.passkeys import ceremonies
+from kmes.accounts.second_factor.passkeys import services as passkeys
+from kmes.accounts.second_factor.passkeys.challenges import Purpose
 from kmes.accounts.second_factor.services import Factor
 from kmes.core.actor import Actor
 from kmes.core.errors import KmesError
 from kmes.core.secret_types import SecretText
 from kmes.ui.access import right_required
 from kmes.ui.responses import back_to, go_to, render_form
+
+# Signs users in whom another page has checked.
+MODEL_BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 
 @sensitive_post_parameters()
@@ -35,19 +38,17 @@ def second_step(request: HttpRequest) -> HttpResponse:
     waiting = sign_in.pending(request)
     if waiting is None:
         return redirect("accounts:login")
-    form = CodeForm(request.POST or None)
+    form = proofs.form_for(request, waiting.user)
     if request.method == "POST" and form.is_valid():
         try:
-            factor = services.prove(
-                user=waiting.user, code=form.cleaned_data["code"], address=client_address.of_request(request)
-            )
+            factor = proofs.prove(request, waiting.user, form, Purpose.SECOND_STEP)
         except KmesError as error:
             form.refuse(error)
         else:
-            sign_in.note_proof(request, factor)
-            login(request, waiting.user, backend=waiting.backend or None)
+            sign_in.complete(request, waiting.user, factor, backend=waiting.backend or MODEL_BACKEND)
             return redirect(waiting.next_url)
-    return _uncached(render(request, "accounts/second_step.html", {"form": form, "name": waiting.user}))
+    context = {"form": form, "name": waiting.user, **proofs.context_for(request, waiting.user, Purpose.SECOND_STEP)}
+    return uncached(render(request, "accounts/second_step.html", context))
 
 
 @sensitive_post_parameters()
@@ -55,12 +56,14 @@ def second_step(request: HttpRequest) -> HttpResponse:
 @right_required(Right.CONSOLE_READ)
 def confirm(request: HttpRequest) -> HttpResponse:
     """Ask for the second factor before something dangerous, and lead back to it."""
+    viewer: Any = request.user
     page = back_to(request, reverse("dashboard:home"))
-    form = CodeForm(request.POST or None)
-    if not step_up.is_due(request) or _proves(request, form):
+    form = proofs.form_for(request, viewer)
+    if not step_up.may_confirm(request) or _proves(request, form):
         return go_to(request, page)
-    context = {"form": form, "minutes": settings.KMES_STEP_UP_MINUTES}
-    return _uncached(render_form(request, "accounts/step_up.html", context, refused=request.method == "POST"))
+    ways = proofs.context_for(request, viewer, Purpose.CONFIRM)
+    context = {"form": form, "minutes": step_up.minutes(), **ways}
+    return uncached(render_form(request, "accounts/step_up.html", context, refused=request.method == "POST"))
 
 
 @require_safe
@@ -74,6 +77,8 @@ def show(request: HttpRequest) -> HttpResponse:
         "codes_made": recovery_codes.COUNT,
         "is_required": services.is_required(viewer),
         "must_add": sign_in.must_add(request),
+        "passkeys": passkeys.list_passkeys(viewer),
+        "domain": ceremonies.domain_of(request),
     }
     return render(request, "accounts/second_factor.html", context)
 
@@ -84,9 +89,10 @@ def show(request: HttpRequest) -> HttpResponse:
 def add_app(request: HttpRequest) -> HttpResponse:
     """Add an authenticator app: show the QR code, and take a code of it. Nothing is stored before."""
     viewer: Any = request.user
-    if services.has_factor(viewer):
+    if services.has_app(viewer):
         return go_to(request, reverse("accounts:second_factor"))
-    asks_password = not sign_in.has_fresh_password(request)
+    # Who has a passkey has proven it a moment ago.
+    asks_password = not services.has_factor(viewer) and not sign_in.has_fresh_password(request)
     form = AppForm(request, request.POST or None, asks_password=asks_password)
     if request.method == "POST" and form.is_valid():
         try:
@@ -101,7 +107,10 @@ def add_app(request: HttpRequest) -> HttpResponse:
             form.refuse(error)
         else:
             sign_in.note_proof(request, Factor.APP)
-            return _show_codes(request, codes, is_new=True)
+            if codes:
+                return show_codes(request, codes, is_new=True)
+            messages.success(request, _("The authenticator app is added."))
+            return go_to(request, reverse("accounts:second_factor"))
     seed = form.cleaned_data.get("token") if form.is_bound else None
     if not seed:
         seed = totp.new_seed()
@@ -115,19 +124,19 @@ def add_app(request: HttpRequest) -> HttpResponse:
         "picture": segno.make(address, error="m").svg_data_uri(scale=5, border=3, light="#fff"),
         "must_add": sign_in.must_add(request),
     }
-    return _uncached(render_form(request, "accounts/add_app.html", context, refused=request.method == "POST"))
+    return uncached(render_form(request, "accounts/add_app.html", context, refused=request.method == "POST"))
 
 
 @sensitive_post_parameters()
 @require_http_methods(["GET", "HEAD", "POST"])
 @right_required(Right.CONSOLE_READ)
 def make_recovery_codes(request: HttpRequest) -> HttpResponse:
-    """Make new recovery codes, for a code of the factor."""
+    """Make new recovery codes, for a proof of a factor."""
     viewer: Any = request.user
-    form = CodeForm(request.POST or None)
+    form = proofs.form_for(request, viewer)
     if _proves(request, form):
         codes = services.replace_recovery_codes(user=viewer, actor=Actor.from_user(viewer))
-        return _show_codes(request, codes, is_new=False)
+        return show_codes(request, codes, is_new=False)
     return _confirm(request, form, "codes")
 
 
@@ -135,24 +144,24 @@ def make_recovery_codes(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @right_required(Right.CONSOLE_READ)
 def remove(request: HttpRequest) -> HttpResponse:
-    """Remove the user's own second factor, for a code of it."""
+    """Remove the user's own authenticator app, for a proof of a factor."""
     viewer: Any = request.user
-    form = CodeForm(request.POST or None)
-    if _proves(request, form):
-        services.remove_own(user=viewer, actor=Actor.from_user(viewer))
+    form = proofs.form_for(request, viewer)
+    if services.has_app(viewer) and _proves(request, form):
+        services.remove_own_app(user=viewer, actor=Actor.from_user(viewer))
         sign_in.forget_proof(request, viewer)
-        messages.success(request, _("Your second factor is removed."))
+        messages.success(request, _("The authenticator app is removed."))
         return go_to(request, reverse("accounts:second_factor"))
     return _confirm(request, form, "remove")
 
 
-def _proves(request: HttpRequest, form: CodeForm) -> bool:
+def _proves(request: HttpRequest, form: ProofForm) -> bool:
     """Return whether the form proves the user's factor; show at the form why it does not."""
     viewer: Any = request.user
     if request.method != "POST" or not form.is_valid():
         return False
     try:
-        factor = services.prove(user=viewer, code=form.cleaned_data["code"], address=client_address.of_request(request))
+        factor = proofs.prove(request, viewer, form, Purpose.CONFIRM)
     except KmesError as error:
         form.refuse(error)
         return False
@@ -160,20 +169,28 @@ def _proves(request: HttpRequest, form: CodeForm) -> bool:
     return True
 
 
-def _confirm(request: HttpRequest, form: CodeForm, act: str) -> HttpResponse:
+def _confirm(request: HttpRequest, form: ProofForm, act: str) -> HttpResponse:
     viewer: Any = request.user
-    if not services.has_factor(viewer):
+    has_what = services.has_app(viewer) if act == "remove" else services.has_factor(viewer)
+    if not has_what:
         return go_to(request, reverse("accounts:second_factor"))
-    context = {"form": form, "act": act, "is_required": services.is_required(viewer)}
+    context = {
+        "form": form,
+        "act": act,
+        "is_required": services.is_required(viewer),
+        "has_others": passkeys.list_passkeys(viewer).exists(),
+        **proofs.context_for(request, viewer, Purpose.CONFIRM),
+    }
     return render_form(request, "accounts/second_factor_confirm.html", context, refused=request.method == "POST")
 
 
-def _show_codes(request: HttpRequest, codes: list[SecretText], *, is_new: bool) -> HttpResponse:
+def show_codes(request: HttpRequest, codes: list[SecretText], *, is_new: bool) -> HttpResponse:
     """Show recovery codes in this response; a message would be stored in the session's row."""
     context = {"codes": [code.reveal() for code in codes], "is_new": is_new}
-    return _uncached(render(request, "accounts/recovery_codes.html", context))
+    return uncached(render(request, "accounts/recovery_codes.html", context))
 
 
-def _uncached(response: HttpResponse) -> HttpResponse:
+def uncached(response: HttpResponse) -> HttpResponse:
+    """Return a response that no cache keeps."""
     response.headers["Cache-Control"] = "no-store"
     return response

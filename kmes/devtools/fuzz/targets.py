@@ -5,7 +5,7 @@ Rows are written without services; nothing here can act, and the credential poin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -24,7 +24,7 @@ from jobs.models import Job, ScheduleClock
 from jobs.spec import registry
 from keygroups.choices import Drift
 from keygroups.models import CloudVersion, Key, KeyGroup, Observation, RotationSlot
-from kmes.accounts.models import ConsoleSession
+from kmes.accounts.models import ConsoleSession, Passkey
 from kmes.accounts.rights import Role
 from kmes.core.actor import SYSTEM
 from kmes.core.clock import now
@@ -65,6 +65,7 @@ ARGUMENTS: dict[str, Callable[[], Iterable[Any]]] = {
     "notice_id": lambda: Notice.objects.values_list("pk", flat=True),
     "number": lambda: (1, 2, 3, 4, 5),
     "observation_id": lambda: Observation.objects.values_list("pk", flat=True),
+    "passkey_id": lambda: Passkey.objects.values_list("pk", flat=True),
     "sequence": lambda: (1, 2, 7),
     "service": lambda: Service.values,
     "session": lambda: ConsoleSession.objects.values_list("name", flat=True),
@@ -113,8 +114,16 @@ def write_rows() -> dict[str, Any]:
         _write_cloud_rows()
         _write_job_rows()
         _write_log_rows(people[Role.ADMIN])
+        _write_passkeys(people)
         record("data.seeded", actor=SYSTEM, message="Trial data written")
     return people
+
+
+def _write_passkeys(people: Mapping[str, Any]) -> None:
+    about = {"domain": "testserver", "sign_count": 0, "is_synced": False, "added_at": now()}
+    for role in (Role.ADMIN, Role.CUSTODIAN):
+        sealed = {"digest": role[0] * 64, "sealed_credential": b"-", "handle": b"-"}
+        Passkey.objects.create(user=people[role], name="key", **sealed, **about)
 
 
 def _write_cloud_rows() -> None:

@@ -11,6 +11,7 @@ import "./inspector.js";
 import "./tabs.js";
 import "./tree.js";
 import "./copy.js";
+import "./passkeys.js";
 import "./countdown.js";
 import "./drawer.js";
 import "./job.js";
