@@ -1,0 +1,107 @@
+"""Chromium with a virtual authenticator: a passkey is added, signs in alone, follows the password, and confirms."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, CDPSession, Page, expect
+
+from tests.browser.conftest import PASSWORD, Console, Watch
+from tests.browser.test_sessions import in_the_console
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+NAME = "passkeys"
+MAKE = f"""
+from kmes.accounts.models import User
+User.objects.create_user({NAME!r}, password={PASSWORD!r}, role="admin")
+"""
+# Takes the last proof of a factor ten minutes back, as if the time had passed.
+AGE = """
+from kmes.accounts.models import ConsoleSession
+from kmes.accounts.second_factor.sign_in import PROVEN_AT
+from kmes.accounts.session_store import SessionStore
+for row in ConsoleSession.objects.exclude(user=None):
+    session = SessionStore(row.session_key)
+    if PROVEN_AT in session:
+        session[PROVEN_AT] -= 600
+        session.save()
+"""
+
+
+def virtual_authenticator(page: Page) -> tuple[CDPSession, str]:
+    session = page.context.new_cdp_session(page)
+    session.send("WebAuthn.enable")
+    options = {
+        "protocol": "ctap2",
+        "transport": "internal",
+        "automaticPresenceSimulation": True,
+        "hasResidentKey": True,
+        "hasUserVerification": True,
+        "isUserVerified": True,
+    }
+    return session, session.send("WebAuthn.addVirtualAuthenticator", {"options": options})["authenticatorId"]
+
+
+def sign_out(page: Page) -> None:
+    page.locator("[data-account] summary").click()
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+def enter_password(page: Page) -> None:
+    page.get_by_label("Username").fill(NAME)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+
+
+def test_a_passkey_is_added_signs_in_follows_the_password_and_confirms(chromium: Browser, console: Console):
+    in_the_console(console, MAKE)
+    # Browsers make no passkeys for an address.
+    url = f"http://localhost:{urlsplit(console.url).port}"
+    context = chromium.new_context(base_url=url, locale="en-US")
+    context.set_default_timeout(15_000)
+    page = context.new_page()
+    watch = Watch(page, url)
+    session, authenticator = virtual_authenticator(page)
+
+    page.goto("/login/")
+    enter_password(page)
+    page.locator("[data-account] summary").click()
+    page.get_by_role("link", name="Profile", exact=True).first.click()
+    page.get_by_role("link", name="Second factor", exact=True).click()
+    page.get_by_role("link", name="Add passkey").click()
+    page.get_by_label("Name").fill("This machine")
+    page.get_by_role("button", name="Add passkey").click()
+    expect(page.get_by_text("Your second factor is on.")).to_be_visible()
+    page.get_by_role("link", name="I have saved them").click()
+    expect(page.get_by_text("This machine").first).to_be_visible()
+    made = session.send("WebAuthn.getCredentials", {"authenticatorId": authenticator})["credentials"]
+    assert [(each["rpId"], each["isResidentCredential"]) for each in made] == [("localhost", True)]
+    # The same device is not asked to hold a second one.
+    page.get_by_role("link", name="Add passkey").click()
+    page.get_by_role("button", name="Add passkey").click()
+    expect(page.get_by_text("This device holds a passkey for the console already.")).to_be_visible()
+
+    sign_out(page)
+    page.get_by_role("button", name="Use a passkey").click()
+    expect(page.get_by_role("navigation", name="Console")).to_be_visible()
+
+    sign_out(page)
+    enter_password(page)
+    expect(page.get_by_role("heading", name="Second factor")).to_be_visible()
+    # Somebody who is not verified is told so by the browser, and stays outside.
+    session.send("WebAuthn.setUserVerified", {"authenticatorId": authenticator, "isUserVerified": False})
+    page.get_by_role("button", name="Use a passkey").click()
+    expect(page.get_by_text("No passkey was used")).to_be_visible()
+    session.send("WebAuthn.setUserVerified", {"authenticatorId": authenticator, "isUserVerified": True})
+    page.get_by_role("button", name="Use a passkey").click()
+    expect(page.get_by_role("navigation", name="Console")).to_be_visible()
+
+    in_the_console(console, AGE)
+    page.goto("/users/add/")
+    expect(page.get_by_role("heading", name="Confirm that it is you")).to_be_visible()
+    page.get_by_role("button", name="Use a passkey").click()
+    expect(page.get_by_label("Username")).to_be_visible()
+    context.close()
+    assert watch.found == []
