@@ -5,7 +5,10 @@ from __future__ import annotations
 from django.apps import AppConfig
 from django.core.checks import register
 from django.db import DEFAULT_DB_ALIAS
+from django.db.backends.signals import connection_created
 from django.db.models.signals import post_migrate
+
+from kmes.operations.connections import switch_off_jit
 
 
 class OperationsConfig(AppConfig):
@@ -15,7 +18,7 @@ class OperationsConfig(AppConfig):
     label = "operations"
 
     def ready(self) -> None:
-        """Register the reader of chosen options, and renew the rights of the database's roles after migrations."""
+        """Register the reader of chosen options, prepare connections, and renew the rights of the database's roles after migrations."""
         from kmes.core.options import register_reader  # noqa: PLC0415 - models must be loaded first
         from kmes.operations.services import read_option  # noqa: PLC0415
 
@@ -23,6 +26,7 @@ class OperationsConfig(AppConfig):
         from kmes.operations.deployment_checks import TAG, check_deployment  # noqa: PLC0415 - as above
 
         register(check_deployment, TAG, deploy=True)
+        connection_created.connect(switch_off_jit, dispatch_uid="operations.connections")
         post_migrate.connect(_grant_rights, sender=self, dispatch_uid="operations.database_roles")
 
 

@@ -15,6 +15,7 @@ from keygroups.models import CloudVersion, KeyGroup
 from kmes.core.clock import now
 from kmes.dashboard.attention.services import end_cured
 from kmes.dashboard.models import Acknowledgement
+from kmes.dashboard.selectors import count_rotations
 from logging_reports.models import LogEntry
 from tests.cloudcreds.builders import OTHER, make_group, values
 from tests.cloudcreds.conftest import admin, credential, device_row, mfk, people
@@ -202,6 +203,7 @@ def test_a_deleted_key_group_has_no_rotation_that_is_late_or_coming(pages, world
     assert not is_said(pages, "late")
     KeyGroup.objects.filter(pk=world["group"].pk).update(next_due_at=now() + timedelta(days=2))
     assert "0 rotations due; 0 expiries." in pages.get("/outlook/").content.decode()
+    assert count_rotations().soon == 0
 
 
 def test_the_outlook_tells_what_is_coming_and_what_was_done(pages, world):
