@@ -76,7 +76,7 @@ class OwnSessionsTable(ConsoleTable):
     class Meta(ConsoleTable.Meta):
         pass
 
-    def __init__(self, *args: Any, own_key: str | None, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, own_key: str | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.own_key = own_key
 

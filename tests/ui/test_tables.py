@@ -127,6 +127,13 @@ def test_there_is_no_layout_of_a_table_that_does_not_exist(pages):
     assert pages.get("/preferences/tables/nonsense/").status_code == 404
 
 
+def test_the_columns_of_every_table_are_offered(pages):
+    pages.get("/approvals/")
+    pages.get("/sessions/")
+    for name in ("approvals", "sessions"):
+        assert 'name="order"' in body(pages.get(f"/preferences/tables/{name}/"))
+
+
 # Each list of the console: the name its table is kept under, and its page.
 LISTS = {
     "keys": "/keys/",
