@@ -50,6 +50,8 @@ class Job(models.Model):
     retry_of = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="retries")
     # The job that was asked for together with this one and had to succeed first.
     follows = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="followers")
+    # The job on many key groups that opened this one for one of them.
+    part_of = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="parts")
     fence = models.PositiveIntegerField(default=0)
     # Tries that ended in a passing failure; claims after a crash or a wait don't count.
     failures = models.PositiveIntegerField(default=0)
@@ -93,17 +95,33 @@ class Job(models.Model):
     @property
     def state_colour(self) -> str:
         """Return the colour in which every page shows the job's state."""
-        return STATE_COLOURS.get(self.state, "neutral")
+        return STATE_COLOURS.get(self.shown_state, "neutral")
+
+    @property
+    def shown_state(self) -> str:
+        """Return the state that pages show: a job on many key groups runs while its parts do."""
+        is_waiting_for_parts = self.state == JobState.QUEUED and self.started_at and "each" in self.params
+        return JobState.RUNNING if is_waiting_for_parts else self.state
+
+    @property
+    def shown_state_label(self) -> str:
+        """Return the word for the state that pages show."""
+        return str(JobState(self.shown_state).label)
+
+    @property
+    def work_kind(self) -> str:
+        """Return the kind of its work: of a job on many key groups, that of its parts."""
+        return str(self.params.get("each", self.kind))
 
     @property
     def title(self) -> str:
         """Return the console's title of the job."""
-        return title_of(self.kind)
+        return title_of(self.work_kind)
 
     @property
     def recorded_title(self) -> str:
         """Return the title as rows of the log say it."""
-        return recorded_title_of(self.kind)
+        return recorded_title_of(self.work_kind)
 
 
 def about_group(group_id: UUID) -> Q:

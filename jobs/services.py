@@ -5,6 +5,7 @@ What asks for a job of one kind is in that kind's spec (``jobs.kinds``). Nothing
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from django.db import transaction
@@ -13,7 +14,7 @@ from django.utils.translation import gettext as _
 from cloudcreds import circuits
 from cloudcreds.models import KeyVault
 from jobs.choices import RETRYABLE_STATES
-from jobs.engine import hints, lifecycle
+from jobs.engine import hints, lifecycle, parts
 from jobs.engine.authenticity import check_request
 from jobs.engine.creation import subject_of
 from jobs.kinds.cloud_delete import spec as cloud_delete
@@ -41,6 +42,7 @@ def request_cancel(*, job: Job, actor: Actor) -> Job:
     with transaction.atomic():
         event = "job.cancelled" if lifecycle.cancel_queued(job, by=actor.name) else "job.cancel_requested"
         if event == "job.cancelled":
+            parts.report_end_on_commit(job)
             for target in job.targets.select_related("key"):
                 key_lifecycle.fail_push(key=target.key)
         elif not lifecycle.request_cancel(job, by=actor.name):
@@ -55,6 +57,10 @@ def request_cancel(*, job: Job, actor: Actor) -> Job:
         )
         if event == "job.cancel_requested":
             hints.send_on_commit(job.pk)
+        # After its own row: a run that opens a part waits for this transaction, and opens none then.
+        for part in parts.open_parts(job):
+            with contextlib.suppress(ConflictError):
+                request_cancel(job=part, actor=actor)
     job.refresh_from_db()
     return job
 

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from django.urls import path
 
-from jobs.pages import adoption_views, change_views, removal_views, rotation_views, sequence_views, vault_pause, views
+from jobs.pages import (
+    adoption_views,
+    change_views,
+    many_views,
+    removal_views,
+    rotation_views,
+    sequence_views,
+    vault_pause,
+    views,
+)
 
 app_name = "jobs"
 urlpatterns = [
@@ -14,6 +23,7 @@ urlpatterns = [
     path("rotations/<uuid:group_id>/try/", rotation_views.try_rotation, name="rotation_try"),
     path("rotations/<uuid:group_id>/stop/", rotation_views.stop_rotation, name="rotation_stop"),
     path("vaults/<uuid:vault_id>/try/", vault_pause.try_vault, name="vault_try"),
+    path("start-many/<slug:kind>/", many_views.start_many, name="start_many"),
     path("start/<slug:kind>/", change_views.start_job, name="start"),
     path("<slug:code>/", views.show_job, name="detail"),
     path("<slug:code>/live/", views.show_live, name="live"),

@@ -4,22 +4,41 @@ from __future__ import annotations
 
 from urllib.parse import urlencode
 
+from django.db.models import Prefetch
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from keygroups.choices import KeyState
-from keygroups.models import Key, KeyGroup
+from keygroups.models import CloudVersion, Key, KeyGroup
+from keygroups.selection import KeySelection
 from keygroups.services import why_not_delete
 from keygroups.states import version_shown
 from kmes.accounts.rights import Right
 from kmes.ui.actions import MenuAction, register
+
+IDENTIFIERS_COPIED = 1000
 
 
 def key_identifier(key: Key) -> str:
     """Return the URL by which Azure knows the key's version; "" while the vault has none."""
     version = version_shown(key)
     return version.kid if version else ""
+
+
+def _identifiers(selection: KeySelection | None) -> list[str]:
+    """Return the identifiers of the selected keys that the vault has, of the first ones where there are many."""
+    if selection is None:
+        return []
+    known = Prefetch("cloud_versions", queryset=CloudVersion.objects.order_by("-updated_at"))
+    keys = selection.keys().prefetch_related(known)[:IDENTIFIERS_COPIED]
+    return [identifier for identifier in map(key_identifier, keys) if identifier]
+
+
+def _reason_without_identifiers(selection: KeySelection | None) -> str:
+    if selection is None or _identifiers(selection):
+        return ""
+    return _("Not synchronized yet, so Azure has no identifier for them.")
 
 
 def _reason_without_identifier(key: Key) -> str:
@@ -68,6 +87,39 @@ def register_all() -> None:
             order=10,
         ),
         MenuAction(
+            name="add",
+            target="vault",
+            submenu=gettext_lazy("Add"),
+            label=gettext_lazy("Key Group"),
+            url=lambda vault: f"{reverse('keygroups:group_add')}?{urlencode({'credential': vault.credential_id})}",
+            right=Right.GROUP_MANAGE,
+            method="dialog",
+            order=10,
+        ),
+        MenuAction(
+            name="open",
+            target="vault",
+            label=gettext_lazy("Check vault"),
+            url=lambda vault: reverse("keygroups:vault", args=[vault.pk]),
+            order=60,
+        ),
+        MenuAction(
+            name="credential",
+            target="vault",
+            label=gettext_lazy("Open credential"),
+            url=lambda vault: vault.credential.get_absolute_url(),
+            order=70,
+        ),
+        MenuAction(
+            name="rotation",
+            target="selected_groups",
+            label=gettext_lazy("Edit Rotation"),
+            url=lambda _selection: reverse("keygroups:rotation"),
+            right=Right.GROUP_MANAGE,
+            method="selection",
+            order=40,
+        ),
+        MenuAction(
             name="edit",
             target="group",
             label=gettext_lazy("Edit"),
@@ -86,6 +138,17 @@ def register_all() -> None:
             danger=True,
             disabled_reason=_reason_against_delete,
             order=90,
+        ),
+        MenuAction(
+            name="copy_identifiers",
+            target="keys",
+            label=gettext_lazy("Copy key identifiers"),
+            url=lambda selection: "\n".join(_identifiers(selection)),
+            # Whoever may do nothing else with several keys has no boxes to select them.
+            right=Right.KEY_PUSH,
+            method="copy",
+            disabled_reason=_reason_without_identifiers,
+            order=170,
         ),
         MenuAction(
             name="copy_identifier",

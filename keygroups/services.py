@@ -330,6 +330,11 @@ def _conflict_of(values: GroupValues, error: IntegrityError, *, except_for: KeyG
     raise error
 
 
+def recorded_rotation(group: KeyGroup) -> str:
+    """Return how often a group rotates, as rows of the log say it."""
+    return _recorded(group)["rotation"]
+
+
 def _recorded(values: KeyGroup | GroupValues) -> dict[str, str]:
     with language.of_records():
         return readable(values)

@@ -40,6 +40,8 @@ class Node:
     is_chosen: bool = False
     # Its link fills the right side instead of opening another page.
     fills_pane: bool = False
+    # The id of the group that its box selects.
+    pick: UUID | None = None
     branch: Branch | None = None
 
 
@@ -124,6 +126,7 @@ def _vault_node(wanted: KeysFilter, vault: Any, open_vault: UUID | None, chosen:
         url=reverse("keygroups:keys") + wanted.link(vault=vault.pk),
         icon="cloud",
         note=f"{_groups_text(count)} · {vault.credential.name}",
+        menu_url=reverse("keygroups:vault_actions", args=[vault.pk]),
         branch_url=_branch_url(wanted, node),
         is_chosen=is_open and chosen is None,
         fills_pane=True,
@@ -175,6 +178,7 @@ def _group_node(wanted: KeysFilter, group: KeyGroup, chosen: UUID | None) -> Nod
         branch_url=_branch_url(wanted, node),
         is_chosen=group.pk == chosen,
         fills_pane=True,
+        pick=group.pk,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from keygroups import change_views, drift_views, picture_views, vault_views, views
+from keygroups import change_views, drift_views, picture_views, rotation_views, vault_views, views
 
 app_name = "keygroups"
 urlpatterns = [
@@ -14,11 +14,14 @@ urlpatterns = [
     path("tree/", views.show_branch, name="branch"),
     path("selection/actions/", views.show_selection_actions, name="selection_actions"),
     path("actions/", views.show_groups_actions, name="groups_actions"),
+    path("groups/selection/actions/", views.show_group_selection_actions, name="group_selection_actions"),
     path("groups/add/", change_views.add_group, name="group_add"),
+    path("groups/selection/rotation/", rotation_views.edit_rotation, name="rotation"),
     path("groups/preview/", change_views.preview_group, name="preview"),
     path("groups/vaults/", vault_views.list_vaults, name="vaults"),
     path("groups/vaults/<slug:code>/", vault_views.show_listing, name="vault_listing"),
     path("vaults/<uuid:vault_id>/", vault_views.show_vault, name="vault"),
+    path("vaults/<uuid:vault_id>/actions/", vault_views.show_vault_actions, name="vault_actions"),
     path("groups/<uuid:group_id>/", views.show_group, name="group_detail"),
     path("groups/<uuid:group_id>/edit/", change_views.edit_group, name="group_edit"),
     path("groups/<uuid:group_id>/delete/", change_views.delete_group, name="group_delete"),

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
@@ -26,6 +27,7 @@ from kmes.accounts.rights import Right
 from kmes.core.actor import Actor
 from kmes.core.errors import InputError
 from kmes.ui.access import right_required
+from kmes.ui.actions import menu_for
 from kmes.ui.responses import asks_for_fragment
 
 
@@ -49,6 +51,18 @@ def show_vault(request: HttpRequest, vault_id: UUID) -> HttpResponse:
         "may_group": user.has_right(Right.GROUP_MANAGE),
     }
     return render(request, "keygroups/vault.html", context)
+
+
+@require_safe
+@right_required(Right.CONSOLE_READ)
+def show_vault_actions(request: HttpRequest, vault_id: UUID) -> HttpResponse:
+    """Show the menu of a vault."""
+    vault = get_object_or_404(
+        KeyVault.objects.select_related("credential").defer("credential__sealed_secret"), pk=vault_id
+    )
+    back = f"{reverse('keygroups:keys')}?view=vault&vault={vault.pk}"
+    context = {"name": vault.name, "groups": menu_for("vault", vault, request.user), "back": back}
+    return render(request, "ui/_menu.html" if asks_for_fragment(request) else "ui/actions.html", context)
 
 
 @require_POST

@@ -29,7 +29,7 @@ from keygroups.models import KeyGroup
 from keygroups.policy import describe, period_text, policy_of
 from keygroups.public_keys import check_value, to_jwk, to_pem
 from keygroups.rotation_slots import current_slot
-from keygroups.selection import KeySelection
+from keygroups.selection import GroupSelection, KeySelection
 from keygroups.selectors import (
     ATTENTION_LABELS,
     digest_of,
@@ -45,7 +45,7 @@ from keygroups.tree import group_node, read_branch, read_tree
 from kmes.accounts.rights import Right
 from kmes.core.errors import InputError
 from kmes.ui.access import right_required
-from kmes.ui.actions import flat_menu, menu_for
+from kmes.ui.actions import MenuItem, flat_menu, menu_for
 from kmes.ui.responses import asks_for_fragment
 from kmes.ui.tables import arrange
 
@@ -94,6 +94,9 @@ def show_keys(request: HttpRequest) -> HttpResponse:
         "views": _views(wanted),
         "shows": ATTENTION_LABELS,
         "can_add": _may(request, Right.GROUP_MANAGE),
+        "group_bulk": _bulk_of_groups(request),
+        # What “all that match” means: search and filter, wherever in the tree one is.
+        "groups_filter": wanted.link().removeprefix("?"),
     }
     return render(request, "keygroups/keys.html", context)
 
@@ -113,7 +116,7 @@ def show_branch(request: HttpRequest) -> HttpResponse:
     branch = read_branch(KeysFilter.read(request.GET), request.GET.get("node", ""), request.GET.get("page", "1"))
     if branch is None:
         raise Http404(_("There is no such branch."))
-    return render(request, "keygroups/_branch.html", {"branch": branch})
+    return render(request, "keygroups/_branch.html", {"branch": branch, "group_bulk": _bulk_of_groups(request)})
 
 
 def _group_still_shown(request: HttpRequest) -> KeyGroup | None:
@@ -287,11 +290,25 @@ def show_selection_actions(request: HttpRequest) -> HttpResponse:
     return _render_menu(request, "keys", selection, name, reverse("keygroups:keys"))
 
 
+@require_POST
+@right_required(Right.CONSOLE_READ)
+def show_group_selection_actions(request: HttpRequest) -> HttpResponse:
+    """Show the menu of several key groups. Changes nothing; it is posted because a selection may be long."""
+    selection = GroupSelection.read(request.POST) or GroupSelection()
+    name = ngettext("%(count)d key group", "%(count)d key groups", selection.count) % {"count": selection.count}
+    return _render_menu(request, "selected_groups", selection, name, reverse("keygroups:keys"))
+
+
 @require_safe
 @right_required(Right.CONSOLE_READ)
 def show_groups_actions(request: HttpRequest) -> HttpResponse:
     """Show the menu of the background of the list of groups."""
     return _render_menu(request, "groups", None, _("Key groups"), reverse("keygroups:keys"))
+
+
+def _bulk_of_groups(request: HttpRequest) -> list[tuple[str, MenuItem]]:
+    """Return what the user may do with several key groups; without any, their rows have no boxes."""
+    return flat_menu(menu_for("selected_groups", None, request.user))
 
 
 def _may(request: HttpRequest, right: Right) -> bool:

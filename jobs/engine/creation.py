@@ -35,6 +35,8 @@ class NewJob:
     params: dict[str, Any] = field(default_factory=dict)
     retry_of: Job | None = None
     follows: Job | None = None
+    # The job on many key groups that opens this one.
+    part_of: Job | None = None
 
 
 def create_job(
@@ -76,6 +78,7 @@ def create_job(
                 idempotency_key=idempotency_key or None,
                 retry_of=new.retry_of,
                 follows=new.follows,
+                part_of=new.part_of,
                 run_after=now(),
             )
             sign_job(job, [key.pk for key in new.keys])

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from cloudcreds.provider.errors import CloudError, CloudErrorKind
 from jobs.choices import JobState, StepState, TargetState
-from jobs.engine import admission, fresh_grants, hints, lifecycle
+from jobs.engine import admission, fresh_grants, hints, lifecycle, parts
 from jobs.engine.approval_checks import check_approved
 from jobs.engine.authenticity import NotGenuine
 from jobs.engine.cancellation import find_request
@@ -21,7 +21,7 @@ from jobs.engine.chains import create_next
 from jobs.engine.compatibility import can_run
 from jobs.engine.entitlement import check_authentic, check_requester
 from jobs.engine.gateways import describe_clocks
-from jobs.engine.interruptions import Cancelled, WaitUntil, Yielded
+from jobs.engine.interruptions import Cancelled, PartsFailed, PartsUnderWay, WaitUntil, Yielded
 from jobs.engine.lifecycle import LeaseLost
 from jobs.engine.run import JobRun
 from jobs.engine.runner import Runner
@@ -78,6 +78,7 @@ def execute(job_id: UUID, *, owner: str) -> UUID | None:
         logger.exception("%s stops: the database failed", job)
         return None
     admission.end_probe(job)
+    parts.report_end(job)
     return lifecycle.next_in_line(job.azure_lock)
 
 
@@ -98,6 +99,8 @@ def _run(run: JobRun) -> None:
         _fail_or_retry(run, _unexpected())
     except DatabaseError:
         raise
+    except PartsUnderWay as wait:
+        _wait_for_parts(run, wait)
     except WaitUntil as wait:
         _release(run, wait)
     except Cancelled as cancelled:
@@ -221,6 +224,13 @@ def _release(run: JobRun, wait: WaitUntil) -> None:
             hints.send_on_commit(run.job.pk)
 
 
+def _wait_for_parts(run: JobRun, wait: PartsUnderWay) -> None:
+    with run.write():
+        lifecycle.release(run.claim, run_after=now() + timedelta(seconds=wait.seconds), waiting_for=wait.what)
+    # What ended before the release could not wake the job.
+    parts.wake_if_fewer_open(run.job, than=wait.open_parts)
+
+
 def _tries(run: JobRun) -> int:
     return settings.KMES_MAX_ATTEMPTS if run.actor.trigger == Trigger.SCHEDULE else TRIES_FOR_USERS
 
@@ -298,7 +308,8 @@ def _end(run: JobRun, state: JobState, error: KmesError) -> None:
         for target in pending:
             runner.abandon_key(tx, target.key)
         tx.fail_running_steps(str(error))
-        if state == JobState.FAILED and run.job.targets.filter(state=TargetState.DONE).exists():
+        is_partial = error.is_partial if isinstance(error, PartsFailed) else False
+        if state == JobState.FAILED and (is_partial or run.job.targets.filter(state=TargetState.DONE).exists()):
             state = JobState.PARTLY_FAILED
         if not cancelled:
             runner.log_failure(tx, error)

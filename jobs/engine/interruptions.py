@@ -26,5 +26,23 @@ class Yielded(WaitUntil):
     """The job returns to the queue behind the jobs that wait for a worker."""
 
 
+class PartsUnderWay(WaitUntil):
+    """The job on many key groups waits for ``open_parts`` jobs that it opened, and says nothing about it."""
+
+    def __init__(self, *, open_parts: int, seconds: float) -> None:
+        super().__init__("", seconds=seconds)
+        self.open_parts = open_parts
+
+
+class PartsFailed(KmesError):
+    """Parts of a job on many key groups failed; ``is_partial``: others succeeded."""
+
+    code = "parts_failed"
+
+    def __init__(self, what: str, remedy: str, *, is_partial: bool) -> None:
+        super().__init__(what, remedy)
+        self.is_partial = is_partial
+
+
 class RightsMissing(KmesError):
     """A look at the vault found that rights are missing, and nothing else."""

@@ -31,12 +31,12 @@ class _Asks:
     """What a process may ask for."""
 
     triggers: frozenset[str]
-    # Whether it asks for the next job of a chain.
+    # Whether it asks for the next job of a chain, or for a part of a job on many key groups.
     may_follow: bool
 
 
 # Web asks for what a person has just confirmed. The worker asks for what is due, and goes on with what a person began:
-# chains and self-certifications.
+# chains, self-certifications, and the parts of a job on many key groups.
 _ASKS: dict[str, _Asks] = {
     Signer.WEB: _Asks(frozenset(PEOPLE), may_follow=False),
     Signer.WORKER: _Asks(frozenset(Trigger), may_follow=True),
@@ -56,7 +56,7 @@ def may_ask(signer: str, job: Job) -> bool:
         return False
     if (job.trigger in PEOPLE) != (job.requested_by_id is not None):
         return False
-    return job.follows_id is None or asks.may_follow
+    return (job.follows_id is None and job.part_of_id is None) or asks.may_follow
 
 
 def sign_job(job: Job, key_ids: Sequence[UUID]) -> None:
@@ -105,6 +105,8 @@ def message_of_job(
             "retry_of": _text(job.retry_of_id),
             "follows": _text(job.follows_id),
             "signer": job.request_signer,
+            # Named where it is set only: signatures of earlier releases stay as they are.
+            **({"part_of": _text(job.part_of_id)} if job.part_of_id else {}),
         },
     )
 

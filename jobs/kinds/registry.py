@@ -10,6 +10,7 @@ from jobs.kinds.create.spec import CREATE
 from jobs.kinds.destroy.spec import DESTROY
 from jobs.kinds.list_vaults.spec import LIST_VAULTS
 from jobs.kinds.make_certificate.spec import MAKE_CERTIFICATE
+from jobs.kinds.many_groups.spec import MANY_GROUPS
 from jobs.kinds.prove.spec import PROVE
 from jobs.kinds.repair.spec import REPAIR
 from jobs.kinds.rotate.spec import ROTATE
@@ -37,6 +38,7 @@ KINDS: tuple[JobSpec, ...] = (
     DESTROY,
     CHECK_DRIFT,
     REPAIR,
+    MANY_GROUPS,
     TEST_CONNECTION,
     MAKE_CERTIFICATE,
     LIST_VAULTS,

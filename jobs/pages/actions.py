@@ -5,22 +5,32 @@ The entries that start a job stand in the specs of the kinds.
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.urls import reverse
 from django.utils.http import urlencode
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from cloudcreds.models import KeyVault
 from jobs.choices import JobState
+from jobs.kinds.many_groups.operations import OPERATIONS, Operation
 from jobs.models import Job
+from jobs.pages.filters import TABS
 from jobs.planning import blockers
 from jobs.spec import JobSpec, MenuEntry, registry
 from kmes.accounts.rights import Right
-from kmes.ui.actions import MenuAction, register
+from kmes.ui.actions import MenuAction, Target, register
 
 
 def register_all() -> None:
     """Register the menus."""
-    register(*(_action(spec, entry) for spec in registry for entry in spec.menu), *_of_jobs())
+    register(
+        *(_action(spec, entry) for spec in registry for entry in spec.menu),
+        *(action for operation in OPERATIONS.values() for action in _of_many(operation)),
+        *_of_lists(),
+        *_of_jobs(),
+    )
 
 
 def _action(spec: JobSpec, entry: MenuEntry) -> MenuAction:
@@ -41,6 +51,51 @@ def _action(spec: JobSpec, entry: MenuEntry) -> MenuAction:
         disabled_reason=entry.why_not,
         order=entry.order,
     )
+
+
+def _of_many(operation: Operation) -> list[MenuAction]:
+    """Return the entries in the menus of several key groups, of several keys for their groups, and of a vault."""
+
+    def entry(target: Target, **more: Any) -> MenuAction:
+        given = {
+            "name": f"many_{operation.kind}",
+            "target": target,
+            "label": operation.label,
+            "url": lambda _selection: reverse("jobs:start_many", args=[operation.kind]),
+            "right": registry[operation.kind].right,
+            "method": "selection",
+            "danger": operation.danger,
+            "order": operation.order,
+        }
+        return MenuAction(**(given | more))
+
+    def of_vault(vault: KeyVault) -> str:
+        query = {"group_selection": "1", "all": "1", "filter": urlencode({"view": "vault", "vault": str(vault.pk)})}
+        return f"{reverse('jobs:start_many', args=[operation.kind])}?{urlencode(query)}"
+
+    if operation.danger:
+        return [entry("selected_groups")]
+    groups = _("Key groups")
+    return [
+        entry("selected_groups"),
+        entry("keys", submenu=groups, order=operation.order + 100),
+        entry("vault", submenu=groups, url=of_vault, method="dialog"),
+    ]
+
+
+def _of_lists() -> list[MenuAction]:
+    """Return the menu of the background of Jobs: which jobs it shows."""
+    return [
+        MenuAction(
+            name=tab,
+            target="jobs",
+            submenu=_("Show"),
+            label=label,
+            url=lambda _jobs, tab=tab: f"{reverse('jobs:list')}?show={tab}",  # type: ignore[misc]
+            order=order,
+        )
+        for order, (tab, label) in enumerate(TABS.items())
+    ]
 
 
 def _retry_label(job: Job) -> str:

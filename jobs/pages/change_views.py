@@ -25,7 +25,7 @@ from kmes.ui.access import right_required
 from kmes.ui.responses import back_to, go_to, render_form
 
 
-def _require(request: HttpRequest, right: Right) -> Actor:
+def require_right(request: HttpRequest, right: Right) -> Actor:
     """Return who asks, or raise PermissionRefused; the right depends on the kind of job."""
     user: Any = request.user
     if not user.has_right(right):
@@ -43,7 +43,7 @@ def start_job(request: HttpRequest, kind: str) -> HttpResponse:
     spec = registry.find(kind)
     if spec is None or spec.confirmation is None:
         raise Http404(_("There is no such kind of job."))
-    actor = _require(request, spec.right)
+    actor = require_right(request, spec.right)
     confirmation = spec.confirmation
     if isinstance(confirmation, RemovalPage):
         return removal_views.show_removal(request, scope=confirmation.scope)
@@ -120,7 +120,7 @@ def retry_job(request: HttpRequest, code: str) -> HttpResponse:
     spec = registry.find(job.kind)
     if spec is None or spec.retry is None:
         raise Http404(_("This kind of job is not retried by hand."))
-    actor = _require(request, spec.right)
+    actor = require_right(request, spec.right)
     sent = request.POST if request.method == "POST" else None
     form = StartForm(sent)
     needed = requirements_of(actions_of(job)) if spec.approval is not None else []

@@ -75,7 +75,12 @@ def explain_failure(view: JobView) -> Failure | None:
     outcome = describe_outcome((target.state for target in view.targets), registry.find(job.kind))
     # Where keys failed one by one, the outcome is what happened.
     why = [f"{outcome}."] if outcome and not job.error_what.startswith(outcome) else []
-    if view.failed_step is not None:
+    if view.matrix is not None:
+        why += [
+            f"{reason} ({len(names)}: {', '.join(names[:3])}{', …' if len(names) > 3 else ''})"
+            for reason, names in view.matrix.reasons
+        ]
+    elif view.failed_step is not None:
         why.append(_("It stopped at the step “%(step)s”.") % {"step": label_of(view.failed_step)})
     status = view.why.http_status if view.why else None
     if view.why is not None:

@@ -49,6 +49,7 @@ class JobFilterForm(FilterForm):
         KeyVault.objects.none(), label=_("Key Vault"), required=False, empty_label=_("Any"), widget=LongSelect
     )
     key = forms.UUIDField(required=False, widget=forms.HiddenInput)
+    part_of = forms.UUIDField(label=_("Part of"), required=False, widget=forms.HiddenInput)
     range = forms.ChoiceField(label=_("Time"), choices=PRESET_CHOICES, required=False)
     since = MomentField(label=_("From (UTC)"))
     until = MomentField(label=_("To (UTC)"), is_end=True)
@@ -82,6 +83,7 @@ class JobFilterForm(FilterForm):
             state=chosen["state"],
             group=chosen["group"].pk if chosen["group"] else None,
             key=chosen["key"],
+            part_of=chosen["part_of"],
             vault=chosen["vault"].pk if chosen["vault"] else None,
             text=chosen["q"].strip(),
             since=max(starts, default=None),

@@ -46,6 +46,15 @@ def describe_keys(job: Job, *, begun: int, done: int) -> str:
     return ngettext("%(done)d of %(total)d key", "%(done)d of %(total)d keys", total) % {"done": done, "total": total}
 
 
+def describe_groups(job: Job, *, done: int) -> str:
+    """Return "21 of 22 key groups" for a job on many key groups, else ""."""
+    total = len(job.params.get("group_ids", ()))
+    if not total:
+        return ""
+    text = ngettext("%(done)d of %(total)d key group", "%(done)d of %(total)d key groups", total)
+    return text % {"done": done, "total": total}
+
+
 def describe_steps_and_keys(job: Job, *, steps: tuple[int, int], keys: tuple[int, int]) -> str:
     """Return "4 of 7 steps, 21 of 22 keys"; each pair is how many are begun and done. One step says nothing beside keys."""
     step_text, key_text = (
@@ -58,6 +67,8 @@ def describe_steps_and_keys(job: Job, *, steps: tuple[int, int], keys: tuple[int
 
 def describe_running(job: Any) -> str:
     """Return "Import key, 4 of 7 steps" for a job from a list (``selectors.list_jobs``); "" when there is nothing to say."""
+    if groups := describe_groups(job, done=job.parts_done):
+        return groups
     steps, keys = (job.steps_begun, job.steps_done), (job.keys_begun, job.keys_done)
     text = describe_steps_and_keys(job, steps=steps, keys=keys)
     return f"{step_label(job.step_now)}, {text}" if job.step_now and job.state == JobState.RUNNING else text

@@ -14,11 +14,13 @@ from django.urls import reverse
 
 from cloudcreds.activity import Activity
 from cloudcreds.models import CloudCredential
-from jobs.choices import ENDED_STEP_STATES, FAILED_STATES, OPEN_STATES, StepState, TargetState
+from jobs.choices import ENDED_STEP_STATES, FAILED_STATES, OPEN_STATES, SUCCEEDED_STATES, StepState, TargetState
 from jobs.engine import fresh_grants
 from jobs.kinds.list_vaults import spec as list_vaults
+from jobs.kinds.many_groups import spec as many_groups
 from jobs.kinds.test_connection import spec as test_connection
 from jobs.models import Job, JobMessage, JobStep, JobTarget, about_group
+from jobs.pages.parts import Matrix, read_matrix
 from logging_reports.choices import Service, Severity
 from logging_reports.models import LogEntry
 
@@ -42,9 +44,15 @@ class JobFilter:
     group: UUID | None = None
     key: UUID | None = None
     vault: UUID | None = None
+    part_of: UUID | None = None
     text: str = ""
     since: datetime | None = None
     until: datetime | None = None
+
+    @property
+    def names_parts(self) -> bool:
+        """Return whether it asks for what a part of a job on many key groups is about."""
+        return bool(self.group or self.key or self.vault or self.text)
 
 
 @dataclass(frozen=True)
@@ -66,6 +74,7 @@ class JobView:
     followers: list[Job]
     line_count: int
     why: LogEntry | None
+    matrix: Matrix | None
     digest: str
     lines: list[LogLine] = field(default_factory=list)
 
@@ -102,6 +111,13 @@ def _count(rows: QuerySet[Any], **conditions: Any) -> Coalesce:
     return Coalesce(Subquery(counted, output_field=IntegerField()), 0)
 
 
+def _count_parts() -> Coalesce:
+    """Return the expression that counts the parts of a job that succeeded."""
+    done = Job.objects.filter(part_of=OuterRef("pk"), state__in=SUCCEEDED_STATES).order_by().values("part_of")
+    counted = done.annotate(number=Count("pk")).values("number")
+    return Coalesce(Subquery(counted, output_field=IntegerField()), 0)
+
+
 def _jobs_with_steps() -> QuerySet[Job]:
     running = JobStep.objects.filter(job=OuterRef("pk"), state=StepState.RUNNING).order_by("-ordinal")
     return Job.objects.annotate(
@@ -109,6 +125,7 @@ def _jobs_with_steps() -> QuerySet[Job]:
         steps_done=_count(JobStep.objects.all(), state__in=ENDED_STEP_STATES),
         keys_begun=_count(JobTarget.objects.all()),
         keys_done=_count(JobTarget.objects.all(), state=TargetState.DONE),
+        parts_done=_count_parts(),
         step_now=Subquery(running.values("name")[:1]),
     )
 
@@ -116,8 +133,9 @@ def _jobs_with_steps() -> QuerySet[Job]:
 def list_jobs(wanted: JobFilter) -> QuerySet[Job]:
     """Return the jobs the filter asks for, newest first, each with its counts of steps."""
     jobs = _jobs_with_steps().select_related("group__vault").filter(_in_tab(wanted.tab, wanted.user_id))
+    jobs = jobs.filter(_of_parts(wanted))
     if wanted.kind:
-        jobs = jobs.filter(kind=wanted.kind)
+        jobs = jobs.filter(Q(kind=wanted.kind) | Q(kind=many_groups.KIND, params__each=wanted.kind))
     if wanted.state:
         jobs = jobs.filter(state=wanted.state)
     if wanted.group:
@@ -142,6 +160,13 @@ def list_jobs(wanted: JobFilter) -> QuerySet[Job]:
     return jobs.order_by("-created_at", "-pk")
 
 
+def _of_parts(wanted: JobFilter) -> Q:
+    """Leave out the parts of jobs on many key groups, which are one line each, unless the filter asks for some."""
+    if wanted.part_of:
+        return Q(part_of=wanted.part_of)
+    return Q() if wanted.names_parts else Q(part_of=None)
+
+
 def _in_tab(tab: str, user_id: int | None) -> Q:
     tabs = {
         "running": Q(state__in=OPEN_STATES),
@@ -154,7 +179,7 @@ def _in_tab(tab: str, user_id: int | None) -> Q:
 def recent_jobs() -> list[Job]:
     """Return the drawer's jobs of everybody: open ones first, then the newest."""
     is_open = Case(When(state__in=OPEN_STATES, then=Value(0)), default=Value(1), output_field=IntegerField())
-    return list(_jobs_with_steps().order_by(is_open, "-created_at")[:DRAWER_SIZE])
+    return list(_jobs_with_steps().filter(part_of=None).order_by(is_open, "-created_at")[:DRAWER_SIZE])
 
 
 def digest_of(rows: list[Job], count: int) -> str:
@@ -166,7 +191,7 @@ def digest_of(rows: list[Job], count: int) -> str:
 
 
 def _counts(job: Job) -> str:
-    counts = (getattr(job, name, "") for name in ("steps_begun", "steps_done", "keys_begun", "keys_done"))
+    counts = (getattr(job, name, "") for name in ("steps_begun", "steps_done", "keys_begun", "keys_done", "parts_done"))
     return "/".join(map(str, counts))
 
 
@@ -176,7 +201,7 @@ def _short(text: str) -> str:
 
 def find_job(code: str) -> Job | None:
     """Return the job of this code (``7F3KQ2`` or ``job-7F3KQ2``, in any case), with what its page names."""
-    related = ("group__vault", "group__credential", "credential", "retry_of", "follows", "requested_by")
+    related = ("group__vault", "group__credential", "credential", "retry_of", "follows", "part_of", "requested_by")
     found = Job.objects.select_related(*related).filter(code=code.upper().removeprefix("JOB-"))
     return found.defer("credential__sealed_secret", "group__credential__sealed_secret").first()
 
@@ -201,8 +226,10 @@ def view_job(job: Job) -> JobView:
     ]
     parts += [f"{step.pk}{step.state}{step.detail}{step.finished_at}" for step in steps]
     parts += [f"{target.pk}{target.state}{target.detail}" for target in targets]
+    matrix = read_matrix(job)
+    parts += [repr(matrix)] if matrix else []
     why = find_reason(job) if job.state in FAILED_STATES else None
-    return JobView(job, steps, targets, retries, followers, line_count, why, _short("|".join(parts)))
+    return JobView(job, steps, targets, retries, followers, line_count, why, matrix, _short("|".join(parts)))
 
 
 def log_lines(job: Job, *, after: int, limit: int | None = None) -> list[LogLine]:
@@ -242,4 +269,4 @@ def find_activity(credential: CloudCredential) -> Activity | None:
 
 def count_running() -> int:
     """Return how many jobs are queued or running."""
-    return Job.objects.filter(state__in=OPEN_STATES).count()
+    return Job.objects.filter(state__in=OPEN_STATES, part_of=None).count()

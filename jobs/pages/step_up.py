@@ -15,9 +15,10 @@ def register_all() -> None:
     step_up.register("jobs:remove")
     step_up.register("jobs:start", when=lambda arguments: arguments["kind"] in KINDS)
     step_up.register("approvals:decide", "approvals:policy")
+    step_up.register("jobs:start_many", when=lambda arguments: arguments["kind"] in KINDS)
     step_up.register("jobs:retry", when=_is_of_such_a_job)
 
 
 def _is_of_such_a_job(arguments: dict[str, Any]) -> bool:
     job = find_job(arguments["code"])
-    return job is not None and job.kind in KINDS
+    return job is not None and job.work_kind in KINDS

@@ -90,7 +90,7 @@ class JobTable(ConsoleTable):
         """Show the state; one that waits says for what, and when it looks again."""
         from kmes.ui.templatetags.kmes_ui import badge, countdown  # noqa: PLC0415 - the tag library needs loaded apps
 
-        shown = badge(record.get_state_display(), record.state_colour)
+        shown = badge(record.shown_state_label, record.state_colour)
         if not record.waiting_for:
             return shown
         waits = format_html('<span class="job-waits" title="{}">{}</span>', record.waiting_for, record.waiting_for)

@@ -18,7 +18,7 @@ from jobs.models import Job
 from jobs.pages import selectors
 from jobs.pages.failure_help import describe_left_behind, explain_failure, find_taken_groups, tell_once
 from jobs.pages.filters import JobFilterForm
-from jobs.pages.progress import describe_duration, describe_running, describe_steps_and_keys, label_of
+from jobs.pages.progress import describe_duration, describe_groups, describe_running, describe_steps_and_keys, label_of
 from jobs.pages.selectors import LOG_TAIL, LOG_UPDATE, JobView
 from jobs.pages.tables import TRIGGER_LABELS, JobTable
 from kmes.accounts.rights import Right
@@ -151,13 +151,16 @@ def _job_context(request: HttpRequest, view: JobView, *, shown: int) -> dict[str
             (target, STATE_COLOURS.get(target.state, "neutral"), detail)
             for target, detail in tell_once(view.targets, above)
         ],
-        "progress": describe_steps_and_keys(
+        "matrix": view.matrix,
+        "progress": describe_groups(job, done=view.matrix.done)
+        if view.matrix
+        else describe_steps_and_keys(
             job,
             steps=(len(view.steps), view.steps_done),
             keys=(len(view.targets), sum(target.state == TargetState.DONE for target in view.targets)),
         ),
-        "step_now": label_of(view.running_step) if view.running_step else "",
-        "next_look": job.run_after if job.state == JobState.QUEUED and job.run_after > now() else None,
+        "step_now": label_of(view.running_step) if view.running_step and not view.matrix else "",
+        "next_look": job.run_after if job.shown_state == JobState.QUEUED and job.run_after > now() else None,
         "duration": describe_duration(job.started_at, job.finished_at),
         "trigger": TRIGGER_LABELS.get(job.trigger, job.trigger),  # type: ignore[call-overload]
     }

@@ -28,6 +28,7 @@ def request_on_azure_key(
     idempotency_key: str,
     retry_of: Job | None,
     follows: Job | None = None,
+    part_of: Job | None = None,
     then: Sequence[dict[str, Any]] = (),
     reason: str = "",
 ) -> Job:
@@ -52,6 +53,7 @@ def request_on_azure_key(
         params={"versions": _known_versions(group), **({"then": list(then)} if then else {})},
         retry_of=retry_of,
         follows=follows,
+        part_of=part_of,
     )
     return create_job(new, actor=actor, idempotency_key=idempotency_key, reason=reason)
 

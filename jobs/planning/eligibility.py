@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -14,6 +14,10 @@ from jobs.models import Job, JobTarget
 from jobs.planning.blockers import KeySituation, busy_text, whole_key_kinds, why_not_push
 from keygroups.choices import HELD_VERSION_STATES, GroupCloudState, KeyState
 from keygroups.models import CloudVersion, Key
+from keygroups.selection import KeySelection
+
+# So many keys are looked at for the menu of a selection.
+LOOKED_AT = 500
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,23 @@ def find_destroyable(keys: Sequence[Key]) -> Eligibility:
         )
         _add(found, key, reason)
     return found
+
+
+def why_none(find: Callable[[Sequence[Key]], Eligibility]) -> Callable[[KeySelection | None], str]:
+    """Return what says why none of the selected keys can be worked on; "" when some can, or many are selected."""
+
+    def why_not(selection: KeySelection | None) -> str:
+        if selection is None:
+            return ""
+        keys = list(selection.keys()[: LOOKED_AT + 1])
+        # The confirmation says it of more.
+        found = find(keys) if 0 < len(keys) <= LOOKED_AT else Eligibility([], [])
+        if found.eligible or not found.blocked:
+            return ""
+        reasons = {reason for _key, reason in found.blocked}
+        return reasons.pop() if len(reasons) == 1 else _("Each of the selected keys has a reason of its own")
+
+    return why_not
 
 
 def _add(found: Eligibility, key: Key, reason: str) -> None:

@@ -53,7 +53,13 @@ def _entry(
 
 
 def on_selection(
-    kind: str, label: Callable[[int | None], str], order: int, *, submenu: Text = "", danger: bool = False
+    kind: str,
+    label: Callable[[int | None], str],
+    order: int,
+    *,
+    why_not: WhyNot = nothing_blocks,
+    submenu: Text = "",
+    danger: bool = False,
 ) -> MenuEntry:
     """Return the entry of a kind in the menu of several picked keys. The label gets None before any is picked."""
     return MenuEntry(
@@ -62,7 +68,7 @@ def on_selection(
         label=lambda selection: label(selection.count if selection else None),
         order=order,
         query=lambda _selection: {},
-        why_not=nothing_blocks,
+        why_not=why_not,
         submenu=submenu,
         danger=danger,
     )

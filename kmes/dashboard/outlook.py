@@ -122,7 +122,8 @@ def read_hours() -> list[Hour]:
     this = now().astimezone(UTC).replace(minute=0, second=0, microsecond=0)
     first = this - timedelta(hours=HOURS - 1)
     hours = {first + timedelta(hours=number): Hour(first + timedelta(hours=number)) for number in range(HOURS)}
-    jobs = Job.objects.filter(created_at__gte=first).order_by()
+    # As Jobs lists them: a job on many key groups counts once.
+    jobs = Job.objects.filter(created_at__gte=first, part_of=None).order_by()
     for row in jobs.values("state", hour=TruncHour("created_at", tzinfo=UTC)).annotate(count=Count("pk")):
         # A job from after this hour was requested when the clock went ahead.
         hour = hours.get(row["hour"])

@@ -305,8 +305,8 @@ TABLES: Mapping[str, TableRights] = {
     # --- Jobs: a request is added with its signature, which nobody changes ---
     "jobs_job": _table(
         "id code kind state group_id credential_id vault_id subject actor_name trigger requested_by_id params run_notes"
-        " azure_lock idempotency_key request_signer request_signature device_serial retry_of_id follows_id fence failures"
-        " lost_runs lease_owner lease_until run_after waiting_for cancel_requested_at cancel_requested_by created_at"
+        " azure_lock idempotency_key request_signer request_signature device_serial retry_of_id follows_id part_of_id fence"
+        " failures lost_runs lease_owner lease_until run_after waiting_for cancel_requested_at cancel_requested_by created_at"
         " started_at finished_at error_what error_remedy error_code",
         web=_May(insert=True, update=_WEB_CHANGES_OF_JOBS),
         worker=_May(

@@ -11,7 +11,22 @@ from typing import Any, Literal
 
 from django.utils.functional import Promise
 
-Target = Literal["key", "keys", "group", "groups", "credential", "credentials", "job", "version", "user", "users"]
+# The plural is the background of a list, but "keys" are several that were picked, as "selected_groups" are.
+Target = Literal[
+    "key",
+    "keys",
+    "group",
+    "groups",
+    "selected_groups",
+    "vault",
+    "credential",
+    "credentials",
+    "job",
+    "jobs",
+    "version",
+    "user",
+    "users",
+]
 # "selection" posts the rows selected in a table to the page that confirms the action.
 Method = Literal["link", "dialog", "copy", "selection"]
 

@@ -9,6 +9,7 @@ from kmes.ui import preference_views, views
 app_name = "ui"
 urlpatterns = [
     path("search/", views.search, name="search"),
+    path("menus/<slug:target>/", views.show_background_actions, name="background"),
     path("shortcuts/", views.show_shortcuts, name="shortcuts"),
     path("preferences/", preference_views.edit_preferences, name="preferences"),
     path("preferences/colours/", preference_views.choose_colours, name="colours"),

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils.cache import patch_vary_headers
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
 from kmes.ui.access import right_required
+from kmes.ui.actions import Target, menu_for
 from kmes.ui.navigation import pages_for
+from kmes.ui.responses import asks_for_fragment
 from kmes.ui.search import MAX_TEXT, PER_KIND, PER_KIND_ON_PAGE
 from kmes.ui.search import search as find
 
 READ = "console.read"
 PALETTE = "palette-results"
+# The lists whose background has a menu: its title, and the page to go back to.
+BACKGROUNDS: dict[Target, tuple[str | Promise, str]] = {
+    "credentials": (gettext_lazy("Cloud Credentials"), "cloudcreds:list"),
+    "users": (gettext_lazy("Users"), "accounts:users"),
+    "jobs": (gettext_lazy("Jobs"), "jobs:list"),
+}
 
 
 @require_safe
@@ -27,6 +39,18 @@ def search(request: HttpRequest) -> HttpResponse:
     response = render(request, "ui/_palette_results.html" if in_palette else "ui/search.html", context)
     patch_vary_headers(response, ["HX-Target"])
     return response
+
+
+@require_safe
+@right_required(READ)
+def show_background_actions(request: HttpRequest, target: str) -> HttpResponse:
+    """Show the menu of a list's background: below its rows, and where it is empty."""
+    found = next((each for each in BACKGROUNDS if each == target), None)
+    if found is None:
+        raise Http404(_("There is no such list."))
+    name, page = BACKGROUNDS[found]
+    context = {"name": name, "groups": menu_for(found, None, request.user), "back": reverse(page)}
+    return render(request, "ui/_menu.html" if asks_for_fragment(request) else "ui/actions.html", context)
 
 
 @require_safe

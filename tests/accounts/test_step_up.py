@@ -64,6 +64,7 @@ def names(patterns=None, prefix=""):
 DANGEROUS = (
     *("/users/add/", "/users/1/edit/", "/users/1/deactivate/", "/users/1/reset-second-factor/"),
     *("/jobs/remove/", "/jobs/start/destroy/", "/jobs/start/cloud_purge/", "/jobs/start/cloud_delete/"),
+    "/jobs/start-many/cloud_delete/",
     *("/cloud-credentials/add/", "/logs/exports/start/", "/forwarding/add/"),
 )
 

@@ -37,6 +37,7 @@ from keygroups.fields import MAX_NOTES, MAX_TAG
 from keygroups.forms import GroupFields, GroupForm, StorageForm
 from keygroups.models import KeyGroup
 from keygroups.reports import ExpiringForm, KeyAgeForm
+from keygroups.rotation_views import ManyRotationForm
 from kmes.accounts.forms import MAX_PASSWORD, OwnPasswordForm, SignInForm, UserForm
 from kmes.accounts.models import Passkey, User
 from kmes.accounts.second_factor.forms import (
@@ -144,6 +145,7 @@ NO_TEXTS = {
         TargetForm,
         StorageForm,
         OptionsForm,
+        ManyRotationForm,
     ),
     *(PreferencesForm, JumpForm, RulesForm, ReportForm, SendAgainForm),
 }

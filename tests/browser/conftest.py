@@ -27,6 +27,8 @@ PASSWORD = "correct horse battery staple"
 TENANT = "11111111-1111-1111-1111-111111111111"
 CLIENT = "22222222-2222-2222-2222-222222222222"
 SECRET = "emulator-secret"
+# Key groups of the console that has many.
+GROUPS = 61
 
 
 @dataclass
@@ -162,3 +164,24 @@ def sign_in(page: Page, name: str, password: str = PASSWORD) -> None:
     page.get_by_label("Password").fill(password)
     page.get_by_role("button", name="Sign in").click()
     page.wait_for_url(lambda url: not url.partition("?")[0].endswith("/login/"))
+
+
+@pytest.fixture(scope="session")
+def busy_console() -> Iterator[Console]:
+    """A console with 61 groups of some twenty keys each, and a log of all of them."""
+    with running_console() as console:
+        console.manage("seed", "--yes-really", f"--groups={GROUPS}", "--keys=1300", "--logs=3000")
+        yield console
+
+
+@pytest.fixture
+def bench(chromium: Browser, busy_console: Console) -> Iterator[Page]:
+    """A page of admin1 at 1440 x 900, watched to its end."""
+    context = chromium.new_context(base_url=busy_console.url, viewport={"width": 1440, "height": 900}, locale="en-US")
+    context.set_default_timeout(15_000)
+    page = context.new_page()
+    watch = Watch(page, busy_console.url)
+    sign_in(page, "admin1")
+    yield page
+    context.close()
+    assert watch.found == []

@@ -3,36 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import Console, Watch, running_console, sign_in
+from tests.browser.conftest import GROUPS, Console
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
-GROUPS = 61
-
-
-@pytest.fixture(scope="module")
-def busy_console() -> Iterator[Console]:
-    """A console with 61 groups of some twenty keys each, and a log of all of them."""
-    with running_console() as console:
-        console.manage("seed", "--yes-really", f"--groups={GROUPS}", "--keys=1300", "--logs=3000")
-        yield console
-
-
-@pytest.fixture
-def bench(chromium: Browser, busy_console: Console) -> Iterator[Page]:
-    """A page of admin1 at 1440 x 900, watched to its end."""
-    context = chromium.new_context(base_url=busy_console.url, viewport={"width": 1440, "height": 900}, locale="en-US")
-    context.set_default_timeout(15_000)
-    page = context.new_page()
-    watch = Watch(page, busy_console.url)
-    sign_in(page, "admin1")
-    yield page
-    context.close()
-    assert watch.found == []
 
 
 def whole_in_view(page: Page, selector: str) -> int:

@@ -26,11 +26,16 @@ UNMANAGED = "unmanaged"
 
 
 def request_check_drift(
-    *, group: KeyGroup, actor: Actor, idempotency_key: str = "", retry_of: Job | None = None
+    *,
+    group: KeyGroup,
+    actor: Actor,
+    idempotency_key: str = "",
+    retry_of: Job | None = None,
+    part_of: Job | None = None,
 ) -> Job:
     """Ask for what the vault holds to be compared with what is known here."""
     check(actor, Right.KEY_PUSH)
-    new = NewJob(KIND, group.name, group=group, retry_of=retry_of)
+    new = NewJob(KIND, group.name, group=group, retry_of=retry_of, part_of=part_of)
     return create_job(new, actor=actor, idempotency_key=idempotency_key)
 
 

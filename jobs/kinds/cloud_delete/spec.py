@@ -32,6 +32,7 @@ def request_cloud_delete(
     actor: Actor,
     idempotency_key: str = "",
     retry_of: Job | None = None,
+    part_of: Job | None = None,
     then: Sequence[dict[str, Any]] = (),
     reason: str = "",
 ) -> Job:
@@ -44,6 +45,7 @@ def request_cloud_delete(
         actor=actor,
         idempotency_key=idempotency_key,
         retry_of=retry_of,
+        part_of=part_of,
         then=then,
         reason=reason,
     )

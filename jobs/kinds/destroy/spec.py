@@ -16,7 +16,7 @@ from jobs.engine.creation import NewJob, create_job
 from jobs.kinds.destroy.plan import plan_keys, plan_selection
 from jobs.models import Job
 from jobs.planning import blockers
-from jobs.planning.eligibility import Eligibility, find_destroyable
+from jobs.planning.eligibility import Eligibility, find_destroyable, why_none
 from jobs.planning.menus import on_key, on_selection
 from jobs.planning.requests import only_group, subject_of_keys, undone_keys
 from jobs.spec import Approval, Confirmation, Given, JobSpec, Scope, Step, Wording, always
@@ -120,7 +120,7 @@ DESTROY = JobSpec(
     failpoints=KIND,
     menu=(
         on_key(KIND, _("Delete (local)"), 90, blockers.why_not_destroy, submenu="", danger=True),
-        on_selection(KIND, _label, 90, danger=True),
+        on_selection(KIND, _label, 90, why_not=why_none(find_destroyable), danger=True),
     ),
     confirmation=Confirmation(needs=("keys",), is_complete=is_enough, plan=_plan, form=typed_name_form, start=_start),
     left_by_cancel=_left_by_cancel,

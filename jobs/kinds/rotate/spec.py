@@ -29,7 +29,14 @@ from kmes.core.errors import ConflictError
 KIND = "rotate"
 
 
-def request_rotation(*, group: KeyGroup, actor: Actor, idempotency_key: str = "", retry_of: Job | None = None) -> Job:
+def request_rotation(
+    *,
+    group: KeyGroup,
+    actor: Actor,
+    idempotency_key: str = "",
+    retry_of: Job | None = None,
+    part_of: Job | None = None,
+) -> Job:
     """Ask for a new key in the HSM that is pushed and becomes the group's active version.
 
     Raises:
@@ -50,7 +57,7 @@ def request_rotation(*, group: KeyGroup, actor: Actor, idempotency_key: str = ""
     if not params.get("name"):
         taken = {name.casefold() for name in group.keys.values_list("name", flat=True)}
         params["name"] = rotated_key_name(group.name, now(), taken)
-    new = NewJob(KIND, group.name, group=group, params=params, retry_of=retry_of)
+    new = NewJob(KIND, group.name, group=group, params=params, retry_of=retry_of, part_of=part_of)
     return create_job(new, actor=actor, idempotency_key=idempotency_key)
 
 

@@ -33,6 +33,7 @@ def request_set_enabled(
     idempotency_key: str = "",
     retry_of: Job | None = None,
     reason: str = "",
+    part_of: Job | None = None,
 ) -> Job:
     """Ask for one version in the vault to be enabled or disabled.
 
@@ -49,6 +50,7 @@ def request_set_enabled(
         keys=[version.key],
         params={"version_id": str(version.pk), "enabled": enabled},
         retry_of=retry_of,
+        part_of=part_of,
     )
     return create_job(new, actor=actor, idempotency_key=idempotency_key, reason=reason)
 

@@ -16,7 +16,7 @@ from jobs.kinds.push.steps import FAILPOINTS, PUSH_STEPS, SYNCHRONIZING, left_by
 from jobs.kinds.synchronize.plan import plan_keys, plan_selection
 from jobs.models import Job
 from jobs.planning import blockers
-from jobs.planning.eligibility import find_pushable
+from jobs.planning.eligibility import find_pushable, why_none
 from jobs.planning.menus import CLOUD, on_group, on_key, on_selection
 from jobs.planning.requests import (
     only_group,
@@ -38,7 +38,12 @@ KIND = "synchronize"
 
 
 def request_synchronize(
-    *, keys: Sequence[Key], actor: Actor, idempotency_key: str = "", retry_of: Job | None = None
+    *,
+    keys: Sequence[Key],
+    actor: Actor,
+    idempotency_key: str = "",
+    retry_of: Job | None = None,
+    part_of: Job | None = None,
 ) -> Job:
     """Ask for keys to be pushed to the vaults of their groups, in one job.
 
@@ -67,6 +72,7 @@ def request_synchronize(
         keys=ordered,
         params={"groups": len(groups)} if len(groups) > 1 else {},
         retry_of=retry_of,
+        part_of=part_of,
     )
     return create_job(new, actor=actor, idempotency_key=idempotency_key, before=begin)
 
@@ -122,7 +128,7 @@ SYNCHRONIZE = JobSpec(
     menu=(
         on_group(KIND, _("Synchronize All"), 30, blockers.why_not_synchronize_all),
         on_key(KIND, _("Synchronize"), 10, blockers.why_not_synchronize),
-        on_selection(KIND, _label, 10, submenu=CLOUD),
+        on_selection(KIND, _label, 10, why_not=why_none(find_pushable), submenu=CLOUD),
     ),
     confirmation=Confirmation(
         needs=("keys", "group"), is_complete=is_enough, plan=_plan, form=plain_form, start=_start

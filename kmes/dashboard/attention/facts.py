@@ -141,6 +141,8 @@ def failed_jobs() -> QuerySet[Job]:
         state__in=FAILED_STATES,
         created_at__gte=moment - _REQUESTED_WITHIN,
         finished_at__gte=moment - timedelta(days=FAILED_JOBS_DAYS),
+        # Parts are told by the job that opened them.
+        part_of=None,
     )
 
 

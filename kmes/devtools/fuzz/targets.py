@@ -34,6 +34,7 @@ from kmes.dashboard.attention.matters import MATTERS
 from kmes.devtools import trial_data, trial_log
 from kmes.ui.models import SavedView
 from kmes.ui.tables import ConsoleTable
+from kmes.ui.views import BACKGROUNDS
 from logging_reports.choices import ExportState, Service
 from logging_reports.forwarding.models import ForwardingDestination
 from logging_reports.models import LogCheckpoint, LogExport, SavedFilter
@@ -69,6 +70,7 @@ ARGUMENTS: dict[str, Callable[[], Iterable[Any]]] = {
     "sequence": lambda: (1, 2, 7),
     "service": lambda: Service.values,
     "session": lambda: ConsoleSession.objects.values_list("name", flat=True),
+    "target": lambda: sorted(BACKGROUNDS),
     "user_id": lambda: get_user_model().objects.values_list("pk", flat=True),
     "vault_id": lambda: KeyVault.objects.order_by("name").values_list("pk", flat=True),
 }
@@ -91,6 +93,7 @@ def _table_names() -> list[str]:
 # Parameters that name a row, by the argument that names the same.
 PARAMETERS = {
     "group": "group_id",
+    "picked": "group_id",
     "key": "key_id",
     "inspect": "key_id",
     "credential": "credential_id",
@@ -170,6 +173,11 @@ def _write_job_rows() -> None:
         signature=b"-",
         **times,
     )
+    params = {"each": "rotate", "group_ids": [str(group.pk)]}
+    whole = Job.objects.create(
+        **asked | {"kind": "many_groups"}, subject="1 key group", state=JobState.FAILED, params=params
+    )
+    Job.objects.create(state=JobState.FAILED, part_of=whole, error_what="Made up.", **about, **asked)
     RotationSlot.objects.create(group=group, due_at=now() - timedelta(hours=1), next_try_at=now())
     ScheduleClock.objects.get_or_create(pk=1)
     run = Certification.objects.create(

@@ -1,7 +1,7 @@
 // Context menus by right-click, Shift+F10 or Menu key, and the ⋮ button (WAI-ARIA menu pattern).
 // The server renders the entries when a menu is first asked for; this file opens, moves and closes.
 import { openDialog } from "./dialog.js";
-import { selectFor, selectionOf } from "./selection.js";
+import { selectFor, selectionIn, selectionOf } from "./selection.js";
 
 let layer = null;
 let opener = null;
@@ -221,6 +221,8 @@ function leaveToBrowser(event) {
 document.addEventListener("contextmenu", (event) => {
   const owner = event.target.closest("[data-menu]");
   if (!owner || layer?.contains(event.target) || leaveToBrowser(event)) return;
+  // A list's background is all of its page that is nothing else.
+  if (owner.id === "content" && event.target.closest("a, button, summary, thead, .alert")) return;
   event.preventDefault();
   const byKey = event.button !== 2 || (event.clientX === 0 && event.clientY === 0);
   const focused = document.activeElement === document.body ? owner : document.activeElement;
@@ -243,12 +245,15 @@ document.addEventListener("click", (event) => {
     activate(item, event);
     return;
   }
-  const button = event.target.closest("[data-menu-button]");
+  const button = event.target.closest("[data-menu-button], [data-selection-menu]");
   if (button && !event.ctrlKey && !event.metaKey) {
     event.preventDefault();
     const box = button.getBoundingClientRect();
+    const at = { x: box.left, y: box.bottom + 2 };
+    // The button of a selection's bar acts on what is selected; that of a row on the row.
+    const selection = button.matches("[data-selection-menu]") ? selectionIn(button.form) : null;
     if (opener === button || awaited === button) closeMenus();
-    else openMenu(button.href, { x: box.left, y: box.bottom + 2 }, button);
+    else openMenu(selection?.url || button.href, at, button, selection?.values);
   }
 }, true);
 
@@ -258,13 +263,13 @@ document.addEventListener("keydown", (event) => {
     event.preventDefault();
     event.stopPropagation();
   } else if (event.target.closest("[role=menu]")) onMenuKey(event);
-  else if (event.target.matches("[data-menu-button]") && [" ", "ArrowDown"].includes(event.key)) {
+  else if (event.target.matches("[data-menu-button], [data-selection-menu]") && [" ", "ArrowDown"].includes(event.key)) {
     event.preventDefault();
     event.target.click();
   }
 }, true);
 document.addEventListener("pointerdown", (event) => {
-  if (layer && !layer.contains(event.target) && !event.target.closest("[data-menu-button]")) closeMenus(false);
+  if (layer && !layer.contains(event.target) && !event.target.closest("[data-menu-button], [data-selection-menu]")) closeMenus(false);
 });
 addEventListener("resize", () => closeMenus(false));
 

@@ -2,6 +2,7 @@
 // which work as they are; this file makes a tree of them, opens branches and moves the focus. The item is
 // the line, not the list's entry around it, so that its name is its own text; it owns its branch.
 import { enliven } from "./htmx.js";
+import { extendTo, restore, selectShown, toggleItem } from "./selection.js";
 
 const REMEMBERED = 30;
 let typed = "";
@@ -39,6 +40,7 @@ function dress(tree) {
     const first = tree.querySelector("[aria-selected=true]") || nodesIn(tree)[0];
     if (first) first.tabIndex = 0;
   }
+  restore();
 }
 
 function own(node) {
@@ -52,7 +54,7 @@ function own(node) {
 function mark(tree) {
   for (const node of nodesIn(tree)) {
     node.setAttribute("aria-selected", String(linkOf(node).getAttribute("aria-current") === "true"));
-    for (const inner of node.querySelectorAll("a")) inner.tabIndex = -1;
+    for (const inner of node.querySelectorAll("a, input")) inner.tabIndex = -1;
   }
 }
 
@@ -143,8 +145,11 @@ function typeAhead(tree, node, letter) {
 
 function onKey(event, tree, node) {
   switch (event.key) {
-    case "ArrowDown": step(tree, node, 1); break;
-    case "ArrowUp": step(tree, node, -1); break;
+    case "ArrowDown":
+    case "ArrowUp":
+      step(tree, node, event.key === "ArrowDown" ? 1 : -1);
+      if (event.shiftKey) extendTo(node, document.activeElement);
+      break;
     case "Home": focus(tree, nodesIn(tree)[0]); break;
     case "End": focus(tree, nodesIn(tree).filter(isShown).at(-1)); break;
     case "ArrowRight":
@@ -155,9 +160,10 @@ function onKey(event, tree, node) {
       if (isOpen(node)) close(tree, node);
       else focus(tree, parentOf(node));
       break;
-    case "Enter":
-    case " ": linkOf(node).click(); break;
+    case " ": if (!toggleItem(node)) linkOf(node).click(); break;
+    case "Enter": linkOf(node).click(); break;
     default:
+      if (event.key.toLowerCase() === "a" && (event.ctrlKey || event.metaKey) && selectShown(node)) break;
       if (event.key.length !== 1 || event.ctrlKey || event.metaKey || event.altKey) return;
       typeAhead(tree, node, event.key.toLowerCase());
   }
@@ -194,5 +200,11 @@ for (const tree of document.querySelectorAll("[data-tree]")) {
   reopen(tree);
 }
 document.addEventListener("console:changed", () => {
-  for (const tree of document.querySelectorAll("[data-tree]")) mark(tree);
+  for (const tree of document.querySelectorAll("[data-tree]")) {
+    // A search has put another tree in its place.
+    if (tree.getAttribute("role") !== "tree") {
+      dress(tree);
+      reopen(tree);
+    } else mark(tree);
+  }
 });

@@ -1,0 +1,60 @@
+"""The page that asks before something is done to many key groups. GET shows, only POST acts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods
+
+from jobs.confirmation.forms import StartForm, TypedNameForm
+from jobs.kinds.many_groups.operations import OPERATIONS
+from jobs.kinds.many_groups.spec import refuse_under_policy, request_many
+from jobs.pages import confirmations
+from jobs.pages.change_views import require_right
+from jobs.pages.many_groups import plan_many
+from jobs.spec import registry
+from keygroups.selection import GroupSelection, digest_of_groups
+from kmes.accounts.rights import Right
+from kmes.core.errors import ConflictError, KmesError, PermissionRefused
+from kmes.ui.access import right_required
+from kmes.ui.responses import go_to, render_form
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@right_required(Right.CONSOLE_READ)
+def start_many(request: HttpRequest, kind: str) -> HttpResponse:
+    """Show what will happen to each of the selected key groups; on POST start one job for them and go there."""
+    operation = OPERATIONS.get(kind)
+    if operation is None:
+        raise Http404(_("There is no such action on many key groups."))
+    actor = require_right(request, registry[kind].right)
+    data = request.GET.copy()
+    data.update(request.POST)
+    # A selection is posted because it may be long; that asks, and starts nothing.
+    sent = request.POST if request.method == "POST" and "ask" not in request.POST else None
+    token = StartForm(sent)
+    key = confirmations.idempotency_key_of(token, actor) if token.is_valid() else ""
+    if (earlier := confirmations.earlier_job(key)) is not None:
+        return go_to(request, earlier.get_absolute_url())
+    selection = GroupSelection.read(data) or GroupSelection()
+    groups = selection.read_groups(seen=data.get("seen", ""))
+    plan = plan_many(operation, groups)
+    try:
+        refuse_under_policy(kind)
+    except ConflictError as error:
+        plan = replace(plan, obstacle=f"{error.what} {error.remedy}".rstrip("."))
+    form = TypedNameForm(sent, expected=plan.typed) if plan.typed else token
+    context: dict[str, Any] = {"plan": plan, "form": form, "danger": operation.danger, "refusal": None}
+    context["carried"] = [*selection.fields(), ("seen", digest_of_groups(groups))]
+    if sent is not None and form.is_valid():
+        try:
+            job = request_many(kind=kind, groups=plan.eligible, actor=actor, idempotency_key=key)
+            return go_to(request, job.get_absolute_url())
+        except KmesError as error:
+            if isinstance(error, PermissionRefused):
+                raise
+            context["refusal"] = error
+    return render_form(request, "jobs/start_many.html", context, refused=sent is not None)

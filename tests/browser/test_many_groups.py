@@ -1,0 +1,54 @@
+"""Many key groups at once, by mouse and by keys: selected in their pane, acted on by one job."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import GROUPS
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+
+
+def test_groups_are_selected_by_ctrl_shift_and_space_and_acted_on_together(bench: Page):
+    bench.goto("/keys/")
+    shown = bench.locator(".group-head h2").inner_text()
+    bar = bench.get_by_role("group", name="Selected key groups")
+    lines = bench.locator("#groups-scroll .tree-link")
+    expect(bar).to_be_hidden()
+    lines.nth(2).click(modifiers=["Control"])
+    expect(bar).to_contain_text("1 selected")
+    lines.nth(5).click(modifiers=["Shift"])
+    expect(bar).to_contain_text("4 selected")
+    bench.keyboard.press("ArrowDown")
+    bench.keyboard.press(" ")
+    expect(bar).to_contain_text("5 selected")
+    # Selecting shows no other group and leaves the page.
+    expect(bench.locator(".group-head h2")).to_have_text(shown)
+    # On a line that is not selected the menu acts on that one.
+    lines.nth(9).click(button="right")
+    expect(bench.get_by_role("menu", name="Actions for seed-00010", exact=True)).to_be_visible()
+    bench.keyboard.press("Escape")
+    lines.nth(3).click(button="right")
+    bench.get_by_role("menu", name="Actions for 5 key groups").get_by_role("menuitem", name="Check Drift…").click()
+    dialog = bench.get_by_role("dialog")
+    expect(dialog).to_contain_text("5 key groups")
+    dialog.get_by_role("button", name="Check drift of 5 key groups").click()
+    bench.wait_for_url("**/jobs/*/")
+    expect(bench.locator("#job-live")).to_contain_text("of 5 key groups")
+    expect(bench.get_by_role("table", name="Key groups of this job")).to_contain_text("seed-00003")
+
+
+def test_all_groups_that_match_are_selected_by_one_box(bench: Page):
+    bench.goto("/keys/")
+    bench.locator("#groups-scroll [data-check-row]").first.check()
+    bench.get_by_label(f"All {GROUPS} key groups that match").check()
+    expect(bench.get_by_role("group", name="Selected key groups")).to_contain_text(f"{GROUPS} selected")
+    bench.get_by_role("button", name="Clear selection of key groups").click()
+    expect(bench.get_by_role("group", name="Selected key groups")).to_be_hidden()
+
+
+def test_the_background_below_a_short_list_has_its_menu(bench: Page):
+    bench.goto("/cloud-credentials/")
+    bench.locator("main").click(button="right", position={"x": 300, "y": 600})
+    expect(bench.get_by_role("menu", name="Actions for Cloud Credentials")).to_contain_text("Add")
