@@ -8,6 +8,7 @@ from jobs.pages import (
     adoption_views,
     change_views,
     many_views,
+    name_preview,
     removal_views,
     rotation_views,
     sequence_views,
@@ -19,6 +20,7 @@ app_name = "jobs"
 urlpatterns = [
     path("", views.show_jobs, name="list"),
     path("drawer/", views.show_drawer, name="drawer"),
+    path("names/preview/", name_preview.preview_names, name="names_preview"),
     path("remove/", removal_views.remove, name="remove"),
     path("rotations/<uuid:group_id>/try/", rotation_views.try_rotation, name="rotation_try"),
     path("rotations/<uuid:group_id>/stop/", rotation_views.stop_rotation, name="rotation_stop"),

@@ -12,9 +12,11 @@ from django.utils.translation import gettext_lazy as _
 
 from cloudcreds.models import CloudCredential, KeyVault
 from jobs.approvals.models import MAX_REASON
+from jobs.confirmation.name_pattern import MAX_NUMBER, expand_names
 from jobs.confirmation.plan import Plan
 from jobs.confirmation.start_target import StartTarget
 from keygroups.fields import MAX_KEY_NAME, MAX_NAME
+from kmes.core.errors import InputError
 from kmes.core.ids import new_uuid
 
 # Of a thousand keys, one name a line.
@@ -28,8 +30,8 @@ class FormInput:
     data: QueryDict | None
     plan: Plan
     target: StartTarget
-    # Whether names of several keys are asked for, one a line.
-    several: bool
+    # How names of several keys are asked for: one a line ("1"), or by a "pattern"; "" for one name.
+    several: str
 
 
 class StartForm(forms.Form):
@@ -107,6 +109,34 @@ class NamesForm(StartForm):
         """Return the names typed; empty lines between them don't count."""
         lines = str(self.cleaned_data["name"]).splitlines()
         return [line for line in lines if line.strip()] or [""]
+
+
+class PatternForm(StartForm):
+    """Asks for the names of many new keys by a pattern and the numbers that it is filled with."""
+
+    asks_first = True
+    pattern = forms.CharField(
+        label=_("Pattern"),
+        max_length=MAX_KEY_NAME,
+        help_text=_("{n} stands for the number; {n:02} writes it with two digits: tde-{n:02}."),
+        widget=forms.TextInput(attrs={"autocomplete": "off", "autofocus": True, "spellcheck": "false"}),
+    )
+    first = forms.IntegerField(label=_("From"), initial=1, min_value=0, max_value=MAX_NUMBER)
+    last = forms.IntegerField(label=_("To"), initial=20, min_value=0, max_value=MAX_NUMBER)
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse a pattern that gives no names, at the field that is to blame."""
+        data: dict[str, Any] = super().clean() or {}
+        if {"pattern", "first", "last"} <= data.keys():
+            try:
+                data["names"] = expand_names(data["pattern"], data["first"], data["last"])
+            except InputError as error:
+                self.add_error(error.field, str(error))
+        return data
+
+    def names(self) -> list[str]:
+        """Return the names that the pattern gives."""
+        return list(self.cleaned_data["names"])
 
 
 class TypedNameForm(StartForm):

@@ -55,7 +55,7 @@ def start_job(request: HttpRequest, kind: str) -> HttpResponse:
     plan = confirmation.plan(target)
     # A selection of keys is posted because it may be long; that asks, and starts nothing.
     sent = request.POST if request.method == "POST" and "ask" not in request.POST else None
-    several = "several" in data
+    several = data.get("several", "")
     form = confirmation.form(FormInput(sent, plan, target, several))
     needed = requirements_of(spec.approval.expected(target)) if spec.approval is not None else []
     if needed:
@@ -66,6 +66,7 @@ def start_job(request: HttpRequest, kind: str) -> HttpResponse:
         "form": form,
         "kind": spec.kind,
         "several": several,
+        "group": target.group,
         "refusal": None,
         "carried": target.carried(),
     }

@@ -26,7 +26,7 @@ from cloudcreds.sign_in_form import SignInForm as CredentialProofForm
 from jobs.approvals.forms import DecisionForm, PolicyForm
 from jobs.approvals.models import ApprovalDecision
 from jobs.certifications.forms import CertificationForm
-from jobs.confirmation.forms import MAX_NAMES_TEXT, ConnectionTestForm, NamesForm, StartForm, TypedNameForm
+from jobs.confirmation.forms import MAX_NAMES_TEXT, ConnectionTestForm, NamesForm, PatternForm, StartForm, TypedNameForm
 from jobs.kinds.make_certificate.spec import CertificateForm
 from jobs.kinds.set_tags.spec import TagsForm
 from jobs.pages import removal
@@ -35,7 +35,7 @@ from jobs.pages.filters import JobFilterForm
 from jobs.pages.reports import RotationForm, UnmanagedForm
 from keygroups.fields import MAX_NOTES, MAX_TAG
 from keygroups.forms import GroupFields, GroupForm, StorageForm
-from keygroups.models import KeyGroup
+from keygroups.models import Key, KeyGroup
 from keygroups.reports import ExpiringForm, KeyAgeForm
 from keygroups.rotation_views import ManyRotationForm
 from kmes.accounts.forms import MAX_PASSWORD, OwnPasswordForm, SignInForm, UserForm
@@ -100,6 +100,7 @@ TEXTS: dict[type[forms.BaseForm], dict[str, Limit]] = {
     },
     # Each name is checked by the service that makes the key.
     NamesForm: {"name": MAX_NAMES_TEXT},
+    PatternForm: {"pattern": (Key, "name")},
     TypedNameForm: {"typed": MAX_CREDENTIAL_NAME},
     DecisionForm: {"seen": 64, "reason": (ApprovalDecision, "reason")},
     removal.RemovalForm: {"typed": MAX_CREDENTIAL_NAME},

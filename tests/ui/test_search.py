@@ -81,7 +81,6 @@ def test_a_verb_before_a_name_offers_that_action(admin, group):
 @pytest.mark.parametrize(
     ("text", "action"),
     [
-        ("create pay", "Create › Random"),
         ("random pay", "Create › Random"),
         ("FORCE ROT pay", "Cloud › Force Rotation"),
         ("rotate pay", "Cloud › Force Rotation"),
@@ -90,6 +89,10 @@ def test_a_verb_before_a_name_offers_that_action(admin, group):
 )
 def test_a_verb_may_be_the_menus_or_the_entrys_word(text, action, admin, group):
     assert found(text, admin)["Actions"] == [action]
+
+
+def test_a_submenus_word_finds_all_its_entries(admin, group):
+    assert found("create pay", admin)["Actions"] == ["Create › Random", "Create › Keys by pattern"]
 
 
 def test_a_page_by_its_own_name_comes_before_those_of_its_section(admin):

@@ -7,7 +7,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from jobs.confirmation.forms import FormInput, NamesForm
+from jobs.confirmation.forms import FormInput, NamesForm, PatternForm
 from jobs.confirmation.plan import Plan
 from jobs.confirmation.start_target import StartTarget, is_enough
 from jobs.engine.creation import NewJob, create_job
@@ -15,7 +15,7 @@ from jobs.models import Job
 from jobs.planning.menus import CREATE as CREATE_MENU
 from jobs.planning.menus import nothing_blocks, on_group
 from jobs.planning.requests import group_of, require_device
-from jobs.spec import Confirmation, Given, JobSpec, Scope, Step, Wording
+from jobs.spec import Confirmation, Given, JobSpec, MenuEntry, Scope, Step, Wording
 from keygroups.fields import clean_key_name
 from keygroups.models import KeyGroup
 from kmes.accounts.rights import Right, check
@@ -37,8 +37,9 @@ def request_create_keys(
     check(actor, Right.KEY_CREATE)
     require_device()
     clean = [clean_key_name(name) for name in names]
+    taken = {name.lower() for name in group.keys.values_list("name", flat=True)}
     for name in clean:
-        if group.keys.filter(name__iexact=name).exists():
+        if name.lower() in taken:
             raise InputError(
                 _("The group has a key “%(name)s” already.") % {"name": name}, _("Choose another name."), field="name"
             )
@@ -61,8 +62,10 @@ def _plan(target: StartTarget) -> Plan:
     )
 
 
-def _form(given: FormInput) -> NamesForm:
-    return NamesForm(given.data, several=given.several)
+def _form(given: FormInput) -> NamesForm | PatternForm:
+    if given.several == "pattern":
+        return PatternForm(given.data)
+    return NamesForm(given.data, several=bool(given.several))
 
 
 def _start(target: StartTarget, form: Any, given: Given) -> Job:
@@ -91,7 +94,18 @@ CREATE = JobSpec(
     blocks_group=False,
     pushes_keys=False,
     failpoints=KIND,
-    menu=(on_group(KIND, gettext_lazy("Random"), 10, nothing_blocks, submenu=CREATE_MENU),),
+    menu=(
+        on_group(KIND, gettext_lazy("Random"), 10, nothing_blocks, submenu=CREATE_MENU),
+        MenuEntry(
+            target="group",
+            name="create_pattern",
+            label=gettext_lazy("Keys by pattern"),
+            order=11,
+            query=lambda group: {"group": group.pk, "several": "pattern"},
+            why_not=nothing_blocks,
+            submenu=CREATE_MENU,
+        ),
+    ),
     confirmation=Confirmation(needs=("group",), is_complete=is_enough, plan=_plan, form=_form, start=_start),
     left_by_cancel=_left_by_cancel,
     retry=_retry,

@@ -33,6 +33,7 @@ def test_a_groups_menu_has_the_console_s_items_in_order(people, group):
     found = [label for label in menu("group", group, people["admin"]) if label.startswith(("Create", "Cloud"))]
     assert found == [
         "Create > Random",
+        "Create > Keys by pattern",
         "Cloud > Synchronize All",
         "Cloud > Force Rotation",
         "Cloud > Delete",
