@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, CDPSession, Page, expect
+from playwright.sync_api import Browser, CDPSession, Locator, Page, expect
 
 from tests.browser.conftest import PASSWORD, Console, Watch
 from tests.browser.test_sessions import in_the_console
@@ -29,6 +29,11 @@ for row in ConsoleSession.objects.exclude(user=None):
 """
 
 
+def see(part: Locator) -> None:
+    # A busy machine answers late.
+    expect(part).to_be_visible(timeout=60_000)
+
+
 def virtual_authenticator(page: Page) -> tuple[CDPSession, str]:
     session = page.context.new_cdp_session(page)
     session.send("WebAuthn.enable")
@@ -46,7 +51,7 @@ def virtual_authenticator(page: Page) -> tuple[CDPSession, str]:
 def sign_out(page: Page) -> None:
     page.locator("[data-account] summary").click()
     page.get_by_role("button", name="Sign out").click()
-    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    see(page.get_by_role("heading", name="Sign in"))
 
 
 def enter_password(page: Page) -> None:
@@ -60,7 +65,7 @@ def test_a_passkey_is_added_signs_in_follows_the_password_and_confirms(chromium:
     # Browsers make no passkeys for an address.
     url = f"http://localhost:{urlsplit(console.url).port}"
     context = chromium.new_context(base_url=url, locale="en-US")
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(60_000)
     page = context.new_page()
     watch = Watch(page, url)
     session, authenticator = virtual_authenticator(page)
@@ -73,35 +78,35 @@ def test_a_passkey_is_added_signs_in_follows_the_password_and_confirms(chromium:
     page.get_by_role("link", name="Add passkey").click()
     page.get_by_label("Name").fill("This machine")
     page.get_by_role("button", name="Add passkey").click()
-    expect(page.get_by_text("Your second factor is on.")).to_be_visible()
+    see(page.get_by_text("Your second factor is on."))
     page.get_by_role("link", name="I have saved them").click()
-    expect(page.get_by_text("This machine").first).to_be_visible()
+    see(page.get_by_text("This machine").first)
     made = session.send("WebAuthn.getCredentials", {"authenticatorId": authenticator})["credentials"]
     assert [(each["rpId"], each["isResidentCredential"]) for each in made] == [("localhost", True)]
     # The same device is not asked to hold a second one.
     page.get_by_role("link", name="Add passkey").click()
     page.get_by_role("button", name="Add passkey").click()
-    expect(page.get_by_text("This device holds a passkey for the console already.")).to_be_visible()
+    see(page.get_by_text("This device holds a passkey for the console already."))
 
     sign_out(page)
     page.get_by_role("button", name="Use a passkey").click()
-    expect(page.get_by_role("navigation", name="Console")).to_be_visible()
+    see(page.get_by_role("navigation", name="Console"))
 
     sign_out(page)
     enter_password(page)
-    expect(page.get_by_role("heading", name="Second factor")).to_be_visible()
+    see(page.get_by_role("heading", name="Second factor"))
     # Somebody who is not verified is told so by the browser, and stays outside.
     session.send("WebAuthn.setUserVerified", {"authenticatorId": authenticator, "isUserVerified": False})
     page.get_by_role("button", name="Use a passkey").click()
-    expect(page.get_by_text("No passkey was used")).to_be_visible()
+    see(page.get_by_text("No passkey was used"))
     session.send("WebAuthn.setUserVerified", {"authenticatorId": authenticator, "isUserVerified": True})
     page.get_by_role("button", name="Use a passkey").click()
-    expect(page.get_by_role("navigation", name="Console")).to_be_visible()
+    see(page.get_by_role("navigation", name="Console"))
 
     in_the_console(console, AGE)
     page.goto("/users/add/")
-    expect(page.get_by_role("heading", name="Confirm that it is you")).to_be_visible()
+    see(page.get_by_role("heading", name="Confirm that it is you"))
     page.get_by_role("button", name="Use a passkey").click()
-    expect(page.get_by_label("Username")).to_be_visible()
+    see(page.get_by_label("Username"))
     context.close()
     assert watch.found == []

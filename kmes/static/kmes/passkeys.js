@@ -70,3 +70,6 @@ document.addEventListener("click", (event) => {
   button.setAttribute("aria-disabled", "true");
   use(part, form).finally(() => button.removeAttribute("aria-disabled"));
 });
+
+// A click before this script runs would be lost, so pages bring the buttons disabled.
+for (const button of document.querySelectorAll("[data-passkey] button")) button.disabled = false;
