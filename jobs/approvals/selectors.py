@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from jobs.approvals.models import ApprovalPolicy, ApprovalRequest, Verdict
 from jobs.choices import JobState
 from jobs.engine.approval_policies import actions, find_policy
+from jobs.engine.approval_requests import read_requirements
 from kmes.core.clock import now
 from kmes.core.errors import KmesError
 
@@ -57,7 +58,7 @@ def _open(rows: QuerySet[ApprovalRequest]) -> QuerySet[ApprovalRequest]:
 def _for_user(rows: QuerySet[ApprovalRequest], user: Any) -> list[int]:
     """Return the ids of the requests that a user may decide and has not decided yet."""
     theirs = rows.exclude(job__requested_by=user).exclude(decisions__user=user).values_list("pk", "requirements")
-    return [pk for pk, wanted in theirs if any(each.get("role") == user.role for each in wanted)]
+    return [pk for pk, wanted in theirs if any(each.role == user.role for each in read_requirements(wanted))]
 
 
 def find_request(code: str) -> ApprovalRequest | None:

@@ -8,7 +8,8 @@ from django.utils.translation import gettext as _
 from jobs.approvals.models import ApprovalDecision, ApprovalRequest, Verdict
 from jobs.choices import JobState
 from jobs.engine import approval_requests, hints, lifecycle
-from jobs.engine.approval_checks import has_enough, why_plan_changed
+from jobs.engine.approval_checks import has_enough, of_others, why_plan_changed
+from jobs.engine.approver_accounts import find_reachable
 from jobs.engine.authenticity import NotGenuine
 from jobs.engine.creation import subject_of
 from jobs.models import Job
@@ -52,16 +53,22 @@ def decide(*, request: ApprovalRequest, verdict: Verdict, reason: str, seen: str
         if verdict == Verdict.REFUSE:
             what = _("%(name)s refused the job.") % {"name": actor.name}
             _end(request, KmesError(what, decision.reason, code="approval_refused"), actor=actor)
-        elif has_enough(approval_requests.requirements_in(request), approvals_of(request)):
+        elif _is_approved(request):
             lifecycle.queue_approved(job)
             hints.send_on_commit(job.pk)
     return decision
 
 
+def _is_approved(request: ApprovalRequest) -> bool:
+    needed = approval_requests.requirements_in(request)
+    return has_enough(needed, of_others(approvals_of(request), request.job, needed))
+
+
 def why_not_decide(request: ApprovalRequest, user_id: int | None) -> str:
     """Say why a user may not decide on a request; "" when they may. Reads the user again."""
     user = User.objects.filter(pk=user_id, is_active=True).first() if user_id is not None else None
-    roles = {each.role for each in approval_requests.requirements_in(request)}
+    needed = approval_requests.requirements_in(request)
+    roles = {each.role for each in needed}
     if user is None:
         return _("Only active users decide.")
     if user.pk == request.job.requested_by_id:
@@ -69,6 +76,8 @@ def why_not_decide(request: ApprovalRequest, user_id: int | None) -> str:
     if user.role not in roles:
         names = ", ".join(str(role.label) for role in Role if role in roles)
         return _("Users with the role %(roles)s decide on it.") % {"roles": names}
+    if user.pk in find_reachable(request.job.requested_by_id, [each.action for each in needed]):
+        return _("The requester made this account, or gave it its role or password, less than 30 days ago.")
     return ""
 
 

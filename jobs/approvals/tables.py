@@ -12,6 +12,7 @@ from django.utils.translation import ngettext_lazy
 
 from jobs.approvals.models import ApprovalRequest
 from jobs.approvals.selectors import describe_state
+from jobs.engine.approval_requests import requirements_in
 from kmes.ui.tables import ConsoleTable, ExactTimeColumn
 from kmes.ui.templatetags.kmes_ui import badge
 
@@ -56,5 +57,5 @@ class RequestTable(ConsoleTable):
 
     def render_given(self, value: int, record: Any) -> str:
         """Show how many approvals of how many there are."""
-        wanted = max((each.get("approvals", 0) for each in record.requirements), default=0)
+        wanted = max((each.approvals for each in requirements_in(record)), default=0)
         return str(_("%(given)d of %(wanted)d") % {"given": value, "wanted": wanted})

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from jobs.approvals.models import ApprovalDecision, ApprovalRequest, Verdict
 from jobs.choices import TargetState
 from jobs.engine import approval_policies
-from jobs.engine.approval_policies import Requirement
+from jobs.engine.approval_policies import Requirement, StrangePolicy
 from jobs.engine.approval_requests import (
     describe_plan,
     first_of_chain,
@@ -22,6 +22,7 @@ from jobs.engine.approval_requests import (
     is_request_genuine,
     requirements_in,
 )
+from jobs.engine.approver_accounts import find_reachable
 from jobs.engine.authenticity import NotGenuine
 from jobs.models import Job
 from jobs.spec import registry
@@ -39,15 +40,18 @@ def check_approved(job: Job) -> None:
     """Check that the job needs no approvals, or has them all.
 
     Raises:
-        NotGenuine: it was put into the queue without them.
+        NotGenuine: it was put into the queue without them, or the policy is not as this console wrote it.
         ApprovalVoid: it had them, but the world, its approvers or the policy have changed since.
-        StrangePolicy: the policy is not as this console wrote it.
         RequestKeyError: the public halves can't be read.
 
     """
     if registry[job.kind].approval is None:
         return
-    needed = approval_policies.requirements_of(approval_policies.actions_of(job))
+    try:
+        needed = approval_policies.requirements_of(approval_policies.actions_of(job))
+    except StrangePolicy as error:
+        # Only somebody who writes to the database does that.
+        raise NotGenuine(error.what, error.remedy, code=error.code) from error
     first = first_of_chain(job)
     request = ApprovalRequest.objects.select_related("job").filter(job=first).first()
     if request is None:
@@ -85,6 +89,12 @@ def has_enough(needed: Sequence[Requirement], decisions: Sequence[ApprovalDecisi
     return all(sum(role == each.role for role in roles.values()) >= each.approvals for each in needed)
 
 
+def of_others(approvers: Sequence[ApprovalDecision], job: Job, needed: Sequence[Requirement]) -> list[ApprovalDecision]:
+    """Return the approvals by users that are not, and can't be, the requester."""
+    reachable = find_reachable(job.requested_by_id, [each.action for each in needed])
+    return [each for each in approvers if each.user_id not in {job.requested_by_id, *reachable}]
+
+
 def _find_approvers(request: ApprovalRequest) -> list[ApprovalDecision]:
     """Return the genuine approvals, of which there must be as many as were asked for.
 
@@ -103,11 +113,14 @@ def _find_approvers(request: ApprovalRequest) -> list[ApprovalDecision]:
 
 
 def _check_count(needed: Sequence[Requirement], approvers: Sequence[ApprovalDecision], job: Job) -> None:
-    if has_enough(needed, [each for each in approvers if each.user_id != job.requested_by_id]):
+    if has_enough(needed, of_others(approvers, job, needed)):
         return
     names = ", ".join(each.user_name for each in approvers)
     raise _void(
-        _("The approvals do not suffice by now: %(names)s approved it, and each needs the role that the policy names.")
+        _(
+            "The approvals do not suffice by now: %(names)s approved it. Each needs the role that the policy names, and"
+            " an account that the requester did not make or reset."
+        )
         % {"names": names}
     )
 

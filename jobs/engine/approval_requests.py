@@ -168,8 +168,16 @@ def is_decision_genuine(decision: ApprovalDecision) -> bool:
 
 
 def requirements_in(request: ApprovalRequest) -> list[Requirement]:
-    """Return whose approvals a genuine request asks for."""
-    return [Requirement(**each) for each in request.requirements]
+    """Return whose approvals a request asks for; nothing for a row that this console did not write."""
+    return read_requirements(request.requirements)
+
+
+def read_requirements(stored: Any) -> list[Requirement]:
+    """Return what a request's column asks for; nothing if this console did not write it."""
+    try:
+        return [Requirement(**each) for each in stored]
+    except TypeError:
+        return []
 
 
 def first_of_chain(job: Job) -> Job:

@@ -1,4 +1,4 @@
-"""Which pages of jobs ask for the second factor again: those that destroy a key, take it out of a vault, or approve that."""
+"""Which pages of jobs ask for the second factor again: those that end or stop the use of a key, or approve that."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from jobs.pages.selectors import find_job
 from kmes.accounts.second_factor import step_up
 
-KINDS = frozenset({"destroy", "cloud_delete", "cloud_purge"})
+KINDS = frozenset({"destroy", "cloud_delete", "cloud_purge", "set_enabled"})
 
 
 def register_all() -> None:

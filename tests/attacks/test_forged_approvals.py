@@ -6,15 +6,27 @@ import threading
 from datetime import timedelta
 
 import pytest
+import time_machine
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.db import connection
 
 from jobs.approvals.models import ApprovalDecision, ApprovalPolicy, ApprovalRequest, Verdict
 from jobs.engine.approval_policies import StrangePolicy
+from jobs.engine.approver_accounts import find_reachable
 from jobs.engine.authenticity import NotGenuine
 from jobs.kinds.destroy.spec import request_destroy
 from jobs.models import Job, JobTarget
 from keygroups.models import Key
+from kmes.accounts.models import User
+from kmes.accounts.services import (
+    UserValues,
+    create_user,
+    deactivate_user,
+    reactivate_user,
+    reset_password,
+    update_user,
+)
+from kmes.core.actor import Actor
 from kmes.core.clock import now
 from kmes.core.errors import PermissionRefused
 from logging_reports.models import LogEntry, Notice
@@ -90,6 +102,63 @@ def test_an_approval_is_not_counted_for_another_user_or_job(job, keys, admin, ot
     assert was_refused(job)
     put_into_queue(other)
     assert work(other).error_code == "not_approved"
+
+
+def make_colleague(admin):
+    return create_user(username="eve", values=UserValues(role="admin"), actor=admin)[0]
+
+
+def promote_colleague(admin):
+    [keeper] = make_approvers("kim", role="custodian")
+    user = User.objects.get(pk=keeper.user_id)
+    update_user(user=user, values=UserValues(role="admin"), actor=admin)
+    return user
+
+
+def take_over_password(admin):
+    user = User.objects.get(username="ben")
+    reset_password(user=user, actor=admin)
+    return user
+
+
+def wake_up(admin):
+    user = User.objects.get(username="ben")
+    deactivate_user(user=user, actor=admin)
+    reactivate_user(user=user, actor=admin)
+    return user
+
+
+@pytest.mark.parametrize("take_over", [make_colleague, promote_colleague, take_over_password, wake_up])
+def test_an_account_that_the_requester_made_or_took_over_decides_nothing(take_over, job, admin):
+    user = take_over(admin)
+    user.refresh_from_db()
+    with pytest.raises(PermissionRefused, match="less than 30 days ago"):
+        approve(job, Actor.from_user(user))
+    with time_machine.travel(now() + timedelta(days=31), tick=True):
+        assert user.pk not in find_reachable(admin.user_id, ["destroy"])
+
+
+def test_an_account_that_was_taken_over_after_its_approval_counts_no_more(job, admin, others):
+    approve(job, others[0])
+    take_over_password(admin)
+    assert approve(job, others[1]).state == "awaiting"
+    put_into_queue(job)
+    work(job)
+    assert (job.state, job.error_code) == ("failed", "approval_void")
+    assert set(Key.objects.values_list("state", flat=True)) == {"present"}
+
+
+def test_a_colleague_who_was_invited_before_the_policy_decides(group, admin):
+    keys = make_keys(group, "k1", actor=admin)
+    colleague = make_colleague(admin)
+    set_policy("destroy", actor=admin)
+    # Making the policy stricter does not begin it anew.
+    later = create_user(username="zoe", values=UserValues(role="admin"), actor=admin)[0]
+    set_policy("destroy", actor=admin, expires_hours=24)
+    job = request_destroy(keys=keys, actor=admin, reason=REASON)
+    with pytest.raises(PermissionRefused):
+        approve(job, Actor.from_user(later))
+    assert approve(job, Actor.from_user(colleague)).state == "queued"
 
 
 def test_an_approval_by_the_requester_is_not_counted(job, admin, others):
@@ -185,6 +254,7 @@ def test_a_policy_that_is_not_as_it_was_written_lets_nothing_run(job, keys, admi
         policies.update(approvals=0)
     put_into_queue(job)
     assert work(job).error_code == "strange_policy"
+    assert Notice.objects.filter(event="job.not_genuine").count() == 1
     with pytest.raises(StrangePolicy):
         request_destroy(keys=keys[1:], actor=admin)
     assert set(Key.objects.values_list("state", flat=True)) == {"present"}

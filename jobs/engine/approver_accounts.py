@@ -1,0 +1,50 @@
+"""Which users could be the requester in disguise: whoever made an account, or gave it a password, can sign in with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+from jobs.approvals.models import ApprovalPolicy
+from kmes.core.clock import now
+from logging_reports.choices import Service
+from logging_reports.models import LogEntry
+
+# By then the account's owner has noticed that somebody else signs in with it.
+NOT_COUNTED = timedelta(days=30)
+TAKEN_OVER_BY = ("user.created", "user.updated", "user.reactivated", "user.password_reset", "user.factor_reset")
+
+
+def find_reachable(requester_id: int | None, actions: Iterable[str]) -> frozenset[int]:
+    """Return the users whose account the requester made, woke, or gave a role, a password or no second factor.
+
+    Only what was done under the policies of these actions counts, in the last 30 days: whoever invites a colleague
+    and then asks for two approvals has nothing to get round yet.
+    """
+    begun = [since for action in set(actions) if (since := _in_force_since(action)) is not None]
+    if requester_id is None or not begun:
+        return frozenset()
+    since = max(min(begun), now() - NOT_COUNTED)
+    rows = LogEntry.objects.filter(
+        service=Service.AUDIT, event__in=TAKEN_OVER_BY, actor_user_id=requester_id, at__gte=since
+    )
+    found = (_taken_over(event, data) for event, data in rows.values_list("event", "data"))
+    return frozenset(user_id for user_id in found if user_id is not None)
+
+
+def _in_force_since(action: str) -> datetime | None:
+    """Return since when a policy asks for approvals without a break; None if it asks for none."""
+    since = None
+    for policy in ApprovalPolicy.objects.filter(action=action).order_by("-number"):
+        if not policy.approvals:
+            break
+        since = policy.changed_at
+    return since
+
+
+def _taken_over(event: str, data: Any) -> int | None:
+    if not isinstance(data, dict) or (event == "user.updated" and "role" not in data.get("changes", {})):
+        return None
+    user_id = data.get("user_id")
+    return user_id if isinstance(user_id, int) else None
