@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import Count, Exists, OuterRef, Q
+from django.db.models import Case, CharField, Count, Exists, F, OuterRef, Q, Value, When
 from django.urls import reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -28,6 +28,10 @@ from kmes.ui.pictures import Cell, Picture, box, cut_label, label, link, ribbon
 
 # With more groups than these the last column shows bins.
 MOST_GROUPS = 24
+# Owners that are drawn by themselves, those of the most key groups.
+MOST_OWNERS = 24
+# No owner's name has a line break.
+_OTHERS = "\n"
 BINS = ("state", "owner")
 _WIDTH, _NODE, _ROW, _GAP, _TOP = 980, 190, 38, 8, 24
 _RANKS = {"neutral": 0, "good": 1, "info": 1, "warning": 2, "bad": 3}
@@ -110,17 +114,21 @@ def _single(vaults: dict[Any, KeyVault], groups: Sequence[KeyGroup]) -> list[Hol
 
 
 def _binned(vaults: dict[Any, KeyVault], by: str) -> list[Holding]:
-    columns = ["vault_id", "shown", "late_now", *(["owner"] if by == "owner" else [])]
+    groups = KeyGroup.objects.annotate(shown=group_state(), late_now=is_late())
+    columns = ["vault_id", "shown", "late_now"]
+    if by == "owner":
+        alone = When(owner__in=["", *_largest_owners()], then=F("owner"))
+        groups = groups.annotate(drawn_owner=Case(alone, default=Value(_OTHERS), output_field=CharField()))
+        columns.append("drawn_owner")
     rows = (
-        KeyGroup.objects.annotate(shown=group_state(), late_now=is_late())
-        .order_by()
+        groups.order_by()
         .values(*columns)
         .annotate(groups=Count("pk", distinct=True), keys=Count("keys", filter=Q(keys__state=KeyState.PRESENT)))
     )
     holdings = []
     for row in rows:
         word, colour = _state_of(row["shown"], is_late_now=row["late_now"])
-        name, url = (_owner_bin(row["owner"])) if by == "owner" else _state_bin(row, word)
+        name, url = _owner_bin(row["drawn_owner"]) if by == "owner" else _state_bin(row, word)
         holdings.append(Holding(vaults[row["vault_id"]], name, url, word, colour, row["groups"], row["keys"]))
     order = {name: place for place, name in enumerate(dict.fromkeys(sorted(each.name for each in holdings)))}
     return sorted(holdings, key=lambda each: (each.vault.name, order[each.name]))
@@ -133,9 +141,16 @@ def _state_bin(row: dict[str, Any], word: str) -> tuple[str, str]:
     return word, f"{keys}?{urlencode({'view': 'state', 'state': row['shown']})}"
 
 
+def _largest_owners() -> list[str]:
+    rows = KeyGroup.objects.exclude(owner="").values("owner").annotate(groups=Count("pk"))
+    return list(rows.order_by("-groups", "owner").values_list("owner", flat=True)[:MOST_OWNERS])
+
+
 def _owner_bin(owner: str) -> tuple[str, str]:
     if not owner:
         return _("No owner"), reverse("keygroups:keys")
+    if owner == _OTHERS:
+        return _("Other owners"), reverse("keygroups:keys")
     return owner, f"{reverse('keygroups:keys')}?{urlencode({'q': owner})}"
 
 

@@ -14,6 +14,8 @@ class Acknowledgement(models.Model):
 
     matter = models.CharField(max_length=32)
     subject = models.CharField(max_length=36, blank=True)
+    # How the object stood; in another state it is shown again.
+    state = models.CharField(max_length=32, blank=True, default="", db_default="")
     # What the object was called at that time.
     label = models.CharField(max_length=200, blank=True)
     reason = models.CharField(max_length=500)

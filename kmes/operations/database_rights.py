@@ -134,7 +134,7 @@ TABLES: Mapping[str, TableRights] = {
     ),
     # The worker ends what is over.
     "dashboard_acknowledgement": _table(
-        "id matter subject label reason acknowledged_at acknowledged_by ended_at",
+        "id matter subject state label reason acknowledged_at acknowledged_by ended_at",
         web=_May(insert=True, update="ended_at"),
         worker=_May(update="ended_at"),
     ),

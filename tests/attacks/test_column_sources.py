@@ -166,7 +166,7 @@ COLUMNS = {
     },
     "jobs.CertificationStep": dict.fromkeys(("ordinal", "name", "evidence"), OURS),
     "dashboard.Acknowledgement": {
-        **dict.fromkeys(("matter", "subject"), OURS),
+        **dict.fromkeys(("matter", "subject", "state"), OURS),
         "label": FITTED,
         "reason": FORM,
         "acknowledged_by": USERNAME,

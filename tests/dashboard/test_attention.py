@@ -11,7 +11,7 @@ import pytest
 from cloudcreds.models import CloudCredential
 from cloudcreds.services import create_credential
 from jobs.models import Job
-from keygroups.models import CloudVersion, KeyGroup
+from keygroups.models import CloudVersion, KeyGroup, Observation
 from kmes.core.clock import now
 from kmes.dashboard.attention.services import end_cured
 from kmes.dashboard.models import Acknowledgement
@@ -162,6 +162,20 @@ def test_an_acknowledgement_covers_only_what_its_user_saw(pages, world):
     assert answer.status_code == 422
     assert "has changed since this was opened" in answer.content.decode()
     assert Acknowledgement.objects.count() == 0
+
+
+def test_what_gets_worse_after_its_acknowledgement_is_shown_again(pages, world):
+    loud(world, "drift")
+    version = {"group": world["group"], "seen_at": now()}
+    Observation.objects.create(**version, azure_version="1" * 32, flags=["tags"])
+    acknowledge(pages, "drift")
+    assert not is_said(pages, "key group differs")
+    Observation.objects.create(**version, azure_version="2" * 32, flags=["unmanaged"])
+    assert is_said(pages, "key group differs")
+    acknowledge(pages, "drift", "seen as well")
+    assert not is_said(pages, "key group differs")
+    assert list(Acknowledgement.objects.filter(ended_at=None).values_list("reason", flat=True)) == ["seen as well"]
+    assert end_cured() == 0
 
 
 def test_a_withdrawn_acknowledgement_puts_it_back(pages, world):

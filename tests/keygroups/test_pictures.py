@@ -62,6 +62,8 @@ def test_many_groups_are_bins_that_filter_the_keys_view(pages, version, monkeypa
     page = body(pages.get("/keys/custody/?by=owner"))
     assert 'href="/keys/?q=hr+%26+pay"' in page
     assert pages.get("/keys/custody/?by=nonsense").status_code == 200
+    monkeypatch.setattr(custody, "MOST_OWNERS", 0)
+    assert ">Other owners<" in body(pages.get("/keys/custody/?by=owner"))
 
 
 def test_a_name_is_shown_as_text_and_never_as_markup(pages, version):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,7 +22,7 @@ from hsm.models import HsmDevice
 from jobs.choices import FAILED_STATES, FINAL_STATES, SUCCEEDED_STATES, KekState
 from jobs.models import EphemeralKek, Job, ScheduleClock
 from keygroups.choices import VersionState
-from keygroups.models import CloudVersion, KeyGroup
+from keygroups.models import CloudVersion, KeyGroup, Observation
 from keygroups.rotation_standing import is_late
 from keygroups.selectors import is_expiring
 from kmes.accounts.rights import Role
@@ -40,17 +43,21 @@ FEWEST_ADMINISTRATORS = 2
 
 @dataclass(frozen=True)
 class Fact:
-    """One thing that needs attention: of which matter, about which object, since or until when."""
+    """One thing that needs attention: of which matter, about which object, since or until when.
+
+    ``state`` is how the object stands, where it can get worse: an acknowledgement covers one state.
+    """
 
     matter: str
     subject: str = ""
     label: str = ""
     detail: str = ""
     at: datetime | None = None
+    state: str = ""
 
 
 def collect(heartbeats: Heartbeats, device: HsmDevice | None) -> list[Fact]:
-    """Return everything that needs attention, acknowledged or not. Five queries.
+    """Return everything that needs attention, acknowledged or not. Seven queries at most.
 
     ``device`` is what ``selectors.find_device`` returns.
     """
@@ -93,12 +100,12 @@ def _of_device(heartbeats: Heartbeats, device: HsmDevice | None) -> list[Fact]:
         return [Fact("no-device")]
     found = []
     if heartbeats.device not in {"ok", "unknown"}:
-        found.append(Fact("device", detail=heartbeats.device, label=str(device)))
+        found.append(Fact("device", detail=heartbeats.device, label=str(device), state=heartbeats.device[:32]))
     elif heartbeats.device == "unknown" and selectors.is_silent(device.last_seen_at):
         found.append(Fact("silent-device", label=str(device), at=device.last_seen_at))
     mfk = compare(device)
     if mfk not in {MfkState.OK, MfkState.NONE}:
-        found.append(Fact("mfk", detail=" ".join(describe(mfk))))
+        found.append(Fact("mfk", detail=" ".join(describe(mfk)), state=mfk.value))
     return found
 
 
@@ -111,13 +118,25 @@ def _of_people() -> list[Fact]:
 def _of_groups() -> list[Fact]:
     late = KeyGroup.objects.annotate(late_now=is_late()).filter(Q(late_now=True) | Q(differences__gt=0))
     rows = late.order_by("next_due_at", "pk").values("pk", "name", "late_now", "differences", "next_due_at")
-    found = []
-    for row in rows[:_ROWS_READ]:
+    found, read = [], list(rows[:_ROWS_READ])
+    differences = _digests_of_differences([row["pk"] for row in read if row["differences"]])
+    for row in read:
         if row["late_now"]:
             found.append(Fact("late-rotations", str(row["pk"]), row["name"], at=row["next_due_at"]))
         if row["differences"]:
-            found.append(Fact("drift", str(row["pk"]), row["name"]))
+            found.append(Fact("drift", str(row["pk"]), row["name"], state=differences.get(row["pk"], "")))
     return found
+
+
+def _digests_of_differences(groups: Sequence[UUID]) -> dict[UUID, str]:
+    """Return for each of these key groups a digest of which versions differ, and how. One query at most."""
+    if not groups:
+        return {}
+    found: dict[UUID, list[tuple[str, list[str]]]] = defaultdict(list)
+    rows = Observation.objects.filter(group__in=groups, is_accepted=False).exclude(flags=[])
+    for group, version, flags in rows.order_by("azure_version").values_list("group", "azure_version", "flags"):
+        found[group].append((version, flags))
+    return {group: hashlib.sha256(repr(seen).encode()).hexdigest()[:32] for group, seen in found.items()}
 
 
 def failed_jobs() -> QuerySet[Job]:
@@ -152,7 +171,10 @@ def keks_left_over() -> QuerySet[EphemeralKek]:
 
 
 def _of_other_rows() -> list[Fact]:
-    """Return what schedule, vaults, jobs, KEKs and versions tell, the rarer first. One query."""
+    """Return what schedule, vaults, jobs, KEKs and versions tell, the rarer first. Two queries.
+
+    Failed jobs are read by themselves: there can be so many that nothing else would be read.
+    """
     versions = CloudVersion.objects.all()
     of_version = ("key_id", "key__name", "group__name")
     parts = [
@@ -164,12 +186,15 @@ def _of_other_rows() -> list[Fact]:
             ("vault_id", "vault__name", "last_error"),
             "opened_at",
         ),
-        _told(3, "failed-jobs", failed_jobs(), ("pk", "subject", "error_what"), "finished_at"),
-        _told(4, "keks", keks_left_over(), ("pk", "name", "vault__name"), "created_at"),
-        _told(5, "missing-versions", versions.filter(state=VersionState.MISSING), of_version, "updated_at"),
-        _told(6, "expiring-versions", versions.filter(is_expiring()), of_version, "expires_at"),
+        _told(3, "keks", keks_left_over(), ("pk", "name", "vault__name"), "created_at"),
+        _told(4, "missing-versions", versions.filter(state=VersionState.MISSING), of_version, "updated_at"),
+        _told(5, "expiring-versions", versions.filter(is_expiring()), of_version, "expires_at"),
     ]
-    rows = parts[0].union(*parts[1:], all=True).order_by("rank", "moment")[: 2 * _ROWS_READ]
+    failed = _told(6, "failed-jobs", failed_jobs(), ("pk", "subject", "error_what"), "finished_at")
+    rows = [
+        *parts[0].union(*parts[1:], all=True).order_by("rank", "moment")[: 2 * _ROWS_READ],
+        *failed.order_by("moment")[:_ROWS_READ],
+    ]
     return [
         Fact(
             row["matter"],
@@ -177,6 +202,7 @@ def _of_other_rows() -> list[Fact]:
             row["called"][:200],
             row["told"],
             row["moment"],
+            row["told"][:32] if row["matter"] == "schedule-held" else "",
         )
         for row in rows
     ]

@@ -79,8 +79,8 @@ class Attention:
 
 
 def digest_of(facts: Sequence[Fact]) -> str:
-    """Return a digest of the objects that facts are about."""
-    return hashlib.sha256(repr(sorted(fact.subject for fact in facts)).encode()).hexdigest()[:16]
+    """Return a digest of the objects that facts are about, and how these stand."""
+    return hashlib.sha256(repr(sorted((fact.subject, fact.state) for fact in facts)).encode()).hexdigest()[:16]
 
 
 def open_acknowledgements() -> dict[tuple[str, str], Acknowledgement]:
@@ -89,13 +89,19 @@ def open_acknowledgements() -> dict[tuple[str, str], Acknowledgement]:
     return {(row.matter, row.subject): row for row in rows}
 
 
+def is_covered(fact: Fact, known: dict[tuple[str, str], Acknowledgement]) -> bool:
+    """Return whether a fact was acknowledged as it is now."""
+    row = known.get((fact.matter, fact.subject))
+    return row is not None and row.state == fact.state
+
+
 def read_attention(facts: Sequence[Fact], user: Any) -> Attention:
     """Return what a user sees of the facts. One query."""
     known, rights = open_acknowledgements(), ROLE_RIGHTS.get(user.role, frozenset())
     shown: dict[str, list[Fact]] = defaultdict(list)
     hidden: dict[str, list[Fact]] = defaultdict(list)
     for fact in facts:
-        (hidden if (fact.matter, fact.subject) in known else shown)[fact.matter].append(fact)
+        (hidden if is_covered(fact, known) else shown)[fact.matter].append(fact)
     grades = list(Grade)
     visible = [matter for matter in MATTERS.values() if matter.sees in rights]
     visible.sort(key=lambda matter: grades.index(matter.grade))

@@ -13,7 +13,7 @@ from kmes.core.actor import Actor
 from kmes.core.clock import now
 from kmes.core.errors import ConflictError
 from kmes.dashboard.attention.facts import MOST, Fact, collect
-from kmes.dashboard.attention.lines import digest_of, open_acknowledgements
+from kmes.dashboard.attention.lines import digest_of, is_covered, open_acknowledgements
 from kmes.dashboard.attention.matters import Matter
 from kmes.dashboard.heartbeats import read_heartbeats
 from kmes.dashboard.models import Acknowledgement
@@ -45,11 +45,16 @@ def acknowledge(*, matter: Matter, facts: Sequence[Fact], seen: str, reason: str
         )
     moment = now()
     with transaction.atomic():
+        # What was acknowledged in another state is over.
+        known = open_acknowledgements()
+        former = [known.get((fact.matter, fact.subject)) for fact in facts if not is_covered(fact, known)]
+        Acknowledgement.objects.filter(pk__in=[row.pk for row in former if row is not None]).update(ended_at=moment)
         Acknowledgement.objects.bulk_create(
             [
                 Acknowledgement(
                     matter=fact.matter,
                     subject=fact.subject,
+                    state=fact.state,
                     label=fact.label,
                     reason=reason,
                     acknowledged_at=moment,
@@ -86,8 +91,8 @@ def end_cured() -> int:
     known = open_acknowledgements()
     if not known:
         return 0
-    present = {(fact.matter, fact.subject) for fact in collect(read_heartbeats(), find_device())}
-    over = [row.pk for place, row in known.items() if place not in present]
+    present = {(fact.matter, fact.subject, fact.state) for fact in collect(read_heartbeats(), find_device())}
+    over = [row.pk for row in known.values() if (row.matter, row.subject, row.state) not in present]
     return Acknowledgement.objects.filter(pk__in=over, ended_at=None).update(ended_at=now())
 
 
