@@ -17,7 +17,7 @@ from keygroups.selection import MAX_GROUPS
 from kmes.core.actor import Actor
 from kmes.core.errors import ConflictError, InputError, PermissionRefused
 from logging_reports.models import LogEntry
-from tests.jobs.approving import set_policy
+from tests.jobs.approving import make_approvers, set_policy
 from tests.jobs.builders import make_group, work
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -97,6 +97,7 @@ def test_versions_that_came_after_the_confirmation_are_neither_disabled_nor_dele
 
 
 def test_what_a_policy_makes_wait_for_others_is_asked_for_on_each_group(groups, admin):
+    make_approvers("bob", role="admin")
     set_policy("cloud_delete", actor=admin)
     before = Job.objects.count()
     with pytest.raises(ConflictError, match="wait for the approval of others"):
