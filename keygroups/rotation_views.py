@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods
 
 from keygroups.choices import PeriodUnit
+from keygroups.fields import MAX_PERIOD
 from keygroups.policy import period_text
 from keygroups.rotation_changes import change_rotation
 from keygroups.selection import GroupSelection, digest_of_groups
@@ -36,7 +37,11 @@ class ManyRotationForm(forms.Form):
         help_text=gettext_lazy("Makes a new key when due and pushes it. A changed period counts from the change."),
     )
     rotate_every = forms.IntegerField(
-        label=gettext_lazy("Rotate Every"), initial=90, required=False, widget=forms.NumberInput({"min": 1})
+        label=gettext_lazy("Rotate Every"),
+        initial=90,
+        required=False,
+        min_value=1,
+        max_value=max(MAX_PERIOD.values()),
     )
     rotate_unit = forms.ChoiceField(
         label=gettext_lazy("Unit of rotation"), choices=PeriodUnit.choices, initial=PeriodUnit.DAYS

@@ -20,6 +20,8 @@ GONE = (
     re.compile(r"{#.*?#}"),
     re.compile(r"{%.*?%}", re.DOTALL),
     re.compile(r"{{.*?}}", re.DOTALL),
+    # An attribute that fills a block of another template's tag.
+    re.compile(r'\bdata-menu="[^"]*"'),
 )
 
 

@@ -153,10 +153,10 @@ def add_app(*, user: User, seed: bytes, code: str, session_key: str, actor: Acto
         AuthenticatorApp.objects.create(
             user=user, sealed_seed=seals.seal(seed, user_id=user.pk), added_at=now(), last_step=step
         )
-        return complete_addition(user=user, what="an authenticator app", session_key=session_key, actor=actor)
+        return complete_addition(user=user, factor="an authenticator app", session_key=session_key, actor=actor)
 
 
-def complete_addition(*, user: User, what: str, session_key: str, actor: Actor) -> list[SecretText]:
+def complete_addition(*, user: User, factor: str, session_key: str, actor: Actor) -> list[SecretText]:
     """Log that a factor was added. Return recovery codes with the first one, else none.
 
     Sessions that began without a factor end, except the one that added it. Call in the transaction of the change.
@@ -165,7 +165,7 @@ def complete_addition(*, user: User, what: str, session_key: str, actor: Actor) 
     codes = recovery_codes.make(user) if is_first else []
     if is_first:
         sessions.remove_all(user, kept_key=session_key)
-    record("user.factor_added", actor=actor, message=f"{user} added {what}", data={"user_id": user.pk})
+    record("user.factor_added", actor=actor, message=f"{user} added {factor}", data={"user_id": user.pk})
     return codes
 
 
@@ -183,14 +183,14 @@ def remove_own_app(*, user: User, actor: Actor) -> None:
     with transaction.atomic():
         User.objects.select_for_update().get(pk=user.pk)
         AuthenticatorApp.objects.filter(user=user).delete()
-        complete_removal(user=user, what="the authenticator app", actor=actor)
+        complete_removal(user=user, factor="the authenticator app", actor=actor)
 
 
-def complete_removal(*, user: User, what: str, actor: Actor) -> None:
+def complete_removal(*, user: User, factor: str, actor: Actor) -> None:
     """Log that a factor was removed; with the last one recovery codes go. Call in the transaction of the change."""
     if not has_factor(user):
         _remove(user)
-    record("user.factor_removed", actor=actor, message=f"{user} removed {what}", data={"user_id": user.pk})
+    record("user.factor_removed", actor=actor, message=f"{user} removed {factor}", data={"user_id": user.pk})
 
 
 def reset(*, user: User, actor: Actor) -> None:

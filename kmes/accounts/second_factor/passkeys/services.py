@@ -102,7 +102,7 @@ def add(
             added_at=now(),
         )
         return second_factor.complete_addition(
-            user=user, what=f"the passkey “{name}”", session_key=session_key, actor=actor
+            user=user, factor=f"the passkey “{name}”", session_key=session_key, actor=actor
         )
 
 
@@ -178,7 +178,7 @@ def remove(*, user: User, passkey: Passkey, actor: Actor) -> None:
     with transaction.atomic():
         User.objects.select_for_update().get(pk=user.pk)
         list_passkeys(user).filter(pk=passkey.pk).delete()
-        second_factor.complete_removal(user=user, what=f"the passkey “{passkey}”", actor=actor)
+        second_factor.complete_removal(user=user, factor=f"the passkey “{passkey}”", actor=actor)
 
 
 def _used() -> KmesError:
