@@ -106,7 +106,8 @@ def test_a_chunked_body_ends_where_any_other_would(web):
 def test_bytes_that_are_no_request_are_refused_and_harm_nobody(web):
     seen = set()
     for number in range(RAW_REQUESTS):
-        sent = raw.draw(random.Random(number), ("/healthz", "/login/", "/nowhere/"))
+        # Pages that need no database, which the process does not have here.
+        sent = raw.draw(random.Random(number), ("/healthz", "/nowhere/"))
         found, answer = raw.statuses(web, sent)
         seen.update(found)
         # 501: a transfer encoding that nobody knows (RFC 9112, section 6.1).

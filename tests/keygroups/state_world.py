@@ -181,7 +181,7 @@ def readings(group, pages):
             _badges(branch.partition(f'id="node-key:{key.pk}"')[2])[0],
             reported[key.name],
             _badges(own.partition('id="key-azure"')[2])[0],
-            _badges(own.partition('aria-current="true"')[2])[0],
+            _badges(own.partition('<tr class="table-active" aria-current="true"')[2])[0],
         }
     return of_group, of_keys
 
