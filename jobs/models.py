@@ -100,7 +100,7 @@ class Job(models.Model):
     @property
     def shown_state(self) -> str:
         """Return the state that pages show: a job on many key groups runs while its parts do."""
-        is_waiting_for_parts = self.state == JobState.QUEUED and self.started_at and "each" in self.params
+        is_waiting_for_parts = self.state == JobState.QUEUED and self.started_at and self.work_kind != self.kind
         return JobState.RUNNING if is_waiting_for_parts else self.state
 
     @property
@@ -111,7 +111,8 @@ class Job(models.Model):
     @property
     def work_kind(self) -> str:
         """Return the kind of its work: of a job on many key groups, that of its parts."""
-        return str(self.params.get("each", self.kind))
+        # A row that somebody changed in the database has to be shown, and refused, like any other.
+        return str(self.params.get("each", self.kind)) if isinstance(self.params, dict) else self.kind
 
     @property
     def title(self) -> str:
