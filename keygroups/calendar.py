@@ -1,4 +1,4 @@
-"""The rotation calendar: 13 weeks of due rotations against the vaults' pace, with what expires. Reads and draws."""
+"""The rotation calendar: 14 weeks of due rotations against the vaults' pace, with what expires. Reads and draws."""
 
 from __future__ import annotations
 
@@ -24,11 +24,12 @@ from keygroups.rotation_standing import LATE_AFTER, is_late
 from kmes.core.clock import now
 from kmes.ui.pictures import Cell, Picture, box, diamond, label, link
 
-WEEKS, WEEKDAYS = 13, 7
+# This week and the next 13: a period of 90 days ends within them on any weekday.
+WEEKS, WEEKDAYS = 14, 7
 LISTED = 50
 # A rotation changes a vault's HSM twice: it makes a KEK and imports a key (docs/azure.md#limits-and-throttling).
 _CHANGES_PER_ROTATION = 2
-_LEFT, _TOP, _CELL_WIDTH, _CELL_HEIGHT = 44, 34, 70, 40
+_LEFT, _TOP, _CELL_WIDTH, _CELL_HEIGHT = 44, 34, 65, 40
 # Shares of the pace from which on a cell is filled darker.
 _QUARTER, _HALF = 0.25, 0.5
 
@@ -132,7 +133,7 @@ def draw(loads: Sequence[Load], today: date, chosen: date | None) -> Picture:
     return Picture(
         "calendar",
         _("Rotation calendar"),
-        _("%(rotations)s and %(expiries)s in 13 weeks; %(overloads)s.")
+        _("%(rotations)s and %(expiries)s in 14 weeks; %(overloads)s.")
         % {
             "rotations": _rotations(rotations),
             "expiries": _expiries(sum(load.day.expiries for load in loads)),

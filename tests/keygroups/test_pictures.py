@@ -7,6 +7,7 @@ import re
 from datetime import UTC, timedelta
 
 import pytest
+import time_machine
 from django.core.management import call_command
 
 from cloudcreds.models import CloudCredential
@@ -80,11 +81,18 @@ def test_the_calendar_counts_rotations_and_expiries_and_lists_a_day(pages, versi
     KeyGroup.objects.update(next_due_at=due, rotate=True)
     CloudCredential.objects.update(sign_in_expires_on=due.date())
     page = body(pages.get("/keys/calendar/"))
-    assert told(page) == "1 rotation due and 1 expiry in 13 weeks; no day is overloaded."
+    assert told(page) == "1 rotation due and 1 expiry in 14 weeks; no day is overloaded."
     assert f"{day}: 1 rotation due, 1 expiry" in names(page)
     listed = body(pages.get(f"/keys/calendar/?day={day}")).partition('id="day"')[2]
     assert "payments" in listed
     assert "Secret or certificate of" in listed
+
+
+@pytest.mark.parametrize("today", ["2026-11-23", "2026-11-22"], ids=["a Monday", "a Sunday"])
+def test_a_rotation_in_ninety_days_is_on_the_calendar(today, pages, version):
+    with time_machine.travel(f"{today}T12:00:00+00:00", tick=False):
+        KeyGroup.objects.update(next_due_at=now() + timedelta(days=90), rotate=True)
+        assert "1 rotation due" in told(body(pages.get("/keys/calendar/")))
 
 
 def test_a_day_with_more_than_a_vault_takes_in_time_is_overloaded(pages, version, settings):
