@@ -13,6 +13,7 @@ from django.urls.resolvers import URLPattern, URLResolver
 
 from kmes.accounts.models import User
 from kmes.accounts.second_factor import services, step_up, totp
+from kmes.accounts.second_factor.sign_in import PROVEN_AT
 from kmes.core.actor import Actor
 from kmes.core.clock import now
 from tests.people import FRAGMENT, body
@@ -65,6 +66,7 @@ DANGEROUS = (
     *("/users/add/", "/users/1/edit/", "/users/1/deactivate/", "/users/1/reset-second-factor/"),
     *("/jobs/remove/", "/jobs/start/destroy/", "/jobs/start/cloud_purge/", "/jobs/start/cloud_delete/"),
     "/jobs/start-many/cloud_delete/",
+    "/jobs/start/set_enabled/",
     *("/cloud-credentials/add/", "/logs/exports/start/", "/forwarding/add/"),
 )
 
@@ -126,6 +128,13 @@ def test_an_export_that_asks_leads_back_to_the_log(browser, clock):
 def test_the_page_leads_to_no_other_host(browser, clock):
     clock.shift(LONG)
     assert browser.post(f"{CONFIRM}?next=https://evil.example/", {"code": code()}).url == "/"
+
+
+def test_a_session_that_knows_of_no_proof_is_asked_too(browser):
+    session = browser.session
+    del session[PROVEN_AT]
+    session.save()
+    assert browser.get("/users/add/").url.startswith(CONFIRM)
 
 
 def test_without_a_factor_nothing_is_asked(clock, django_user_model):

@@ -54,12 +54,9 @@ def minutes() -> int:
 
 def is_due(request: HttpRequest, *, name: str = "") -> bool:
     """Return whether the user of this session has to prove the second factor again, before the view of a name."""
-    proven_at = request.session.get(PROVEN_AT)
-    if name in _OF_FACTORS:
-        user: Any = request.user
-        return has_factor(user) and not _is_within(proven_at, minutes())
-    limit = settings.KMES_STEP_UP_MINUTES
-    return bool(limit) and proven_at is not None and not _is_within(proven_at, limit)
+    limit = minutes() if name in _OF_FACTORS else settings.KMES_STEP_UP_MINUTES
+    user: Any = request.user
+    return bool(limit) and not _is_within(request.session.get(PROVEN_AT), limit) and has_factor(user)
 
 
 def may_confirm(request: HttpRequest) -> bool:
