@@ -56,7 +56,7 @@ def cell(page: Page, key: str) -> Locator:
 
 
 def selected(page: Page) -> Locator:
-    return page.locator("[data-checked-count]")
+    return page.locator("#keys-pane [data-checked-count]")
 
 
 def test_the_tree_is_walked_by_keyboard(admin: Page, group: str):

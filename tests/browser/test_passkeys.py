@@ -107,6 +107,6 @@ def test_a_passkey_is_added_signs_in_follows_the_password_and_confirms(chromium:
     page.goto("/users/add/")
     see(page.get_by_role("heading", name="Confirm that it is you"))
     page.get_by_role("button", name="Use a passkey").click()
-    see(page.get_by_label("Username"))
+    see(page.get_by_role("button", name="Add user"))
     context.close()
     assert watch.found == []
