@@ -106,4 +106,5 @@ def test_the_tour(page: Page, console: Console, picture):
     certify(page)
     picture("certification")
     page.goto("/")
+    expect(page.get_by_role("heading", name="Vaults")).to_be_visible()
     picture("dashboard")
