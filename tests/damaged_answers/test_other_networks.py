@@ -94,8 +94,8 @@ def test_the_same_setting_counts_for_azures_own_cloud(
     names = ("login.microsoftonline.com", "management.azure.com", "kv-premium.vault.azure.net")
     proxy = through_proxy(inspects=inspector, aliases=dict.fromkeys(names, here))
     settings.KMES_CA_FILE = str(inspector.ca_file)
-    type(credential).objects.update(cloud="public", authority_url="", arm_url="")
-    type(world.group.vault).objects.update(url="https://kv-premium.vault.azure.net")
+    world.change_destination(credential, cloud="public", authority_url="", arm_url="")
+    world.change_destination(world.group.vault, url="https://kv-premium.vault.azure.net")
     world.group.refresh_from_db()
     world.sign_out()
     job = push_one(world)
@@ -196,7 +196,7 @@ def typed_as_domain(world, credential, relay, azure_stand_in):
     }
     known = Damage(when=When.BEFORE, status=200, body=json.dumps(configuration).encode(), content_type=JSON_TYPE)
     relay.add(Rule(known, path=f"/{DOMAIN}/*", count=None))
-    type(credential).objects.update(tenant_id=DOMAIN)
+    world.change_destination(credential, tenant_id=DOMAIN)
     world.sign_out()
     world.group.refresh_from_db()
     return credential
@@ -263,7 +263,7 @@ def test_a_listing_that_is_no_answer_is_not_an_empty_one(world, credential, dama
 
 def test_a_next_link_whose_host_differs_in_case_is_followed(world, credential):
     port = credential.arm_url.rpartition(":")[2]
-    type(credential).objects.update(arm_url=f"https://localhost:{port}")
+    world.change_destination(credential, arm_url=f"https://localhost:{port}")
     world.sign_out()
     link = f"https://LOCALHOST:{port}/subscriptions?api-version=2022-12-01&page=2"
     second = {"value": [{"id": f"/subscriptions/{SECOND}", "subscriptionId": SECOND, "displayName": "Trial"}]}

@@ -76,10 +76,10 @@ def test_a_login_host_that_refuses_connections_is_asked_again(world, credential)
         address, where = f"https://127.0.0.1:{closed.getsockname()[1]}", credential.authority_url
         job = world.make_due()
         world.sign_out()
-        type(credential).objects.filter(pk=credential.pk).update(authority_url=address)
+        world.change_destination(credential, authority_url=address)
         world.work(job)
         assert "secret" not in world.words(job).lower()
-    type(credential).objects.filter(pk=credential.pk).update(authority_url=where)
+    world.change_destination(credential, authority_url=where)
     world.rest(job)
     assert_done(world, job)
 
