@@ -24,6 +24,7 @@ from cloudcreds.provider import recovery
 from cloudcreds.provider.types import CredentialAccess, VaultInfo, VaultListing
 from cloudcreds.provider.vault_setup import PolicyAssignment, VaultSetup
 from kmes.core.known_secrets import mask
+from kmes.core.stored_text import storable_json
 
 SUBSCRIPTIONS_API = "2022-12-01"
 # From 2027-02-27 on, older versions are refused (docs/azure.md#resource-manager).
@@ -70,7 +71,7 @@ def list_vaults(access: CredentialAccess) -> VaultListing:
 
 
 def _rows(access: CredentialAccess, path: str) -> Iterator[dict[str, Any]]:
-    """Return the rows of a listing, page after page.
+    """Return the rows of a listing, page after page; columns can keep each text in them.
 
     Raises:
         HttpResponseError: Resource Manager refused.
@@ -83,7 +84,7 @@ def _rows(access: CredentialAccess, path: str) -> Iterator[dict[str, Any]]:
         response = client.send_request(HttpRequest("GET", url or ""))
         response.raise_for_status()
         body = response.json()
-        yield from (row for row in body.get("value", []) if isinstance(row, dict))
+        yield from (storable_json(row) for row in body.get("value", []) if isinstance(row, dict))
         url = body.get("nextLink")
         if not url:
             return

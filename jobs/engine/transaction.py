@@ -16,6 +16,7 @@ from jobs.engine.run_log import LogDetails, RunLog
 from jobs.engine.step_rows import StepRows
 from jobs.models import Job, JobMessage, JobTarget
 from kmes.core.clock import now
+from kmes.core.stored_text import storable
 from logging_reports.choices import Severity
 from logging_reports.services import Draft
 
@@ -63,7 +64,7 @@ class RunTransaction:
     def add_messages(self, lines: Sequence[str], severity: Severity = Severity.INFO) -> None:
         """Add several lines to the job's messages."""
         JobMessage.objects.bulk_create(
-            JobMessage(job=self.job, at=now(), severity=severity, text=line) for line in lines
+            JobMessage(job=self.job, at=now(), severity=severity, text=storable(line)) for line in lines
         )
 
     def log(self, event: str, message: str = "", **details: Unpack[LogDetails]) -> None:
@@ -91,17 +92,17 @@ class RunTransaction:
 
     def _show_step(self, name: str, state: StepState, detail: str, part: str | None, at: datetime | None) -> None:
         self.require_open()
-        self._steps.show(name, self._part if part is None else part, state, at=at or now(), detail=detail)
+        self._steps.show(name, self._part if part is None else part, state, at=at or now(), detail=storable(detail))
 
     def show_progress(self, name: str, detail: str) -> None:
         """Show how far a running step is."""
         self.require_open()
-        self._steps.show_progress(name, self._part, detail)
+        self._steps.show_progress(name, self._part, storable(detail))
 
     def fail_running_steps(self, why: str) -> None:
         """Show the steps that were under way as failed."""
         self.require_open()
-        self._steps.fail_running(why)
+        self._steps.fail_running(storable(why))
 
     # --- targets ---------------------------------------------------------------------------
     def record_result(self, target: JobTarget, state: TargetState, detail: str = "") -> None:
@@ -112,7 +113,7 @@ class RunTransaction:
         """Record that several keys, each with its detail, came out alike."""
         self.require_open()
         for target, detail in targets:
-            target.state, target.detail = state, detail
+            target.state, target.detail = state, storable(detail)
         JobTarget.objects.filter(pk__in=[target.pk for target, _detail in targets]).update(state=state)
         JobTarget.objects.bulk_update([target for target, _detail in targets], ["detail"])
         if self._job.lost_runs:

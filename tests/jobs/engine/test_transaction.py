@@ -62,6 +62,17 @@ def test_a_transaction_that_failed_can_not_be_used_either(run):
         tx.add_message("late")
 
 
+def test_of_foreign_texts_what_no_column_can_keep_is_shown_as_a_mark(run):
+    with run.write() as tx:
+        tx.add_message("Found vault kv\0\ud800")
+        tx.begin_step("compare", "first\0")
+        tx.show_progress("compare", "half\0")
+        tx.fail_running_steps("why\0")
+        job = tx.job
+    assert messages(job) == ["Found vault kv\ufffd\ufffd"]
+    assert list(job.steps.values_list("detail", flat=True)) == ["why\ufffd"]
+
+
 def test_deferred_writes_come_first_and_log_rows_last(run):
     run.log_deferred("azure.drift_found", "logged before")
     run.defer(lambda tx: tx.add_message("deferred"))
