@@ -24,7 +24,8 @@ import django
 import hypothesis
 import pytest
 
-from tests import database_processes, services
+from tests import database_processes, services, tables
+from tests.one_process import OneProcessForWhatIsShared
 
 # A busy machine is no failure; what hangs is ended by pytest's own time limit.
 hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
@@ -33,6 +34,8 @@ hypothesis.settings.load_profile("patient")
 _cleanup = contextlib.ExitStack()
 # The environment that this process was started with, once it is prepared.
 _inherited: dict[str, str] = {}
+# What all processes of a test run know.
+OF_THE_WHOLE_RUN = {"KMES_TEST_DATABASE", "KMES_TEST_POSTGRES_URL"}
 REFUSED = "Tests speak to this machine only; this was an attempt to reach {}."
 
 
@@ -40,9 +43,8 @@ def _set_environment(state: Path) -> None:
     """Say in environment variables what kmes.settings reads."""
     redis_port, stand_in_port, metadata_port = services.free_port(), services.free_port(3), services.free_port()
     stand_in = state / "azure_emulator"
-    for name in [name for name in os.environ if name.startswith("KMES_") and name != "KMES_TEST_DATABASE"]:
-        if name != "KMES_TEST_POSTGRES_URL":
-            del os.environ[name]
+    for name in [name for name in os.environ if name.startswith("KMES_") and name not in OF_THE_WHOLE_RUN]:
+        del os.environ[name]
     os.environ.update(
         DJANGO_SETTINGS_MODULE="kmes.settings",
         KMES_STATE_DIR=str(state),
@@ -74,6 +76,8 @@ def _prepare() -> None:
     # Where another conftest file can't be imported, pytest ends without pytest_unconfigure.
     atexit.register(_cleanup.close)
     is_worker = "PYTEST_XDIST_WORKER" in os.environ
+    if not is_worker:
+        os.environ[tables.FOLDER_VARIABLE] = str(folder / "tables")
     if os.environ.get("KMES_TEST_DATABASE") == "postgres" and not is_worker:
         os.environ["KMES_TEST_POSTGRES_URL"] = _cleanup.enter_context(services.running_postgres(folder / "postgres"))
         database_processes.make_roles(os.environ["KMES_TEST_POSTGRES_URL"])
@@ -102,6 +106,11 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("dist", "no") != "no":
         os.environ.clear()
         os.environ.update(_inherited)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneProcessForWhatIsShared | None:
+    """Keep together what is shared, where tests are given out by scope."""
+    return OneProcessForWhatIsShared(config, log) if config.getoption("dist") == "loadscope" else None
 
 
 def pytest_unconfigure() -> None:
@@ -154,6 +163,28 @@ def nothing_pinned() -> Iterator[None]:
     pinned.unlink(missing_ok=True)
     yield
     pinned.unlink(missing_ok=True)
+
+
+# --- Database -------------------------------------------------------------------------------
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> Iterator[None]:
+    """Let the database of this process begin with its tables, which ``django_db_keepdb`` then keeps."""
+    # Only readable once Django is set up.
+    from django.db import connection, connections
+
+    if connection.vendor == "postgresql":
+        template = tables.template_at(os.environ["KMES_TEST_POSTGRES_URL"])
+        connection.settings_dict["TEST"]["TEMPLATE"] = template
+    else:
+        tables.give_file(Path(connection.settings_dict["TEST"]["NAME"]))
+    yield
+    connections.close_all()
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb() -> bool:
+    """Keep what is there at the start; its folder or server ends with the test run."""
+    return True
 
 
 # --- Services -------------------------------------------------------------------------------

@@ -35,7 +35,8 @@ SAME_ANYWHERE = (
     *("*page*.py", "*/cloudcreds/azure/*", "*_fields.py", "*_group_dialog.py", "*_setup.py", "*_sign_in.py"),
     *("*_certification*.py", "*_connection.py", "*_vault_chooser.py", "*_outages.py", "*_hints.py"),
     *("*_webhook_addresses.py", "*_offline.py", "*_backup_file.py", "*_disaster.py"),
-    "*_process_users.py",
+    # These have a PostgreSQL of their own.
+    *("*_database_roles.py", "*_process_users.py"),
 )
 # Where a lock, a full disk and a cut connection are another matter on PostgreSQL.
 DATA_CELLS = tuple(
@@ -49,8 +50,8 @@ DAMAGED_ANSWERS = "tests/damaged_answers"
 MEMORY_WORLDS = f"{DAMAGED_ANSWERS}/test_memory_worlds.py"
 # More processes than CI has cores, because many tests wait: for leases, pauses, processes that start. Each of the
 # browser's has a console of its own, whose start costs more than a fourth one gains.
-SIDE_BY_SIDE = ("-n", "4", "--dist", "worksteal")
-BROWSERS = ("-n", "3", "--dist", "worksteal")
+SIDE_BY_SIDE = ("-n", "4", "--dist", "loadscope")
+BROWSERS = ("-n", "3", "--dist", "loadscope")
 MEMORY_NEEDED = 4 * 2**30
 # More failures than these are no accident of the machine.
 TRIED_AGAIN_AT_MOST = 3

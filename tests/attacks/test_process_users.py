@@ -16,6 +16,7 @@ import pytest
 
 from kmes.core.separation import read_record
 from kmes.supervision.part_users import DEFAULT_FIRST_NUMBER, PARTS, numbered_from
+from tests import tables
 from tests.supervision.installation import ROOT, installed
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can start processes of several users")
@@ -36,6 +37,7 @@ ALLOWED = {
 @pytest.fixture(scope="module")
 def running():
     with installed() as installation:
+        tables.give_file(installation.state / "database" / "db.sqlite3")
         installation.start()
         yield installation
 

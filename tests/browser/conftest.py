@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from tests import tables
 from tests.services import ROOT, StandIn, free_port, open_folder, stop, wait_until
 
 # What htmx says when a page is left while a poll is under way.
@@ -63,7 +64,7 @@ def answers(url: str) -> bool:
 
 @contextmanager
 def running_console(**settings: str) -> Iterator[Console]:
-    """Start the whole console as `make run` does, on own ports and an own state folder."""
+    """Start the whole console as `make run` does, on own ports and an own state folder that has the tables already."""
     state = open_folder("kmes-browser-")
     web, redis, stand_in = free_port(), free_port(), free_port(3)
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("KMES_", "DJANGO_", "SOFTHSM2_"))}
@@ -79,6 +80,7 @@ def running_console(**settings: str) -> Iterator[Console]:
         "KMES_ROTATION_SCAN_SECONDS": "2",
         **settings,
     }
+    tables.give_file(state / "var" / "database" / "db.sqlite3")
     output = state / "supervisor.log"
     with output.open("wb") as log:
         process = subprocess.Popen(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from tests.operations.installation import Installation
+from tests.operations.installation import Installation, new_database
 
 
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory, redis_server):
     """An installation with database, token and administrators, made once and left as it is."""
-    made = Installation(tmp_path_factory.mktemp("prepared"))
+    folder = tmp_path_factory.mktemp("prepared")
+    made = Installation(folder, database_url=new_database(folder, with_tables=True))
     made.prepare()
     return made
 

@@ -12,20 +12,25 @@ from pathlib import Path
 import psycopg
 
 from kmes.core.request_keys import default_signers_file, make_request_keys
+from tests import tables
 from tests.services import ROOT
 
 PASSPHRASE = "correct horse battery staple"
 
 
-def new_database(folder: Path, *, like: str = "") -> str:
+def new_database(folder: Path, *, like: str = "", with_tables: bool = False) -> str:
     """A database of its own: a SQLite file, or a database of the PostgreSQL that the tests run.
 
     ``like`` is the address of one to copy; a SQLite file is copied with its folder.
     """
     server = os.environ.get("KMES_TEST_POSTGRES_URL", "")
     if not server:
+        if with_tables:
+            tables.give_file(folder / "db.sqlite3")
         return f"sqlite:///{folder / 'db.sqlite3'}"
     name = f"kmes_{uuid.uuid4().hex[:12]}"
+    if with_tables:
+        like = tables.template_at(server)
     template = f" TEMPLATE {like.rpartition('/')[2]}" if like else ""
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}{template}")

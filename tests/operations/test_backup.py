@@ -10,7 +10,7 @@ import stat
 import pytest
 
 from tests.jobs.observer import VaultObserver
-from tests.operations.installation import Installation, passphrase_file
+from tests.operations.installation import Installation, new_database, passphrase_file
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -87,8 +87,7 @@ def test_another_device_is_refused_and_nothing_is_left_behind(installation, tmp_
     file = tmp_path / "b"
     words = backup(installation, file, "--plain", "--without-token")
     assert "does NOT hold the device's keys" in words
-    other = Installation(tmp_path / "other")
-    other.manage("migrate", "--verbosity", "0")
+    other = Installation(tmp_path / "other", database_url=new_database(tmp_path / "other", with_tables=True))
     other.manage("hsm_init")
     assert "not trusted here" in refused(other.manage("restore", str(file), "--replace", check=False))
     said = refused(other.manage("restore", str(file), "--replace", *key_of(words), check=False))
