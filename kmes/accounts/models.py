@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth.models import AbstractUser
 from django.contrib.sessions.base_session import AbstractBaseSession
+from django.contrib.sessions.serializers import JSONSerializer
+from django.core import signing
 from django.db import models
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
@@ -64,7 +66,11 @@ class FailedSignIns(models.Model):
 class ConsoleSession(AbstractBaseSession):
     """A session, and whose it is; written by ``session_store`` alone. Without a user it belongs to nobody yet."""
 
-    # Shown instead of the key, which signs in whoever has it.
+    # The key, which signs in whoever has it, stands in the browser's cookie only.
+    session_key = None  # type: ignore[assignment]
+    # Its SHA-256.
+    digest = models.CharField(max_length=64, primary_key=True)
+    # The first half of it, which pages and log rows show.
     name = models.CharField(max_length=32, unique=True)
     user = models.ForeignKey(User, null=True, on_delete=models.CASCADE, related_name="sessions")
     address = models.CharField(_("Address"), max_length=45, blank=True)
@@ -81,6 +87,18 @@ class ConsoleSession(AbstractBaseSession):
         from kmes.accounts.session_store import SessionStore  # noqa: PLC0415 - it imports this module
 
         return SessionStore
+
+    @staticmethod
+    def salt_of(digest: str) -> str:
+        """Return what the signature of a row's content covers besides it, so that it holds in this row alone."""
+        return f"kmes.session.{digest}"
+
+    def get_decoded(self) -> dict[str, Any]:
+        """Return what the session holds; nothing where that was written past the console."""
+        try:
+            return dict(signing.loads(self.session_data, salt=self.salt_of(self.digest), serializer=JSONSerializer))
+        except signing.BadSignature:
+            return {}
 
     def __str__(self) -> str:
         return ", ".join(filter(None, (self.device, self.address))) or self.name[:8]

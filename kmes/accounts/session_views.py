@@ -16,6 +16,7 @@ from kmes.accounts import sessions
 from kmes.accounts.models import ConsoleSession
 from kmes.accounts.rights import Right
 from kmes.accounts.session_limits import note_use, time_left
+from kmes.accounts.session_store import digest_of
 from kmes.accounts.tables import AllSessionsTable, OwnSessionsTable
 from kmes.core.actor import Actor
 from kmes.ui.access import right_required
@@ -28,7 +29,7 @@ from kmes.ui.tables import arrange
 def list_own(request: HttpRequest) -> HttpResponse:
     """List the user's own sessions."""
     viewer: Any = request.user
-    table = OwnSessionsTable(sessions.list_sessions(viewer), own_key=request.session.session_key)
+    table = OwnSessionsTable(sessions.list_sessions(viewer), own_digest=digest_of(request.session.session_key))
     arrange(request, table)
     return render(request, "accounts/own_sessions.html", {"table": table, "has_others": len(table.data) > 1})
 
@@ -37,7 +38,7 @@ def list_own(request: HttpRequest) -> HttpResponse:
 @right_required(Right.USER_MANAGE)
 def list_all(request: HttpRequest) -> HttpResponse:
     """List the sessions of all users."""
-    table = AllSessionsTable(sessions.list_sessions(), own_key=request.session.session_key)
+    table = AllSessionsTable(sessions.list_sessions(), own_digest=digest_of(request.session.session_key))
     arrange(request, table)
     return render(request, "accounts/all_sessions.html", {"table": table})
 
@@ -56,7 +57,7 @@ def end_session(request: HttpRequest, session: str) -> HttpResponse:
         messages.success(request, _("The session is ended."))
         return go_to(request, back)
     context = {"session": ended, "is_own": is_own, "back": back}
-    context["is_this"] = ended.session_key == request.session.session_key
+    context["is_this"] = ended.digest == digest_of(request.session.session_key)
     return render_form(request, "accounts/end_session.html", context, refused=False)
 
 

@@ -10,6 +10,7 @@ from django.db.models import Q, QuerySet
 
 from kmes.accounts.models import ConsoleSession, User
 from kmes.accounts.rights import Right, check
+from kmes.accounts.session_store import digest_of
 from kmes.core.actor import Actor
 from kmes.core.clock import now
 from logging_reports.choices import Severity
@@ -63,10 +64,10 @@ def end_others(*, user: User, kept_key: str, actor: Actor) -> int:
 
 def remove_all(user: User, *, kept_key: str = "") -> int:
     """Remove a user's sessions, but for the one of this key. Return how many. The caller logs why."""
-    return ConsoleSession.objects.filter(user=user).exclude(session_key=kept_key).delete()[0]
+    return ConsoleSession.objects.filter(user=user).exclude(digest=digest_of(kept_key)).delete()[0]
 
 
-def remove_ended(*, but: str) -> None:
+def remove_ended(*, but: str | None) -> None:
     """Remove the rows of sessions that ended by themselves and were not used again, except the one of a key."""
     unused = Q(used_at__lt=now() - timedelta(minutes=settings.KMES_SESSION_IDLE_MINUTES))
-    ConsoleSession.objects.filter(Q(expire_date__lt=now()) | unused).exclude(session_key=but).delete()
+    ConsoleSession.objects.filter(Q(expire_date__lt=now()) | unused).exclude(digest=digest_of(but)).delete()

@@ -76,13 +76,13 @@ class OwnSessionsTable(ConsoleTable):
     class Meta(ConsoleTable.Meta):
         pass
 
-    def __init__(self, *args: Any, own_key: str | None = None, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, own_digest: str = "", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.own_key = own_key
+        self.own_digest = own_digest
 
     def render_device(self, record: ConsoleSession) -> SafeString:
         """Show the device, and whether this is it."""
-        mark = format_html(" {}", badge(_("This session"), "info")) if record.session_key == self.own_key else ""
+        mark = format_html(" {}", badge(_("This session"), "info")) if record.digest == self.own_digest else ""
         return format_html("{}{}", record.device or _("Unknown"), mark)
 
     def render_menu(self, record: ConsoleSession) -> SafeString:

@@ -91,7 +91,7 @@ TABLES: Mapping[str, TableRights] = {
     ),
     # Sessions, second factors and known devices are the business of web alone.
     "accounts_consolesession": _table(
-        "session_key session_data expire_date name user_id address device began_at used_at", web=_OWNS
+        "digest session_data expire_date name user_id address device began_at used_at", web=_OWNS
     ),
     "accounts_authenticatorapp": _table("id user_id sealed_seed added_at used_at last_step", web=_OWNS),
     "accounts_passkey": _table(

@@ -9,6 +9,7 @@ import time_machine
 from django.conf import settings
 
 from kmes.accounts.models import ConsoleSession
+from kmes.accounts.session_store import digest_of
 from kmes.core.clock import now
 
 pytestmark = pytest.mark.django_db
@@ -73,4 +74,4 @@ def test_signing_in_gives_a_new_session(client, django_user_model):
     client.cookies[settings.SESSION_COOKIE_NAME] = known.session_key
     client.post("/login/", {"username": "ada", "password": PASSWORD})
     assert client.cookies[settings.SESSION_COOKIE_NAME].value != known.session_key
-    assert not ConsoleSession.objects.filter(session_key=known.session_key).exists()
+    assert not ConsoleSession.objects.filter(digest=digest_of(known.session_key)).exists()

@@ -12,7 +12,7 @@ from django.test import Client, RequestFactory
 
 from kmes.accounts import devices
 from kmes.accounts.models import ConsoleSession, KnownDevice
-from kmes.accounts.session_store import name_of
+from kmes.accounts.session_store import digest_of, name_of
 from kmes.core.clock import now
 from logging_reports.models import LogEntry
 from logging_reports.notices.models import Notice
@@ -103,7 +103,7 @@ def test_a_new_password_a_reset_and_a_deactivation_leave_no_row_behind(users):
     admin, here, _there = browser_of(users["admin"]), browser_of(users["operator"]), browser_of(users["operator"])
     fields = {"old_password": PASSWORD, "new_password1": "a staple for nobody but me"}
     assert here.post("/profile/password/", {**fields, "new_password2": fields["new_password1"]}).status_code == 302
-    assert ConsoleSession.objects.get(user=users["operator"]).session_key == key_of(here)
+    assert ConsoleSession.objects.get(user=users["operator"]).digest == digest_of(key_of(here))
     assert admin.post(f"/users/{users['operator'].pk}/reset-password/").status_code == 200
     assert not ConsoleSession.objects.filter(user=users["operator"]).exists()
     browser_of(users["auditor"])

@@ -65,7 +65,7 @@ USERNAME, GROUP, KEY = (User, "username"), (KeyGroup, "name"), (Key, "name")
 COLUMNS = {
     "accounts.User": {"password": OURS, **dict.fromkeys(("username", "first_name", "last_name", "email"), FORM)},
     "accounts.FailedSignIns": {"name": FITTED, "address": OURS},
-    "accounts.ConsoleSession": {**dict.fromkeys(("session_key", "name", "address"), OURS), "device": FITTED},
+    "accounts.ConsoleSession": {**dict.fromkeys(("digest", "name", "address"), OURS), "device": FITTED},
     "accounts.Passkey": {"name": FORM, "digest": OURS, "domain": OURS},
     "accounts.UsedChallenge": {"digest": OURS},
     "accounts.RecoveryCode": {"digest": OURS},

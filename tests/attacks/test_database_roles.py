@@ -165,7 +165,7 @@ OF_WORKER = [
     "INSERT INTO accounts_user (username) VALUES ('x')",
     "SELECT session_data FROM accounts_consolesession",
     "SELECT sealed_seed FROM accounts_authenticatorapp",
-    "INSERT INTO accounts_consolesession (session_key) VALUES ('x')",
+    "INSERT INTO accounts_consolesession (digest) VALUES ('x')",
     "UPDATE logging_reports_channel SET url = 'https://example.com/'",
     "INSERT INTO operations_storedoption (name) VALUES ('x')",
     "DELETE FROM keygroups_keygroup",

@@ -18,14 +18,9 @@ User.objects.create_user({NAME!r}, password={PASSWORD!r}, role="admin")
 """
 # Takes the last proof of a factor ten minutes back, as if the time had passed.
 AGE = """
-from kmes.accounts.models import ConsoleSession
+from tests.sessions import change_sessions
 from kmes.accounts.second_factor.sign_in import PROVEN_AT
-from kmes.accounts.session_store import SessionStore
-for row in ConsoleSession.objects.exclude(user=None):
-    session = SessionStore(row.session_key)
-    if PROVEN_AT in session:
-        session[PROVEN_AT] -= 600
-        session.save()
+change_sessions(PROVEN_AT, -600)
 """
 
 

@@ -16,12 +16,9 @@ from tests.services import ROOT
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 # Takes the last use of each session so many seconds back, as if the time had passed.
 AGE = """
-from kmes.accounts.models import ConsoleSession
-from kmes.accounts.session_store import USED, SessionStore
-for row in ConsoleSession.objects.exclude(user=None):
-    session = SessionStore(row.session_key)
-    session[USED] -= {seconds}
-    session.save()
+from tests.sessions import change_sessions
+from kmes.accounts.session_store import USED
+change_sessions(USED, -{seconds})
 """
 
 
