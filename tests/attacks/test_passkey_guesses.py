@@ -52,6 +52,12 @@ def test_a_stolen_session_adds_no_passkey_without_password_or_factor(ada, clock)
     assert Passkey.objects.count() == 1
 
 
+def test_a_session_is_no_younger_after_the_clock_was_set_back(ada, clock):
+    client = with_password(ada)
+    clock.shift(timedelta(hours=-1))
+    assert 'name="password"' in body(client.get(ADD))
+
+
 # --- Guesses -------------------------------------------------------------------------------------
 def test_five_wrong_answers_lock_the_second_factor_and_no_stranger_can_do_that(ada, key, clock):
     half = with_password(ada)

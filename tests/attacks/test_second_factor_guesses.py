@@ -48,9 +48,9 @@ def code(later=0):
     return totp.code_at(SEED, totp.step_of(now()) + later)
 
 
-def half_way():
+def half_way(**place):
     """A browser in which the password was right."""
-    client = Client()
+    client = Client(**place)
     assert client.post("/login/", {"username": "ada", "password": PASSWORD}).url == "/login/second-factor/"
     return client
 
@@ -91,6 +91,17 @@ def test_the_lock_ends_after_a_while_and_a_patient_guesser_has_twenty_tries_a_da
     client = half_way()
     assert try_code(client, code()).status_code == 302
     assert not FactorFailure.objects.exists()
+
+
+def test_what_the_user_proves_brings_a_guesser_elsewhere_no_further_tries(clock, ada):
+    tries = 0
+    for _round in range(8):
+        guesser = half_way(REMOTE_ADDR="192.0.2.66")
+        for number in range(4):
+            tries += "Too many" not in try_code(guesser, f"00000{number}").content.decode()
+        try_code(half_way(), code())
+        clock.shift(timedelta(minutes=16))
+    assert tries == 20
 
 
 def test_signing_in_with_the_password_again_brings_no_further_tries(clock, ada):

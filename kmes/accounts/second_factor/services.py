@@ -13,6 +13,7 @@ from enum import StrEnum
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from kmes.accounts import sessions
@@ -100,7 +101,9 @@ def decide(*, user: User, address: str, judge: Callable[[], Outcome], field: str
                 message = f"Second factor of {user} is locked after too many wrong codes; the password was right"
                 record("access.factor_locked", actor=actor, message=message, data={"address": address})
         elif outcome.factor is not None:
-            FactorFailure.objects.filter(user=user).delete()
+            # Not the late ones from elsewhere: whoever guesses would get new tries with each proof of the user.
+            counted_from = now() - max(time for _most, time in LIMITS)
+            FactorFailure.objects.filter(Q(address=address) | Q(at__lt=counted_from), user=user).delete()
             if outcome.factor is Factor.RECOVERY_CODE:
                 message = f"Recovery code of {user} used; {recovery_codes.left(user)} left"
                 record("access.recovery_code_used", actor=actor, message=message, data={"address": address})

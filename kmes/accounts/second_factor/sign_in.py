@@ -96,7 +96,7 @@ def must_add(request: HttpRequest) -> bool:
 
 def has_fresh_password(request: HttpRequest) -> bool:
     """Return whether the session began a moment ago, so that its password need not be asked for again."""
-    return bool(now().timestamp() - request.session.get(BEGAN, 0) <= FRESH_FOR.total_seconds())
+    return bool(0 <= now().timestamp() - request.session.get(BEGAN, 0) <= FRESH_FOR.total_seconds())
 
 
 def connect() -> None:
