@@ -25,7 +25,7 @@ BROKEN = "def test_broken(): assert False\n"
 def check(tmp_path):
     """Return a check that runs the given files of tests side by side."""
 
-    def make(*texts):
+    def make(*texts, processes=2):
         for number, text in enumerate(texts):
             (tmp_path / f"test_{number}.py").write_text(text)
         (tmp_path / "pytest.ini").write_text("[pytest]\n")
@@ -36,7 +36,7 @@ def check(tmp_path):
             "pytest",
             "-q",
             "-n",
-            "2",
+            str(processes),
             "-p",
             "no:django",
             "-c",
@@ -69,6 +69,12 @@ def test_many_failures_are_not_tried_again(check, capfd):
 def test_a_run_without_a_test_fails_and_so_does_one_that_can_not_begin(check):
     assert run([check()]) == 1
     assert run([check("import nothing_of_this_name\n")]) == 1
+
+
+def test_a_run_that_left_tests_out_is_not_saved_by_those_that_failed(check, capfd):
+    no_module = UNSTEADY.replace("def test_unsteady():", "if True:")
+    assert run([check(no_module, BROKEN, processes=0)]) == 1
+    assert "once more" not in capfd.readouterr().out
 
 
 def test_another_command_is_not_tried_again(capfd):
