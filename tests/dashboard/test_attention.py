@@ -178,6 +178,19 @@ def test_what_gets_worse_after_its_acknowledgement_is_shown_again(pages, world):
     assert end_cured() == 0
 
 
+def test_what_expires_after_its_acknowledgement_is_shown_again(pages, world):
+    of_credential, of_version = CloudCredential.objects.all(), CloudVersion.objects.filter(pk=world["version"].pk)
+    of_credential.update(sign_in_expires_on=now().date() + timedelta(days=2))
+    of_version.update(expires_at=now() + timedelta(days=2))
+    told = {"expiring-secrets": "secrets or certificates", "expiring-versions": "active version expires"}
+    for matter, words in told.items():
+        acknowledge(pages, matter)
+        assert not is_said(pages, words)
+    of_credential.update(sign_in_expires_on=now().date() - timedelta(days=1))
+    of_version.update(expires_at=now() - timedelta(days=1))
+    assert all(is_said(pages, words) for words in told.values())
+
+
 def test_a_withdrawn_acknowledgement_puts_it_back(pages, world):
     loud(world, "job")
     acknowledge(pages)

@@ -39,6 +39,7 @@ MOST = 500
 _ROWS_READ = 2 * MOST + 1
 _NO_ID = UUID(int=0)
 FEWEST_ADMINISTRATORS = 2
+_EXPIRED = "expired"
 
 
 @dataclass(frozen=True)
@@ -202,10 +203,17 @@ def _of_other_rows() -> list[Fact]:
             row["called"][:200],
             row["told"],
             row["moment"],
-            row["told"][:32] if row["matter"] == "schedule-held" else "",
+            _state_of(row),
         )
         for row in rows
     ]
+
+
+def _state_of(row: dict[str, Any]) -> str:
+    """Return how an object stands whose matter can get worse."""
+    if row["matter"] == "schedule-held":
+        return str(row["told"][:32])
+    return _EXPIRED if row["matter"] == "expiring-versions" and row["moment"] <= now() else ""
 
 
 def _told(
@@ -225,12 +233,16 @@ def _told(
 
 def _of_credentials(credentials: list[CloudCredential], vaults: list[KeyVault]) -> list[Fact]:
     """Return what is wrong with credentials, and which vaults no call has reached. No query."""
-    soon = now().date() + timedelta(days=EXPIRY_WARNING_DAYS)
+    today = now().date()
+    soon = today + timedelta(days=EXPIRY_WARNING_DAYS)
     found = []
     for each in credentials:
         subject = str(each.pk)
         if each.sign_in_expires_on is not None and each.sign_in_expires_on <= soon:
-            found.append(Fact("expiring-secrets", subject, each.name, f"{each.sign_in_expires_on:%Y-%m-%d}"))
+            state = _EXPIRED if each.sign_in_expires_on < today else ""
+            found.append(
+                Fact("expiring-secrets", subject, each.name, f"{each.sign_in_expires_on:%Y-%m-%d}", state=state)
+            )
         if each.last_test_ok is False:
             found.append(Fact("failing-credentials", subject, each.name, at=each.last_tested_at))
         if each.last_tested_at is None:
