@@ -49,6 +49,11 @@ class Operation:
     request: Callable[[KeyGroup, Any, Given], Job]
     danger: bool = False
 
+    @property
+    def is_frozen(self) -> bool:
+        """Return whether a job may act on nothing but what was there when it was asked for."""
+        return self.freeze is not _freeze_nothing
+
 
 def _freeze_nothing(_groups: Sequence[KeyGroup]) -> dict[str, Any]:
     return {}

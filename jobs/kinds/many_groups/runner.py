@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections import Counter
 from uuid import UUID
 
+from django.db.models import Q
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from jobs.choices import RETRYABLE_STATES, SUCCEEDED_STATES, JobState
+from jobs.choices import OPEN_STATES, RETRYABLE_STATES, SUCCEEDED_STATES, JobState
 from jobs.engine import parts
 from jobs.engine.authenticity import check_request
 from jobs.engine.cancellation import find_request
@@ -24,9 +25,9 @@ from jobs.engine.steps import end_deferred
 from jobs.kinds.many_groups.operations import OPERATIONS
 from jobs.kinds.many_groups.spec import REFUSED, refuse_under_policy
 from jobs.models import Job
-from jobs.spec import registry
+from jobs.spec import Given, registry
 from keygroups.models import KeyGroup
-from kmes.core.errors import KmesError
+from kmes.core.errors import ConflictError, KmesError
 from logging_reports.choices import Severity
 
 STEP = "each_group"
@@ -93,20 +94,44 @@ def _open_part(run: JobRun, group_id: str) -> bool:
 
 
 def _request(run: JobRun, group: KeyGroup) -> Job:
-    """Ask for the part of a group: after a retry the one that does what the former part left undone."""
+    """Ask for the part of a group: after a retry the one that does what the former part left undone.
+
+    What is frozen was frozen anew by the retry. So such a part is asked for anew, and compared with that.
+    """
+    operation = OPERATIONS[run.job.params["each"]]
     refuse_under_policy(run.job.params["each"])
-    given = {
+    given: Given = {
         "actor": run.actor,
         "idempotency_key": f"part:{run.job.pk}:{group.pk}",
         "part_of": run.job,
     }
     former = run.job.retry_of and run.job.retry_of.parts.filter(group=group).order_by("-created_at").first()
+    _refuse_done(run, group, former)
     retry = registry[run.job.params["each"]].retry
     if former is not None and former.state in RETRYABLE_STATES and retry is not None:
         check_request(former)
-        return retry(former, given)
+        if not operation.is_frozen:
+            return retry(former, given)
+        given["retry_of"] = former
     frozen = run.job.params.get("frozen", {}).get(str(group.pk))
-    return OPERATIONS[run.job.params["each"]].request(group, frozen, given)
+    return operation.request(group, frozen, given)
+
+
+def _refuse_done(run: JobRun, group: KeyGroup, former: Job | None) -> None:
+    """Refuse a group that another retry of the same job works on, or has done: it would be done twice.
+
+    Raises:
+        ConflictError: there is such a retry.
+
+    """
+    if run.job.retry_of_id is None:
+        return
+    same = Q(part_of__retry_of=run.job.retry_of_id, group=group)
+    if former is not None:
+        same |= Q(retry_of=former)
+    others = Job.objects.filter(same, state__in=[*OPEN_STATES, *SUCCEEDED_STATES]).exclude(part_of=run.job)
+    if (other := others.first()) is not None:
+        raise ConflictError(_("The job %(job)s has retried it meanwhile.") % {"job": other})
 
 
 def _refuse(run: JobRun, group_id: str, why: str, *, name: str = "") -> None:

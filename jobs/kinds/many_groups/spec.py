@@ -23,6 +23,8 @@ from kmes.core.actor import Actor
 from kmes.core.errors import ConflictError
 
 KIND = "many_groups"
+# Jobs of one user that are open at a time: each keeps some workers busy for long.
+MOST_OPEN_OF_A_USER = 5
 # In ``run_notes``: why no job could be opened for a group, by the group's id.
 REFUSED = "refused"
 
@@ -35,11 +37,13 @@ def request_many(
     Raises:
         PermissionRefused: the actor may not do that to one group.
         InputError: there is no group, or there are more than ``MAX_GROUPS``.
+        ConflictError: a policy asks for approvals, or the actor has too many such jobs that are open.
 
     """
     operation = OPERATIONS[kind]
     check(actor, registry[kind].right)
     refuse_under_policy(kind)
+    _refuse_too_many(actor)
     if not groups:
         raise no_group()
     if len(groups) > MAX_GROUPS:
@@ -51,6 +55,15 @@ def request_many(
         params["frozen"] = frozen
     new = NewJob(KIND, subject, params=params, retry_of=retry_of)
     return create_job(new, actor=actor, idempotency_key=idempotency_key)
+
+
+def _refuse_too_many(actor: Actor) -> None:
+    is_open = Job.objects.filter(kind=KIND, state__in=OPEN_STATES, requested_by=actor.user_id)
+    if is_open.count() >= MOST_OPEN_OF_A_USER:
+        raise ConflictError(
+            _("%(count)d jobs of this user on many key groups are open already.") % {"count": MOST_OPEN_OF_A_USER},
+            _("Wait until one has ended, or cancel one."),
+        )
 
 
 def refuse_under_policy(kind: str) -> None:

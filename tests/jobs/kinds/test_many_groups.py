@@ -7,7 +7,7 @@ from django.contrib.auth import get_user_model
 
 from jobs.choices import JobState
 from jobs.engine import parts
-from jobs.kinds.many_groups.spec import request_many, undone_groups
+from jobs.kinds.many_groups.spec import MOST_OPEN_OF_A_USER, request_many, undone_groups
 from jobs.models import Job
 from jobs.pages.parts import read_matrix
 from jobs.services import request_cancel, request_retry
@@ -184,3 +184,43 @@ def test_a_right_that_is_withdrawn_ends_what_is_left(groups, admin):
 def test_one_job_takes_a_thousand_groups_and_says_so(groups, admin):
     with pytest.raises(InputError, match="1,001 key groups are selected; one action takes 1,000"):
         request_many(kind="rotate", groups=groups[:1] * (MAX_GROUPS + 1), actor=admin)
+
+
+def test_a_retry_deletes_and_disables_nothing_but_what_was_there_when_it_was_asked_for(groups, admin, vault):
+    work_off(request_many(kind="rotate", groups=groups[:1], actor=admin))
+    job = request_many(kind="set_enabled", groups=groups[:1], actor=admin)
+    work(job)
+    request_cancel(job=job.parts.get(), actor=admin)
+    job = work_off(job)
+    work_off(request_many(kind="rotate", groups=groups[:1], actor=admin))
+    retry = request_retry(job=job, actor=admin)
+    work_off(request_many(kind="rotate", groups=groups[:1], actor=admin))
+    assert "has other versions" in read_matrix(work_off(retry)).rows[0].reason
+    assert not CloudVersion.objects.filter(enabled=False).exists()
+    # Asked for again, it is about the version that is active now.
+    again = work_off(request_retry(job=job, actor=admin))
+    assert again.state == "succeeded"
+    assert again.parts.get().retry_of.part_of == job
+    disabled = CloudVersion.objects.get(enabled=False)
+    assert vault.client.get_key("pay-1").properties.version == disabled.azure_version
+
+
+def test_of_two_retries_one_works_on_each_group(groups, admin):
+    job = request_many(kind="rotate", groups=groups[:2], actor=admin)
+    work(job)
+    request_cancel(job=job, actor=admin)
+    work_off(job)
+    first, second = (request_retry(job=job, actor=admin) for _time in range(2))
+    assert work_off(first).state == "succeeded"
+    assert "has retried it meanwhile" in read_matrix(work_off(second)).rows[0].reason
+    assert [group.keys.count() for group in groups] == [1, 1, 0]
+
+
+def test_a_user_has_a_few_such_jobs_open_at_a_time(groups, admin):
+    for _each in range(MOST_OPEN_OF_A_USER):
+        job = request_many(kind="check_drift", groups=groups[:1], actor=admin)
+    with pytest.raises(ConflictError, match="are open already"):
+        request_many(kind="check_drift", groups=groups[:1], actor=admin)
+    assert request_many(kind="check_drift", groups=groups[:1], actor=make_approvers("bob")[0])
+    request_cancel(job=job, actor=admin)
+    assert request_many(kind="check_drift", groups=groups[:1], actor=admin)
