@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from jobs.approvals.models import ApprovalDecision, ApprovalRequest, Verdict
 from jobs.choices import JobState
 from jobs.engine import approval_requests, hints, lifecycle
-from jobs.engine.approval_checks import has_enough, of_others, why_plan_changed
+from jobs.engine.approval_checks import has_enough, read_approvals, why_plan_changed
 from jobs.engine.approver_accounts import find_reachable
 from jobs.engine.authenticity import NotGenuine
 from jobs.engine.creation import subject_of
@@ -18,7 +18,12 @@ from kmes.accounts.rights import Role
 from kmes.core.actor import SYSTEM, Actor
 from kmes.core.clock import now
 from kmes.core.errors import ConflictError, KmesError, PermissionRefused
+from logging_reports.choices import Service
+from logging_reports.models import LogEntry
 from logging_reports.services import record
+
+# Somebody writes to the database past the console.
+NOT_GENUINE = "approval.not_genuine"
 
 
 def decide(*, request: ApprovalRequest, verdict: Verdict, reason: str, seen: str, actor: Actor) -> ApprovalDecision:
@@ -27,9 +32,20 @@ def decide(*, request: ApprovalRequest, verdict: Verdict, reason: str, seen: str
     Raises:
         PermissionRefused: the user may not decide on it.
         ConflictError: it was decided, cancelled or changed meanwhile, or has expired.
-        NotGenuine: the request is not as it was made.
+        NotGenuine: the request, or a decision on it, is not as it was recorded; the log has it.
 
     """
+    try:
+        return _decide(request, verdict=verdict, reason=reason, seen=seen, actor=actor)
+    except NotGenuine as error:
+        # After the rollback, and once for each request.
+        if not LogEntry.objects.filter(service=Service.AUDIT, event=NOT_GENUINE, job_id=request.job_id).exists():
+            with transaction.atomic():
+                _record(NOT_GENUINE, request, str(error), actor=SYSTEM)
+        raise
+
+
+def _decide(request: ApprovalRequest, *, verdict: Verdict, reason: str, seen: str, actor: Actor) -> ApprovalDecision:
     with transaction.atomic():
         # Decisions on one job come one after the other, so that the last one sees the others.
         job = Job.objects.select_for_update().get(pk=request.job_id)
@@ -53,15 +69,10 @@ def decide(*, request: ApprovalRequest, verdict: Verdict, reason: str, seen: str
         if verdict == Verdict.REFUSE:
             what = _("%(name)s refused the job.") % {"name": actor.name}
             _end(request, KmesError(what, decision.reason, code="approval_refused"), actor=actor)
-        elif _is_approved(request):
+        elif has_enough(approval_requests.requirements_in(request), read_approvals(request), job):
             lifecycle.queue_approved(job)
             hints.send_on_commit(job.pk)
     return decision
-
-
-def _is_approved(request: ApprovalRequest) -> bool:
-    needed = approval_requests.requirements_in(request)
-    return has_enough(needed, of_others(approvals_of(request), request.job, needed))
 
 
 def why_not_decide(request: ApprovalRequest, user_id: int | None) -> str:
@@ -81,12 +92,6 @@ def why_not_decide(request: ApprovalRequest, user_id: int | None) -> str:
     return ""
 
 
-def approvals_of(request: ApprovalRequest) -> list[ApprovalDecision]:
-    """Return the genuine approvals of a request."""
-    decisions = request.decisions.filter(verdict=Verdict.APPROVE).select_related("request")
-    return [each for each in decisions if approval_requests.is_decision_genuine(each)]
-
-
 def end_expired() -> None:
     """Cancel the jobs that nobody approved in time."""
     late = ApprovalRequest.objects.filter(job__state=JobState.AWAITING, expires_at__lte=now())
@@ -104,7 +109,7 @@ def _require_open(request: ApprovalRequest, job: Job, *, seen: str) -> None:
 
     Raises:
         ConflictError: it can't.
-        NotGenuine: it is not as it was made.
+        NotGenuine: it, or a decision on it, is not as it was recorded.
 
     """
     if job.state != JobState.AWAITING:
@@ -114,6 +119,7 @@ def _require_open(request: ApprovalRequest, job: Job, *, seen: str) -> None:
             _("The request is not as it was made: its signature does not hold."),
             _("Find out who writes to the database. Cancel the job; if it was meant, request it again."),
         )
+    read_approvals(request)
     if seen != request.digest:
         raise ConflictError(_("Another plan was shown than the one to decide on."), _("Reload the page."))
     if request.expires_at <= now():

@@ -7,15 +7,16 @@ signatures, and the plan is made anew and compared with the one that was approve
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from django.contrib.auth import get_user_model
 from django.utils.translation import gettext as _
 
 from jobs.approvals.models import ApprovalDecision, ApprovalRequest, Verdict
-from jobs.choices import TargetState
 from jobs.engine import approval_policies
 from jobs.engine.approval_policies import Requirement, StrangePolicy
 from jobs.engine.approval_requests import (
+    describe_objects,
     describe_plan,
     first_of_chain,
     is_decision_genuine,
@@ -24,8 +25,10 @@ from jobs.engine.approval_requests import (
 )
 from jobs.engine.approver_accounts import find_reachable
 from jobs.engine.authenticity import NotGenuine
+from jobs.engine.begun_marks import has_begun
 from jobs.models import Job
 from jobs.spec import registry
+from keygroups.choices import KeyState
 from kmes.core.clock import now
 from kmes.core.errors import ConflictError
 
@@ -47,29 +50,20 @@ def check_approved(job: Job) -> None:
     """
     if registry[job.kind].approval is None:
         return
-    try:
-        needed = approval_policies.requirements_of(approval_policies.actions_of(job))
-    except StrangePolicy as error:
-        # Only somebody who writes to the database does that.
-        raise NotGenuine(error.what, error.remedy, code=error.code) from error
+    needed = _requirements_of(approval_policies.actions_of(job))
     first = first_of_chain(job)
-    request = ApprovalRequest.objects.select_related("job").filter(job=first).first()
+    request = _request_of(first)
     if request is None:
         if needed:
             raise _void(_("A policy asks for approvals, and nobody approved the job."))
         return
-    if not is_request_genuine(request):
-        raise _not_genuine(_("The request for its approval is not as it was made."))
-    approvers = _find_approvers(request)
+    approvals = _find_approvals(request)
     if job.pk != first.pk:
         _check_link(job, first)
-    elif not _has_begun(job):
-        if request.expires_at <= now():
-            raise _void(_("The approval has expired."))
-        if describe_plan(job) != request.plan:
-            raise _void(_("What the job works on has changed since it was approved."))
-    _check_count(requirements_in(request), approvers, job)
-    _check_count(needed, approvers, job)
+    if not has_begun(job):
+        _check_unchanged(job, request)
+    _check_count(requirements_in(request), approvals, job)
+    _check_count(needed, approvals, job)
 
 
 def why_plan_changed(request: ApprovalRequest) -> str:
@@ -83,39 +77,70 @@ def why_plan_changed(request: ApprovalRequest) -> str:
     return _("What the job works on has changed since it was requested. Cancel the job and request it again.")
 
 
-def has_enough(needed: Sequence[Requirement], decisions: Sequence[ApprovalDecision]) -> bool:
-    """Return whether these approvals, by users who may approve now, are all that is asked for."""
-    roles = _roles_of(decisions)
-    return all(sum(role == each.role for role in roles.values()) >= each.approvals for each in needed)
-
-
-def of_others(approvers: Sequence[ApprovalDecision], job: Job, needed: Sequence[Requirement]) -> list[ApprovalDecision]:
-    """Return the approvals by users that are not, and can't be, the requester."""
-    reachable = find_reachable(job.requested_by_id, [each.action for each in needed])
-    return [each for each in approvers if each.user_id not in {job.requested_by_id, *reachable}]
-
-
-def _find_approvers(request: ApprovalRequest) -> list[ApprovalDecision]:
-    """Return the genuine approvals, of which there must be as many as were asked for.
+def read_approvals(request: ApprovalRequest) -> list[ApprovalDecision]:
+    """Return the approvals by others than the requester.
 
     Raises:
-        NotGenuine: there are not, or somebody refused.
+        NotGenuine: somebody refused, or a decision is not as the web process recorded it.
 
     """
-    genuine = [each for each in request.decisions.select_related("request") if is_decision_genuine(each)]
-    if any(each.verdict == Verdict.REFUSE for each in genuine):
+    decisions = list(request.decisions.select_related("request"))
+    if not all(map(is_decision_genuine, decisions)):
+        raise _not_genuine(_("A decision on it is not as it was recorded."))
+    if any(each.verdict == Verdict.REFUSE for each in decisions):
         raise _not_genuine(_("It was refused, and put back into the queue."))
-    approvals = [each for each in genuine if each.verdict == Verdict.APPROVE]
-    others = {each.user_id for each in approvals if each.user_id != request.job.requested_by_id}
-    if len(others) < max(each.approvals for each in requirements_in(request)):
+    return [each for each in decisions if each.user_id != request.job.requested_by_id]
+
+
+def has_enough(needed: Sequence[Requirement], approvals: Sequence[ApprovalDecision], job: Job) -> bool:
+    """Return whether these approvals of others are all that is asked for.
+
+    They count if their users are active and have the role, and if the requester can't sign in with their accounts.
+    """
+    reachable = find_reachable(job.requested_by_id, [each.action for each in needed])
+    users = {each.user_id for each in approvals} - reachable
+    roles = list(get_user_model().objects.filter(pk__in=users, is_active=True).values_list("role", flat=True))
+    return all(roles.count(each.role) >= each.approvals for each in needed)
+
+
+def _requirements_of(actions: Sequence[str]) -> list[Requirement]:
+    try:
+        return approval_policies.requirements_of(actions)
+    except StrangePolicy as error:
+        # Only somebody who writes to the database does that.
+        raise NotGenuine(error.what, error.remedy, code=error.code) from error
+
+
+def _request_of(first: Job) -> ApprovalRequest | None:
+    """Return the request for approval of a job, or of the chain that it began.
+
+    Raises:
+        NotGenuine: it is not as it was made.
+
+    """
+    request = ApprovalRequest.objects.select_related("job").filter(job=first).first()
+    if request is not None and not is_request_genuine(request):
+        raise _not_genuine(_("The request for its approval is not as it was made."))
+    return request
+
+
+def _find_approvals(request: ApprovalRequest) -> list[ApprovalDecision]:
+    """Return the approvals of others, of which there must be as many as were asked for.
+
+    Raises:
+        NotGenuine: there are not, somebody refused, or a decision is not as it was recorded.
+
+    """
+    approvals = read_approvals(request)
+    if len({each.user_id for each in approvals}) < max(each.approvals for each in requirements_in(request)):
         raise _not_genuine(_("It was put into the queue without the approvals that it needs."))
-    return [each for each in approvals if each.user_id in others]
+    return approvals
 
 
-def _check_count(needed: Sequence[Requirement], approvers: Sequence[ApprovalDecision], job: Job) -> None:
-    if has_enough(needed, of_others(approvers, job, needed)):
+def _check_count(needed: Sequence[Requirement], approvals: Sequence[ApprovalDecision], job: Job) -> None:
+    if has_enough(needed, approvals, job):
         return
-    names = ", ".join(each.user_name for each in approvers)
+    names = ", ".join(each.user_name for each in approvals)
     raise _void(
         _(
             "The approvals do not suffice by now: %(names)s approved it. Each needs the role that the policy names, and"
@@ -123,12 +148,6 @@ def _check_count(needed: Sequence[Requirement], approvers: Sequence[ApprovalDeci
         )
         % {"names": names}
     )
-
-
-def _roles_of(decisions: Sequence[ApprovalDecision]) -> dict[int, str]:
-    """Return the roles of those who decided and are still active, each user once."""
-    users = get_user_model().objects.filter(pk__in={each.user_id for each in decisions}, is_active=True)
-    return dict(users.values_list("pk", "role"))
 
 
 def _check_link(job: Job, first: Job) -> None:
@@ -146,20 +165,55 @@ def _check_link(job: Job, first: Job) -> None:
         raise _not_genuine(_("It is no part of what was approved."))
 
 
-def _has_begun(job: Job) -> bool:
-    """Return whether a run before this one may have changed something, so that the world is no more as it was."""
-    return job.intents.exists() or job.targets.exclude(state=TargetState.PENDING).exists()
+def _check_unchanged(job: Job, request: ApprovalRequest) -> None:
+    """Check that a job that has changed nothing yet begins in time, in the world that was approved.
+
+    Raises:
+        ApprovalVoid: it does not.
+
+    """
+    is_first = job.pk == request.job_id
+    if (request.expires_at if is_first else _link_expires_at(job, request)) <= now():
+        raise _void(_("The approval has expired."))
+    if not (describe_plan(job) == request.plan if is_first else _is_link_unchanged(job, request)):
+        raise _void(_("What the job works on has changed since it was approved."))
+
+
+def _link_expires_at(job: Job, request: ApprovalRequest) -> datetime:
+    """Return until when the later job of a chain has to begin: it has as long as approvers had, from its request on."""
+    return job.created_at + timedelta(hours=min(each.expires_hours for each in requirements_in(request)))
+
+
+def _is_link_unchanged(job: Job, request: ApprovalRequest) -> bool:
+    """Return whether the later job of a chain works on what was approved, but for what the jobs before it changed.
+
+    These change states of the Azure key and its versions. Its place and its versions stay, and so do the keys here; one
+    that was destroyed meanwhile is left out by the job.
+    """
+    approved, found = request.plan["objects"], describe_objects(job)
+    places = [
+        {name: value for name, value in each.get("group", {}).items() if name != "cloud_state"}
+        for each in (approved, found)
+    ]
+    versions = [{version for version, *_state in each.get("versions", ())} for each in (approved, found)]
+    return (
+        ("group" not in found or places[0] == places[1])
+        and versions[1] <= versions[0]
+        and all(key in approved["keys"] for key in found["keys"] if key[-1] != KeyState.DESTROYED)
+    )
+
+
+def _not_run(why: str) -> str:
+    return _("The job was not run: %(why)s") % {"why": why}
 
 
 def _void(why: str) -> ApprovalVoid:
-    return ApprovalVoid(
-        _("The job was not run: %(why)s") % {"why": why}, _("Request it again, so that others can approve it as it is.")
-    )
+    return ApprovalVoid(_not_run(why), _("Request it again, so that others can approve it as it is."))
 
 
 def _not_genuine(why: str) -> NotGenuine:
     return NotGenuine(
-        _("The job was not run: %(why)s") % {"why": why},
+        _not_run(why),
         _("Find out who writes to the database. If the job was meant, request it again."),
         code="not_approved",
     )

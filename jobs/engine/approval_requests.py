@@ -15,6 +15,7 @@ from uuid import UUID
 from django.utils.translation import gettext as _
 
 from jobs.approvals.models import ApprovalDecision, ApprovalRequest, Verdict
+from jobs.choices import JobState
 from jobs.engine import approval_policies, lifecycle
 from jobs.engine.approval_policies import Requirement, microseconds
 from jobs.engine.signatures import message_of_job
@@ -34,6 +35,8 @@ from logging_reports.services import Subject, record
 PLAN = "kmes approval plan"
 REQUEST = "kmes approval request"
 DECISION = "kmes approval decision"
+# Requests of one user that wait for approval at a time.
+MOST_OPEN_OF_A_USER = 20
 
 
 def require_approvals(job: Job, *, reason: str) -> list[Requirement]:
@@ -42,7 +45,7 @@ def require_approvals(job: Job, *, reason: str) -> list[Requirement]:
     Raises:
         StrangePolicy: a policy is not as this console wrote it.
         InputError: approvals are needed, and no reason is given.
-        ConflictError: the job follows one that nobody approved.
+        ConflictError: the job follows one that nobody approved, or its requester has too many open requests.
 
     """
     spec = registry[job.kind]
@@ -55,10 +58,28 @@ def require_approvals(job: Job, *, reason: str) -> list[Requirement]:
                 _("A policy asks for approvals by now."), _("Request the job by itself, so that others can approve it.")
             )
         return []
+    _refuse_too_many(job)
     if not reason.strip() and job.requested_by_id is not None and job.request_signer != Signer.WORKER:
         raise InputError(_("Approvers need a reason. Say why this is to be done."), field="reason")
     lifecycle.hold_for_approval(job)
     return needed
+
+
+def _refuse_too_many(job: Job) -> None:
+    """Refuse a request of somebody who has many open ones: each is a notice to all approvers.
+
+    Raises:
+        ConflictError: there are as many as there may be.
+
+    """
+    if job.requested_by_id is None:
+        return
+    waiting = Job.objects.filter(state=JobState.AWAITING, requested_by=job.requested_by_id).count()
+    if waiting >= MOST_OPEN_OF_A_USER:
+        raise ConflictError(
+            _("%(count)d requests of this user wait for approval already.") % {"count": waiting},
+            _("Wait until some are decided, or cancel some."),
+        )
 
 
 def add_request(job: Job, needed: Sequence[Requirement], *, reason: str, actor: Actor, subject: Subject) -> None:
@@ -122,7 +143,7 @@ def describe_plan(job: Job) -> dict[str, Any]:
             "fates": [[str(fate.thing), str(fate.outcome), fate.colour] for fate in plan.fates],
             "effects": [str(each) for each in plan.effects],
             "warnings": [str(each) for each in plan.warnings],
-            "objects": _describe_objects(job),
+            "objects": describe_objects(job),
         }
     return dict(storable_json(found))
 
@@ -192,7 +213,8 @@ def _requested_keys(job: Job) -> list[UUID]:
     return [target.key_id for target in targets if not target.request_signature]
 
 
-def _describe_objects(job: Job) -> dict[str, Any]:
+def describe_objects(job: Job) -> dict[str, Any]:
+    """Return what the rows say of the keys of a job and its chain, and of its group and versions."""
     linked = [key for link in job.params.get("then", ()) for key in link.get("keys", ())]
     keys = Key.objects.filter(pk__in=[*_requested_keys(job), *linked]).order_by("created_at", "name", "pk")
     found: dict[str, Any] = {
@@ -210,7 +232,7 @@ def _describe_objects(job: Job) -> dict[str, Any]:
             "cloud_state": str(group.cloud_state),
         }
         found["versions"] = [list(each) for each in versions.values_list("azure_version", "state", "enabled")]
-    return found
+    return dict(storable_json(found))
 
 
 def _message_of_request(request: ApprovalRequest) -> bytes:

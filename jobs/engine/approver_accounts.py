@@ -22,8 +22,8 @@ def find_reachable(requester_id: int | None, actions: Iterable[str]) -> frozense
     Only what was done under the policies of these actions counts, in the last 30 days: whoever invites a colleague
     and then asks for two approvals has nothing to get round yet.
     """
-    begun = [since for action in set(actions) if (since := _in_force_since(action)) is not None]
-    if requester_id is None or not begun:
+    begun = _in_force_since(actions) if requester_id is not None else []
+    if not begun:
         return frozenset()
     since = max(min(begun), now() - NOT_COUNTED)
     rows = LogEntry.objects.filter(
@@ -33,14 +33,16 @@ def find_reachable(requester_id: int | None, actions: Iterable[str]) -> frozense
     return frozenset(user_id for user_id in found if user_id is not None)
 
 
-def _in_force_since(action: str) -> datetime | None:
-    """Return since when a policy asks for approvals without a break; None if it asks for none."""
-    since = None
-    for policy in ApprovalPolicy.objects.filter(action=action).order_by("-number"):
+def _in_force_since(actions: Iterable[str]) -> list[datetime]:
+    """Return since when policies of these actions ask for approvals without a break, for those that do. One query."""
+    begun: dict[str, datetime] = {}
+    ended: set[str] = set()
+    for policy in ApprovalPolicy.objects.filter(action__in=set(actions)).order_by("-number"):
         if not policy.approvals:
-            break
-        since = policy.changed_at
-    return since
+            ended.add(policy.action)
+        elif policy.action not in ended:
+            begun[policy.action] = policy.changed_at
+    return list(begun.values())
 
 
 def _taken_over(event: str, data: Any) -> int | None:

@@ -12,6 +12,7 @@ from typing import Unpack
 
 from jobs.choices import StepState, TargetState
 from jobs.engine import lifecycle
+from jobs.engine.begun_marks import mark_begun
 from jobs.engine.run_log import LogDetails, RunLog
 from jobs.engine.step_rows import StepRows
 from jobs.models import Job, JobMessage, JobTarget
@@ -112,6 +113,8 @@ class RunTransaction:
     def record_results(self, targets: Sequence[tuple[JobTarget, str]], state: TargetState) -> None:
         """Record that several keys, each with its detail, came out alike."""
         self.require_open()
+        if state == TargetState.DONE:
+            mark_begun(self._job)
         for target, detail in targets:
             target.state, target.detail = state, storable(detail)
         JobTarget.objects.filter(pk__in=[target.pk for target, _detail in targets]).update(state=state)

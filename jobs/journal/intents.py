@@ -24,6 +24,7 @@ from django.utils.translation import gettext as _
 from cloudcreds.provider.errors import CloudError
 from cloudcreds.provider.send_deadline import SendBy
 from jobs.choices import IntentOperation, IntentState
+from jobs.engine.begun_marks import mark_begun
 from jobs.engine.interruptions import WaitUntil
 from jobs.engine.run import JobRun
 from jobs.engine.transaction import RunTransaction
@@ -43,6 +44,7 @@ def announce(tx: RunTransaction, operation: IntentOperation, *, key: Key | None 
 
 def announce_all(tx: RunTransaction, operation: IntentOperation, keys: Sequence[Key | None]) -> list[Intent]:
     """Write down calls that are about to be made, one per key."""
+    mark_begun(tx.job)
     sent = _moment()
     return Intent.objects.bulk_create(
         Intent(
