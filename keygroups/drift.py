@@ -129,6 +129,12 @@ def is_repairable(row: Observation) -> bool:
     return not (set(row.flags) - REPAIRABLE) and bool(set(row.flags) - what_stays(row))
 
 
+def is_disabling(version: CloudVersion) -> bool:
+    """Return whether setting a version back to what is wanted ends its use: it is disabled, or expires in the past."""
+    expires_at = version.wanted_expires_at
+    return not version.wanted_enabled or (expires_at is not None and expires_at <= now())
+
+
 def what_stays(row: Observation) -> set[Drift]:
     """Return the differences that no job can set back: the vault takes no expiry away (docs/azure.md#lifecycle)."""
     is_expiry_added = row.version is not None and row.version.wanted_expires_at is None and Drift.EXPIRY in row.flags

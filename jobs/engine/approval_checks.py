@@ -6,7 +6,7 @@ signatures, and the plan is made anew and compared with the one that was approve
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from django.contrib.auth import get_user_model
@@ -64,6 +64,27 @@ def check_approved(job: Job) -> None:
         _check_unchanged(job, request)
     _check_count(requirements_in(request), approvals, job)
     _check_count(needed, approvals, job)
+
+
+def check_action(job: Job, action: str, *, does: Callable[[], bool], remedy: str) -> None:
+    """Check the approvals of a job that, as the vault itself shows, does an action that a policy is about.
+
+    ``does`` asks the vault whether it does; only where there is a policy. ``remedy`` is for a job without a request.
+
+    Raises:
+        NotGenuine: its approvals or the policy are not as this console wrote them.
+        ApprovalVoid: a policy asks for approvals that it has not.
+        RequestKeyError: the public halves can't be read.
+
+    """
+    needed = _requirements_of([action])
+    if not needed or not does():
+        return
+    request = _request_of(first_of_chain(job))
+    if request is None:
+        why = _("A policy asks for approvals of “%(action)s”, which it would do.")
+        raise ApprovalVoid(_not_run(why % {"action": approval_policies.label_of(action)}), remedy)
+    _check_count(needed, _find_approvals(request), job)
 
 
 def why_plan_changed(request: ApprovalRequest) -> str:

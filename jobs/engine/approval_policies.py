@@ -28,6 +28,8 @@ from logging_reports.models import LogEntry
 POLICY = "kmes approval policy"
 # The log's row of each state of a policy.
 CHANGED = "approval.policy_changed"
+# The action of all jobs that leave an Azure key's current version disabled, whatever else they do.
+DISABLE_CURRENT = "set_enabled"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from jobs.pages.selectors import find_job
 from kmes.accounts.second_factor import step_up
 
-KINDS = frozenset({"destroy", "cloud_delete", "cloud_purge", "set_enabled"})
+KINDS = frozenset({"destroy", "cloud_delete", "cloud_purge", "set_enabled", "repair"})
 
 
 def register_all() -> None:

@@ -12,9 +12,10 @@ from cloudcreds.models import CloudCredential
 from cloudcreds.vaults import choose_premium, why_not_hsm_keys
 from hsm.services import designated_device
 from jobs.choices import TargetState
+from jobs.engine.approval_policies import DISABLE_CURRENT, requirements_of
 from jobs.models import Job
 from jobs.spec import Given
-from keygroups.choices import LIVE_VERSION_STATES, GroupCloudState
+from keygroups.choices import LIVE_VERSION_STATES, GroupCloudState, VersionState
 from keygroups.models import CloudVersion, Key, KeyGroup
 from kmes.core import language
 from kmes.core.errors import ConflictError
@@ -83,6 +84,33 @@ def refuse_standard_vault(group: KeyGroup) -> None:
     """
     if reason := why_not_hsm_keys(group.vault):
         raise ConflictError(f"{reason}.", choose_premium(), code="standard_vault")
+
+
+def refuse_disabled_push(group: KeyGroup) -> None:
+    """Refuse a push that would replace a used version by a disabled one, where others have to approve that.
+
+    Raises:
+        ConflictError: a policy asks for approvals.
+        StrangePolicy: it is not as this console wrote it.
+
+    """
+    if group.enabled_on_push or not group.cloud_versions.filter(state=VersionState.ACTIVE).exists():
+        return
+    if requirements_of([DISABLE_CURRENT]):
+        raise ConflictError(
+            _(
+                "What is pushed to “%(group)s” arrives disabled and replaces the current version. A policy asks for "
+                "approvals before a current version is disabled."
+            )
+            % {"group": group.name},
+            remedy_of_disabled_push(),
+            code="needs_approval",
+        )
+
+
+def remedy_of_disabled_push() -> str:
+    """Say what helps where such a push was refused."""
+    return _("Turn “Enabled on push” on, or disable the current version first, which others approve.")
 
 
 # --- Retries ---------------------------------------------------------------------------------

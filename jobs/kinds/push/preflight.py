@@ -5,8 +5,11 @@ from __future__ import annotations
 from django.utils.translation import gettext as _
 
 from cloudcreds.choices import VaultTier
+from cloudcreds.provider.protocol import VaultGateway
 from hsm.services import designated_device
 from jobs.choices import TargetState
+from jobs.engine.approval_checks import check_action
+from jobs.engine.approval_policies import DISABLE_CURRENT
 from jobs.engine.gateways import gateway_for
 from jobs.engine.run import JobRun
 from jobs.engine.steps import step
@@ -17,7 +20,7 @@ from jobs.kinds.push.earlier_calls import resolve_earlier_calls
 from jobs.kinds.push.name_check import deleted_name, refuse_taken_name
 from jobs.kinds.push.vault_rules import refuse_denied
 from jobs.models import JobTarget
-from jobs.planning.requests import refuse_standard_vault
+from jobs.planning.requests import refuse_standard_vault, remedy_of_disabled_push
 from keygroups.choices import LIVE_VERSION_STATES
 from keygroups.models import KeyGroup
 from kmes.core import language
@@ -33,6 +36,7 @@ def check_vault(run: JobRun, group: KeyGroup) -> list[JobTarget]:
         DeviceError: this worker's device is not the designated one.
         ConflictError: the vault holds no HSM keys, a policy of it denies the keys, or the Azure key is deleted but
             recoverable, or somebody else's.
+        ApprovalVoid: what is pushed arrives disabled, and others have to approve that the current version is.
         WaitUntil: an earlier call may still take effect, or the vault is still deleting the Azure key.
 
     """
@@ -58,7 +62,18 @@ def check_vault(run: JobRun, group: KeyGroup) -> list[JobTarget]:
         pending = _record_found(run, group)
         if pending:
             refuse_denied(run, group)
+        if pending and not group.enabled_on_push:
+            # What is pushed arrives disabled, and replaces what is used now.
+            check_action(
+                run.job, DISABLE_CURRENT, does=lambda: _is_used(gateway, group), remedy=remedy_of_disabled_push()
+            )
         return pending
+
+
+def _is_used(gateway: VaultGateway, group: KeyGroup) -> bool:
+    """Return whether the vault has an enabled current version of the group's Azure key."""
+    current = gateway.get_key(group.azure_name)
+    return current is not None and current.enabled
 
 
 def _check_device(run: JobRun) -> None:

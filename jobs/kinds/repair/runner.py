@@ -15,6 +15,9 @@ from cloudcreds.provider.errors import CloudError, CloudErrorKind
 from cloudcreds.provider.protocol import VaultGateway
 from cloudcreds.provider.types import VaultKey
 from jobs.choices import TargetState
+from jobs.engine.approval_checks import ApprovalVoid, check_action
+from jobs.engine.approval_policies import DISABLE_CURRENT
+from jobs.engine.begun_marks import mark_begun
 from jobs.engine.cancellation import stop_if_requested
 from jobs.engine.gateways import gateway_for
 from jobs.engine.run import JobRun
@@ -46,11 +49,11 @@ def run_repair(run: JobRun) -> None:
                 group,
                 version.azure_version if version else "",
                 target,
-                partial(_set_back, gateway, group, version),
+                partial(_set_back, run, gateway, group, version),
             )
         for name in run.job.params["strangers"]:
             stop_if_requested(run)
-            _attempt(run, group, name, None, partial(_disable, gateway, group, name))
+            _attempt(run, group, name, None, partial(_disable, run, gateway, group, name))
 
 
 def _version_of(group: KeyGroup, target: JobTarget) -> CloudVersion | None:
@@ -60,7 +63,12 @@ def _version_of(group: KeyGroup, target: JobTarget) -> CloudVersion | None:
 
 
 def _attempt(run: JobRun, group: KeyGroup, name: str, target: JobTarget | None, act: Callable[[], VaultKey]) -> None:
-    """Repair one version. One that the vault refuses or lacks, or that differs still, fails by itself."""
+    """Repair one version. One that the vault refuses or lacks, or that differs still, fails by itself.
+
+    Raises:
+        ApprovalVoid: others have to approve that it is disabled.
+
+    """
     try:
         bundle = act()
     except CloudError as error:
@@ -68,10 +76,13 @@ def _attempt(run: JobRun, group: KeyGroup, name: str, target: JobTarget | None, 
             raise
         _fail(run, name, target, error)
         return
+    except ApprovalVoid:
+        raise
     except ConflictError as error:
         _fail(run, name, target, error)
         return
     with run.write() as tx:
+        mark_begun(tx.job)
         row = drift.observe(group, _version_of(group, target) if target else None, seen_of(bundle))
         drift.recount(group)
         if target is None:
@@ -88,7 +99,7 @@ def _attempt(run: JobRun, group: KeyGroup, name: str, target: JobTarget | None, 
         tx.add_message(run.spec.wording.one_done(target.key.name))
 
 
-def _set_back(gateway: VaultGateway, group: KeyGroup, version: CloudVersion | None) -> VaultKey:
+def _set_back(run: JobRun, gateway: VaultGateway, group: KeyGroup, version: CloudVersion | None) -> VaultKey:
     """Set all attributes to what is wanted: the console's own tags as they were, the others as they were pushed.
 
     A not-before date can't be taken away, but one that had passed when the version was made restricts nothing.
@@ -98,6 +109,8 @@ def _set_back(gateway: VaultGateway, group: KeyGroup, version: CloudVersion | No
             _("The vault holds no live version of this key any more."),
             _("Run Cloud > Check Drift, then synchronize it."),
         )
+    if drift.is_disabling(version):
+        _require_approval(run, gateway, group, version.azure_version)
     current = gateway.get_key(group.azure_name, version.azure_version)
     starts_on = version.wanted_not_before
     if starts_on is None and current is not None and seen_of(current).starts_on is not None:
@@ -117,8 +130,20 @@ def _set_back(gateway: VaultGateway, group: KeyGroup, version: CloudVersion | No
     return gateway.get_key(group.azure_name, version.azure_version) or bundle
 
 
-def _disable(gateway: VaultGateway, group: KeyGroup, name: str) -> VaultKey:
+def _disable(run: JobRun, gateway: VaultGateway, group: KeyGroup, name: str) -> VaultKey:
+    _require_approval(run, gateway, group, name)
     return gateway.update_version(group.azure_name, name, enabled=False)
+
+
+def _require_approval(run: JobRun, gateway: VaultGateway, group: KeyGroup, name: str) -> None:
+    """Check the approvals for disabling a version, where the vault calls it current."""
+
+    def is_current() -> bool:
+        found = gateway.get_key(group.azure_name)
+        return found is not None and found.version == name
+
+    remedy = _("Run Cloud > Check Drift, which reads the version that is current, then request the repair again.")
+    check_action(run.job, DISABLE_CURRENT, does=is_current, remedy=remedy)
 
 
 def _fail(run: JobRun, name: str, target: JobTarget | None, error: KmesError) -> None:

@@ -16,7 +16,13 @@ from jobs.kinds.push.steps import FAILPOINTS, PUSH_STEPS, left_by_push
 from jobs.models import Job
 from jobs.planning import blockers
 from jobs.planning.menus import on_group
-from jobs.planning.requests import refuse_deleted_group, refuse_standard_vault, require_device, retry_on_group
+from jobs.planning.requests import (
+    refuse_deleted_group,
+    refuse_disabled_push,
+    refuse_standard_vault,
+    require_device,
+    retry_on_group,
+)
 from jobs.spec import Confirmation, Given, JobSpec, Scope, Step, Wording
 from keygroups.choices import KeyState
 from keygroups.models import KeyGroup
@@ -40,7 +46,8 @@ def request_rotation(
     """Ask for a new key in the HSM that is pushed and becomes the group's active version.
 
     Raises:
-        ConflictError: another job is rotating the group, or its Azure key is deleted but recoverable.
+        ConflictError: another job is rotating the group, its Azure key is deleted but recoverable, or others have to
+            approve what a disabled version would do.
 
     """
     check(actor, Right.KEY_ROTATE)
@@ -48,6 +55,7 @@ def request_rotation(
         require_device()
     refuse_deleted_group(group)
     refuse_standard_vault(group)
+    refuse_disabled_push(group)
     busy = Job.objects.filter(group=group, kind=KIND).exclude(state__in=FINAL_STATES).first()
     if busy is not None and (not idempotency_key or busy.idempotency_key != idempotency_key):
         raise ConflictError(

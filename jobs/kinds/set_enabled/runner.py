@@ -12,6 +12,8 @@ from cloudcreds.provider.errors import CloudError, CloudErrorKind
 from cloudcreds.provider.protocol import VaultGateway
 from cloudcreds.provider.types import VaultKey
 from jobs.choices import IntentOperation, IntentState, TargetState
+from jobs.engine.approval_checks import check_action
+from jobs.engine.approval_policies import DISABLE_CURRENT
 from jobs.engine.gateways import gateway_for
 from jobs.engine.run import JobRun
 from jobs.engine.runner import Runner, no_failure_event, nothing_to_abandon, nothing_to_clean_up
@@ -41,6 +43,14 @@ def run_set_enabled(run: JobRun) -> None:
         gateway.get_token()
         versions = gateway.list_versions(version.azure_name)
         resolve_earlier_calls(run, gateway, version.group, versions, of_others=True)
+        if not wanted:
+            # The row that says which version is current may be old, or written by somebody.
+            check_action(
+                run.job,
+                DISABLE_CURRENT,
+                does=lambda: _is_current(gateway, version),
+                remedy=_("Run Cloud > Check Drift, which reads the version that is current, then request it again."),
+            )
         try:
             if not _is_done(run, gateway, version, wanted=wanted):
                 _switch(run, gateway, version, wanted=wanted)
@@ -48,6 +58,11 @@ def run_set_enabled(run: JobRun) -> None:
             if error.kind != CloudErrorKind.NOT_FOUND:
                 raise
             raise _missing(run, gateway, version) from error
+
+
+def _is_current(gateway: VaultGateway, version: CloudVersion) -> bool:
+    current = gateway.get_key(version.azure_name)
+    return current is not None and current.version == version.azure_version
 
 
 def _is_done(run: JobRun, gateway: VaultGateway, version: CloudVersion, *, wanted: bool) -> bool:

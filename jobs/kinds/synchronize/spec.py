@@ -21,6 +21,7 @@ from jobs.planning.menus import CLOUD, on_group, on_key, on_selection
 from jobs.planning.requests import (
     only_group,
     refuse_deleted_group,
+    refuse_disabled_push,
     refuse_standard_vault,
     require_device,
     subject_of_keys,
@@ -48,8 +49,8 @@ def request_synchronize(
     """Ask for keys to be pushed to the vaults of their groups, in one job.
 
     Raises:
-        ConflictError: a key is destroyed, in the vault already, or being pushed by another job; or a vault holds
-            no HSM keys.
+        ConflictError: a key is destroyed, in the vault already, or being pushed by another job; a vault holds
+            no HSM keys; or others have to approve what a disabled version would do.
 
     """
     check(actor, Right.KEY_PUSH)
@@ -60,6 +61,7 @@ def request_synchronize(
     for group in groups.values():
         refuse_deleted_group(group)
         refuse_standard_vault(group)
+        refuse_disabled_push(group)
     ordered = sorted(keys, key=lambda key: (key.created_at, key.name))
 
     def begin() -> None:
