@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 
 from kmes.core.clock import now
 from kmes.core.errors import InputError
-from logging_reports import guarded_post, time_stamps
+from logging_reports import guarded_http, time_stamps
 from logging_reports.notices import webhook_addresses
 from logging_reports.notices.webhook_addresses import Allowed, Target
 from logging_reports.safe_text import visible
@@ -58,7 +58,7 @@ def _send(query: bytes) -> bytes:
     headers = {"Content-Type": _QUERY, "Accept": _REPLY, "User-Agent": "KMES-console"}
     try:
         target = _read_address(settings.KMES_TIMESTAMP_URL)
-        answer = guarded_post.post(
+        answer = guarded_http.send(
             target,
             webhook_addresses.resolve(target, _allowed(target.host)),
             query,

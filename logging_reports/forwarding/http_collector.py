@@ -12,7 +12,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from kmes.core.errors import InputError
-from logging_reports import guarded_post
+from logging_reports import guarded_http
 from logging_reports.chain import canonical_json
 from logging_reports.forwarding import addresses, formats, seals, tls
 from logging_reports.forwarding.choices import RowFormat
@@ -75,7 +75,7 @@ def post(destination: ForwardingDestination, body: bytes) -> None:
     try:
         if token := seals.decrypt_token(destination):
             headers["Authorization"] = f"Splunk {token.reveal()}"
-        answer = guarded_post.post(
+        answer = guarded_http.send(
             addresses.target_of(destination),
             addresses.resolve(destination),
             body,

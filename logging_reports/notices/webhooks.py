@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from kmes.core import clock
 from kmes.core.errors import InputError
-from logging_reports import guarded_post
+from logging_reports import guarded_http
 from logging_reports.notices import signatures, webhook_addresses
 from logging_reports.notices.errors import DeliveryError
 from logging_reports.notices.models import Delivery
@@ -80,7 +80,7 @@ def _unreachable(error: Exception) -> DeliveryError:
 
 
 def _post(target: Target, address: str, body: bytes, headers: dict[str, str]) -> str:
-    answer = guarded_post.post(target, address, body, headers, ca_file=settings.KMES_WEBHOOK_CA_FILE, seconds=SECONDS)
+    answer = guarded_http.send(target, address, body, headers, ca_file=settings.KMES_WEBHOOK_CA_FILE, seconds=SECONDS)
     text = visible(f"HTTP {answer.status} {answer.reason}")[:_ANSWER_LENGTH]
     if HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
         return text

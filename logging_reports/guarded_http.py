@@ -1,4 +1,4 @@
-"""One POST to a checked address: no redirect, no proxy, a limit for the whole exchange and for the answer.
+"""One request to a checked address: no redirect, no proxy, a limit for the whole exchange and for the answer.
 
 Who calls it has looked up the host and checked the address (``notices.webhook_addresses``). TLS verifies the host's name.
 """
@@ -29,7 +29,7 @@ class Answer:
     body: bytes
 
 
-def post(
+def send(
     target: Target,
     address: str,
     body: bytes,
@@ -39,8 +39,9 @@ def post(
     seconds: float,
     highest_bytes: int = 0,
     context: ssl.SSLContext | None = None,
+    method: str = "POST",
 ) -> Answer:
-    """Send a body to one address of the host and return the answer, whatever its status is.
+    """Send a request to one address of the host and return the answer, whatever its status is.
 
     ``ca_file`` names the CA certificates to trust instead of the system's, "" those; ``context`` overrides it. Up to
     ``highest_bytes`` of the answer's body are read; with 0 it is left unread.
@@ -56,7 +57,7 @@ def post(
     timer = threading.Timer(seconds, connection.cut)
     timer.start()
     try:
-        connection.request("POST", target.path, body, headers)
+        connection.request(method, target.path, body or None, headers)
         answer = connection.getresponse()
         content = answer.read(highest_bytes + 1) if highest_bytes else b""
         if len(content) > highest_bytes:
