@@ -168,12 +168,13 @@ KMES_SIGN_IN_TRIES_PER_ADDRESS = env.int("KMES_SIGN_IN_TRIES_PER_ADDRESS", 50)
 KMES_SIGN_IN_TRIES_PER_NAME = env.int("KMES_SIGN_IN_TRIES_PER_NAME", 30)
 # Proxies in front that append the address they saw to X-Forwarded-For.
 KMES_TRUSTED_PROXIES = env.int("KMES_TRUSTED_PROXIES", 1 if env.bool("KMES_BEHIND_TLS_PROXY", False) else 0)
-# How long a one-time password opens the door.
 KMES_ONE_TIME_PASSWORD_HOURS = env.int("KMES_ONE_TIME_PASSWORD_HOURS", 72)
 # Roles whose users must have a second factor; the others may have one.
 KMES_SECOND_FACTOR_ROLES = env.list("KMES_SECOND_FACTOR_ROLES", default=[])
 # The host name for which passkeys are made; "": the one under which the console is opened.
 KMES_PASSKEY_DOMAIN = env.str("KMES_PASSKEY_DOMAIN", "").lower()
+# Hosts of the company's identity provider that lie in this network; public ones need no setting.
+KMES_SIGN_ON_PRIVATE_HOSTS = env.list("KMES_SIGN_ON_PRIVATE_HOSTS", default=[])
 # Dangerous acts ask for a second factor that was not proven within so many minutes; 0: they never do.
 KMES_STEP_UP_MINUTES = env.int("KMES_STEP_UP_MINUTES", 5)
 # The key of the web process that seals the seeds of authenticator apps (kmes.accounts.second_factor.seals).
@@ -392,8 +393,7 @@ DEFAULT_EXCEPTION_REPORTER_FILTER = "django.views.debug.SafeExceptionReporterFil
 LOGGING = process_log.configuration(env.str("KMES_LOG_LEVEL", "INFO"))
 
 # --- Failpoints ----------------------------------------------------------------------------
-# Named moments at which the fault tests end a process (kmes.core.failpoints). The product has none:
-# an installation that was told to have some does not start.
+# Named moments at which the fault tests end a process (kmes.core.failpoints). The product does not start with any.
 KMES_FAILPOINTS = ""
 if "KMES_FAILPOINTS" in os.environ and os.environ.get("DJANGO_SETTINGS_MODULE") == "kmes.settings":
     message = "KMES_FAILPOINTS is for the settings of the fault tests only: unset it."

@@ -103,6 +103,7 @@ class Topic(TextChoices):
     DEVICE = "device", _("Device away or back")
     EXPORT = "export", _("Own exports that are ready")
     APPROVAL = "approval", _("Approvals requested or refused")
+    ACCESS = "access", _("Company sign-on: changed, or not used")
     SIGN_IN = "sign_in", _("Own sign-in: new devices, second factor")
     LOG = "log", _("Log chain broken")
     DELIVERY = "delivery", _("Notices that did not get out")

@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import reverse
 from django.utils.cache import patch_vary_headers
 
+from kmes.accounts.company_sign_on.selectors import began_at_provider
 from kmes.accounts.second_factor import sign_in
 from kmes.accounts.sign_in_log import log_refused_access
 from kmes.core.errors import PermissionRefused
@@ -29,6 +30,9 @@ _SECOND_FACTOR = (
     "accounts:add_app",
     "accounts:add_passkey",
     "accounts:new_passkey_options",
+    "accounts:confirm_factor",
+    "accounts:sign_on_confirm",
+    "accounts:sign_on_answer",
 )
 
 
@@ -78,7 +82,8 @@ class FirstDutiesMiddleware:
 def _demanded(request: HttpRequest) -> tuple[str, ...]:
     """Return the pages of what the user must do first; none when that is done."""
     user: Any = request.user
-    if user.must_change_password:
+    # A one-time password is nothing to who signs in at the identity provider.
+    if user.must_change_password and not began_at_provider(request):
         return _OWN_PASSWORD
     return _SECOND_FACTOR if sign_in.must_add(request) else ()
 

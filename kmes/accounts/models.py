@@ -12,6 +12,7 @@ from django.db import models
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
+from kmes.accounts.company_sign_on.models import SignOnIdentity, SignOnProvider  # noqa: F401 - Django looks for models here
 from kmes.accounts.rights import ROLE_RIGHTS, Role
 from kmes.core.withheld import WithheldCharField
 
@@ -75,6 +76,8 @@ class ConsoleSession(AbstractBaseSession):
     user = models.ForeignKey(User, null=True, on_delete=models.CASCADE, related_name="sessions")
     address = models.CharField(_("Address"), max_length=45, blank=True)
     device = models.CharField(_("Device"), max_length=48, blank=True)
+    # The hash of the provider's session that it began with; "" for one that began here.
+    sign_on = models.CharField(max_length=64, blank=True, default="", db_default="", db_index=True)
     began_at = models.DateTimeField(_("Signed in"), null=True)
     used_at = models.DateTimeField(_("Last used"), null=True)
 
@@ -144,7 +147,7 @@ class Passkey(models.Model):
 
 
 class UsedChallenge(models.Model):
-    """The hash of a challenge that a passkey has answered: it proves nothing a second time."""
+    """The hash of what proves something once only (``single_use``)."""
 
     digest = models.CharField(max_length=64, unique=True)
     at = models.DateTimeField(db_index=True)

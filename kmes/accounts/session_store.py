@@ -20,6 +20,8 @@ from kmes.core.clock import now
 
 # What a session notes about itself.
 BEGAN, USED, ADDRESS, DEVICE = "kmes_session_began", "kmes_session_used", "kmes_session_address", "kmes_session_device"
+# Of one that began at the identity provider: by what that one ends it, and how it says the user signed in.
+SIGN_ON = "kmes_sign_on"
 
 
 def digest_of(key: str | None) -> str:
@@ -73,6 +75,7 @@ class SessionStore(DatabaseStore):
             user_id=int(data[SESSION_KEY]) if SESSION_KEY in data else None,
             address=data.get(ADDRESS, ""),
             device=data.get(DEVICE, ""),
+            sign_on=data.get(SIGN_ON, {}).get("session", ""),
             began_at=_moment(data.get(BEGAN)),
             used_at=_moment(data.get(USED)),
         )

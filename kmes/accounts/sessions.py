@@ -67,6 +67,19 @@ def remove_all(user: User, *, kept_key: str = "") -> int:
     return ConsoleSession.objects.filter(user=user).exclude(digest=digest_of(kept_key)).delete()[0]
 
 
+def remove_begun_at_provider(user: User) -> int:
+    """Remove a user's sessions that began at the identity provider. Return how many. The caller logs why."""
+    return ConsoleSession.objects.filter(user=user).exclude(sign_on="").delete()[0]
+
+
+def remove_by_sign_on(digest: str) -> list[User]:
+    """Remove the sessions that began with one session at the identity provider. Return whose they were."""
+    found = ConsoleSession.objects.filter(sign_on=digest)
+    users = list(User.objects.filter(sessions__in=found).distinct())
+    found.delete()
+    return users
+
+
 def remove_ended(*, but: str | None) -> None:
     """Remove the rows of sessions that ended by themselves and were not used again, except the one of a key."""
     unused = Q(used_at__lt=now() - timedelta(minutes=settings.KMES_SESSION_IDLE_MINUTES))

@@ -28,6 +28,8 @@ NAME_LENGTH = 64
 EVENT = "access.login_failed"
 # Stands for the name where a passkey was refused; no user can have this one.
 PASSKEY = "(passkey)"
+# The same for company sign-on; the second one for refusals that nobody makes up, which count for no limit.
+COMPANY, PROVIDER = "(company sign-on)", "(identity provider)"
 
 
 def is_over(*, name: str, address: str) -> bool:
@@ -42,10 +44,10 @@ def is_over(*, name: str, address: str) -> bool:
 
 
 def is_address_over(address: str) -> bool:
-    """Return whether this address has failed too often, with passwords and passkeys together."""
+    """Return whether this address has failed too often, in all ways to sign in together."""
     recent = AccessAttempt.objects.filter(attempt_time__gt=now() - WINDOW, ip_address=address or None)
-    passkeys = FailedSignIns.objects.filter(minute__gt=now() - WINDOW, address=address, name=PASSKEY)
-    tries = _failures(recent) + (passkeys.aggregate(found=Sum("tries"))["found"] or 0)
+    others = FailedSignIns.objects.filter(minute__gt=now() - WINDOW, address=address, name__in=(PASSKEY, COMPANY))
+    tries = _failures(recent) + (others.aggregate(found=Sum("tries"))["found"] or 0)
     return bool(tries >= settings.KMES_SIGN_IN_TRIES_PER_ADDRESS)
 
 

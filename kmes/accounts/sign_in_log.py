@@ -14,8 +14,9 @@ from django.db import transaction
 from django.http import HttpRequest
 
 from kmes.accounts import client_address, devices, sign_in_limits
+from kmes.accounts.company_sign_on.selectors import active_provider
 from kmes.accounts.second_factor import sign_in
-from kmes.accounts.session_store import name_of
+from kmes.accounts.session_store import SIGN_ON, name_of
 from kmes.core.actor import Actor, Trigger
 from kmes.core.clock import now
 from kmes.core.errors import PermissionRefused
@@ -37,16 +38,16 @@ def log_refused_access(request: HttpRequest, error: PermissionRefused) -> None:
     user: Any = request.user
     if user.is_authenticated:
         message = f"{request.method} {request.path[:200]}: {error.what}"
-        _record_once("access.refused", Actor.from_user(user), message, request, within=timedelta(minutes=1))
+        record_once("access.refused", Actor.from_user(user), message, request, within=timedelta(minutes=1))
 
 
 def _locked_out(sender: Any, request: Any, username: str, ip_address: str, **kwargs: Any) -> None:  # noqa: ARG001
     name = (username or "unknown")[: sign_in_limits.NAME_LENGTH].replace("\0", "")
     message = f"Sign-in of “{name}” is locked for the address {ip_address}"
-    _record_once("access.locked", Actor(name, Trigger.USER), message, request, within=sign_in_limits.WINDOW)
+    record_once("access.locked", Actor(name, Trigger.USER), message, request, within=sign_in_limits.WINDOW)
 
 
-def _record_once(event: str, actor: Actor, message: str, request: Any, *, within: timedelta) -> None:
+def record_once(event: str, actor: Actor, message: str, request: Any, *, within: timedelta) -> None:
     """Write a row, unless the same one is there already: rows can't be deleted, so nobody may cause them at will."""
     lately = LogEntry.objects.filter(service=Service.AUDIT, event=event, at__gt=now() - within)
     if not lately.filter(actor_name=actor.name, message=message).exists():
@@ -55,8 +56,11 @@ def _record_once(event: str, actor: Actor, message: str, request: Any, *, within
 
 def _signed_in(sender: Any, user: Any, request: Any = None, **kwargs: Any) -> None:  # noqa: ARG001 - the signal's signature
     actor, origin = Actor.from_user(user), _origin(request)
+    sign_on = request.session.get(SIGN_ON) if hasattr(request, "session") else None
     if origin is not None and (factor := request.session.get(sign_in.PROVEN)):
         origin["second_factor"] = factor
+    if origin is not None and sign_on is not None:
+        origin |= {"method": "company sign-on", **{name: sign_on[name] for name in ("amr", "acr")}}
     device, address = (
         devices.of_request(request) if request else "",
         client_address.of_request(request) if request else "",
@@ -66,6 +70,10 @@ def _signed_in(sender: Any, user: Any, request: Any = None, **kwargs: Any) -> No
             message = f"{user} signed in from a new device: {device or 'unknown'}, {address or 'unknown address'}"
             record("access.new_device", actor=actor, message=message, data=origin)
         record("access.login", actor=actor, data=origin)
+        provider = active_provider() if sign_on is None else None
+        if provider is not None and provider.are_local_for_emergencies:
+            message = f"{user} signed in without company sign-on, which is for emergencies only"
+            record("access.break_glass", actor=actor, message=message, data=origin)
 
 
 def _signed_out(sender: Any, user: Any, request: Any = None, **kwargs: Any) -> None:  # noqa: ARG001

@@ -3,6 +3,8 @@
 from django.urls import path
 
 from kmes.accounts import profile_views, session_views, user_views, views
+from kmes.accounts.company_sign_on import settings_views
+from kmes.accounts.company_sign_on import views as company_views
 from kmes.accounts.second_factor import views as factor_views
 from kmes.accounts.second_factor.passkeys import views as passkey_views
 
@@ -13,6 +15,9 @@ urlpatterns = [
     path("login/second-factor/options/", passkey_views.second_step_options, name="second_step_options"),
     path("login/passkey/", passkey_views.sign_in_with_passkey, name="passkey_sign_in"),
     path("login/passkey/options/", passkey_views.sign_in_options, name="sign_in_options"),
+    path("login/company/", company_views.start, name="sign_on_start"),
+    path("login/company/answer/", company_views.answer, name="sign_on_answer"),
+    path("login/company/logout/", company_views.end_sessions, name="sign_on_logout"),
     path("logout/", views.logout, name="logout"),
     path("profile/", profile_views.show_profile, name="profile"),
     path("profile/password/", profile_views.change_password, name="own_password"),
@@ -21,6 +26,7 @@ urlpatterns = [
     path("profile/sessions/time-left/", session_views.show_time_left, name="session_time_left"),
     path("profile/second-factor/", factor_views.show, name="second_factor"),
     path("profile/second-factor/confirm/", factor_views.confirm, name="confirm_factor"),
+    path("profile/second-factor/confirm/company/", company_views.confirm, name="sign_on_confirm"),
     path("profile/second-factor/app/", factor_views.add_app, name="add_app"),
     path("profile/second-factor/recovery-codes/", factor_views.make_recovery_codes, name="recovery_codes"),
     path("profile/second-factor/remove/", factor_views.remove, name="remove_factor"),
@@ -40,5 +46,8 @@ urlpatterns = [
     path("users/<int:user_id>/reactivate/", user_views.reactivate_user, name="user_reactivate"),
     path("users/<int:user_id>/reset-password/", user_views.reset_password, name="user_reset_password"),
     path("users/<int:user_id>/reset-second-factor/", user_views.reset_second_factor, name="user_reset_factor"),
+    path("company-sign-on/", settings_views.edit, name="sign_on"),
+    path("company-sign-on/test/", settings_views.test, name="sign_on_test"),
+    path("company-sign-on/trial/", company_views.try_sign_in, name="sign_on_trial"),
     path("roles/", user_views.show_roles, name="roles"),
 ]

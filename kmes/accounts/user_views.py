@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from kmes.accounts import selectors, services, withdrawal
+from kmes.accounts.company_sign_on.selectors import find_identity
 from kmes.accounts.forms import UserForm
 from kmes.accounts.models import User
 from kmes.accounts.rights import Right, Role
@@ -73,6 +74,7 @@ def show_user(request: HttpRequest, user_id: int) -> HttpResponse:
         "role_text": ROLE_DESCRIPTIONS.get(shown.role, ""),
         "locked": selectors.locked_sign_ins(username=shown.username),
         "has_factor": second_factor.has_factor(shown),
+        "identity": find_identity(shown),
         "must_have_factor": second_factor.is_required(shown),
     }
     return render(request, "accounts/user.html", context)

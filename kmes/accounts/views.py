@@ -10,6 +10,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
 from kmes.accounts import client_address, sign_in_limits
+from kmes.accounts.company_sign_on.selectors import active_provider
 from kmes.accounts.forms import SignInForm
 from kmes.accounts.second_factor import services as second_factor
 from kmes.accounts.second_factor import sign_in
@@ -51,6 +52,7 @@ class SignIn(LoginView):
         """Add why the user is asked to sign in."""
         has_ended = ended_sessions.has_ended(self.request)
         is_kept = has_ended and ended_sessions.is_kept(self.request)
+        values = {"company": active_provider(), **values}
         values = {"has_passkeys": passkeys.are_used(ceremonies.domain_of(self.request)), **values}
         return super().get_context_data(**values, session_ended=has_ended, is_form_kept=is_kept)
 

@@ -91,12 +91,18 @@ TABLES: Mapping[str, TableRights] = {
     ),
     # Sessions, second factors and known devices are the business of web alone.
     "accounts_consolesession": _table(
-        "digest session_data expire_date name user_id address device began_at used_at", web=_OWNS
+        "digest session_data expire_date name user_id address device sign_on began_at used_at", web=_OWNS
     ),
     "accounts_authenticatorapp": _table("id user_id sealed_seed added_at used_at last_step", web=_OWNS),
     "accounts_passkey": _table(
         "id user_id name digest sealed_credential handle domain sign_count is_synced added_at used_at", web=_OWNS
     ),
+    "accounts_signonprovider": _table(
+        "id name is_enabled issuer client_id scopes username_claim groups_claim group_roles unmatched_role may_link"
+        " factor_values are_local_for_emergencies sealed changed_at",
+        web=_May(insert=True, update=ALL),
+    ),
+    "accounts_signonidentity": _table("id user_id issuer subject seal added_at used_at", web=_OWNS),
     "accounts_usedchallenge": _table("id digest at", web=_OWNS),
     "accounts_recoverycode": _table("id user_id digest used_at", web=_OWNS),
     "accounts_factorfailure": _table("id user_id at address", web=_OWNS),

@@ -48,6 +48,7 @@ TREE = (
             Page(_("Cloud Credentials"), "cloudcreds:list", "cloud", letter="c"),
             Page(_("Users"), "accounts:users", "user"),
             Page(_("Roles"), "accounts:roles", "role"),
+            Page(_("Company Sign-On"), "accounts:sign_on", "group", "user.manage"),
             Page(_("Approvals"), "approvals:list", "state-good", letter="a"),
         ),
         "identity",

@@ -24,6 +24,7 @@ from jobs.certifications.models import Certification
 from jobs.models import Job
 from keygroups.models import CloudVersion, Key, KeyGroup, Observation
 from kmes.accounts import sign_in_limits
+from kmes.accounts.company_sign_on.models import SignOnProvider
 from kmes.accounts.models import ConsoleSession, FailedSignIns, User
 from kmes.core.actor import Actor, Trigger
 from kmes.core.columns import max_length
@@ -65,7 +66,14 @@ USERNAME, GROUP, KEY = (User, "username"), (KeyGroup, "name"), (Key, "name")
 COLUMNS = {
     "accounts.User": {"password": OURS, **dict.fromkeys(("username", "first_name", "last_name", "email"), FORM)},
     "accounts.FailedSignIns": {"name": FITTED, "address": OURS},
-    "accounts.ConsoleSession": {**dict.fromkeys(("digest", "name", "address"), OURS), "device": FITTED},
+    "accounts.ConsoleSession": {**dict.fromkeys(("digest", "name", "address", "sign_on"), OURS), "device": FITTED},
+    "accounts.SignOnProvider": {
+        **dict.fromkeys(("name", "issuer", "client_id", "scopes", "username_claim", "groups_claim"), FORM),
+        **dict.fromkeys(("group_roles", "factor_values"), FORM),
+        "id": OURS,
+    },
+    # A token with a longer subject, or one that is no text, is refused (tests/attacks/test_company_sign_on.py).
+    "accounts.SignOnIdentity": {"issuer": (SignOnProvider, "issuer"), "subject": CHECKED},
     "accounts.Passkey": {"name": FORM, "digest": OURS, "domain": OURS},
     "accounts.UsedChallenge": {"digest": OURS},
     "accounts.RecoveryCode": {"digest": OURS},

@@ -38,8 +38,11 @@ from keygroups.forms import GroupFields, GroupForm, StorageForm
 from keygroups.models import Key, KeyGroup
 from keygroups.reports import ExpiringForm, KeyAgeForm
 from keygroups.rotation_views import ManyRotationForm
+from kmes.accounts.company_sign_on.forms import MAX_FACTOR_VALUES_TEXT, MAX_GROUPS_TEXT, MAX_SECRET, ProviderForm
+from kmes.accounts.company_sign_on.models import SignOnProvider
 from kmes.accounts.forms import MAX_PASSWORD, OwnPasswordForm, SignInForm, UserForm
 from kmes.accounts.models import Passkey, User
+from kmes.accounts.rights import Role
 from kmes.accounts.second_factor.forms import (
     MAX_ANSWER,
     MAX_CODE,
@@ -115,6 +118,13 @@ TEXTS: dict[type[forms.BaseForm], dict[str, Limit]] = {
     PasskeyForm: {"passkey": MAX_ANSWER},
     NewPasskeyForm: {"name": (Passkey, "name"), "passkey": MAX_ANSWER, "password": MAX_PASSWORD},
     AppForm: {"code": MAX_CODE, "token": MAX_SEAL, "password": MAX_PASSWORD},
+    ProviderForm: {
+        **{name: (SignOnProvider, name) for name in ("name", "issuer", "client_id", "scopes")},
+        **{name: (SignOnProvider, name) for name in ("username_claim", "groups_claim")},
+        "client_secret": MAX_SECRET,
+        "factor_values": MAX_FACTOR_VALUES_TEXT,
+        **{f"groups_{role}": MAX_GROUPS_TEXT for role in Role.values},
+    },
     SavedViewForm: {"name": (SavedView, "name")},
     SaveFilterForm: {"name": (SavedFilter, "name")},
     ChannelForm: {"name": (Channel, "name"), "url": (Channel, "url"), "recipients": 320},

@@ -95,6 +95,7 @@ def furnished(chromium: Browser, console: Console) -> dict[str, str]:
         "webhook form": "/administration/notices/add/webhook/",
         "log forwarding": "/forwarding/",
         "log destination form": "/forwarding/add/",
+        "company sign-on": "/company-sign-on/",
         "filtered log": "/logs/?service=azure&severity=info&q=key",
         "save filter": "/logs/filters/save/?service=azure&severity=info",
         "exports": "/logs/exports/",

@@ -14,7 +14,7 @@ from logging_reports.notices import channels, deliveries, signatures
 from logging_reports.notices.channels import ChannelValues
 from logging_reports.notices.choices import ChannelKind
 
-TOPICS = ("jobs", "rotation", "expiry", "drift", "vault", "device", "log", "approval", "sign_in")
+TOPICS = ("jobs", "rotation", "expiry", "drift", "vault", "device", "log", "approval", "access", "sign_in")
 RULES = {f"topic_{name}": "warning" for name in TOPICS}
 ADDED = "/administration/notices/add/webhook/"
 

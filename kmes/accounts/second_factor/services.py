@@ -36,6 +36,7 @@ class Factor(StrEnum):
     APP = "authenticator app"
     PASSKEY = "passkey"
     RECOVERY_CODE = "recovery code"
+    COMPANY = "company sign-on"
 
 
 class FactorRefused(InputError):

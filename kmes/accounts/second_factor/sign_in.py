@@ -14,7 +14,7 @@ from django.utils.crypto import constant_time_compare
 from kmes.accounts.models import User
 from kmes.accounts.second_factor import services
 from kmes.accounts.second_factor.services import Factor
-from kmes.accounts.session_store import BEGAN
+from kmes.accounts.session_store import BEGAN, SIGN_ON
 from kmes.core.clock import now
 
 PENDING, PROVEN, PROVEN_AT, MISSING = (
@@ -31,15 +31,17 @@ FRESH_FOR = timedelta(minutes=5)
 
 @dataclass(frozen=True)
 class Pending:
-    """A sign-in whose password was right."""
+    """A sign-in whose password was right, or that the identity provider proved."""
 
     user: User
     backend: str
     next_url: str
+    # As ``complete`` takes it.
+    sign_on: dict[str, Any] | None
 
 
-def begin(request: HttpRequest, user: User, *, next_url: str) -> None:
-    """Note that the password was right. Nobody is signed in by that."""
+def begin(request: HttpRequest, user: User, *, next_url: str, sign_on: dict[str, Any] | None = None) -> None:
+    """Note that the password was right, or what the identity provider proved. Nobody is signed in by that."""
     request.session.cycle_key()
     request.session[PENDING] = {
         "user": user.pk,
@@ -48,6 +50,7 @@ def begin(request: HttpRequest, user: User, *, next_url: str) -> None:
         "password": user.get_session_auth_hash(),
         "at": now().timestamp(),
         "next": next_url,
+        "sign_on": sign_on,
     }
 
 
@@ -61,7 +64,7 @@ def pending(request: HttpRequest) -> Pending | None:
     if user is None or not is_fresh or not constant_time_compare(noted["password"], user.get_session_auth_hash()):
         del request.session[PENDING]
         return None
-    return Pending(user, noted["backend"], noted["next"])
+    return Pending(user, noted["backend"], noted["next"], noted.get("sign_on"))
 
 
 def note_proof(request: HttpRequest, factor: Factor) -> None:
@@ -71,12 +74,29 @@ def note_proof(request: HttpRequest, factor: Factor) -> None:
     request.session[PROVEN], request.session[PROVEN_AT] = str(factor), now().timestamp()
 
 
-def complete(request: HttpRequest, user: User, factor: Factor, *, backend: str) -> None:
-    """Sign in a user whose factor was proven just now."""
-    note_proof(request, factor)
+def note_confirmation(request: HttpRequest, factor: Factor) -> None:
+    """Note that the user confirmed it; whether a second factor must be added stays as it is."""
+    request.session[PROVEN], request.session[PROVEN_AT] = str(factor), now().timestamp()
+
+
+def complete(
+    request: HttpRequest, user: User, factor: Factor | None, *, backend: str, sign_on: dict[str, Any] | None = None
+) -> None:
+    """Sign in a user whose factor was proven just now, if there is one.
+
+    ``sign_on`` is what the session notes of the identity provider that proved who it is; None where that was done here.
+    """
+    _note(request, factor, sign_on)
     login(request, user, backend=backend)
     # Again: a session that was somebody else's is emptied by the sign-in.
-    note_proof(request, factor)
+    _note(request, factor, sign_on)
+
+
+def _note(request: HttpRequest, factor: Factor | None, sign_on: dict[str, Any] | None) -> None:
+    if factor is not None:
+        note_proof(request, factor)
+    if sign_on is not None:
+        request.session[SIGN_ON] = sign_on
 
 
 def forget_proof(request: HttpRequest, user: User) -> None:
@@ -95,8 +115,9 @@ def must_add(request: HttpRequest) -> bool:
 
 
 def has_fresh_password(request: HttpRequest) -> bool:
-    """Return whether the session began a moment ago, so that its password need not be asked for again."""
-    return bool(0 <= now().timestamp() - request.session.get(BEGAN, 0) <= FRESH_FOR.total_seconds())
+    """Return whether the session began a moment ago, or was confirmed then, so that no password need be asked for again."""
+    ages = (now().timestamp() - request.session.get(name, 0) for name in (BEGAN, PROVEN_AT))
+    return any(0 <= age <= FRESH_FOR.total_seconds() for age in ages)
 
 
 def connect() -> None:

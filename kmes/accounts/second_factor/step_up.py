@@ -1,7 +1,7 @@
 """Asks for the second factor again before what is dangerous, unless it was proven a few minutes ago.
 
-Packages register the views that do such things. It concerns sessions whose user has a second factor; the others have
-nothing to prove (docs/access.md).
+Packages register the views that do such things. It concerns sessions whose user has a second factor, and those that
+began at the identity provider, which is asked again; the others have nothing to prove (docs/access.md).
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import reverse
 
+from kmes.accounts.company_sign_on.selectors import can_confirm
 from kmes.accounts.second_factor.services import has_factor
-from kmes.accounts.second_factor.sign_in import PROVEN_AT
+from kmes.accounts.second_factor.sign_in import PROVEN_AT, has_fresh_password
 from kmes.core.clock import now
 from kmes.ui.ended_sessions import keep
 from kmes.ui.responses import go_to
@@ -44,7 +45,7 @@ def register_all() -> None:
     register(*(f"accounts:user_{act}" for act in acts), "accounts:unlock")
     register(*_DOWNLOADS, "logs:export_start")
     register("forwarding:add", "forwarding:edit", "forwarding:delete")
-    register(*_OF_FACTORS)
+    register(*_OF_FACTORS, "accounts:sign_on")
 
 
 def minutes() -> int:
@@ -56,7 +57,13 @@ def is_due(request: HttpRequest, *, name: str = "") -> bool:
     """Return whether the user of this session has to prove the second factor again, before the view of a name."""
     limit = minutes() if name in _OF_FACTORS else settings.KMES_STEP_UP_MINUTES
     user: Any = request.user
-    return bool(limit) and not _is_within(request.session.get(PROVEN_AT), limit) and has_factor(user)
+    is_proven = not limit or _is_within(request.session.get(PROVEN_AT), limit)
+    return not is_proven and (has_factor(user) or (can_confirm(request) and not _is_new(request, name)))
+
+
+def _is_new(request: HttpRequest, name: str) -> bool:
+    """Return whether the session began a moment ago, and the view adds a factor to a user who has none."""
+    return name in _OF_FACTORS and has_fresh_password(request)
 
 
 def may_confirm(request: HttpRequest) -> bool:

@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
 
+from kmes.accounts.company_sign_on.selectors import active_provider
 from kmes.accounts.models import AuthenticatorApp
 from kmes.accounts.rights import Right
 from kmes.accounts.second_factor import proofs, recovery_codes, services, sign_in, step_up, totp
@@ -45,7 +46,8 @@ def second_step(request: HttpRequest) -> HttpResponse:
         except KmesError as error:
             form.refuse(error)
         else:
-            sign_in.complete(request, waiting.user, factor, backend=waiting.backend or MODEL_BACKEND)
+            backend = waiting.backend or MODEL_BACKEND
+            sign_in.complete(request, waiting.user, factor, backend=backend, sign_on=waiting.sign_on)
             return redirect(waiting.next_url)
     context = {"form": form, "name": waiting.user, **proofs.context_for(request, waiting.user, Purpose.SECOND_STEP)}
     return uncached(render(request, "accounts/second_step.html", context))
@@ -55,14 +57,16 @@ def second_step(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @right_required(Right.CONSOLE_READ)
 def confirm(request: HttpRequest) -> HttpResponse:
-    """Ask for the second factor before something dangerous, and lead back to it."""
+    """Ask for the second factor before something dangerous, or at the identity provider, and lead back to it."""
     viewer: Any = request.user
     page = back_to(request, reverse("dashboard:home"))
     form = proofs.form_for(request, viewer)
-    if not step_up.may_confirm(request) or _proves(request, form):
+    is_here = services.has_factor(viewer)
+    if not step_up.may_confirm(request) or (is_here and _proves(request, form)):
         return go_to(request, page)
     ways = proofs.context_for(request, viewer, Purpose.CONFIRM)
     context = {"form": form, "minutes": step_up.minutes(), **ways}
+    context |= {"provider": None if is_here else active_provider(), "next": page}
     return uncached(render_form(request, "accounts/step_up.html", context, refused=request.method == "POST"))
 
 

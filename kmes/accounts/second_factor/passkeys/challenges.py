@@ -7,7 +7,6 @@ is added when one is answered rightly; of two answers at the same moment the row
 from __future__ import annotations
 
 import base64
-import hashlib
 import secrets
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,11 +14,10 @@ from enum import StrEnum
 
 from django.conf import settings
 from django.core import signing
-from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 
-from kmes.accounts.models import UsedChallenge
+from kmes.accounts import single_use
 from kmes.accounts.second_factor.services import FactorRefused
 from kmes.accounts.session_store import name_of
 from kmes.core.clock import now
@@ -95,14 +93,7 @@ def given(request: HttpRequest, purpose: Purpose, *, user_id: int | None = None)
 
 def use_up(challenge: Challenge) -> bool:
     """Note that a challenge was answered. Return whether this is the first time. Call inside a transaction."""
-    moment = now()
-    UsedChallenge.objects.filter(at__lt=moment - 2 * VALID_FOR).delete()
-    try:
-        with transaction.atomic():
-            UsedChallenge.objects.create(digest=hashlib.sha256(challenge.value).hexdigest(), at=moment)
-    except IntegrityError:
-        return False
-    return True
+    return single_use.use_up(challenge.value)
 
 
 def _place(request: HttpRequest, purpose: Purpose, user_id: int | None) -> dict[str, str | int | None]:

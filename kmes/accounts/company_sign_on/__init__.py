@@ -1,0 +1,1 @@
+"""Company sign-on: users sign in at the company's identity provider, by OpenID Connect (docs/company-sign-on.md)."""

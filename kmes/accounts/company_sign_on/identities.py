@@ -1,0 +1,199 @@
+"""Which user an account at the provider is, and which role its groups give. Decided anew at each sign-in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.contrib.auth.validators import UnicodeUsernameValidator
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
+
+from kmes.accounts import sessions, withdrawal
+from kmes.accounts.company_sign_on import seals
+from kmes.accounts.company_sign_on.actor import PROVIDER
+from kmes.accounts.company_sign_on.errors import NotAllowed
+from kmes.accounts.company_sign_on.models import SignOnIdentity, SignOnProvider
+from kmes.accounts.company_sign_on.protocol import Proven
+from kmes.accounts.models import User
+from kmes.accounts.rights import Role
+from kmes.accounts.selectors import other_active_admins
+from kmes.core import language
+from kmes.core.clock import now
+from kmes.core.columns import cut, max_length
+from logging_reports.choices import Severity
+from logging_reports.services import record
+
+# Of the roles of several groups the first one counts.
+STRONGEST_FIRST = tuple(Role)
+# Only a group makes an administrator.
+UNMATCHED_ROLES = tuple(role for role in STRONGEST_FIRST if role is not Role.ADMIN)
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    user: User | None
+    refusal: NotAllowed | None = None
+
+
+def role_of(provider: SignOnProvider, proven: Proven) -> str:
+    """Return the role that the provider's settings give to these groups; "" for none."""
+    roles = {
+        provider.group_roles[group] for group in proven.texts(provider.groups_claim) if group in provider.group_roles
+    }
+    return next((role for role in STRONGEST_FIRST if role in roles), "") or provider.unmatched_role
+
+
+def find_user(provider: SignOnProvider, proven: Proven) -> User:
+    """Return the user of an account at the provider, with the role of its groups. The first sign-in makes the user.
+
+    Raises:
+        NotAllowed: there is no role for it, its user is deactivated, or its name is taken here.
+
+    """
+    try:
+        with transaction.atomic():
+            outcome = _decide(provider, proven)
+    except IntegrityError:
+        raise NotAllowed(f"{proven.subject} was added by two sign-ins at the same moment") from None
+    # After the commit, or the sessions would stay.
+    if outcome.user is None:
+        raise outcome.refusal or NotAllowed("refused")
+    return outcome.user
+
+
+def linked_user(proven: Proven) -> User | None:
+    """Return the user to whom a proven account belongs; None if it belongs to nobody."""
+    return linked_subject(proven.issuer, proven.subject)
+
+
+def linked_subject(issuer: str, subject: str) -> User | None:
+    """Return the user to whom an account at the provider belongs; None if it belongs to nobody.
+
+    Raises:
+        NotAllowed: the link has no valid seal.
+
+    """
+    identity = SignOnIdentity.objects.select_related("user").filter(issuer=issuer, subject=subject).first()
+    if identity is None:
+        return None
+    seals.check_identity(identity)
+    return identity.user
+
+
+def _decide(provider: SignOnProvider, proven: Proven) -> _Outcome:
+    # As each change of roles does: two may not take the last administrator away at once.
+    list(User.objects.select_for_update().filter(role=Role.ADMIN).order_by("pk").values_list("pk", flat=True))
+    role = role_of(provider, proven)
+    user = linked_user(proven)
+    if user is None:
+        if not role:
+            return _Outcome(None, _no_role(provider, proven))
+        return _Outcome(_add(provider, proven, role))
+    if not user.is_active:
+        detail = f"{user} is deactivated here"
+        return _Outcome(None, NotAllowed(detail, _("Your user is deactivated."), _("Ask an administrator.")))
+    if not role:
+        sessions.remove_begun_at_provider(user)
+        return _Outcome(None, _no_role(provider, proven))
+    if role != user.role:
+        if user.role == Role.ADMIN and not other_active_admins(user).exists():
+            what, remedy = _("You are the last administrator."), _("Make somebody else an administrator first.")
+            detail = f"{user} is the last administrator here, and the provider's groups give another role"
+            return _Outcome(None, NotAllowed(detail, what, remedy))
+        _change_role(user, role)
+    SignOnIdentity.objects.filter(issuer=proven.issuer, subject=proven.subject).update(used_at=now())
+    return _Outcome(user)
+
+
+def _no_role(provider: SignOnProvider, proven: Proven) -> NotAllowed:
+    groups = proven.texts(provider.groups_claim)
+    overflow = proven.claims.get("_claim_names")
+    detail = (
+        f"no role for {proven.text(provider.username_claim) or proven.subject}, whose {len(groups)} groups match none"
+    )
+    if not groups:
+        detail = f"no role: the ID token has no claim {provider.groups_claim!r}"
+    if isinstance(overflow, dict) and provider.groups_claim in overflow:
+        detail = "no role: the user is in more groups than the provider puts into a token; have it send fewer"
+    return NotAllowed(
+        detail, _("Your account may not use this console."), _("Ask an administrator to add it to a group that may.")
+    )
+
+
+def _change_role(user: User, role: str) -> None:
+    changes = {"role": [user.role, role]}
+    User.objects.filter(pk=user.pk).update(role=role)
+    withdrawal.end(user, role=role, actor=PROVIDER)
+    user.role = role
+    record(
+        "user.updated",
+        actor=PROVIDER,
+        severity=Severity.WARNING,
+        message=f"User {user} updated by company sign-on: role",
+        data={"user_id": user.pk, "changes": changes},
+    )
+
+
+def _add(provider: SignOnProvider, proven: Proven, role: str) -> User:
+    name = User.normalize_username(proven.text(provider.username_claim))
+    try:
+        UnicodeUsernameValidator()(name)
+        fits = len(name) <= (max_length(User, "username") or 0)
+    except ValidationError:
+        fits = False
+    if not fits:
+        raise NotAllowed(f"the claim {provider.username_claim!r} holds no user name: {name[:100]!r}")
+    taken = User.objects.select_for_update().filter(username__iexact=name).first()
+    user = _make(name, proven, role) if taken is None else _link(provider, proven, taken, role)
+    identity = SignOnIdentity(user=user, issuer=proven.issuer, subject=proven.subject, added_at=now(), used_at=now())
+    identity.seal = seals.seal_identity(identity)
+    identity.save(force_insert=True)
+    return user
+
+
+def _make(name: str, proven: Proven, role: str) -> User:
+    mail = proven.text("email") if proven.claims.get("email_verified") is True else ""
+    try:
+        validate_email(mail)
+    except ValidationError:
+        mail = ""
+    user = User(
+        username=name,
+        role=role,
+        first_name=cut(User, "first_name", proven.text("given_name")),
+        last_name=cut(User, "last_name", proven.text("family_name")),
+        email=mail if len(mail) <= (max_length(User, "email") or 0) else "",
+    )
+    user.set_unusable_password()
+    user.save(force_insert=True)
+    record(
+        "user.created",
+        actor=PROVIDER,
+        message=f"User {user} created by company sign-on as {language.recorded(Role(role).label)}",
+        data={"user_id": user.pk, "role": role, "issuer": proven.issuer, "subject": proven.subject},
+    )
+    return user
+
+
+def _link(provider: SignOnProvider, proven: Proven, user: User, role: str) -> User:
+    """Link the user of the same name, where the settings allow it."""
+    is_free = user.is_active and not SignOnIdentity.objects.filter(user=user).exists()
+    if not provider.may_link or not is_free:
+        raise NotAllowed(
+            f"there is a user “{user}” here already, who is not this account ({proven.subject})",
+            _("There is a user of your name here already, who is not linked to your company account."),
+            _("Ask an administrator."),
+        )
+    if user.role == Role.ADMIN and role != Role.ADMIN and not other_active_admins(user).exists():
+        raise NotAllowed(f"{user} is the last administrator here, and the provider's groups give another role")
+    record(
+        "user.linked",
+        actor=PROVIDER,
+        message=f"User {user} linked to an account at the identity provider",
+        data={"user_id": user.pk, "issuer": proven.issuer, "subject": proven.subject},
+    )
+    if role != user.role:
+        _change_role(user, role)
+    return user

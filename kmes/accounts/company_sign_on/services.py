@@ -1,0 +1,90 @@
+"""Changes of the settings of company sign-on, each with its log row."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from kmes.accounts.company_sign_on import documents, seals
+from kmes.accounts.company_sign_on.errors import NotGenuine
+from kmes.accounts.company_sign_on.models import SignOnProvider
+from kmes.accounts.rights import Right, check
+from kmes.core.actor import Actor
+from kmes.core.clock import now
+from kmes.core.errors import InputError
+from kmes.core.secret_types import SecretText
+from logging_reports.services import record
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProviderValues:
+    """The settings as they are entered, without the client secret."""
+
+    name: str
+    issuer: str
+    client_id: str
+    scopes: str
+    username_claim: str
+    groups_claim: str
+    group_roles: dict[str, str] = field(default_factory=dict)
+    unmatched_role: str = ""
+    may_link: bool = False
+    factor_values: list[str] = field(default_factory=list)
+    are_local_for_emergencies: bool = False
+    is_enabled: bool = False
+
+
+def save(values: ProviderValues, secret: SecretText, *, actor: Actor) -> None:
+    """Save the settings. An empty secret keeps the present one, for the same client of the same issuer.
+
+    Raises:
+        InputError: a secret is needed.
+
+    """
+    check(actor, Right.USER_MANAGE)
+    with transaction.atomic():
+        provider = SignOnProvider.objects.select_for_update().filter(pk=SignOnProvider.ONLY).first()
+        before = {} if provider is None else {name: getattr(provider, name) for name in seals.COLUMNS}
+        kept = secret or _present_secret(provider, values)
+        provider = provider or SignOnProvider()
+        for name, value in asdict(values).items():
+            setattr(provider, name, value)
+        provider.changed_at, provider.sealed = now(), seals.seal_provider(provider, kept)
+        provider.save()
+        changes = {
+            name: [before.get(name), value] for name, value in asdict(values).items() if before.get(name) != value
+        }
+        if changes or secret:
+            named = ", ".join([*changes, *(["client secret"] if secret else [])])
+            record(
+                "access.sign_on_changed",
+                actor=actor,
+                message=f"Company sign-on changed: {named}",
+                data={"changes": changes, "is_secret_new": bool(secret)},
+            )
+    documents.forget()
+
+
+def log_trial(text: str, *, actor: Actor, data: dict[str, Any] | None = None) -> None:
+    """Log that an administrator tried the settings, and what came of it."""
+    record("access.sign_on_tested", actor=actor, message=f"Test of company sign-on: {text}", data=data)
+
+
+def _present_secret(provider: SignOnProvider | None, values: ProviderValues) -> SecretText:
+    if provider is None:
+        raise InputError(_("A client secret is needed."), _("The provider shows it once."), field="client_secret")
+    if (provider.issuer, provider.client_id) != (values.issuer, values.client_id):
+        raise InputError(
+            _("The client secret was given for another issuer or client."), _("Enter it again."), field="client_secret"
+        )
+    try:
+        return seals.open_provider(provider)
+    except NotGenuine:
+        raise InputError(
+            _("The stored settings can't be trusted: their seal does not hold."),
+            _("Check all fields, and enter the client secret again."),
+            field="client_secret",
+        ) from None
