@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 import time_machine
@@ -17,6 +18,10 @@ from jobs.engine.authenticity import NotGenuine
 from jobs.kinds.destroy.spec import request_destroy
 from jobs.models import Job, JobTarget
 from keygroups.models import Key
+from kmes.accounts.company_sign_on.identities import find_user
+from kmes.accounts.company_sign_on.protocol import Proven
+from kmes.accounts.company_sign_on.selectors import find_provider
+from kmes.accounts.company_sign_on.services import save as save_provider
 from kmes.accounts.models import User
 from kmes.accounts.services import (
     UserValues,
@@ -29,7 +34,9 @@ from kmes.accounts.services import (
 from kmes.core.actor import Actor
 from kmes.core.clock import now
 from kmes.core.errors import PermissionRefused
+from kmes.core.secret_types import SecretText
 from logging_reports.models import LogEntry, Notice
+from tests.accounts.sign_on_pages import values
 from tests.jobs.approving import REASON, approve, make_approvers, request_of, set_policy
 from tests.jobs.builders import make_keys, work
 from tests.jobs.conftest import admin, credential, device, group, hsm_token
@@ -128,7 +135,17 @@ def wake_up(admin):
     return user
 
 
-@pytest.mark.parametrize("take_over", [make_colleague, promote_colleague, take_over_password, wake_up])
+def come_from_own_provider(admin):
+    """The requester leads company sign-on to a provider of their own, which says whatever they like."""
+    provider = values(SimpleNamespace(issuer="https://own.example"), group_roles={"any": "admin"}, may_link=True)
+    save_provider(provider, SecretText("secret"), actor=admin)
+    proven = Proven("https://own.example", "ben", {"preferred_username": "ben", "groups": ["any"]})
+    return find_user(find_provider(), proven)
+
+
+@pytest.mark.parametrize(
+    "take_over", [make_colleague, promote_colleague, take_over_password, wake_up, come_from_own_provider]
+)
 def test_an_account_that_the_requester_made_or_took_over_decides_nothing(take_over, job, admin):
     user = take_over(admin)
     user.refresh_from_db()
