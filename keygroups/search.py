@@ -39,7 +39,7 @@ def find_groups(text: str, limit: int) -> list[Hit]:
             obj=group,
             other_names=(group.azure_name,),
         )
-        for group in _best_first(groups, text)[:limit]
+        for group in best_first(groups, text)[:limit]
     ]
 
 
@@ -61,10 +61,11 @@ def find_keys(text: str, limit: int) -> list[Hit]:
             obj=key,
             other_names=(key.thumbprint, key.newest_version or ""),
         )
-        for key in _best_first(keys, text)[:limit]
+        for key in best_first(keys, text)[:limit]
     ]
 
 
-def _best_first(rows: QuerySet[Any], text: str) -> QuerySet[Any]:
+def best_first(rows: QuerySet[Any], text: str) -> QuerySet[Any]:
+    """Return the rows whose names begin with the text before the others."""
     begins = Case(When(name__istartswith=text, then=Value(0)), default=Value(1), output_field=IntegerField())
     return rows.order_by(begins, "name", "pk")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from keygroups import change_views, drift_views, picture_views, rotation_views, vault_views, views
+from keygroups import change_views, drift_views, group_filter, picture_views, rotation_views, vault_views, views
 
 app_name = "keygroups"
 urlpatterns = [
@@ -15,6 +15,7 @@ urlpatterns = [
     path("selection/actions/", views.show_selection_actions, name="selection_actions"),
     path("actions/", views.show_groups_actions, name="groups_actions"),
     path("groups/selection/actions/", views.show_group_selection_actions, name="group_selection_actions"),
+    path("groups/names/", group_filter.suggest_groups, name="group_names"),
     path("groups/add/", change_views.add_group, name="group_add"),
     path("groups/selection/rotation/", rotation_views.edit_rotation, name="rotation"),
     path("groups/preview/", change_views.preview_group, name="preview"),

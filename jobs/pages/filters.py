@@ -10,7 +10,8 @@ from cloudcreds.models import KeyVault
 from jobs.choices import JobState
 from jobs.pages.selectors import JobFilter
 from jobs.spec import Text, registry
-from keygroups.models import Key, KeyGroup
+from keygroups.group_filter import GroupField
+from keygroups.models import Key
 from kmes.core import clock
 from kmes.ui.filters import PRESET_CHOICES, PRESETS, FilterForm, MomentField
 from kmes.ui.widgets import LongSelect
@@ -42,9 +43,7 @@ class JobFilterForm(FilterForm):
     )
     kind = forms.ChoiceField(label=_("Type"), choices=_kinds, required=False)
     state = forms.ChoiceField(label=_("Status"), choices=[("", _("Any")), *JobState.choices], required=False)
-    group = forms.ModelChoiceField(
-        KeyGroup.objects.none(), label=_("Key group"), required=False, empty_label=_("Any"), widget=LongSelect
-    )
+    group = GroupField(label=_("Key group"))
     vault = forms.ModelChoiceField(
         KeyVault.objects.none(), label=_("Key Vault"), required=False, empty_label=_("Any"), widget=LongSelect
     )
@@ -59,11 +58,7 @@ class JobFilterForm(FilterForm):
         if values.get("show", "") not in TABS:
             values["show"] = "all"
         super().__init__(values, auto_id="filter-%s")
-        for name, rows in (
-            ("group", KeyGroup.objects.only("pk", "name")),
-            ("vault", KeyVault.objects.order_by("name")),
-        ):
-            self.fields[name].queryset = rows  # type: ignore[attr-defined]
+        self.fields["vault"].queryset = KeyVault.objects.order_by("name")  # type: ignore[attr-defined]
 
     @property
     def tab(self) -> str:

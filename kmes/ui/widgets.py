@@ -1,4 +1,4 @@
-"""Form controls that replace Django's where those are too slow for long lists."""
+"""Form controls for long lists: one that is quick to render, and one that is searched on the server."""
 
 from __future__ import annotations
 
@@ -26,3 +26,22 @@ class LongSelect(forms.Select):
         )
         given = {**self.build_attrs(self.attrs, attrs), "name": name}
         return format_html("<select{}>{}</select>", flatatt(given), options)
+
+
+class SuggestInput(forms.TextInput):
+    """A field for one of thousands of names: ``suggest.js`` asks ``url`` for some that hold what was typed.
+
+    Without script the whole name is typed.
+    """
+
+    input_type = "search"
+
+    def __init__(self, url: Any) -> None:
+        super().__init__({"autocomplete": "off", "data-when-left": True})
+        self.url = url
+
+    def render(self, name: str, value: Any, attrs: dict[str, Any] | None = None, renderer: Any = None) -> SafeString:
+        """Return the field with its empty list of suggestions."""
+        list_id = f"{(attrs or {}).get('id', name)}-names"
+        given = {**(attrs or {}), "list": list_id, "data-suggest": str(self.url)}
+        return format_html('{}<datalist id="{}"></datalist>', super().render(name, value, given, renderer), list_id)

@@ -143,7 +143,7 @@ TEXTS: dict[type[forms.BaseForm], dict[str, Limit]] = {
         "actor": (LogEntry, "actor_name"),
         "job": 36,
     },
-    JobFilterForm: {"q": 200},
+    JobFilterForm: {"q": 200, "group": 128},
     **{key: {"q": 160} for key in (ActivityForm, RotationForm, UnmanagedForm, ExpiringForm, KeyAgeForm)},
 }
 NO_TEXTS = {
