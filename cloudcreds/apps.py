@@ -14,7 +14,9 @@ class CloudcredsConfig(AppConfig):
         from cloudcreds.azure.provider import AzureProvider  # noqa: PLC0415
         from cloudcreds.provider import registry  # noqa: PLC0415
         from kmes.accounts.second_factor import step_up  # noqa: PLC0415
+        from kmes.core import changes  # noqa: PLC0415
 
+        changes.watch("keys", *self.get_models())
         registry.register(AzureProvider())
         actions.register_all()
         notice_links.register_all()

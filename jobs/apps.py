@@ -11,7 +11,7 @@ class JobsConfig(AppConfig):
     def ready(self) -> None:
         """Register menus, reports, links of notices, what the search finds, and what credentials' pages ask of jobs."""
         from cloudcreds import activity, listing, tenants  # noqa: PLC0415 - models must be loaded first
-        from jobs import spec  # noqa: PLC0415
+        from jobs import models, spec  # noqa: PLC0415
         from jobs.kinds.registry import KINDS  # noqa: PLC0415
         from jobs.pages import (  # noqa: PLC0415
             actions,
@@ -27,7 +27,11 @@ class JobsConfig(AppConfig):
         from jobs.withdrawal import OpenJobs  # noqa: PLC0415
         from keygroups import key_jobs  # noqa: PLC0415
         from kmes.accounts import withdrawal  # noqa: PLC0415
+        from kmes.core import changes  # noqa: PLC0415
 
+        # What the schedule and the ledgers note is shown nowhere.
+        unseen = (models.ScheduleClock, models.ClockWitness, models.Intent, models.EphemeralKek)
+        changes.watch("jobs", *(model for model in self.get_models() if model not in unseen))
         spec.install(KINDS)
         actions.register_all()
         notice_links.register_all()

@@ -1,7 +1,8 @@
 """The web process's connections: a gunicorn worker that receives requests whole before a thread sees them.
 
 gunicorn starts and watches the processes; waitress reads the sockets. A client that is idle, drips its request or
-reads slowly costs a socket and no thread (docs/reliability.md, "Web server"). Knows nothing of Django.
+reads slowly costs a socket and no thread (docs/reliability.md, "Web server"), and so does a request that is held
+(``kmes.web_holds``). Knows nothing of Django.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from waitress.parser import HTTPRequestParser
 from waitress.server import TcpWSGIServer
 from waitress.task import ThreadedTaskDispatcher
 from waitress.utilities import RequestEntityTooLarge
+
+from kmes.web_holds import HELD_SECONDS, HeldBack, HoldingTask, Holds, holding
 
 logger = logging.getLogger("kmes.web")
 
@@ -60,6 +63,10 @@ class Connection(HTTPChannel):  # type: ignore[misc]
     """One client's connection, with the time since when it owes a request."""
 
     parser_class = Parser
+    task_class = HoldingTask
+    requests: list[Any]
+    # Until when its present request may be held; None for one that wasn't.
+    held_until: float | None = None
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         self.owes_since = time.monotonic()
@@ -75,9 +82,41 @@ class Connection(HTTPChannel):  # type: ignore[misc]
         return result
 
     def service(self) -> None:
-        """Answer one request."""
-        super().service()
+        """Answer one request, or hold it."""
+        try:
+            super().service()
+        except HeldBack as held:
+            if self.held_until is None:
+                self.held_until = time.monotonic() + HELD_SECONDS
+            self.server.holds.add(self, held.wish)
+            # The main thread has to look whether the client goes away.
+            self.server.pull_trigger()
+            return
+        self.held_until = None
         self.owes_since = time.monotonic()
+
+    @property
+    def is_held(self) -> bool:
+        """Whether its request waits without a thread."""
+        return self.server.holds is not None and self.server.holds.is_held(self)
+
+    def readable(self) -> bool:
+        """Return whether to look for bytes: also while a request is held, to see the client go."""
+        return bool(super().readable()) or (self.is_held and not self.will_close)
+
+    def handle_read(self) -> None:
+        """Take bytes. A client that sends more while its request is held no longer waits for it."""
+        super().handle_read()
+        if self.connected and self.is_held:
+            self.server.holds.release(self)
+
+    def handle_close(self) -> None:
+        """Close the connection, and forget the request that is held."""
+        if self.server.holds is not None and self.server.holds.discard(self):
+            for request in self.requests:
+                request.close()
+            self.requests = []
+        super().handle_close()
 
     @property
     def unfinished_bytes(self) -> int:
@@ -105,6 +144,7 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
     """Accepts connections, and closes those that keep others out."""
 
     channel_class = Connection
+    holds: Holds | None = None
     is_full_reported = False
 
     def handle_accept(self) -> None:
@@ -165,15 +205,20 @@ class BufferedWorker(Worker):  # type: ignore[misc]
         dispatcher = ThreadedTaskDispatcher()
         dispatcher.set_thread_count(options.threads)
         sockets: dict[int, Any] = {}
+        application, holds = holding(self.wsgi), Holds()
         servers = [
-            Server(self.wsgi, sockets, True, each, dispatcher, options, _place(each), bind_socket=False)
+            Server(application, sockets, True, each, dispatcher, options, _place(each), bind_socket=False)
             for each in (listener.sock for listener in self.sockets)
         ]
+        for server in servers:
+            server.holds = holds
+        holds.start()
         while self.alive and self.ppid == os.getppid():
             self._turn(sockets)
         for server in servers:
             # The socket is gunicorn's; another process may go on with it.
             server.del_channel()
+        holds.close()
         deadline = time.monotonic() + self.cfg.graceful_timeout
         while time.monotonic() < deadline and any(map(_is_busy, servers)):
             self._turn(sockets)

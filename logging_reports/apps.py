@@ -22,10 +22,17 @@ class LoggingReportsConfig(AppConfig):
         SQLite drops triggers whenever it rebuilds a table.
         """
         # Models are loaded only now.
+        from kmes.core import changes  # noqa: PLC0415
         from logging_reports import services  # noqa: PLC0415
+        from logging_reports.forwarding.models import ForwardingDestination, ForwardingPosition  # noqa: PLC0415
+        from logging_reports.models import LogEntry, LogExport  # noqa: PLC0415
         from logging_reports.notices import creation  # noqa: PLC0415
+        from logging_reports.notices.models import Channel, Delivery, Notice, NoticeRead  # noqa: PLC0415
         from logging_reports.reports import activity, registry  # noqa: PLC0415
 
+        changes.watch("log", LogEntry)
+        changes.watch("notices", Notice, NoticeRead)
+        changes.watch("reports", LogExport, Channel, Delivery, ForwardingDestination, ForwardingPosition)
         services.register_entry_handler(creation.create_notices)
         registry.register(activity.ACTIVITY)
         post_migrate.connect(_install_triggers, sender=self, dispatch_uid="logging_reports.triggers")

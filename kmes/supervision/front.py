@@ -30,7 +30,7 @@ daemon off;
 pid {work}/nginx.pid;
 error_log stderr warn;
 events {
-    worker_connections 1024;
+    worker_connections 2048;
 }
 http {
     access_log off;
@@ -50,6 +50,7 @@ http {
     large_client_header_buffers 4 8k;
     {resolver}
     limit_conn_zone $binary_remote_addr zone=addresses:1m;
+    limit_conn_zone $binary_remote_addr zone=held:1m;
     limit_conn addresses 100;
 
     server {
@@ -72,19 +73,24 @@ http {
             deny all;
             return 204;
         }
-        location / {
-            # A variable: the name is looked up again when the web process has moved.
-            set $web {web};
+        # A variable: the name is looked up again when the web process has moved.
+        set $web {web};
+        proxy_http_version 1.1;
+        proxy_set_header Connection "";
+        proxy_set_header Host $http_host;
+        proxy_set_header X-Forwarded-Proto https;
+        proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+        proxy_connect_timeout 5s;
+        proxy_read_timeout 70s;
+        # Exports are passed on as they come, and need no room here.
+        proxy_max_temp_file_size 0;
+        # Held until something changes: many open pages behind one address must not use up the connections of its pages.
+        location = /changes/ {
+            limit_conn held 100;
             proxy_pass http://$web;
-            proxy_http_version 1.1;
-            proxy_set_header Connection "";
-            proxy_set_header Host $http_host;
-            proxy_set_header X-Forwarded-Proto https;
-            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-            proxy_connect_timeout 5s;
-            proxy_read_timeout 70s;
-            # Exports are passed on as they come, and need no room here.
-            proxy_max_temp_file_size 0;
+        }
+        location / {
+            proxy_pass http://$web;
         }
     }
 }

@@ -10,14 +10,16 @@ from collections.abc import Mapping
 
 _CELERY = "~cloud* ~_kombu.*"
 _REPORTS = "~rq:* ~kmes:notices:*"
+# Marks of what changed (kmes.core.changes): a process that writes rows sets them, pages look at them.
+_CHANGES = "~kmes:changes:*"
 # Without the commands that change the server, list its clients or empty it. INFO: both libraries ask for the version.
 _COMMANDS = "+@all -@admin -@dangerous -@scripting +info"
 _RULES: Mapping[str, str] = {
-    "web": f"{_CELERY} {_REPORTS} %R~kmes:heartbeat:* {_COMMANDS}",
+    "web": f"{_CELERY} {_REPORTS} {_CHANGES} %R~kmes:heartbeat:* {_COMMANDS}",
     # Kombu keeps what is not acknowledged in keys of its own, under a lock that it releases by a script.
-    "worker": f"{_CELERY} ~unacked* {_REPORTS} ~kmes:heartbeat:worker:* {_COMMANDS} +@scripting",
+    "worker": f"{_CELERY} ~unacked* {_REPORTS} {_CHANGES} ~kmes:heartbeat:worker:* {_COMMANDS} +@scripting",
     "beat": f"{_CELERY} ~kmes:heartbeat:beat {_COMMANDS}",
-    "reports": f"{_REPORTS} {_COMMANDS}",
+    "reports": f"{_REPORTS} {_CHANGES} {_COMMANDS}",
 }
 PROCESSES = tuple(_RULES)
 

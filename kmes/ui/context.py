@@ -27,6 +27,7 @@ def console(request: HttpRequest) -> dict[str, Any]:
         "csv_encodings": CSV_ENCODINGS,
         # Lazy, because only a whole page shows it, and taking it removes it.
         "unsent": SimpleLazyObject(lambda: ended_sessions.take(request)),
+        "changes_seen": getattr(request, "changes_seen", ""),
         "stand_in_url": settings.KMES_STAND_IN_URL,
         "is_fragment": asks_for_fragment(request),
     }

@@ -12,7 +12,7 @@ from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
 
 from kmes.core.errors import ConflictError, InputError, KmesError, PermissionRefused
-from kmes.ui import ended_sessions
+from kmes.ui import change_signal, ended_sessions
 from kmes.ui.preferences import rendering_for
 from kmes.ui.responses import asks_for_fragment
 
@@ -53,6 +53,7 @@ class ConsoleMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Pass the request on and complete the headers of the response."""
+        request.changes_seen = change_signal.read_before_page(request)  # type: ignore[attr-defined]
         with rendering_for(request):
             response = self.get_response(request)
         ended_sessions.remember_user(request, response)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from django.urls import path
 
-from kmes.ui import preference_views, views
+from kmes.ui import change_signal, preference_views, views
 
 app_name = "ui"
 urlpatterns = [
+    path("changes/", change_signal.show_changes, name="changes"),
     path("search/", views.search, name="search"),
     path("menus/<slug:target>/", views.show_background_actions, name="background"),
     path("shortcuts/", views.show_shortcuts, name="shortcuts"),

@@ -13,14 +13,13 @@ import time
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
-from waitress.adjustments import Adjustments
-from waitress.task import ThreadedTaskDispatcher
 
 from kmes import web_server
 from kmes.devtools.fuzz import raw
 from kmes.supervision.instance import Instance
 from kmes.supervision.processes import process_specs, write_redis_configuration
 from tests import services
+from tests.web_server_in_process import ServerInProcess
 
 SOCKETS = 500
 RAW_REQUESTS = 400
@@ -124,45 +123,25 @@ def test_no_page_takes_more_files_than_the_one_form_that_has_one(client):
 
 
 # --- The server by itself, with short deadlines -----------------------------------------------
-class Console:
-    """The server in this process, before an application that waits when told."""
+class Console(ServerInProcess):
+    """The server before an application that waits when told."""
 
     def __init__(self) -> None:
         self.go_on = threading.Event()
         self.go_on.set()
         self.answer = b"ok"
         self.has_answered = threading.Event()
-        self.listener = listener = socket.create_server(("127.0.0.1", 0))
-        self.port = listener.getsockname()[1]
-        options = Adjustments(listen="127.0.0.1:0", threads=2, cleanup_interval=0, asyncore_use_poll=True)
-        self.dispatcher = ThreadedTaskDispatcher()
-        self.dispatcher.set_thread_count(2)
-        self.sockets: dict[int, object] = {}
-        place = (listener.family, listener.type, listener.proto, listener.getsockname())
-        self.server = web_server.Server(
-            self.application, self.sockets, True, listener, self.dispatcher, options, place, bind_socket=False
-        )
-        self.is_over = False
-        self.thread = threading.Thread(target=self.run)
-        self.thread.start()
+        super().__init__(self.wait_and_answer)
 
-    def application(self, environ, start_response):
+    def wait_and_answer(self, environ, start_response):
         self.go_on.wait(30)
         self.has_answered.set()
         start_response("200 OK", [("Content-Length", str(len(self.answer)))])
         return [self.answer]
 
-    def run(self) -> None:
-        while not self.is_over:
-            web_server.wasyncore.loop(timeout=0.02, use_poll=True, map=self.sockets, count=1)
-
     def stop(self) -> None:
         self.go_on.set()
-        self.is_over = True
-        self.thread.join()
-        self.dispatcher.shutdown(timeout=5)
-        web_server.wasyncore.close_all(self.sockets, ignore_all=True)
-        self.listener.close()
+        super().stop()
 
 
 @pytest.fixture

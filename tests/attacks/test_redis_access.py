@@ -96,6 +96,11 @@ def test_each_process_can_do_its_own_work(accounts, settings):
     settings.KMES_REDIS_URL = accounts["worker"]
     with connect(seconds=2) as worker:
         worker.set("kmes:heartbeat:worker:here", "{}", ex=60)
+    for sender in ("web", "worker", "reports"):
+        with redis.Redis.from_url(accounts[sender]) as client:
+            client.mset({"kmes:changes:jobs": "1", "kmes:changes:log": "2"})
+    with redis.Redis.from_url(accounts["web"]) as web:
+        assert web.getrange("kmes:changes:log", 0, 31) == b"2"
     for sender in ("web", "worker"):
         settings.KMES_REDIS_URL = accounts[sender]
         notice_queue.hint()
@@ -125,6 +130,7 @@ def test_the_health_checks_use_their_own_accounts(accounts, tmp_path):
         ("reports", ("SET", "kmes:heartbeat:beat", "1")),
         ("beat", ("RPUSH", "rq:queue:reports", "x")),
         ("beat", ("SET", "kmes:notices:hint", "1")),
+        ("beat", ("SET", "kmes:changes:jobs", "1")),
         ("web", ("SET", "kmes:heartbeat:worker:forged", "{}")),
         ("worker", ("SET", "kmes:heartbeat:beat", "1")),
         *[(name, ("FLUSHALL",)) for name in PROCESSES],

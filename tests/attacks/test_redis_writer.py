@@ -7,14 +7,17 @@ import os
 import pickle
 import subprocess
 import sys
+import time
 
 import pytest
 import redis
 from celery.contrib.testing.worker import start_worker
 from rq import Queue
 
+from jobs.models import Job
 from kmes.celery import app
 from kmes.core.actor import SYSTEM, Actor, Trigger
+from kmes.core.changes import KEY_PREFIX
 from logging_reports import report_queue, rq_jobs
 from logging_reports.models import LogExport
 from logging_reports.notices import queue as notice_queue
@@ -193,3 +196,27 @@ def test_only_registered_functions_are_tasks(broker):
     with pytest.raises(KeyError):
         report_queue.enqueue(os.remove, "1")
     assert broker.keys("rq:*") == []
+
+
+@pytest.mark.parametrize("kind", ["long", "list", "markup"])
+def test_a_forged_mark_of_changes_makes_pages_look_once_more_and_nothing_else(broker, client, django_user_model, kind):
+    client.force_login(django_user_model.objects.create_user("ada", role="admin"))
+    poll = {"HTTP_X_KMES_POLL": "1"}
+    seen = client.get("/changes/", **poll).json()["seen"]
+    key = f"{KEY_PREFIX}jobs"
+    if kind == "list":
+        broker.rpush(key, *range(1000))
+    else:
+        broker.set(key, "x" * 50_000_000 if kind == "long" else '"><script>')
+    answer = client.get(f"/changes/?seen={seen}", **poll)
+    assert len(answer.content) < 300
+    assert b"script" not in answer.content
+    assert set(answer.json()["changed"]) <= {"jobs"}
+    # The next change puts a mark in its place.
+    before = answer.json()["seen"]
+    LogExport.objects.update(state="ready")
+    Job.objects.update(subject="changed")
+    deadline = time.monotonic() + 30
+    while client.get(f"/changes/?seen={before}", **poll).json()["changed"] != ["jobs", "reports"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

@@ -7,6 +7,7 @@ import json
 import ssl
 import subprocess
 import threading
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -23,7 +24,12 @@ class Repeats(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
 
+    # Set, so that no question of an open page is held.
+    may_answer = threading.Event()
+
     def do_GET(self):
+        if self.path.startswith("/changes/"):
+            self.may_answer.wait(60)
         text = json.dumps({"path": self.path, "headers": dict(self.headers.items())}).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(text)))
@@ -64,11 +70,11 @@ def running(tmp_path_factory):
         web.server_close()
 
 
-def ask(running, method="GET", path="/", *, body=None, headers=None, context=None):
+def ask(running, method="GET", path="/", *, body=None, headers=None, context=None, seconds=60):
     """The answer to a request over TLS, and its text."""
     https, _http, folder = running
     context = context or ssl.create_default_context(cafile=str(folder / front.CERTIFICATE))
-    connection = http.client.HTTPSConnection("localhost", https, context=context, timeout=10)
+    connection = http.client.HTTPSConnection("localhost", https, context=context, timeout=seconds)
     try:
         connection.request(method, path, body, headers or {})
         answer = connection.getresponse()
@@ -107,6 +113,20 @@ def test_plain_http_leads_to_https(running):
 def test_a_body_that_is_too_large_is_refused_here(running):
     answer, _text = ask(running, "POST", "/", body=b"x" * 600_000)
     assert answer.status == 413
+
+
+def test_many_held_questions_from_one_address_leave_room_for_its_pages(running):
+    refused = []
+    with ThreadPoolExecutor(130) as askers:
+        held = [askers.submit(ask, running, path="/changes/?hold=1") for _each in range(130)]
+        try:
+            # Beyond the limit they are refused, and a page asks again later.
+            refused = [each.result() for each, _count in zip(as_completed(held), range(30), strict=False)]
+            assert ask(running, path="/keys/")[0].status == 200
+        finally:
+            Repeats.may_answer.set()
+    assert {answer.status for answer, _text in refused} == {503}
+    assert sorted(each.result()[0].status for each in held).count(200) == 100
 
 
 def test_old_versions_of_tls_are_refused(running):

@@ -1,0 +1,168 @@
+"""Requests that the web server holds until something changes: each costs a socket and no thread.
+
+A view asks for it (``kmes.core.holds``). Its response is thrown away, and the request goes through the application again once its
+source says another word, or its time is over. Knows nothing of Django.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from waitress.task import WSGITask
+
+from kmes.core.holds import ENVIRONMENT_KEY, Source
+
+if TYPE_CHECKING:
+    from kmes.web_server import Connection
+
+# Below the time-outs of common proxies, the shortest of which is half a minute.
+HELD_SECONDS = 25.0
+LOOK_SECONDS = 0.05
+# Of a process, and of one user in it: whoever has more is answered at once, and asks again later.
+MAX_HELD = 200
+MAX_HELD_OF_OWNER = 12
+# Let go at a time, so that pages find a thread between them: the newest, whose user has just acted, and the oldest.
+RELEASED_NEWEST, RELEASED_OLDEST = 2, 3
+
+
+@dataclass(frozen=True)
+class Wish:
+    """Until when a request wants to be held: until the source says another word."""
+
+    source: Source
+    word: str
+    owner: str
+
+
+class HeldBack(BaseException):
+    """Ends the task of a request that is held. No ``Exception``: waitress would answer such a one."""
+
+    def __init__(self, wish: Wish) -> None:
+        super().__init__()
+        self.wish = wish
+
+
+class Offer:
+    """What the environment of a request offers to a view (``kmes.core.holds.Hold``)."""
+
+    def __init__(self, holds: Holds, connection: Connection) -> None:
+        self._holds, self._connection = holds, connection
+        self.wish: Wish | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the request has been held for as long as it may be."""
+        until = self._connection.held_until
+        return until is not None and time.monotonic() >= until
+
+    def ask(self, source: Source, word: str, *, owner: str) -> bool:
+        """Have the request held; False when it can't be."""
+        has_sent_more = len(self._connection.requests) > 1
+        if self.is_over or has_sent_more or not self._holds.has_room_for(owner):
+            return False
+        self.wish = Wish(source, word, owner)
+        return True
+
+
+class Holds:
+    """The held requests of a process. Its thread looks at their sources, and lets those go whose word has changed."""
+
+    def __init__(self) -> None:
+        self._held: dict[Connection, Wish] = {}
+        self._changed = threading.Condition()
+        self._is_closed = False
+
+    def start(self) -> None:
+        """Begin to look."""
+        threading.Thread(target=self._run, name="kmes-holds", daemon=True).start()
+
+    def has_room_for(self, owner: str) -> bool:
+        """Return whether one more request may be held."""
+        with self._changed:
+            own = sum(wish.owner == owner for wish in self._held.values())
+            return not self._is_closed and len(self._held) < MAX_HELD and own < MAX_HELD_OF_OWNER
+
+    def add(self, connection: Connection, wish: Wish) -> None:
+        """Hold the request of a connection."""
+        with self._changed:
+            self._held[connection] = wish
+            self._changed.notify_all()
+            is_late = self._is_closed or not connection.connected
+        if is_late:
+            self.release(connection)
+
+    def is_held(self, connection: Connection) -> bool:
+        """Return whether the connection's request is held."""
+        return connection in self._held
+
+    def discard(self, connection: Connection) -> bool:
+        """Hold it no longer. Returns whether it was held; whoever is told so goes on with it."""
+        with self._changed:
+            return self._held.pop(connection, None) is not None
+
+    def release(self, connection: Connection) -> None:
+        """Give the request to the application again."""
+        if self.discard(connection):
+            connection.server.add_task(connection)
+
+    def close(self) -> None:
+        """Let all go, and hold none from now on."""
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify_all()
+        for connection in list(self._held):
+            self.release(connection)
+
+    def _run(self) -> None:
+        while not self._is_closed:
+            with self._changed:
+                self._changed.wait_for(lambda: self._held or self._is_closed)
+            self.look()
+            time.sleep(LOOK_SECONDS)
+
+    def look(self) -> None:
+        """Let some of those go whose word has changed, or whose time is over."""
+        with self._changed:
+            held = dict(self._held)
+        words = {source: source.read() for source in {wish.source for wish in held.values()}}
+        moment = time.monotonic()
+        due = [
+            connection
+            for connection, wish in held.items()
+            if words[wish.source] != wish.word or moment >= (connection.held_until or 0)
+        ]
+        for connection in {*due[:RELEASED_OLDEST], *due[-RELEASED_NEWEST:]}:
+            self.release(connection)
+
+
+class HoldingTask(WSGITask):  # type: ignore[misc]
+    """A task whose environment offers to hold its request."""
+
+    def get_environment(self) -> dict[str, Any]:
+        """Return the environment of the request."""
+        environment: dict[str, Any] = super().get_environment()
+        if self.channel.server.holds is not None:
+            environment.setdefault(ENVIRONMENT_KEY, Offer(self.channel.server.holds, self.channel))
+        return environment
+
+
+Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
+
+
+def holding(application: Application) -> Application:
+    """Return the application, which throws the response of a request away that is to be held."""
+
+    def answer(environment: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        response = application(environment, start_response)
+        offer = environment.get(ENVIRONMENT_KEY)
+        if offer is None or offer.wish is None:
+            return response
+        if close := getattr(response, "close", None):
+            close()
+        raise HeldBack(offer.wish)
+
+    return answer
