@@ -157,9 +157,15 @@ class ConsoleClient:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        cookies = urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar())
+        self._cookies = http.cookiejar.CookieJar()
         # No proxy: the console runs on this machine, whatever the environment says.
-        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), cookies)
+        self._opener = urllib.request.build_opener(
+            urllib.request.ProxyHandler({}), urllib.request.HTTPCookieProcessor(self._cookies)
+        )
+
+    def cookies(self) -> str:
+        """Return the cookies as the header of a request has them."""
+        return "; ".join(f"{cookie.name}={cookie.value}" for cookie in self._cookies)
 
     def open(self, path: str, data: bytes | None = None, *, referer: str = "") -> Page:
         """Open a page, following redirects; a refusal (4xx, 5xx) is a page as well."""

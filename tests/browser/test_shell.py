@@ -168,18 +168,51 @@ def test_the_drawer_is_sized_by_keys_and_mouse_and_remembered(admin: Page):
 def test_a_lost_server_shows_and_heals_by_itself_and_the_badge_counts_what_runs(admin: Page, group: str):
     admin.goto("/jobs/")
     banner = admin.locator("#connection")
-    admin.context.route("**/*", lambda route: route.abort())
-    expect(banner).to_be_visible(timeout=5_000)
+    admin.context.set_offline(True)
+    expect(banner).to_be_visible()
     expect(banner).to_contain_text("Reconnecting")
-    admin.context.unroute("**/*")
-    expect(banner).to_be_hidden(timeout=5_000)
-    # Meanwhile somebody else starts a job: it shows within two seconds and a poll.
+    admin.context.set_offline(False)
+    expect(banner).to_be_hidden()
+    # Another tab starts a job. One of both asks what changed, and tells the other.
     other = admin.context.new_page()
     flows.open_group(other, group)
     flows.menu(other, other.locator(".group-head h2"), "Cloud", "Check Drift")
     code = flows.start(other)
-    expect(admin.locator(f"#row-{code}")).to_be_visible(timeout=4_500)
+    expect(admin.locator(f"#row-{code}")).to_be_visible()
     other.close()
+
+
+def test_an_open_page_asks_one_question_and_then_only_for_what_changed(admin: Page, chromium, console: Console):
+    with admin.expect_request(re.compile(r"/changes/\?.*hold=1")):
+        admin.goto("/keys/")
+    admin.wait_for_load_state("load")
+    expect(admin.locator("#drawer-jobs")).to_have_attribute("data-running", re.compile(r"\d+"))
+    expect(admin.locator("#bell")).to_have_attribute("hx-get", re.compile("seen="))
+    asked: list[str] = []
+    admin.on("request", lambda request: asked.append(request.url.removeprefix(console.url).partition("?")[0]))
+    context = chromium.new_context(base_url=console.url, locale="en-US")
+    other = context.new_page()
+    sign_in(other, "admin2")
+    other.goto("/jobs/start/self_test/")
+    other.locator("main form button[type=submit]").first.click()
+    other.wait_for_url("**/jobs/*/")
+    code = other.url.rstrip("/").rsplit("/", 1)[1]
+    expect(admin.locator(f"#task-{code}")).to_contain_text("Succeeded")
+    context.close()
+    # Signing in and a self-test change no key: the pane is left alone.
+    assert "/jobs/drawer/" in asked
+    assert set(asked) <= {"/changes/", "/jobs/drawer/", "/notices/bell/"}
+
+
+def test_a_jobs_page_shows_its_end_and_its_calls_without_a_reload(admin: Page, group: str):
+    flows.open_group(admin, group)
+    flows.menu(admin, admin.locator(".group-head h2"), "Cloud", "Check Drift")
+    flows.start(admin)
+    admin.evaluate("window.isStill = true")
+    flows.await_job(admin)
+    expect(admin.locator("#job-sequence:not([hx-get]) .picture-sequence")).to_be_visible()
+    expect(admin.locator("#job-next")).to_have_text("See the differences")
+    assert admin.evaluate("window.isStill") is True
 
 
 def test_columns_are_chosen_by_keyboard_and_shown_to_this_user_only(admin: Page, group: str):

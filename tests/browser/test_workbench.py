@@ -85,9 +85,13 @@ def test_a_table_that_renews_itself_stays_where_it_was_scrolled_to(bench: Page, 
     frame.evaluate("frame => { frame.scrollTop = 90; frame.dataset.old = '1' }")
     # Any other digest: what the page has seen is made old.
     bench.evaluate(
-        """() => document.getElementById("keys-pane").setAttribute("hx-headers", '{"X-Kmes-Seen": "old"}')"""
+        """() => {
+            const pane = document.getElementById("keys-pane");
+            pane.setAttribute("hx-headers", '{"X-Kmes-Seen": "old"}');
+            pane.dispatchEvent(new CustomEvent("refresh"));
+        }"""
     )
-    expect(bench.locator("#keys-frame:not([data-old])")).to_be_visible(timeout=8_000)
+    expect(bench.locator("#keys-frame:not([data-old])")).to_be_visible()
     assert frame.evaluate("frame => frame.scrollTop") == 90
 
 

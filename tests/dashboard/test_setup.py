@@ -189,7 +189,7 @@ def test_the_first_push_makes_group_and_job_once(pages, credential):
     assert (job.kind, job.group.name, job.group.vault) == ("rotate", "first-group", vault)
     text = body(pages.get("/setup/5/"))
     assert str(job) in text
-    assert 'hx-trigger="every 1s"' in text
+    assert 'data-follows="jobs keys"' in text
 
 
 def test_a_taken_name_is_said_at_its_field_and_nothing_is_made(pages, credential):
@@ -257,7 +257,7 @@ def test_every_step_can_be_opened_skipped_and_left(pages, credential):
 def test_a_job_started_from_the_wizard_leads_back_to_it(pages, device_row):
     answer = pages.post("/jobs/start/self_test/?next=/setup/1/")
     assert answer.url == "/setup/1/"
-    assert "every 1s" in body(pages.get("/setup/1/"))
+    assert 'data-follows="jobs keys"' in body(pages.get("/setup/1/"))
     assert pages.post("/jobs/start/self_test/?next=https://evil.example/").url.startswith("/jobs/")
 
 

@@ -200,7 +200,7 @@ def test_from_the_page_through_the_queue_to_the_download(auditor, redis_server):
     response = auditor.post(reverse("logs:export_start"), {"service": "azure", "q": "row 1"}, follow=True)
     body = response.content.decode()
     assert "Waiting" in body
-    assert 'hx-trigger="every 2s"' in body
+    assert 'data-follows="reports"' in body
     digest = body.partition("?seen=")[2][:16]
     headers = {"HX-Request": "true", "HX-Target": "log-exports"}
     assert auditor.get(URL, {"seen": digest}, headers=headers).status_code == 204
@@ -213,7 +213,7 @@ def test_from_the_page_through_the_queue_to_the_download(auditor, redis_server):
     assert "Ready" in fragment
     assert export.file_name in fragment
     # Nothing is under way any more: the page stops asking.
-    assert "every 2s" not in fragment
+    assert "data-follows" not in fragment
     answer = auditor.get(reverse("logs:export_file", args=[export.pk]))
     content = b"".join(answer.streaming_content)
     assert [row["message"] for row in csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""))] == ["row 1"]

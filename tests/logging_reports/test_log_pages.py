@@ -272,7 +272,9 @@ TAIL = URL + "tail/"
 def test_new_rows_are_counted_within_the_filter_and_not_pushed(auditor):
     write(2)
     body = auditor.get(URL, {"q": "m0"}).content.decode()
-    tail = re.search(r'hx-get="(/logs/tail/[^"]+)" hx-trigger="every 2s"', body)[1].replace("&amp;", "&")
+    tail = re.search(r'hx-get="(/logs/tail/[^"]+)" hx-trigger="refresh" data-follows="log"', body)[1].replace(
+        "&amp;", "&"
+    )
     assert auditor.get(tail).status_code == 204
     record("azure.probe", actor=SYSTEM, message="unrelated")
     assert auditor.get(tail).status_code == 204
@@ -288,12 +290,12 @@ def test_a_paused_tail_asks_no_more_until_it_is_resumed(auditor):
     write(1)
     write(2)
     paused = auditor.get(TAIL, {"than": 1, "seen": 0, "paused": 1}).content.decode()
-    assert "every 2s" not in paused
+    assert 'data-follows="log"' not in paused
     assert "new row" not in paused
     resume = re.search(r'hx-get="(/logs/tail/[^"]+)"', paused)[1].replace("&amp;", "&")
     resumed = auditor.get(resume).content.decode()
     assert "2 new rows" in resumed
-    assert "every 2s" in resumed
+    assert 'data-follows="log"' in resumed
 
 
 def test_only_the_newest_page_watches(auditor):

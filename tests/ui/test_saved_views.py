@@ -37,7 +37,7 @@ def test_a_view_keeps_filter_sorting_and_columns_but_not_the_page(pages, jobs):
 def test_the_rows_that_renew_themselves_keep_the_view(pages, jobs):
     choose(pages)
     address = save(pages)["Location"]
-    assert f"view={SavedView.objects.get().pk}" in body(pages.get(address)).partition('hx-trigger="every 2s"')[0]
+    assert f"view={SavedView.objects.get().pk}" in body(pages.get(address)).partition('data-follows="jobs"')[0]
 
 
 @pytest.mark.parametrize(("shared", "seen"), [({}, False), ({"is_shared": "on"}, True)])

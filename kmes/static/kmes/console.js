@@ -1,6 +1,7 @@
 // The console's entry: each module owns one manner and finds its elements by data attributes, so that
 // pages and fragments that arrive later need no code of their own.
 import "./htmx.js";
+import "./changes.js";
 import "./dialog.js";
 import "./menu.js";
 import "./forms.js";
@@ -20,6 +21,7 @@ import "./session.js";
 import "./palette.js";
 import "./shortcuts.js";
 import "./tables.js";
+import "./suggest.js";
 import "./unsent.js";
 
 // On narrow screens the tree is a panel over the page: its button, Escape and a click beside it close it.

@@ -2,8 +2,10 @@
 
 const banner = () => document.getElementById("connection");
 
+// What a part of a page asks by itself: when what it follows has changed (changes.js), or from time to time.
 function isPoll(event) {
-  return /\bevery\b/.test(event.detail.elt.getAttribute("hx-trigger") || "");
+  const part = event.detail.requestConfig?.elt ?? event.detail.elt;
+  return part.hasAttribute("data-follows") || /\bevery\b/.test(part.getAttribute("hx-trigger") || "");
 }
 
 // Polls rest while nobody looks; the first one after the return brings all news at once.
@@ -64,6 +66,54 @@ document.addEventListener("htmx:afterSettle", () => {
   if (focused && document.activeElement === document.body) document.getElementById(focused)?.focus();
   focused = null;
   document.dispatchEvent(new CustomEvent("console:changed"));
+});
+
+// --- Parts that follow topics ---
+// The parts that wait for an answer or rest, and those of them that changed again meanwhile; by id, because an answer
+// replaces its part. A part that was replaced by something else waits no longer.
+const waiting = new Map();
+const outdated = new Set();
+const askedAt = new Map();
+
+// Asks for the parts of the page that follow one of the topics; null: for all.
+export function refresh(topics) {
+  for (const part of document.querySelectorAll("[data-follows]")) {
+    if (!topics || part.dataset.follows.split(" ").some((topic) => topics.includes(topic))) renew(part);
+  }
+}
+
+function renew(part) {
+  if (waiting.get(part.id) === part) {
+    outdated.add(part.id);
+    return;
+  }
+  // A costly part rests between two answers, and still shows the last change.
+  const rest = 1000 * Number(part.dataset.rest || 0) - (performance.now() - (askedAt.get(part.id) ?? -Infinity));
+  if (rest > 0) {
+    waiting.set(part.id, part);
+    setTimeout(() => { waiting.delete(part.id); renewById(part.id); }, rest);
+    return;
+  }
+  askedAt.set(part.id, performance.now());
+  part.dispatchEvent(new CustomEvent("refresh"));
+}
+
+function renewById(id) {
+  outdated.delete(id);
+  const part = document.getElementById(id);
+  if (part?.dataset.follows) renew(part);
+}
+
+document.addEventListener("htmx:beforeSend", (event) => {
+  const part = event.detail.requestConfig.elt;
+  if (part.dataset.follows) waiting.set(part.id, part);
+});
+document.addEventListener("htmx:afterRequest", (event) => {
+  const part = event.detail.requestConfig?.elt;
+  if (!part || waiting.get(part.id) !== part) return;
+  waiting.delete(part.id);
+  // Once the answer has taken its place.
+  if (outdated.has(part.id)) setTimeout(() => renewById(part.id), 0);
 });
 
 // Puts the answer of a GET into an element; returns a promise.
