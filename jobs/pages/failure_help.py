@@ -65,6 +65,8 @@ class Failure:
     request_id: str = ""
     # All of it as plain text, to be sent to whoever helps.
     details: str = ""
+    # The page that helps is that of the key group, where nothing is set right, but all that concerns it shows.
+    is_about_group: bool = False
 
 
 def explain_failure(view: JobView) -> Failure | None:
@@ -93,7 +95,8 @@ def explain_failure(view: JobView) -> Failure | None:
     label, url = _find_help(job, status)
     request_id = view.why.provider_request_id if view.why else ""
     details = _details(job, why, request_id)
-    return Failure(job.error_what, why, job.error_remedy, label, url, request_id, details)
+    is_about_group = job.group is not None and url == job.group.get_absolute_url()
+    return Failure(job.error_what, why, job.error_remedy, label, url, request_id, details, is_about_group)
 
 
 def _details(job: Job, why: list[str], request_id: str) -> str:

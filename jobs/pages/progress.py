@@ -74,6 +74,16 @@ def describe_running(job: Any) -> str:
     return f"{step_label(job.step_now)}, {text}" if job.step_now and job.state == JobState.RUNNING else text
 
 
+def describe_step_duration(started_at: datetime, finished_at: datetime | None) -> str:
+    """Return how long a step took: "35 ms", else as a job's; "" for one that is not over."""
+    if finished_at is None:
+        return ""
+    milliseconds = round((finished_at - started_at).total_seconds() * 1000)
+    if milliseconds < 1000:
+        return _("%(milliseconds)d ms") % {"milliseconds": max(0, milliseconds)}
+    return describe_duration(started_at, finished_at)
+
+
 def describe_duration(started_at: datetime | None, finished_at: datetime | None) -> str:
     """Return how long a job took, or has taken so far: "0.4 s", "12 s", "3 min 5 s", "2 h 4 min"."""
     if started_at is None:

@@ -73,6 +73,8 @@ class JobTable(ConsoleTable):
             "id": lambda record: f"row-{record.code}",
             "data-open": lambda record: record.get_absolute_url(),
             "data-menu": _actions_url,
+            # A click or Space shows the whole subject below the line.
+            "data-whole": "",
             "tabindex": "0",
         }
 

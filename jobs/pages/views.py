@@ -18,8 +18,17 @@ from jobs.models import Job
 from jobs.pages import selectors
 from jobs.pages.failure_help import describe_left_behind, explain_failure, find_taken_groups, tell_once
 from jobs.pages.filters import JobFilterForm
-from jobs.pages.progress import describe_duration, describe_groups, describe_running, describe_steps_and_keys, label_of
+from jobs.pages.key_grid import read_key_grid
+from jobs.pages.progress import (
+    describe_duration,
+    describe_groups,
+    describe_running,
+    describe_step_duration,
+    describe_steps_and_keys,
+    label_of,
+)
 from jobs.pages.selectors import LOG_TAIL, LOG_UPDATE, JobView
+from jobs.pages.summary import choose_next, tell_state
 from jobs.pages.tables import TRIGGER_LABELS, JobTable
 from kmes.accounts.rights import Right
 from kmes.core.clock import now, stamp
@@ -88,7 +97,16 @@ def show_drawer(request: HttpRequest) -> HttpResponse:
     if request.GET.get("seen") == digest:
         return HttpResponse(status=NO_CONTENT)
     rows = [(job, describe_running(job)) for job in jobs]
-    context = {"rows": rows, "running": running, "to_decide": to_decide, "digest": digest, "colours": STATE_COLOURS}
+    ended = [job for job in jobs if job.finished_at and job.requested_by_id == request.user.pk]
+    newest = max(ended, key=lambda job: job.finished_at or job.created_at, default=None)
+    context = {
+        "newest": newest,
+        "rows": rows,
+        "running": running,
+        "to_decide": to_decide,
+        "digest": digest,
+        "colours": STATE_COLOURS,
+    }
     return render(request, "jobs/_drawer.html" if asks_for_fragment(request) else "jobs/drawer.html", context)
 
 
@@ -130,35 +148,52 @@ def show_live(request: HttpRequest, code: str) -> HttpResponse:
 def _job_context(request: HttpRequest, view: JobView, *, shown: int) -> dict[str, Any]:
     job = view.job
     above = {f"{job.error_what} {job.error_remedy}".strip()}
-    items = flat_menu(menu_for("job", job, request.user))
+    items = [(submenu, item) for submenu, item in flat_menu(menu_for("job", job, request.user)) if item.name != "open"]
+    failure, taken_groups = explain_failure(view), find_taken_groups(job)
+    next_step = choose_next(view, failure, items, taken_groups)
+    steps = [
+        (
+            step,
+            label_of(step),
+            STATE_COLOURS.get(step.state, "neutral"),
+            detail,
+            describe_step_duration(step.started_at, step.finished_at),
+        )
+        for step, detail in tell_once(view.steps, above)
+    ]
+    shows_all_keys = request.GET.get("keys") == "all"
+    progress = (
+        describe_groups(job, done=view.matrix.done)
+        if view.matrix
+        else describe_steps_and_keys(
+            job,
+            steps=(len(view.steps), view.steps_done),
+            keys=(len(view.targets), sum(target.state == TargetState.DONE for target in view.targets)),
+        )
+    )
     return {
         "view": view,
         "job": job,
         "shown": shown,
         # A long log arrives in pieces: the page goes on asking until it has the last line.
         "is_final": job.state in FINAL_STATES and shown >= view.line_count,
-        "items": [(submenu, item) for submenu, item in items if item.name != "open"],
+        "has_more": shown < view.line_count,
+        # What can't be done now, and why, stands in the menu.
+        "items": [
+            (submenu, item) for submenu, item in items if item.url and (not next_step or item.name != next_step.item)
+        ],
+        "next": next_step,
+        "sentence": tell_state(view, progress=progress),
         "state_colour": job.state_colour,
-        "failure": explain_failure(view),
-        "taken_groups": find_taken_groups(job),
+        "failure": failure,
+        "taken_groups": taken_groups,
         "left_behind": describe_left_behind(view),
         "to_follow": describe_next(job),
-        "steps": [
-            (step, label_of(step), STATE_COLOURS.get(step.state, "neutral"), detail)
-            for step, detail in tell_once(view.steps, above)
-        ],
-        "targets": [
-            (target, STATE_COLOURS.get(target.state, "neutral"), detail)
-            for target, detail in tell_once(view.targets, above)
-        ],
+        "steps": steps,
+        "keys": read_key_grid(job, view.targets, told=above, whole=shows_all_keys),
+        "shows_all_keys": shows_all_keys,
         "matrix": view.matrix,
-        "progress": describe_groups(job, done=view.matrix.done)
-        if view.matrix
-        else describe_steps_and_keys(
-            job,
-            steps=(len(view.steps), view.steps_done),
-            keys=(len(view.targets), sum(target.state == TargetState.DONE for target in view.targets)),
-        ),
+        "progress": progress,
         "step_now": label_of(view.running_step) if view.running_step and not view.matrix else "",
         "next_look": job.run_after if job.shown_state == JobState.QUEUED and job.run_after > now() else None,
         "duration": describe_duration(job.started_at, job.finished_at),

@@ -91,6 +91,29 @@ function count() {
   write("[data-decide-count]", Number(told?.toDecide || 0));
 }
 
+// A job of the user's that has ended is told in the bar for a while, on whatever page they are by then.
+const NEWS_MS = 10_000;
+let newsTimer = 0;
+
+function tellEnd() {
+  const place = drawer?.querySelector("[data-drawer-news]");
+  const told = document.getElementById("drawer-jobs")?.dataset;
+  if (!place || !told || told.running === undefined) return;
+  let known = null;
+  try {
+    known = sessionStorage.getItem("kmes-ended");
+    sessionStorage.setItem("kmes-ended", told.ended ?? "");
+  } catch { return; }
+  // The first look of a tab tells nothing new, and the job's own page says it already.
+  if (known === null || !told.ended || known === told.ended || location.pathname === told.endedUrl) return;
+  const link = document.createElement("a");
+  link.href = told.endedUrl;
+  link.textContent = told.endedText;
+  place.replaceChildren(link);
+  clearTimeout(newsTimer);
+  newsTimer = setTimeout(() => place.replaceChildren(), NEWS_MS);
+}
+
 if (drawer) {
   toggle.setAttribute("aria-expanded", String(isOpen()));
   if (isOpen()) tell();
@@ -110,5 +133,5 @@ if (drawer) {
   });
   addEventListener("resize", () => { if (isOpen()) tell(); });
 }
-document.addEventListener("console:changed", count);
+document.addEventListener("console:changed", () => { count(); tellEnd(); });
 count();

@@ -54,9 +54,9 @@ def test_a_call_that_failed_is_marked(pages, job):
 
 def test_the_page_asks_again_only_while_the_job_runs(pages, job):
     address = f"/jobs/{job.code}/sequence/"
-    assert "every 3s" not in body(pages.get(address, **FRAGMENT))
+    assert 'data-follows="log jobs"' not in body(pages.get(address, **FRAGMENT))
     Job.objects.update(state="running", finished_at=None)
-    assert "every 3s" in body(pages.get(address, **FRAGMENT))
+    assert 'data-follows="log jobs"' in body(pages.get(address, **FRAGMENT))
     assert pages.get(f"{address}?seen=4", **FRAGMENT).status_code == 204
 
 
