@@ -243,6 +243,15 @@ class Registry:
         """Return the spec of a kind, None when this release doesn't know it."""
         return self._specs.get(kind)
 
+    def right_for(self, job: Job) -> Right:
+        """Return what whoever asks for a job, or retries it, must be allowed; on many key groups, what is done to each.
+
+        Raises:
+            UnknownKind: this release doesn't know the kind.
+
+        """
+        return (self.find(job.work_kind) or self[job.kind]).right
+
     def kinds_where(self, is_wanted: Callable[[JobSpec], bool]) -> list[str]:
         """Return the kinds whose spec is wanted, for queries."""
         return [spec.kind for spec in self if is_wanted(spec)]

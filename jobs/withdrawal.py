@@ -65,9 +65,10 @@ class OpenJobs:
 def _jobs_without_right(user: User, kept: frozenset[Right]) -> QuerySet[Job]:
     """Return the open jobs of a user whose kind needs another right than those kept. Unknown kinds count too."""
     allowed = [spec.kind for spec in registry if spec.right in kept]
-    return Job.objects.filter(Q(requested_by=user), state__in=(JobState.AWAITING, *OPEN_STATES)).exclude(
-        kind__in=allowed
-    )
+    jobs = Job.objects.filter(requested_by=user, state__in=(JobState.AWAITING, *OPEN_STATES))
+    # As ``Registry.right_for``: of a job on many key groups, what is done to each counts.
+    ordinary, many = Q(params__each__isnull=True), Q(params__each__isnull=False)
+    return jobs.filter((ordinary & ~Q(kind__in=allowed)) | (many & ~Q(params__each__in=allowed)))
 
 
 def _record_cancelled(job: Job, user: User, actor: Actor) -> None:

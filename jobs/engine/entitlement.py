@@ -11,6 +11,7 @@ from jobs.engine.authenticity import check_not_ended, check_request
 from jobs.engine.requester import requester_of
 from jobs.engine.run import JobRun
 from jobs.models import Job
+from jobs.spec import registry
 from kmes.accounts.rights import check
 from kmes.core.errors import PermissionRefused
 
@@ -37,9 +38,10 @@ def check_requester(run: JobRun) -> None:
 
     """
     job: Job | None = run.job
+    right = registry.right_for(run.job)
     try:
         while job is not None:
-            check(requester_of(job), run.spec.right)
+            check(requester_of(job), right)
             job = job.follows
     except PermissionRefused as error:
         raise PermissionRefused(

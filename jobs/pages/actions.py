@@ -124,7 +124,7 @@ def _retries() -> list[MenuAction]:
 
 def _is_retried_with(job: Job, right: Right) -> bool:
     spec = registry.find(job.kind)
-    return spec is not None and spec.retry is not None and spec.right == right
+    return spec is not None and spec.retry is not None and registry.right_for(job) == right
 
 
 def _of_jobs() -> list[MenuAction]:

@@ -121,7 +121,7 @@ def retry_job(request: HttpRequest, code: str) -> HttpResponse:
     spec = registry.find(job.kind)
     if spec is None or spec.retry is None:
         raise Http404(_("This kind of job is not retried by hand."))
-    actor = require_right(request, spec.right)
+    actor = require_right(request, registry.right_for(job))
     sent = request.POST if request.method == "POST" else None
     form = StartForm(sent)
     needed = requirements_of(actions_of(job)) if spec.approval is not None else []

@@ -123,7 +123,7 @@ def _left_by_cancel() -> str:
 MANY_GROUPS = JobSpec(
     kind=KIND,
     title=gettext_lazy("Work on many key groups"),
-    # Of looking at its pages; what is done to each group needs that operation's right, here and in each part.
+    # Never asked for: what is done to each group needs that operation's right (``Registry.right_for``).
     right=Right.KEY_PUSH,
     wording=Wording("Working on", "Worked on", "work on"),
     # It counts groups, and each part counts its keys.
