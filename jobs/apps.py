@@ -12,6 +12,7 @@ class JobsConfig(AppConfig):
         """Register menus, reports, links of notices, what the search finds, and what credentials' pages ask of jobs."""
         from cloudcreds import activity, listing, tenants  # noqa: PLC0415 - models must be loaded first
         from jobs import models, spec  # noqa: PLC0415
+        from jobs.approvals import role_uses  # noqa: PLC0415
         from jobs.kinds.registry import KINDS  # noqa: PLC0415
         from jobs.pages import (  # noqa: PLC0415
             actions,
@@ -27,6 +28,7 @@ class JobsConfig(AppConfig):
         from jobs.withdrawal import OpenJobs  # noqa: PLC0415
         from keygroups import key_jobs  # noqa: PLC0415
         from kmes.accounts import withdrawal  # noqa: PLC0415
+        from kmes.accounts.roles import uses  # noqa: PLC0415
         from kmes.core import changes  # noqa: PLC0415
 
         # What the schedule and the ledgers note is shown nowhere.
@@ -43,3 +45,4 @@ class JobsConfig(AppConfig):
         tenants.register(look_up_tenant)
         key_jobs.register(find_key_jobs)
         withdrawal.register(OpenJobs())
+        uses.register(role_uses.find_uses)

@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from jobs.approvals.models import MAX_REASON, Verdict
 from jobs.confirmation.forms import StartForm
 from jobs.kinds.set_approval_policy.spec import LONGEST_HOURS, MOST_APPROVALS
-from kmes.accounts.rights import Role
+from kmes.accounts.roles.selectors import role_names
 
 
 class DecisionForm(forms.Form):
@@ -48,7 +48,7 @@ class PolicyForm(StartForm):
         ],
         help_text=_("The requester's own never counts."),
     )
-    role = forms.ChoiceField(label=_("By users with the role"), choices=Role)
+    role = forms.ChoiceField(label=_("By users with the role"), choices=lambda: list(role_names().items()))
     expires_hours = forms.IntegerField(
         label=_("Expires after (hours)"),
         min_value=1,

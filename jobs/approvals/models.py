@@ -7,7 +7,7 @@ from django.db import models
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
-from kmes.accounts.rights import Role
+from kmes.accounts.roles.selectors import role_name
 
 MAX_REASON = 500
 
@@ -27,7 +27,8 @@ class ApprovalPolicy(models.Model):
     number = models.PositiveIntegerField()
     # 0: whoever may request the action needs nobody else.
     approvals = models.PositiveSmallIntegerField()
-    role = models.CharField(max_length=16, choices=Role)
+    # A built-in role, or the code of one that users made: membership counts, whatever rights the role has.
+    role = models.CharField(max_length=16)
     expires_hours = models.PositiveSmallIntegerField()
     changed_by = models.CharField(max_length=150)
     changed_at = models.DateTimeField()
@@ -41,6 +42,10 @@ class ApprovalPolicy(models.Model):
 
     def __str__(self) -> str:
         return f"{self.action} {self.number}"
+
+    def get_role_display(self) -> str:
+        """Return the name of the role."""
+        return role_name(self.role)
 
 
 class ApprovalRequest(models.Model):

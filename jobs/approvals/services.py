@@ -14,7 +14,7 @@ from jobs.engine.authenticity import NotGenuine
 from jobs.engine.creation import subject_of
 from jobs.models import Job
 from kmes.accounts.models import User
-from kmes.accounts.rights import Role
+from kmes.accounts.roles.selectors import role_name
 from kmes.core.actor import SYSTEM, Actor
 from kmes.core.clock import now
 from kmes.core.errors import ConflictError, KmesError, PermissionRefused
@@ -85,7 +85,7 @@ def why_not_decide(request: ApprovalRequest, user_id: int | None) -> str:
     if user.pk == request.job.requested_by_id:
         return _("Nobody decides on what they requested themselves.")
     if user.role not in roles:
-        names = ", ".join(str(role.label) for role in Role if role in roles)
+        names = ", ".join(role_name(role) for role in sorted(roles))
         return _("Users with the role %(roles)s decide on it.") % {"roles": names}
     if user.pk in find_reachable(request.job.requested_by_id, [each.action for each in needed]):
         return _("The requester made this account, or gave it its role or password, less than 30 days ago.")

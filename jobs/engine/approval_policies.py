@@ -17,7 +17,7 @@ from django.utils.translation import ngettext
 from jobs.approvals.models import ApprovalPolicy
 from jobs.models import Job
 from jobs.spec import registry
-from kmes.accounts.rights import Role
+from kmes.accounts.roles.selectors import role_name
 from kmes.core.clock import now
 from kmes.core.errors import ConflictError
 from kmes.core.request_keys import Signer
@@ -130,12 +130,11 @@ def label_of(action: str) -> str:
 
 def describe(requirement: Requirement) -> str:
     """Return what a requirement asks for, in words."""
-    who = dict(Role.choices).get(requirement.role, requirement.role)
     return ngettext(
         "%(action)s: %(count)d approval by a user with the role %(role)s",
         "%(action)s: %(count)d approvals by users with the role %(role)s",
         requirement.approvals,
-    ) % {"action": label_of(requirement.action), "count": requirement.approvals, "role": who}
+    ) % {"action": label_of(requirement.action), "count": requirement.approvals, "role": role_name(requirement.role)}
 
 
 def _find_policies(wanted: Sequence[str]) -> dict[str, ApprovalPolicy]:

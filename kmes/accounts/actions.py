@@ -1,16 +1,19 @@
-"""Actions on users: one list for the context menu, the ⋮ button and the page's toolbar."""
+"""Actions on users and roles: one list for the context menu, the ⋮ button and the page's toolbar."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from urllib.parse import urlencode
 
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from kmes.accounts.delegation import lacked
 from kmes.accounts.models import User
-from kmes.accounts.rights import Right
+from kmes.accounts.rights import Right, rights_of
+from kmes.accounts.roles.selectors import ShownRole
 from kmes.accounts.second_factor.services import has_factor
 from kmes.accounts.services import why_not_deactivate
 from kmes.ui.actions import MenuAction, register
@@ -20,24 +23,45 @@ def _url(name: str) -> Callable[[User], str]:
     return lambda user: reverse(f"accounts:{name}", args=[user.pk])
 
 
-def _viewer_id(user: User) -> int | None:
-    """Return the id of the viewer, which the views set on the object."""
-    viewer = user.__dict__.get("viewer_id")
-    return viewer if isinstance(viewer, int) else None
+def _viewer(user: User) -> User | None:
+    """Return the viewer, whom the views set on the object."""
+    viewer = user.__dict__.get("viewer")
+    return viewer if isinstance(viewer, User) else None
+
+
+def _is_own(user: User) -> bool:
+    viewer = _viewer(user)
+    return viewer is not None and viewer.pk == user.pk
+
+
+def why_not_manage(user: User) -> str:
+    """Return why the viewer can't act on a user at all, "" if they can."""
+    viewer = _viewer(user)
+    missing = lacked(viewer.rights, rights_of(user.role)) if viewer is not None else ""
+    return _("The user has rights that you lack: %(rights)s") % {"rights": missing} if missing else ""
 
 
 def _why_not_reset(user: User) -> str:
     if not user.is_active:
         return _("Deactivated: reactivate the user instead")
-    return _("Your own password is changed on your profile page") if user.pk == _viewer_id(user) else ""
+    if _is_own(user):
+        return _("Your own password is changed on your profile page")
+    return why_not_manage(user)
 
 
 def _why_not_reset_factor(user: User) -> str:
-    return _("Your own second factor is removed on your profile page") if user.pk == _viewer_id(user) else ""
+    if _is_own(user):
+        return _("Your own second factor is removed on your profile page")
+    return why_not_manage(user)
+
+
+def _why_not_deactivate(user: User) -> str:
+    viewer = _viewer(user)
+    return why_not_deactivate(user, viewer.pk if viewer else None) or why_not_manage(user)
 
 
 def register_all() -> None:
-    """Register the menus of users and of their list's background."""
+    """Register the menus of users, of roles, and of the backgrounds of their lists."""
     item = partial(MenuAction, target="user", right=Right.USER_MANAGE, method="dialog")
     register(
         MenuAction(
@@ -50,7 +74,13 @@ def register_all() -> None:
             method="dialog",
             order=10,
         ),
-        item(name="edit", label=gettext_lazy("Edit"), url=_url("user_edit"), order=10),
+        item(
+            name="edit",
+            label=gettext_lazy("Edit"),
+            url=_url("user_edit"),
+            disabled_reason=why_not_manage,
+            order=10,
+        ),
         item(
             name="reset_password",
             label=gettext_lazy("Reset password"),
@@ -71,6 +101,7 @@ def register_all() -> None:
             label=gettext_lazy("Reactivate"),
             url=_url("user_reactivate"),
             shown=lambda user: not user.is_active,
+            disabled_reason=why_not_manage,
             order=30,
         ),
         item(
@@ -79,7 +110,50 @@ def register_all() -> None:
             url=_url("user_deactivate"),
             danger=True,
             shown=lambda user: user.is_active,
-            disabled_reason=lambda user: why_not_deactivate(user, _viewer_id(user)),
+            disabled_reason=_why_not_deactivate,
+            order=90,
+        ),
+    )
+    _register_roles()
+
+
+def _register_roles() -> None:
+    item = partial(MenuAction, target="role", right=Right.ROLE_MANAGE)
+
+    def address(name: str) -> Callable[[ShownRole], str]:
+        return lambda role: reverse(f"accounts:{name}", args=[role.code])
+
+    register(
+        MenuAction(
+            name="add",
+            target="roles",
+            submenu=gettext_lazy("Add"),
+            label=gettext_lazy("Role"),
+            url=lambda _roles: reverse("accounts:role_add"),
+            right=Right.ROLE_MANAGE,
+            order=10,
+        ),
+        MenuAction(name="open", target="role", label=gettext_lazy("Open"), url=ShownRole.get_absolute_url, order=5),
+        item(
+            name="edit",
+            label=gettext_lazy("Edit"),
+            url=address("role_edit"),
+            disabled_reason=lambda role: role.why_not_change,
+            order=10,
+        ),
+        item(
+            name="copy",
+            label=gettext_lazy("Copy"),
+            url=lambda role: f"{reverse('accounts:role_add')}?{urlencode({'template': role.code})}",
+            order=20,
+        ),
+        item(
+            name="delete",
+            label=gettext_lazy("Delete"),
+            url=address("role_delete"),
+            method="dialog",
+            danger=True,
+            disabled_reason=lambda role: role.why_not_delete,
             order=90,
         ),
     )

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from kmes.accounts.models import User
 from kmes.accounts.rights import Role
-from kmes.accounts.role_descriptions import ROLE_DESCRIPTIONS
+from kmes.accounts.roles.selectors import list_roles
 from kmes.accounts.services import UserValues
 from kmes.core.clock import now
 from kmes.core.errors import InputError, KmesError
@@ -29,9 +29,10 @@ def limit_passwords(form: forms.BaseForm) -> None:
             field.validators.append(MaxLengthValidator(MAX_PASSWORD))
 
 
-def _role_choices() -> list[tuple[str, str]]:
-    """Return the roles with their descriptions."""
-    return [(role, f"{Role(role).label}: {text}") for role, text in ROLE_DESCRIPTIONS.items()]
+def _role_choices(viewer: Any, present: str) -> list[tuple[str, str]]:
+    """Return the roles that the viewer can give, and the present one, with their descriptions."""
+    roles = [role for role in list_roles(viewer) if not role.why_not_give or role.code == present]
+    return [(role.code, f"{role.name}: {role.description}" if role.description else role.name) for role in roles]
 
 
 class UserForm(forms.Form):
@@ -47,18 +48,20 @@ class UserForm(forms.Form):
     first_name = forms.CharField(label=_("First name"), max_length=150, required=False)
     last_name = forms.CharField(label=_("Last name"), max_length=150, required=False)
     email = forms.EmailField(label=_("E-mail"), max_length=254, required=False)
-    role = forms.ChoiceField(label=_("Role"), choices=_role_choices, initial=Role.AUDITOR, widget=forms.RadioSelect)
+    role = forms.ChoiceField(label=_("Role"), initial=Role.AUDITOR, widget=forms.RadioSelect)
 
-    def __init__(self, *args: Any, current: User | None = None, is_own: bool = False, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, viewer: Any, current: User | None = None, **kwargs: Any) -> None:
         if current is not None:
             names = ("first_name", "last_name", "email", "role")
             kwargs["initial"] = {name: getattr(current, name) for name in names}
         super().__init__(*args, **kwargs)
         if current is not None:
             del self.fields["username"]
-        if is_own:
-            self.fields["role"].disabled = True
-            self.fields["role"].help_text = _("Nobody changes their own role.")
+        role: Any = self.fields["role"]
+        role.choices = _role_choices(viewer, current.role if current is not None else "")
+        if current is not None and current.pk == viewer.pk:
+            role.disabled = True
+            role.help_text = _("Nobody changes their own role.")
 
     def values(self) -> UserValues:
         """Return the entered values for the services. Call after ``is_valid()``."""

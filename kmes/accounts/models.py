@@ -1,4 +1,4 @@
-"""Users of the console, and their sessions."""
+"""Users of the console, their roles, and their sessions."""
 
 from __future__ import annotations
 
@@ -9,15 +9,43 @@ from django.contrib.sessions.base_session import AbstractBaseSession
 from django.contrib.sessions.serializers import JSONSerializer
 from django.core import signing
 from django.db import models
+from django.db.models.functions import Lower
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from kmes.accounts.company_sign_on.models import SignOnIdentity, SignOnProvider  # noqa: F401 - Django looks for models here
-from kmes.accounts.rights import ROLE_RIGHTS, Role
+from kmes.accounts.rights import ROLE_RIGHTS, Right, Role, known_rights
 from kmes.core.withheld import WithheldCharField
 
 if TYPE_CHECKING:
     from kmes.accounts.session_store import SessionStore
+
+
+class CustomRole(models.Model):
+    """A role that users made. Only ``kmes.accounts.roles.services`` writes it."""
+
+    # Names the role in users, approval policies and log rows. Random: that of a deleted role never comes back.
+    code = models.CharField(max_length=16, unique=True)
+    name = models.CharField(_("Name"), max_length=64)
+    description = models.CharField(_("Description"), max_length=200, blank=True)
+    # The values of ``Right``.
+    rights = models.JSONField(default=list)
+    needs_second_factor = models.BooleanField(default=True)
+    # Grows with each change: who saw an older one is refused.
+    lock_version = models.PositiveIntegerField(default=1)
+    changed_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint(Lower("name"), name="custom_role_name_once")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def held(self) -> frozenset[Right]:
+        """Return the rights that users with the role have."""
+        return known_rights(self.rights)
 
 
 class User(AbstractUser):
@@ -25,7 +53,8 @@ class User(AbstractUser):
 
     # The hash; only sign-in reads it.
     password = WithheldCharField(_("password"), max_length=128, readable_by=("web",))
-    role = models.CharField(_("Role"), max_length=16, choices=Role, default=Role.AUDITOR)
+    # A value of ``Role``, or the code of a ``CustomRole``.
+    role = models.CharField(_("Role"), max_length=16, default=Role.AUDITOR)
     # Set while the password is a one-time one: until then it opens the page that replaces it, and no other.
     one_time_until = models.DateTimeField(_("One-time password until"), null=True, blank=True)
 
@@ -41,9 +70,34 @@ class User(AbstractUser):
         """Return whether the password is a one-time one."""
         return self.one_time_until is not None
 
+    def custom_role(self) -> CustomRole | None:
+        """Return the role that users made, None if it is a built-in one. It is read once for this object and role."""
+        known = self.__dict__.get("_custom_role")
+        if known is None or known[0] != self.role:
+            row = None if self.role in ROLE_RIGHTS else CustomRole.objects.filter(code=self.role).first()
+            known = self.__dict__["_custom_role"] = (self.role, row)
+        found: CustomRole | None = known[1]
+        return found
+
+    def get_role_display(self) -> str:
+        """Return the name of the role."""
+        if self.role in ROLE_RIGHTS:
+            return str(Role(self.role).label)
+        return str(self.custom_role() or self.role)
+
+    @property
+    def rights(self) -> frozenset[Right]:
+        """Return what the user may do. A deactivated user may do nothing."""
+        if not self.is_active:
+            return frozenset()
+        if self.role in ROLE_RIGHTS:
+            return ROLE_RIGHTS[self.role]
+        found = self.custom_role()
+        return found.held if found is not None else frozenset()
+
     def has_right(self, right: str) -> bool:
-        """Return whether the user may do this. A deactivated user may do nothing."""
-        return self.is_active and right in ROLE_RIGHTS.get(self.role, frozenset())
+        """Return whether the user may do this."""
+        return right in self.rights
 
 
 class FailedSignIns(models.Model):

@@ -14,8 +14,8 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
 
 from kmes.accounts.forms import OwnPasswordForm
-from kmes.accounts.rights import ROLE_RIGHTS, Right
-from kmes.accounts.role_descriptions import AREAS, ROLE_DESCRIPTIONS
+from kmes.accounts.rights import Right
+from kmes.accounts.role_descriptions import AREAS, describe_role
 from kmes.accounts.services import change_own_password
 from kmes.core.actor import Actor
 from kmes.core.secret_types import SecretText
@@ -28,9 +28,8 @@ from kmes.ui.responses import go_to, render_form
 def show_profile(request: HttpRequest) -> HttpResponse:
     """Show the user's own role and rights."""
     viewer: Any = request.user
-    held = ROLE_RIGHTS.get(viewer.role, frozenset())
-    rights = [text for _area, texts in AREAS for right, text in texts.items() if right in held]
-    context = {"role_text": ROLE_DESCRIPTIONS.get(viewer.role, ""), "rights": rights}
+    rights = [text for _area, texts in AREAS for right, text in texts.items() if right in viewer.rights]
+    context = {"role_text": describe_role(viewer), "rights": rights}
     return render(request, "accounts/profile.html", context)
 
 

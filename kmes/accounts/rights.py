@@ -1,9 +1,13 @@
-"""Rights and the roles that have them; the only source of permissions."""
+"""Rights and the roles that have them; the only source of permissions.
+
+The built-in roles stand here. Roles that users made are rows (``kmes.accounts.roles``).
+"""
 
 from __future__ import annotations
 
 from enum import StrEnum
 
+from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.db import models
 from django.utils.translation import gettext as _
@@ -34,13 +38,14 @@ class Right(StrEnum):
     LOG_FORWARD = "log.forward"
     DEVICE_MANAGE = "device.manage"
     USER_MANAGE = "user.manage"
+    ROLE_MANAGE = "role.manage"
     APPROVAL_MANAGE = "approval.manage"
     NOTICE_MANAGE = "notice.manage"
     CONFIGURATION_MANAGE = "configuration.manage"
 
 
 class Role(models.TextChoices):
-    """A user's role."""
+    """A built-in role."""
 
     ADMIN = "admin", gettext_lazy("Administrator")
     CUSTODIAN = "custodian", gettext_lazy("Key custodian")
@@ -67,6 +72,30 @@ ROLE_RIGHTS: dict[str, frozenset[Right]] = {
 }
 
 
+def known_rights(stored: object) -> frozenset[Right]:
+    """Return the rights that a row names. Names of another release are left out."""
+    names = stored if isinstance(stored, list) else []
+    return frozenset(right for right in Right if right.value in names)
+
+
+def rights_of(role: str) -> frozenset[Right]:
+    """Return the rights of a role, read anew. A role that does not exist has none."""
+    if role in ROLE_RIGHTS:
+        return ROLE_RIGHTS[role]
+    found = apps.get_model("accounts", "CustomRole").objects.filter(code=role)
+    return known_rights(found.values_list("rights", flat=True).first())
+
+
+def held_by(actor: Actor) -> frozenset[Right]:
+    """Return the rights of an actor, read anew. The schedule and the system have all of them."""
+    if _is_no_person(actor):
+        return frozenset(Right)
+    user = None
+    if actor.user_id is not None:
+        user = get_user_model().objects.filter(pk=actor.user_id, is_active=True).first()
+    return rights_of(user.role) if user is not None else frozenset()
+
+
 def check(actor: Actor, right: Right) -> None:
     """Raise unless the actor has the right.
 
@@ -77,7 +106,7 @@ def check(actor: Actor, right: Right) -> None:
         PermissionRefused: the text names the right.
 
     """
-    if actor.trigger in {Trigger.SCHEDULE, Trigger.SYSTEM} and actor.user_id is None:
+    if _is_no_person(actor):
         return
     user = None
     if actor.user_id is not None:
@@ -86,8 +115,12 @@ def check(actor: Actor, right: Right) -> None:
         raise PermissionRefused(
             _("%(name)s is deactivated.") % {"name": actor.name}, _("Ask an administrator to reactivate the user.")
         )
-    if user is None or right not in ROLE_RIGHTS.get(user.role, frozenset()):
+    if user is None or right not in rights_of(user.role):
         raise PermissionRefused(
             _("%(name)s lacks the right “%(right)s”.") % {"name": actor.name, "right": right},
             _("Ask an administrator for a role that has it."),
         )
+
+
+def _is_no_person(actor: Actor) -> bool:
+    return actor.trigger in {Trigger.SCHEDULE, Trigger.SYSTEM} and actor.user_id is None

@@ -1,12 +1,14 @@
-"""Descriptions of rights and roles, for the Roles page and the role field."""
+"""Names and descriptions of rights and built-in roles, for the pages of roles and users and for log rows."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from kmes.accounts.models import User
 from kmes.accounts.rights import ROLE_RIGHTS, Right, Role
 
 ROLE_DESCRIPTIONS: dict[str, str | Promise] = {
@@ -16,24 +18,49 @@ ROLE_DESCRIPTIONS: dict[str, str | Promise] = {
     Role.AUDITOR: _("Reads everything and exports the logs; changes nothing."),
 }
 
+# As the original console writes them: "Category:Action". Never translated, because log rows hold them.
+RIGHT_NAMES: dict[Right, str] = {
+    Right.CONSOLE_READ: "Console:Read",
+    Right.LOG_READ: "System Logs:Read",
+    Right.LOG_EXPORT: "System Logs:Export",
+    Right.GROUP_MANAGE: "Key Groups:Manage",
+    Right.KEY_CREATE: "Keys:Create",
+    Right.KEY_PUSH: "Cloud Keys:Push",
+    Right.KEY_ROTATE: "Keys:Rotate",
+    Right.KEY_DISABLE: "Cloud Keys:Disable",
+    Right.KEY_DESTROY: "Keys:Destroy",
+    Right.CREDENTIAL_MANAGE: "Cloud Credentials:Manage",
+    Right.VAULT_LIST: "Key Vaults:List",
+    Right.CLOUD_DELETE: "Cloud Keys:Delete",
+    Right.CLOUD_PURGE: "Cloud Keys:Purge",
+    Right.JOB_CANCEL: "Jobs:Cancel",
+    Right.DEVICE_MANAGE: "Device:Manage",
+    Right.USER_MANAGE: "Users:Manage",
+    Right.ROLE_MANAGE: "Roles:Manage",
+    Right.APPROVAL_MANAGE: "Approval Policies:Manage",
+    Right.NOTICE_MANAGE: "Notices:Manage",
+    Right.LOG_FORWARD: "System Logs:Forward",
+    Right.CONFIGURATION_MANAGE: "Configuration:Manage",
+}
+
 AREAS: tuple[tuple[str | Promise, dict[Right, str | Promise]], ...] = (
     (
         _("Reading"),
         {
-            Right.CONSOLE_READ: _("See all pages but the logs"),
-            Right.LOG_READ: _("Read the System Logs"),
-            Right.LOG_EXPORT: _("Export log rows as CSV"),
+            Right.CONSOLE_READ: _("View all pages except logs"),
+            Right.LOG_READ: _("View the System Logs"),
+            Right.LOG_EXPORT: _("Export log rows"),
         },
     ),
     (
         _("Keys"),
         {
-            Right.GROUP_MANAGE: _("Make, change and delete key groups and their rotation policy"),
+            Right.GROUP_MANAGE: _("Add, change and delete key groups and their rotation policy"),
             Right.KEY_CREATE: _("Make keys in the HSM"),
             Right.KEY_PUSH: _("Synchronize keys to the vault, and compare a group with its vault"),
             Right.KEY_ROTATE: _("Force a rotation, and let scheduled rotations go on after they were held"),
             Right.KEY_DISABLE: _("Enable and disable versions in the vault"),
-            Right.KEY_DESTROY: _("Destroy key material here, for good"),
+            Right.KEY_DESTROY: _("Destroy key material here, permanently"),
         },
     ),
     (
@@ -42,7 +69,7 @@ AREAS: tuple[tuple[str | Promise, dict[Right, str | Promise]], ...] = (
             Right.CREDENTIAL_MANAGE: _("Add, change, test and delete cloud credentials"),
             Right.VAULT_LIST: _("Ask Azure which vaults a cloud credential can see"),
             Right.CLOUD_DELETE: _("Delete a key in the vault, and recover it"),
-            Right.CLOUD_PURGE: _("Purge a deleted key from the vault, for good"),
+            Right.CLOUD_PURGE: _("Purge a deleted key from the vault, permanently"),
             Right.JOB_CANCEL: _("Cancel jobs"),
         },
     ),
@@ -50,10 +77,11 @@ AREAS: tuple[tuple[str | Promise, dict[Right, str | Promise]], ...] = (
         _("Administration"),
         {
             Right.DEVICE_MANAGE: _("Designate the device that pushes, and run its self-test"),
-            Right.USER_MANAGE: _("Add users, change roles, reset passwords, unlock sign-ins"),
+            Right.USER_MANAGE: _("Add users, change their roles, reset passwords, unlock sign-ins"),
+            Right.ROLE_MANAGE: _("Add, change and delete roles"),
             Right.APPROVAL_MANAGE: _("Change which actions need the approval of others"),
-            Right.NOTICE_MANAGE: _("Say which notices go where: mail, webhooks"),
-            Right.LOG_FORWARD: _("Say where log rows are forwarded to: syslog servers, HTTP event collectors"),
+            Right.NOTICE_MANAGE: _("Choose which notices go where: mail, webhooks"),
+            Right.LOG_FORWARD: _("Choose where log rows are forwarded to: syslog servers, HTTP event collectors"),
             Right.CONFIGURATION_MANAGE: _("Change the options of the installation"),
         },
     ),
@@ -64,20 +92,36 @@ AREAS: tuple[tuple[str | Promise, dict[Right, str | Promise]], ...] = (
 class MatrixRow:
     """One right, and for each role whether it has it."""
 
-    right: str
+    right: Right
+    name: str
     text: str | Promise
     held: tuple[bool, ...]
 
 
-def role_matrix() -> list[tuple[str | Promise, list[MatrixRow]]]:
-    """Return the rights by area, each with a mark per role in the order of ``Role``."""
+def role_matrix(roles: Sequence[frozenset[Right]] = ()) -> list[tuple[str | Promise, list[MatrixRow]]]:
+    """Return the rights by area, each with a mark for each of the roles, or for each built-in role."""
+    compared = roles or [ROLE_RIGHTS[role] for role in Role]
     return [
         (
             area,
             [
-                MatrixRow(right, text, tuple(right in ROLE_RIGHTS[role] for role in Role))
+                MatrixRow(right, RIGHT_NAMES[right], text, tuple(right in held for held in compared))
                 for right, text in rights.items()
             ],
         )
         for area, rights in AREAS
     ]
+
+
+def name_rights(rights: Iterable[Right]) -> str:
+    """Return the names of rights, in the order of the pages; "none" for none."""
+    wanted = frozenset(rights)
+    return ", ".join(name for right, name in RIGHT_NAMES.items() if right in wanted) or "none"
+
+
+def describe_role(user: User) -> str:
+    """Return what the role of a user is for."""
+    if user.role in ROLE_DESCRIPTIONS:
+        return str(ROLE_DESCRIPTIONS[user.role])
+    found = user.custom_role()
+    return found.description if found is not None else ""

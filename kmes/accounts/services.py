@@ -1,7 +1,7 @@
 """Writes about users: add, change, deactivate, reset and change passwords, unlock. Each with its log row.
 
-Users are never deleted, because log entries refer to them. At least one administrator stays active, and
-nobody changes their own role or deactivates themselves.
+Users are never deleted, because log entries refer to them. At least one administrator stays active, nobody changes
+their own role or deactivates themselves, and nobody acts on a user who has a right that they lack (``delegation``).
 """
 
 from __future__ import annotations
@@ -17,14 +17,17 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
 from kmes.accounts import sessions, withdrawal
+from kmes.accounts.delegation import begin_change, check_covers
 from kmes.accounts.models import User
-from kmes.accounts.rights import Right, Role, check
+from kmes.accounts.rights import Right, Role, check, rights_of
+from kmes.accounts.roles.selectors import is_role, role_name
 from kmes.accounts.selectors import locked_sign_ins, other_active_admins
 from kmes.core import language
 from kmes.core.actor import Actor
 from kmes.core.clock import now
 from kmes.core.errors import ConflictError, InputError
 from kmes.core.secret_types import SecretText
+from logging_reports.choices import Severity
 from logging_reports.services import record
 
 # 28 letters and digits in groups, without similar ones: 138 bits, easy to read aloud.
@@ -52,14 +55,16 @@ def create_user(*, username: str, values: UserValues, actor: Actor) -> tuple[Use
     """Add a user with a one-time password. Return both; the password is not stored in clear.
 
     Raises:
-        InputError: the name is taken, in any case of letters.
+        PermissionRefused: the actor may not add users, or lacks a right of the role.
+        InputError: the name is taken, in any case of letters, or there is no such role.
 
     """
-    check(actor, Right.USER_MANAGE)
     password = make_one_time_password()
     taken = InputError(_("There is a user of this name already."), _("Choose another one."), field="username")
     try:
         with transaction.atomic():
+            held = begin_change(actor, Right.USER_MANAGE)
+            _check_gives(held, values.role, actor)
             if User.objects.filter(username__iexact=username).exists():
                 raise taken
             user = User(username=username, one_time_until=one_time_end(), **vars(values))
@@ -68,8 +73,8 @@ def create_user(*, username: str, values: UserValues, actor: Actor) -> tuple[Use
             record(
                 "user.created",
                 actor=actor,
-                message=f"User {user} created as {language.recorded(Role(user.role).label)}",
-                data={"user_id": user.pk, "role": user.role},
+                message=f"User {user} created as {_recorded_role(user.role)}",
+                data={"user_id": user.pk, "role": user.role, "role_name": _recorded_role(user.role)},
             )
     except IntegrityError:
         raise taken from None
@@ -80,12 +85,13 @@ def update_user(*, user: User, values: UserValues, actor: Actor) -> None:
     """Change a user's role and names. What waits for a right that the new role lacks is ended.
 
     Raises:
+        PermissionRefused: the actor may not change users, or lacks a right of this one or of the new role.
+        InputError: there is no such role.
         ConflictError: it is the actor's own role, or the last administrator's.
 
     """
-    check(actor, Right.USER_MANAGE)
     with transaction.atomic():
-        current = _locked(user)
+        current, held = _begin(user, actor)
         changes = {
             name: [getattr(current, name), value]
             for name, value in vars(values).items()
@@ -98,15 +104,29 @@ def update_user(*, user: User, values: UserValues, actor: Actor) -> None:
                 raise ConflictError(_("Nobody changes their own role."), _("Ask another administrator."))
             if current.role == Role.ADMIN:
                 _refuse_last_admin(current)
+            _check_gives(held, values.role, actor)
         User.objects.filter(pk=user.pk).update(**vars(values))
         if "role" in changes:
             withdrawal.end(current, role=values.role, actor=actor)
-        record(
-            "user.updated",
-            actor=actor,
-            message=f"User {current} updated: {', '.join(changes)}",
-            data={"user_id": current.pk, "changes": changes},
-        )
+        _record_update(current, changes, actor)
+
+
+def _record_update(user: User, changes: dict[str, list[Any]], actor: Actor) -> None:
+    """Write the log row of changed values. A changed role is a warning, with old and new in words."""
+    if "role" not in changes:
+        text, data, severity = f"User {user} updated: {', '.join(changes)}", {}, None
+    else:
+        before, after = map(_recorded_role, changes["role"])
+        others = ", ".join(name for name in changes if name != "role")
+        text = f"Role of {user} changed from {before} to {after}" + (f"; also changed: {others}" if others else "")
+        data, severity = {"role_names": [before, after]}, Severity.WARNING
+    record(
+        "user.updated",
+        actor=actor,
+        message=text,
+        severity=severity,
+        data={"user_id": user.pk, "changes": changes, **data},
+    )
 
 
 def why_not_deactivate(user: User, viewer_id: int | None) -> str:
@@ -124,12 +144,12 @@ def deactivate_user(*, user: User, actor: Actor) -> None:
     """Deactivate a user at once, and end what waits to be done for them; their log entries remain.
 
     Raises:
+        PermissionRefused: the actor may not change users, or lacks a right of this one.
         ConflictError: it is the actor, the last administrator, or was done already.
 
     """
-    check(actor, Right.USER_MANAGE)
     with transaction.atomic():
-        current = _locked(user)
+        current, _held = _begin(user, actor)
         if refusal := why_not_deactivate(current, actor.user_id):
             raise ConflictError(f"{refusal}.")
         User.objects.filter(pk=user.pk).update(is_active=False)
@@ -142,12 +162,12 @@ def reactivate_user(*, user: User, actor: Actor) -> SecretText:
     """Reactivate a user with a one-time password, because others may know the old one.
 
     Raises:
+        PermissionRefused: the actor may not change users, or lacks a right of this one.
         ConflictError: the user is active.
 
     """
-    check(actor, Right.USER_MANAGE)
     with transaction.atomic():
-        current = _locked(user)
+        current, _held = _begin(user, actor)
         if current.is_active:
             raise ConflictError(_("%(user)s is active already.") % {"user": current})
         password = _set_one_time_password(current)
@@ -160,12 +180,12 @@ def reset_password(*, user: User, actor: Actor) -> SecretText:
     """Give a user a one-time password and end their sessions. Return it; it is stored nowhere in clear.
 
     Raises:
+        PermissionRefused: the actor may not change users, or lacks a right of this one.
         ConflictError: the user is the actor, or deactivated.
 
     """
-    check(actor, Right.USER_MANAGE)
     with transaction.atomic():
-        current = _locked(user)
+        current, _held = _begin(user, actor)
         if current.pk == actor.user_id:
             raise ConflictError(_("Your own password is changed on your profile page."))
         if not current.is_active:
@@ -201,10 +221,31 @@ def unlock(*, username: str, actor: Actor) -> None:
         record("user.unlocked", actor=actor, message=f"Sign-in of “{username}” unlocked")
 
 
-def _locked(user: User) -> User:
-    """Read the user again and lock all administrators, so that two can't deactivate each other at once."""
-    list(User.objects.select_for_update().filter(role=Role.ADMIN).order_by("pk").values_list("pk", flat=True))
-    return User.objects.select_for_update().get(pk=user.pk)
+def _begin(user: User, actor: Actor) -> tuple[User, frozenset[Right]]:
+    """Begin a change of a user: return the locked row, and the rights of the actor, who has all of the user's."""
+    held = begin_change(actor, Right.USER_MANAGE)
+    current = User.objects.select_for_update().get(pk=user.pk)
+    check_covers(held, rights_of(current.role), of=str(current), actor=actor)
+    return current, held
+
+
+def _check_gives(held: frozenset[Right], role: str, actor: Actor) -> None:
+    """Check that the actor can give somebody the role.
+
+    Raises:
+        PermissionRefused: they lack one of its rights.
+        InputError: there is no such role.
+
+    """
+    if not is_role(role):
+        raise InputError(_("There is no such role."), _("Choose another one."), field="role")
+    check_covers(held, rights_of(role), of=role_name(role), actor=actor)
+
+
+def _recorded_role(code: str) -> str:
+    """Return a role's name in the language of records."""
+    with language.of_records():
+        return role_name(code)
 
 
 def _refuse_last_admin(user: User) -> None:

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext_lazy
 
 from kmes.accounts.models import ConsoleSession, User
+from kmes.accounts.roles.selectors import role_names
 from kmes.ui.tables import ConsoleTable, ExactTimeColumn, MenuColumn, TimeColumn
 from kmes.ui.templatetags.kmes_ui import badge
 
@@ -53,6 +54,13 @@ class UserTable(ConsoleTable):
             "data-open": lambda record: record.get_absolute_url(),
             "tabindex": "0",
         }
+
+    def render_role(self, value: str) -> str:
+        """Show the role's name; the names of all are read once for each table."""
+        if "_role_names" not in self.__dict__:
+            self.__dict__["_role_names"] = role_names()
+        names: dict[str, str] = self.__dict__["_role_names"]
+        return names.get(value, value)
 
     def render_is_active(self, record: User) -> SafeString:
         """Show whether the user can sign in."""

@@ -5,6 +5,7 @@ from django.urls import path
 from kmes.accounts import profile_views, session_views, user_views, views
 from kmes.accounts.company_sign_on import settings_views
 from kmes.accounts.company_sign_on import views as company_views
+from kmes.accounts.roles import views as role_views
 from kmes.accounts.second_factor import views as factor_views
 from kmes.accounts.second_factor.passkeys import views as passkey_views
 
@@ -49,5 +50,10 @@ urlpatterns = [
     path("company-sign-on/", settings_views.edit, name="sign_on"),
     path("company-sign-on/test/", settings_views.test, name="sign_on_test"),
     path("company-sign-on/trial/", company_views.try_sign_in, name="sign_on_trial"),
-    path("roles/", user_views.show_roles, name="roles"),
+    path("roles/", role_views.list_roles, name="roles"),
+    path("roles/add/", role_views.add_role, name="role_add"),
+    path("roles/<slug:role>/", role_views.show_role, name="role"),
+    path("roles/<slug:role>/actions/", role_views.show_actions, name="role_actions"),
+    path("roles/<slug:role>/edit/", role_views.edit_role, name="role_edit"),
+    path("roles/<slug:role>/delete/", role_views.delete_role, name="role_delete"),
 ]

@@ -1,10 +1,9 @@
-"""Pages of Users and Roles. A one-time password is shown once, in the response that made it, and not stored."""
+"""Pages of Users. A one-time password is shown once, in the response that made it, and not stored."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
@@ -16,12 +15,13 @@ from kmes.accounts import selectors, services, withdrawal
 from kmes.accounts.company_sign_on.selectors import find_identity
 from kmes.accounts.forms import UserForm
 from kmes.accounts.models import User
-from kmes.accounts.rights import Right, Role
-from kmes.accounts.role_descriptions import ROLE_DESCRIPTIONS, role_matrix
+from kmes.accounts.rights import Right
+from kmes.accounts.role_descriptions import describe_role
+from kmes.accounts.roles.selectors import list_roles
 from kmes.accounts.second_factor import services as second_factor
 from kmes.accounts.tables import UserTable, state_of
 from kmes.core.actor import Actor
-from kmes.core.errors import KmesError
+from kmes.core.errors import KmesError, PermissionRefused
 from kmes.core.secret_types import SecretText
 from kmes.ui.access import right_required
 from kmes.ui.actions import menu_for
@@ -31,8 +31,8 @@ from kmes.ui.tables import arrange
 
 def _find(request: HttpRequest, user_id: int) -> User:
     found = get_object_or_404(User, pk=user_id)
-    # The reasons in the menu depend on the viewer: nobody deactivates themselves.
-    found.__dict__["viewer_id"] = request.user.pk
+    # The reasons in the menu depend on the viewer: nobody deactivates themselves, or who has more rights.
+    found.__dict__["viewer"] = request.user
     return found
 
 
@@ -71,7 +71,7 @@ def show_user(request: HttpRequest, user_id: int) -> HttpResponse:
     context = {
         "shown_user": shown,
         "state": state_of(shown),
-        "role_text": ROLE_DESCRIPTIONS.get(shown.role, ""),
+        "role_text": describe_role(shown),
         "locked": selectors.locked_sign_ins(username=shown.username),
         "has_factor": second_factor.has_factor(shown),
         "identity": find_identity(shown),
@@ -94,12 +94,14 @@ def show_actions(request: HttpRequest, user_id: int) -> HttpResponse:
 @right_required(Right.USER_MANAGE)
 def add_user(request: HttpRequest) -> HttpResponse:
     """Add a user; the response shows the one-time password."""
-    form = UserForm(request.POST or None)
+    form = UserForm(request.POST or None, viewer=request.user)
     if request.method == "POST" and form.is_valid():
         try:
             made, password = services.create_user(
                 username=form.cleaned_data["username"], values=form.values(), actor=Actor.from_user(request.user)
             )
+        except PermissionRefused:
+            raise
         except KmesError as error:
             form.refuse(error)
         else:
@@ -112,17 +114,22 @@ def add_user(request: HttpRequest) -> HttpResponse:
 def edit_user(request: HttpRequest, user_id: int) -> HttpResponse:
     """Change a user's role and names."""
     edited = _find(request, user_id)
-    form = UserForm(request.POST or None, current=edited, is_own=edited.pk == request.user.pk)
+    form = UserForm(request.POST or None, viewer=request.user, current=edited)
     if request.method == "POST" and form.is_valid():
         try:
             services.update_user(user=edited, values=form.values(), actor=Actor.from_user(request.user))
+        except PermissionRefused:
+            raise
         except KmesError as error:
             form.refuse(error)
         else:
             messages.success(request, _("%(user)s is saved.") % {"user": edited})
             return go_to(request, edited.get_absolute_url())
-    ends = {role.label: withdrawal.describe(edited, role=role) for role in Role} if edited.pk != request.user.pk else {}
-    context = {"form": form, "edited": edited, "ends": {label: lost for label, lost in ends.items() if lost}}
+    ends = {}
+    # Without anything that depends on a right no role ends anything.
+    if edited.pk != request.user.pk and withdrawal.describe(edited):
+        ends = {role.name: withdrawal.describe(edited, role=role.code) for role in list_roles(request.user)}
+    context = {"form": form, "edited": edited, "ends": {name: lost for name, lost in ends.items() if lost}}
     return render_form(request, "accounts/user_form.html", context, refused=request.method == "POST")
 
 
@@ -190,13 +197,3 @@ def unlock_sign_in(request: HttpRequest) -> HttpResponse:
         return go_to(request, reverse("accounts:users"))
     locked = selectors.locked_sign_ins(username=username) if username else []
     return render(request, "accounts/unlock.html", {"name": username, "locked": locked})
-
-
-@require_safe
-@right_required(Right.CONSOLE_READ)
-def show_roles(request: HttpRequest) -> HttpResponse:
-    """Show which role has which right, and what each right is for."""
-    demanded = [role.label for role in Role if role in settings.KMES_SECOND_FACTOR_ROLES]
-    roles = [(role.label, ROLE_DESCRIPTIONS[role]) for role in Role]
-    context = {"roles": roles, "matrix": role_matrix(), "factor_roles": demanded}
-    return render(request, "accounts/roles.html", context)

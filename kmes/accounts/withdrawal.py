@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from kmes.accounts.models import User
-from kmes.accounts.rights import ROLE_RIGHTS, Right
+from kmes.accounts.rights import Right, rights_of
 from kmes.core.actor import Actor
 
 
@@ -40,10 +40,10 @@ def describe(user: User, *, role: str = "") -> list[str]:
 
 
 def end(user: User, *, role: str = "", actor: Actor) -> None:
-    """End what depends on the rights that a user loses. Call it in the transaction of the change."""
+    """End what depends on the rights that a user loses. Call it in the transaction of the change, after it."""
     for each in _registry.dependents:
         each.end(user, _kept(role), actor)
 
 
 def _kept(role: str) -> frozenset[Right]:
-    return ROLE_RIGHTS[role] if role else frozenset()
+    return rights_of(role) if role else frozenset()

@@ -89,6 +89,14 @@ TABLES: Mapping[str, TableRights] = {
         worker=_May(but="password"),
         reports=_May(but="password"),
     ),
+    "accounts_customrole": _table(
+        "id code name description rights needs_second_factor lock_version changed_at",
+        web=_May(
+            insert=True, update="name description rights needs_second_factor lock_version changed_at", delete=True
+        ),
+        worker=_READS,
+        reports=_READS,
+    ),
     # Sessions, second factors and known devices are the business of web alone.
     "accounts_consolesession": _table(
         "digest session_data expire_date name user_id address device sign_on began_at used_at", web=_OWNS

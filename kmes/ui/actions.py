@@ -26,6 +26,8 @@ Target = Literal[
     "version",
     "user",
     "users",
+    "role",
+    "roles",
 ]
 # "selection" posts the rows selected in a table to the page that confirms the action.
 Method = Literal["link", "dialog", "copy", "selection"]

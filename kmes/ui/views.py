@@ -24,6 +24,7 @@ PALETTE = "palette-results"
 BACKGROUNDS: dict[Target, tuple[str | Promise, str]] = {
     "credentials": (gettext_lazy("Cloud Credentials"), "cloudcreds:list"),
     "users": (gettext_lazy("Users"), "accounts:users"),
+    "roles": (gettext_lazy("Roles"), "accounts:roles"),
     "jobs": (gettext_lazy("Jobs"), "jobs:list"),
 }
 

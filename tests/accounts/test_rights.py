@@ -14,6 +14,7 @@ ONLY_ADMIN = {
     Right.CLOUD_PURGE,
     Right.DEVICE_MANAGE,
     Right.USER_MANAGE,
+    Right.ROLE_MANAGE,
     Right.APPROVAL_MANAGE,
     Right.NOTICE_MANAGE,
     Right.LOG_FORWARD,

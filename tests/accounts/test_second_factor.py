@@ -308,6 +308,6 @@ def test_a_role_that_does_not_exist_stops_the_start(settings):
 
 def test_the_roles_page_says_of_whom_a_factor_is_required(users, settings):
     client, _answer = sign_in(users["auditor"])
-    assert "required of no role" in body(client.get("/roles/"))
+    assert "required of no built-in role" in body(client.get("/roles/"))
     settings.KMES_SECOND_FACTOR_ROLES = ["admin", "custodian"]
     assert "required of: Administrator, Key custodian" in body(client.get("/roles/"))

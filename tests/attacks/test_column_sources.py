@@ -64,7 +64,11 @@ OURS, CHECKED, DEVICE, KEY_ID, FITTED = Source
 FORM = "form"
 USERNAME, GROUP, KEY = (User, "username"), (KeyGroup, "name"), (Key, "name")
 COLUMNS = {
-    "accounts.User": {"password": OURS, **dict.fromkeys(("username", "first_name", "last_name", "email"), FORM)},
+    "accounts.User": {
+        **dict.fromkeys(("password", "role"), OURS),
+        **dict.fromkeys(("username", "first_name", "last_name", "email"), FORM),
+    },
+    "accounts.CustomRole": {"code": OURS, "rights": OURS, "name": FORM, "description": FORM},
     "accounts.FailedSignIns": {"name": FITTED, "address": OURS},
     "accounts.ConsoleSession": {**dict.fromkeys(("digest", "name", "address", "sign_on"), OURS), "device": FITTED},
     "accounts.SignOnProvider": {
@@ -158,7 +162,7 @@ COLUMNS = {
     "jobs.ApprovalPolicy": {
         "action": OURS,
         "changed_by": USERNAME,
-        **dict.fromkeys(("approvals", "expires_hours"), OURS),
+        **dict.fromkeys(("approvals", "role", "expires_hours"), OURS),
     },
     "jobs.ApprovalRequest": {
         # The length and the characters of the field that asks for it (``ask_for_reason``); the service cuts it.

@@ -41,8 +41,9 @@ from keygroups.rotation_views import ManyRotationForm
 from kmes.accounts.company_sign_on.forms import MAX_FACTOR_VALUES_TEXT, MAX_GROUPS_TEXT, MAX_SECRET, ProviderForm
 from kmes.accounts.company_sign_on.models import SignOnProvider
 from kmes.accounts.forms import MAX_PASSWORD, OwnPasswordForm, SignInForm, UserForm
-from kmes.accounts.models import Passkey, User
+from kmes.accounts.models import CustomRole, Passkey, User
 from kmes.accounts.rights import Role
+from kmes.accounts.roles.forms import RoleForm
 from kmes.accounts.second_factor.forms import (
     MAX_ANSWER,
     MAX_CODE,
@@ -110,6 +111,7 @@ TEXTS: dict[type[forms.BaseForm], dict[str, Limit]] = {
     TagsForm: {"tags": MAX_TAG},
     FirstPushForm: {"name": (KeyGroup, "name")},
     VaultForm: {"vault": (KeyVault, "url")},
+    RoleForm: {name: (CustomRole, name) for name in ("name", "description")},
     UserForm: {name: (User, name) for name in ("username", "first_name", "last_name", "email")},
     SignInForm: {"username": (User, "username"), "password": MAX_PASSWORD},
     OwnPasswordForm: dict.fromkeys(("old_password", "new_password1", "new_password2"), MAX_PASSWORD),
@@ -244,6 +246,7 @@ class Makers:
                 "wanted": "local",
             },
             TagsForm: {"version": None},
+            **{key: {"viewer": self.user} for key in (UserForm, RoleForm)},
             ChannelForm: {"kind": ChannelKind.WEBHOOK},
         }
         if kind is SignInForm:

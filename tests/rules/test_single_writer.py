@@ -48,6 +48,7 @@ OWNERS = {
     ("LogExport", "state"): "logging_reports/export_lifecycle.py",
     ("Delivery", "state"): "logging_reports/notices/deliveries.py",
     ("WorkerSighting", "state"): "hsm/services.py",
+    ("CustomRole", "rights"): "kmes/accounts/roles/services.py",
     ("Acknowledgement", "state"): "kmes/dashboard/attention/services.py",
 }
 # Fill a database with made-up rows, which begin in any state.

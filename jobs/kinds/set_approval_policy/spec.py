@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.auth import get_user_model
+from django.db import transaction
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
@@ -19,7 +20,9 @@ from jobs.engine.approval_policies import actions, find_policy, label_of
 from jobs.engine.creation import NewJob, create_job
 from jobs.models import Job
 from jobs.spec import Approval, Given, JobSpec, Scope, Step, Wording, leaves_nothing
-from kmes.accounts.rights import Right, Role, check
+from kmes.accounts.delegation import begin_change
+from kmes.accounts.rights import Right
+from kmes.accounts.roles.selectors import is_role, role_name
 from kmes.core import language
 from kmes.core.actor import Actor
 from kmes.core.errors import ConflictError, InputError
@@ -47,22 +50,24 @@ def request_set_approval_policy(
         ConflictError: the policy is so already.
 
     """
-    check(actor, Right.APPROVAL_MANAGE)
-    if action not in dict(actions()) or role not in Role.values:
-        raise InputError(_("There is no such action or role."), field="role")
     if not 0 <= approvals <= MOST_APPROVALS or not 1 <= expires_hours <= LONGEST_HOURS:
         raise InputError(_("Choose up to 5 approvals and up to 720 hours."), field="approvals")
-    _require_approvers(approvals, role)
-    current = find_policy(action)
-    before, after = _values_of(current), {"approvals": approvals, "role": role, "expires_hours": expires_hours}
-    if before == after:
-        raise ConflictError(_("The policy is so already."), _("Change a value."))
-    with language.of_records():
-        subject = label_of(action)
-    number = (current.number if current else 0) + 1
-    params = {"action": action, "number": number, "before": before, "after": after}
-    new = NewJob(KIND, subject, params=params, retry_of=retry_of)
-    return create_job(new, actor=actor, idempotency_key=idempotency_key, reason=reason)
+    with transaction.atomic():
+        # The role stays until the job is there, which keeps it from being deleted.
+        begin_change(actor, Right.APPROVAL_MANAGE)
+        if action not in dict(actions()) or not is_role(role):
+            raise InputError(_("There is no such action or role."), field="role")
+        _require_approvers(approvals, role)
+        current = find_policy(action)
+        before, after = _values_of(current), {"approvals": approvals, "role": role, "expires_hours": expires_hours}
+        if before == after:
+            raise ConflictError(_("The policy is so already."), _("Change a value."))
+        with language.of_records():
+            subject = label_of(action)
+        number = (current.number if current else 0) + 1
+        params = {"action": action, "number": number, "before": before, "after": after}
+        new = NewJob(KIND, subject, params=params, retry_of=retry_of)
+        return create_job(new, actor=actor, idempotency_key=idempotency_key, reason=reason)
 
 
 def describe_values(values: dict[str, Any] | None) -> str:
@@ -75,7 +80,7 @@ def describe_values(values: dict[str, Any] | None) -> str:
         values["approvals"],
     ) % {
         "count": values["approvals"],
-        "role": Role(values["role"]).label,
+        "role": role_name(values["role"]),
         "hours": values["expires_hours"],
     }
 
@@ -101,7 +106,7 @@ def _require_approvers(approvals: int, role: str) -> None:
                 "Only %(count)d active users have the role %(role)s.",
                 there,
             )
-            % {"count": there, "role": Role(role).label},
+            % {"count": there, "role": role_name(role)},
             _("It takes one more than the approvals, because nobody approves what they request."),
             field="approvals",
         )

@@ -17,8 +17,9 @@ from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from kmes.accounts import sessions
+from kmes.accounts.delegation import begin_change, check_covers
 from kmes.accounts.models import AuthenticatorApp, FactorFailure, Passkey, RecoveryCode, User
-from kmes.accounts.rights import Right, check
+from kmes.accounts.rights import ROLE_RIGHTS, Right, rights_of
 from kmes.accounts.second_factor import recovery_codes, seals, totp
 from kmes.core.actor import Actor
 from kmes.core.clock import now
@@ -65,8 +66,22 @@ def has_app(user: User) -> bool:
 
 
 def is_required(user: User) -> bool:
-    """Return whether the installation's policy demands a second factor of this user's role."""
-    return user.role in settings.KMES_SECOND_FACTOR_ROLES
+    """Return whether the installation, or the role itself, demands a second factor of this user."""
+    if user.role in settings.KMES_SECOND_FACTOR_ROLES:
+        return True
+    role = user.custom_role()
+    return role is not None and (role.needs_second_factor or is_demanded_with(role.held))
+
+
+def is_demanded_with(rights: frozenset[Right]) -> bool:
+    """Return whether the installation demands a second factor with such rights, in whichever role.
+
+    It does if one of them belongs to no built-in role but those of KMES_SECOND_FACTOR_ROLES: a copy of a role must not
+    get round that.
+    """
+    demanded = settings.KMES_SECOND_FACTOR_ROLES
+    free = frozenset[Right]().union(*(held for role, held in ROLE_RIGHTS.items() if role not in demanded))
+    return bool(rights - free)
 
 
 def prove(*, user: User, code: str, address: str) -> Factor:
@@ -201,13 +216,16 @@ def reset(*, user: User, actor: Actor) -> None:
     """Remove another user's second factor, who lost it, and end that user's sessions.
 
     Raises:
+        PermissionRefused: the actor may not change users, or lacks a right of this one.
         ConflictError: it is the actor's own, or there is none.
 
     """
-    check(actor, Right.USER_MANAGE)
-    if user.pk == actor.user_id:
-        raise ConflictError(_("Your own second factor is removed on your profile page."))
     with transaction.atomic():
+        held = begin_change(actor, Right.USER_MANAGE)
+        if user.pk == actor.user_id:
+            raise ConflictError(_("Your own second factor is removed on your profile page."))
+        role = User.objects.values_list("role", flat=True).get(pk=user.pk)
+        check_covers(held, rights_of(role), of=str(user), actor=actor)
         if not has_factor(user):
             raise ConflictError(_("%(user)s has no second factor.") % {"user": user}, _("Reload the page."))
         _remove(user)

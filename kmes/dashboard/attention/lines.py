@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kmes.accounts.rights import ROLE_RIGHTS
 from kmes.dashboard.attention.facts import MOST, Fact
 from kmes.dashboard.attention.matters import GRADE_LABELS, MATTERS, Grade, Matter, Text
 from kmes.dashboard.models import Acknowledgement
@@ -97,7 +96,7 @@ def is_covered(fact: Fact, known: dict[tuple[str, str], Acknowledgement]) -> boo
 
 def read_attention(facts: Sequence[Fact], user: Any) -> Attention:
     """Return what a user sees of the facts. One query."""
-    known, rights = open_acknowledgements(), ROLE_RIGHTS.get(user.role, frozenset())
+    known, rights = open_acknowledgements(), user.rights
     shown: dict[str, list[Fact]] = defaultdict(list)
     hidden: dict[str, list[Fact]] = defaultdict(list)
     for fact in facts:

@@ -24,7 +24,7 @@ from jobs.models import Job, ScheduleClock
 from jobs.spec import registry
 from keygroups.choices import Drift
 from keygroups.models import CloudVersion, Key, KeyGroup, Observation, RotationSlot
-from kmes.accounts.models import ConsoleSession, Passkey
+from kmes.accounts.models import ConsoleSession, CustomRole, Passkey
 from kmes.accounts.rights import Role
 from kmes.core.actor import SYSTEM
 from kmes.core.clock import now
@@ -67,6 +67,7 @@ ARGUMENTS: dict[str, Callable[[], Iterable[Any]]] = {
     "number": lambda: (1, 2, 3, 4, 5),
     "observation_id": lambda: Observation.objects.values_list("pk", flat=True),
     "passkey_id": lambda: Passkey.objects.values_list("pk", flat=True),
+    "role": lambda: [*ROLES, *CustomRole.objects.values_list("code", flat=True)],
     "sequence": lambda: (1, 2, 7),
     "service": lambda: Service.values,
     "session": lambda: ConsoleSession.objects.values_list("name", flat=True),
@@ -118,6 +119,8 @@ def write_rows() -> dict[str, Any]:
         _write_job_rows()
         _write_log_rows(people[Role.ADMIN])
         _write_passkeys(people)
+        rights = ["console.read", "key.rotate"]
+        CustomRole.objects.create(code="role-fuzz", name="Rotator", rights=rights, changed_at=now())
         record("data.seeded", actor=SYSTEM, message="Trial data written")
     return people
 

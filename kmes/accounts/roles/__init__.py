@@ -1,0 +1,1 @@
+"""Roles: those that are built in, and those that users make."""
