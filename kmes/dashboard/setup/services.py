@@ -50,7 +50,9 @@ def push_first_key(*, vault: KeyVault, name: str, key_spec: str, actor: Actor, i
     earlier = Job.objects.filter(idempotency_key=idempotency_key).first() if idempotency_key else None
     if earlier is not None:
         return earlier
-    check(actor, Right.KEY_CREATE)
+    # Before anything is looked at: its steps would be refused one after the other.
+    for right in (Right.GROUP_MANAGE, Right.KEY_CREATE, Right.KEY_ROTATE):
+        check(actor, right)
     values = GroupValues(name=name, credential=vault.credential, vault=vault.url, key_spec=key_spec)
     with transaction.atomic():
         group = create_group(values=values, actor=actor)
