@@ -40,6 +40,13 @@ accounts:second_step               GET,POST  public
 accounts:second_step_options       POST      public
 accounts:passkey_sign_in           POST      public
 accounts:sign_in_options           POST      public
+accounts:sign_on_start             GET       public
+accounts:sign_on_answer            GET       public
+accounts:sign_on_logout            POST      public
+accounts:sign_on_confirm           GET       console.read
+accounts:sign_on                   GET,POST  user.manage
+accounts:sign_on_test              POST      user.manage
+accounts:sign_on_trial             GET       user.manage
 accounts:logout                    POST      public
 accounts:profile                   GET       console.read
 accounts:own_password              GET,POST  console.read

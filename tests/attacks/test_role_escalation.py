@@ -9,6 +9,9 @@ from django.contrib.auth import get_user_model
 from django.db import connection
 from django.test import Client
 
+from kmes.accounts.company_sign_on.models import SignOnProvider
+from kmes.accounts.company_sign_on.services import ProviderValues
+from kmes.accounts.company_sign_on.services import save as save_sign_on
 from kmes.accounts.models import CustomRole, User
 from kmes.accounts.rights import Right, Role
 from kmes.accounts.roles.services import RoleValues, update_role
@@ -17,6 +20,7 @@ from kmes.accounts.services import UserValues, deactivate_user, update_user
 from kmes.core.actor import Actor
 from kmes.core.clock import now
 from kmes.core.errors import ConflictError, PermissionRefused
+from kmes.core.secret_types import SecretText
 from logging_reports.models import LogEntry
 from tests.people import body
 
@@ -144,6 +148,14 @@ def test_the_second_factor_of_somebody_with_more_rights_stays(clerk, boss):
     with pytest.raises(PermissionRefused):
         second_factor.reset(user=boss, actor=Actor.from_user(clerk))
     assert second_factor.has_factor(boss)
+
+
+def test_nobody_with_fewer_rights_says_which_groups_of_the_provider_get_which_role(clerk):
+    given = {"name": "x", "issuer": "https://login.example.com", "client_id": "x", "scopes": "openid"}
+    claims = {"username_claim": "name", "groups_claim": "groups", "group_roles": {"everybody": "admin"}}
+    with pytest.raises(PermissionRefused, match="lacks rights of"):
+        save_sign_on(ProviderValues(**given, **claims), SecretText("secret"), actor=Actor.from_user(clerk))
+    assert not SignOnProvider.objects.exists()
 
 
 def test_the_last_administrator_goes_by_no_path_whoever_else_may_manage_users(boss, clerk):

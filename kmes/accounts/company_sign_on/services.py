@@ -11,7 +11,8 @@ from django.utils.translation import gettext as _
 from kmes.accounts.company_sign_on import documents, seals
 from kmes.accounts.company_sign_on.errors import NotGenuine
 from kmes.accounts.company_sign_on.models import SignOnProvider
-from kmes.accounts.rights import Right, check
+from kmes.accounts.delegation import begin_change, check_covers
+from kmes.accounts.rights import Right, Role
 from kmes.core.actor import Actor
 from kmes.core.clock import now
 from kmes.core.errors import InputError
@@ -41,11 +42,13 @@ def save(values: ProviderValues, secret: SecretText, *, actor: Actor) -> None:
     """Save the settings. An empty secret keeps the present one, for the same client of the same issuer.
 
     Raises:
+        PermissionRefused: the actor may not manage users, or lacks a right: the settings say who gets which role.
         InputError: a secret is needed.
 
     """
-    check(actor, Right.USER_MANAGE)
     with transaction.atomic():
+        held = begin_change(actor, Right.USER_MANAGE)
+        check_covers(held, frozenset(Right), of=str(Role.ADMIN.label), actor=actor)
         provider = SignOnProvider.objects.select_for_update().filter(pk=SignOnProvider.ONLY).first()
         before = {} if provider is None else {name: getattr(provider, name) for name in seals.COLUMNS}
         kept = secret or _present_secret(provider, values)

@@ -21,7 +21,7 @@ from kmes.accounts.company_sign_on.selectors import find_provider
 from kmes.accounts.company_sign_on.trial import Finding
 from kmes.accounts.rights import Right
 from kmes.core.actor import Actor
-from kmes.core.errors import KmesError
+from kmes.core.errors import KmesError, PermissionRefused
 from kmes.ui.access import right_required
 from kmes.ui.responses import go_to
 
@@ -36,6 +36,8 @@ def edit(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
             services.save(form.values(), form.secret(), actor=Actor.from_user(request.user))
+        except PermissionRefused:
+            raise
         except KmesError as error:
             form.refuse(error)
         else:
