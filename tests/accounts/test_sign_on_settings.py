@@ -38,6 +38,7 @@ def typed(provider, **changes):
 def test_it_is_off_until_somebody_sets_it_up_and_switches_it_on(provider, pages, client):
     SignOnProvider.objects.all().delete()
     assert "Off" in body(pages.get(PAGE))
+    assert pages.post(PAGE, typed(provider, client_secret="")).status_code == 422
     assert pages.post(PAGE, typed(provider)).status_code == 302
     found = SignOnProvider.objects.get()
     assert found.group_roles == {"kmes-admins": "admin", "kmes-owners": "admin", "kmes-auditors": "auditor"}

@@ -92,6 +92,7 @@ class ProviderForm(forms.Form):
             )
         roles = [(str(role), _("Sign in as %(role)s") % {"role": role.label}) for role in UNMATCHED_ROLES]
         self.fields["unmatched_role"].choices = [("", _("Are refused")), *roles]  # type: ignore[attr-defined]
+        self.fields["client_secret"].required = provider is None
         if provider is not None:
             self.fields["client_secret"].help_text = _(
                 "One is stored. Left empty, it stays, for this issuer and client."
