@@ -20,7 +20,7 @@ from kmes.accounts.services import change_own_password
 from kmes.core.actor import Actor
 from kmes.core.secret_types import SecretText
 from kmes.ui.access import right_required
-from kmes.ui.responses import go_to, render_form
+from kmes.ui.responses import back_to, go_to, render_form
 
 
 @require_safe
@@ -39,6 +39,7 @@ def show_profile(request: HttpRequest) -> HttpResponse:
 def change_password(request: HttpRequest) -> HttpResponse:
     """Change one's own password; this session continues, the user's others end."""
     viewer: Any = request.user
+    is_forced = viewer.must_change_password
     form = OwnPasswordForm(viewer, request.POST or None)
     if request.method == "POST" and form.is_valid():
         chosen = SecretText(form.cleaned_data["new_password1"])
@@ -46,6 +47,13 @@ def change_password(request: HttpRequest) -> HttpResponse:
         change_own_password(user=viewer, password=chosen, actor=Actor.from_user(viewer), session_key=own)
         update_session_auth_hash(request, viewer)
         messages.success(request, _("Your password is changed. Your other sessions have ended."))
-        return go_to(request, reverse("accounts:profile"))
-    context = {"form": form, "is_forced": viewer.must_change_password}
+        return go_to(request, back_to(request, _page_after_change(viewer, is_forced=is_forced)))
+    context = {"form": form, "is_forced": is_forced}
     return render_form(request, "accounts/own_password.html", context, refused=request.method == "POST")
+
+
+def _page_after_change(viewer: Any, *, is_forced: bool) -> str:
+    """Return where a changed password leads: from a one-time password to the set-up, for those who can do it."""
+    if not is_forced:
+        return reverse("accounts:profile")
+    return reverse("setup:begin" if viewer.has_right(Right.CREDENTIAL_MANAGE) else "dashboard:home")

@@ -343,3 +343,24 @@ def test_the_pages_cost_few_queries(pages, credential, device_row, django_assert
     for address in ("/setup/", "/setup/done/", *(f"/setup/{number}/" for number in range(1, 6))):
         with django_assert_max_num_queries(12):
             pages.get(address)
+
+
+# --- Where it begins and what failed ---------------------------------------------------------
+def test_a_listing_that_failed_is_said_on_the_step_until_another_one_went_well(pages, credential):
+    why = {"error_what": "Azure rejected the client secret.", "error_remedy": "Enter it again."}
+    Job.objects.create(kind="list_vaults", subject="Contoso", credential=credential, state="failed", **why)
+    page = body(pages.get("/setup/3/"))
+    assert "Azure rejected the client secret." in page
+    assert "every 1s" not in page
+    Job.objects.create(kind="list_vaults", subject="Contoso", credential=credential, state="succeeded")
+    assert "Azure rejected the client secret." not in body(pages.get("/setup/3/"))
+
+
+def test_a_first_sign_in_ends_in_the_set_up_until_a_key_is_in_a_vault(pages, credential):
+    assert pages.get("/setup/begin/").url == "/setup/"
+    make_pushed(make_vault(credential))
+    assert pages.get("/setup/begin/").url == "/"
+
+
+def test_a_password_changed_from_the_set_up_leads_back_to_it(pages, people):
+    assert 'href="/profile/password/?next=%2Fsetup%2F2%2F"' in body(pages.get("/setup/2/"))

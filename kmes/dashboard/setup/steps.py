@@ -150,7 +150,9 @@ def _password_of(name: str, changed_at: object) -> Finding:
         ok=False,
         remedy=_("%(name)s signs in and changes it on the profile page: whoever saw the start may know it.")
         % {"name": name},
-        links=link_to(_("Change my password"), "accounts:own_password", in_dialog=False, user=name),
+        links=link_to(
+            _("Change my password"), "accounts:own_password", in_dialog=False, user=name, query=return_query(2)
+        ),
     )
 
 

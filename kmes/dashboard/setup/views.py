@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from cloudcreds.guide import set_up_guide
-from jobs.choices import OPEN_STATES, STATE_COLOURS
+from jobs.choices import OPEN_STATES, STATE_COLOURS, JobState
 from jobs.engine import fresh_grants
 from jobs.kinds.list_vaults import spec as list_vaults
 from jobs.kinds.prove import spec as prove
@@ -29,7 +29,7 @@ from kmes.core.errors import InputError, KmesError, PermissionRefused
 from kmes.dashboard.setup.findings import SetupStep
 from kmes.dashboard.setup.forms import FirstPushForm, VaultForm
 from kmes.dashboard.setup.services import push_first_key, record_vault
-from kmes.dashboard.setup.steps import next_step, read_steps
+from kmes.dashboard.setup.steps import is_set_up, next_step, read_steps
 from kmes.ui.access import right_required
 
 NO_CONTENT = 204
@@ -49,6 +49,13 @@ def resume(_request: HttpRequest) -> HttpResponse:
     """Go to the first step that is not done, or to the end."""
     step = next_step(read_steps())
     return redirect(step.url if step else reverse("setup:done"))
+
+
+@require_safe
+@right_required(Right.CONSOLE_READ)
+def begin(_request: HttpRequest) -> HttpResponse:
+    """Go from a first sign-in to the set-up, or to the dashboard once a key is in a vault."""
+    return redirect("dashboard:home" if is_set_up() else "setup:resume")
 
 
 @require_safe
@@ -155,11 +162,12 @@ def _context(request: HttpRequest, number: int) -> dict[str, Any]:
 
 
 def _watched_job(number: int) -> Job | None:
-    """Return the step's open job; for the push, its newest job whatever its state."""
+    """Return the step's open job, else its newest one if that failed; for the push, its newest job whatever its state."""
     jobs = Job.objects.filter(kind__in=WATCHED.get(number, ())).order_by("-created_at")
     if number == LAST:
         return jobs.filter(group__certifications__isnull=True).first()
-    return jobs.filter(state__in=OPEN_STATES).first()
+    newest = jobs.filter(state__in=OPEN_STATES).first() or jobs.first()
+    return newest if newest and (newest.state in OPEN_STATES or newest.state == JobState.FAILED) else None
 
 
 def _digest(step: SetupStep, job: Job | None) -> str:
