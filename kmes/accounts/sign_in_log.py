@@ -69,7 +69,8 @@ def _signed_in(sender: Any, user: Any, request: Any = None, **kwargs: Any) -> No
         if request is not None and devices.is_new(user, device=device, address=address):
             message = f"{user} signed in from a new device: {device or 'unknown'}, {address or 'unknown address'}"
             record("access.new_device", actor=actor, message=message, data=origin)
-        record("access.login", actor=actor, data=origin)
+        where = f"Signed in from {address}" if address else ""
+        record("access.login", actor=actor, message=where, data=origin)
         provider = active_provider() if sign_on is None else None
         if provider is not None and provider.are_local_for_emergencies:
             message = f"{user} signed in without company sign-on, which is for emergencies only"

@@ -29,6 +29,7 @@ def test_rows_of_one_session_name_it_without_giving_its_key_away():
     found = [*rows("access.login"), *rows("access.refused"), *rows("access.logout")]
     assert [row.event for row in found] == ["access.login", "access.refused", "access.logout"]
     assert {row.data["address"] for row in found} == {"192.0.2.7"}
+    assert found[0].message == "Signed in from 192.0.2.7"
     (session,) = {row.data["session"] for row in found}
     assert len(session) == 32
     assert key not in str([row.data for row in found])
