@@ -28,7 +28,7 @@ from jobs.engine.step_rows import StepRows
 from jobs.engine.transaction import RunTransaction
 from jobs.models import Job, JobTarget
 from jobs.spec import registry
-from keygroups.models import KeyGroup
+from keygroups.models import Key, KeyGroup
 from kmes.core.actor import SYSTEM
 from kmes.core.failpoints import failpoint
 from logging_reports.services import Draft
@@ -113,7 +113,16 @@ class JobRun:
 
     def log_call(self, draft: Draft) -> None:
         """Add the row of a call to the vault to the log with the next transaction."""
-        self._log.defer(draft)
+        self._log.defer(self._log.draft_of_call(draft))
+
+    @contextmanager
+    def calls_about(self, key: Key) -> Iterator[None]:
+        """Name a key in the rows of the calls to the vault that are made meanwhile."""
+        self._log.key = key
+        try:
+            yield
+        finally:
+            self._log.key = None
 
     def flush(self) -> None:
         """Do the deferred writes now, because the next transaction is some time away."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, TypedDict, Unpack
 
 from django.db import transaction
@@ -29,8 +30,9 @@ class RunLog:
 
     def __init__(self, job: Job, actor: Actor) -> None:
         self._job, self.actor = job, actor
-        # The key group that rows are about.
+        # The key group that rows are about, and the key that calls to the vault are about.
         self.group: KeyGroup | None = job.group
+        self.key: Key | None = None
         self._waiting: list[Draft] = []
 
     def draft(self, event: str, message: str, **details: Unpack[LogDetails]) -> Draft:
@@ -45,6 +47,12 @@ class RunLog:
             job_code=self._job.code,
             data=details.get("data"),
         )
+
+    def draft_of_call(self, draft: Draft) -> Draft:
+        """Return the row of a call with the key that it is about, by its name here; the vault's name is the group's."""
+        if self.key is None or draft.subject is None:
+            return draft
+        return replace(draft, subject=replace(draft.subject, key_id=str(self.key.pk), key=self.key.name))
 
     def defer(self, draft: Draft) -> None:
         """Keep a row for the next transaction."""

@@ -67,7 +67,8 @@ def _sign(run: JobRun, version: CloudVersion, challenge: bytes) -> bytes | None:
     gateway = gateway_for(run, version.vault)
     gateway.get_token()
     try:
-        with gateway.expecting(*([CloudErrorKind.KEY_DISABLED] if wants_refusal else [])):
+        expected = [CloudErrorKind.KEY_DISABLED] if wants_refusal else []
+        with gateway.expecting(*expected), run.calls_about(version.key):
             return gateway.sign(version.azure_name, version.azure_version, spec=version.key.spec, message=challenge)
     except CloudError as error:
         if wants_refusal and error.kind == CloudErrorKind.KEY_DISABLED:

@@ -141,7 +141,7 @@ def _import_one(
     """Make the announced import. Return the new version; None when only this key was refused."""
     key = target.key
     try:
-        with announced(run, intent):
+        with announced(run, intent), run.calls_about(key):
             bundle = gateway.import_key(
                 group.azure_name,
                 spec=key.spec,
@@ -167,7 +167,8 @@ def _import_one(
         with run.write() as tx:
             resolve(tx, intent, IntentState.OK, kid=bundle.kid)
         try:
-            gateway.update_version(group.azure_name, bundle.version, enabled=False)
+            with run.calls_about(key):
+                gateway.update_version(group.azure_name, bundle.version, enabled=False)
             fate = _("the version was disabled")
         except CloudError as error:
             fate = _("the version could not be disabled (%(why)s)") % {"why": error.what}

@@ -82,7 +82,7 @@ def _is_done(run: JobRun, gateway: VaultGateway, version: CloudVersion, *, wante
 def _switch(run: JobRun, gateway: VaultGateway, version: CloudVersion, *, wanted: bool) -> None:
     with run.write() as tx:
         intent = announce(tx, IntentOperation.SWITCH, key=version.key)
-    with announced(run, intent):
+    with announced(run, intent), run.calls_about(version.key):
         bundle = gateway.update_version(version.azure_name, version.azure_version, enabled=wanted)
     with run.write() as tx:
         resolve(tx, intent, IntentState.OK, kid=bundle.kid)

@@ -74,7 +74,7 @@ def _set(run: JobRun, gateway: VaultGateway, version: CloudVersion, current: Vau
     tags = {**wanted, **kept, **drift.console_tags(version)}
     with run.write() as tx:
         intent = announce(tx, IntentOperation.SET_TAGS, key=version.key)
-    with announced(run, intent):
+    with announced(run, intent), run.calls_about(version.key):
         bundle = gateway.update_version(version.azure_name, version.azure_version, tags=tags)
     with run.write() as tx:
         resolve(tx, intent, IntentState.OK, kid=bundle.kid)

@@ -57,6 +57,14 @@ def test_the_job_says_what_the_console_says(group, admin):
     ]
 
 
+def test_the_log_of_a_key_has_its_wrapping_import_and_verification(group, admin):
+    key, other = make_keys(group, "first", "second", actor=admin)
+    work(request_synchronize(keys=[key, other], actor=admin))
+    rows = LogEntry.objects.filter(service="azure", key_id=str(key.pk)).order_by("sequence")
+    assert [row.event for row in rows] == ["azure.key_wrapped", "azure.key_imported", "azure.import_verified"]
+    assert {row.key for row in rows} == {"first"}
+
+
 def test_the_azure_service_log_shows_the_push_in_order(group, admin):
     (key,) = make_keys(group, "test", actor=admin)
     job = work(request_synchronize(keys=[key], actor=admin))
