@@ -177,7 +177,16 @@ def find_observation(version: CloudVersion) -> Observation | None:
 
 def list_strangers(group: KeyGroup) -> list[Observation]:
     """Return the versions of the group's Azure key that were made outside this console, newest first."""
-    return list(group.observations.filter(version=None, is_present=True)[:VERSIONS_SHOWN])
+    return list(_strangers(group)[:VERSIONS_SHOWN])
+
+
+def count_strangers(group: KeyGroup) -> int:
+    """Return how many versions of the group's Azure key were made outside this console, as last compared."""
+    return _strangers(group).count()
+
+
+def _strangers(group: KeyGroup) -> QuerySet[Observation]:
+    return group.observations.filter(version=None, is_present=True)
 
 
 def has_vault_answered(group: KeyGroup) -> bool:

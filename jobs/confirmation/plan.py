@@ -14,6 +14,7 @@ from cloudcreds.models import CloudCredential, KeyVault
 from keygroups.azure_names import is_known_to_be_taken
 from keygroups.choices import LIVE_VERSION_STATES
 from keygroups.models import CloudVersion, Key, KeyGroup
+from keygroups.selectors import count_strangers
 from keygroups.vault_rules import why_refused
 
 NAMES_SHOWN = 10
@@ -176,9 +177,14 @@ def arrives_disabled(groups: Sequence[KeyGroup]) -> str:
 
 
 def count_versions(group: KeyGroup, states: Sequence[str]) -> str:
-    """Return how many versions of the group are in these states, in words."""
-    count = group.cloud_versions.filter(state__in=states).count()
-    return ngettext("%(count)d version in the vault", "%(count)d versions in the vault", count) % {"count": count}
+    """Return how many versions the vault holds, in words: those of the group in these states, and those made elsewhere."""
+    foreign = count_strangers(group)
+    count = group.cloud_versions.filter(state__in=states).count() + foreign
+    text = ngettext("%(count)d version in the vault", "%(count)d versions in the vault", count) % {"count": count}
+    if not foreign:
+        return text
+    made = ngettext("%(count)d of them not made here", "%(count)d of them not made here", foreign) % {"count": foreign}
+    return f"{text}, {made}"
 
 
 def keys_stay() -> Fate:

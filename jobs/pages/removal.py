@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from cloudcreds.models import KeyVault
 from jobs.confirmation.forms import StartForm
-from jobs.confirmation.plan import Fate
+from jobs.confirmation.plan import Fate, count_versions
 from jobs.planning import blockers
 from keygroups.choices import LIVE_VERSION_STATES, KeyState
 from keygroups.fields import MAX_NAME
@@ -91,7 +91,7 @@ def _against_cloud(group: KeyGroup, user: Any) -> str:
 def matrix(group: KeyGroup) -> list[Line]:
     """Return what becomes of each thing: removed here, in the cloud, or both."""
     keys = group.keys.filter(state=KeyState.PRESENT).count()
-    versions = group.cloud_versions.filter(state__in=LIVE_VERSION_STATES).count()
+    versions = count_versions(group, LIVE_VERSION_STATES)
     stays, gone, kept = _("stay"), _("destroyed for good"), _describe_deleted(group.vault)
     back = _("synchronize the keys again, or recover")
     return [
@@ -100,8 +100,7 @@ def matrix(group: KeyGroup) -> list[Line]:
             _fates((gone, "bad"), (_("stay, and can be synchronized again"), "good"), (gone, "bad")),
         ),
         Line(
-            ngettext("%(count)d version in the vault", "%(count)d versions in the vault", versions)
-            % {"count": versions},
+            versions,
             _fates((stays, "good"), (kept, "warning"), (kept, "warning")),
         ),
         Line(
@@ -134,13 +133,17 @@ def _fates(*fates: tuple[str, str]) -> list[Fate]:
     return [Fate("", outcome, colour) for outcome, colour in fates]
 
 
-def needs_typing(scope: str, way: str) -> bool:
-    """Return whether the removal can't be undone, so that the name has to be typed."""
-    return scope in {"local", "both"} or way == "purge"
+def can_be_undone(scope: str, way: str) -> bool:
+    """Return whether what is removed can be brought back."""
+    return scope == "cloud" and way == "soft"
 
 
 class RemovalForm(StartForm):
-    """Asks where a group's keys are removed and how; the name is typed before what can't be undone."""
+    """Asks where a group's keys are removed and how, and for the group's name.
+
+    ``asks_always``: the name is asked for also where what is removed can be brought back, because the use of the key ends
+    all the same. A request without the field comes from a script that an earlier release served, and is taken then.
+    """
 
     scope = forms.ChoiceField(
         error_messages={"required": gettext_lazy("Choose where to delete: local, cloud or both.")}
@@ -161,27 +164,34 @@ class RemovalForm(StartForm):
     )
 
     def __init__(
-        self, data: QueryDict | None, *, group: KeyGroup, scopes: list[Choice], ways: list[Choice], wanted: str
+        self,
+        data: QueryDict | None,
+        *,
+        group: KeyGroup,
+        scopes: list[Choice],
+        ways: list[Choice],
+        wanted: str,
+        asks_always: bool = True,
     ) -> None:
         super().__init__(data)
-        self.expected = group.name
+        self.expected, self.asks_always = group.name, asks_always
         for name, choices in (("scope", scopes), ("way", ways)):
             field: Any = self.fields[name]
             field.choices = [(each.value, each.label) for each in choices if not each.reason]
             open_values = [value for value, _label in field.choices]
             self.initial[name] = wanted if wanted in open_values else next(iter(open_values), "")
         self.fields["typed"].label = _("Type “%(name)s” to confirm") % {"name": group.name}
-        self.fields["typed"].help_text = _("Asked for wherever something can't be undone.")
         if not group.rotate:
             del self.fields["stop_rotation"]
 
     def clean(self) -> dict[str, Any]:
-        """Ask for the name where the chosen way can't be undone."""
+        """Ask for the name."""
         chosen: dict[str, Any] = self.cleaned_data
         chosen.setdefault("stop_rotation", False)
         chosen["way"] = chosen.get("way") or "soft"
-        way = chosen["way"] if chosen.get("scope") in {"cloud", "both"} else ""
-        if needs_typing(chosen.get("scope", ""), way) and chosen.get("typed") != self.expected.strip():
+        is_asked = self.asks_always and "typed" in self.data
+        is_asked = is_asked or not can_be_undone(chosen.get("scope", ""), chosen["way"])
+        if is_asked and chosen.get("typed") != self.expected.strip():
             refusal = _("Type the name exactly as it is shown: %(name)s") % {"name": self.expected}
             self.add_error("typed", forms.ValidationError(refusal, code="differs"))
         return chosen

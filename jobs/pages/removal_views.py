@@ -36,11 +36,13 @@ REMOVING = (cloud_delete.KIND, cloud_purge.KIND, destroy.KIND)
 @right_required(Right.CONSOLE_READ)
 def remove(request: HttpRequest) -> HttpResponse:
     """Show what each way of removing takes and leaves; on POST start the first job."""
-    return show_removal(request, scope=request.GET.get("scope", ""))
+    return show_removal(request, scope=request.GET.get("scope", ""), asks_always=True)
 
 
-def show_removal(request: HttpRequest, *, scope: str) -> HttpResponse:
+def show_removal(request: HttpRequest, *, scope: str, asks_always: bool = False) -> HttpResponse:
     """Answer the page with ``scope`` chosen; a form that names none is about that one.
+
+    ``asks_always``: the group's name is typed before each deletion, not only before one that can't be undone.
 
     Raises:
         PermissionRefused: the user may remove keys neither here nor in the cloud.
@@ -57,7 +59,7 @@ def show_removal(request: HttpRequest, *, scope: str) -> HttpResponse:
     if sent is not None and (earlier := _earlier(sent, Actor.from_user(user))):
         return go_to(request, earlier.get_absolute_url())
     scopes, ways = removal.scopes(group, user), removal.ways(group, user)
-    form = RemovalForm(sent, group=group, scopes=scopes, ways=ways, wanted=scope)
+    form = RemovalForm(sent, group=group, scopes=scopes, ways=ways, wanted=scope, asks_always=asks_always)
     needed = requirements_of(REMOVING)
     if needed:
         # Which of them count depends on what is chosen; the request asks for a reason where one is needed.
@@ -69,6 +71,7 @@ def show_removal(request: HttpRequest, *, scope: str) -> HttpResponse:
         "scopes": scopes,
         "ways": ways,
         "lines": removal.matrix(group),
+        "asks_always": asks_always,
         "possible": any(not scope.reason for scope in scopes),
         "may_manage": user.has_right(Right.GROUP_MANAGE),
         "refusal": None,

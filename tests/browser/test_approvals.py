@@ -51,6 +51,7 @@ def test_two_people_are_needed_to_purge(admin: Page, approver: Page, console: Co
 
     flows.open_group(admin, group)
     flows.menu(admin, flows.group_link(admin, group), "Cloud", "Delete")
+    flows.dialog(admin).locator("input[name=typed]").fill(group)
     flows.start(admin)
     flows.await_job(admin)
     flows.open_group(admin, group)

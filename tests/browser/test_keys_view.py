@@ -346,7 +346,7 @@ def test_both_sides_are_deleted_from_one_matrix(admin: Page, group: str, vault: 
     flows.open_group(admin, group)
     flows.menu(admin, flows.group_link(admin, group), "Cloud", "Delete")
     box = flows.dialog(admin)
-    expect(box.get_by_label(f"Type “{group}” to confirm")).to_be_hidden()
+    expect(box.get_by_label(f"Type “{group}” to confirm")).to_be_visible()
     expect(box.get_by_role("button", name="Delete from Azure", exact=True)).to_be_visible()
     box.get_by_label("Local").check()
     expect(box.get_by_role("button", name="Delete keys here", exact=True)).to_be_visible()

@@ -135,6 +135,7 @@ def test_deleting_in_the_cloud_leaves_the_key_here(admin: Page, pushed: tuple[st
     group, key = pushed
     flows.open_group(admin, group)
     flows.menu(admin, flows.group_link(admin, group), "Cloud", "Delete")
+    flows.dialog(admin).locator("input[name=typed]").fill(group)
     flows.start(admin)
     flows.await_job(admin)
     assert vault.versions(group) == []

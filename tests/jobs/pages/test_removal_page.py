@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from jobs.models import Job
-from keygroups.models import KeyGroup, KeyVault
+from keygroups.models import KeyGroup, KeyVault, Observation
+from kmes.core.clock import now
 from tests.jobs.pages.browsing import FRAGMENT, body, group, make_key, pages, people, static_root
 from tests.jobs.pages.test_start_pages import device, form_key, push
 
@@ -38,9 +39,20 @@ def test_it_is_a_dialog_and_stays_cheap(pages, address, django_assert_max_num_qu
     assert "<html" not in piece
 
 
-def test_a_soft_deletion_asks_for_nothing_to_be_typed(pages, address):
-    assert send(pages, address).status_code == 302
+def test_a_soft_deletion_asks_for_the_name_too_because_it_ends_the_use_of_the_key(pages, address):
+    assert send(pages, address, typed="").status_code == 422
+    assert not Job.objects.exists()
+    assert send(pages, address, typed="payments").status_code == 302
     assert Job.objects.get().kind == "cloud_delete"
+
+
+def test_the_path_of_earlier_scripts_asks_for_no_name_where_nothing_is_lost_for_good(pages, address, group):
+    assert send(pages, f"/jobs/start/cloud_delete/?group={group.pk}", typed="").status_code == 302
+
+
+def test_versions_that_were_made_elsewhere_are_counted_and_named(pages, address, group):
+    Observation.objects.create(group=group, azure_version="f" * 32, seen_at=now())
+    assert "2 versions in the vault, 1 of them not made here" in body(pages.get(address))
 
 
 @pytest.mark.parametrize(("scope", "way"), [("local", ""), ("both", "soft"), ("cloud", "purge")])
