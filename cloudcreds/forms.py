@@ -19,6 +19,10 @@ from kmes.core.columns import MAX_INTEGER
 from kmes.core.errors import InputError, KmesError
 from kmes.core.secret_types import SecretText
 
+# What the stand-in for Azure knows from its start (docs/azure-emulator.md#start).
+STAND_IN_TENANT = "11111111-1111-1111-1111-111111111111"
+STAND_IN_CLIENT = "22222222-2222-2222-2222-222222222222"
+
 
 def _cloud_choices() -> list[tuple[str, Any]]:
     """Return the clouds this installation may use."""
@@ -74,7 +78,7 @@ class CredentialForm(SignInForm):
             self._hint_at_stand_in(settings.KMES_STAND_IN_URL)
 
     def _hint_at_stand_in(self, url: str) -> None:
-        """Fill in the address of the running stand-in."""
+        """Fill in the address and the ids of the running stand-in."""
         for name in ("authority_url", "arm_url"):
             self.fields[name].widget.attrs["placeholder"] = url
             self.fields[name].help_text = _("Only for custom endpoints. The stand-in for Azure here: %(url)s") % {
@@ -84,6 +88,7 @@ class CredentialForm(SignInForm):
                 self.fields[name].initial = url
         if self.current is None:
             self.fields["cloud"].initial = CloudName.CUSTOM
+            self.fields["tenant_id"].initial, self.fields["client_id"].initial = STAND_IN_TENANT, STAND_IN_CLIENT
 
     def clean_name(self) -> str:
         """Return the name as it will be stored."""
