@@ -83,6 +83,13 @@ def test_a_database_that_looks_like_production_is_left_alone(settings):
     seed(yes_really=True)
 
 
+def test_the_state_folder_of_make_run_needs_no_variables(settings, tmp_path):
+    settings.KMES_STAND_IN_URL, settings.KMES_INSECURE_HTTP, settings.KMES_STATE_DIR = "", False, tmp_path
+    (tmp_path / "azure_emulator").mkdir()
+    (tmp_path / "azure_emulator" / "ca.pem").touch()
+    assert "3 groups" in seed(logs=0)
+
+
 def test_credentials_of_the_real_azure_make_it_production(settings):
     seed(logs=0)
     CloudCredential.objects.update(cloud="public")

@@ -63,6 +63,8 @@ def _looks_like_production() -> str:
     """Return why this database is none for trials, "" when it may be one."""
     if CloudCredential.objects.exclude(cloud=CloudName.CUSTOM).exists():
         return "This database has credentials of the real Azure."
-    if not settings.KMES_STAND_IN_URL and not settings.KMES_INSECURE_HTTP:
+    # ``make run`` gives its settings to its processes alone; the certificate of its stand-in tells the folder apart.
+    has_stand_in = settings.KMES_STAND_IN_URL or (settings.KMES_STATE_DIR / "azure_emulator" / "ca.pem").exists()
+    if not has_stand_in and not settings.KMES_INSECURE_HTTP:
         return "This installation looks like production: it has no stand-in and wants https."
     return ""
