@@ -12,8 +12,10 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from cloudcreds.models import CloudCredential
+from keygroups.consumers import CONSUMERS
+from keygroups.dialog_fields import StorageForm
 from keygroups.filters import read_uuid
-from keygroups.forms import GroupForm, StorageForm
+from keygroups.forms import GroupForm
 from keygroups.lookups import group_or_404
 from keygroups.models import KeyGroup
 from keygroups.policy import describe, policy_of
@@ -65,11 +67,14 @@ def dialog_context(form: GroupForm, group: KeyGroup | None = None) -> dict[str, 
 
 
 def _first_choices(request: HttpRequest) -> dict[str, object]:
-    """Preselect the credential that the link names, or the only one there is."""
+    """Preselect the credential that the link names, or the only one there is, and what the chosen consumer takes."""
     wanted = read_uuid(request.GET.get("credential", ""))
     credentials = CloudCredential.objects.values_list("pk", flat=True)
     known = list((credentials.filter(pk=wanted) if wanted else credentials)[:2])
-    return {"credential": known[0]} if len(known) == 1 else {}
+    chosen: dict[str, object] = {"credential": known[0]} if len(known) == 1 else {}
+    if consumer := CONSUMERS.get(request.GET.get("consumer", "")):
+        chosen |= {"consumer": consumer.value, **consumer.preset()}
+    return chosen
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from django import forms
-from django.core.exceptions import ValidationError
 from django.http import QueryDict
 from django.urls import reverse_lazy
 from django.utils.datastructures import MultiValueDict
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
-from cloudcreds.choices import Service
-from cloudcreds.models import CloudCredential, KeyVault
+from cloudcreds.models import KeyVault
 from cloudcreds.vaults import clean_vault_url
 from hsm.types import KeySpec
 from keygroups import fields
-from keygroups.choices import AZURE_OPERATIONS, KeyType, KeyUsage, PeriodUnit
+from keygroups.choices import AZURE_OPERATIONS, KeyType, PeriodUnit
+from keygroups.consumers import CONSUMERS, Consumer
+from keygroups.dialog_fields import GroupFields
 from keygroups.models import KeyGroup
 from keygroups.policy import Policy, tier_text
 from keygroups.rotation_schedule import next_due
@@ -27,11 +25,9 @@ from keygroups.services import has_been_pushed, has_keys
 from keygroups.values import PLAIN_FIELDS, GroupValues
 from keygroups.vault_rules import why_vault_refuses
 from kmes.core.clock import now
-from kmes.core.columns import MAX_INTEGER
-from kmes.core.errors import InputError, KmesError
+from kmes.core.errors import InputError
 from kmes.core.typed_text import trim
 
-_CODE_INPUT = {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "off"}
 # A change of one of these fields renews the preview.
 _PREVIEW = {
     "hx-post": reverse_lazy("keygroups:preview"),
@@ -41,9 +37,10 @@ _PREVIEW = {
     "hx-swap": "innerHTML",
     "hx-sync": "closest form:replace",
 }
-_PREVIEW_FIELDS = (
+_PREVIEW_FIELDS = {
     "name",
     "credential",
+    "consumer",
     "key_type",
     "key_spec",
     "rotate",
@@ -54,140 +51,7 @@ _PREVIEW_FIELDS = (
     "vault",
     "vault_url",
     "usage",
-)
-
-
-class StorageForm(forms.Form):
-    """Step 1 of the dialog: key type and storage location. The console has one of each."""
-
-    key_kind = forms.ChoiceField(
-        label=gettext_lazy("Key Type"), choices=[("asymmetric", gettext_lazy("Asymmetric"))], initial="asymmetric"
-    )
-    storage = forms.ChoiceField(
-        label=gettext_lazy("Storage Location"), choices=[("hsm", gettext_lazy("HSM Protected"))], initial="hsm"
-    )
-
-
-class GroupFields(forms.Form):
-    """The fields of the dialog, each cleaned by its own rule."""
-
-    name = forms.CharField(
-        label=gettext_lazy("Name"), strip=False, widget=forms.TextInput({"autocomplete": "off", "autofocus": True})
-    )
-    service = forms.ChoiceField(label=gettext_lazy("Service"), choices=Service.choices, initial=Service.AZURE)
-    credential = forms.ModelChoiceField(
-        label=gettext_lazy("Credential"),
-        queryset=CloudCredential.objects.defer("sealed_secret"),
-        empty_label=gettext_lazy("Select…"),
-        error_messages={"required": gettext_lazy("Select the cloud credential through which keys are pushed.")},
-    )
-    key_type = forms.ChoiceField(label=gettext_lazy("Key Type"), choices=KeyType.choices, initial=KeyType.RSA)
-    key_spec = forms.ChoiceField(label=gettext_lazy("Key Length"), initial=KeySpec.RSA_2048)
-    usage = forms.MultipleChoiceField(
-        label=gettext_lazy("Key Usage"),
-        choices=KeyUsage.choices,
-        initial=[KeyUsage.SIGN],
-        required=False,
-        widget=forms.CheckboxSelectMultiple,
-        help_text=gettext_lazy("What a pushed key may do in the vault. ECC keys can only sign and verify."),
-    )
-    rotate = forms.BooleanField(
-        label=gettext_lazy("Rotate Key"),
-        required=False,
-        initial=True,
-        help_text=gettext_lazy("Makes a new key when due and pushes it. A changed period counts from the change."),
-    )
-    rotate_every = forms.IntegerField(
-        label=gettext_lazy("Rotate Every"),
-        initial=90,
-        widget=forms.NumberInput({"min": 1}),
-        error_messages={"required": gettext_lazy("Say how often to rotate, or switch Rotate Key off.")},
-    )
-    rotate_unit = forms.ChoiceField(
-        label=gettext_lazy("Unit of rotation"), choices=PeriodUnit.choices, initial=PeriodUnit.DAYS
-    )
-    valid_for = forms.IntegerField(
-        label=gettext_lazy("Keep key valid for"),
-        required=False,
-        widget=forms.NumberInput({"min": 1}),
-        help_text=gettext_lazy("Becomes the version's expiry in Azure. Leave it empty for keys without end."),
-    )
-    valid_unit = forms.ChoiceField(
-        label=gettext_lazy("Unit of validity"), choices=PeriodUnit.choices, initial=PeriodUnit.DAYS
-    )
-    owner = forms.CharField(label=gettext_lazy("Owner"), required=False, strip=False)
-    notes = forms.CharField(
-        label=gettext_lazy("Notes"), required=False, strip=False, widget=forms.Textarea({"rows": 3})
-    )
-    tags = forms.CharField(
-        label=gettext_lazy("Tags"),
-        required=False,
-        strip=False,
-        widget=forms.Textarea({**_CODE_INPUT, "rows": 3, "placeholder": "environment=production"}),
-        help_text=gettext_lazy("One a line, as name=value. They are set on each pushed version."),
-    )
-    vault = forms.ModelChoiceField(
-        label=gettext_lazy("Key Vault"),
-        queryset=KeyVault.objects.none(),
-        error_messages={
-            "required": gettext_lazy("The key vault is missing. Choose one from the list, or type its name or URL.")
-        },
-        empty_label=gettext_lazy("Typed below"),
-        help_text=gettext_lazy("Those that were found through the credential, each with its tier."),
-    )
-    vault_url = forms.CharField(
-        label=gettext_lazy("Key Vault name or URL"),
-        required=False,
-        strip=False,
-        widget=forms.TextInput(_CODE_INPUT),
-        help_text=gettext_lazy("For a vault that is not in the list; what stands here counts."),
-    )
-    azure_name = forms.CharField(
-        label=gettext_lazy("Azure key name"),
-        required=False,
-        strip=False,
-        widget=forms.TextInput(_CODE_INPUT),
-        help_text=gettext_lazy("1 to 127 letters, digits and hyphens. Left empty, it follows the name."),
-    )
-    enabled_on_push = forms.BooleanField(label=gettext_lazy("Enabled on push"), required=False, initial=True)
-    lock_version = forms.IntegerField(required=False, min_value=0, max_value=MAX_INTEGER, widget=forms.HiddenInput)
-
-    def clean_name(self) -> str:
-        """Return the name as it will be stored."""
-        return str(self._apply(fields.clean_name, "name"))
-
-    def clean_owner(self) -> str:
-        """Return the owner as it will be stored."""
-        return str(self._apply(fields.clean_owner, "owner"))
-
-    def clean_notes(self) -> str:
-        """Return the notes as they will be stored."""
-        return str(self._apply(fields.clean_notes, "notes"))
-
-    def clean_tags(self) -> dict[str, str]:
-        """Return the tags as they will be stored."""
-        return dict(self._apply(lambda text: fields.clean_tags(fields.parse_tags(text)), "tags"))
-
-    def refuse(self, error: KmesError) -> None:
-        """Show a service's error at its field, else above the form."""
-        field = error.field if isinstance(error, InputError) else ""
-        if field == "vault" and self.cleaned_data.get("vault_url"):
-            field = "vault_url"
-        self.add_error(field if field in self.fields else None, str(error))
-
-    def _apply(self, rule: Callable[[str], Any], name: str) -> Any:
-        try:
-            return rule(self.cleaned_data[name])
-        except InputError as error:
-            raise ValidationError(str(error)) from error
-
-    def _set(self, name: str, rule: Callable[[], Any]) -> None:
-        if name in self.errors:
-            return
-        try:
-            self.cleaned_data[name] = rule()
-        except InputError as error:
-            self.add_error(name, str(error))
+}
 
 
 class GroupForm(GroupFields):
@@ -198,6 +62,8 @@ class GroupForm(GroupFields):
 
     def __init__(self, *args: Any, current: KeyGroup | None = None, **kwargs: Any) -> None:
         self.current = current
+        # Why the chosen consumer can't use the key as it is chosen.
+        self.consumer_refusals: list[str] = []
         if current is not None:
             kwargs["initial"] = {**_stored(current), **kwargs.get("initial", {})}
         super().__init__(*args, **kwargs)
@@ -207,12 +73,14 @@ class GroupForm(GroupFields):
             self.fields["rotate_every"].required = bool(self["rotate"].data)
             self.fields["vault"].required = not trim(self["vault_url"].data or "")
         if current is not None:
+            # Which service uses the keys is not stored.
+            del self.fields["consumer"]
             self._disable_fixed(current)
         elif self["azure_name"].value() in {None, "", fields.suggest_azure_name(str(self["name"].value()))}:
             # It follows the name until somebody types another one.
             self.fields["azure_name"].widget.attrs["data-follows"] = "#id_name"
         asked = f"{_PREVIEW['hx-post']}?group={current.pk}" if current else str(_PREVIEW["hx-post"])
-        for name in _PREVIEW_FIELDS:
+        for name in self.fields.keys() & _PREVIEW_FIELDS:
             self.fields[name].widget.attrs.update(_PREVIEW, **{"hx-post": asked})
         # The preview is also loaded for the first choices of the page.
         self.fields["key_type"].widget.attrs["hx-trigger"] = "load, change"
@@ -283,6 +151,16 @@ class GroupForm(GroupFields):
             )
             return
         self._set("usage", lambda: fields.clean_usage(data.get("usage", ()), spec=spec))
+        if self.chosen_consumer is not None:
+            for field, reason in self.chosen_consumer.refusals(KeySpec(spec), data.get("usage", ())):
+                if field not in self.errors:
+                    self.add_error(field, reason)
+                self.consumer_refusals.append(reason)
+
+    @property
+    def chosen_consumer(self) -> Consumer | None:
+        """The service that is chosen as user of the keys. Call after ``is_valid()``."""
+        return CONSUMERS.get(self.cleaned_data.get("consumer", ""))
 
     def _clean_periods(self, data: dict[str, Any]) -> None:
         every, unit = data.get("rotate_every"), data.get("rotate_unit", "")
@@ -335,17 +213,18 @@ class GroupForm(GroupFields):
             valid_for=data.get("valid_for"),
             valid_unit=data.get("valid_unit", PeriodUnit.DAYS),
             vault_name=known.name if known else address.removeprefix("https://"),
-            refusals=self._refusals(known),
+            refusals=[*self.consumer_refusals, *self._refusals(known)],
             **({"tier": known.tier} if known else {}),
         )
 
     def _refusals(self, vault: KeyVault | None) -> list[str]:
-        """Return why policies of the vault would refuse the keys; none while type or vault are not known."""
+        """Return why the vault or the consumer would refuse the keys; none while type or vault are not known."""
         data = self.cleaned_data
+        lacks = self.chosen_consumer.vault_warnings(vault) if self.chosen_consumer else []
         if vault is None or "key_spec" not in data or "valid_for" not in data:
-            return []
+            return lacks
         unit = data.get("valid_unit", PeriodUnit.DAYS)
-        return why_vault_refuses(vault, KeySpec(data["key_spec"]), data["valid_for"], unit)
+        return [*lacks, *why_vault_refuses(vault, KeySpec(data["key_spec"]), data["valid_for"], unit)]
 
     def _next_due(self, *, rotate: bool, every: int | None, unit: str) -> Any:
         """Return when the first rotation falls due if this is saved now."""

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from cloudcreds.models import CloudCredential, KeyVault
 from hsm.types import KeySpec
 from keygroups.choices import KeyType
+from keygroups.consumers import CONSUMERS
 from keygroups.fields import type_of, usages_of
 from keygroups.forms import GroupForm, length_label
 from keygroups.models import KeyGroup
@@ -18,7 +19,7 @@ from keygroups.policy import describe, tier_text
 from keygroups.selectors import list_vaults
 
 # A change of these narrows what the other lists offer.
-_NARROWING = ("key_type", "credential")
+_NARROWING = ("key_type", "credential", "consumer")
 
 
 @dataclass(frozen=True)
@@ -33,12 +34,21 @@ class Choice:
 def preview(data: QueryDict, *, current: KeyGroup | None, changed: str) -> dict[str, Any]:
     """Return what the fragment shows. ``changed`` names the field that was just changed ("" for none)."""
     typed = data.copy()
+    consumer = CONSUMERS.get(typed.get("consumer", ""))
+    if changed == "consumer" and consumer is not None and current is None:
+        for name, value in consumer.preset().items():
+            typed.setlist(name, value if isinstance(value, list) else [value])
     form = GroupForm(typed, current=current)
     form.is_valid()
     context: dict[str, Any] = {
         "description": describe(form.policy()),
         "operations": form.operations(),
+        "consumer": form.chosen_consumer,
     }
+    if changed == "consumer":
+        kinds = form.chosen_consumer.types if form.chosen_consumer else list(KeyType)
+        chosen = form.cleaned_data.get("key_type")
+        context["types"] = [Choice(kind.value, str(kind.label), kind == chosen) for kind in kinds]
     if changed in _NARROWING:
         context |= _narrowed(form, typed)
     return context
@@ -48,7 +58,9 @@ def _narrowed(form: GroupForm, typed: QueryDict) -> dict[str, Any]:
     """Return the lists that fit the chosen key type and credential."""
     kind = form.cleaned_data.get("key_type") or KeyType.RSA
     chosen = typed.get("key_spec", "")
-    specs = [spec for spec in KeySpec if type_of(spec) == kind]
+    taken = form.chosen_consumer.specs if form.chosen_consumer else tuple(KeySpec)
+    specs = [spec for spec in KeySpec if type_of(spec) == kind and spec in taken]
+    specs = specs or [spec for spec in KeySpec if type_of(spec) == kind]
     selected = chosen if chosen in specs else specs[0]
     usages = usages_of(kind)
     used: Any = form.fields["usage"]

@@ -204,22 +204,28 @@ def network_commands(vault: str) -> list[Command]:
 
 
 def _purposes() -> list[Purpose]:
+    """Return what services take of a key and its vault (docs/azure.md#what-uses-a-key)."""
     return [
         Purpose(
-            _("Transparent Data Encryption (SQL Server, Azure SQL Database)"),
-            _("RSA of 2048 or 3072 bits, usage Wrap and unwrap; Azure SQL wants soft-delete and purge protection."),
+            _("SQL Server TDE (SQL Server, Azure SQL Database)"),
+            _("RSA of 2048 or 3072 bits, usage Wrap and unwrap; a vault with soft-delete and purge protection."),
         ),
         Purpose(
-            _("Always Encrypted (SQL Server, Azure SQL Database)"),
+            _("SQL Always Encrypted"),
             _("RSA as column master key, usages Wrap and unwrap, Sign and verify."),
         ),
         Purpose(
-            _("Azure Disk Encryption, disk encryption sets"),
-            _("RSA, usage Wrap and unwrap; encryption sets want purge protection."),
+            _("Managed disks (disk encryption set)"),
+            _("RSA, usage Wrap and unwrap; a vault with purge protection."),
         ),
-        Purpose(_("Azure App Service and Azure Storage"), _("RSA, usage Wrap and unwrap, with purge protection.")),
         Purpose(
-            _("Applications of your own"),
+            _("Azure Storage, Azure App Service"),
+            _("RSA, usage Wrap and unwrap; a vault with soft-delete and purge protection."),
+        ),
+        Purpose(_("MongoDB (Queryable Encryption, CSFLE)"), _("RSA, usage Wrap and unwrap.")),
+        Purpose(_("Kafka (field encryption)"), _("RSA, usage Encrypt and decrypt.")),
+        Purpose(
+            _("Your own applications"),
             _("Any type: RSA to encrypt or wrap, EC (P-256, P-384, P-521, P-256K) to sign."),
         ),
     ]

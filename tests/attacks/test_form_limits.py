@@ -33,8 +33,9 @@ from jobs.pages import removal
 from jobs.pages.confirmations import TargetForm
 from jobs.pages.filters import JobFilterForm
 from jobs.pages.reports import RotationForm, UnmanagedForm
+from keygroups.dialog_fields import GroupFields, StorageForm
 from keygroups.fields import MAX_NOTES, MAX_TAG
-from keygroups.forms import GroupFields, GroupForm, StorageForm
+from keygroups.forms import GroupForm
 from keygroups.models import Key, KeyGroup
 from keygroups.reports import ExpiringForm, KeyAgeForm
 from keygroups.rotation_views import ManyRotationForm

@@ -91,6 +91,7 @@ def typed(credential, chosen=None, /, **changes: Any) -> dict[str, Any]:
         "name": "payments",
         "service": "azure",
         "credential": str(credential.pk),
+        "consumer": "",
         "key_type": "RSA",
         "key_spec": "RSA-2048",
         "usage": ["sign"],

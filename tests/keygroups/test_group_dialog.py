@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -9,6 +10,7 @@ from django.test import Client
 from django.urls import reverse
 
 from cloudcreds.models import KeyVault
+from keygroups.consumers import CONSUMERS
 from keygroups.models import KeyGroup
 from keygroups.rotation_schedule import add_period
 from kmes.core.clock import now
@@ -281,3 +283,58 @@ def test_changes_need_post_and_a_token(pages, group, people) -> None:
     strict = Client(enforce_csrf_checks=True)
     strict.force_login(people["admin"], backend="django.contrib.auth.backends.ModelBackend")
     assert strict.post(reverse("keygroups:group_delete", args=[group.pk])).status_code == 403
+
+
+# --- Presets by consumer ---------------------------------------------------------------------
+def test_a_consumer_chosen_in_step_one_presets_what_it_takes(pages, vault) -> None:
+    assert 'name="consumer"' in text_of(pages.get(ADD))
+    page = text_of(pages.get(f"{STEP_2}&consumer=always_encrypted"))
+    assert '<option value="always_encrypted" selected>' in page
+    assert '<option value="RSA-3072" selected>' in page
+    boxes = re.findall(r'<input type="checkbox" name="usage" value="(\w+)"[^>]* checked', page)
+    assert boxes == ["sign", "wrap"]
+
+
+def test_a_consumer_chosen_in_the_dialog_sets_key_and_uses_and_says_what_it_needs(pages, vault) -> None:
+    vault.recovery_level = "Recoverable+Purgeable"
+    vault.save()
+    said = preview(pages, typed(vault.credential, vault, consumer="sql_tde"), changed="consumer")
+    assert '<option value="RSA-3072" selected>3072</option>' in said
+    for refused in ("RSA-4096", 'value="ECC"'):
+        assert refused not in said
+    assert "SQL Server TDE takes RSA 2048, 3072; uses: Wrap and unwrap." in said
+    assert "kv-prod has no purge protection" in said
+    assert "wrapKey, unwrapKey" in said
+    again = preview(pages, typed(vault.credential, vault), changed="consumer")
+    assert "RSA-4096" in again
+    assert 'value="ECC"' in again
+
+
+@pytest.mark.parametrize(
+    ("consumer", "changes", "field", "words"),
+    [
+        ("sql_tde", {"key_spec": "RSA-4096", "usage": ["wrap"]}, "key_spec", "SQL Server TDE can’t"),
+        ("storage", {"key_type": "ECC", "key_spec": "P-256", "usage": ["sign"]}, "key_spec", "Azure Storage can’t"),
+        ("always_encrypted", {"usage": ["wrap"]}, "usage", "also needs: Sign and verify"),
+        ("kafka", {"usage": ["wrap"]}, "usage", "also needs: Encrypt and decrypt"),
+        ("nonsense", {}, "consumer", "nonsense"),
+    ],
+)
+def test_what_a_consumer_can_not_use_is_refused_and_said_at_once(
+    pages, credential, consumer, changes, field, words
+) -> None:
+    chosen = typed(credential, consumer=consumer, **changes)
+    response = pages.post(ADD, chosen)
+    assert field in response.context["form"].errors
+    assert words.replace("’", "&#x27;") in text_of(response)
+    assert not KeyGroup.objects.exists()
+    if consumer != "nonsense":
+        assert words.replace("’", "&#x27;") in preview(pages, chosen, changed="usage")
+
+
+@pytest.mark.parametrize("consumer", CONSUMERS.values(), ids=list(CONSUMERS))
+def test_what_a_consumer_presets_is_accepted(pages, credential, consumer) -> None:
+    response = pages.post(ADD, typed(credential, consumer=consumer.value, **consumer.preset()))
+    assert response.status_code == 302, response.context["form"].errors
+    group = KeyGroup.objects.get()
+    assert (group.key_spec, group.usage) == (consumer.specs[0], list(consumer.usages))
