@@ -27,7 +27,7 @@ def clean_name(text: str) -> str:
         )
     if character := find_unreadable(name):
         raise InputError(
-            _("The name holds a picture or an invisible character (U+%(code)04X).") % {"code": ord(character)},
+            _("The name contains a symbol or an invisible character (U+%(code)04X).") % {"code": ord(character)},
             _("Use letters, digits, spaces and punctuation."),
             field="name",
         )

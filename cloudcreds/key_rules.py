@@ -58,7 +58,7 @@ class KeyRules:
             ) % {"types": ", ".join(sorted(self.key_types))}
         if (self.minimum_rsa_bits or 0) > LARGEST_BITS:
             return _(
-                "A policy of the vault asks for RSA keys of %(bits)d bits or more; the largest that a vault makes has "
+                "A policy of the vault requires RSA keys of %(bits)d bits or more; the largest that a vault makes has "
                 "%(largest)d. Lower the policy's minimum."
             ) % {"bits": self.minimum_rsa_bits, "largest": LARGEST_BITS}
         return _(
@@ -79,7 +79,7 @@ class KeyRules:
                 "type": spec.azure_kty,
             }
         if spec.is_rsa and spec.bits < (self.minimum_rsa_bits or 0):
-            yield _("A policy of the vault asks for RSA keys of %(bits)d bits or more. This key has %(own)d.") % {
+            yield _("A policy of the vault requires RSA keys of %(bits)d bits or more. This key has %(own)d.") % {
                 "bits": self.minimum_rsa_bits,
                 "own": spec.bits,
             }
@@ -93,12 +93,12 @@ class KeyRules:
     def _refusals_of_life(self, lifetime: timedelta | None) -> Iterator[str]:
         if lifetime is None:
             if self.needs_expiry:
-                yield _("A policy of the vault asks for an expiry. Set “Keep key valid for” in the key group.")
+                yield _("A policy of the vault requires an expiry. Set “Keep key valid for” in the key group.")
             return
         if self.minimum_days is not None and lifetime <= timedelta(days=self.minimum_days):
             yield ngettext(
-                "A policy of the vault asks for keys that live for more than %(days)d day. Raise “Keep key valid for”.",
-                "A policy of the vault asks for keys that live for more than %(days)d days. Raise “Keep key valid for”.",
+                "A policy of the vault requires keys that live for more than %(days)d day. Raise “Keep key valid for”.",
+                "A policy of the vault requires keys that live for more than %(days)d days. Raise “Keep key valid for”.",
                 self.minimum_days,
             ) % {"days": self.minimum_days}
         if self.maximum_days is not None and lifetime > timedelta(days=self.maximum_days):

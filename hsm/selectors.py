@@ -44,11 +44,11 @@ def state_of(device: HsmDevice) -> tuple[str, str]:
     if device.availability == "ok":
         return _("Serves"), "good"
     words = {
-        "device_replaced": _("Another token stands in its place"),
+        "device_replaced": _("Another token is in its place"),
         "pin_wrong": _("PIN refused"),
         "token_missing": _("Token not found"),
     }
-    return words.get(device.availability, _("Does not serve (%(code)s)") % {"code": device.availability}), "bad"
+    return words.get(device.availability, _("Unavailable (%(code)s)") % {"code": device.availability}), "bad"
 
 
 def sentinel_of(device: HsmDevice) -> tuple[str, str]:
@@ -56,7 +56,7 @@ def sentinel_of(device: HsmDevice) -> tuple[str, str]:
     if device.availability == "device_replaced":
         return _("Not the one that was registered"), "bad"
     if device.availability != "ok":
-        return _("Can't be asked now"), "warning"
+        return _("Unavailable now"), "warning"
     return _("The registered one, and it signs"), "good"
 
 

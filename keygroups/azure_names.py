@@ -101,7 +101,7 @@ def adopt_name(*, group: KeyGroup, versions: Iterable[str], actor: Actor) -> Non
         found = sorted(row.azure_version for row in rows)
         if not is_taken(current, found) or found != shown:
             raise ConflictError(
-                _("What stands under “%(key)s” is not what you were shown.") % {"key": current.azure_name},
+                _("The key “%(key)s” has changed since it was shown.") % {"key": current.azure_name},
                 _("Reload the page and look at the versions."),
             )
         before = current.adopted_versions

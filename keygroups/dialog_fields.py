@@ -86,7 +86,7 @@ class GroupFields(forms.Form):
         label=gettext_lazy("Keep key valid for"),
         required=False,
         widget=forms.NumberInput({"min": 1}),
-        help_text=gettext_lazy("Becomes the version's expiry in Azure. Leave it empty for keys without end."),
+        help_text=gettext_lazy("Becomes the version's expiry in Azure. Leave it empty for keys that never expire."),
     )
     valid_unit = forms.ChoiceField(
         label=gettext_lazy("Unit of validity"), choices=PeriodUnit.choices, initial=PeriodUnit.DAYS
@@ -108,15 +108,15 @@ class GroupFields(forms.Form):
         error_messages={
             "required": gettext_lazy("The key vault is missing. Choose one from the list, or type its name or URL.")
         },
-        empty_label=gettext_lazy("Typed below"),
-        help_text=gettext_lazy("Those that were found through the credential, each with its tier."),
+        empty_label=gettext_lazy("Enter manually"),
+        help_text=gettext_lazy("Vaults found through the credential, each with its tier."),
     )
     vault_url = forms.CharField(
         label=gettext_lazy("Key Vault name or URL"),
         required=False,
         strip=False,
         widget=forms.TextInput(_CODE_INPUT),
-        help_text=gettext_lazy("For a vault that is not in the list; what stands here counts."),
+        help_text=gettext_lazy("For a vault that is not in the list; overrides the list."),
     )
     azure_name = forms.CharField(
         label=gettext_lazy("Azure key name"),

@@ -79,6 +79,6 @@ def accept(request: HttpRequest, group_id: UUID, observation_id: UUID) -> HttpRe
         messages.error(request, str(error))
     else:
         messages.success(
-            request, _("Version %(version)s is taken as the vault shows it.") % {"version": row.azure_version}
+            request, _("Version %(version)s is accepted as the vault shows it.") % {"version": row.azure_version}
         )
     return redirect("keygroups:drift", group_id)

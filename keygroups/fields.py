@@ -234,7 +234,7 @@ def parse_tags(text: str) -> dict[str, str]:
                 field="tags",
             )
         if name.lower() in {known.lower() for known in tags}:
-            raise InputError(_("The tag “%(name)s” stands there twice.") % {"name": name}, field="tags")
+            raise InputError(_("The tag “%(name)s” is given twice.") % {"name": name}, field="tags")
         tags[name] = value
     return tags
 
@@ -279,7 +279,7 @@ def clean_tags(tags: Mapping[str, str]) -> dict[str, str]:
 def _refuse_unreadable(text: str, *, field: str) -> None:
     if character := find_unreadable(text):
         raise InputError(
-            _("There is a picture or an invisible character in it (U+%(code)04X).") % {"code": ord(character)},
+            _("It contains a symbol or an invisible character (U+%(code)04X).") % {"code": ord(character)},
             _("Use letters, digits, spaces and punctuation."),
             field=field,
         )

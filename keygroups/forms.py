@@ -107,7 +107,7 @@ class GroupForm(GroupFields):
         by_credential: dict[str, list[tuple[str, str]]] = {}
         for vault in vaults:
             by_credential.setdefault(vault.credential.name, []).append((str(vault.pk), tier_text(vault)))
-        field.choices = [("", _("Typed below")), *by_credential.items()]
+        field.choices = [("", _("Enter manually")), *by_credential.items()]
 
     def _choice_field(self, name: str) -> forms.ChoiceField:
         field = self.fields[name]
@@ -147,7 +147,7 @@ class GroupForm(GroupFields):
         if fields.type_of(spec) != kind:
             names = {"length": length_label(KeySpec(spec)), "type": KeyType(kind).label}
             self.add_error(
-                "key_spec", _("“%(length)s” is no length of %(type)s keys. Choose one of that type.") % names
+                "key_spec", _("“%(length)s” is not a length of %(type)s keys. Choose one of that type.") % names
             )
             return
         self._set("usage", lambda: fields.clean_usage(data.get("usage", ()), spec=spec))

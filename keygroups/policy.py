@@ -99,7 +99,7 @@ def _rotation(policy: Policy) -> str:
 
 def _validity(policy: Policy) -> str:
     if policy.valid_for is None:
-        return _("keys valid without end")
+        return _("keys never expire")
     return _("keys valid %(period)s") % {"period": period_text(policy.valid_for, policy.valid_unit)}
 
 

@@ -86,4 +86,4 @@ def vault_choices(credential: CloudCredential, chosen: str) -> list[Choice]:
     """Return the vaults known through a credential, each with its tier, after the choice to type another one."""
     vaults: list[KeyVault] = list(list_vaults().filter(credential=credential))
     listed = [Choice(str(vault.pk), tier_text(vault), str(vault.pk) == chosen) for vault in vaults]
-    return [Choice("", _("Typed below"), not any(choice.selected for choice in listed)), *listed]
+    return [Choice("", _("Enter manually"), not any(choice.selected for choice in listed)), *listed]

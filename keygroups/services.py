@@ -141,7 +141,7 @@ def delete_group(*, group: KeyGroup, actor: Actor) -> None:
         with transaction.atomic():
             current = _locked(group)
             if reason := why_not_delete(current):
-                raise ConflictError(reason, _("To put the group out of use, edit it and switch Rotate Key off."))
+                raise ConflictError(reason, _("To take the group out of use, edit it and switch Rotate Key off."))
             subject = subject_of(current)
             number = next_number(destinations.claim_of_group(current).facts)
             current.delete()
@@ -202,7 +202,7 @@ def why_not_accept(row: Observation) -> str:
     if not row.flags or row.is_accepted:
         return _("Nothing differs here any more.")
     if Drift.MATERIAL in row.flags:
-        return _("The vault holds other key material under this version; that can't be taken as known.")
+        return _("The vault holds other key material under this version, which can't be accepted.")
     if Drift.MISSING in row.flags:
         return _("The version is missing in the vault and recorded so.")
     return ""

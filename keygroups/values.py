@@ -128,7 +128,7 @@ def readable(source: KeyGroup | GroupValues) -> dict[str, str]:
         "key_spec": source.key_spec,
         "usage": ", ".join(str(KeyUsage(use).label) for use in KeyUsage.values if use in source.usage),
         "rotation": period_text(source.rotate_every, source.rotate_unit) if source.rotate else _("never"),
-        "validity": period_text(source.valid_for, source.valid_unit) if source.valid_for else _("without end"),
+        "validity": period_text(source.valid_for, source.valid_unit) if source.valid_for else _("never expires"),
         "notes": source.notes,
         "owner": source.owner,
         "tags": fields.show_tags(source.tags),

@@ -39,7 +39,7 @@ def check_vault_url(text: str, *, cloud: str, custom_allowed: bool, custom_hosts
         match = re.fullmatch(rf"https://([a-zA-Z0-9-]+)\.{re.escape(suffix)}/?", text)
         if match is None:
             raise InputError(
-                _("This is no vault of the credential's cloud: its addresses look like https://NAME.%(suffix)s.")
+                _("This is not a vault of the credential's cloud. Its addresses look like https://NAME.%(suffix)s.")
                 % {"suffix": suffix},
                 _("Type the vault's name, or its URL without port, path or user."),
                 field="vault",

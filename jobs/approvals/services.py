@@ -81,9 +81,9 @@ def why_not_decide(request: ApprovalRequest, user_id: int | None) -> str:
     needed = approval_requests.requirements_in(request)
     roles = {each.role for each in needed}
     if user is None:
-        return _("Only active users decide.")
+        return _("Only active users can decide.")
     if user.pk == request.job.requested_by_id:
-        return _("Nobody decides on what they requested themselves.")
+        return _("Requesters can't decide on their own requests.")
     if user.role not in roles:
         names = ", ".join(role_name(role) for role in sorted(roles))
         return _("Users with the role %(roles)s decide on it.") % {"roles": names}
@@ -113,7 +113,7 @@ def _require_open(request: ApprovalRequest, job: Job, *, seen: str) -> None:
 
     """
     if job.state != JobState.AWAITING:
-        raise ConflictError(_("The job waits for no approval any more."), _("Reload the page."))
+        raise ConflictError(_("The job no longer waits for approval."), _("Reload the page."))
     if not approval_requests.is_request_genuine(request):
         raise NotGenuine(
             _("The request is not as it was made: its signature does not hold."),
@@ -121,7 +121,7 @@ def _require_open(request: ApprovalRequest, job: Job, *, seen: str) -> None:
         )
     read_approvals(request)
     if seen != request.digest:
-        raise ConflictError(_("Another plan was shown than the one to decide on."), _("Reload the page."))
+        raise ConflictError(_("The plan has changed since it was shown."), _("Reload the page."))
     if request.expires_at <= now():
         raise ConflictError(_("The request has expired."), _("The job has to be requested again."))
 

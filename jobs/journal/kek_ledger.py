@@ -274,7 +274,9 @@ def discard(gateway: VaultGateway, row: EphemeralKek, *, write: Write) -> None:
     """
     if not row.name.startswith(KEK_PREFIX):
         # No release wrote such a row: somebody who writes to the database could have any key deleted by one.
-        raise ConflictError(_("“%(name)s” is no name of an ephemeral key: it is not deleted.") % {"name": row.name})
+        raise ConflictError(
+            _("“%(name)s” is not the name of an ephemeral key, so it is not deleted.") % {"name": row.name}
+        )
     was_absent = False
     if row.state in {KekState.PLANNED, KekState.LIVE}:
         state, was_absent = _delete(gateway, row)

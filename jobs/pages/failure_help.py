@@ -91,7 +91,7 @@ def explain_failure(view: JobView) -> Failure | None:
         is_told = bool(job.error_what) and job.error_what in view.why.message
         why.append(f"{answered}." if is_told else f"{answered}: {view.why.message}")
     if job.error_code and job.error_code != "error":
-        why.append(_("Kind of error: %(code)s.") % {"code": job.error_code})
+        why.append(_("Error code: %(code)s.") % {"code": job.error_code})
     label, url = _find_help(job, status)
     request_id = view.why.provider_request_id if view.why else ""
     details = _details(job, why, request_id)

@@ -108,9 +108,9 @@ def matrix(group: KeyGroup) -> list[Line]:
             _fates((_("go on"), "good"), (_("stop at once"), "bad"), (_("stop at once"), "bad")),
         ),
         Line(
-            _("The way back"),
+            _("How to recover"),
             _fates(
-                (_("none for the material; the versions serve on"), "warning"),
+                (_("the material can't be recovered; the versions keep working"), "warning"),
                 (back, "good"),
                 (_("recover only, while it lasts"), "warning"),
             ),
@@ -153,7 +153,7 @@ class RemovalForm(StartForm):
         label=gettext_lazy("Switch Rotate Key off"),
         required=False,
         initial=True,
-        help_text=gettext_lazy("Else the next rotation makes a new key and pushes it."),
+        help_text=gettext_lazy("Otherwise the next rotation makes a new key and pushes it."),
     )
     typed = forms.CharField(
         required=False,

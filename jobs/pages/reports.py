@@ -114,7 +114,9 @@ def _group_url(row: Row) -> str:
 ROTATION = Report(
     name="rotation",
     title=gettext_lazy("Rotation compliance"),
-    description=gettext_lazy("Each key group's rotation policy, when it was last kept, and whether it is kept now."),
+    description=gettext_lazy(
+        "Each key group's rotation policy, when it last rotated on time, and whether it complies now."
+    ),
     chart_title=gettext_lazy("Key groups by standing"),
     form=RotationForm,
     order=20,

@@ -246,7 +246,7 @@ def why_not_cancel(job: Job) -> str:
     if job.state not in (JobState.AWAITING, JobState.QUEUED, JobState.RUNNING):
         return _("The job has ended")
     if job.cancel_requested_at is not None:
-        return _("Cancelling was asked for already")
+        return _("Cancellation was already requested")
     return ""
 
 

@@ -101,7 +101,7 @@ def update_user(*, user: User, values: UserValues, actor: Actor) -> None:
             return
         if "role" in changes:
             if current.pk == actor.user_id:
-                raise ConflictError(_("Nobody changes their own role."), _("Ask another administrator."))
+                raise ConflictError(_("Users can't change their own role."), _("Ask another administrator."))
             if current.role == Role.ADMIN:
                 _refuse_last_admin(current)
             _check_gives(held, values.role, actor)
@@ -134,7 +134,7 @@ def why_not_deactivate(user: User, viewer_id: int | None) -> str:
     if not user.is_active:
         return _("Deactivated already")
     if user.pk == viewer_id:
-        return _("Nobody deactivates themselves")
+        return _("Users can't deactivate themselves")
     if user.role == Role.ADMIN and not other_active_admins(user).exists():
         return _("The last active administrator")
     return ""

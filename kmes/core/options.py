@@ -56,7 +56,7 @@ OPTIONS: dict[str, Option] = {
             "KMES_NOTICE_KEEP_DAYS",
             _("Keep notices"),
             _("days"),
-            _("Older notices leave the bell's list. The log rows they speak of stay."),
+            _("Older notices are removed from the list. The log rows they refer to stay."),
             1,
             3650,
         ),

@@ -45,7 +45,7 @@ def save_options(request: HttpRequest) -> HttpResponse:
     form = OptionsForm(request.POST)
     if form.is_valid():
         if choose_options(values=form.values(), actor=Actor.from_user(request.user)):
-            messages.success(request, _("The options are saved and hold at once."))
+            messages.success(request, _("The options are saved and take effect at once."))
         else:
             messages.info(request, _("Nothing was changed."))
         return go_to(request, reverse("operations:options"))
@@ -66,7 +66,7 @@ def confirm_schedule(request: HttpRequest) -> HttpResponse:
     """Show what follows; on POST release scheduled rotations."""
     if request.method == "POST":
         clock_guard.confirm(actor=Actor.from_user(request.user))
-        messages.success(request, _("Scheduled rotations go on."))
+        messages.success(request, _("Scheduled rotations are resumed."))
         return go_to(request, reverse("operations:schedule"))
     context = {"watch": clock_guard.read_clock(), "due": clock_guard.count_due()}
     return render(request, "operations/confirm_schedule.html", context)

@@ -29,11 +29,11 @@ class SavedViewForm(forms.Form):
 class PreferencesForm(forms.Form):
     """The appearance of pages for the user."""
 
-    colours = forms.ChoiceField(label=_("Colours"), choices=[*COLOURS.items()])
+    colours = forms.ChoiceField(label=_("Colors"), choices=[*COLOURS.items()])
     density = forms.ChoiceField(
-        label=_("Rows of tables"),
+        label=_("Row density"),
         choices=[*DENSITIES.items()],
-        help_text=_("On a touch screen rows are never lower than a finger."),
+        help_text=_("Touch screens always use tall rows."),
     )
     time_zone = forms.ChoiceField(
         label=_("Time zone"),
@@ -41,7 +41,7 @@ class PreferencesForm(forms.Form):
         help_text=_("For the exact time behind “2 hours ago”. Logs and jobs show UTC to everybody."),
     )
     shortcuts = forms.BooleanField(
-        label=_("Shortcuts of a single letter"),
+        label=_("Single-letter shortcuts"),
         required=False,
         help_text=_("Switch them off if you speak to your computer or keys are pressed by accident. Ctrl+K stays."),
     )

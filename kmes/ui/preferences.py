@@ -26,7 +26,7 @@ DISPLAY = "display"
 SESSION_KEY = "kmes_choices"
 TREE = "tree"
 CSV = "csv"
-COLOURS = {"system": _("As the system"), "light": _("Light"), "dark": _("Dark")}
+COLOURS = {"system": _("Match system"), "light": _("Light"), "dark": _("Dark")}
 DENSITIES = {"compact": _("Compact"), "normal": _("Normal"), "roomy": _("Roomy")}
 DEFAULT_ZONE = "UTC"
 # Excel takes a file without a byte order mark for one of an old code page (docs/log.md#csv).

@@ -134,7 +134,7 @@ def test_channel(request: HttpRequest, channel_id: UUID) -> HttpResponse:
     if channel.is_enabled:
         try:
             channels.send_test(channel, actor=Actor.from_user(request.user))
-            messages.success(request, _("The test is on its way. Below stands how it went."))
+            messages.success(request, _("The test is on its way. The result appears below."))
         except KmesError as error:
             messages.error(request, str(error))
     else:

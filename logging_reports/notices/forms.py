@@ -23,8 +23,8 @@ _PREFIX = "topic_"
 # An export concerns only the user who requested it, so shared channels don't send it.
 PERSONAL_TOPICS = frozenset({Topic.EXPORT})
 _HELP = {
-    Topic.EXPIRY: gettext_lazy("30 days before the end they are information, 14 and 7 days warnings, 1 day an error."),
-    Topic.DEVICE: gettext_lazy("That it is back is information."),
+    Topic.EXPIRY: gettext_lazy("Info 30 days before the end, Warning at 14 and 7 days, Error at 1 day."),
+    Topic.DEVICE: gettext_lazy("Its return is reported as Info."),
 }
 
 
@@ -110,7 +110,7 @@ class ChannelForm(RulesForm):
             try:
                 validate_email(address)
             except ValidationError as error:
-                raise ValidationError(_("%(address)s is no mail address.") % {"address": address}) from error
+                raise ValidationError(_("%(address)s is not a mail address.") % {"address": address}) from error
         return found
 
     def values(self) -> ChannelValues:

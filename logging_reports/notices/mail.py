@@ -31,7 +31,7 @@ def send(delivery: Delivery) -> str:
         )
     recipients = recipients_of(delivery.channel)
     if not recipients:
-        raise DeliveryError(_("Nobody is there to mail to."), _("Enter an address, or see that the account has one."))
+        raise DeliveryError(_("There is no recipient."), _("Enter an address, or see that the account has one."))
     try:
         _build(delivery, recipients).send()
     except (OSError, smtplib.SMTPException) as error:

@@ -125,7 +125,7 @@ def test_own_mail(request: HttpRequest) -> HttpResponse:
     if channel is not None:
         try:
             channels.send_test(channel, actor=Actor.from_user(request.user))
-            messages.success(request, _("The test is on its way. Below stands how it went."))
+            messages.success(request, _("The test is on its way. The result appears below."))
         except KmesError as error:
             messages.error(request, str(error))
     return redirect("notices:own_mail")

@@ -62,7 +62,7 @@ def parse(url: str) -> Target:
         InputError: the URL is invalid or not allowed.
 
     """
-    wrong = InputError(_("This is no https URL."), _("Write it like https://alerts.example.com/kmes."), field="url")
+    wrong = InputError(_("Use an https:// address."), _("For example: https://alerts.example.com/kmes"), field="url")
     if not url.isascii() or not url.isprintable() or " " in url:
         raise wrong
     try:
@@ -76,7 +76,9 @@ def parse(url: str) -> Target:
         raise InputError(_("Webhooks go out over https only."), _("Use the receiver's https address."), field="url")
     if parts.username is not None or parts.password is not None or parts.fragment:
         raise InputError(
-            _("The URL holds a name, a password or a fragment."), _("Leave them out: bodies are signed."), field="url"
+            _("The URL contains a name, a password or a fragment."),
+            _("Leave them out: bodies are signed."),
+            field="url",
         )
     target = Target(parts.scheme, host, port or _PORTS[parts.scheme], parts.path or "/")
     if literal := _literal(host):

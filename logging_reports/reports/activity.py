@@ -70,13 +70,14 @@ def answer_activity(filters: dict[str, Any]) -> Answer:
 
 def _sentence(users: int, actions: int, days: int) -> str:
     if not users:
-        return _("Nobody did anything in the last %(days)d days.") % {"days": days}
+        return _("No activity in the last %(days)d days.") % {"days": days}
+    by = ngettext("%(count)s user", "%(count)s users", users) % {"count": f"{users:,}"}
     text = ngettext(
-        "%(users)d user did %(actions)d things in the last %(days)d days.",
-        "%(users)d users did %(actions)d things in the last %(days)d days.",
-        users,
+        "%(actions)s action by %(users)s in the last %(days)d days.",
+        "%(actions)s actions by %(users)s in the last %(days)d days.",
+        actions,
     )
-    return text % {"users": users, "actions": actions, "days": days}
+    return text % {"users": by, "actions": f"{actions:,}", "days": days}
 
 
 def _counts() -> dict[str, Any]:
@@ -105,12 +106,12 @@ def _number(name: str, label: object) -> Column:
 ACTIVITY = Report(
     name="activity",
     title=gettext_lazy("Activity by user"),
-    description=gettext_lazy("Who did how much: sign-ins, jobs, changes to keys and settings, exports."),
+    description=gettext_lazy("Sign-ins, jobs, changes to keys and settings, and exports of each user."),
     chart_title=gettext_lazy("Actions by user"),
     form=ActivityForm,
     right="log.read",
     order=40,
-    nothing=gettext_lazy("The Audit log holds no row of this time."),
+    nothing=gettext_lazy("The Audit log has no rows of this time."),
     answer=answer_activity,
     columns=(
         Column(name="actor_name", label=gettext_lazy("User"), order_by=("actor_name",), link=_log_url),

@@ -92,7 +92,7 @@ def test_a_sign_in_tells_nobody_which_passkeys_there_are(key):
     assert not asked.get("allowCredentials")
     unknown = Authenticator()
     unknown.create({**_creation(), "challenge": asked["challenge"]}, origin=ORIGIN)
-    assert "signs nobody in here" in body(sign_in(unknown)[1])
+    assert "is not valid here" in body(sign_in(unknown)[1])
 
 
 # --- What a hostile client sends -----------------------------------------------------------------

@@ -40,7 +40,7 @@ def test_a_user_is_added_chooses_a_password_and_is_shut_out_by_right_click(admin
 
     try_to_sign_in(other, name, password)
     expect(other.get_by_text("You signed in with a one-time password.")).to_be_visible(timeout=30_000)
-    other.get_by_label("Present password").fill(password)
+    other.get_by_label("Current password").fill(password)
     other.get_by_label("New password", exact=True).fill(OWN_PASSWORD)
     other.get_by_label("New password again").fill(OWN_PASSWORD)
     other.get_by_role("button", name="Change password").click()
@@ -62,14 +62,14 @@ def test_a_user_is_added_chooses_a_password_and_is_shut_out_by_right_click(admin
 
 def test_an_option_that_can_not_be_is_refused_at_its_field_and_a_good_one_holds(admin: Page):
     admin.goto("/administration/configuration/")
-    admin.get_by_role("link", name="Retention and pace").click()
+    admin.get_by_role("link", name="Retention and limits").click()
     field = admin.get_by_label("Keep export files (days)")
     field.fill("0")
     admin.get_by_role("button", name="Save options").click()
     expect(admin.get_by_text("greater than or equal to 1")).to_be_visible()
     field.fill("14")
     admin.get_by_role("button", name="Save options").click()
-    expect(admin.get_by_text("hold at once")).to_be_visible()
+    expect(admin.get_by_text("take effect at once")).to_be_visible()
     expect(field).to_have_value("14")
     field.fill("7")
     admin.get_by_role("button", name="Save options").click()

@@ -29,10 +29,10 @@ def test_a_form_sent_after_the_sessions_end_is_filled_in_again_and_sent_by_its_u
     expect(admin.get_by_label("Name", exact=True)).to_have_value(name)
 
     admin.get_by_role("button", name="Save credential").click()
-    expect(admin.get_by_text("Your session has ended; sign in to go on.")).to_be_visible()
+    expect(admin.get_by_text("Your session has ended. Sign in to continue.")).to_be_visible()
     sign_in(admin)
     admin.wait_for_url("**/cloud-credentials/add/")
-    expect(admin.get_by_text("nothing was carried out")).to_be_visible()
+    expect(admin.get_by_text("Nothing was carried out")).to_be_visible()
     expect(admin.get_by_label("Name", exact=True)).to_have_value(name)
     expect(admin.get_by_label("Cloud", exact=True)).to_have_value("custom")
     expect(admin.get_by_label("Client Secret", exact=True)).to_have_value("")

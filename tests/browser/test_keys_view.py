@@ -334,7 +334,7 @@ def test_a_difference_is_found_and_set_back(admin: Page, group: str, vault: Vaul
     flows.await_job(admin)
     admin.get_by_role("link", name="See the differences").click()
     expect(admin.get_by_role("row", name="Enabled")).to_contain_text("differs")
-    admin.get_by_role("link", name="Set back to what is known").click()
+    admin.get_by_role("link", name="Revert to known values").click()
     flows.start(admin)
     flows.await_job(admin)
     expect(admin.locator("#job-log")).to_contain_text(f"Repaired HSM protected key {group}-k1")

@@ -21,9 +21,9 @@ def chosen_back(admin: Page) -> Iterator[None]:
     """Take back what the test chooses for admin1."""
     yield
     admin.goto("/preferences/")
-    admin.get_by_label("Colours").last.select_option("system")
-    admin.get_by_label("Rows of tables").select_option("normal")
-    admin.get_by_label("Shortcuts of a single letter").check()
+    admin.get_by_label("Colors").last.select_option("system")
+    admin.get_by_label("Row density").select_option("normal")
+    admin.get_by_label("Single-letter shortcuts").check()
     admin.get_by_role("button", name="Save preferences").click()
     expect(admin.get_by_text("Your preferences are saved.")).to_be_visible()
 
@@ -123,7 +123,7 @@ def test_letters_go_to_pages_but_not_while_one_types_and_not_when_switched_off(a
     admin.wait_for_timeout(700)
     assert admin.url.partition("?")[0].endswith("/keys/")
     admin.goto("/preferences/")
-    admin.get_by_label("Shortcuts of a single letter").uncheck()
+    admin.get_by_label("Single-letter shortcuts").uncheck()
     admin.get_by_role("button", name="Save preferences").click()
     expect(admin.get_by_text("Your preferences are saved.")).to_be_visible()
     for key in "gj?t/":

@@ -50,7 +50,7 @@ def test_the_kek_is_fitted_where_it_can_be(policies, bits, expected):
 @pytest.mark.parametrize(
     ("policies", "spec", "days", "said"),
     [
-        ([(Rule.EXPIRY_NEEDED,)], KeySpec.P_256, None, "asks for an expiry"),
+        ([(Rule.EXPIRY_NEEDED,)], KeySpec.P_256, None, "requires an expiry"),
         ([(Rule.EXPIRY_NEEDED,)], KeySpec.P_256, 90, ""),
         ([(Rule.MAXIMUM_DAYS, 90)], KeySpec.P_256, 91, "valid for 90 days at most"),
         ([(Rule.MAXIMUM_DAYS, 90)], KeySpec.P_256, 90, ""),

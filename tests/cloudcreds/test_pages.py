@@ -98,7 +98,7 @@ def test_a_running_test_is_shown_and_asks_for_news_until_it_has_ended(pages, cre
         ("client_id", "\U0001f511", "This is not a client ID."),
         ("secret", "abc\ndef~ghi", "holds a space or a line break in its middle"),
         ("secret", "abc\U0001f511def", "holds a character that no client secret has"),
-        ("name", "\U0001f511 key", "holds a picture"),
+        ("name", "\U0001f511 key", "contains a symbol"),
         ("name", "n" * 129, "at most 128 fit"),
         ("name", " ", "The credential needs a name."),
     ],

@@ -73,7 +73,7 @@ def test_without_a_device_the_first_step_says_how_to_get_one(pages):
     [
         ({"self_test": []}, "was not run yet"),
         ({"self_test": [{"name": "AES", "ok": False, "detail": "x"}]}, "Its self-test failed."),
-        ({"availability": "wrong_pin"}, "does not serve (wrong_pin)"),
+        ({"availability": "wrong_pin"}, "unavailable (wrong_pin)"),
         ({"is_designated": False}, "No device is designated."),
     ],
 )
@@ -247,7 +247,7 @@ def test_every_step_can_be_opened_skipped_and_left(pages, credential):
     for number in range(1, 6):
         text = body(pages.get(f"/setup/{number}/"))
         assert f"Step {number} of 5" in text
-        assert "Leave; the dashboard leads back here" in text
+        assert "Finish later" in text
         assert "Learn why" in text
     assert pages.get("/setup/6/").status_code == 404
     assert "Skip for now" in body(pages.get("/setup/1/"))
@@ -348,11 +348,13 @@ def test_the_pages_cost_few_queries(pages, credential, device_row, django_assert
 # --- Where it begins and what failed ---------------------------------------------------------
 def test_a_listing_that_failed_is_said_on_the_step_until_another_one_went_well(pages, credential):
     why = {"error_what": "Azure rejected the client secret.", "error_remedy": "Enter it again."}
-    Job.objects.create(kind="list_vaults", subject="Contoso", credential=credential, state="failed", **why)
+    Job.objects.create(
+        kind="list_vaults", subject="Contoso", credential=credential, state="failed", run_after=now(), **why
+    )
     page = body(pages.get("/setup/3/"))
     assert "Azure rejected the client secret." in page
     assert "every 1s" not in page
-    Job.objects.create(kind="list_vaults", subject="Contoso", credential=credential, state="succeeded")
+    Job.objects.create(kind="list_vaults", subject="Contoso", credential=credential, state="succeeded", run_after=now())
     assert "Azure rejected the client secret." not in body(pages.get("/setup/3/"))
 
 

@@ -26,7 +26,7 @@ PAGE = """
   <input type="hidden" name="token" value="t&amp;1"><input name="name"><input type="checkbox" name="on" checked>
   <input type="checkbox" name="off" value="1"><input name="locked" value="x" disabled>
   <input type="radio" name="way" value="a"><input type="radio" name="way" value="b" checked>
-  <select name="vault"><option value="">Typed below</option><optgroup label="C"><option value="7">kv-premium (Premium)
+  <select name="vault"><option value="">Enter manually</option><optgroup label="C"><option value="7">kv-premium (Premium)
   </option></optgroup></select>
   <select name="unit"><option value="days">days</option><option value="weeks" selected>weeks</option></select>
   <textarea name="notes">

@@ -83,9 +83,9 @@ def test_the_device_shows_its_sentinel_and_its_workers_with_their_release(pages)
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"availability": "device_replaced"}, "Another token stands in its place"),
+        ({"availability": "device_replaced"}, "Another token is in its place"),
         ({"availability": "pin_wrong"}, "PIN refused"),
-        ({"availability": "device_failed"}, "Does not serve (device_failed)"),
+        ({"availability": "device_failed"}, "Unavailable (device_failed)"),
         ({"last_seen_at": now() - timedelta(minutes=6)}, "Not seen lately"),
         ({"last_seen_at": None}, "Not seen lately"),
     ],

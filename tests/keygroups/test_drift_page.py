@@ -64,13 +64,13 @@ def test_when_nothing_differs_it_says_so(pages, group, version, address) -> None
     look(group, version)
     page = text_of(pages.get(address))
     assert "Nothing differs" in page
-    assert "1 version is as it is known here" in page
+    assert "1 version matches" in page
 
 
 def test_a_difference_is_shown_in_three_columns_with_what_can_be_done(pages, group, version, address) -> None:
     row = look(group, version, enabled=False)
     page = text_of(pages.get(address))
-    for wanted in ("Here", "Last known", "Live", "differs", "Set back to what is known", "Accept what the vault shows"):
+    for wanted in ("Here", "Last known", "Live", "differs", "Revert to known values", "Accept what the vault shows"):
         assert wanted in page
     assert f"{reverse('jobs:start', args=['repair'])}?observation={row.pk}" in page
     head = text_of(pages.get("/keys/", {"group": group.pk}))
@@ -81,7 +81,7 @@ def test_a_difference_is_shown_in_three_columns_with_what_can_be_done(pages, gro
 def test_accepting_takes_the_vaults_value_over(pages, group, version, address) -> None:
     row = look(group, version, enabled=False)
     answer = pages.post(reverse("keygroups:drift_accept", args=[group.pk, row.pk]), follow=True)
-    assert "is taken as the vault shows it" in text_of(answer)
+    assert "is accepted as the vault shows it" in text_of(answer)
     assert "Nothing differs" in text_of(answer)
     version.refresh_from_db()
     assert (version.state, version.enabled) == ("disabled", False)
@@ -92,7 +92,7 @@ def test_accepting_takes_the_vaults_value_over(pages, group, version, address) -
 def test_a_version_of_others_can_be_disabled_or_left(pages, group, version, address) -> None:
     row = look(group, None)
     page = text_of(pages.get(address))
-    for wanted in ("A version made by somebody else", "Disable it in the vault", "Leave it, and report it no more"):
+    for wanted in ("A version made by somebody else", "Disable it in the vault", "Ignore this version"):
         assert wanted in page
     pages.post(reverse("keygroups:drift_accept", args=[group.pk, row.pk]))
     assert "1 version made by others was left as it is" in text_of(pages.get(address))
@@ -114,9 +114,9 @@ def test_other_key_material_can_be_neither_accepted_nor_set_back(pages, group, v
     page = text_of(pages.get(address))
     assert "Other key material" in page
     assert "Accept what the vault shows" not in page
-    assert "Set back" not in page
+    assert "Revert" not in page
     answer = pages.post(reverse("keygroups:drift_accept", args=[group.pk, row.pk]), follow=True)
-    assert "can&#x27;t be taken as known" in text_of(answer)
+    assert "can&#x27;t be accepted" in text_of(answer)
 
 
 @pytest.mark.parametrize("role", ["operator", "auditor"])
@@ -126,7 +126,7 @@ def test_who_may_not_decide_sees_it_without_buttons(pages, group, version, addre
     page = text_of(browser.get(address))
     assert "differs" in page
     assert "Accept what" not in page
-    assert "Set back" not in page
+    assert "Revert" not in page
     assert browser.post(reverse("keygroups:drift_accept", args=[group.pk, row.pk])).status_code == 403
 
 

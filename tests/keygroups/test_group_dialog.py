@@ -241,8 +241,8 @@ def test_the_preview_warns_of_policies_of_the_vault_that_would_refuse_the_keys(p
     ]
     vault.save()
     said = preview(pages, typed(vault.credential, vault, key_type="RSA", key_spec="RSA-2048", valid_for=""))
-    assert "asks for an expiry" in said
-    assert "asks for RSA keys of 4096 bits or more. This key has 2048" in said
+    assert "requires an expiry" in said
+    assert "requires RSA keys of 4096 bits or more. This key has 2048" in said
     said = preview(pages, typed(vault.credential, vault, key_type="RSA", key_spec="RSA-4096", valid_for="60"))
     assert "A policy of the vault" not in said
 

@@ -280,7 +280,7 @@ def test_a_group_with_keys_leads_to_the_removal_of_its_material_and_without_any_
 
 def test_a_key_shows_both_sides_identifiers_and_where_to_read_on(pages, group) -> None:
     key = make_key(group)
-    assert "Azure knows nothing of this key" in text_of(pages.get(key.get_absolute_url()))
+    assert "this key is not in Azure" in text_of(pages.get(key.get_absolute_url()))
     version = push(key)
     page = text_of(pages.get(key.get_absolute_url()))
     for wanted in (

@@ -91,7 +91,7 @@ def test_a_token_in_a_url_is_not_logged(admin):
     [
         ({"url": "https://10.0.0.1/"}, "lies inside this network"),
         ({"url": "http://alerts.example.com/"}, "https only"),
-        ({"url": "nonsense"}, "no https URL"),
+        ({"url": "nonsense"}, "Use an https"),
         ({"name": ""}, "required"),
         ({"topic_jobs": "sometimes"}, "valid choice"),
     ],
@@ -112,7 +112,7 @@ def test_two_channels_of_one_name_are_refused(admin, webhook):
 def test_mail_takes_one_address_a_line_and_says_which_is_none(admin):
     form = {"name": "list", "is_enabled": "on", **RULES}
     refused = admin.post("/administration/notices/add/mail/", {**form, "recipients": "a@example.com\nnobody"})
-    assert "nobody is no mail address" in refused.content.decode()
+    assert "nobody is not a mail address" in refused.content.decode()
     admin.post("/administration/notices/add/mail/", {**form, "recipients": "a@example.com\r\nb@example.com\n"})
     assert Channel.objects.get().recipients == ["a@example.com", "b@example.com"]
 

@@ -48,11 +48,11 @@ def send(client, **headers):
 
 
 def test_sign_in_says_that_the_session_has_ended_and_that_the_form_waits(browser):
-    assert "Your session has ended; sign in to go on." in text(browser.get("/login/"))
+    assert "Your session has ended. Sign in to continue." in text(browser.get("/login/"))
     answer = send(browser)
     assert (answer.status_code, answer.url) == (302, f"/login/?next={URL}")
     page = text(browser.get(answer.url))
-    assert "What you typed is kept for you" in page
+    assert "What you typed is kept" in page
     assert "typed-tenant" not in page
 
 

@@ -126,5 +126,5 @@ def test_the_list_of_shortcuts_names_no_page_the_role_can_not_see(pages):
 def test_who_switched_shortcuts_off_is_told_so(pages):
     pages.post("/preferences/", CHOSEN)
     page = body(pages.get("/shortcuts/"))
-    assert "You switched the shortcuts of a single letter off." in page
+    assert "Single-letter shortcuts are off." in page
     assert "Go to Jobs" not in page

@@ -159,8 +159,8 @@ def test_without_script_the_same_is_a_page_of_links(pages, key):
 
 
 def test_nothing_found_says_so(pages):
-    assert "Nothing here is called “zzz”" in body(pages.get("/search/?q=zzz", **IN_PALETTE))
-    assert "Nothing is called that" in body(pages.get("/search/?q=zzz"))
+    assert "matches “zzz”" in body(pages.get("/search/?q=zzz", **IN_PALETTE))
+    assert "No results" in body(pages.get("/search/?q=zzz"))
 
 
 def test_a_stranger_finds_nothing(client, db):

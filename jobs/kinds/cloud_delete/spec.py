@@ -79,7 +79,7 @@ CLOUD_DELETE = JobSpec(
     wording=Wording("Deleting", "Deleted", "delete"),
     counts_keys=True,
     steps=(
-        Step("preflight", _("Look at the vault")),
+        Step("preflight", _("Check vault")),
         Step("delete_key", _("Delete Azure key")),
         Step("record", _("Record the outcome")),
     ),

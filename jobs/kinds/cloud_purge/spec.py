@@ -115,7 +115,7 @@ CLOUD_PURGE = JobSpec(
     wording=Wording("Purging", "Purged", "purge"),
     counts_keys=True,
     steps=(
-        Step("preflight", gettext_lazy("Look at the vault")),
+        Step("preflight", gettext_lazy("Check vault")),
         Step("purge_key", gettext_lazy("Purge Azure key")),
         Step("record", gettext_lazy("Record the outcome")),
     ),

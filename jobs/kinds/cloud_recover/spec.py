@@ -62,7 +62,7 @@ CLOUD_RECOVER = JobSpec(
     wording=Wording("Recovering", "Recovered", "recover"),
     counts_keys=True,
     steps=(
-        Step("preflight", gettext_lazy("Look at the vault")),
+        Step("preflight", gettext_lazy("Check vault")),
         Step("recover_key", gettext_lazy("Recover Azure key")),
         Step("record", gettext_lazy("Record the outcome")),
     ),

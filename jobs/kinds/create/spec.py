@@ -44,7 +44,7 @@ def request_create_keys(
                 _("The group has a key “%(name)s” already.") % {"name": name}, _("Choose another name."), field="name"
             )
     if len({name.lower() for name in clean}) != len(clean):
-        raise InputError(_("Each name can be given once only."), field="name")
+        raise InputError(_("Each name can be used only once."), field="name")
     new = NewJob(KIND, ", ".join(clean), group=group, params={"names": clean}, retry_of=retry_of)
     return create_job(new, actor=actor, idempotency_key=idempotency_key)
 

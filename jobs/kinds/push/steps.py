@@ -11,7 +11,7 @@ from jobs.spec import Step, Wording
 SYNCHRONIZING = Wording("Synchronizing", "Synchronized", "synchronize")
 FAILPOINTS = "push"
 PUSH_STEPS = (
-    Step("preflight", gettext_lazy("Look at the vault")),
+    Step("preflight", gettext_lazy("Check vault")),
     Step("create_kek", gettext_lazy("Create ephemeral KEK")),
     Step("wrap_key", gettext_lazy("Wrap key in the HSM")),
     Step("import_key", gettext_lazy("Import key")),

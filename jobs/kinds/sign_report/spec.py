@@ -32,7 +32,7 @@ SIGN_REPORT = JobSpec(
     wording=Wording("Signing", "Signed", "sign"),
     counts_keys=False,
     steps=(
-        Step("look", _("Look at what is left in the vault")),
+        Step("look", _("Check what is left in the vault")),
         Step("sign_report", _("Sign the report in the device")),
     ),
     scope=Scope.NO_KEY,

@@ -235,7 +235,7 @@ _ALL = (
         gettext_lazy("Open users"),
         "accounts:users",
         Right.USER_MANAGE,
-        why=_advice(gettext_lazy("Nobody should hold the console alone.")),
+        why=_advice(gettext_lazy("No single person should control the console.")),
         sees=Right.USER_MANAGE,
     ),
     # --- Work ---

@@ -47,7 +47,7 @@ def acknowledge(request: HttpRequest, matter: str) -> HttpResponse:
             context["refusal"] = error
             context["form"] = AcknowledgeForm(initial={"reason": given["reason"], "seen": line.digest if line else ""})
         else:
-            messages.success(request, _("Acknowledged. It is shown again when it happens anew."))
+            messages.success(request, _("Acknowledged. It is shown again if it recurs."))
             return go_to(request, reverse("dashboard:home"))
     return render_form(request, "dashboard/acknowledge.html", context, refused=request.method == "POST")
 

@@ -87,10 +87,10 @@ def _findings_of(device: HsmDevice) -> list[Finding]:
     return [
         Finding(_("Device %(name)s found: %(model)s, serial %(serial)s.") % names, ok=True, at=device.registered_at),
         Finding(
-            _("It serves.") if serves else _("It does not serve (%(code)s).") % {"code": device.availability},
+            _("It is online.") if serves else _("It is unavailable (%(code)s).") % {"code": device.availability},
             ok=serves,
             at=device.last_seen_at,
-            remedy="" if serves else _("See Administration > Device for what the workers meet with it."),
+            remedy="" if serves else _("See Administration > Device for what the workers report."),
             links=[] if serves else link_to(_("Open device"), "hsm:device", in_dialog=False),
         ),
         Finding(
@@ -105,7 +105,7 @@ def _findings_of(device: HsmDevice) -> list[Finding]:
             links=self_test,
         ),
         Finding(
-            _("It is designated to push key material.") if device.is_designated else _("No device is designated."),
+            _("It is the designated device.") if device.is_designated else _("No device is designated."),
             ok=device.is_designated,
             remedy="" if device.is_designated else _("Designate it in HSM Protected Key Options."),
             links=[] if device.is_designated else designate,

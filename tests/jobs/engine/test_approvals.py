@@ -109,13 +109,13 @@ def test_a_refusal_ends_it_for_good(keys, admin, others):
 def test_nobody_decides_twice_or_on_what_was_not_shown(keys, admin, others):
     set_policy("destroy", actor=admin, approvals=2)
     job = request_destroy(keys=keys, actor=admin, reason=REASON)
-    with pytest.raises(ConflictError, match="Another plan"):
+    with pytest.raises(ConflictError, match="The plan has changed"):
         approve(job, others[0], seen="0" * 64)
     approve(job, others[0])
     with pytest.raises(ConflictError, match="decided already"):
         approve(job, others[0])
     approve(job, others[1])
-    with pytest.raises(ConflictError, match="no approval any more"):
+    with pytest.raises(ConflictError, match="no longer waits"):
         approve(job, *make_approvers("dora"))
 
 

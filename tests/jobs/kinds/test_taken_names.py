@@ -104,7 +104,7 @@ def test_whoever_may_not_manage_groups_adopts_nothing(blocked, group, foreign, c
 
 
 def test_other_versions_than_those_shown_are_not_adopted(blocked, group, foreign, admin, vault):
-    with pytest.raises(ConflictError, match="not what you were shown"):
+    with pytest.raises(ConflictError, match="has changed since it was shown"):
         azure_names.adopt_name(group=group, versions=foreign[:1], actor=admin)
     assert KeyGroup.objects.get(pk=group.pk).adopted_versions == []
 

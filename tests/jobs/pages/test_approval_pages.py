@@ -56,7 +56,7 @@ def test_a_purge_is_requested_seen_and_approved(pages, people, second, deleted):
     assert "Awaiting approval" in text(pages.get(f"/jobs/{job.code}/"))
 
     page = f"/approvals/{job.code}/"
-    assert "Nobody decides on what they requested themselves" in text(pages.get(page))
+    assert "decide on their own requests" in text(pages.get(page))
     listed = text(second.get("/approvals/?show=mine"))
     assert str(job) in listed
     assert "(1)" in listed

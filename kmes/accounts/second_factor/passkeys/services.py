@@ -130,7 +130,7 @@ def sign_in(response: Response) -> User:
         FactorRefused: nobody has.
 
     """
-    refused = FactorRefused(_("This passkey signs nobody in here."), _("Sign in with your password."), field="passkey")
+    refused = FactorRefused(_("This passkey is not valid here."), _("Sign in with your password."), field="passkey")
     found = Passkey.objects.filter(digest=response.answer.digest, user__is_active=True).first()
     if found is None or response.answer.handle is None:
         raise refused
