@@ -96,7 +96,7 @@ def confirm_purged(run: JobRun, gateway: VaultGateway, group: KeyGroup) -> None:
         raise ConflictError(
             _("The vault accepted the purge of “%(key)s” and still shows it among the deleted keys.")
             % {"key": group.azure_name},
-            _("Look at the vault's deleted keys in the Azure portal, and retry the job."),
+            _("Check the vault's deleted keys in the Azure portal, and retry the job."),
         )
     raise WaitUntil(_("Azure is still purging the key"), seconds=RECHECK_SECONDS)
 

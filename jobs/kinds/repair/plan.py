@@ -39,4 +39,4 @@ def _repair_effect(row: Observation) -> str:
         return _("Version %(version)s, which was not made here, is disabled.") % {"version": version}
     what = ", ".join(str(Drift(flag).label) for flag in row.flags if flag not in what_stays(row))
     names = {"version": version, "key": row.version.key.name, "what": what}
-    return _("Version %(version)s (%(key)s) is set back to what is known here: %(what)s.") % names
+    return _("Version %(version)s (%(key)s) is reverted to what is known here: %(what)s.") % names
