@@ -41,7 +41,7 @@ def use_certificate(request: HttpRequest, credential_id: UUID) -> HttpResponse:
     credential = get_object_or_404(CloudCredential.objects.defer("sealed_secret"), pk=credential_id)
     waiting = certificates.find_waiting(credential)
     if waiting is None:
-        raise Http404(_("No certificate waits to be used."))
+        raise Http404(_("No certificate is waiting to be used."))
     refusal = ""
     if request.method == "POST":
         try:

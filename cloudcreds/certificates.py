@@ -119,7 +119,7 @@ def use_waiting(*, credential: CloudCredential, thumbprint: str, actor: Actor) -
         row = credential.certificates.filter(is_in_use=False, thumbprint=thumbprint).first()
         if row is None:
             raise ConflictError(
-                _("The certificate no longer waits to be used."), _("Look at the credential's page again.")
+                _("The certificate is no longer waiting to be used."), _("Check the credential's page.")
             )
         if credential.sign_in != SignIn.DEVICE_CERTIFICATE:
             record(

@@ -102,7 +102,7 @@ def adopt_name(*, group: KeyGroup, versions: Iterable[str], actor: Actor) -> Non
         if not is_taken(current, found) or found != shown:
             raise ConflictError(
                 _("The key “%(key)s” has changed since it was shown.") % {"key": current.azure_name},
-                _("Reload the page and look at the versions."),
+                _("Reload the page and check the versions."),
             )
         before = current.adopted_versions
         KeyGroup.objects.filter(pk=current.pk).update(

@@ -77,7 +77,7 @@ class GroupFields(forms.Form):
         label=gettext_lazy("Rotate Every"),
         initial=90,
         widget=forms.NumberInput({"min": 1}),
-        error_messages={"required": gettext_lazy("Say how often to rotate, or switch Rotate Key off.")},
+        error_messages={"required": gettext_lazy("Enter how often to rotate, or switch Rotate Key off.")},
     )
     rotate_unit = forms.ChoiceField(
         label=gettext_lazy("Unit of rotation"), choices=PeriodUnit.choices, initial=PeriodUnit.DAYS

@@ -46,7 +46,7 @@ def _refusal(version: CloudVersion, target: str) -> ConflictError:
     return ConflictError(
         _("The version of key “%(key)s” is %(state)s and can't become %(target)s.")
         % {"key": version.key.name, "state": version.get_state_display(), "target": VersionState(target).label},
-        _("Reload the page and look at its state."),
+        _("Reload the page and check its state."),
     )
 
 
@@ -359,12 +359,12 @@ def destroy_key(*, key: Key) -> None:
     """Erase a key's wrapped private half here. Nothing in the vault changes.
 
     Raises:
-        ConflictError: the key is destroyed already, or is just being synchronized.
+        ConflictError: the key is destroyed already, or is being synchronized.
 
     """
     if CloudVersion.objects.filter(key=key, state=VersionState.PUSHING).exists():
         raise ConflictError(
-            _("Key “%(key)s” is just being synchronized.") % {"key": key.name},
+            _("Key “%(key)s” is being synchronized.") % {"key": key.name},
             _("Wait until its job has ended, or cancel the job."),
         )
     if not Key.objects.filter(pk=key.pk, state=KeyState.PRESENT).update(

@@ -51,7 +51,7 @@ class ManyRotationForm(forms.Form):
         """Refuse a missing period where keys are to be rotated."""
         data: dict[str, Any] = super().clean() or {}
         if data.get("rotate") and data.get("rotate_every") is None and "rotate_every" not in self.errors:
-            self.add_error("rotate_every", _("Say how often to rotate, or switch Rotate Key off."))
+            self.add_error("rotate_every", _("Enter how often to rotate, or switch Rotate Key off."))
         return data
 
 

@@ -110,7 +110,7 @@ class GroupSelection:
             raise no_group()
         if seen and seen != digest_of_groups(groups):
             raise ConflictError(
-                _("Other key groups match now than those you were shown; nothing was done."),
+                _("The matching key groups have changed since they were shown. Nothing was done."),
                 _("Go back to the keys and select them again."),
             )
         return groups

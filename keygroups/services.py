@@ -174,7 +174,7 @@ def accept_drift(*, observation: Observation, actor: Actor) -> None:
             pk=observation.pk
         )
         if reason := why_not_accept(row):
-            raise ConflictError(reason, _("Reload the page and look at the difference."))
+            raise ConflictError(reason, _("Reload the page and check the difference."))
         if row.version is None:
             Observation.objects.filter(pk=row.pk).update(is_accepted=True)
         else:

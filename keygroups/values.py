@@ -113,7 +113,7 @@ class GroupChangedError(ConflictError):
     def __init__(self, current: KeyGroup, differences: list[Difference]) -> None:
         super().__init__(
             _("“%(name)s” was changed by somebody else while you were editing it.") % {"name": current.name},
-            _("Compare the values below; nothing of yours was saved."),
+            _("Compare the values below. Your changes were not saved."),
         )
         self.current = current
         self.differences = differences

@@ -85,10 +85,10 @@ def _read_address(url: str) -> Target:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
     except ValueError as error:
-        raise TimeStampError(_("KMES_TIMESTAMP_URL is no address")) from error
+        raise TimeStampError(_("KMES_TIMESTAMP_URL is not an address")) from error
     is_plain = url.isascii() and url.isprintable() and " " not in url and "@" not in parts.netloc
     if parts.scheme not in _PORTS or not host or not is_plain:
-        raise TimeStampError(_("KMES_TIMESTAMP_URL is no http or https address"))
+        raise TimeStampError(_("KMES_TIMESTAMP_URL is not an http or https address"))
     path = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
     return Target(parts.scheme, host, port or _PORTS[parts.scheme], path)
 

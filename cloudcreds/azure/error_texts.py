@@ -140,7 +140,7 @@ def change_without_answer(subject: str, why: str) -> Text:
     """A call that may have taken effect got no answer that can be believed."""
     return (
         _("Whether %(subject)s was changed is not known: %(why)s") % {"subject": subject, "why": why},
-        _("Nothing is repeated before the vault has been looked at."),
+        _("Nothing is repeated until the vault was checked."),
     )
 
 
@@ -211,7 +211,7 @@ def refused_otherwise(name: str, text: str, request_id: str) -> Text:
     """A refusal that names no permission, firewall, protection or disabled key."""
     return (
         _other_reason(name, text),
-        _("Azure Policy is the usual reason: look at the policies assigned to the vault. Request id: %(id)s.")
+        _("Azure Policy is the usual reason: check the policies assigned to the vault. Request id: %(id)s.")
         % {"id": request_id or "–"},
     )
 
@@ -221,7 +221,7 @@ def denied(name: str, text: str, request_id: str) -> Text:
     return (
         _other_reason(name, text),
         _(
-            "A deny assignment on the vault or above it refuses the action: look at Access control (IAM)."
+            "A deny assignment on the vault or above it refuses the action: check Access control (IAM)."
             " Request id: %(id)s."
         )
         % {"id": request_id or "–"},
@@ -292,4 +292,4 @@ def being_deleted(name: str) -> Text:
 
 def conflict(name: str) -> Text:
     """Another conflict."""
-    return _("The vault reports a conflict about %(name)s.") % {"name": name}, _("Look at the key in the vault.")
+    return _("The vault reports a conflict about %(name)s.") % {"name": name}, _("Check the key in the vault.")

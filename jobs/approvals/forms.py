@@ -32,7 +32,7 @@ class DecisionForm(forms.Form):
         """Ask for the reason of a refusal."""
         found: dict[str, str] = self.cleaned_data
         if found.get("verdict") == Verdict.REFUSE and not found.get("reason", "").strip():
-            self.add_error("reason", forms.ValidationError(_("Say why it is refused."), code="required"))
+            self.add_error("reason", forms.ValidationError(_("Give a reason for the refusal."), code="required"))
         return found
 
 
@@ -43,7 +43,7 @@ class PolicyForm(StartForm):
         label=_("Approvals needed"),
         coerce=int,
         choices=[
-            (0, _("none: whoever has the right acts alone")),
+            (0, _("none: whoever has the right can act alone")),
             *((n, str(n)) for n in range(1, MOST_APPROVALS + 1)),
         ],
         help_text=_("The requester's own never counts."),

@@ -164,7 +164,7 @@ def _check_count(needed: Sequence[Requirement], approvals: Sequence[ApprovalDeci
     names = ", ".join(each.user_name for each in approvals)
     raise _void(
         _(
-            "The approvals do not suffice by now: %(names)s approved it. Each needs the role that the policy names, and"
+            "The approvals are no longer sufficient: %(names)s approved it. Each needs the role that the policy names, and"
             " an account that the requester did not make or reset."
         )
         % {"names": names}

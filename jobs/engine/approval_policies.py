@@ -108,7 +108,7 @@ def add_policy(*, action: str, number: int, approvals: int, role: str, expires_h
     """
     current = find_policy(action)
     if number != (current.number if current else 0) + 1:
-        raise ConflictError(_("The policy was changed meanwhile."), _("Look at it again, then change it anew."))
+        raise ConflictError(_("The policy was changed meanwhile."), _("Review it again, then change it."))
     policy = ApprovalPolicy(
         action=action,
         number=number,

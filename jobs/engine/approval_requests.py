@@ -55,7 +55,7 @@ def require_approvals(job: Job, *, reason: str) -> list[Requirement]:
     if job.follows is not None:
         if not ApprovalRequest.objects.filter(job=first_of_chain(job)).exists():
             raise ConflictError(
-                _("A policy asks for approvals by now."), _("Request the job by itself, so that others can approve it.")
+                _("A policy now requires approvals."), _("Request the job by itself, so that others can approve it.")
             )
         return []
     _refuse_too_many(job)

@@ -110,7 +110,7 @@ def _selected(selection: KeySelection, *, seen: str) -> tuple[Key, ...]:
         raise InputError(_("No key is selected."), _("Tick the boxes of the keys, or choose all that match."))
     if seen and seen != digest_of_keys(keys):
         raise ConflictError(
-            _("Other keys match now than those you were shown; nothing was done."),
+            _("The matching keys have changed since they were shown. Nothing was done."),
             _("Go back to the keys and select them again."),
         )
     return keys

@@ -59,7 +59,7 @@ def ways(group: KeyGroup, user: Any) -> list[Choice]:
         kept = _("This vault has no soft-delete: what is deleted is gone for good.")
     else:
         until = f"{now() + timedelta(days=vault.recoverable_days or 90):%Y-%m-%d}"
-        kept = _("Can be brought back by Cloud > Recover until %(date)s; the name stays taken.") % {"date": until}
+        kept = _("Can be recovered by Cloud > Recover until %(date)s; the name stays taken.") % {"date": until}
         if vault.has_soft_delete is None:
             kept += " " + _("The vault was not asked yet; the job looks.")
     against = ""

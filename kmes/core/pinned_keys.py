@@ -59,7 +59,7 @@ def read_file(path: Path, use: KeyUse) -> tuple[str, ...]:
     found = tuple(_read(path).get(use.value, ()))
     if not found:
         raise PinnedKeysError(
-            _("%(path)s is no file of pinned keys, or pins no key of this kind.") % {"path": path},
+            _("%(path)s is not a file of pinned keys, or has no key of this kind.") % {"path": path},
             _("Name a copy of the other installation's file, or the fingerprint that its hsm_init printed."),
         )
     return found

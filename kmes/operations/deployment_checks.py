@@ -100,14 +100,14 @@ def _secret_files() -> Iterator[CheckMessage]:
         yield Error(
             _("The PIN file %(path)s may be read by others (mode %(mode)s).")
             % {"path": settings.KMES_HSM_PIN_FILE, "mode": f"{mode:04o}"},
-            hint=_("Take the right from them (chmod 600), and change the PIN if somebody may have read it."),
+            hint=_("Remove their access (chmod 600), and change the PIN if somebody may have read it."),
             id="kmes.E004",
         )
     if (mode := _mode(settings.KMES_SECRET_KEY_FILE)) is not None and mode & 0o007:
         yield Error(
             _("Django's signing key %(path)s may be read by everybody (mode %(mode)s).")
             % {"path": settings.KMES_SECRET_KEY_FILE, "mode": f"{mode:04o}"},
-            hint=_("Take the right from them (chmod o-rwx), and replace the key: all sessions end."),
+            hint=_("Remove their access (chmod o-rwx), and replace the key: all sessions end."),
             id="kmes.E005",
         )
 

@@ -225,7 +225,7 @@ def test_a_key_is_destroyed_once_and_nothing_of_its_private_half_stays(group) ->
 def test_a_key_on_its_way_is_not_destroyed(group) -> None:
     key = make_key(group)
     lifecycle.begin_push(key=key)
-    with pytest.raises(ConflictError, match="just being synchronized"):
+    with pytest.raises(ConflictError, match="being synchronized"):
         lifecycle.destroy_key(key=key)
     key.refresh_from_db()
     assert bytes(key.wrapped_private) == b"wrapped"

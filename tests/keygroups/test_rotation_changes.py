@@ -52,7 +52,7 @@ def test_a_period_that_can_not_be_is_refused_at_its_field(pages, vault):
     answer = pages.post(ROTATION, selected([group], rotate="on", rotate_every="521", rotate_unit="weeks"))
     assert (answer.status_code, "A number from 1 to 520" in answer.content.decode()) == (422, True)
     answer = pages.post(ROTATION, selected([group], rotate="on", rotate_every="", rotate_unit="days"))
-    assert "Say how often to rotate" in answer.content.decode()
+    assert "Enter how often to rotate" in answer.content.decode()
 
 
 def test_who_may_not_manage_groups_may_not(pages, vault):

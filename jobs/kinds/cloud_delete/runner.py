@@ -58,7 +58,7 @@ def _check_precondition(run: JobRun, group: KeyGroup, found: set[str]) -> None:
         raise ConflictError(
             _("The vault holds %(count)d version(s) of “%(key)s” that this console did not know of: %(versions)s.")
             % {"count": len(strangers), "key": group.azure_name, "versions": ", ".join(strangers[:5])},
-            _("Run Cloud > Check Drift, look at them, and ask again."),
+            _("Run Cloud > Check Drift, review the versions, and try again."),
         )
 
 

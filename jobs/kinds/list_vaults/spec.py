@@ -37,7 +37,7 @@ def _plan(target: StartTarget) -> Plan:
         button=_("List Key Vaults"),
         back=credential.get_absolute_url(),
         facts=[(_("Cloud credential"), credential.name)],
-        effects=[_("The Resource Manager is asked which vaults the credential can see; they become choices here.")],
+        effects=[_("Resource Manager lists the vaults that the credential can see. They can then be chosen here.")],
     )
 
 

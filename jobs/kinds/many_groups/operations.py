@@ -77,7 +77,7 @@ def _check_drift(group: KeyGroup, _frozen: None, given: Given) -> Job:
 def _changed_since(group: KeyGroup) -> ConflictError:
     return ConflictError(
         _("“%(name)s” has other versions in the vault than when this was asked for.") % {"name": group.azure_name},
-        _("Look at the key group, and ask again if it is still meant."),
+        _("Check the key group, and start again if it is still wanted."),
     )
 
 

@@ -176,7 +176,7 @@ def _import_one(
         raise KmesError(
             _("The vault's public key of %(kid)s is not the one of key “%(key)s”; %(fate)s.")
             % {"kid": bundle.kid, "key": key.name, "fate": fate},
-            _("Run the device's self-test and look into the vault before you try again."),
+            _("Run the device's self-test and check the vault before you try again."),
             code="verify_failed",
         )
     return bundle

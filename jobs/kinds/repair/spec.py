@@ -45,7 +45,7 @@ def request_repair(
     check(actor, Right.KEY_DISABLE)
     wanted = [row for row in observations if is_repairable(row)]
     if not wanted:
-        raise ConflictError(_("Nothing differs that can be set back."), _("Run Cloud > Check Drift and look again."))
+        raise ConflictError(_("Nothing differs that can be set back."), _("Run Cloud > Check Drift and try again."))
     group = wanted[0].group
     versions = [row.version for row in wanted if row.version is not None]
     keys = [version.key for version in versions]

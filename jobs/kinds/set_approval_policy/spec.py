@@ -130,8 +130,8 @@ def _plan(job: Job) -> Plan:
         button=_("Change policy"),
         back=reverse("approvals:policies"),
         facts=[(_("Action"), label_of(job.params["action"])), (_("Now"), before), (_("Afterwards"), after)],
-        effects=[_("Whoever requests the action from then on needs these approvals.")],
-        warnings=[_("The action then needs nobody but its requester.")] if not job.params["after"]["approvals"] else [],
+        effects=[_("From then on the action needs these approvals.")],
+        warnings=[_("The action then needs no approval.")] if not job.params["after"]["approvals"] else [],
     )
 
 

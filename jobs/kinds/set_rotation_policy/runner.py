@@ -58,7 +58,7 @@ def _replace(run: JobRun, gateway: VaultGateway, group: KeyGroup, found: Rotatio
         raise KmesError(
             _("The vault still has a Rotate action for “%(key)s”: %(policy)s.")
             % {"key": group.azure_name, "policy": readings.describe(now_set)},
-            _("Look at the key's rotation policy in the Azure portal."),
+            _("Check the key's rotation policy in the Azure portal."),
             code="rotation_policy_kept",
         )
 

@@ -58,7 +58,7 @@ def run_set_tags(run: JobRun) -> None:
 def _missing(version: CloudVersion) -> ConflictError:
     return ConflictError(
         _("The vault has no version %(kid)s any more.") % {"kid": version.kid},
-        _("Run Cloud > Check Drift and look at the key group."),
+        _("Run Cloud > Check Drift and check the key group."),
     )
 
 

@@ -48,7 +48,7 @@ def _plan(target: StartTarget) -> Plan:
         back=credential.get_absolute_url(),
         facts=facts,
         effects=[
-            _("A token is asked for, then the Resource Manager."),
+            _("A token is requested, then Resource Manager is asked."),
             _("On a vault, network, tier, soft-delete and each key permission are tried; nothing is left behind."),
         ],
     )

@@ -37,7 +37,7 @@ def acknowledge(*, matter: Matter, facts: Sequence[Fact], seen: str, reason: str
     check(actor, matter.right)
     if not facts or digest_of(facts) != seen:
         raise ConflictError(
-            _("What needs attention has changed since this was opened."), _("Look at it again, then acknowledge it.")
+            _("What needs attention has changed since this was opened."), _("Review it again, then acknowledge it.")
         )
     if len(facts) > MOST:
         raise ConflictError(

@@ -101,7 +101,7 @@ def test_all_that_match_are_looked_up_and_not_listed(pages, groups):
     )
     answer = pages.post(DRIFT, sent)
     assert answer.status_code == 409
-    assert "Other key groups match now" in body(answer)
+    assert "The matching key groups have changed" in body(answer)
     assert not Job.objects.exists()
 
 

@@ -28,7 +28,7 @@ def send(pages, address, **values):
 
 def test_the_matrix_says_what_stays_and_until_when(pages, address):
     page = body(pages.get(address))
-    for wanted in ("Local", "Cloud", "Both", "destroyed for good", "Can be brought back by Cloud", "How to recover"):
+    for wanted in ("Local", "Cloud", "Both", "destroyed for good", "Can be recovered by Cloud", "How to recover"):
         assert wanted in page
 
 

@@ -114,7 +114,7 @@ def test_when_other_keys_match_meanwhile_nothing_is_done(pages, group, keys, dev
     make_key(group, "pay-late", thumbprint="f" * 64)
     answer = pages.post(SYNCHRONIZE, sent)
     assert answer.status_code == 409
-    assert "Other keys match now" in body(answer)
+    assert "The matching keys have changed" in body(answer)
     assert not Job.objects.exists()
 
 
