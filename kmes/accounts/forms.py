@@ -43,7 +43,7 @@ class UserForm(forms.Form):
         max_length=150,
         validators=[UnicodeUsernameValidator()],
         widget=forms.TextInput({"autocomplete": "off", "spellcheck": "false", "autocapitalize": "off"}),
-        help_text=_("Letters, digits and @ . + - _ It can't be changed later, because the log speaks of it."),
+        help_text=_("Letters, digits and @ . + - _ It can't be changed later, because log entries refer to it."),
     )
     first_name = forms.CharField(label=_("First name"), max_length=150, required=False)
     last_name = forms.CharField(label=_("Last name"), max_length=150, required=False)
@@ -102,7 +102,7 @@ class OwnPasswordForm(PasswordChangeForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["old_password"].label = _("Present password")
+        self.fields["old_password"].label = _("Current password")
         self.fields["new_password2"].label = _("New password again")
         self.fields["new_password2"].help_text = ""
         limit_passwords(self)
@@ -111,5 +111,5 @@ class OwnPasswordForm(PasswordChangeForm):
         """Refuse the current password as the new one: others may know a one-time password."""
         typed = str(self.cleaned_data["new_password1"])
         if self.user.check_password(typed):
-            raise ValidationError(_("The new password is the present one."), code="same")
+            raise ValidationError(_("The new password is the same as the current one."), code="same")
         return typed

@@ -141,7 +141,7 @@ def test_the_one_time_password_opens_only_the_page_that_replaces_it(pages):
     change = {"old_password": password, "new_password1": password, "new_password2": password}
     assert "is the same as the current one" in body(client.post("/profile/password/", change))
     change = {"old_password": password, "new_password1": NEW_PASSWORD, "new_password2": NEW_PASSWORD}
-    assert client.post("/profile/password/", change)["Location"] == "/profile/"
+    assert client.post("/profile/password/", change)["Location"] == "/"
     assert client.get("/").status_code == 200
     row = last_row()
     assert (row.event, row.actor_name) == ("user.password_changed", "eve")

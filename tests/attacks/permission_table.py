@@ -30,6 +30,7 @@ dashboard:healthz                  GET       public
 dashboard:readyz                   GET       public
 dashboard:metrics                  GET       machine
 setup:resume                       GET       console.read
+setup:begin                        GET       console.read
 setup:done                         GET       console.read
 setup:step                         GET       console.read  number=2
 setup:add_vault                    POST      credential.manage

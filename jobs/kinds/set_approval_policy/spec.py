@@ -61,7 +61,7 @@ def request_set_approval_policy(
         current = find_policy(action)
         before, after = _values_of(current), {"approvals": approvals, "role": role, "expires_hours": expires_hours}
         if before == after:
-            raise ConflictError(_("The policy is so already."), _("Change a value."))
+            raise ConflictError(_("The policy is already set to this."), _("Change a value."))
         with language.of_records():
             subject = label_of(action)
         number = (current.number if current else 0) + 1
