@@ -68,6 +68,14 @@ def register_all() -> None:
             order=30,
         ),
         MenuAction(
+            name="permissions",
+            target="credential",
+            label=_("Permissions"),
+            url=lambda credential: reverse("cloudcreds:permissions", args=[credential.pk]),
+            method="dialog",
+            order=40,
+        ),
+        MenuAction(
             name="delete",
             target="credential",
             label=_("Delete"),

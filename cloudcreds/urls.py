@@ -13,6 +13,7 @@ urlpatterns = [
     path("guide/", views.show_guide, name="guide"),
     path("<uuid:credential_id>/", views.show_credential, name="detail"),
     path("<uuid:credential_id>/actions/", views.show_actions, name="actions"),
+    path("<uuid:credential_id>/permissions/", views.show_permissions, name="permissions"),
     path("<uuid:credential_id>/edit/", views.edit_credential, name="edit"),
     path("<uuid:credential_id>/test/", views.start_test, name="test"),
     path("<uuid:credential_id>/last-test/", views.show_test, name="last_test"),

@@ -22,6 +22,7 @@ from cloudcreds.guide import set_up_guide
 from cloudcreds.models import CloudCredential
 from cloudcreds.tables import CredentialTable
 from cloudcreds.values import CredentialChangedError
+from kmes.accounts.permissions import render_permissions
 from kmes.accounts.rights import Right
 from kmes.core.actor import Actor
 from kmes.core.errors import KmesError
@@ -31,6 +32,10 @@ from kmes.ui.responses import asks_for_fragment, back_to, go_to, render_form
 from kmes.ui.tables import arrange, searched_text
 
 GROUPS_SHOWN = 50
+_RIGHTS = (
+    *(Right.CONSOLE_READ, Right.CREDENTIAL_MANAGE, Right.VAULT_LIST, Right.GROUP_MANAGE, Right.KEY_PUSH),
+    *(Right.KEY_ROTATE, Right.KEY_DISABLE, Right.CLOUD_DELETE, Right.CLOUD_PURGE),
+)
 
 
 def _find(credential_id: UUID) -> CloudCredential:
@@ -120,6 +125,14 @@ def show_actions(request: HttpRequest, credential_id: UUID) -> HttpResponse:
     groups = menu_for("credential", credential, request.user)
     template = "ui/_menu.html" if asks_for_fragment(request) else "ui/actions.html"
     return render(request, template, {"name": credential, "groups": groups, "back": credential.get_absolute_url()})
+
+
+@require_safe
+@right_required(Right.CONSOLE_READ)
+def show_permissions(request: HttpRequest, credential_id: UUID) -> HttpResponse:
+    """Show who may do what with a credential, and with the keys behind it."""
+    credential = _find(credential_id)
+    return render_permissions(request, credential, rights=_RIGHTS, back=credential.get_absolute_url())
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

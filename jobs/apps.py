@@ -27,7 +27,7 @@ class JobsConfig(AppConfig):
         from jobs.pages.vault_listing import LISTER  # noqa: PLC0415
         from jobs.withdrawal import OpenJobs  # noqa: PLC0415
         from keygroups import key_jobs  # noqa: PLC0415
-        from kmes.accounts import withdrawal  # noqa: PLC0415
+        from kmes.accounts import permissions, withdrawal  # noqa: PLC0415
         from kmes.accounts.roles import uses  # noqa: PLC0415
         from kmes.core import changes  # noqa: PLC0415
 
@@ -46,3 +46,4 @@ class JobsConfig(AppConfig):
         key_jobs.register(find_key_jobs)
         withdrawal.register(OpenJobs())
         uses.register(role_uses.find_uses)
+        permissions.register(role_uses.conditions_of)

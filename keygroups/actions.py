@@ -111,6 +111,22 @@ def register_all() -> None:
             order=70,
         ),
         MenuAction(
+            name="permissions",
+            target="vault",
+            label=gettext_lazy("Permissions"),
+            url=lambda vault: reverse("keygroups:vault_permissions", args=[vault.pk]),
+            method="dialog",
+            order=80,
+        ),
+        MenuAction(
+            name="permissions",
+            target="group",
+            label=gettext_lazy("Permissions"),
+            url=lambda group: reverse("keygroups:group_permissions", args=[group.pk]),
+            method="dialog",
+            order=25,
+        ),
+        MenuAction(
             name="rotation",
             target="selected_groups",
             label=gettext_lazy("Edit Rotation"),

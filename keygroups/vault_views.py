@@ -23,12 +23,18 @@ from keygroups.key_readiness import cards_of
 from keygroups.models import KeyGroup
 from keygroups.preview import vault_choices
 from keygroups.selectors import find_group
+from kmes.accounts.permissions import render_permissions
 from kmes.accounts.rights import Right
 from kmes.core.actor import Actor
 from kmes.core.errors import InputError
 from kmes.ui.access import right_required
 from kmes.ui.actions import menu_for
 from kmes.ui.responses import asks_for_fragment
+
+_RIGHTS_ON_VAULTS = (
+    *(Right.CONSOLE_READ, Right.VAULT_LIST, Right.CREDENTIAL_MANAGE, Right.GROUP_MANAGE, Right.KEY_PUSH),
+    *(Right.KEY_ROTATE, Right.KEY_DISABLE, Right.CLOUD_DELETE, Right.CLOUD_PURGE),
+)
 
 
 @require_safe
@@ -63,6 +69,15 @@ def show_vault_actions(request: HttpRequest, vault_id: UUID) -> HttpResponse:
     back = f"{reverse('keygroups:keys')}?view=vault&vault={vault.pk}"
     context = {"name": vault.name, "groups": menu_for("vault", vault, request.user), "back": back}
     return render(request, "ui/_menu.html" if asks_for_fragment(request) else "ui/actions.html", context)
+
+
+@require_safe
+@right_required(Right.CONSOLE_READ)
+def show_vault_permissions(request: HttpRequest, vault_id: UUID) -> HttpResponse:
+    """Show who may do what with a vault and the keys in it."""
+    vault = get_object_or_404(KeyVault, pk=vault_id)
+    back = reverse("keygroups:vault", args=[vault.pk])
+    return render_permissions(request, vault, rights=_RIGHTS_ON_VAULTS, back=back)
 
 
 @require_POST

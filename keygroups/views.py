@@ -42,6 +42,7 @@ from keygroups.selectors import (
 )
 from keygroups.tables import KeyTable
 from keygroups.tree import group_node, read_branch, read_tree
+from kmes.accounts.permissions import render_permissions
 from kmes.accounts.rights import Right
 from kmes.core.errors import InputError
 from kmes.ui.access import right_required
@@ -58,6 +59,10 @@ GROUP_HEADER = "X-Kmes-Group"
 NO_NODE_HEADER = "X-Kmes-No-Node"
 # The key that the inspector of a refreshed page shows.
 INSPECTED_HEADER = "X-Kmes-Inspected"
+_RIGHTS_ON_GROUPS = (
+    *(Right.CONSOLE_READ, Right.GROUP_MANAGE, Right.KEY_CREATE, Right.KEY_PUSH, Right.KEY_ROTATE, Right.KEY_DISABLE),
+    *(Right.KEY_DESTROY, Right.CLOUD_DELETE, Right.CLOUD_PURGE, Right.JOB_CANCEL),
+)
 
 
 @require_safe
@@ -279,6 +284,14 @@ def show_group_actions(request: HttpRequest, group_id: UUID) -> HttpResponse:
     """Show the menu of a group."""
     group = group_or_404(group_id)
     return _render_menu(request, "group", group, str(group), group.get_absolute_url())
+
+
+@require_safe
+@right_required(Right.CONSOLE_READ)
+def show_group_permissions(request: HttpRequest, group_id: UUID) -> HttpResponse:
+    """Show who may do what with a group and its keys."""
+    group = group_or_404(group_id)
+    return render_permissions(request, group, rights=_RIGHTS_ON_GROUPS, back=group.get_absolute_url())
 
 
 @require_POST

@@ -1,4 +1,4 @@
-"""Which approval policies name a role: such a role can't be deleted, or nobody could fulfil them."""
+"""What approval policies mean for roles and rights: which role can't be deleted, and what using a right needs besides."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ from django.utils.translation import gettext as _
 
 from jobs.approvals.models import ApprovalPolicy
 from jobs.choices import OPEN_STATES, JobState
-from jobs.engine.approval_policies import actions
+from jobs.engine.approval_policies import actions, describe, requirements_of
 from jobs.kinds.set_approval_policy.spec import KIND
 from jobs.models import Job
+from jobs.spec import registry
+from kmes.accounts.rights import Right
+from kmes.core.errors import KmesError
 
 
 def find_uses(code: str) -> list[str]:
@@ -23,3 +26,12 @@ def find_uses(code: str) -> list[str]:
         _("The approval policy of “%(action)s” names it.") % {"action": labels.get(action, action)}
         for action in sorted(named)
     ]
+
+
+def conditions_of(right: Right) -> list[str]:
+    """Return in sentences whose approvals the actions of a right need."""
+    try:
+        needed = requirements_of(action for action, _label in actions() if registry[action].right == right)
+    except KmesError as error:
+        return [str(error)]
+    return [describe(each) for each in needed]

@@ -15,9 +15,11 @@ from kmes.accounts import selectors, services, withdrawal
 from kmes.accounts.company_sign_on.selectors import find_identity
 from kmes.accounts.forms import UserForm
 from kmes.accounts.models import User
+from kmes.accounts.permissions import conditions_of
 from kmes.accounts.rights import Right
-from kmes.accounts.role_descriptions import describe_role
+from kmes.accounts.role_descriptions import describe_role, role_matrix
 from kmes.accounts.roles.selectors import list_roles
+from kmes.accounts.roles.uses import find_uses
 from kmes.accounts.second_factor import services as second_factor
 from kmes.accounts.tables import UserTable, state_of
 from kmes.core.actor import Actor
@@ -76,6 +78,11 @@ def show_user(request: HttpRequest, user_id: int) -> HttpResponse:
         "has_factor": second_factor.has_factor(shown),
         "identity": find_identity(shown),
         "must_have_factor": second_factor.is_required(shown),
+        "matrix": role_matrix([shown.rights]),
+        "conditions": list(
+            dict.fromkeys(each for right in Right if right in shown.rights for each in conditions_of(right))
+        ),
+        "uses": find_uses(shown.role) if shown.is_active else [],
     }
     return render(request, "accounts/user.html", context)
 

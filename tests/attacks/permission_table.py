@@ -99,6 +99,7 @@ cloudcreds:add                     GET,POST  credential.manage
 cloudcreds:guide                   GET       console.read
 cloudcreds:detail                  GET       console.read       credential_id={credential}
 cloudcreds:actions                 GET       console.read       credential_id={credential}
+cloudcreds:permissions             GET       console.read       credential_id={credential}
 cloudcreds:edit                    GET,POST  credential.manage  credential_id={credential}
 cloudcreds:test                    GET       credential.manage  credential_id={credential}
 cloudcreds:last_test               GET       console.read       credential_id={credential}
@@ -125,6 +126,8 @@ keygroups:group_detail             GET       console.read  group_id={group}
 keygroups:group_edit               GET,POST  group.manage  group_id={group}
 keygroups:group_delete             GET,POST  group.manage  group_id={group}
 keygroups:group_actions            GET       console.read  group_id={group}
+keygroups:group_permissions        GET       console.read  group_id={group}
+keygroups:vault_permissions        GET       console.read  vault_id={vault}
 keygroups:group_inspector          GET       console.read  group_id={group}
 keygroups:drift                    GET       console.read  group_id={group}
 keygroups:drift_accept             POST      key.disable   group_id={observed_group} observation_id={observation}
@@ -269,11 +272,11 @@ MANY = ("rotate", "synchronize", "check_drift", "set_enabled", "cloud_delete")
 # The entries of each menu with what they need; "-" needs no more than to see the object.
 MENUS = {
     "credential": "edit:credential.manage test:credential.manage make_certificate:credential.manage"
-    " list_vaults:vault.list delete:credential.manage",
+    " list_vaults:vault.list permissions:- delete:credential.manage",
     "credentials": "add:credential.manage",
     "group": "create:key.create create_pattern:key.create edit:group.manage synchronize:key.push rotate:key.rotate"
     " cloud_delete:cloud.delete cloud_recover:cloud.delete cloud_purge:cloud.purge check_drift:key.push"
-    " set_tags:key.push delete:group.manage",
+    " set_tags:key.push permissions:- delete:group.manage",
     "groups": "add:group.manage",
     "job": "open:- cancel:job.cancel retry-approval.manage:approval.manage retry-cloud.delete:cloud.delete"
     " retry-cloud.purge:cloud.purge retry-credential.manage:credential.manage retry-device.manage:device.manage"
@@ -291,7 +294,7 @@ MENUS = {
     "users": "add:user.manage",
     "role": "open:- edit:role.manage copy:role.manage delete:role.manage",
     "roles": "add:role.manage",
-    "vault": "add:group.manage many_rotate:key.rotate many_synchronize:key.push many_check_drift:key.push open:-"
+    "vault": "add:group.manage many_rotate:key.rotate many_synchronize:key.push many_check_drift:key.push open:- permissions:-"
     " credential:-",
     "version": "disable:key.disable enable:key.disable",
 }

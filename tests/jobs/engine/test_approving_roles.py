@@ -6,6 +6,7 @@ import pytest
 from django.contrib.auth import get_user_model
 
 from jobs.kinds.destroy.spec import request_destroy
+from kmes.accounts.permissions import conditions_of
 from kmes.accounts.rights import Right
 from kmes.accounts.roles.services import RoleValues, create_role, delete_role, update_role
 from kmes.core.errors import ConflictError, PermissionRefused
@@ -27,6 +28,10 @@ def test_a_role_that_users_made_approves_by_membership_and_stays_while_a_policy_
     (ben,) = make_approvers("ben")
     set_policy("destroy", actor=admin, role=role.code)
     assert "with the role Approvers" in LogEntry.objects.get(event="approval.policy_changed").message
+    assert conditions_of(Right.KEY_DESTROY) == [
+        "Destroy key material here: 1 approval by a user with the role Approvers",
+    ]
+    assert conditions_of(Right.CLOUD_PURGE) == []
     job = request_destroy(keys=keys, actor=admin, reason=REASON)
     assert request_of(job).requirements[0]["role"] == role.code
     with pytest.raises(PermissionRefused, match="Users with the role Approvers decide"):
