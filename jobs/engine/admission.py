@@ -89,6 +89,8 @@ def is_slow() -> Q:
 
 
 def are_others_waiting() -> bool:
-    """Return whether jobs wait for nothing but a worker, and reach what answers."""
-    waiting = Job.objects.filter(state=JobState.QUEUED, run_after__lte=now(), waiting_for="")
-    return waiting.exclude(is_slow()).exists()
+    """Return whether jobs wait for nothing but a worker: those that reach what answers, and the cancelled ones."""
+    waiting = Job.objects.filter(state=JobState.QUEUED, run_after__lte=now())
+    # What a cancelled job waited for before counts no more: it only cleans up.
+    is_cancelled = Q(cancel_requested_at__isnull=False)
+    return waiting.filter(is_cancelled | (Q(waiting_for="") & ~is_slow())).exists()

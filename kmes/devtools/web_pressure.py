@@ -25,7 +25,7 @@ from kmes.devtools import process_memory
 from kmes.devtools.bench import print_line
 from kmes.devtools.temporary_instance import free_ports
 from kmes.supervision.instance import ROOT, Instance
-from kmes.supervision.processes import process_specs
+from kmes.supervision.processes import process_specs, write_redis_configuration, write_request_keys
 
 SOCKETS = 500
 SECONDS = 20.0
@@ -52,6 +52,9 @@ def web_process(worker: str) -> Iterator[tuple[int, int]]:
         {"KMES_STATE_DIR": str(folder), "KMES_PORT": str(port), "PATH": os.environ["PATH"]}
     )
     instance.make_folders()
+    # The web process reads its password and its key; Redis itself isn't needed.
+    write_redis_configuration(instance)
+    write_request_keys(instance)
     (spec,) = [spec for spec in process_specs(instance) if spec.name == "web"]
     command = [worker if word == OWN_WORKER else word for word in spec.command]
     process = subprocess.Popen(command, env=dict(spec.environment), cwd=ROOT)

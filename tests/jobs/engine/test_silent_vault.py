@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from datetime import timedelta
 from typing import Self
 
 import pytest
@@ -173,6 +174,16 @@ def test_a_push_to_another_vault_is_done_while_jobs_wait_for_an_answer(
         until(lambda: all(is_ended(job) for job in waiting))
         assert {job.state for job in waiting} == {"cancelled"}
     assert not VaultCircuit.objects.filter(failures__gt=0).exists(), "a call that was given up says nothing"
+
+
+def test_a_job_that_was_cancelled_on_its_way_counts_among_those_that_wait_for_a_worker(group, admin):
+    """Else those that hold every process for a silent vault would make it wait until their calls end."""
+    VaultCircuit.objects.create(vault=group.vault, slow_until=now() + timedelta(minutes=1))
+    job = request_check_drift(group=group, actor=admin)
+    Job.objects.filter(pk=job.pk).update(started_at=now(), run_after=now(), waiting_for="its vault")
+    assert not admission.are_others_waiting()
+    request_cancel(job=job, actor=admin)
+    assert admission.are_others_waiting()
 
 
 def test_a_sweep_leaves_a_silent_vault_alone_while_a_push_waits(groups, other, admin, silence):
