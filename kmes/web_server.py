@@ -83,6 +83,8 @@ class Connection(HTTPChannel):  # type: ignore[misc]
 
     def service(self) -> None:
         """Answer one request, or hold it."""
+        # A held request began long ago: between its answer and the line below the connection must not seem overdue.
+        self.owes_since = time.monotonic()
         try:
             super().service()
         except HeldBack as held:

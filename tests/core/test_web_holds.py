@@ -8,6 +8,7 @@ import threading
 import time
 
 import pytest
+from waitress.channel import HTTPChannel
 
 from kmes import web_holds
 from kmes.core.holds import ENVIRONMENT_KEY
@@ -119,6 +120,27 @@ def test_a_connection_goes_on_after_its_request_was_held(console):
         assert read(connection) == "two"
         connection.request("GET", "/page")
         assert read(connection) == "two"
+
+
+def test_a_connection_is_not_overdue_because_its_request_was_held_for_long(console, monkeypatch):
+    serve = HTTPChannel.service
+
+    def serve_slowly(channel):
+        serve(channel)
+        # The server looks for connections that are overdue meanwhile.
+        time.sleep(0.3)
+
+    monkeypatch.setattr(HTTPChannel, "service", serve_slowly)
+    with waiting(console, 1) as (connection,):
+        wait_for(lambda: console.held_count() == 1)
+        for channel in console.server.active_channels.values():
+            channel.owes_since -= 3600
+        console.word.text = "two"
+        assert read(connection) == "two"
+        sock = connection.sock
+        connection.request("GET", "/page")
+        assert read(connection) == "two"
+        assert connection.sock is sock
 
 
 def test_a_request_is_answered_when_nothing_changes_for_long(console, monkeypatch):
