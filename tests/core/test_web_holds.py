@@ -123,24 +123,26 @@ def test_a_connection_goes_on_after_its_request_was_held(console):
 
 
 def test_a_connection_is_not_overdue_because_its_request_was_held_for_long(console, monkeypatch):
-    serve = HTTPChannel.service
+    serve, looked, has_looked = HTTPChannel.service, [], threading.Event()
 
-    def serve_slowly(channel):
+    def serve_until_looked_at(channel):
         serve(channel)
-        # The server looks for connections that are overdue meanwhile.
-        time.sleep(0.3)
+        looked.clear()
+        wait_for(lambda: len(looked) > 2)
+        has_looked.set()
 
-    monkeypatch.setattr(HTTPChannel, "service", serve_slowly)
+    maintenance = console.server.maintenance
+    monkeypatch.setattr(console.server, "maintenance", lambda now: (looked.append(now), maintenance(now)))
+    monkeypatch.setattr(HTTPChannel, "service", serve_until_looked_at)
     with waiting(console, 1) as (connection,):
         wait_for(lambda: console.held_count() == 1)
         for channel in console.server.active_channels.values():
             channel.owes_since -= 3600
         console.word.text = "two"
         assert read(connection) == "two"
-        sock = connection.sock
+        assert has_looked.wait(PATIENCE_SECONDS)
         connection.request("GET", "/page")
         assert read(connection) == "two"
-        assert connection.sock is sock
 
 
 def test_a_request_is_answered_when_nothing_changes_for_long(console, monkeypatch):
