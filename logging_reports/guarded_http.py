@@ -58,12 +58,13 @@ def send(
     timer.start()
     try:
         connection.request(method, target.path, body or None, headers)
-        answer = connection.getresponse()
-        content = answer.read(highest_bytes + 1) if highest_bytes else b""
-        if len(content) > highest_bytes:
-            message = f"the answer is larger than {highest_bytes} bytes"
-            raise AnswerTooLargeError(message)
-        return Answer(answer.status, answer.reason, answer.headers.get_content_type(), content)
+        # The answer holds the socket, too: closing the connection alone would leave it open.
+        with connection.getresponse() as answer:
+            content = answer.read(highest_bytes + 1) if highest_bytes else b""
+            if len(content) > highest_bytes:
+                message = f"the answer is larger than {highest_bytes} bytes"
+                raise AnswerTooLargeError(message)
+            return Answer(answer.status, answer.reason, answer.headers.get_content_type(), content)
     finally:
         timer.cancel()
         connection.close()

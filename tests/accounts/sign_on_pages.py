@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from kmes.accounts.company_sign_on import documents, services
+from kmes.accounts.company_sign_on import documents, services, transport
 from kmes.accounts.company_sign_on.services import ProviderValues
 from kmes.core.actor import SYSTEM
 from kmes.core.secret_types import SecretText
@@ -25,14 +25,21 @@ def running(tmp_path_factory):
 
 
 @pytest.fixture
-def provider(running, settings, db) -> Provider:
+def provider(running, settings, monkeypatch, db) -> Provider:
     """A provider that the console is set up for."""
+    be_patient(monkeypatch)
     found, authority = running
     found.reset()
     documents.forget()
     settings.KMES_CA_FILE, settings.KMES_SIGN_ON_PRIVATE_HOSTS = str(authority), ["127.0.0.1"]
     save(found)
     return found
+
+
+def be_patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give a busy machine time: neither a request nor a pause is measured."""
+    monkeypatch.setattr(transport, "SECONDS", 60)
+    monkeypatch.setattr(documents, "PAUSE_SECONDS", 3600)
 
 
 def values(provider: Any, **changes: Any) -> ProviderValues:

@@ -99,8 +99,9 @@ def certified(tmp_path_factory):
 
 
 @pytest.fixture
-def known(certified, settings, db):
+def known(certified, settings, monkeypatch, db):
     """The provider, once the console is set up for it."""
+    sign_on_pages.be_patient(monkeypatch)
     documents.forget()
     settings.KMES_CA_FILE, settings.KMES_SIGN_ON_PRIVATE_HOSTS = str(certified.authority), [HOST]
     certified.browser.cookies.clear()

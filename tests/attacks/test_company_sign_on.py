@@ -24,7 +24,18 @@ from kmes.accounts.models import User
 from kmes.core.clock import now
 from logging_reports.models import LogEntry
 from logging_reports.notices.models import Notice
-from tests.accounts.sign_on_pages import ANSWER, LOGOUT, START, begin, is_in, provider, running, save, sign_in
+from tests.accounts.sign_on_pages import (
+    ANSWER,
+    LOGOUT,
+    START,
+    be_patient,
+    begin,
+    is_in,
+    provider,
+    running,
+    save,
+    sign_in,
+)
 from tests.accounts.sign_on_provider import CLIENT, EVENT, Key
 from tests.people import body
 
@@ -187,7 +198,8 @@ def test_a_code_of_somebody_else_s_sign_in_does_not_fit(provider, client):
     assert (answer.status_code, is_in(client)) == (403, False)
 
 
-def test_of_two_answers_at_the_same_moment_one_is_taken(transactional_db, running, settings):
+def test_of_two_answers_at_the_same_moment_one_is_taken(transactional_db, running, settings, monkeypatch):
+    be_patient(monkeypatch)
     found, authority = running
     found.reset()
     found.takes_codes_once = False
