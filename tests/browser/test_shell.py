@@ -233,7 +233,7 @@ def test_columns_are_chosen_by_keyboard_and_shown_to_this_user_only(admin: Page,
     expect(headings.nth(2)).to_have_text("Name")
     expect(headings.filter(has_text="Progress")).to_have_count(0)
     admin.get_by_role("link", name=re.compile("^Columns")).click()
-    flows.dialog(admin).get_by_role("button", name=re.compile("^Reset")).click()
+    flows.dialog(admin).get_by_role("button", name=re.compile("^Restore")).click()
     expect(headings.filter(has_text="Progress")).to_have_count(1)
 
 

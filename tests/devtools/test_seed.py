@@ -75,8 +75,8 @@ def test_no_device_opens_its_keys(device, settings):
     assert refused.value.code == "wrapped_key_mismatch"
 
 
-def test_a_database_that_looks_like_production_is_left_alone(settings):
-    settings.KMES_STAND_IN_URL, settings.KMES_INSECURE_HTTP = "", False
+def test_a_database_that_looks_like_production_is_left_alone(settings, tmp_path):
+    settings.KMES_STAND_IN_URL, settings.KMES_INSECURE_HTTP, settings.KMES_STATE_DIR = "", False, tmp_path
     with pytest.raises(CommandError, match="yes-really"):
         seed()
     assert not KeyGroup.objects.exists()

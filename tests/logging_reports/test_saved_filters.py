@@ -59,7 +59,7 @@ def test_its_owner_deletes_a_filter_and_an_administrator_a_shared_one(ann):
     save(ann, "mine")
     save(ann, "ours", is_shared="on")
     mine, ours = SavedFilter.objects.order_by("name")
-    assert "rows stay" in ann.get(f"/logs/filters/{mine.pk}/delete/").content.decode()
+    assert "rows are kept" in ann.get(f"/logs/filters/{mine.pk}/delete/").content.decode()
     assert ann.post(f"/logs/filters/{mine.pk}/delete/").status_code == 302
     assert signed_in("root", "admin").post(f"/logs/filters/{ours.pk}/delete/").status_code == 302
     assert not SavedFilter.objects.exists()
