@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,27 +34,42 @@ def sources() -> dict[str, str]:
     return {name: path.read_text() for name, path in named.items() if not NOT_PAGES.search(name)}
 
 
-def error_family(texts: dict[str, str]) -> set[str]:
-    """Return KmesError and all that is made of it, by name."""
+def error_family(texts: dict[str, str], roots: frozenset[str] = frozenset({"KmesError"})) -> set[str]:
+    """Return these errors and all that are made of them, by name."""
     made_of: dict[str, set[str]] = defaultdict(set)
     for text in texts.values():
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.ClassDef):
                 for base in node.bases:
                     made_of[_name(base)].add(node.name)
-    family, found = set(), {"KmesError"}
+    family, found = set(), set(roots)
     while found - family:
         family |= found
         found = set().union(*(made_of[name] for name in family))
     return family
 
 
-def untranslated(text: str, family: set[str]) -> Iterator[tuple[int, str]]:
-    """Find literals that people read outside gettext: in errors, in what is shown, and whole sentences anywhere."""
+def detailed_errors(texts: dict[str, str]) -> set[str]:
+    """Return the errors that are made with a text for the log before those for people, by name."""
+    roots = set()
+    for text in texts.values():
+        for made in (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ClassDef)):
+            inits = [each for each in made.body if isinstance(each, ast.FunctionDef) and each.name == "__init__"]
+            if any([word.arg for word in each.args.args][:2] == ["self", "detail"] for each in inits):
+                roots.add(made.name)
+    return error_family(texts, frozenset(roots))
+
+
+def untranslated(text: str, family: set[str], detailed: Collection[str] = ()) -> Iterator[tuple[int, str]]:
+    """Find literals that people read outside gettext: in errors, in what is shown, and whole sentences anywhere.
+
+    The first text of an error of ``detailed`` is for the log.
+    """
     tree = ast.parse(text)
     assigned = _assignments(tree)
     for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
-        given = {*call.args, *(word.value for word in call.keywords if word.arg in {"what", "remedy"})}
+        first = 1 if _name(call.func) in detailed else 0
+        given = {*call.args[first:], *(word.value for word in call.keywords if word.arg in {"what", "remedy"})}
         shown = {word.value for word in call.keywords if word.arg in SHOWN}
         for value in (given if _name(call.func) in family else set()) | shown:
             values = assigned[value.id] if isinstance(value, ast.Name) else [value]

@@ -51,11 +51,12 @@ def test_the_search_finds_words_in_text_and_in_spoken_attributes():
 # --- Code ------------------------------------------------------------------------------------
 SOURCES = code_texts.sources()
 FAMILY = code_texts.error_family(SOURCES)
+DETAILED = code_texts.detailed_errors(SOURCES)
 
 
 @pytest.mark.parametrize("name", SOURCES)
 def test_a_module_gives_people_no_word_outside_gettext(name):
-    assert list(code_texts.untranslated(SOURCES[name], FAMILY)) == []
+    assert list(code_texts.untranslated(SOURCES[name], FAMILY, DETAILED)) == []
 
 
 @pytest.mark.parametrize("name", SOURCES)
@@ -79,10 +80,11 @@ def test_all_errors_are_known_however_they_descend():
         'def tell(name): return f"The key {name} is gone. Look again."',
         'MenuAction(name="add", submenu="Add")',
         'forms.CharField(label=f"Name {number}")',
+        'raise SignOnRefused("it was used before", "Begin again")',
     ],
 )
 def test_the_search_finds_a_plain_text_in_code(code):
-    assert list(code_texts.untranslated(code, FAMILY))
+    assert list(code_texts.untranslated(code, FAMILY, DETAILED))
 
 
 @pytest.mark.parametrize(
@@ -93,11 +95,12 @@ def test_the_search_finds_a_plain_text_in_code(code):
         '"""The module says what it is for."""',
         'record("key.created", actor=actor, message=f"Key {name} created. It is new.")',
         'logger.warning("The broker is out of reach.")',
+        'raise SignOnRefused("it was used before", _("Begin again"))',
         'MenuAction(name="add", submenu=_("Add"), url=reverse("keys:add"))',
     ],
 )
 def test_the_search_leaves_other_texts_alone(code):
-    assert not list(code_texts.untranslated(code, FAMILY))
+    assert not list(code_texts.untranslated(code, FAMILY, DETAILED))
 
 
 @pytest.mark.parametrize("call", ['record("a.b", message=_("Made"))', 'run.log("a.b", _("%(n)d made") % {"n": 1})'])

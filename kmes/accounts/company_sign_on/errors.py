@@ -58,7 +58,7 @@ class NotAllowed(SignOnRefused):
     is_suspicious = False
 
 
-class NotGenuine(SignOnRefused):
+class NotAsSaved(SignOnRefused):
     """Settings or a link to a user are not as this console wrote them."""
 
     is_suspicious = False

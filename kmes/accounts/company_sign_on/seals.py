@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import json
 
-from kmes.accounts.company_sign_on.errors import NotGenuine
+from kmes.accounts.company_sign_on.errors import NotAsSaved
 from kmes.accounts.company_sign_on.models import SignOnIdentity, SignOnProvider
 from kmes.accounts.second_factor import seals
 from kmes.accounts.second_factor.seals import SealError
@@ -40,15 +40,15 @@ def open_provider(provider: SignOnProvider) -> SecretText:
     """Return the client secret, if the settings are as an administrator saved them.
 
     Raises:
-        NotGenuine: they are not, or the key is another one.
+        NotAsSaved: they are not, or the key is another one.
 
     """
     try:
         content = json.loads(seals.open_seal(bytes(provider.sealed), user_id=0, purpose=_PROVIDER))
     except SealError:
-        raise NotGenuine("the seal of the settings does not open") from None
+        raise NotAsSaved("the seal of the settings does not open") from None
     if not hmac.compare_digest(content["digest"], _digest(provider)):
-        raise NotGenuine("the settings are not as an administrator saved them")
+        raise NotAsSaved("the settings are not as an administrator saved them")
     known_secrets.remember(content["secret"])
     return SecretText(content["secret"])
 
@@ -62,7 +62,7 @@ def check_identity(identity: SignOnIdentity) -> None:
     """Refuse a link that this console did not make.
 
     Raises:
-        NotGenuine: its seal does not open, or names another account or user.
+        NotAsSaved: its seal does not open, or names another account or user.
 
     """
     try:
@@ -70,7 +70,7 @@ def check_identity(identity: SignOnIdentity) -> None:
     except SealError:
         content = b""
     if not hmac.compare_digest(content, _content(identity)):
-        raise NotGenuine(f"the link of {identity.user} to an account of the provider has no valid seal")
+        raise NotAsSaved(f"the link of {identity.user} to an account of the provider has no valid seal")
 
 
 def _digest(provider: SignOnProvider) -> str:

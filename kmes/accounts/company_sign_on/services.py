@@ -9,7 +9,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from kmes.accounts.company_sign_on import documents, seals
-from kmes.accounts.company_sign_on.errors import NotGenuine
+from kmes.accounts.company_sign_on.errors import NotAsSaved
 from kmes.accounts.company_sign_on.models import SignOnProvider
 from kmes.accounts.delegation import begin_change, check_covers
 from kmes.accounts.rights import Right, Role
@@ -85,7 +85,7 @@ def _present_secret(provider: SignOnProvider | None, values: ProviderValues) -> 
         )
     try:
         return seals.open_provider(provider)
-    except NotGenuine:
+    except NotAsSaved:
         raise InputError(
             _("The stored settings can't be trusted: their seal does not hold."),
             _("Check all fields, and enter the client secret again."),

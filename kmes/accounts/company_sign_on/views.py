@@ -19,7 +19,7 @@ from django.views.decorators.http import require_POST, require_safe
 from kmes.accounts import client_address, sign_in_limits, single_use
 from kmes.accounts.company_sign_on import attempts, completion, logout, protocol, seals
 from kmes.accounts.company_sign_on.attempts import Attempt, Purpose
-from kmes.accounts.company_sign_on.errors import NotAllowed, NotGenuine, SignOnRefused
+from kmes.accounts.company_sign_on.errors import NotAllowed, NotAsSaved, SignOnRefused
 from kmes.accounts.company_sign_on.models import SignOnProvider
 from kmes.accounts.company_sign_on.selectors import active_provider, can_confirm, find_provider
 from kmes.accounts.company_sign_on.settings_views import show_trial
@@ -138,7 +138,7 @@ def _show_refusal(request: HttpRequest, error: SignOnRefused) -> HttpResponse:
 
 def log_refusal(request: HttpRequest, message: str, error: SignOnRefused) -> None:
     """Log why a sign-in or a message of the provider is refused."""
-    if isinstance(error, NotGenuine):
+    if isinstance(error, NotAsSaved):
         record_once("access.sign_on_not_genuine", SYSTEM, message, request, within=timedelta(hours=1))
     name = sign_in_limits.COMPANY if error.is_suspicious else sign_in_limits.PROVIDER
     sign_in_limits.log_refusal(name=name, address=client_address.of_request(request), reason=message)
