@@ -65,3 +65,10 @@ def test_the_code_of_a_push_is_three_clicks_from_the_readme():
     architecture, push = Path("docs/architecture.md"), Path("jobs/kinds/push/cycle.py")
     assert architecture in [path for _, path, _ in references.links(Path("README.md"))]
     assert push in [path for _, path, _ in references.links(architecture)]
+
+
+def test_each_decision_has_a_number_of_its_own():
+    records = sorted((repository.ROOT / "docs" / "decisions").glob("0*.md"))
+    numbers = [int(path.name.partition("-")[0]) for path in records]
+    assert len(set(numbers)) == len(numbers)
+    assert [path.read_text().partition(".")[0] for path in records] == [f"# {number}" for number in numbers]
