@@ -27,7 +27,7 @@ def test_a_kek_that_may_not_be_deleted_is_named_by_its_step_and_the_job_succeede
     assert (step.get_state_display(), kek in step.detail) == ("Done, with a warning", True)
     page = text_of(pages.get(job.get_absolute_url()))
     assert "Succeeded with a warning" in page
-    assert f"What is left behind: Discard ephemeral KEK {kek}" in page
+    assert f"Completed, but something is left behind: Discard ephemeral KEK {kek}" in page
     assert "Succeeded with a warning" in text_of(pages.get("/jobs/"))
 
 
