@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 
 from jobs.choices import STATE_COLOURS, IntentOperation, IntentState, TargetState
 from jobs.models import Job, JobTarget
+from jobs.pages.step_cells import Cell
 from jobs.spec import registry
 from logging_reports.choices import Service
 from logging_reports.models import LogEntry
@@ -24,20 +25,6 @@ _INTENT_COLOURS = {
     IntentState.UNKNOWN: "warning",
     IntentState.PENDING: "info",
 }
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One step of one key: its state in a word, and the icon for it; "" for a step that has not begun."""
-
-    step: str
-    state: str = ""
-    colour: str = ""
-
-    @property
-    def icon(self) -> str:
-        """Return the icon for the state."""
-        return f"state-{self.colour}"
 
 
 @dataclass(frozen=True)

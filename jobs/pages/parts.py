@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from jobs.choices import FAILED_STATES, OPEN_STATES, STATE_COLOURS, SUCCEEDED_STATES, JobState, StepState
 from jobs.kinds.many_groups.spec import REFUSED
 from jobs.models import Job, JobStep
+from jobs.pages.step_cells import Cell
 from jobs.spec import registry, step_label
 from keygroups.models import KeyGroup
 
@@ -18,20 +19,6 @@ from keygroups.models import KeyGroup
 ROWS_SHOWN = 200
 # In which order rows stand, by state; a group without a job is "" or "refused".
 _ORDER = (*FAILED_STATES, "refused", JobState.CANCELLED, JobState.RUNNING, JobState.QUEUED, "", JobState.WARNED)
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One step of one group: its state in a word, and the icon for it; "" for a step that has not begun."""
-
-    step: str
-    state: str = ""
-    colour: str = ""
-
-    @property
-    def icon(self) -> str:
-        """Return the icon for the state."""
-        return f"state-{self.colour}"
 
 
 @dataclass(frozen=True)
