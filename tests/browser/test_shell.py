@@ -60,6 +60,7 @@ def test_by_keyboard_alone_the_palette_finds_a_key_and_starts_a_job_on_it(admin:
     expect(palette(admin)).to_have_attribute("aria-activedescendant", chosen.get_attribute("id") or "-")
     admin.keyboard.press("Enter")
     expect(palette(admin)).to_be_hidden()
+    expect(admin.locator("#palette-input:is([aria-controls], [aria-activedescendant])")).to_have_count(0)
     expect(flows.dialog(admin).get_by_role("heading", name="What will happen")).to_be_visible()
     flows.start(admin)
     flows.await_job(admin)

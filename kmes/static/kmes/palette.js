@@ -51,6 +51,7 @@ async function ask() {
   }
 }
 
+// What the field points at must be there for a screen reader, also between two answers.
 function show(html) {
   results.innerHTML = html;
   results.removeAttribute("aria-busy");
@@ -148,8 +149,7 @@ if (palette) {
     timer = 0;
     asking?.abort();
     isEnterWaiting = false;
-    results.replaceChildren();
-    status.textContent = "";
+    show("");
   });
   document.addEventListener("keydown", (event) => {
     if (event.key.toLowerCase() !== "k" || !(event.ctrlKey || event.metaKey) || event.shiftKey || event.altKey) return;
