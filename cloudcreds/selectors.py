@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -59,6 +60,11 @@ class TestView:
     checks: list[Check]
     activity: Activity | None
     digest: str
+
+
+def best_first(vaults: Iterable[KeyVault]) -> list[KeyVault]:
+    """Return the vaults with those first whose last test passed, then those untested, then those that failed."""
+    return sorted(vaults, key=lambda vault: ([True, None, False].index(vault.last_test_ok), vault.name, vault.pk))
 
 
 def view_test(credential: CloudCredential, vaults: list[KeyVault], chosen: str = "") -> TestView:

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from cloudcreds.choices import VaultTier
 from cloudcreds.models import KeyVault
+from cloudcreds.selectors import best_first
 from keygroups.choices import SPEC_CHOICES
 from kmes.core.ids import new_uuid
 
@@ -31,7 +32,7 @@ class CertificationForm(forms.Form):
         field: Any = self.fields["vault"]
         field.queryset = vaults.defer("credential__sealed_secret").order_by("name")
         field.label_from_instance = lambda vault: f"{vault.name} ({vault.get_tier_display()}, {vault.credential.name})"
-        rows = list(field.queryset)
+        rows = best_first(field.queryset)
         # A vault that lets the run purge what it made leaves nothing behind.
         clean = [vault for vault in rows if vault.tier == VaultTier.PREMIUM and vault.is_purge_protected is False]
         field.initial = next((vault for vault in rows if str(vault.pk) == chosen), next(iter(clean or rows), None))

@@ -9,10 +9,12 @@ from django.contrib.auth import get_user_model
 
 from cloudcreds.models import CloudCredential, KeyVault
 from cloudcreds.provider.errors import CloudError, CloudErrorKind
+from jobs.certifications.forms import CertificationForm
 from jobs.engine import fresh_grants
 from jobs.models import Job, JobStep
 from keygroups.models import CloudVersion, Key, KeyGroup
 from kmes.core.clock import now
+from kmes.dashboard.setup.forms import FirstPushForm
 from kmes.dashboard.setup.steps import read_steps
 from logging_reports.models import LogEntry
 from tests.cloudcreds.conftest import admin, credential, device_row, mfk, people
@@ -163,6 +165,25 @@ def test_a_vault_is_ready_when_premium_and_its_recovery_known(values, is_done, s
     make_vault(credential, **values)
     assert step(4).is_done is is_done
     assert sentence in texts(4)
+
+
+def test_a_vault_that_one_credential_may_not_use_is_offered_by_the_other(pages, credential):
+    refused = make_vault(credential, last_test_ok=False, last_tested_at=now())
+    assert not step(4).is_done
+    assert "The last test of this credential on it failed" in texts(4)
+    other = CloudCredential.objects.create(
+        name="Zeta", tenant_id=credential.tenant_id, client_id="2" * 8, cloud="public"
+    )
+    granted = make_vault(other, last_test_ok=True, last_tested_at=now())
+    assert step(4).is_done
+    first, second = step(4).findings
+    assert (first.ok, second.ok) == (True, None)
+    assert "credential Zeta" in first.text
+    assert FirstPushForm().fields["vault"].initial == granted
+    assert CertificationForm().fields["vault"].initial == granted
+    KeyVault.objects.filter(pk=refused.pk).update(last_test_ok=None)
+    KeyVault.objects.filter(pk=granted.pk).update(last_test_ok=False)
+    assert FirstPushForm().fields["vault"].initial == refused
 
 
 def test_a_vault_can_be_recorded_by_its_name_and_a_wrong_one_is_refused_at_its_field(pages, credential):

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from cloudcreds.choices import VaultTier
 from cloudcreds.models import CloudCredential, KeyVault
+from cloudcreds.selectors import best_first
 from keygroups.choices import SPEC_CHOICES
 from kmes.core.ids import new_uuid
 
@@ -55,5 +56,5 @@ class FirstPushForm(forms.Form):
         vaults = KeyVault.objects.filter(tier=VaultTier.PREMIUM).select_related("credential")
         field.queryset = vaults.defer("credential__sealed_secret").order_by("name")
         field.label_from_instance = lambda vault: f"{vault.name} ({vault.credential.name})"
-        rows = list(field.queryset)
+        rows = best_first(field.queryset)
         field.initial = next((vault for vault in rows if str(vault.pk) == chosen), rows[0] if rows else None)

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from cloudcreds.choices import SignIn, VaultTier
 from cloudcreds.models import CloudCredential, KeyVault
-from cloudcreds.selectors import describe_sign_in_expiry
+from cloudcreds.selectors import best_first, describe_sign_in_expiry
 from hsm.models import HsmDevice
 from keygroups.choices import LIVE_VERSION_STATES, KeyUsage
 from keygroups.models import CloudVersion
@@ -230,12 +230,14 @@ def _test_of(credential: CloudCredential, vaults: list[KeyVault], *, is_needed: 
 
 # --- 4 ---------------------------------------------------------------------------------------
 def _vault_step(vaults: list[KeyVault]) -> SetupStep:
-    findings = [_vault_finding(vault) for vault in vaults]
+    findings = [_vault_finding(vault) for vault in best_first(vaults)]
     fit = [vault for vault in vaults if is_fit(vault)]
     if not fit:
         remedy = _("List the key vaults of a credential, or type a vault's address below; then test it.")
         if vaults:
-            remedy = _("Make a vault of the Premium tier in Azure, or test one whose tier is not known yet.")
+            remedy = _(
+                "Make a vault of the Premium tier in Azure, or test one whose tier is not known yet or whose test failed."
+            )
         guide = link_to(_("How to make one"), "cloudcreds:guide", in_dialog=False)
         findings.append(
             Finding(_("No vault is known that is ready for HSM keys."), ok=False, remedy=remedy, links=guide)
@@ -251,8 +253,8 @@ def _vault_step(vaults: list[KeyVault]) -> SetupStep:
 
 
 def is_fit(vault: KeyVault) -> bool:
-    """Return whether a vault is known to take HSM keys: Premium, with a known recovery level."""
-    return vault.tier == VaultTier.PREMIUM and vault.has_soft_delete is not None
+    """Return whether a vault is known to take HSM keys: Premium, with a known recovery level, no test failed."""
+    return vault.tier == VaultTier.PREMIUM and vault.has_soft_delete is not None and vault.last_test_ok is not False
 
 
 def _vault_finding(vault: KeyVault) -> Finding:
@@ -262,6 +264,7 @@ def _vault_finding(vault: KeyVault) -> Finding:
             vault.has_soft_delete
         ],
         {None: "", True: _("purge protection on"), False: _("purge protection off")}[vault.is_purge_protected],
+        _("credential %(credential)s") % {"credential": vault.credential.name},
     ]
     query = urlencode({"credential": vault.credential_id, "vault": vault.pk, "next": reverse("setup:step", args=[4])})
     test = link_to(_("Test"), "jobs:start", "test_connection", right=Right.CREDENTIAL_MANAGE, query=query)
@@ -269,7 +272,11 @@ def _vault_finding(vault: KeyVault) -> Finding:
         _("Use this vault"), f"{reverse('setup:step', args=[5])}?{urlencode({'vault': vault.pk})}", in_dialog=False
     )
     ready = is_fit(vault)
-    remedy = _("It holds no HSM keys: choose another.") if vault.tier == VaultTier.STANDARD else ""
+    remedy = ""
+    if vault.tier == VaultTier.STANDARD:
+        remedy = _("It holds no HSM keys: choose another.")
+    elif vault.last_test_ok is False:
+        remedy = _("The last test of this credential on it failed; the credential's page says what to do in Azure.")
     return Finding(
         ", ".join(fact for fact in facts if fact) + ".",
         ok=True if ready else None,
