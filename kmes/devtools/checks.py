@@ -54,7 +54,7 @@ SIDE_BY_SIDE = ("-n", "4", "--dist", "loadscope")
 BROWSERS = ("-n", "3", "--dist", "loadscope")
 MEMORY_NEEDED = 4 * 2**30
 # More failures than these are no accident of the machine.
-TRIED_AGAIN_AT_MOST = 3
+TRIED_AGAIN_AT_MOST = 8
 # How pytest ends where every test ran and some failed. Else tests were left out, which trying those that failed hides.
 TESTS_FAILED = 1
 

@@ -79,7 +79,13 @@ def start(page: Page, button: str | None = None) -> str:
 def await_job(page: Page, state: str = "Succeeded") -> None:
     """Wait on the job's page, which updates itself, until it has ended."""
     badge = page.locator("#job-live > p .badge")
-    expect(badge).to_have_text(state, timeout=40_000)
+    try:
+        expect(badge).to_have_text(state, timeout=40_000)
+    except AssertionError as error:
+        shown = page.locator("#job-live").inner_text()
+        page.reload()
+        error.add_note(f"The page showed:\n{shown}\nand, asked for again:\n{page.locator('#job-live').inner_text()}")
+        raise
 
 
 def create_key(page: Page, group: str, key: str) -> None:
