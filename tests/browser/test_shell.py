@@ -205,6 +205,28 @@ def test_an_open_page_asks_one_question_and_then_only_for_what_changed(admin: Pa
     assert set(asked) <= {"/changes/", "/jobs/drawer/", "/notices/bell/"}
 
 
+def test_what_changed_while_a_part_was_asked_for_is_asked_for_again(admin: Page):
+    asked = []
+
+    def answer(route: Route) -> None:
+        # Without what it has seen, it is answered whole and replaced.
+        asked.append(route.request.url)
+        route.continue_(url=re.sub(r"seen=[^&]*", "seen=", route.request.url))
+
+    admin.goto("/jobs/")
+    admin.route(re.compile(r"/jobs/\?.*seen="), answer)
+    admin.evaluate(
+        """async () => {
+            const loaded = performance.getEntriesByType("resource").map((each) => each.name);
+            const { refresh } = await import(loaded.find((name) => /kmes\\/htmx[.\\w]*\\.js$/.test(name)));
+            refresh(["jobs"]);
+            refresh(["jobs"]);
+        }"""
+    )
+    admin.wait_for_timeout(1000)
+    assert len(asked) >= 2
+
+
 def test_a_jobs_page_shows_its_end_and_its_calls_without_a_reload(admin: Page, group: str):
     flows.open_group(admin, group)
     flows.menu(admin, admin.locator(".group-head h2"), "Cloud", "Check Drift")

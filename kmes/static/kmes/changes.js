@@ -135,5 +135,6 @@ if (place) {
     refreshed = performance.now();
     refresh(null);
   }, STALE_MS / 4);
-  begin();
+  // Until then htmx does not listen to the page's parts.
+  document.addEventListener("DOMContentLoaded", begin);
 }

@@ -1,4 +1,6 @@
 // All that knows htmx: its event names stand in this file only.
+// htmx listens to a part that came with an answer only once it has settled. In base.html its delay for that is nothing: else
+// what happened to the part meanwhile would be lost.
 
 const banner = () => document.getElementById("connection");
 
@@ -36,9 +38,13 @@ document.addEventListener("htmx:afterRequest", (event) => {
   banner().hidden = !(status === 502 || status === 504 || (status === 503 && isPoll(event)));
 });
 
-// A failed poll must not put an error page into the place of a table: the old content stays.
+// A failed poll must not put an error page into the place of a table: the old content stays. In a page that is being left, the
+// places are gone already.
+let isLeft = false;
+addEventListener("pagehide", () => { isLeft = true; });
+addEventListener("pageshow", () => { isLeft = false; });
 document.addEventListener("htmx:beforeSwap", (event) => {
-  if (isPoll(event) && event.detail.xhr.status >= 400) event.detail.shouldSwap = false;
+  if (isPoll(event) && (isLeft || event.detail.xhr.status >= 400)) event.detail.shouldSwap = false;
 });
 
 // What was focused keeps the focus when its table is replaced.
