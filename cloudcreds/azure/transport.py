@@ -134,6 +134,7 @@ class _Adapter(HTTPAdapter):
         self._way = way
         # Only a vault is changed by what is sent.
         self._pool = _VaultPool if way.service is AskedService.VAULT else _Pool
+        self._proxies: dict[str, dict[str, str]] = {}
         super().__init__(max_retries=Retry(total=False, redirect=False, raise_on_status=False))
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
@@ -175,7 +176,7 @@ class _Adapter(HTTPAdapter):
                 stream=True,
                 timeout=(CONNECT_SECONDS, max(0.1, min(READ_SECONDS, watch.seconds_left()))),
                 verify=network.authorities_file(self._way.cloud),
-                proxies={} if self._way.is_to_this_host else network.proxies_for(url),
+                proxies={} if self._way.is_to_this_host else self._proxies_for(url),
             )
             body = _read(response)
         except (requests.RequestException, HTTPError, OSError) as error:
@@ -201,6 +202,13 @@ class _Adapter(HTTPAdapter):
         # What requests would have set, had it read the body itself.
         response._content, response._content_consumed = body, True  # noqa: SLF001
         return response
+
+    def _proxies_for(self, url: str) -> dict[str, str]:
+        # Each look reads the whole environment, which stays as it is.
+        host = host_of(url)
+        if host not in self._proxies:
+            self._proxies[host] = network.proxies_for(url)
+        return self._proxies[host]
 
     def _broken(self, error: BaseException | None, url: str, watch: Watch) -> TransportError:
         """Return what is known of a request that got no answer."""
