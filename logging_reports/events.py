@@ -126,6 +126,7 @@ _register(
     ("user.password_reset", Category.ACCESS, _WARNING, _("Password reset")),
     ("user.password_changed", Category.ACCESS, _INFO, _("Password changed")),
     ("user.factor_added", Category.ACCESS, _INFO, _("Second factor added")),
+    ("user.passkey_recorded", Category.ACCESS, _INFO, _("Public key of a passkey recorded")),
     ("user.factor_removed", Category.ACCESS, _WARNING, _("Second factor removed")),
     ("user.factor_reset", Category.ACCESS, _WARNING, _("Second factor reset")),
     ("user.recovery_codes_made", Category.ACCESS, _INFO, _("Recovery codes made")),

@@ -10,6 +10,7 @@ from jobs.approvals.models import MAX_REASON, Verdict
 from jobs.confirmation.forms import StartForm
 from jobs.kinds.set_approval_policy.spec import LONGEST_HOURS, MOST_APPROVALS
 from kmes.accounts.roles.selectors import role_names
+from kmes.accounts.second_factor.forms import passkey_field
 
 
 class DecisionForm(forms.Form):
@@ -24,13 +25,18 @@ class DecisionForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 2}),
         help_text=_("The requester sees it, and the log keeps it. Needed to refuse."),
     )
+    passkey = passkey_field(required=False)
 
     def __init__(self, data: QueryDict | None = None, *, digest: str) -> None:
         super().__init__(data, initial={"seen": digest})
+        # The script that asks the passkey presses no button.
+        self.fields["verdict"].required = not self.data.get("passkey")
 
     def clean(self) -> dict[str, str]:
         """Ask for the reason of a refusal."""
         found: dict[str, str] = self.cleaned_data
+        if found.get("passkey"):
+            found["verdict"] = Verdict.APPROVE
         if found.get("verdict") == Verdict.REFUSE and not found.get("reason", "").strip():
             self.add_error("reason", forms.ValidationError(_("Give a reason for the refusal."), code="required"))
         return found
@@ -54,4 +60,9 @@ class PolicyForm(StartForm):
         min_value=1,
         max_value=LONGEST_HOURS,
         help_text=_("A request that is not approved and run by then is cancelled."),
+    )
+    needs_passkey = forms.BooleanField(
+        label=_("Only approvals signed by a passkey count"),
+        required=False,
+        help_text=_("Users who have a passkey approve with it in any case."),
     )

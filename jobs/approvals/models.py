@@ -30,6 +30,8 @@ class ApprovalPolicy(models.Model):
     # A built-in role, or the code of one that users made: membership counts, whatever rights the role has.
     role = models.CharField(max_length=16)
     expires_hours = models.PositiveSmallIntegerField()
+    # Only approvals that a passkey of their user signed count.
+    needs_passkey = models.BooleanField(default=False)
     changed_by = models.CharField(max_length=150)
     changed_at = models.DateTimeField()
     # The worker's, over all of the above.
@@ -84,6 +86,8 @@ class ApprovalDecision(models.Model):
     verdict = models.CharField(max_length=8, choices=Verdict)
     reason = models.CharField(max_length=MAX_REASON, blank=True)
     decided_at = models.DateTimeField()
+    # What a passkey of the user signed (``kmes.core.passkey_proofs``); empty for a user without one.
+    proof = models.JSONField(default=dict)
     # The web process's.
     signature = models.BinaryField()
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
 from jobs.approvals.models import ApprovalDecision, ApprovalRequest, Verdict
 from jobs.choices import JobState
-from jobs.engine import approval_requests, hints, lifecycle
+from jobs.engine import approval_requests, approver_signatures, hints, lifecycle
 from jobs.engine.approval_checks import has_enough, read_approvals, why_plan_changed
 from jobs.engine.approver_accounts import find_reachable
 from jobs.engine.authenticity import NotGenuine
@@ -15,6 +17,7 @@ from jobs.engine.creation import subject_of
 from jobs.models import Job
 from kmes.accounts.models import User
 from kmes.accounts.roles.selectors import role_name
+from kmes.accounts.second_factor.passkeys import statements
 from kmes.core.actor import SYSTEM, Actor
 from kmes.core.clock import now
 from kmes.core.errors import ConflictError, KmesError, PermissionRefused
@@ -26,17 +29,27 @@ from logging_reports.services import record
 NOT_GENUINE = "approval.not_genuine"
 
 
-def decide(*, request: ApprovalRequest, verdict: Verdict, reason: str, seen: str, actor: Actor) -> ApprovalDecision:
+def decide(
+    *,
+    request: ApprovalRequest,
+    verdict: Verdict,
+    reason: str,
+    seen: str,
+    actor: Actor,
+    proof: dict[str, Any] | None = None,
+) -> ApprovalDecision:
     """Record what a user decided on the plan with the digest ``seen``, and let the job run or end if that settles it.
 
+    ``proof`` is what the user's passkey signed, for an approval by a user who has one.
+
     Raises:
-        PermissionRefused: the user may not decide on it.
+        PermissionRefused: the user may not decide on it, or did not sign.
         ConflictError: it was decided, cancelled or changed meanwhile, or has expired.
         NotGenuine: the request, or a decision on it, is not as it was recorded; the log has it.
 
     """
     try:
-        return _decide(request, verdict=verdict, reason=reason, seen=seen, actor=actor)
+        return _decide(request, verdict=verdict, reason=reason, seen=seen, actor=actor, proof=proof)
     except NotGenuine as error:
         # After the rollback, and once for each request.
         if not LogEntry.objects.filter(service=Service.AUDIT, event=NOT_GENUINE, job_id=request.job_id).exists():
@@ -45,7 +58,9 @@ def decide(*, request: ApprovalRequest, verdict: Verdict, reason: str, seen: str
         raise
 
 
-def _decide(request: ApprovalRequest, *, verdict: Verdict, reason: str, seen: str, actor: Actor) -> ApprovalDecision:
+def _decide(
+    request: ApprovalRequest, *, verdict: Verdict, reason: str, seen: str, actor: Actor, proof: dict[str, Any] | None
+) -> ApprovalDecision:
     with transaction.atomic():
         # Decisions on one job come one after the other, so that the last one sees the others.
         job = Job.objects.select_for_update().get(pk=request.job_id)
@@ -57,13 +72,17 @@ def _decide(request: ApprovalRequest, *, verdict: Verdict, reason: str, seen: st
             raise ConflictError(changed)
         try:
             with transaction.atomic():
-                decision = approval_requests.add_decision(request, actor=actor, verdict=verdict, reason=reason)
+                decision = approval_requests.add_decision(
+                    request, actor=actor, verdict=verdict, reason=reason, proof=proof
+                )
+                if verdict == Verdict.APPROVE:
+                    _require_signature(request, decision)
         except IntegrityError:
             raise ConflictError(_("This user has decided already."), _("Reload the page.")) from None
         _record(
             "approval.approved" if verdict == Verdict.APPROVE else "approval.refused",
             request,
-            f"Reason: {decision.reason or 'none given'}",
+            f"Reason: {decision.reason or 'none given'}{'. Signed by a passkey' if decision.proof else ''}",
             actor=actor,
         )
         if verdict == Verdict.REFUSE:
@@ -73,6 +92,24 @@ def _decide(request: ApprovalRequest, *, verdict: Verdict, reason: str, seen: st
             lifecycle.queue_approved(job)
             hints.send_on_commit(job.pk)
     return decision
+
+
+def _require_signature(request: ApprovalRequest, decision: ApprovalDecision) -> None:
+    """Check that a passkey signed an approval, where its user has one or the policy asks for it.
+
+    Raises:
+        PermissionRefused: none did, or not this approval.
+
+    """
+    user = decision.user
+    is_asked = any(each.needs_passkey for each in approval_requests.requirements_in(request))
+    if not decision.proof and not is_asked and not statements.signs(user):
+        return
+    if not approver_signatures.is_signed_by_user(decision):
+        raise PermissionRefused(
+            _("The approval is not signed by a passkey of %(name)s.") % {"name": decision.user_name},
+            _("Open the request again and approve it with a passkey."),
+        )
 
 
 def why_not_decide(request: ApprovalRequest, user_id: int | None) -> str:

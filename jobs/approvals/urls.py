@@ -13,4 +13,6 @@ urlpatterns = [
     path("policies/<slug:action>/", views.change_policy, name="policy"),
     path("<slug:code>/", views.show_request, name="detail"),
     path("<slug:code>/decide/", views.decide, name="decide"),
+    path("<slug:code>/decide/options/", views.approval_options, name="options"),
+    path("<slug:code>/evidence/", views.download_evidence, name="evidence"),
 ]

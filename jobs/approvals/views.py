@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from http import HTTPStatus
 from typing import Any
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from jobs.approvals import selectors, services
 from jobs.approvals.forms import DecisionForm, PolicyForm
@@ -18,11 +20,17 @@ from jobs.approvals.tables import RequestTable
 from jobs.choices import JobState
 from jobs.confirmation.forms import ask_for_reason
 from jobs.engine.approval_checks import why_plan_changed
+from jobs.engine.approval_evidence import evidence_of
 from jobs.engine.approval_policies import actions, describe, find_policy, label_of, requirements_of
 from jobs.engine.approval_requests import is_decision_genuine, is_request_genuine, requirements_in
+from jobs.engine.approver_signatures import has_broken_signature, statement_of, stored_reason
 from jobs.kinds.set_approval_policy.spec import request_set_approval_policy
 from jobs.models import Job
 from kmes.accounts.rights import Right, Role
+from kmes.accounts.second_factor.passkeys import statements
+from kmes.accounts.second_factor.passkeys.views import statement_options
+from kmes.accounts.second_factor.services import Factor
+from kmes.accounts.second_factor.sign_in import note_proof
 from kmes.core.actor import Actor
 from kmes.core.clock import now
 from kmes.core.errors import InputError, KmesError, PermissionRefused
@@ -84,6 +92,7 @@ def decide(request: HttpRequest, code: str) -> HttpResponse:
                 reason=form.cleaned_data["reason"],
                 seen=form.cleaned_data["seen"],
                 actor=Actor.from_user(request.user),
+                proof=_signature(request, found, form),
             )
         except PermissionRefused:
             raise
@@ -96,6 +105,51 @@ def decide(request: HttpRequest, code: str) -> HttpResponse:
     return render_form(request, "approvals/decide.html", context, refused=sent is not None)
 
 
+@require_POST
+@right_required(Right.CONSOLE_READ)
+def approval_options(request: HttpRequest, code: str) -> HttpResponse:
+    """Answer what the user's passkey is asked to sign: the approval of the plan that was shown, with the comment."""
+    found = _find(code)
+    form = DecisionForm(request.POST, digest=found.digest)
+    form.fields["verdict"].required = False
+    if not form.is_valid() or form.cleaned_data["seen"] != found.digest:
+        error = _("The plan has changed since it was shown. Reload the page.")
+        return JsonResponse({"error": error}, status=HTTPStatus.CONFLICT)
+    return statement_options(request, [_statement(found, request.user, form)])
+
+
+def _statement(found: ApprovalRequest, user: Any, form: DecisionForm) -> str:
+    reason = stored_reason(form.cleaned_data["reason"])
+    return statement_of(found, user_id=user.pk, verdict=Verdict.APPROVE, reason=reason)
+
+
+def _signature(request: HttpRequest, found: ApprovalRequest, form: DecisionForm) -> dict[str, Any] | None:
+    """Return what a passkey signed of a sent form; None where none was used.
+
+    Raises:
+        FactorRefused: it signed nothing, or something else.
+
+    """
+    sent = form.cleaned_data.get("passkey")
+    if not sent:
+        return None
+    user: Any = request.user
+    proof = statements.sign(request, user, sent, [_statement(found, user, form)])
+    note_proof(request, Factor.PASSKEY)
+    return proof
+
+
+@require_safe
+@right_required(Right.CONSOLE_READ)
+def download_evidence(_request: HttpRequest, code: str) -> HttpResponse:
+    """Send what an auditor checks offline: the plan, the decisions, and what passkeys signed."""
+    found = _find(code)
+    content = json.dumps(evidence_of(found), indent=1, ensure_ascii=False)
+    name = f"approval-{found.job.code}.json"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "X-Content-Type-Options": "nosniff"}
+    return HttpResponse(content, content_type="application/json", headers=headers)
+
+
 def _context(found: ApprovalRequest, user: Any) -> dict[str, Any]:
     is_open = found.job.state == JobState.AWAITING and found.expires_at > now()
     is_genuine = is_request_genuine(found)
@@ -104,13 +158,17 @@ def _context(found: ApprovalRequest, user: Any) -> dict[str, Any]:
     against = "" if not is_open else services.why_not_decide(found, user.pk)
     if is_open and not against and any(each.user_id == user.pk for each in decisions):
         against = _("You have decided already.")
+    signs = statements.signs(user)
+    if is_open and not against and not signs and any(each.needs_passkey for each in requirements_in(found)):
+        against = _("The policy asks for approvals signed by a passkey, and you have none.")
     return {
         "found": found,
         "job": found.job,
         "state": state,
         "colour": colour,
         "needed": [describe(each) for each in requirements_in(found)],
-        "decisions": [(each, is_decision_genuine(each)) for each in decisions],
+        "decisions": [(each, is_decision_genuine(each) and not has_broken_signature(each)) for each in decisions],
+        "signs": signs,
         "is_open": is_open,
         "is_genuine": is_genuine,
         "changed": why_plan_changed(found) if is_open and is_genuine else "",
@@ -145,6 +203,7 @@ def change_policy(request: HttpRequest, action: str) -> HttpResponse:
     form.initial["approvals"] = current.approvals if current else 1
     form.initial["role"] = current.role if current else Role.ADMIN
     form.initial["expires_hours"] = current.expires_hours if current else _FIRST_HOURS
+    form.initial["needs_passkey"] = current.needs_passkey if current else False
     needed = requirements_of([action])
     if needed:
         ask_for_reason(form)
@@ -171,6 +230,7 @@ def _start_change(action: str, form: PolicyForm, actor: Actor) -> str:
         approvals=asked["approvals"],
         role=asked["role"],
         expires_hours=asked["expires_hours"],
+        needs_passkey=asked["needs_passkey"],
         reason=asked.get("reason", ""),
         actor=actor,
         idempotency_key=f"{actor.user_id}:{token}" if token else "",

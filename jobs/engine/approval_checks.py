@@ -24,6 +24,7 @@ from jobs.engine.approval_requests import (
     requirements_in,
 )
 from jobs.engine.approver_accounts import find_reachable
+from jobs.engine.approver_signatures import counts, has_broken_signature
 from jobs.engine.authenticity import NotGenuine
 from jobs.engine.begun_marks import has_begun
 from jobs.models import Job
@@ -108,6 +109,8 @@ def read_approvals(request: ApprovalRequest) -> list[ApprovalDecision]:
     decisions = list(request.decisions.select_related("request"))
     if not all(map(is_decision_genuine, decisions)):
         raise _not_genuine(_("A decision on it is not as it was recorded."))
+    if any(map(has_broken_signature, decisions)):
+        raise _not_genuine(_("A passkey signed something else than a decision on it."))
     if any(each.verdict == Verdict.REFUSE for each in decisions):
         raise _not_genuine(_("It was refused, and put back into the queue."))
     return [each for each in decisions if each.user_id != request.job.requested_by_id]
@@ -116,12 +119,17 @@ def read_approvals(request: ApprovalRequest) -> list[ApprovalDecision]:
 def has_enough(needed: Sequence[Requirement], approvals: Sequence[ApprovalDecision], job: Job) -> bool:
     """Return whether these approvals of others are all that is asked for.
 
-    They count if their users are active and have the role, and if the requester can't sign in with their accounts.
+    They count if their users are active and have the role, if those who have a passkey signed with it, and if the
+    requester can't sign in with their accounts.
     """
     reachable = find_reachable(job.requested_by_id, [each.action for each in needed])
-    users = {each.user_id for each in approvals} - reachable
-    roles = list(get_user_model().objects.filter(pk__in=users, is_active=True).values_list("role", flat=True))
-    return all(roles.count(each.role) >= each.approvals for each in needed)
+    given = {each.user_id: each for each in approvals if each.user_id not in reachable and counts(each)}
+    users = get_user_model().objects.filter(pk__in=given, is_active=True).values_list("pk", "role")
+    roles = [(role, bool(given[pk].proof)) for pk, role in users]
+    return all(
+        sum(role == each.role and (is_signed or not each.needs_passkey) for role, is_signed in roles) >= each.approvals
+        for each in needed
+    )
 
 
 def _requirements_of(actions: Sequence[str]) -> list[Requirement]:
@@ -164,8 +172,8 @@ def _check_count(needed: Sequence[Requirement], approvals: Sequence[ApprovalDeci
     names = ", ".join(each.user_name for each in approvals)
     raise _void(
         _(
-            "The approvals are no longer sufficient: %(names)s approved it. Each needs the role that the policy names, and"
-            " an account that the requester did not make or reset."
+            "The approvals are no longer sufficient: %(names)s approved it. Each needs the role that the policy names, an"
+            " account that the requester did not make or reset, and the passkey that signed."
         )
         % {"names": names}
     )

@@ -48,6 +48,8 @@ class Requirement:
     approvals: int
     role: str
     expires_hours: int
+    # Whether only approvals count that a passkey signed.
+    needs_passkey: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """Return it as rows hold it."""
@@ -84,7 +86,7 @@ def requirements_of(wanted: Iterable[str]) -> list[Requirement]:
 
     """
     return [
-        Requirement(each.action, each.number, each.approvals, each.role, each.expires_hours)
+        Requirement(each.action, each.number, each.approvals, each.role, each.expires_hours, each.needs_passkey)
         for each in _find_policies(list(dict.fromkeys(wanted))).values()
         if each.approvals
     ]
@@ -98,7 +100,16 @@ def actions_of(job: Job) -> tuple[str, ...]:
     return (*own, *(kind for kind in linked if kind in registry and registry[kind].approval is not None))
 
 
-def add_policy(*, action: str, number: int, approvals: int, role: str, expires_hours: int, by: str) -> ApprovalPolicy:
+def add_policy(
+    *,
+    action: str,
+    number: int,
+    approvals: int,
+    role: str,
+    expires_hours: int,
+    by: str,
+    needs_passkey: bool = False,
+) -> ApprovalPolicy:
     """Add the next state of a policy, within the transaction that writes the log row of its number.
 
     Raises:
@@ -115,6 +126,7 @@ def add_policy(*, action: str, number: int, approvals: int, role: str, expires_h
         approvals=approvals,
         role=role,
         expires_hours=expires_hours,
+        needs_passkey=needs_passkey,
         changed_by=by,
         changed_at=now(),
     )
@@ -130,11 +142,12 @@ def label_of(action: str) -> str:
 
 def describe(requirement: Requirement) -> str:
     """Return what a requirement asks for, in words."""
-    return ngettext(
+    said = ngettext(
         "%(action)s: %(count)d approval by a user with the role %(role)s",
         "%(action)s: %(count)d approvals by users with the role %(role)s",
         requirement.approvals,
     ) % {"action": label_of(requirement.action), "count": requirement.approvals, "role": role_name(requirement.role)}
+    return _("%(needed)s, signed by a passkey") % {"needed": said} if requirement.needs_passkey else said
 
 
 def _find_policies(wanted: Sequence[str]) -> dict[str, ApprovalPolicy]:
@@ -190,5 +203,7 @@ def _message_of(policy: ApprovalPolicy) -> bytes:
             "expires_hours": policy.expires_hours,
             "changed_by": policy.changed_by,
             "changed_at": microseconds(policy.changed_at),
+            # Named where it is set only: signatures of earlier releases stay as they are.
+            **({"needs_passkey": True} if policy.needs_passkey else {}),
         },
     )

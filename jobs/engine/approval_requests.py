@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 
 from jobs.approvals.models import ApprovalDecision, ApprovalRequest, Verdict
 from jobs.choices import JobState
-from jobs.engine import approval_policies, lifecycle
+from jobs.engine import approval_policies, approver_signatures, lifecycle
 from jobs.engine.approval_policies import Requirement, microseconds
 from jobs.engine.signatures import message_of_job
 from jobs.models import Job
@@ -110,16 +110,19 @@ def add_request(job: Job, needed: Sequence[Requirement], *, reason: str, actor: 
     )
 
 
-def add_decision(request: ApprovalRequest, *, actor: Actor, verdict: Verdict, reason: str) -> ApprovalDecision:
-    """Add what somebody decided, signed by the web process."""
+def add_decision(
+    request: ApprovalRequest, *, actor: Actor, verdict: Verdict, reason: str, proof: dict[str, Any] | None = None
+) -> ApprovalDecision:
+    """Add what somebody decided, signed by the web process, with what their passkey signed."""
     assert actor.user_id is not None
     decision = ApprovalDecision(
         request=request,
         user_id=actor.user_id,
         user_name=actor.name,
         verdict=verdict,
-        reason=cut(ApprovalDecision, "reason", reason.strip()),
+        reason=approver_signatures.stored_reason(reason),
         decided_at=now(),
+        proof=proof or {},
     )
     decision.signature = sign(_message_of_decision(decision), Signer.WEB)
     decision.save(force_insert=True)
@@ -155,19 +158,25 @@ def digest_of(request: ApprovalRequest) -> str:
         ValueError: the row holds something that no request has.
 
     """
+    return hashlib.sha256(encode(PLAN, plan_fields(request))).hexdigest()
+
+
+def plan_fields(request: ApprovalRequest) -> dict[str, Any]:
+    """Return what the digest covers.
+
+    Raises:
+        ValueError: the row holds something that no request has.
+
+    """
     job = request.job
-    message = encode(
-        PLAN,
-        {
-            "job": hashlib.sha256(message_of_job(job, _requested_keys(job))).hexdigest(),
-            "plan": request.plan,
-            "reason": request.reason,
-            "requirements": request.requirements,
-            "requested_at": microseconds(request.requested_at),
-            "expires_at": microseconds(request.expires_at),
-        },
-    )
-    return hashlib.sha256(message).hexdigest()
+    return {
+        "job": hashlib.sha256(message_of_job(job, _requested_keys(job))).hexdigest(),
+        "plan": request.plan,
+        "reason": request.reason,
+        "requirements": request.requirements,
+        "requested_at": microseconds(request.requested_at),
+        "expires_at": microseconds(request.expires_at),
+    }
 
 
 def is_request_genuine(request: ApprovalRequest) -> bool:
@@ -239,16 +248,20 @@ def _message_of_request(request: ApprovalRequest) -> bytes:
     return encode(REQUEST, {"job": str(request.job_id), "digest": request.digest, "signer": request.signer})
 
 
+def decision_fields(decision: ApprovalDecision) -> dict[str, Any]:
+    """Return what the signature of a decision covers."""
+    return {
+        "job": str(decision.request.job_id),
+        "digest": decision.request.digest,
+        "user": decision.user_id,
+        "user_name": decision.user_name,
+        "verdict": str(decision.verdict),
+        "reason": decision.reason,
+        "decided_at": microseconds(decision.decided_at),
+        # Named where it is set only: signatures of earlier releases stay as they are.
+        **({"proof": decision.proof} if decision.proof else {}),
+    }
+
+
 def _message_of_decision(decision: ApprovalDecision) -> bytes:
-    return encode(
-        DECISION,
-        {
-            "job": str(decision.request.job_id),
-            "digest": decision.request.digest,
-            "user": decision.user_id,
-            "user_name": decision.user_name,
-            "verdict": str(decision.verdict),
-            "reason": decision.reason,
-            "decided_at": microseconds(decision.decided_at),
-        },
-    )
+    return encode(DECISION, decision_fields(decision))

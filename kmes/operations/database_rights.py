@@ -359,13 +359,15 @@ TABLES: Mapping[str, TableRights] = {
     "jobs_clockwitness": _table("id boot_id at uptime_seconds", web=_May(delete=True), worker=_OWNS),
     # --- Approvals: each row is signed, added once and never changed ---
     "jobs_approvalpolicy": _table(
-        "id action number approvals role expires_hours changed_by changed_at signature", web=_READS, worker=_ADDS
+        "id action number approvals role expires_hours needs_passkey changed_by changed_at signature",
+        web=_READS,
+        worker=_ADDS,
     ),
     "jobs_approvalrequest": _table(
         "id job_id plan digest reason requirements requested_at expires_at signer signature", web=_ADDS, worker=_ADDS
     ),
     "jobs_approvaldecision": _table(
-        "id request_id user_id user_name verdict reason decided_at signature", web=_ADDS, worker=_READS
+        "id request_id user_id user_name verdict reason decided_at proof signature", web=_ADDS, worker=_READS
     ),
     "jobs_certification": _table(
         "id code state vault_id vault_name group_id key_spec actor_name requested_by_id idempotency_key created_at"

@@ -187,6 +187,8 @@ approvals:policies                 GET       console.read
 approvals:policy                   GET,POST  approval.manage  action=cloud_purge
 approvals:detail                   GET       console.read     code={awaiting}
 approvals:decide                   GET,POST  console.read     code={awaiting}
+approvals:options                  POST      console.read     code={awaiting}
+approvals:evidence                 GET       console.read     code={awaiting}
 # --- Logs and reports
 logs:list                          GET       log.read
 logs:tail                          GET       log.read

@@ -170,7 +170,8 @@ COLUMNS = {
         "plan": FITTED,
         **dict.fromkeys(("digest", "requirements", "signer"), OURS),
     },
-    "jobs.ApprovalDecision": {"reason": FORM, "user_name": USERNAME},
+    # A proof has what a checked answer holds, which the form limits.
+    "jobs.ApprovalDecision": {"reason": FORM, "user_name": USERNAME, "proof": OURS},
     "jobs.Certification": {
         **dict.fromkeys(("code", "idempotency_key", "left_behind", "request_signer"), OURS),
         "vault_name": (KeyVault, "name"),

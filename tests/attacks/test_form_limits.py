@@ -107,7 +107,7 @@ TEXTS: dict[type[forms.BaseForm], dict[str, Limit]] = {
     NamesForm: {"name": MAX_NAMES_TEXT},
     PatternForm: {"pattern": (Key, "name")},
     TypedNameForm: {"typed": MAX_CREDENTIAL_NAME},
-    DecisionForm: {"seen": 64, "reason": (ApprovalDecision, "reason")},
+    DecisionForm: {"seen": 64, "reason": (ApprovalDecision, "reason"), "passkey": MAX_ANSWER},
     removal.RemovalForm: {"typed": MAX_CREDENTIAL_NAME},
     TagsForm: {"tags": MAX_TAG},
     FirstPushForm: {"name": (KeyGroup, "name")},

@@ -18,10 +18,10 @@ def make_approvers(*names, role="admin"):
     return [Actor.from_user(get_user_model().objects.create_user(name, role=role)) for name in names]
 
 
-def set_policy(action, *, actor, approvals=1, role="admin", expires_hours=72):
+def set_policy(action, *, actor, approvals=1, role="admin", expires_hours=72, **more):
     """Put a policy in force."""
     job = request_set_approval_policy(
-        action=action, approvals=approvals, role=role, expires_hours=expires_hours, actor=actor, reason=REASON
+        action=action, approvals=approvals, role=role, expires_hours=expires_hours, actor=actor, reason=REASON, **more
     )
     if job.state == "queued":
         work(job)

@@ -39,6 +39,7 @@ def request_set_approval_policy(
     role: str,
     expires_hours: int,
     actor: Actor,
+    needs_passkey: bool = False,
     idempotency_key: str = "",
     retry_of: Job | None = None,
     reason: str = "",
@@ -57,9 +58,15 @@ def request_set_approval_policy(
         begin_change(actor, Right.APPROVAL_MANAGE)
         if action not in dict(actions()) or not is_role(role):
             raise InputError(_("There is no such action or role."), field="role")
-        _require_approvers(approvals, role)
+        _require_approvers(approvals, role, needs_passkey=needs_passkey)
         current = find_policy(action)
-        before, after = _values_of(current), {"approvals": approvals, "role": role, "expires_hours": expires_hours}
+        before = _values_of(current)
+        after = {
+            "approvals": approvals,
+            "role": role,
+            "expires_hours": expires_hours,
+            "needs_passkey": needs_passkey and approvals > 0,
+        }
         if before == after:
             raise ConflictError(_("The policy is already set to this."), _("Change a value."))
         with language.of_records():
@@ -74,7 +81,7 @@ def describe_values(values: dict[str, Any] | None) -> str:
     """Return what a policy asks for, in words."""
     if not values or not values["approvals"]:
         return _("no approval needed")
-    return ngettext(
+    said = ngettext(
         "%(count)d approval by a user with the role %(role)s, within %(hours)d hours",
         "%(count)d approvals by users with the role %(role)s, within %(hours)d hours",
         values["approvals"],
@@ -83,15 +90,21 @@ def describe_values(values: dict[str, Any] | None) -> str:
         "role": role_name(values["role"]),
         "hours": values["expires_hours"],
     }
+    return _("%(needed)s, signed by a passkey") % {"needed": said} if values.get("needs_passkey") else said
 
 
 def _values_of(policy: ApprovalPolicy | None) -> dict[str, Any] | None:
     if policy is None:
         return None
-    return {"approvals": policy.approvals, "role": str(policy.role), "expires_hours": policy.expires_hours}
+    return {
+        "approvals": policy.approvals,
+        "role": str(policy.role),
+        "expires_hours": policy.expires_hours,
+        "needs_passkey": policy.needs_passkey,
+    }
 
 
-def _require_approvers(approvals: int, role: str) -> None:
+def _require_approvers(approvals: int, role: str, *, needs_passkey: bool) -> None:
     """Refuse a policy that nobody could fulfil.
 
     Raises:
@@ -109,6 +122,18 @@ def _require_approvers(approvals: int, role: str) -> None:
             % {"count": there, "role": role_name(role)},
             _("It takes one more than the approvals, because nobody approves what they request."),
             field="approvals",
+        )
+    signing = get_user_model().objects.filter(role=role, is_active=True, passkeys__isnull=False).distinct().count()
+    if approvals and needs_passkey and signing < approvals + 1:
+        raise InputError(
+            ngettext(
+                "Only %(count)d active user with the role %(role)s has a passkey.",
+                "Only %(count)d active users with the role %(role)s have a passkey.",
+                signing,
+            )
+            % {"count": signing, "role": role_name(role)},
+            _("It takes one more than the approvals, because nobody approves what they request."),
+            field="needs_passkey",
         )
 
 

@@ -175,8 +175,10 @@ def add_app(*, user: User, seed: bytes, code: str, session_key: str, actor: Acto
         return complete_addition(user=user, factor="an authenticator app", session_key=session_key, actor=actor)
 
 
-def complete_addition(*, user: User, factor: str, session_key: str, actor: Actor) -> list[SecretText]:
-    """Log that a factor was added. Return recovery codes with the first one, else none.
+def complete_addition(
+    *, user: User, factor: str, session_key: str, actor: Actor, data: dict[str, str] | None = None
+) -> list[SecretText]:
+    """Log that a factor was added, with what names it. Return recovery codes with the first one, else none.
 
     Sessions that began without a factor end, except the one that added it. Call in the transaction of the change.
     """
@@ -184,7 +186,8 @@ def complete_addition(*, user: User, factor: str, session_key: str, actor: Actor
     codes = recovery_codes.make(user) if is_first else []
     if is_first:
         sessions.remove_all(user, kept_key=session_key)
-    record("user.factor_added", actor=actor, message=f"{user} added {factor}", data={"user_id": user.pk})
+    told = {"user_id": user.pk, **(data or {})}
+    record("user.factor_added", actor=actor, message=f"{user} added {factor}", data=told)
     return codes
 
 
@@ -205,11 +208,12 @@ def remove_own_app(*, user: User, actor: Actor) -> None:
         complete_removal(user=user, factor="the authenticator app", actor=actor)
 
 
-def complete_removal(*, user: User, factor: str, actor: Actor) -> None:
+def complete_removal(*, user: User, factor: str, actor: Actor, data: dict[str, str] | None = None) -> None:
     """Log that a factor was removed; with the last one recovery codes go. Call in the transaction of the change."""
     if not has_factor(user):
         _remove(user)
-    record("user.factor_removed", actor=actor, message=f"{user} removed {factor}", data={"user_id": user.pk})
+    told = {"user_id": user.pk, **(data or {})}
+    record("user.factor_removed", actor=actor, message=f"{user} removed {factor}", data=told)
 
 
 def reset(*, user: User, actor: Actor) -> None:

@@ -23,15 +23,26 @@ from kmes.ui.responses import go_to
 
 # By the name of a view: whether it is dangerous with these arguments of its address.
 _dangerous: dict[str, Callable[[dict[str, Any]], bool]] = {}
+# By the name of a view: whether a request proves the second factor by itself, as a statement that a passkey signs does.
+_proving: dict[str, Callable[[HttpRequest], bool]] = {}
 # What changes the factors themselves. It asks even where KMES_STEP_UP_MINUTES turns the rest off.
 _OF_FACTORS = ("accounts:add_app", "accounts:add_passkey", "accounts:new_passkey_options", "accounts:remove_passkey")
 _MINUTES = 5
 
 
-def register(*names: str, when: Callable[[dict[str, Any]], bool] | None = None) -> None:
-    """Have the second factor asked for before these views; ``when`` gets the arguments of the address."""
+def register(
+    *names: str,
+    when: Callable[[dict[str, Any]], bool] | None = None,
+    unless: Callable[[HttpRequest], bool] | None = None,
+) -> None:
+    """Have the second factor asked for before these views; ``when`` gets the arguments of the address.
+
+    ``unless`` says of a request whether the view itself has the user prove it.
+    """
     for name in names:
         _dangerous[name] = when or _always
+        if unless is not None:
+            _proving[name] = unless
 
 
 def registered() -> frozenset[str]:
@@ -94,7 +105,7 @@ class StepUpMiddleware:
         name = request.resolver_match.view_name if request.resolver_match else ""
         if not user.is_authenticated or name not in _dangerous or not is_due(request, name=name):
             return None
-        if not _dangerous[name](arguments):
+        if not _dangerous[name](arguments) or (name in _proving and _proving[name](request)):
             return None
         if request.method == "POST":
             page = keep(request)

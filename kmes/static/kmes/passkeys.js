@@ -30,7 +30,8 @@ function sendable(credential) {
 }
 
 async function optionsFrom(part, form) {
-  const body = new FormData();
+  // What the passkey is to sign is told by the form.
+  const body = "fields" in part.dataset ? new FormData(form) : new FormData();
   body.set("csrfmiddlewaretoken", form.elements.csrfmiddlewaretoken.value);
   const answer = await fetch(part.dataset.passkey, { method: "POST", body, credentials: "same-origin", redirect: "manual" });
   const found = answer.headers.get("Content-Type")?.startsWith("application/json") ? await answer.json() : {};

@@ -36,6 +36,7 @@ class Purpose(StrEnum):
     SECOND_STEP = "second_step"
     CONFIRM = "confirm"
     ADD = "add"
+    STATEMENTS = "statements"
 
 
 @dataclass(frozen=True)

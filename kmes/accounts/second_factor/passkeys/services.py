@@ -12,9 +12,10 @@ from django.utils.translation import gettext as _
 from kmes.accounts.models import Passkey, User
 from kmes.accounts.second_factor import seals
 from kmes.accounts.second_factor import services as second_factor
-from kmes.accounts.second_factor.passkeys import ceremonies, challenges
+from kmes.accounts.second_factor.passkeys import ceremonies, challenges, registered_keys
 from kmes.accounts.second_factor.passkeys.ceremonies import Answer, NewCredential, RelyingParty
 from kmes.accounts.second_factor.passkeys.challenges import Challenge
+from kmes.accounts.second_factor.passkeys.public_keys import public_key_of
 from kmes.accounts.second_factor.services import Factor, FactorRefused, Outcome
 from kmes.core.actor import Actor
 from kmes.core.clock import now
@@ -51,7 +52,7 @@ def known_credentials(user: User, *, domain: str) -> list[bytes]:
     found = []
     for passkey in list_passkeys(user).filter(domain=domain):
         try:
-            found.append(_open(passkey))
+            found.append(open_credential(passkey))
         except seals.SealError:
             continue
     return found
@@ -102,7 +103,11 @@ def add(
             added_at=now(),
         )
         return second_factor.complete_addition(
-            user=user, factor=f"the passkey “{name}”", session_key=session_key, actor=actor
+            user=user,
+            factor=f"the passkey “{name}”",
+            session_key=session_key,
+            actor=actor,
+            data=registered_keys.data_of(made.digest, public_key_of(made.data)),
         )
 
 
@@ -156,7 +161,7 @@ def _judge(passkey: Passkey, response: Response) -> Outcome:
             response.party,
             response.challenge,
             answer,
-            credential=_open(passkey),
+            credential=open_credential(passkey),
             is_synced=passkey.is_synced,
         )
     except FactorRefused as error:
@@ -178,14 +183,22 @@ def remove(*, user: User, passkey: Passkey, actor: Actor) -> None:
     with transaction.atomic():
         User.objects.select_for_update().get(pk=user.pk)
         list_passkeys(user).filter(pk=passkey.pk).delete()
-        second_factor.complete_removal(user=user, factor=f"the passkey “{passkey}”", actor=actor)
+        second_factor.complete_removal(
+            user=user, factor=f"the passkey “{passkey}”", actor=actor, data={"passkey": passkey.digest}
+        )
 
 
 def _used() -> KmesError:
     return FactorRefused(_("This request for a passkey was answered before."), _("Try again."), field="passkey")
 
 
-def _open(passkey: Passkey) -> bytes:
+def open_credential(passkey: Passkey) -> bytes:
+    """Return the id and public key of a passkey, as its authenticator gave them.
+
+    Raises:
+        SealError: its seal does not open.
+
+    """
     purpose = _purpose(passkey.digest, passkey.domain)
     return seals.open_seal(bytes(passkey.sealed_credential), user_id=passkey.user_id, purpose=purpose)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -20,6 +21,7 @@ from kmes.accounts.second_factor import services as second_factor
 from kmes.accounts.second_factor.passkeys import ceremonies, challenges, services
 from kmes.accounts.second_factor.passkeys.challenges import Purpose
 from kmes.accounts.second_factor.passkeys.forms import NewPasskeyForm, PasskeyForm
+from kmes.accounts.second_factor.passkeys.statements import challenge_for
 from kmes.accounts.second_factor.services import Factor, FactorRefused
 from kmes.accounts.second_factor.views import MODEL_BACKEND, show_codes, uncached
 from kmes.accounts.views import REFUSED, SignIn, locked_out
@@ -67,7 +69,14 @@ def new_options(request: HttpRequest) -> HttpResponse:
     return _answer(ceremonies.options_to_add(party, challenge, user=viewer, known=known), cookie)
 
 
-def _options(request: HttpRequest, purpose: Purpose, *, user: Any = None) -> HttpResponse:
+def statement_options(request: HttpRequest, digests: Sequence[str]) -> HttpResponse:
+    """Answer the challenge with which the signed-in user signs statements, given by their digests (hex)."""
+    return _options(request, Purpose.STATEMENTS, user=request.user, statements=digests)
+
+
+def _options(
+    request: HttpRequest, purpose: Purpose, *, user: Any = None, statements: Sequence[str] = ()
+) -> HttpResponse:
     try:
         party = ceremonies.party_of(request)
         known = services.known_credentials(user, domain=party.domain) if user else []
@@ -76,6 +85,8 @@ def _options(request: HttpRequest, purpose: Purpose, *, user: Any = None) -> Htt
     except FactorRefused as error:
         return _refused(error)
     challenge, cookie = challenges.issue(request, purpose, user_id=user.pk if user else None)
+    if statements:
+        challenge = challenge_for(challenge, statements)
     return _answer(ceremonies.options_to_prove(party, challenge, known=known), cookie)
 
 
