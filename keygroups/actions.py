@@ -136,6 +136,15 @@ def register_all() -> None:
             order=40,
         ),
         MenuAction(
+            name="reschedule",
+            target="selected_groups",
+            label=gettext_lazy("Reschedule"),
+            url=lambda _selection: reverse("keygroups:reschedule"),
+            right=Right.GROUP_MANAGE,
+            method="selection",
+            order=42,
+        ),
+        MenuAction(
             name="edit",
             target="group",
             label=gettext_lazy("Edit"),

@@ -8,7 +8,7 @@ from datetime import UTC, date, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.http import QueryDict
 from django.urls import reverse
 from django.utils.formats import date_format
 from django.utils.safestring import SafeString
@@ -18,7 +18,7 @@ from django.utils.translation import ngettext
 from cloudcreds.models import CloudCredential, KeyVault
 from cloudcreds.rate_limit import limit_of
 from keygroups.choices import VersionState
-from keygroups.due_days import Day, count_days, is_due_within, start_of
+from keygroups.due_days import Day, Days, count_days
 from keygroups.models import CloudVersion, KeyGroup
 from keygroups.rotation_standing import LATE_AFTER, is_late
 from kmes.core.clock import now
@@ -49,16 +49,17 @@ class Load:
 
 @dataclass(frozen=True)
 class DayList:
-    """What falls due on one day, object by object; ``more`` rotations are not listed."""
+    """What falls due on some days, object by object; ``count`` rotations, of which ``more`` are not listed."""
 
-    date: date
+    days: Days
     groups: list[KeyGroup]
+    count: int
     more: int
     versions: list[CloudVersion]
     credentials: list[CloudCredential]
 
 
-def read_calendar(chosen: date | None) -> tuple[Picture, list[Load]]:
+def read_calendar(chosen: Days | None) -> tuple[Picture, list[Load]]:
     """Return the calendar from this week's Monday on, and its days. Two queries."""
     today = now().astimezone(UTC).date()
     days = count_days(today - timedelta(days=today.weekday()), WEEKS * WEEKDAYS)
@@ -87,37 +88,30 @@ def count_late() -> int:
     return KeyGroup.objects.filter(is_late()).count()
 
 
-def list_day(day: date) -> DayList:
-    """Return what falls due on a day, by time. Four queries at most."""
-    start, end = start_of(day), start_of(day + timedelta(days=1))
-    groups: QuerySet[KeyGroup] = KeyGroup.objects.filter(is_due_within(start, end)).select_related("vault")
-    listed = list(groups.order_by("next_due_at", "name")[: LISTED + 1])
-    more = groups.count() - LISTED if len(listed) > LISTED else 0
+def list_days(days: Days) -> DayList:
+    """Return what falls due on some days, by time. Four queries at most."""
+    start, end = days.limits
+    groups = days.groups().select_related("vault")
+    listed = list(groups[: LISTED + 1])
+    count = groups.count() if len(listed) > LISTED else len(listed)
     versions = CloudVersion.objects.filter(state=VersionState.ACTIVE, expires_at__gte=start, expires_at__lt=end)
+    credentials = CloudCredential.objects.filter(sign_in_expires_on__gte=days.first, sign_in_expires_on__lte=days.last)
     return DayList(
-        day,
+        days,
         listed[:LISTED],
-        more,
+        count,
+        count - len(listed[:LISTED]),
         list(
             versions.select_related("key", "group")
             .defer("key__wrapped_private", "key__public_spki")
             .order_by("expires_at")[:LISTED]
         ),
-        list(CloudCredential.objects.filter(sign_in_expires_on=day).defer("sealed_secret").order_by("name")),
+        list(credentials.defer("sealed_secret").order_by("sign_in_expires_on", "name")[:LISTED]),
     )
 
 
-def read_day(text: str) -> date | None:
-    """Return the day in a text, if it is one from which weeks can be counted."""
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        return None
-    return day if date.min.year + 1 < day.year < date.max.year else None
-
-
 # --- Drawing ---------------------------------------------------------------------------------
-def draw(loads: Sequence[Load], today: date, chosen: date | None) -> Picture:
+def draw(loads: Sequence[Load], today: date, chosen: Days | None) -> Picture:
     """Draw a column per week and a row per day of the week; each day leads to its list."""
     shapes: list[SafeString] = []
     for place in range(WEEKDAYS):
@@ -170,10 +164,10 @@ def _row(load: Load) -> tuple[Cell, ...]:
 
 def day_url(day: date) -> str:
     """Return the calendar with a day's list open."""
-    return f"{reverse('keygroups:calendar')}?day={day.isoformat()}#day"
+    return f"{reverse('keygroups:calendar')}?{Days(day, day).query()}#day"
 
 
-def _draw_day(load: Load, place: int, today: date, chosen: date | None) -> SafeString:
+def _draw_day(load: Load, place: int, today: date, chosen: Days | None) -> SafeString:
     day = load.day
     left, top = _LEFT + place // WEEKDAYS * _CELL_WIDTH, _TOP + place % WEEKDAYS * _CELL_HEIGHT
     width, height = _CELL_WIDTH - 3, _CELL_HEIGHT - 3
@@ -186,14 +180,15 @@ def _draw_day(load: Load, place: int, today: date, chosen: date | None) -> SafeS
     shapes = [
         box(left, top, width, height, look=look, tip=said, corner=3, hatch="calendar" if load.is_overloaded else "")
     ]
-    if day.date in {today, chosen}:
+    is_chosen = chosen is not None and day.date in chosen
+    if is_chosen or day.date == today:
         shapes.append(
             box(
                 left + 1,
                 top + 1,
                 width - 2,
                 height - 2,
-                look="cell-chosen" if day.date == chosen else "cell-today",
+                look="cell-chosen" if is_chosen else "cell-today",
                 corner=2,
             )
         )
@@ -230,8 +225,8 @@ def _overloads(count: int) -> str:
     return said % {"count": count} if count else _("no day is overloaded")
 
 
-def context_of(text: str) -> dict[str, Any]:
-    """Return what the page shows; ``text`` names the day whose list is open."""
-    chosen = read_day(text)
+def context_of(query: QueryDict) -> dict[str, Any]:
+    """Return what the page shows; the address names the days whose list is open."""
+    chosen = Days.read(query)
     picture, _loads = read_calendar(chosen)
-    return {"picture": picture, "late": count_late(), "list": list_day(chosen) if chosen else None}
+    return {"picture": picture, "late": count_late(), "list": list_days(chosen) if chosen else None}

@@ -6,10 +6,12 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.db.models import CharField, Count, F, Q, QuerySet, UUIDField, Value
 from django.db.models.functions import TruncDate
+from django.http import QueryDict
 
 from cloudcreds.models import CloudCredential
 from keygroups.choices import GroupCloudState, VersionState
@@ -37,6 +39,48 @@ class Day:
     def expiries(self) -> int:
         """Return how many active versions, secrets and certificates expire."""
         return self.versions + self.secrets
+
+
+@dataclass(frozen=True)
+class Days:
+    """The days from ``first`` to ``last``, both of them included, in UTC."""
+
+    first: date
+    last: date
+
+    @classmethod
+    def read(cls, query: QueryDict) -> Days | None:
+        """Return the days that an address names (``day``, ``until``), in order; None if it names none."""
+        first = read_day(query.get("day", ""))
+        last = read_day(query.get("until", "")) or first
+        return cls(min(first, last), max(first, last)) if first and last else None
+
+    def __contains__(self, day: date) -> bool:
+        return self.first <= day <= self.last
+
+    @property
+    def limits(self) -> tuple[datetime, datetime]:
+        """Return the first moment of the days, and the first one after them."""
+        return start_of(self.first), start_of(self.last + timedelta(days=1))
+
+    def query(self) -> str:
+        """Return the part of an address that names the days."""
+        until = {"until": self.last.isoformat()} if self.last != self.first else {}
+        return urlencode({"day": self.first.isoformat(), **until})
+
+    def groups(self) -> QuerySet[KeyGroup]:
+        """Return the groups whose rotation falls due on these days, by time."""
+        found: QuerySet[KeyGroup] = KeyGroup.objects.filter(is_due_within(*self.limits))
+        return found.order_by("next_due_at", "name")
+
+
+def read_day(text: str) -> date | None:
+    """Return the day in a text, if it is one from which weeks can be counted."""
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        return None
+    return day if date.min.year + 1 < day.year < date.max.year else None
 
 
 def is_due_within(first: datetime, end: datetime) -> Q:

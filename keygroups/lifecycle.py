@@ -373,9 +373,9 @@ def destroy_key(*, key: Key) -> None:
         raise ConflictError(_("Key “%(key)s” was destroyed already.") % {"key": key.name})
 
 
-def schedule_rotation(*, group: KeyGroup, anchor_at: datetime) -> None:
-    """Set the schedule's anchor and the next due moment from the group's policy."""
-    due = next_due(anchor_at, group.rotate_every, group.rotate_unit, after=anchor_at) if group.rotate else None
+def schedule_rotation(*, group: KeyGroup, anchor_at: datetime, after: datetime | None = None) -> None:
+    """Set the schedule's anchor, and by the policy the next due moment: the first one later than ``after``."""
+    due = next_due(anchor_at, group.rotate_every, group.rotate_unit, after=after or anchor_at) if group.rotate else None
     KeyGroup.objects.filter(pk=group.pk).update(rotation_anchor_at=anchor_at, next_due_at=due, updated_at=now())
     group.rotation_anchor_at, group.next_due_at = anchor_at, due
 

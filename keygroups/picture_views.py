@@ -10,7 +10,10 @@ from keygroups import calendar
 from keygroups.custody import BINS, read_custody
 from kmes.accounts.rights import Right
 from kmes.ui.access import right_required
+from kmes.ui.actions import flat_menu, menu_for
 from kmes.ui.responses import asks_for_fragment
+
+_CALENDAR_ACTIONS = frozenset({"many_rotate", "reschedule"})
 
 
 @require_safe
@@ -28,5 +31,8 @@ def show_custody(request: HttpRequest) -> HttpResponse:
 @require_safe
 @right_required(Right.CONSOLE_READ)
 def show_calendar(request: HttpRequest) -> HttpResponse:
-    """Show the rotation calendar, and the list of the day that the address names."""
-    return render(request, "keygroups/calendar.html", calendar.context_of(request.GET.get("day", "")))
+    """Show the rotation calendar, and the list of the days that the address names."""
+    menu = flat_menu(menu_for("selected_groups", None, request.user))
+    # The other actions on several groups stand in the menu beside these.
+    bulk = [(submenu, item) for submenu, item in menu if item.name in _CALENDAR_ACTIONS]
+    return render(request, "keygroups/calendar.html", {**calendar.context_of(request.GET), "group_bulk": bulk})

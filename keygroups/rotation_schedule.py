@@ -18,6 +18,8 @@ from keygroups.choices import PeriodUnit
 _SHORTEST_DAYS = {PeriodUnit.DAYS: 1, PeriodUnit.WEEKS: 7, PeriodUnit.MONTHS: 28}
 # Counted from its first day, a period of months takes each length it can have within four years.
 _MONTHS_OF_A_LEAP_CYCLE = [datetime(year, month, 1, tzinfo=UTC) for year in range(2001, 2005) for month in range(1, 13)]
+# Within so many periods of months, one ends on any day that a period can begin on.
+_MOST_PERIODS_BACK = 48
 _NAME_SUFFIX = "-%Y%m%d-%H%M%S"
 
 
@@ -51,6 +53,18 @@ def days_in(count: int, unit: str) -> tuple[int, int]:
 def next_due(anchor: datetime, every: int, unit: str, *, after: datetime) -> datetime:
     """Return the first due moment later than ``after``; the anchor itself is none."""
     return add_period(anchor, every * _periods_passed(anchor, every, unit, after) + every, unit)
+
+
+def anchor_before(due: datetime, every: int, unit: str) -> datetime:
+    """Return the latest earlier anchor whose schedule falls due at ``due``.
+
+    Of 31 March, every month, that is 31 January: a schedule begun on 28 February would fall due on 28 March.
+    """
+    for count in range(1, _MOST_PERIODS_BACK + 1):
+        anchor = add_period(due, -every * count, unit)
+        if add_period(anchor, every * count, unit) == due:
+            return anchor
+    return add_period(due, -every, unit)
 
 
 def due_slots(anchor: datetime, every: int, unit: str, since: datetime, until: datetime) -> list[datetime]:

@@ -14,6 +14,7 @@ from django.db.models import QuerySet
 from django.http import QueryDict
 from django.utils.translation import gettext as _
 
+from keygroups.due_days import Days
 from keygroups.filters import KeysFilter, count_of, read_uuid
 from keygroups.models import Key, KeyGroup
 from keygroups.selectors import list_groups
@@ -76,11 +77,12 @@ def too_many(count: int) -> InputError:
 
 @dataclass(frozen=True)
 class GroupSelection:
-    """What was selected in the groups pane: the picked groups, all that ``wanted`` finds, or those of selected keys."""
+    """What was selected: the picked groups, all that ``wanted`` finds, all due on some days, or those of selected keys."""
 
     picked: tuple[UUID, ...] = ()
     wanted: KeysFilter | None = None
     keys: KeySelection | None = None
+    days: Days | None = None
 
     @classmethod
     def read(cls, data: QueryDict) -> GroupSelection | None:
@@ -91,7 +93,9 @@ class GroupSelection:
         if not data.get("group_selection"):
             return None
         if data.get("all"):
-            return cls(wanted=KeysFilter.read(QueryDict(data.get("filter", ""))))
+            query = QueryDict(data.get("filter", ""))
+            days = Days.read(query)
+            return cls(days=days) if days else cls(wanted=KeysFilter.read(query))
         found = (read_uuid(text) for text in data.getlist("picked"))
         return cls(picked=tuple(dict.fromkeys(each for each in found if each is not None)))
 
@@ -125,6 +129,8 @@ class GroupSelection:
         if self.wanted is not None:
             wanted = self.wanted
             found = list_groups(search=wanted.q, show=wanted.show, vault_id=wanted.vault, state=wanted.state)
+        elif self.days is not None:
+            found = self.days.groups()
         elif self.keys is not None:
             found = KeyGroup.objects.filter(pk__in=self.keys.keys().order_by().values("group"))
         else:
@@ -135,6 +141,8 @@ class GroupSelection:
         """Return the selection as form fields for the next page."""
         if self.keys is not None:
             return self.keys.fields()
+        if self.days is not None:
+            return [("group_selection", "1"), ("all", "1"), ("filter", self.days.query())]
         if self.wanted is not None:
             query = self.wanted.query(group="")
             return [("group_selection", "1"), ("all", "1"), ("filter", query)]

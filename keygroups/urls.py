@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from django.urls import path
 
-from keygroups import change_views, drift_views, group_filter, picture_views, rotation_views, vault_views, views
+from keygroups import (
+    change_views,
+    drift_views,
+    group_filter,
+    picture_views,
+    reschedule_views,
+    rotation_views,
+    vault_views,
+    views,
+)
 
 app_name = "keygroups"
 urlpatterns = [
@@ -18,6 +27,7 @@ urlpatterns = [
     path("groups/names/", group_filter.suggest_groups, name="group_names"),
     path("groups/add/", change_views.add_group, name="group_add"),
     path("groups/selection/rotation/", rotation_views.edit_rotation, name="rotation"),
+    path("groups/selection/reschedule/", reschedule_views.reschedule, name="reschedule"),
     path("groups/preview/", change_views.preview_group, name="preview"),
     path("groups/vaults/", vault_views.list_vaults, name="vaults"),
     path("groups/vaults/<slug:code>/", vault_views.show_listing, name="vault_listing"),

@@ -146,6 +146,8 @@ _register(
     ("credential.certificate_changed", Category.CONFIGURATION, _INFO, _("Certificate to sign in with changed")),
     ("group.created", Category.KEYS, _INFO, _("Key group created")),
     ("group.updated", Category.KEYS, _INFO, _("Key group updated")),
+    ("group.rotation_moved", Category.KEYS, _INFO, _("Due rotation moved")),
+    ("groups.rotation_moved", Category.KEYS, _INFO, _("Due rotations of several key groups moved")),
     ("groups.rotation_changed", Category.KEYS, _INFO, _("Rotation of several key groups changed")),
     ("group.destination_saved", Category.KEYS, _INFO, _("Destination of a key group saved")),
     ("group.authorized", Category.INTEGRITY, _INFO, _("Destination of a key group marked by the device")),

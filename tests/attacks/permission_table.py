@@ -117,6 +117,7 @@ keygroups:groups_actions           GET       console.read
 keygroups:group_selection_actions  POST      console.read  ?group_selection=1&picked={group}
 keygroups:group_add                GET,POST  group.manage
 keygroups:rotation                 GET,POST  group.manage  ?group_selection=1&picked={group}
+keygroups:reschedule               GET,POST  group.manage  ?group_selection=1&picked={group}
 keygroups:preview                  POST      group.manage
 keygroups:vaults                   POST      group.manage
 keygroups:vault_listing            GET       group.manage  code={listing}
@@ -290,7 +291,7 @@ MENUS = {
     "keys": "synchronize:key.push destroy:key.destroy many_rotate:key.rotate many_synchronize:key.push"
     " many_check_drift:key.push copy_identifiers:key.push",
     "selected_groups": "many_rotate:key.rotate many_synchronize:key.push many_check_drift:key.push"
-    " rotation:group.manage many_set_enabled:key.disable many_cloud_delete:cloud.delete",
+    " rotation:group.manage reschedule:group.manage many_set_enabled:key.disable many_cloud_delete:cloud.delete",
     "user": "edit:user.manage reset_password:user.manage reset_factor:user.manage reactivate:user.manage"
     " deactivate:user.manage",
     "users": "add:user.manage",

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import GROUPS
+from tests.browser.conftest import GROUPS, Console
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
@@ -52,3 +56,31 @@ def test_the_background_below_a_short_list_has_its_menu(bench: Page):
     bench.goto("/cloud-credentials/")
     bench.locator("main").click(button="right", position={"x": 300, "y": 600})
     expect(bench.get_by_role("menu", name="Actions for Cloud Credentials")).to_contain_text("Add")
+
+
+def test_days_of_the_calendar_are_chosen_by_shift_and_their_rotations_moved(bench: Page, busy_console: Console):
+    with closing(sqlite3.connect(busy_console.state_dir / "database" / "db.sqlite3", timeout=30)) as database, database:
+        database.execute(
+            "UPDATE keygroups_keygroup SET rotate = 1, rotation_anchor_at = datetime('now', '-80 days'),"
+            " next_due_at = datetime('now', '+10 days') WHERE name IN ('seed-00020', 'seed-00021')"
+        )
+    bench.goto("/keys/calendar/")
+    day = datetime.now(UTC) + timedelta(days=10)
+    due = bench.locator(".picture-calendar").get_by_role("link", name=f"{day:%Y-%m-%d}")
+    due.focus()
+    bench.keyboard.press("Enter")
+    bench.wait_for_url("**day=*")
+    # Two days on, by keyboard: a day is a step down, and a week to the right.
+    due.focus()
+    bench.keyboard.press("ArrowDown")
+    bench.keyboard.press("ArrowDown")
+    bench.keyboard.press("Shift+Enter")
+    bench.wait_for_url("**until=*")
+    expect(bench.get_by_role("heading", level=2)).to_contain_text(f"{day + timedelta(days=2):%Y-%m-%d}")
+    bench.get_by_label("All 2 key groups that match").check()
+    bench.get_by_role("button", name="Reschedule").click()
+    dialog = bench.get_by_role("dialog")
+    dialog.get_by_label("New day (UTC)").fill(f"{day + timedelta(days=30):%Y-%m-%d}")
+    dialog.get_by_role("button", name="Reschedule").click()
+    expect(bench.get_by_text("Rotations of 2 key groups moved to")).to_be_visible()
+    expect(bench.get_by_role("table", name="Rotations due")).to_contain_text("seed-00021")

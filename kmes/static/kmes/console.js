@@ -7,6 +7,7 @@ import "./menu.js";
 import "./forms.js";
 import "./rows.js";
 import "./selection.js";
+import "./calendar.js";
 import "./panes.js";
 import "./inspector.js";
 import "./tabs.js";
