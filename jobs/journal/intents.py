@@ -171,18 +171,21 @@ def wait_for_quarantine(intents: list[Intent]) -> None:
         raise WaitUntil(_("an earlier call to Azure whose outcome is unknown may still take effect"), seconds=left)
 
 
-def resolve_own_calls(run: JobRun, is_done: Callable[[], bool], record: Callable[[RunTransaction], None]) -> bool:
+def resolve_own_calls(
+    run: JobRun, is_done: Callable[[], bool], record: Callable[[RunTransaction], None], *, key: Key | None = None
+) -> bool:
     """Resolve this job's own calls of unknown outcome by what the vault shows. Return whether one had its effect.
 
     ``record`` writes down the effect, in the transaction that resolves the call: a job that is cancelled or
     fails right after must not leave it out. Calls of other jobs stay: they may want the contrary, and their
-    effect may still come.
+    effect may still come. ``key`` limits it to the calls about one key, for a job that switches several.
 
     Raises:
         WaitUntil: the effect is not there, and a lost call may still bring it.
 
     """
     intents = [intent for intent in unresolved_intents(run) if intent.job_id == run.job.pk]
+    intents = [intent for intent in intents if key is None or intent.key_id == key.pk]
     if not intents:
         return False
     done = is_done()

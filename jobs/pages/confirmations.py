@@ -44,6 +44,9 @@ def _observations() -> QuerySet[Observation]:
     return related.defer("version__key__wrapped_private", "group__credential__sealed_secret")
 
 
+_ENABLED = {"0": False, "1": True}
+
+
 class TargetForm(forms.Form):
     """Reads what a job is about from the address: ``group``, ``key`` (repeated), ``version``, and so on."""
 
@@ -80,7 +83,9 @@ def read_target(confirmation: Confirmation, data: QueryDict) -> StartTarget | No
     """
     selection = KeySelection.read(data)
     if selection is not None:
-        return StartTarget(keys=_selected(selection, seen=data.get("seen", "")), selection=selection)
+        keys, enabled = _selected(selection, seen=data.get("seen", "")), _ENABLED.get(data.get("enabled", ""))
+        target = StartTarget(keys=keys, selection=selection, enabled=enabled)
+        return target if confirmation.is_complete(target) else None
     form = TargetForm(data)
     if not form.is_valid():
         return None

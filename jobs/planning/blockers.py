@@ -207,20 +207,21 @@ def why_not_push(key: Key, situation: KeySituation) -> str:
 
 def why_not_enable(key: Key) -> str:
     """Say why the key's version can't be enabled."""
-    return _why_not_switch(situation_of_key(key), wanted=True)
+    return why_not_switch(situation_of_key(key), wanted=True)
 
 
 def why_not_disable(key: Key) -> str:
     """Say why the key's version can't be disabled."""
-    return _why_not_switch(situation_of_key(key), wanted=False)
+    return why_not_switch(situation_of_key(key), wanted=False)
 
 
 def why_not_switch_version(version: CloudVersion, *, wanted: bool) -> str:
     """Say why a version can't be enabled or disabled; jobs in its way are the services' concern."""
-    return _why_not_switch(KeySituation(None, version), wanted=wanted)
+    return why_not_switch(KeySituation(None, version), wanted=wanted)
 
 
-def _why_not_switch(situation: KeySituation, *, wanted: bool) -> str:
+def why_not_switch(situation: KeySituation, *, wanted: bool) -> str:
+    """Say why the version of a key in this situation can't be enabled or disabled."""
     version = situation.version
     if version is None or version.state == VersionState.PUSHING:
         return busy_text(situation.open_job) or _("Nothing was synchronized yet")

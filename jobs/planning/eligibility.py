@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from cloudcreds.vaults import why_not_hsm_keys
 from jobs.choices import OPEN_STATES
 from jobs.models import Job, JobTarget
-from jobs.planning.blockers import KeySituation, busy_text, whole_key_kinds, why_not_push
+from jobs.planning.blockers import KeySituation, busy_text, whole_key_kinds, why_not_push, why_not_switch
 from keygroups.choices import HELD_VERSION_STATES, GroupCloudState, KeyState
 from keygroups.models import CloudVersion, Key
 from keygroups.selection import KeySelection
@@ -54,6 +55,40 @@ def find_destroyable(keys: Sequence[Key]) -> Eligibility:
         )
         _add(found, key, reason)
     return found
+
+
+def find_switchable(keys: Sequence[Key], *, wanted: bool) -> Eligibility:
+    """Part the keys whose version can be enabled or disabled from the others: three queries.
+
+    One job works on one Azure key, so that keys of other groups than the first one are left out.
+    """
+    versions = {version.key_id: version for version in _held_versions(keys)}
+    busy, found = _open_jobs(keys), Eligibility([], [])
+    for key in keys:
+        situation = KeySituation(busy.get(key.pk) or busy.get(key.group_id), versions.get(key.pk))
+        reason = why_not_switch(situation, wanted=wanted)
+        if not reason and found.eligible and key.group_id != found.eligible[0].group_id:
+            reason = one_group_at_a_time().removesuffix(".")
+        _add(found, key, reason)
+    return found
+
+
+def one_group_at_a_time() -> str:
+    """Say how keys of several groups are enabled or disabled."""
+    return _("Enable or disable the keys of one key group at a time.")
+
+
+def versions_of(keys: Sequence[Key]) -> list[CloudVersion]:
+    """Return the versions that the vaults hold of the keys, in the order of the keys."""
+    found = {version.key_id: version for version in _held_versions(keys)}
+    return [found[key.pk] for key in keys if key.pk in found]
+
+
+def _held_versions(keys: Sequence[Key]) -> QuerySet[CloudVersion]:
+    """Return the versions that the vaults hold of the keys, the newest of each last."""
+    held = CloudVersion.objects.filter(key__in=[key.pk for key in keys], state__in=HELD_VERSION_STATES)
+    related = held.select_related("key", "group__vault", "group__credential")
+    return related.defer("key__wrapped_private", "group__credential__sealed_secret").order_by("pushed_at")
 
 
 def why_none(find: Callable[[Sequence[Key]], Eligibility]) -> Callable[[KeySelection | None], str]:

@@ -288,7 +288,7 @@ MENUS = {
     "jobs": "running:- failed:- mine:- all:-",
     "key": "synchronize:key.push disable:key.disable enable:key.disable copy_identifier:- properties:-"
     " destroy:key.destroy",
-    "keys": "synchronize:key.push destroy:key.destroy many_rotate:key.rotate many_synchronize:key.push"
+    "keys": "synchronize:key.push disable:key.disable enable:key.disable destroy:key.destroy many_rotate:key.rotate many_synchronize:key.push"
     " many_check_drift:key.push copy_identifiers:key.push",
     "selected_groups": "many_rotate:key.rotate many_synchronize:key.push many_check_drift:key.push"
     " rotation:group.manage reschedule:group.manage many_set_enabled:key.disable many_cloud_delete:cloud.delete",

@@ -1,4 +1,4 @@
-"""Enable or disable one version in the vault.
+"""Enable or disable versions of one Azure key in the vault.
 
 Announced like every change: a request that timed out may take effect minutes later, and must not undo what
 somebody requested in the meantime.
@@ -14,6 +14,8 @@ from cloudcreds.provider.types import VaultKey
 from jobs.choices import IntentOperation, IntentState, TargetState
 from jobs.engine.approval_checks import check_action
 from jobs.engine.approval_policies import DISABLE_CURRENT
+from jobs.engine.begun_marks import mark_begun
+from jobs.engine.cancellation import stop_if_requested
 from jobs.engine.gateways import gateway_for
 from jobs.engine.run import JobRun
 from jobs.engine.runner import Runner, no_failure_event, nothing_to_abandon, nothing_to_clean_up
@@ -22,47 +24,70 @@ from jobs.engine.transaction import RunTransaction
 from jobs.journal.intents import announce, announced, resolve, resolve_own_calls
 from jobs.kinds.observations import observe_change
 from jobs.kinds.push.earlier_calls import resolve_earlier_calls
+from jobs.kinds.set_enabled.spec import version_ids
 from keygroups import lifecycle as key_lifecycle
 from keygroups.models import CloudVersion
 from kmes.core.errors import ConflictError
+from logging_reports.choices import Severity
 
 
 def run_set_enabled(run: JobRun) -> None:
-    """Set the version's ``enabled`` attribute and record what the vault answers.
+    """Set the ``enabled`` attribute of each version and record what the vault answers.
+
+    Of several versions, one that the vault lacks or refuses to change fails by itself.
 
     Raises:
         ConflictError: the vault has no such version.
 
     """
     wanted = bool(run.job.params["enabled"])
-    version = CloudVersion.objects.select_related("group", "vault__credential", "key").get(
-        pk=run.job.params["version_id"]
-    )
+    related = CloudVersion.objects.select_related("group", "vault__credential", "key")
+    found = {version.key_id: version for version in related.filter(pk__in=version_ids(run.job))}
     with step(run, "enable_version" if wanted else "disable_version"):
-        gateway = gateway_for(run, version.vault)
+        pending = run.pending_targets()
+        if not pending:
+            return
+        if any(target.key_id not in found for target in pending):
+            raise ConflictError(_("The version no longer exists."))
+        targets = [(target, found[target.key_id]) for target in pending]
+        first = targets[0][1]
+        gateway = gateway_for(run, first.vault)
         gateway.get_token()
-        versions = gateway.list_versions(version.azure_name)
-        resolve_earlier_calls(run, gateway, version.group, versions, of_others=True)
+        versions = gateway.list_versions(first.azure_name)
+        resolve_earlier_calls(run, gateway, first.group, versions, of_others=True)
         if not wanted:
             # The row that says which version is current may be old, or written by somebody.
             check_action(
                 run.job,
                 DISABLE_CURRENT,
-                does=lambda: _is_current(gateway, version),
+                does=lambda: _is_current(gateway, [version for _target, version in targets]),
                 remedy=_("Run Cloud > Check Drift, which reads the version that is current, then request it again."),
             )
-        try:
-            if not _is_done(run, gateway, version, wanted=wanted):
-                _switch(run, gateway, version, wanted=wanted)
-        except CloudError as error:
-            if error.kind != CloudErrorKind.NOT_FOUND:
-                raise
-            raise _missing(run, gateway, version) from error
+        for target, version in targets:
+            stop_if_requested(run)
+            try:
+                _set(run, gateway, version, wanted=wanted)
+            except (CloudError, ConflictError) as error:
+                if len(found) == 1 or (isinstance(error, CloudError) and error.kind != CloudErrorKind.REFUSED_INPUT):
+                    raise
+                with run.write() as tx:
+                    tx.record_result(target, TargetState.FAILED, str(error))
+                    tx.add_message(run.spec.wording.one_failed(version.key.name, str(error)), Severity.ERROR)
 
 
-def _is_current(gateway: VaultGateway, version: CloudVersion) -> bool:
-    current = gateway.get_key(version.azure_name)
-    return current is not None and current.version == version.azure_version
+def _set(run: JobRun, gateway: VaultGateway, version: CloudVersion, *, wanted: bool) -> None:
+    try:
+        if not _is_done(run, gateway, version, wanted=wanted):
+            _switch(run, gateway, version, wanted=wanted)
+    except CloudError as error:
+        if error.kind != CloudErrorKind.NOT_FOUND:
+            raise
+        raise _missing(run, gateway, version) from error
+
+
+def _is_current(gateway: VaultGateway, versions: list[CloudVersion]) -> bool:
+    current = gateway.get_key(versions[0].azure_name)
+    return current is not None and current.version in {version.azure_version for version in versions}
 
 
 def _is_done(run: JobRun, gateway: VaultGateway, version: CloudVersion, *, wanted: bool) -> bool:
@@ -76,7 +101,7 @@ def _is_done(run: JobRun, gateway: VaultGateway, version: CloudVersion, *, wante
         found.append(bundle)
         return True
 
-    return resolve_own_calls(run, is_done, lambda tx: _record(tx, version, found[-1], wanted=wanted))
+    return resolve_own_calls(run, is_done, lambda tx: _record(tx, version, found[-1], wanted=wanted), key=version.key)
 
 
 def _switch(run: JobRun, gateway: VaultGateway, version: CloudVersion, *, wanted: bool) -> None:
@@ -108,7 +133,8 @@ def _record(tx: RunTransaction, version: CloudVersion, bundle: VaultKey, *, want
     """Record what is wanted, and how the vault has the version now."""
     key_lifecycle.record_enabled(version=version, enabled=wanted)
     observe_change(version, bundle)
-    for target in tx.job.targets.filter(state=TargetState.PENDING):
+    mark_begun(tx.job)
+    for target in tx.job.targets.filter(state=TargetState.PENDING, key=version.key_id):
         tx.record_result(target, TargetState.DONE)
     tx.add_message(
         _("Enabled version %(version)s") % {"version": version.azure_version}

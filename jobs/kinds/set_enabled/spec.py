@@ -1,20 +1,24 @@
-"""Set enabled: enable or disable one version in the vault."""
+"""Set enabled: enable or disable one version in the vault, or those of several keys of one group."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from jobs.confirmation.forms import plain_form
-from jobs.confirmation.plan import Plan, vault_facts
+from jobs.confirmation.forms import typed_name_form
+from jobs.confirmation.plan import Plan
 from jobs.confirmation.start_target import StartTarget
 from jobs.engine.creation import NewJob, create_job
+from jobs.kinds.set_enabled.plan import plan_selection, plan_version, plan_versions
 from jobs.models import Job
 from jobs.planning import blockers
+from jobs.planning.eligibility import find_switchable, one_group_at_a_time, versions_of, why_none
 from jobs.planning.menus import CLOUD
-from jobs.planning.requests import require_live
+from jobs.planning.requests import require_live, subject_of_keys, undone_keys
 from jobs.spec import Approval, Confirmation, Given, JobSpec, MenuEntry, Scope, Step, Wording, leaves_one_call
 from keygroups.choices import VersionState
 from keygroups.models import CloudVersion, Key
@@ -41,85 +45,112 @@ def request_set_enabled(
         ConflictError: the vault holds no such version.
 
     """
+    return request_switch(
+        versions=[version],
+        enabled=enabled,
+        actor=actor,
+        idempotency_key=idempotency_key,
+        retry_of=retry_of,
+        reason=reason,
+        part_of=part_of,
+    )
+
+
+def request_switch(
+    *,
+    versions: Sequence[CloudVersion],
+    enabled: bool,
+    actor: Actor,
+    idempotency_key: str = "",
+    retry_of: Job | None = None,
+    reason: str = "",
+    part_of: Job | None = None,
+) -> Job:
+    """Ask for versions of one Azure key to be enabled or disabled, by one job.
+
+    Raises:
+        ConflictError: the vault holds no such version, there is none, or they are of several key groups.
+
+    """
     check(actor, Right.KEY_DISABLE)
-    require_live(version)
+    keys = [version.key for version in versions]
+    if len({version.group_id for version in versions}) != 1:
+        raise ConflictError(_("The selected keys are of several key groups, or of none."), one_group_at_a_time())
+    for version in versions:
+        require_live(version)
+    ids = [str(version.pk) for version in versions]
     new = NewJob(
         KIND,
-        version.key.name,
-        group=version.group,
-        keys=[version.key],
-        params={"version_id": str(version.pk), "enabled": enabled},
+        subject_of_keys(keys),
+        group=versions[0].group,
+        keys=keys,
+        params={"enabled": enabled, **({"version_id": ids[0]} if len(ids) == 1 else {"version_ids": ids})},
         retry_of=retry_of,
         part_of=part_of,
     )
     return create_job(new, actor=actor, idempotency_key=idempotency_key, reason=reason)
 
 
+def version_ids(job: Job) -> list[str]:
+    """Return the ids of the versions that a job of this kind switches."""
+    return list(job.params.get("version_ids") or [job.params["version_id"]])
+
+
 def _actions(job: Job) -> tuple[str, ...]:
     """Return the action of a job that disables the current version; others need no approval."""
-    version = CloudVersion.objects.filter(pk=job.params["version_id"]).first()
-    return _actions_on(version, is_enabling=job.params["enabled"])
+    versions = CloudVersion.objects.filter(pk__in=version_ids(job))
+    return _actions_on(versions, is_enabling=job.params["enabled"])
 
 
 def _expected(target: StartTarget) -> tuple[str, ...]:
-    return _actions_on(target.version, is_enabling=bool(target.enabled))
+    versions = _versions_of(target) if target.selection is not None else [target.version]
+    return _actions_on(versions, is_enabling=bool(target.enabled))
 
 
-def _actions_on(version: CloudVersion | None, *, is_enabling: bool) -> tuple[str, ...]:
-    is_current = version is not None and version.state == VersionState.ACTIVE
-    return (KIND,) if is_current and not is_enabling else ()
+def _actions_on(versions: Iterable[CloudVersion | None], *, is_enabling: bool) -> tuple[str, ...]:
+    has_current = any(version is not None and version.state == VersionState.ACTIVE for version in versions)
+    return (KIND,) if has_current and not is_enabling else ()
 
 
 def _plan_job(job: Job) -> Plan:
     related = CloudVersion.objects.select_related("key", "group__vault", "group__credential")
-    version = related.filter(pk=job.params["version_id"]).first()
-    if version is None:
+    found = {str(version.pk): version for version in related.filter(pk__in=version_ids(job))}
+    versions = [found[each] for each in version_ids(job) if each in found]
+    if len(versions) < len(version_ids(job)):
         raise ConflictError(_("The version no longer exists."))
-    return _plan_version(version, enabled=job.params["enabled"])
+    enabled = job.params["enabled"]
+    if len(versions) == 1:
+        return plan_version(versions[0], enabled=enabled)
+    return plan_versions(versions, enabled=enabled)
 
 
 def _plan(target: StartTarget) -> Plan:
-    return _plan_version(target.the_version, enabled=bool(target.enabled))
+    enabled = bool(target.enabled)
+    if target.selection is not None:
+        keys = find_switchable(target.keys, wanted=enabled)
+        return plan_selection(keys, versions_of(keys.eligible), enabled=enabled)
+    return plan_version(target.the_version, enabled=enabled)
 
 
-def _plan_version(version: CloudVersion, *, enabled: bool) -> Plan:
-    key, group = version.key, version.group
-    effects = [
-        _("The vault uses this version again.")
-        if enabled
-        else _("The vault refuses every use of this version; what is encrypted with it can't be read until then."),
-        _("Other versions and the key here stay as they are."),
-    ]
-    if not enabled and version.state == VersionState.ACTIVE:
-        effects.append(
-            _(
-                "This is the key's current version. Whoever names the key without a version meets it and fails: the "
-                "vault does not fall back to an older version. Push another key first if the service must go on."
-            )
-        )
-    verb = _("Enable") if enabled else _("Disable")
-    return Plan(
-        title=f"{verb} {key.name}",
-        button=_("Enable version") if enabled else _("Disable version"),
-        back=key.get_absolute_url(),
-        facts=[*vault_facts(group), (_("Azure version"), version.azure_version)],
-        effects=effects,
-        obstacle=blockers.why_not_enable(key) if enabled else blockers.why_not_disable(key),
-        danger=not enabled,
-    )
+def _versions_of(target: StartTarget) -> list[CloudVersion]:
+    return versions_of(find_switchable(target.keys, wanted=bool(target.enabled)).eligible)
 
 
 def _is_complete(target: StartTarget) -> bool:
-    return target.enabled is not None
+    return target.enabled is not None and (target.version is not None or target.selection is not None)
 
 
 def _start(target: StartTarget, _form: Any, given: Given) -> Job:
+    if target.selection is not None:
+        return request_switch(versions=_versions_of(target), enabled=bool(target.enabled), **given)
     return request_set_enabled(version=target.the_version, enabled=bool(target.enabled), **given)
 
 
 def _retry(job: Job, given: Given) -> Job:
-    version = CloudVersion.objects.get(pk=job.params["version_id"])
-    return request_set_enabled(version=version, enabled=job.params["enabled"], retry_of=job, **given)
+    undone = [key.pk for key in undone_keys(job)]
+    rows = CloudVersion.objects.select_related("key", "group").filter(pk__in=version_ids(job), key__in=undone)
+    versions = list(rows.order_by("key__created_at", "key__name"))
+    return request_switch(versions=versions, enabled=job.params["enabled"], retry_of=job, **given)
 
 
 def _on_key(key: Key, *, enabled: bool) -> dict[str, Any]:
@@ -150,7 +181,20 @@ def _menu() -> tuple[MenuEntry, ...]:
             submenu=CLOUD,
         )
 
+    def of_keys(name: str, *, enabled: bool, order: int) -> MenuEntry:
+        return MenuEntry(
+            target="keys",
+            name=name,
+            label=_LABELS[enabled],
+            order=order,
+            query=lambda _selection: {"enabled": int(enabled)},
+            why_not=why_none(partial(find_switchable, wanted=enabled)),
+            submenu=CLOUD,
+        )
+
     return (
+        of_keys("disable", enabled=False, order=11),
+        of_keys("enable", enabled=True, order=12),
         of_key("disable", enabled=False, order=11),
         of_key("enable", enabled=True, order=12),
         of_version("disable", enabled=False, order=10),
@@ -176,7 +220,9 @@ SET_ENABLED = JobSpec(
     pushes_keys=False,
     failpoints=KIND,
     menu=_menu(),
-    confirmation=Confirmation(needs=("version",), is_complete=_is_complete, plan=_plan, form=plain_form, start=_start),
+    confirmation=Confirmation(
+        needs=("version", "keys"), is_complete=_is_complete, plan=_plan, form=typed_name_form, start=_start
+    ),
     left_by_cancel=leaves_one_call,
     retry=_retry,
     follow=None,

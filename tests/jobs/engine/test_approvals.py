@@ -21,7 +21,7 @@ from jobs.kinds.cloud_purge.spec import request_cloud_purge
 from jobs.kinds.destroy.spec import request_destroy
 from jobs.kinds.set_approval_policy.runner import RUNNER
 from jobs.kinds.set_approval_policy.spec import request_set_approval_policy
-from jobs.kinds.set_enabled.spec import request_set_enabled
+from jobs.kinds.set_enabled.spec import request_set_enabled, request_switch
 from jobs.kinds.synchronize.spec import request_synchronize
 from jobs.models import Job
 from jobs.services import request_cancel, request_removal
@@ -201,6 +201,16 @@ def test_only_disabling_the_current_version_needs_approval(pushed, admin, others
     current.refresh_from_db()
     assert not current.enabled
     assert request_set_enabled(version=current, enabled=True, actor=admin).state == "queued"
+
+
+def test_several_versions_need_approval_when_the_current_one_is_among_them(pushed, admin, others):
+    set_policy("set_enabled", actor=admin)
+    versions = list(CloudVersion.objects.filter(group=pushed).order_by("ordinal"))
+    job = request_switch(versions=versions, enabled=False, actor=admin, reason=REASON)
+    assert job.state == "awaiting"
+    assert "Disable 2 keys" in request_of(job).plan["title"]
+    assert work(approve(job, others[0])).state == "succeeded", job.error_what
+    assert not CloudVersion.objects.filter(group=pushed, enabled=True).exists()
 
 
 def test_a_changed_world_makes_the_approval_void(pushed, keys, admin, others):

@@ -12,11 +12,14 @@ from jobs.kinds.cloud_delete.spec import request_cloud_delete
 from jobs.kinds.cloud_purge.spec import request_cloud_purge
 from jobs.kinds.cloud_recover.spec import request_cloud_recover
 from jobs.kinds.destroy.spec import request_destroy
-from jobs.kinds.set_enabled.spec import request_set_enabled
+from jobs.kinds.set_enabled.spec import request_set_enabled, request_switch
 from jobs.kinds.synchronize.spec import request_synchronize
 from jobs.models import Job
-from keygroups.models import KeyGroup
+from jobs.planning.requests import undone_keys
+from keygroups.models import CloudVersion, KeyGroup
 from kmes.core.clock import now
+from kmes.core.errors import ConflictError
+from kmes.core.ids import new_uuid
 from tests.jobs.builders import make_keys, messages, work
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -182,3 +185,28 @@ def test_a_version_of_a_deleted_key_is_not_called_missing(pushed, group, admin, 
     assert "is deleted, with all its versions" in switch.error_what
     assert "Recover it first" in switch.error_remedy
     assert pushed.cloud_versions.get().state == "active"
+
+
+def test_several_versions_are_disabled_by_one_job_and_the_one_that_is_gone_fails_alone(group, admin, vault):
+    keys = make_keys(group, "one", "two", "three", actor=admin)
+    work(request_synchronize(keys=keys, actor=admin))
+    versions = {key.name: key.cloud_versions.get() for key in keys}
+    # The vault does not have it, as after a deletion behind the console's back.
+    CloudVersion.objects.filter(pk=versions["two"].pk).update(azure_version="f" * 32)
+    job = work(request_switch(versions=[versions["one"], versions["two"]], enabled=False, actor=admin))
+    assert (job.state, job.subject) == ("partly_failed", "2 keys")
+    assert {target.key.name: target.state for target in job.targets.all()} == {"one": "done", "two": "failed"}
+    assert any("two" in text and "no version" in text for text in messages(job))
+    enabled = {
+        name: vault.client.get_key("payments", versions[name].azure_version).properties.enabled
+        for name in ("one", "three")
+    }
+    assert enabled == {"one": False, "three": True}
+    assert [key.name for key in undone_keys(job)] == ["two"]
+
+
+def test_versions_of_two_groups_are_not_switched_by_one_job(pushed, admin):
+    version = pushed.cloud_versions.get()
+    elsewhere = CloudVersion(key=pushed, group_id=new_uuid(), state=version.state)
+    with pytest.raises(ConflictError, match="several key groups"):
+        request_switch(versions=[version, elsewhere], enabled=False, actor=admin)

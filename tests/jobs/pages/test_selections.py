@@ -162,3 +162,29 @@ def test_the_last_job_of_a_key_stands_in_its_row(pages, keys, device):
     pages.post(SYNCHRONIZE, carried(pages.post(SYNCHRONIZE, asking(keys[:1]))))
     page = body(pages.get("/keys/"))
     assert f'href="{Job.objects.get().get_absolute_url()}" title="Synchronize HSM Protected key(s)"' in page
+
+
+def test_a_selection_is_disabled_by_one_job_that_names_what_it_leaves_out(pages, keys, elsewhere):
+    push(keys[0], state="superseded", version="v1")
+    push(keys[1], version="v2")
+    push(elsewhere, version="v3")
+    url = "/jobs/start/set_enabled/?enabled=0"
+    page = pages.post(url, asking([*keys[:3], elsewhere]))
+    assert "Disable 2 keys" in body(page)
+    assert "Left out: pay-3. Nothing was synchronized yet." in body(page)
+    assert "Left out: order-1. Enable or disable the keys of one key group at a time." in body(page)
+    assert "does not fall back" in body(page)
+    sent = carried(page)
+    assert pages.post(url, sent).status_code == 422
+    assert pages.post(url, {**sent, "typed": "2 keys"}).status_code == 302
+    job = Job.objects.get()
+    assert [target.key.name for target in job.targets.select_related("key")] == ["pay-1", "pay-2"]
+    assert (len(job.params["version_ids"]), job.params["enabled"]) == (2, False)
+    assert pages.post("/jobs/start/set_enabled/", asking(keys)).status_code == 404
+
+
+def test_the_menu_of_a_selection_says_why_nothing_of_it_can_be_enabled(pages, keys):
+    push(keys[0])
+    menu = body(pages.post(reverse("keygroups:selection_actions"), asking(keys[:1]), HTTP_HX_REQUEST="true"))
+    assert "Enabled already" in menu
+    assert 'data-selection-url="/jobs/start/set_enabled/?enabled=0"' in menu
