@@ -21,6 +21,7 @@ from keygroups import rotation_slots
 from kmes.accounts.rights import Right
 from kmes.core.actor import Actor
 from kmes.core.errors import InputError, KmesError, PermissionRefused
+from kmes.core.right_names import refusal
 from kmes.ui.access import right_required
 from kmes.ui.responses import back_to, go_to, render_form
 
@@ -29,10 +30,7 @@ def require_right(request: HttpRequest, right: Right) -> Actor:
     """Return who asks, or raise PermissionRefused; the right depends on the kind of job."""
     user: Any = request.user
     if not user.has_right(right):
-        raise PermissionRefused(
-            _("%(name)s lacks the right “%(right)s”.") % {"name": user.get_username(), "right": right.value},
-            _("Ask an administrator for a role that has it."),
-        )
+        raise refusal(user.get_username(), right)
     return Actor.from_user(user)
 
 

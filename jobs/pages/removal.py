@@ -20,6 +20,7 @@ from keygroups.fields import MAX_NAME
 from keygroups.models import KeyGroup
 from kmes.accounts.rights import Right
 from kmes.core.clock import now
+from kmes.core.right_names import name_right
 
 SCOPES = ("local", "cloud", "both")
 
@@ -64,7 +65,7 @@ def ways(group: KeyGroup, user: Any) -> list[Choice]:
             kept += " " + _("The vault was not asked yet; the job looks.")
     against = ""
     if not user.has_right(Right.CLOUD_PURGE):
-        against = _("Needs the right “%(right)s”") % {"right": Right.CLOUD_PURGE}
+        against = _("Needs the right “%(right)s”") % {"right": name_right(Right.CLOUD_PURGE)}
     elif vault.is_purge_protected:
         against = _("The vault has purge protection")
     return [
@@ -75,7 +76,7 @@ def ways(group: KeyGroup, user: Any) -> list[Choice]:
 
 def _against_local(group: KeyGroup, user: Any) -> str:
     if not user.has_right(Right.KEY_DESTROY):
-        return _("Needs the right “%(right)s”") % {"right": Right.KEY_DESTROY}
+        return _("Needs the right “%(right)s”") % {"right": name_right(Right.KEY_DESTROY)}
     situation = blockers.situation_of_group(group)
     if not situation.present_keys:
         return _("The group has no key material here")
@@ -84,7 +85,7 @@ def _against_local(group: KeyGroup, user: Any) -> str:
 
 def _against_cloud(group: KeyGroup, user: Any) -> str:
     if not user.has_right(Right.CLOUD_DELETE):
-        return _("Needs the right “%(right)s”") % {"right": Right.CLOUD_DELETE}
+        return _("Needs the right “%(right)s”") % {"right": name_right(Right.CLOUD_DELETE)}
     return blockers.why_not_delete(group)
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, QueryDict
-from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from jobs.confirmation.forms import StartForm, ask_for_reason
@@ -25,6 +24,7 @@ from keygroups.services import stop_rotation
 from kmes.accounts.rights import Right
 from kmes.core.actor import Actor
 from kmes.core.errors import InputError, KmesError, PermissionRefused
+from kmes.core.right_names import refusal
 from kmes.ui.access import right_required
 from kmes.ui.responses import back_to, go_to, render_form
 
@@ -51,10 +51,7 @@ def show_removal(request: HttpRequest, *, scope: str, asks_always: bool = False)
     group = group_or_404(read_uuid(request.GET.get("group", "")))
     user: Any = request.user
     if not (user.has_right(Right.CLOUD_DELETE) or user.has_right(Right.KEY_DESTROY)):
-        raise PermissionRefused(
-            _("%(name)s lacks the right “%(right)s”.") % {"name": user.get_username(), "right": Right.CLOUD_DELETE},
-            _("Ask an administrator for a role that has it."),
-        )
+        raise refusal(user.get_username(), Right.CLOUD_DELETE)
     sent = _sent(request, scope)
     if sent is not None and (earlier := _earlier(sent, Actor.from_user(user))):
         return go_to(request, earlier.get_absolute_url())

@@ -10,9 +10,9 @@ from django.utils.translation import gettext as _
 
 from kmes.accounts.models import User
 from kmes.accounts.rights import Right, Role, check, held_by
-from kmes.accounts.role_descriptions import name_rights
 from kmes.core.actor import Actor
 from kmes.core.errors import PermissionRefused
+from kmes.core.right_names import name_rights
 
 
 def begin_change(actor: Actor, right: Right) -> frozenset[Right]:

@@ -13,8 +13,9 @@ from django.utils.functional import Promise
 
 from kmes.accounts.models import User
 from kmes.accounts.rights import Right
-from kmes.accounts.role_descriptions import AREAS, RIGHT_NAMES
+from kmes.accounts.role_descriptions import AREAS
 from kmes.accounts.roles.selectors import ShownRole, list_roles
+from kmes.core.right_names import name_right
 
 # Of a role with many users, so many are named.
 USERS_NAMED = 20
@@ -70,7 +71,7 @@ def list_permissions(rights: Sequence[Right], viewer: object) -> list[Permission
     return [
         Permission(
             right,
-            RIGHT_NAMES[right],
+            name_right(right),
             texts[right],
             [
                 Holders(role, users[role.code][:USERS_NAMED], max(len(users[role.code]) - USERS_NAMED, 0))

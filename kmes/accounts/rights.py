@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy
 
 from kmes.core.actor import Actor, Trigger
 from kmes.core.errors import PermissionRefused
+from kmes.core.right_names import refusal
 
 
 class Right(StrEnum):
@@ -116,10 +117,7 @@ def check(actor: Actor, right: Right) -> None:
             _("%(name)s is deactivated.") % {"name": actor.name}, _("Ask an administrator to reactivate the user.")
         )
     if user is None or right not in rights_of(user.role):
-        raise PermissionRefused(
-            _("%(name)s lacks the right “%(right)s”.") % {"name": actor.name, "right": right},
-            _("Ask an administrator for a role that has it."),
-        )
+        raise refusal(actor.name, right)
 
 
 def _is_no_person(actor: Actor) -> bool:

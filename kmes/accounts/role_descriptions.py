@@ -1,8 +1,8 @@
-"""Names and descriptions of rights and built-in roles, for the pages of roles and users and for log rows."""
+"""Descriptions of rights and built-in roles, for the pages of roles and users and for log rows."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.utils.functional import Promise
@@ -10,37 +10,13 @@ from django.utils.translation import gettext_lazy as _
 
 from kmes.accounts.models import User
 from kmes.accounts.rights import ROLE_RIGHTS, Right, Role
+from kmes.core.right_names import name_right
 
 ROLE_DESCRIPTIONS: dict[str, str | Promise] = {
     Role.ADMIN: _("Runs the console: users, devices, credentials, configuration. Has every right."),
     Role.CUSTODIAN: _("Keeps the keys: makes groups and keys, pushes, rotates, destroys; no credentials, no purge."),
     Role.OPERATOR: _("Does the daily work: pushes and rotates what custodians made."),
     Role.AUDITOR: _("Reads everything and exports the logs; changes nothing."),
-}
-
-# As the original console writes them: "Category:Action". Never translated, because log rows hold them.
-RIGHT_NAMES: dict[Right, str] = {
-    Right.CONSOLE_READ: "Console:Read",
-    Right.LOG_READ: "System Logs:Read",
-    Right.LOG_EXPORT: "System Logs:Export",
-    Right.GROUP_MANAGE: "Key Groups:Manage",
-    Right.KEY_CREATE: "Keys:Create",
-    Right.KEY_PUSH: "Cloud Keys:Push",
-    Right.KEY_ROTATE: "Keys:Rotate",
-    Right.KEY_DISABLE: "Cloud Keys:Disable",
-    Right.KEY_DESTROY: "Keys:Destroy",
-    Right.CREDENTIAL_MANAGE: "Cloud Credentials:Manage",
-    Right.VAULT_LIST: "Key Vaults:List",
-    Right.CLOUD_DELETE: "Cloud Keys:Delete",
-    Right.CLOUD_PURGE: "Cloud Keys:Purge",
-    Right.JOB_CANCEL: "Jobs:Cancel",
-    Right.DEVICE_MANAGE: "Device:Manage",
-    Right.USER_MANAGE: "Users:Manage",
-    Right.ROLE_MANAGE: "Roles:Manage",
-    Right.APPROVAL_MANAGE: "Approval Policies:Manage",
-    Right.NOTICE_MANAGE: "Notices:Manage",
-    Right.LOG_FORWARD: "System Logs:Forward",
-    Right.CONFIGURATION_MANAGE: "Configuration:Manage",
 }
 
 AREAS: tuple[tuple[str | Promise, dict[Right, str | Promise]], ...] = (
@@ -105,18 +81,12 @@ def role_matrix(roles: Sequence[frozenset[Right]] = ()) -> list[tuple[str | Prom
         (
             area,
             [
-                MatrixRow(right, RIGHT_NAMES[right], text, tuple(right in held for held in compared))
+                MatrixRow(right, name_right(right), text, tuple(right in held for held in compared))
                 for right, text in rights.items()
             ],
         )
         for area, rights in AREAS
     ]
-
-
-def name_rights(rights: Iterable[Right]) -> str:
-    """Return the names of rights, in the order of the pages; "none" for none."""
-    wanted = frozenset(rights)
-    return ", ".join(name for right, name in RIGHT_NAMES.items() if right in wanted) or "none"
 
 
 def describe_role(user: User) -> str:

@@ -11,10 +11,9 @@ from urllib.parse import urlencode
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import resolve_url
-from django.utils.translation import gettext as _
 from django_htmx.http import HttpResponseClientRedirect
 
-from kmes.core.errors import PermissionRefused
+from kmes.core.right_names import refusal
 from kmes.ui.ended_sessions import keep
 from kmes.ui.responses import go_to
 
@@ -35,10 +34,7 @@ def right_required(right: str) -> Callable[[View], View]:
             if not user.is_authenticated:
                 return _redirect_to_sign_in(request)
             if not user.has_right(right):
-                raise PermissionRefused(
-                    _("%(name)s lacks the right “%(right)s”.") % {"name": user.get_username(), "right": right},
-                    _("Ask an administrator for a role that has it."),
-                )
+                raise refusal(user.get_username(), right)
             return view(request, *args, **kwargs)
 
         return guarded

@@ -15,12 +15,12 @@ from jobs.choices import JobState
 from jobs.models import Job
 from kmes.accounts.models import CustomRole, User
 from kmes.accounts.rights import ROLE_RIGHTS, Right, Role
-from kmes.accounts.role_descriptions import RIGHT_NAMES
 from kmes.accounts.roles.services import RoleValues, create_role, delete_role, update_role
 from kmes.accounts.second_factor.services import is_required
 from kmes.core.actor import Actor
 from kmes.core.clock import now
 from kmes.core.errors import ConflictError, InputError
+from kmes.core.right_names import RIGHT_NAMES
 from logging_reports.models import LogEntry
 from tests.people import FRAGMENT, body, pages, people, static_root
 

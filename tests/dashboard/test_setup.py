@@ -331,7 +331,7 @@ def test_who_ends_the_wait_stays_in_the_set_up(pages, credential):
 @pytest.mark.parametrize("role", ["custodian", "operator", "auditor"])
 def test_who_lacks_a_right_is_told_which_instead_of_a_button(role, client, people, credential, device_row):
     client.force_login(people[role])
-    assert "Run self-test needs the right “device.manage”." in body(client.get("/setup/1/"))
+    assert "Run self-test needs the right “Device:Manage”." in body(client.get("/setup/1/"))
     assert client.post("/setup/4/vault/", {"credential": credential.pk, "vault": "kv-typed"}).status_code == 403
     if role != "custodian":
         assert client.post("/setup/5/push/", {}).status_code == 403

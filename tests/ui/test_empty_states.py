@@ -37,7 +37,7 @@ def test_each_use_names_one_of_the_four_kinds():
     [
         ({"kind": "none", "url": "/add/", "action": "Add one", "is_dialog": True}, "data-dialog>Add one", "Clear"),
         ({"kind": "match", "url": "/all/"}, ">Clear filters<", "btn-primary"),
-        ({"kind": "right", "right": "group.manage"}, "needs the right “group.manage”", "btn"),
+        ({"kind": "right", "right": "group.manage"}, "needs the right “Key Groups:Manage”", "btn"),
         ({"kind": "link", "url": "/device/", "action": "Check device"}, "btn-primary", "Clear"),
         ({"kind": "none", "is_part": True}, "<h3>Nothing</h3>", "<h2>"),
     ],

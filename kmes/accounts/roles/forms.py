@@ -11,11 +11,12 @@ from django.utils.translation import gettext_lazy as _
 
 from kmes.accounts.models import CustomRole
 from kmes.accounts.rights import Right
-from kmes.accounts.role_descriptions import AREAS, RIGHT_NAMES
+from kmes.accounts.role_descriptions import AREAS
 from kmes.accounts.roles.selectors import ShownRole
 from kmes.accounts.roles.services import RoleValues
 from kmes.core.columns import MAX_INTEGER, max_length
 from kmes.core.errors import InputError, KmesError
+from kmes.core.right_names import RIGHT_NAMES, name_right
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ class RoleForm(forms.Form):
         return [(area, [self._line(right, text, ticked) for right, text in texts.items()]) for area, texts in AREAS]
 
     def _line(self, right: Right, text: str | Promise, ticked: set[str]) -> RightLine:
-        name = RIGHT_NAMES[right]
+        name = name_right(right)
         if right == Right.CONSOLE_READ:
             return RightLine(right, name, text, is_set=True, is_fixed=True, why=_("Every role has it."))
         if right not in self.held:

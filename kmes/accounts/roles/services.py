@@ -16,12 +16,12 @@ from kmes.accounts import withdrawal
 from kmes.accounts.delegation import begin_change, check_covers
 from kmes.accounts.models import CustomRole, User
 from kmes.accounts.rights import ROLE_RIGHTS, Right, Role
-from kmes.accounts.role_descriptions import name_rights
 from kmes.accounts.roles.uses import find_uses
 from kmes.core import language
 from kmes.core.actor import Actor
 from kmes.core.clock import now
 from kmes.core.errors import ConflictError, InputError
+from kmes.core.right_names import name_rights
 from kmes.core.typed_text import find_unreadable, trim_label
 from logging_reports.services import record
 

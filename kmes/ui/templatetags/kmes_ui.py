@@ -18,6 +18,7 @@ from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 from django_tables2.columns import BoundColumn
 
+from kmes.core.right_names import name_right
 from kmes.ui.actions import flat_menu, menu_for
 from kmes.ui.preferences import reader_time_zone
 
@@ -37,6 +38,9 @@ def icon(name: str) -> SafeString:
         static("kmes/icons.svg"),
         name,
     )
+
+
+register.filter("right_name", name_right)
 
 
 @register.simple_tag

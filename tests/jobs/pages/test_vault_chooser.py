@@ -12,6 +12,7 @@ from django.urls import reverse
 
 from jobs.models import Job
 from kmes.core.clock import now
+from kmes.core.right_names import name_right
 from tests.jobs.builders import make_vault, save_credential, work
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -169,7 +170,7 @@ def test_who_may_not_make_groups_is_told_so_on_the_page_and_on_the_post(client, 
         (client.post(start), "vault.list"),
     ):
         assert answer.status_code == 403
-        assert f"olga lacks the right “{right}”." in text_of(answer)
+        assert f"olga lacks the right “{name_right(right)}”." in text_of(answer)
     assert start not in html.unescape(
         text_of(client.get(reverse("cloudcreds:actions", args=[credential.pk]), headers=FRAGMENT))
     )
