@@ -27,8 +27,8 @@ from kmes.accounts.rights import Right
 from kmes.core.actor import Actor
 from kmes.core.errors import KmesError
 from kmes.ui.access import right_required
-from kmes.ui.actions import menu_for
-from kmes.ui.responses import asks_for_fragment, back_to, go_to, render_form
+from kmes.ui.actions import show_menu
+from kmes.ui.responses import back_to, go_to, render_form
 from kmes.ui.tables import arrange, searched_text
 
 GROUPS_SHOWN = 50
@@ -122,9 +122,7 @@ def show_guide(request: HttpRequest) -> HttpResponse:
 def show_actions(request: HttpRequest, credential_id: UUID) -> HttpResponse:
     """Return the credential's menu, as a fragment or as a page."""
     credential = _find(credential_id)
-    groups = menu_for("credential", credential, request.user)
-    template = "ui/_menu.html" if asks_for_fragment(request) else "ui/actions.html"
-    return render(request, template, {"name": credential, "groups": groups, "back": credential.get_absolute_url()})
+    return show_menu(request, "credential", credential, name=credential, back=credential.get_absolute_url())
 
 
 @require_safe

@@ -28,7 +28,7 @@ from kmes.accounts.rights import Right
 from kmes.core.actor import Actor
 from kmes.core.errors import InputError
 from kmes.ui.access import right_required
-from kmes.ui.actions import menu_for
+from kmes.ui.actions import show_menu
 from kmes.ui.responses import asks_for_fragment
 
 _RIGHTS_ON_VAULTS = (
@@ -67,8 +67,7 @@ def show_vault_actions(request: HttpRequest, vault_id: UUID) -> HttpResponse:
         KeyVault.objects.select_related("credential").defer("credential__sealed_secret"), pk=vault_id
     )
     back = f"{reverse('keygroups:keys')}?view=vault&vault={vault.pk}"
-    context = {"name": vault.name, "groups": menu_for("vault", vault, request.user), "back": back}
-    return render(request, "ui/_menu.html" if asks_for_fragment(request) else "ui/actions.html", context)
+    return show_menu(request, "vault", vault, name=vault.name, back=back)
 
 
 @require_safe

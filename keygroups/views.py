@@ -46,7 +46,7 @@ from kmes.accounts.permissions import render_permissions
 from kmes.accounts.rights import Right
 from kmes.core.errors import InputError
 from kmes.ui.access import right_required
-from kmes.ui.actions import MenuItem, flat_menu, menu_for
+from kmes.ui.actions import MenuItem, flat_menu, menu_for, show_menu
 from kmes.ui.responses import asks_for_fragment
 from kmes.ui.tables import arrange
 
@@ -275,7 +275,7 @@ def download_public(request: HttpRequest, key_id: UUID) -> HttpResponse:
 def show_key_actions(request: HttpRequest, key_id: UUID) -> HttpResponse:
     """Show the menu of a key."""
     key = key_or_404(key_id)
-    return _render_menu(request, "key", key, str(key), key.get_absolute_url())
+    return show_menu(request, "key", key, name=str(key), back=key.get_absolute_url())
 
 
 @require_safe
@@ -283,7 +283,7 @@ def show_key_actions(request: HttpRequest, key_id: UUID) -> HttpResponse:
 def show_group_actions(request: HttpRequest, group_id: UUID) -> HttpResponse:
     """Show the menu of a group."""
     group = group_or_404(group_id)
-    return _render_menu(request, "group", group, str(group), group.get_absolute_url())
+    return show_menu(request, "group", group, name=str(group), back=group.get_absolute_url())
 
 
 @require_safe
@@ -300,7 +300,7 @@ def show_selection_actions(request: HttpRequest) -> HttpResponse:
     """Show the menu of several keys. Changes nothing; it is posted because a selection may be long."""
     selection = KeySelection.read(request.POST) or KeySelection()
     name = ngettext("%(count)d key", "%(count)d keys", selection.count) % {"count": selection.count}
-    return _render_menu(request, "keys", selection, name, reverse("keygroups:keys"))
+    return show_menu(request, "keys", selection, name=name, back=reverse("keygroups:keys"))
 
 
 @require_POST
@@ -309,14 +309,14 @@ def show_group_selection_actions(request: HttpRequest) -> HttpResponse:
     """Show the menu of several key groups. Changes nothing; it is posted because a selection may be long."""
     selection = GroupSelection.read(request.POST) or GroupSelection()
     name = ngettext("%(count)d key group", "%(count)d key groups", selection.count) % {"count": selection.count}
-    return _render_menu(request, "selected_groups", selection, name, reverse("keygroups:keys"))
+    return show_menu(request, "selected_groups", selection, name=name, back=reverse("keygroups:keys"))
 
 
 @require_safe
 @right_required(Right.CONSOLE_READ)
 def show_groups_actions(request: HttpRequest) -> HttpResponse:
     """Show the menu of the background of the list of groups."""
-    return _render_menu(request, "groups", None, _("Key groups"), reverse("keygroups:keys"))
+    return show_menu(request, "groups", None, name=_("Key groups"), back=reverse("keygroups:keys"))
 
 
 def _bulk_of_groups(request: HttpRequest) -> list[tuple[str, MenuItem]]:
@@ -327,9 +327,3 @@ def _bulk_of_groups(request: HttpRequest) -> list[tuple[str, MenuItem]]:
 def _may(request: HttpRequest, right: Right) -> bool:
     user: Any = request.user
     return bool(user.has_right(right))
-
-
-def _render_menu(request: HttpRequest, target: Any, obj: Any, name: str, back: str) -> HttpResponse:
-    """Render a menu as a fragment for the script, or as a page without script."""
-    context = {"name": name, "groups": menu_for(target, obj, request.user), "back": back}
-    return render(request, "ui/_menu.html" if asks_for_fragment(request) else "ui/actions.html", context)

@@ -33,7 +33,7 @@ from jobs.pages.tables import TRIGGER_LABELS, JobTable
 from kmes.accounts.rights import Right
 from kmes.core.clock import now, stamp
 from kmes.ui.access import right_required
-from kmes.ui.actions import flat_menu, menu_for
+from kmes.ui.actions import flat_menu, menu_for, show_menu
 from kmes.ui.responses import asks_for_fragment
 from kmes.ui.tables import arrange
 
@@ -216,6 +216,4 @@ def download_log(_request: HttpRequest, code: str) -> HttpResponse:
 def show_actions(request: HttpRequest, code: str) -> HttpResponse:
     """Show the job's menu, as a piece for the context menu or as a page."""
     job = job_or_404(code)
-    context = {"name": str(job), "groups": menu_for("job", job, request.user), "back": reverse("jobs:list")}
-    template = "ui/_menu.html" if asks_for_fragment(request) else "ui/actions.html"
-    return render(request, template, context)
+    return show_menu(request, "job", job, name=job, back=reverse("jobs:list"))

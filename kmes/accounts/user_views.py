@@ -26,8 +26,8 @@ from kmes.core.actor import Actor
 from kmes.core.errors import KmesError, PermissionRefused
 from kmes.core.secret_types import SecretText
 from kmes.ui.access import right_required
-from kmes.ui.actions import menu_for
-from kmes.ui.responses import asks_for_fragment, go_to, render_form
+from kmes.ui.actions import show_menu
+from kmes.ui.responses import go_to, render_form
 from kmes.ui.tables import arrange
 
 
@@ -92,9 +92,7 @@ def show_user(request: HttpRequest, user_id: int) -> HttpResponse:
 def show_actions(request: HttpRequest, user_id: int) -> HttpResponse:
     """Answer the user's menu, as a fragment or as a page."""
     shown = _find(request, user_id)
-    template = "ui/_menu.html" if asks_for_fragment(request) else "ui/actions.html"
-    context = {"name": shown, "groups": menu_for("user", shown, request.user), "back": shown.get_absolute_url()}
-    return render(request, template, context)
+    return show_menu(request, "user", shown, name=shown, back=shown.get_absolute_url())
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

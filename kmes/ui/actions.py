@@ -9,7 +9,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.utils.functional import Promise
+
+from kmes.ui.responses import asks_for_fragment
 
 # The plural is the background of a list, but "keys" are several that were picked, as "selected_groups" are.
 Target = Literal[
@@ -134,3 +138,9 @@ def _to_item(action: MenuAction, obj: Any) -> MenuItem:
         danger=action.danger,
         reason=reason,
     )
+
+
+def show_menu(request: HttpRequest, target: Target, obj: Any, *, name: object, back: str) -> HttpResponse:
+    """Show an object's menu: a fragment for the context menu; without script a page, with ``back`` as the way from it."""
+    context = {"name": name, "groups": menu_for(target, obj, request.user), "back": back}
+    return render(request, "ui/_menu.html" if asks_for_fragment(request) else "ui/actions.html", context)

@@ -12,9 +12,8 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
 from kmes.ui.access import right_required
-from kmes.ui.actions import Target, menu_for
+from kmes.ui.actions import Target, show_menu
 from kmes.ui.navigation import pages_for
-from kmes.ui.responses import asks_for_fragment
 from kmes.ui.search import MAX_TEXT, PER_KIND, PER_KIND_ON_PAGE
 from kmes.ui.search import search as find
 
@@ -50,8 +49,7 @@ def show_background_actions(request: HttpRequest, target: str) -> HttpResponse:
     if found is None:
         raise Http404(_("There is no such list."))
     name, page = BACKGROUNDS[found]
-    context = {"name": name, "groups": menu_for(found, None, request.user), "back": reverse(page)}
-    return render(request, "ui/_menu.html" if asks_for_fragment(request) else "ui/actions.html", context)
+    return show_menu(request, found, None, name=name, back=reverse(page))
 
 
 @require_safe

@@ -24,8 +24,8 @@ from kmes.core import language
 from kmes.core.actor import Actor
 from kmes.core.errors import ConflictError, InputError
 from kmes.ui.access import right_required
-from kmes.ui.actions import menu_for
-from kmes.ui.responses import asks_for_fragment, go_to, render_form
+from kmes.ui.actions import show_menu
+from kmes.ui.responses import go_to, render_form
 
 USERS_SHOWN = 50
 
@@ -81,9 +81,7 @@ def show_role(request: HttpRequest, role: str) -> HttpResponse:
 def show_actions(request: HttpRequest, role: str) -> HttpResponse:
     """Answer the role's menu, as a fragment or as a page."""
     shown = _find(request, role)
-    template = "ui/_menu.html" if asks_for_fragment(request) else "ui/actions.html"
-    context = {"name": shown, "groups": menu_for("role", shown, request.user), "back": shown.get_absolute_url()}
-    return render(request, template, context)
+    return show_menu(request, "role", shown, name=shown, back=shown.get_absolute_url())
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
