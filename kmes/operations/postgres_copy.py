@@ -13,6 +13,7 @@ from typing import Any
 
 from django.db import connection, transaction
 from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.loader import MigrationLoader
 from django.utils.translation import gettext as _
 
 from kmes.operations.manifest import SESSIONS, BackupError, Manifest
@@ -71,8 +72,7 @@ def replaced(folder: Path, manifest: Manifest) -> Iterator[None]:
     with transaction.atomic(durable=True):
         with connection.cursor() as cursor:
             _drop_everything(cursor)
-        executor = MigrationExecutor(connection)
-        executor.migrate(_leaves(executor, manifest))
+        _make_tables(set(manifest.facts.migrations))
         with connection.cursor() as cursor:
             _load(cursor, folder, manifest)
             # Migrations that follow may alter tables, which deferred checks would forbid.
@@ -102,11 +102,21 @@ def _drop_everything(cursor: Any) -> None:
     cursor.execute("DROP FUNCTION IF EXISTS kmes_log_refuse() CASCADE")
 
 
-def _leaves(executor: MigrationExecutor, manifest: Manifest) -> list[tuple[str, str]]:
-    """Return the last migrations of the backup: those that no other migration of the same app depends on."""
-    recorded = set(manifest.facts.migrations)
-    known = {key for key in recorded if key in executor.loader.graph.nodes}
-    parents = {parent.key for key in known for parent in executor.loader.graph.node_map[key].parents}
+def _make_tables(recorded: set[tuple[str, str]]) -> None:
+    """Apply the migrations that a backup records."""
+    executor = MigrationExecutor(connection)
+    squashed = set(executor.loader.replacements)
+    if not squashed <= recorded:
+        # The backup may need a part of what a squashed migration replaces, so that none of them can be applied.
+        executor.loader = MigrationLoader(connection, replace_migrations=False)
+        recorded -= squashed
+    executor.migrate(_leaves(executor.loader, recorded))
+
+
+def _leaves(loader: MigrationLoader, recorded: set[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return the last of these migrations: those that no other of them in the same app depends on."""
+    known = {key for key in recorded if key in loader.graph.nodes}
+    parents = {parent.key for key in known for parent in loader.graph.node_map[key].parents}
     return sorted(key for key in known if key not in {parent for parent in parents if parent[0] == key[0]})
 
 

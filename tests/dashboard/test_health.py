@@ -151,10 +151,10 @@ def test_not_ready_while_the_schema_is_another_releases(client, heart, state) ->
     beat(heart)
     with connection.cursor() as cursor:
         if state == "behind":
-            cursor.execute("DELETE FROM django_migrations WHERE app = 'jobs' AND name = '0001_initial'")
+            cursor.execute("DELETE FROM django_migrations WHERE app = 'operations' AND name = '0001_initial'")
         else:
             cursor.execute(
-                "UPDATE django_migrations SET name = '0999_later' WHERE app = 'jobs' AND name = '0001_initial'"
+                "UPDATE django_migrations SET name = '0999_later' WHERE app = 'operations' AND name = '0001_initial'"
             )
     answer = client.get("/readyz")
     assert (answer.status_code, answer.json()["checks"]["schema"]) == (503, state)

@@ -17,6 +17,7 @@ django.setup()
 
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.loader import MigrationLoader
 
 from hsm.models import HsmDevice
 from jobs.models import EphemeralKek, Intent, Job, JobMessage, JobStep, JobTarget
@@ -50,9 +51,15 @@ LOG = (
 )
 
 
+def without_squashed(executor: MigrationExecutor) -> MigrationExecutor:
+    """Let it apply the migrations that squashed ones replace."""
+    executor.loader = MigrationLoader(connection, replace_migrations=False)
+    return executor
+
+
 def populate() -> None:
     """Make the schema of that release, and rows of every kind in it."""
-    executor = MigrationExecutor(connection)
+    executor = without_squashed(MigrationExecutor(connection))
     executor.migrate(LEAVES)
     apps = executor.loader.project_state(LEAVES).apps
     user = apps.get_model("accounts", "User").objects.create(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from tests.operations.installation import Installation
+from tests.operations.installation import Installation, new_database
 
 pytestmark = pytest.mark.timeout(240)
 RELEASE = ("-m", "tests.operations.previous_release")
@@ -51,3 +53,10 @@ def test_rotations_know_what_became_of_their_jobs_after_an_upgrade_and_after_a_r
     there = Installation(tmp_path / "there")
     there.manage("restore", str(tmp_path / "b"), "--without-device", "--accept-unsigned")
     assert there.run(*ROTATIONS, "check").stdout.strip() == "as they were"
+
+
+def test_squashed_migrations_make_the_schema_that_the_single_ones_made(tmp_path):
+    single = Installation(tmp_path / "single").run("-m", "tests.operations.schema", "single").stdout
+    squashed_at = new_database(tmp_path / "squashed", with_tables=True)
+    squashed = Installation(tmp_path / "squashed", database_url=squashed_at).run("-m", "tests.operations.schema").stdout
+    assert set(json.loads(squashed)) ^ set(json.loads(single)) == set()

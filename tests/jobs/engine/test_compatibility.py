@@ -57,10 +57,10 @@ def unmigrate(state: str) -> None:
     """Let the database look as if it were of an earlier or later release."""
     with connection.cursor() as cursor:
         if state == "behind":
-            cursor.execute("DELETE FROM django_migrations WHERE app = 'jobs' AND name = '0001_initial'")
+            cursor.execute("DELETE FROM django_migrations WHERE app = 'operations' AND name = '0001_initial'")
         else:
             cursor.execute(
-                "UPDATE django_migrations SET name = '0999_later' WHERE app = 'jobs' AND name = '0001_initial'"
+                "UPDATE django_migrations SET name = '0999_later' WHERE app = 'operations' AND name = '0001_initial'"
             )
 
 
