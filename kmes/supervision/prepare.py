@@ -6,6 +6,8 @@ it contains the first administrators' passwords; a failure writes one sentence t
 
 from __future__ import annotations
 
+import argparse
+import os
 import sys
 import traceback
 from collections.abc import Callable
@@ -32,14 +34,20 @@ STEPS: dict[str, tuple[str, Callable[[], object]]] = {
 }
 
 
-def main(names: list[str]) -> int:
+def main(arguments: list[str]) -> int:
     """Do the named steps, or all, in order; the first that fails ends it."""
+    parser = argparse.ArgumentParser(prog="python -m kmes.supervision.prepare")
+    parser.add_argument("steps", nargs="*", metavar="STEP")
+    parser.add_argument("--database-ready-fd", type=int, help="write to it once the database is up to date")
+    given = parser.parse_args(arguments)
     label = "Reading the settings"
     try:
         django.setup()
-        for name in names or STEPS:
+        for name in given.steps or STEPS:
             label, action = STEPS[name]
             action()
+            if name == "database" and given.database_ready_fd is not None:
+                os.write(given.database_ready_fd, b"\n")
     except Exception as error:  # noqa: BLE001 - any error is reported as one sentence
         _keep_traceback()
         text = " ".join(str(error).split()) or type(error).__name__

@@ -223,7 +223,8 @@ def process_specs(instance: Instance, users: PartUsers | None = None) -> list[Pr
     stand_in = {name: value for name, value in given.items() if name.startswith("AZURE_EMULATOR_")}
     stand_in_command = (python, "-m", "azure_emulator", "--port", str(instance.stand_in_port))
     schedule = str(instance.path("beat", "schedule"))
-    beat_command = (python, "-m", "celery", "-q", "-A", "kmes.celery", "beat", "-s", schedule, "--loglevel", "warning")
+    # Django's checks would load all pages, which beat has no use for.
+    beat_command = (python, "-m", "celery", "-q", "-A", "kmes.celery", "--skip-checks", "beat", "-s", schedule)
     specs = [
         ProcessSpec(
             "redis",
@@ -238,7 +239,9 @@ def process_specs(instance: Instance, users: PartUsers | None = None) -> list[Pr
         ProcessSpec("web", _web_command(instance), product_environment(instance, "web"), 15),
         ProcessSpec("worker", _worker_command(instance), product_environment(instance, "worker", device=True), 90),
         # An empty pid file: ours is var/run/beat.pid, and Celery's own would stay behind a kill -9.
-        ProcessSpec("beat", (*beat_command, "--pidfile="), product_environment(instance, "beat")),
+        ProcessSpec(
+            "beat", (*beat_command, "--loglevel", "warning", "--pidfile="), product_environment(instance, "beat")
+        ),
         ProcessSpec(
             "reports",
             (python, str(ROOT / "manage.py"), "rqworker", "reports", "--verbosity", "0"),

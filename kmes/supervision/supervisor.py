@@ -8,18 +8,18 @@ from __future__ import annotations
 import hashlib
 import selectors
 import signal
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
 from kmes.supervision import readiness
-from kmes.supervision.child import Child, as_user
+from kmes.supervision.child import Child
 from kmes.supervision.instance import ROOT, Instance, StartError
 from kmes.supervision.orphans import end_orphans
 from kmes.supervision.output import show
 from kmes.supervision.part_users import PartUsers
+from kmes.supervision.preparation import Preparation
 from kmes.supervision.processes import prepare_spec, process_specs
 from kmes.supervision.start_files import prepare_files
 
@@ -125,9 +125,10 @@ class Supervisor:
         if self.signals:
             return
         stamp.write_text(digest)
-        self._start("web")
+        # The report worker comes last, because no part of readiness waits for it.
+        self._start("web", "worker", "beat")
         self._await_web()
-        self._start("worker", "beat", "reports")
+        self._start("reports")
         self._show_welcome()
         self._await_parts()
 
@@ -136,37 +137,30 @@ class Supervisor:
         return embedded and stamp.exists() and stamp.read_text() == digest
 
     def _prepare(self) -> None:
-        """Run the one-time preparation beside Redis and the stand-in.
+        """Run the one-time preparation beside Redis and the stand-in, and the web process once it has its database.
 
         Raises StartError with its sentence when it fails.
         """
-        spec = prepare_spec(self.instance, self.users)
-        process = subprocess.Popen(
-            spec.command,
-            env=dict(spec.environment),
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            **as_user(spec.user),
-        )
-        done = self._turn_until(lambda: process.poll() is not None or self._start_failure() is not None, START_SECONDS)
-        if failure := self._start_failure():
-            process.kill()
+        preparation = Preparation(prepare_spec(self.instance, self.users))
+
+        def is_over() -> bool:
+            if preparation.is_database_ready():
+                self._start("web")
+            return preparation.has_ended() or self._start_failure() is not None
+
+        done = self._turn_until(is_over, START_SECONDS)
+        failure = self._start_failure()
+        if failure or not done:
+            preparation.end()
+        notes = preparation.read()
+        if failure:
             raise StartError(failure)
-        if self.signals or not done:
-            process.kill()
-        self.notes, errors = process.communicate()
         if self.signals:
             return
         if not done:
             message = f"The preparation did not end within {START_SECONDS:.0f} s."
             raise StartError(message)
-        if process.returncode:
-            lines = errors.strip().splitlines()
-            message = lines[-1] if lines else f"The preparation ended with code {process.returncode}."
-            raise StartError(message)
+        self.notes = notes
 
     def _start_failure(self) -> str | None:
         """Return a sentence if a process failed repeatedly at the start."""
