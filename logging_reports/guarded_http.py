@@ -61,6 +61,9 @@ def send(
         # The answer holds the socket, too: closing the connection alone would leave it open.
         with connection.getresponse() as answer:
             content = answer.read(highest_bytes + 1) if highest_bytes else b""
+            if connection.is_cut:
+                # What came until then may look whole.
+                raise TimeoutError
             if len(content) > highest_bytes:
                 message = f"the answer is larger than {highest_bytes} bytes"
                 raise AnswerTooLargeError(message)
@@ -76,7 +79,7 @@ class _PinnedConnection(http.client.HTTPConnection):
     def __init__(self, target: Target, address: str, *, tls: ssl.SSLContext | None, seconds: float) -> None:
         super().__init__(target.host, target.port, timeout=seconds)
         self._target, self._address, self._tls, self._seconds = target, address, tls, seconds
-        self._is_cut = False
+        self.is_cut = False
         # The base class drops its own reference when an answer ends with the connection, before the body is read.
         self._open: socket.socket | None = None
 
@@ -88,14 +91,20 @@ class _PinnedConnection(http.client.HTTPConnection):
 
         """
         self.sock = self._open = socket.create_connection((self._address, self._target.port), self._seconds)
-        if self._is_cut:
-            raise TimeoutError
         if self._tls is not None:
-            self.sock = self._open = self._tls.wrap_socket(self.sock, server_hostname=self._target.host)
+            # The handshake later: TLS takes the socket over, and it has to be known here before it waits for anything.
+            self.sock = self._open = self._tls.wrap_socket(
+                self.sock, server_hostname=self._target.host, do_handshake_on_connect=False
+            )
+        if self.is_cut:
+            raise TimeoutError
+        if isinstance(self.sock, ssl.SSLSocket):
+            self.sock.do_handshake()
 
     def cut(self) -> None:
         """Close the connection from another thread, so that a blocked read fails."""
-        self._is_cut = True
+        self.is_cut = True
         if self._open is not None:
             with suppress(OSError):
-                self._open.shutdown(socket.SHUT_RDWR)
+                # Not TLS's own way, after which the next read would take the bytes of the network as they come.
+                socket.socket.shutdown(self._open, socket.SHUT_RDWR)

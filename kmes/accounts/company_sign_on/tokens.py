@@ -7,6 +7,7 @@ token has to say. Of both kinds neither is taken for the other.
 from __future__ import annotations
 
 import hmac
+import json
 from typing import Any
 
 import jwt
@@ -76,6 +77,7 @@ def _check(
     algorithm = header["alg"]
     keys = documents.find_keys(metadata, algorithm=algorithm, key_id=header.get("kid"))
     claims = _verify(token, keys, algorithm, metadata.issuer, client_id, (*required, "iss", "aud", "exp", "iat"))
+    _check_text(claims)
     _check_audience(claims, client_id)
     if now().timestamp() - float(claims["iat"]) > MAX_AGE_SECONDS + SKEW_SECONDS:
         raise SignOnRefused("the token was made too long ago (iat)")
@@ -83,8 +85,8 @@ def _check(
 
 
 def _header(token: Any, metadata: Metadata) -> dict[str, Any]:
-    if not isinstance(token, str) or not token or len(token) > MAX_LENGTH:
-        raise SignOnRefused("there is no token, or it is too long")
+    if not isinstance(token, str) or not token or len(token) > MAX_LENGTH or not token.isascii():
+        raise SignOnRefused("there is no token, or it is too long or no ASCII")
     try:
         header = jwt.get_unverified_header(token)
     except jwt.InvalidTokenError as error:
@@ -127,6 +129,14 @@ def _verify(
         else:
             return claims
     raise SignOnRefused(f"the token is refused: {type(refusal).__name__}: no key of the provider made its signature")
+
+
+def _check_text(claims: dict[str, Any]) -> None:
+    """Refuse halves of characters, which JSON can escape and UTF-8 can't carry: each use of such a text would fail."""
+    try:
+        json.dumps(claims, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise SignOnRefused("the token holds text that is no Unicode") from None
 
 
 def _check_audience(claims: dict[str, Any], client_id: str) -> None:
