@@ -32,6 +32,12 @@ def row(event: str) -> LogEntry:
     return LogEntry.objects.filter(event=event).latest("sequence")
 
 
+def add_app(user, seed, *, session_key=""):
+    with time_machine.travel(now() - timedelta(hours=1)):
+        code = totp.code_at(seed, totp.step_of(now()))
+        second_factor.add_app(user=user, seed=seed, code=code, session_key=session_key, actor=Actor.from_user(user))
+
+
 # --- Signing in --------------------------------------------------------------------------------
 def test_the_sign_in_page_has_a_button_and_the_password_stays(provider, client):
     page = body(client.get("/login/?next=/jobs/"))
@@ -210,9 +216,7 @@ def test_a_second_factor_at_the_provider_counts_where_the_settings_name_it(provi
 def test_without_it_the_second_factor_of_this_console_is_asked_for(provider):
     sign_in(provider)
     user, seed = User.objects.get(), b"12345678901234567890"
-    with time_machine.travel(now() - timedelta(hours=1)):
-        code = totp.code_at(seed, totp.step_of(now()))
-        second_factor.add_app(user=user, seed=seed, code=code, session_key="", actor=Actor.from_user(user))
+    add_app(user, seed)
     client, answer = sign_in(provider, path=f"{START}?next=/jobs/")
     assert answer.url == "/login/second-factor/"
     assert not is_in(client)
@@ -252,6 +256,15 @@ def test_a_confirmation_needs_the_second_factor_that_the_settings_name(provider,
     assert admin.get(provider.authorize(address, amr=["pwd"])).status_code == 403
     address = begin(admin, f"{CONFIRM}company/?next=/users/add/")
     assert admin.get(provider.authorize(address, amr=["mfa"])).url == "/users/add/"
+
+
+def test_the_company_s_password_does_not_stand_for_a_second_factor_of_this_console(provider, admin):
+    begun = begin(admin, f"{CONFIRM}company/?next=/users/add/")
+    add_app(User.objects.get(), b"12345678901234567890", session_key=admin.session.session_key)
+    # An answer on its way when the factor was added, and another try.
+    assert admin.get(provider.authorize(begun)).status_code == 403
+    assert admin.get(f"{CONFIRM}company/?next=/users/add/").url == f"{CONFIRM}?next=/users/add/"
+    assert admin.get("/users/add/").url == f"{CONFIRM}?next=/users/add/"
 
 
 def test_an_answer_to_a_sign_in_confirms_nothing(provider, admin):

@@ -42,7 +42,7 @@ def confirm(request: HttpRequest, provider: SignOnProvider, proven: Proven) -> N
     """Note that the signed-in user has just signed in at the provider anew.
 
     Raises:
-        SignOnRefused: it was somebody else, or without the second factor that the settings demand.
+        SignOnRefused: it was somebody else, or without the second factor that the settings demand, or there is one here.
 
     """
     user = identities.linked_user(proven)
@@ -50,6 +50,9 @@ def confirm(request: HttpRequest, provider: SignOnProvider, proven: Proven) -> N
         raise SignOnRefused(
             f"{request.user} confirmed with the account {proven.subject}, which belongs to somebody else"
         )
+    # The company's password alone must not stand for it, also where the factor was added meanwhile.
+    if second_factor.has_factor(user):
+        raise SignOnRefused(f"{request.user} has a second factor here, which has to be proven here")
     if provider.factor_values and not has_factor(provider, proven):
         raise SignOnRefused(f"{request.user} confirmed without a second factor (amr, acr)")
     local_sign_in.note_confirmation(request, Factor.COMPANY)

@@ -24,6 +24,7 @@ from kmes.accounts.company_sign_on.models import SignOnProvider
 from kmes.accounts.company_sign_on.selectors import active_provider, can_confirm, find_provider
 from kmes.accounts.company_sign_on.settings_views import show_trial
 from kmes.accounts.rights import Right
+from kmes.accounts.second_factor import services as second_factor
 from kmes.accounts.second_factor.views import uncached
 from kmes.accounts.sign_in_log import record_once
 from kmes.accounts.views import REFUSED, locked_out
@@ -48,9 +49,12 @@ def start(request: HttpRequest) -> HttpResponse:
 @require_safe
 @right_required(Right.CONSOLE_READ)
 def confirm(request: HttpRequest) -> HttpResponse:
-    """Send the browser to the identity provider, which asks its user to sign in anew."""
+    """Send the browser to the identity provider, which asks its user to sign in anew. Who has a factor here proves that one."""
+    viewer: Any = request.user
     page = back_to(request, reverse("dashboard:home"))
     provider = active_provider()
+    if second_factor.has_factor(viewer):
+        return redirect(f"{reverse('accounts:confirm_factor')}?{urlencode({'next': page}, safe='/')}")
     if provider is None or not can_confirm(request):
         return redirect(page)
     return send_to_provider(request, provider, Purpose.CONFIRM, next_url=page)
