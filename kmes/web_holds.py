@@ -6,6 +6,7 @@ source says another word, or its time is over. Knows nothing of Django.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -18,6 +19,8 @@ from kmes.core.holds import ENVIRONMENT_KEY, Source
 
 if TYPE_CHECKING:
     from kmes.web_server import Connection
+
+logger = logging.getLogger("kmes.web")
 
 # Below the time-outs of common proxies, the shortest of which is half a minute.
 HELD_SECONDS = 25.0
@@ -128,7 +131,7 @@ class Holds:
         """Let some of those go whose word has changed, or whose time is over."""
         with self._changed:
             held = dict(self._held)
-        words = {source: source.read() for source in {wish.source for wish in held.values()}}
+        words = {source: _read(source) for source in {wish.source for wish in held.values()}}
         moment = time.monotonic()
         due = [
             connection
@@ -137,6 +140,15 @@ class Holds:
         ]
         for connection in {*due[:RELEASED_OLDEST], *due[-RELEASED_NEWEST:]}:
             self.release(connection)
+
+
+def _read(source: Source) -> str:
+    """Return the word of a source, "" of one that fails: what waits for it is answered, and the others go on."""
+    try:
+        return source.read()
+    except Exception:
+        logger.exception("what held requests wait for can't be read")
+        return ""
 
 
 class HoldingTask(WSGITask):  # type: ignore[misc]

@@ -187,3 +187,18 @@ def test_a_client_that_sends_more_waits_no_longer(console):
         wait_for(lambda: console.held_count() == 1)
         connection.sock.sendall(b"GET /page HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
         assert read(connection) == "one"
+
+
+def test_what_can_not_be_read_holds_nobody_for_ever(console, monkeypatch):
+    """The thread that looks goes on, also for those who wait for something else."""
+    with waiting(console, 2) as (first, second):
+        wait_for(lambda: console.held_count() == 2)
+        monkeypatch.setattr(console.word, "read", lambda: 1 // 0)
+        wait_for(lambda: console.held_count() == 0)
+        for connection in (first, second):
+            assert connection.getresponse().status == 500
+    monkeypatch.undo()
+    with waiting(console, 1) as (connection,):
+        wait_for(lambda: console.held_count() == 1)
+        console.word.text = "two"
+        assert read(connection) == "two"
