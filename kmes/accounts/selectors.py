@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from kmes.accounts.models import User
 from kmes.accounts.rights import Role
 from kmes.core.clock import now
+from kmes.core.typed_text import fold
 
 SHOWN = {"": _("All"), "active": _("Active"), "deactivated": _("Deactivated"), "admins": _("Administrators")}
 
@@ -47,6 +48,15 @@ def list_users(*, show: str = "", search: str = "") -> QuerySet[User]:
 def other_active_admins(user: User) -> QuerySet[User]:
     """Return the administrators who could still sign in without this one."""
     return User.objects.filter(role=Role.ADMIN, is_active=True).exclude(pk=user.pk)
+
+
+def find_namesake(name: str) -> User | None:
+    """Return the user of this name in any case of letters, which databases do not compare alike."""
+    wanted = fold(name)
+    for pk, other in User.objects.order_by("pk").values_list("pk", "username"):
+        if fold(other) == wanted:
+            return User.objects.filter(pk=pk).first()
+    return None
 
 
 def locked_sign_ins(*, username: str = "") -> list[LockedSignIn]:

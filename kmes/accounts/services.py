@@ -19,14 +19,15 @@ from django.utils.translation import gettext as _
 from kmes.accounts import sessions, withdrawal
 from kmes.accounts.delegation import begin_change, check_covers
 from kmes.accounts.models import User
-from kmes.accounts.rights import Right, Role, check, rights_of
+from kmes.accounts.rights import Right, Role, rights_of
 from kmes.accounts.roles.selectors import is_role, role_name
-from kmes.accounts.selectors import locked_sign_ins, other_active_admins
+from kmes.accounts.selectors import find_namesake, locked_sign_ins, other_active_admins
 from kmes.core import language
 from kmes.core.actor import Actor
 from kmes.core.clock import now
 from kmes.core.errors import ConflictError, InputError
 from kmes.core.secret_types import SecretText
+from kmes.core.typed_text import find_mixed_word
 from logging_reports.choices import Severity
 from logging_reports.services import record
 
@@ -56,7 +57,7 @@ def create_user(*, username: str, values: UserValues, actor: Actor) -> tuple[Use
 
     Raises:
         PermissionRefused: the actor may not add users, or lacks a right of the role.
-        InputError: the name is taken, in any case of letters, or there is no such role.
+        InputError: the name is taken, in any case of letters, or imitates one, or there is no such role.
 
     """
     password = make_one_time_password()
@@ -65,8 +66,14 @@ def create_user(*, username: str, values: UserValues, actor: Actor) -> tuple[Use
         with transaction.atomic():
             held = begin_change(actor, Right.USER_MANAGE)
             _check_gives(held, values.role, actor)
-            if User.objects.filter(username__iexact=username).exists():
+            if find_namesake(username) is not None:
                 raise taken
+            if find_mixed_word(username):
+                raise InputError(
+                    _("Letters of several alphabets that look alike stand in one word."),
+                    _("Use those of one alphabet."),
+                    field="username",
+                )
             user = User(username=username, one_time_until=one_time_end(), **vars(values))
             user.set_password(password.reveal())
             user.save(force_insert=True)
@@ -210,11 +217,14 @@ def unlock(*, username: str, actor: Actor) -> None:
     """Delete the failed sign-ins of a user name, from every address.
 
     Raises:
+        PermissionRefused: the actor may not change users, or lacks a right of this one, whose password could be guessed.
         ConflictError: the name is not locked.
 
     """
-    check(actor, Right.USER_MANAGE)
     with transaction.atomic():
+        held = begin_change(actor, Right.USER_MANAGE)
+        if (user := find_namesake(username)) is not None:
+            check_covers(held, rights_of(user.role), of=str(user), actor=actor)
         if not locked_sign_ins(username=username):
             raise ConflictError(_("“%(name)s” is not locked.") % {"name": username}, _("Reload the page."))
         forget_failures(username=username)

@@ -13,10 +13,11 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from kmes.accounts import selectors, services, withdrawal
 from kmes.accounts.company_sign_on.selectors import find_identity
+from kmes.accounts.delegation import lacked
 from kmes.accounts.forms import UserForm
 from kmes.accounts.models import User
 from kmes.accounts.permissions import conditions_of
-from kmes.accounts.rights import Right
+from kmes.accounts.rights import Right, rights_of
 from kmes.accounts.role_descriptions import describe_role, role_matrix
 from kmes.accounts.roles.selectors import list_roles
 from kmes.accounts.roles.uses import find_uses
@@ -201,4 +202,7 @@ def unlock_sign_in(request: HttpRequest) -> HttpResponse:
         messages.success(request, _("“%(name)s” can sign in again.") % {"name": username})
         return go_to(request, reverse("accounts:users"))
     locked = selectors.locked_sign_ins(username=username) if username else []
-    return render(request, "accounts/unlock.html", {"name": username, "locked": locked})
+    viewer: Any = request.user
+    user = selectors.find_namesake(username)
+    missing = lacked(viewer.rights, rights_of(user.role)) if user is not None else ""
+    return render(request, "accounts/unlock.html", {"name": username, "locked": locked, "missing": missing})

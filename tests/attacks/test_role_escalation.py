@@ -16,6 +16,7 @@ from kmes.accounts.models import CustomRole, User
 from kmes.accounts.rights import Right, Role
 from kmes.accounts.roles.services import RoleValues, update_role
 from kmes.accounts.second_factor import services as second_factor
+from kmes.accounts.selectors import locked_sign_ins
 from kmes.accounts.services import UserValues, deactivate_user, update_user
 from kmes.core.actor import Actor
 from kmes.core.clock import now
@@ -136,6 +137,19 @@ def test_nobody_takes_over_the_account_of_somebody_with_more_rights(browser, bos
     assert answer.status_code == 403
     assert User.objects.filter(pk=boss.pk).values().get() == before
     assert "rights that you lack" in body(browser.get(f"/users/{boss.pk}/actions/"))
+
+
+def test_nobody_gives_themselves_more_guesses_at_the_password_of_somebody_with_more_rights(browser, boss, helper):
+    def lock(name: str) -> None:
+        for _each in range(5):
+            Client().post("/login/", {"username": name, "password": "wrong"})
+
+    for name in (boss.username, helper.username):
+        lock(name)
+    assert browser.post(f"/users/unlock/?name={boss.username}").status_code == 403
+    assert "rights that you lack" in body(browser.get(f"/users/unlock/?name={boss.username}"))
+    assert browser.post(f"/users/unlock/?name={helper.username}").status_code == 302
+    assert [each.username for each in locked_sign_ins()] == [boss.username]
 
 
 def test_a_mail_address_of_somebody_with_more_rights_stays_where_it_is(clerk, boss):
