@@ -72,9 +72,9 @@ def remove_begun_at_provider(user: User) -> int:
     return ConsoleSession.objects.filter(user=user).exclude(sign_on="").delete()[0]
 
 
-def remove_by_sign_on(digest: str) -> list[User]:
-    """Remove the sessions that began with one session at the identity provider. Return whose they were."""
-    found = ConsoleSession.objects.filter(sign_on=digest)
+def remove_by_sign_on(digests: list[str]) -> list[User]:
+    """Remove the sessions that began with these sessions at the identity provider. Return whose they were."""
+    found = ConsoleSession.objects.filter(sign_on__in=digests)
     users = list(User.objects.filter(sessions__in=found).distinct())
     found.delete()
     return users

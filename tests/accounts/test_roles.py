@@ -93,16 +93,22 @@ def test_a_copy_of_a_template_has_its_rights_and_the_template_stays(pages):
     assert pages.post("/roles/custodian/delete/").status_code == 409
 
 
-@pytest.mark.parametrize("name", ["administrator", "ADMIN", "Key Custodian", "rotators", "  Rotators "])
+@pytest.mark.parametrize(
+    "name", ["administrator", "ADMIN", "Key Custodian", "rotators", "  Rotators ", "\uff32otators"]
+)
 def test_a_name_that_could_be_taken_for_another_role_is_refused(pages, role, name):
     answer = pages.post("/roles/add/", typed(name=name))
     assert answer.status_code == 422
     assert "a role of this name already" in body(answer)
 
 
-def test_a_name_that_cannot_be_read_is_refused(boss):
-    with pytest.raises(InputError, match="invisible"):
-        create_role(values=values(name="Rota\u202etors"), actor=boss)
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [("Rota\u202etors", "invisible"), ("\u0410dministrator", "alphabets"), ("Key \u0441ustodian", "alphabets")],
+)
+def test_a_name_that_cannot_be_read_or_told_apart_is_refused(boss, name, why):
+    with pytest.raises(InputError, match=why):
+        create_role(values=values(name=name), actor=boss)
 
 
 # --- Changing --------------------------------------------------------------------------------

@@ -16,12 +16,14 @@ from kmes.accounts.company_sign_on.actor import PROVIDER
 from kmes.accounts.company_sign_on.errors import NotAllowed
 from kmes.accounts.company_sign_on.models import SignOnIdentity, SignOnProvider
 from kmes.accounts.company_sign_on.protocol import Proven
+from kmes.accounts.delegation import lacked
 from kmes.accounts.models import User
-from kmes.accounts.rights import Role
-from kmes.accounts.selectors import other_active_admins
+from kmes.accounts.rights import Role, rights_of
+from kmes.accounts.selectors import find_namesake, other_active_admins
 from kmes.core import language
 from kmes.core.clock import now
 from kmes.core.columns import cut, max_length
+from kmes.core.typed_text import find_mixed_word
 from logging_reports.choices import Severity
 from logging_reports.services import record
 
@@ -143,10 +145,10 @@ def _add(provider: SignOnProvider, proven: Proven, role: str) -> User:
         fits = len(name) <= (max_length(User, "username") or 0)
     except ValidationError:
         fits = False
-    if not fits:
+    if not fits or find_mixed_word(name):
         raise NotAllowed(f"the claim {provider.username_claim!r} holds no user name: {name[:100]!r}")
-    taken = User.objects.select_for_update().filter(username__iexact=name).first()
-    user = _make(name, proven, role) if taken is None else _link(provider, proven, taken, role)
+    taken = find_namesake(name)
+    user = _make(name, proven, role) if taken is None else _link(provider, proven, taken.pk, role)
     identity = SignOnIdentity(user=user, issuer=proven.issuer, subject=proven.subject, added_at=now(), used_at=now())
     identity.seal = seals.seal_identity(identity)
     identity.save(force_insert=True)
@@ -177,17 +179,29 @@ def _make(name: str, proven: Proven, role: str) -> User:
     return user
 
 
-def _link(provider: SignOnProvider, proven: Proven, user: User, role: str) -> User:
+def why_not_link(provider: SignOnProvider, user: User, *, name: str, role: str) -> str:
+    """Return why the user of about this name does not become the account at the provider, "" if it does."""
+    if not provider.may_link or not user.is_active or SignOnIdentity.objects.filter(user=user).exists():
+        return "who is not this account"
+    # Some letters have the same capital, and are not the same.
+    if user.username.lower() != name.lower():
+        return "whose name is not quite the same"
+    # Whoever chooses the name of an administrator at the provider would take that account away.
+    if missing := lacked(rights_of(role), user.rights):
+        return f"who has rights that the groups do not give: {missing}"
+    return ""
+
+
+def _link(provider: SignOnProvider, proven: Proven, user_id: int, role: str) -> User:
     """Link the user of the same name, where the settings allow it."""
-    is_free = user.is_active and not SignOnIdentity.objects.filter(user=user).exists()
-    if not provider.may_link or not is_free:
+    user = User.objects.select_for_update().get(pk=user_id)
+    name = User.normalize_username(proven.text(provider.username_claim))
+    if why_not := why_not_link(provider, user, name=name, role=role):
         raise NotAllowed(
-            f"there is a user “{user}” here already, who is not this account ({proven.subject})",
+            f"there is a user “{user}” here already, {why_not} ({proven.subject})",
             _("There is a user of your name here already, who is not linked to your company account."),
             _("Ask an administrator."),
         )
-    if user.role == Role.ADMIN and role != Role.ADMIN and not other_active_admins(user).exists():
-        raise NotAllowed(f"{user} is the last administrator here, and the provider's groups give another role")
     record(
         "user.linked",
         actor=PROVIDER,

@@ -41,6 +41,10 @@ def end_sessions(token: str) -> None:
 
 def _end(issuer: str, claims: dict[str, Any]) -> list[User]:
     if isinstance(claims.get("sid"), str) and claims["sid"]:
-        return sessions.remove_by_sign_on(completion.digest_of(issuer, session=claims["sid"]))
+        digests = [completion.digest_of(issuer, session=claims["sid"])]
+        if "sub" in claims:
+            # Of the sessions whose ID token did not name the provider's session, any may be the one.
+            digests.append(completion.digest_of(issuer, subject=claims["sub"]))
+        return sessions.remove_by_sign_on(digests)
     user = linked_subject(issuer, claims["sub"]) if "sub" in claims else None
     return [user] if user is not None and sessions.remove_begun_at_provider(user) else []

@@ -15,6 +15,7 @@ from kmes.accounts.company_sign_on.models import SignOnIdentity, SignOnProvider
 from kmes.accounts.company_sign_on.protocol import Proven
 from kmes.accounts.models import User
 from kmes.accounts.rights import Role
+from kmes.accounts.selectors import find_namesake
 
 _SHOWN = 20
 _LABELS = {
@@ -132,15 +133,15 @@ def describe(provider: SignOnProvider, proven: Proven) -> list[Finding]:
             (_("Proven: %(methods)s") if has_factor else _("Not proven there: %(methods)s"))
             % {"methods": methods or _("the provider says nothing")},
         ),
-        _user_finding(provider, proven, name),
+        _user_finding(provider, proven, name, role),
     ]
 
 
-def _user_finding(provider: SignOnProvider, proven: Proven, name: str) -> Finding:
+def _user_finding(provider: SignOnProvider, proven: Proven, name: str, role: str) -> Finding:
     if identity := SignOnIdentity.objects.filter(issuer=proven.issuer, subject=proven.subject).first():
         return Finding("user", "good", str(identity.user))
-    if User.objects.filter(username__iexact=name).exists():
-        if provider.may_link:
+    if (user := find_namesake(name)) is not None:
+        if not identities.why_not_link(provider, user, name=User.normalize_username(name), role=role):
             return Finding("user", "warning", _("The user of this name is linked at the first sign-in."))
         return Finding(
             "user", "bad", _("There is a user of this name already, who is not linked: the sign-in is refused.")

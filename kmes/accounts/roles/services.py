@@ -22,7 +22,7 @@ from kmes.core.actor import Actor
 from kmes.core.clock import now
 from kmes.core.errors import ConflictError, InputError
 from kmes.core.right_names import name_rights
-from kmes.core.typed_text import find_unreadable, trim_label
+from kmes.core.typed_text import find_mixed_word, find_unreadable, fold, trim_label
 from logging_reports.services import record
 
 MOST_ROLES = 100
@@ -184,6 +184,12 @@ def _clean(values: RoleValues) -> RoleValues:
                 _("Use letters, digits, spaces and punctuation."),
                 field=field,
             )
+    if find_mixed_word(name):
+        raise InputError(
+            _("Letters of several alphabets that look alike stand in one word."),
+            _("Use those of one alphabet."),
+            field="name",
+        )
     return RoleValues(name, description, values.rights | {Right.CONSOLE_READ}, values.needs_second_factor)
 
 
@@ -195,10 +201,10 @@ def _check_name(name: str, *, except_for: CustomRole | None = None) -> None:
 
     """
     with language.of_records():
-        built_in = {text.casefold() for role in Role for text in (role.value, str(role.label))}
-    built_in |= {str(role.label).casefold() for role in Role}
+        built_in = {fold(text) for role in Role for text in (role.value, str(role.label))}
+    built_in |= {fold(str(role.label)) for role in Role}
     others = CustomRole.objects.exclude(pk=except_for.pk) if except_for else CustomRole.objects.all()
-    if name.casefold() in built_in or name.casefold() in {str(other).casefold() for other in others}:
+    if fold(name) in built_in or fold(name) in {fold(str(other)) for other in others}:
         raise _taken()
 
 
