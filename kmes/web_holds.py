@@ -64,7 +64,8 @@ class Offer:
 
     def ask(self, source: Source, word: str, *, owner: str) -> bool:
         """Have the request held; False when it can't be."""
-        has_sent_more = len(self._connection.requests) > 1
+        # Also half a request: the bytes of one would have the application asked again and again.
+        has_sent_more = len(self._connection.requests) > 1 or self._connection.request is not None
         if self.is_over or has_sent_more or not self._holds.has_room_for(owner):
             return False
         self.wish = Wish(source, word, owner)

@@ -20,7 +20,7 @@ from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser
 from waitress.server import TcpWSGIServer
 from waitress.task import ThreadedTaskDispatcher
-from waitress.utilities import RequestEntityTooLarge
+from waitress.utilities import BadRequest, Error, RequestEntityTooLarge
 
 from kmes.web_holds import HELD_SECONDS, HeldBack, HoldingTask, Holds, holding
 
@@ -45,7 +45,7 @@ METHODS_WITH_BODY = frozenset({"POST"})
 
 
 class Parser(HTTPRequestParser):  # type: ignore[misc]
-    """Refuses a body as soon as the header shows that none is wanted."""
+    """Refuses a body as soon as the header shows that none is wanted, or where its end would be a matter of opinion."""
 
     content_length: int = 0
     chunked: bool = False
@@ -54,9 +54,15 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
         """Read the header; a request with an error is answered without its body."""
         super().parse_header(header_plus)
         if (self.content_length or self.chunked) and self.command not in METHODS_WITH_BODY:
-            self.error = RequestEntityTooLarge("this method takes no body")
-            self.body_rcv, self.content_length, self.chunked = None, 0, False
-            self.connection_close = True
+            self._refuse(RequestEntityTooLarge("this method takes no body"))
+        elif self.chunked and "CONTENT_LENGTH" in self.headers:
+            # A proxy that goes by the other one would see other requests behind it (RFC 9112, section 6.3).
+            self._refuse(BadRequest("a body has one length"))
+
+    def _refuse(self, error: Error) -> None:
+        self.error = error
+        self.body_rcv, self.content_length, self.chunked = None, 0, False
+        self.connection_close = True
 
 
 class Connection(HTTPChannel):  # type: ignore[misc]

@@ -92,6 +92,15 @@ def test_only_a_post_has_a_body(web, method, length):
         assert client.recv(100).startswith(b"HTTP/1.1 413 ")
 
 
+@pytest.mark.parametrize("other", [b"Content-Length: 5\r\n", b"Content-Length: 0\r\n"])
+def test_a_body_has_one_length_and_nothing_is_smuggled_behind_it(console, other):
+    both = b"POST / HTTP/1.1\r\n" + HOST + other + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", console.port), timeout=30) as client:
+        client.sendall(both + b"GET / HTTP/1.1\r\n" + HOST + b"\r\n")
+        answer = b"".join(iter(lambda: client.recv(4096), b""))
+    assert (answer[:13], answer.count(b"HTTP/1.1 ")) == (b"HTTP/1.1 400 ", 1)
+
+
 def test_a_chunked_body_ends_where_any_other_would(web):
     with socket.create_connection(("127.0.0.1", web)) as client:
         client.sendall(b"POST /login/ HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n")

@@ -189,6 +189,15 @@ def test_a_client_that_sends_more_waits_no_longer(console):
         assert read(connection) == "one"
 
 
+def test_bytes_that_are_no_request_yet_end_the_wait_once(console):
+    with waiting(console, 1) as (connection,):
+        wait_for(lambda: console.held_count() == 1)
+        for byte in (b"G", b"E", b"T"):
+            connection.sock.sendall(byte)
+        assert read(connection) == "one"
+    assert console.asked == 2
+
+
 def test_what_can_not_be_read_holds_nobody_for_ever(console, monkeypatch):
     """The thread that looks goes on, also for those who wait for something else."""
     with waiting(console, 2) as (first, second):
