@@ -112,11 +112,15 @@ def _answer(request: HttpRequest, holder: HttpResponse) -> HttpResponse:
     seals.open_provider(provider)
     if attempt.purpose is not Purpose.TRIAL and not provider.is_enabled:
         raise NotAllowed("company sign-on is switched off", _("Company sign-on is switched off."))
-    with transaction.atomic():
-        is_first = single_use.use_up(attempt.state.encode())
-    if not is_first:
+    # An answer without a code signs nobody in; strangers could leave a row with each.
+    if given.code and not _use_up(attempt):
         raise SignOnRefused("the answer was used before", _("This sign-in was used before."), _("Begin again."))
     return _conclude(request, provider, attempt, given)
+
+
+def _use_up(attempt: Attempt) -> bool:
+    with transaction.atomic():
+        return single_use.use_up(attempt.state.encode())
 
 
 def _conclude(request: HttpRequest, provider: SignOnProvider, attempt: Attempt, given: protocol.Answer) -> HttpResponse:
