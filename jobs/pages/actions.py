@@ -30,6 +30,7 @@ def register_all() -> None:
         *(action for operation in OPERATIONS.values() for action in _of_many(operation)),
         *_of_lists(),
         *_of_jobs(),
+        *_of_selected_jobs(),
     )
 
 
@@ -125,6 +126,30 @@ def _retries() -> list[MenuAction]:
 def _is_retried_with(job: Job, right: Right) -> bool:
     spec = registry.find(job.kind)
     return spec is not None and spec.retry is not None and registry.right_for(job) == right
+
+
+def _of_selected_jobs() -> list[MenuAction]:
+    """Return the menu of several jobs. A retry may need a further right, which the confirmation looks at."""
+    return [
+        MenuAction(
+            name="retry",
+            target="selected_jobs",
+            label=_("Retry"),
+            url=lambda _jobs: reverse("jobs:retry_many"),
+            right=Right.KEY_PUSH,
+            method="selection",
+            order=10,
+        ),
+        MenuAction(
+            name="cancel",
+            target="selected_jobs",
+            label=_("Cancel"),
+            url=lambda _jobs: reverse("jobs:cancel_many"),
+            right=Right.JOB_CANCEL,
+            method="selection",
+            order=20,
+        ),
+    ]
 
 
 def _of_jobs() -> list[MenuAction]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -21,6 +22,7 @@ from jobs.kinds.many_groups import spec as many_groups
 from jobs.kinds.test_connection import spec as test_connection
 from jobs.models import Job, JobMessage, JobStep, JobTarget, about_group
 from jobs.pages.parts import Matrix, read_matrix
+from keygroups.filters import read_uuid
 from logging_reports.choices import Service, Severity
 from logging_reports.models import LogEntry
 
@@ -204,6 +206,13 @@ def find_job(code: str) -> Job | None:
     related = ("group__vault", "group__credential", "credential", "retry_of", "follows", "part_of", "requested_by")
     found = Job.objects.select_related(*related).filter(code=code.upper().removeprefix("JOB-"))
     return found.defer("credential__sealed_secret", "group__credential__sealed_secret").first()
+
+
+def find_jobs(ids: Iterable[str]) -> list[Job]:
+    """Return the jobs of these ids, as texts, newest first; texts that are no id are left out."""
+    related = ("group__vault", "group__credential", "credential", "retry_of", "follows", "part_of", "requested_by")
+    found = Job.objects.select_related(*related).filter(pk__in=filter(None, map(read_uuid, ids)))
+    return list(found.defer("credential__sealed_secret", "group__credential__sealed_secret").order_by("-created_at"))
 
 
 def view_job(job: Job) -> JobView:

@@ -20,6 +20,8 @@ def register_all() -> None:
     step_up.register("approvals:decide", unless=_is_signed)
     step_up.register("approvals:policy")
     step_up.register("jobs:start_many", when=lambda arguments: arguments["kind"] in KINDS)
+    # Several may be retried of which one does such a thing.
+    step_up.register("jobs:retry_many")
     step_up.register("jobs:retry", when=_is_of_such_a_job)
 
 

@@ -16,7 +16,7 @@ from jobs.models import Job
 from jobs.pages.progress import describe_duration, describe_running
 from kmes.core.actor import Trigger
 from kmes.core.clock import now
-from kmes.ui.tables import ConsoleTable, MenuColumn, StateColumn, TimeColumn
+from kmes.ui.tables import ConsoleTable, MenuColumn, PickColumn, StateColumn, TimeColumn
 
 TRIGGER_LABELS = {
     Trigger.USER: _("User"),
@@ -48,6 +48,7 @@ class JobTable(ConsoleTable):
     # A job's page shows what doesn't fit.
     drops_columns = True
     counted = ngettext_lazy("%(count)d job", "%(count)d jobs", "count")
+    pick = PickColumn()
     code = tables.Column(verbose_name=_("ID"), orderable=False, attrs=NOWRAP)
     title = tables.Column(verbose_name=_("Name"), order_by="kind", attrs=NOWRAP)
     subject = tables.Column(verbose_name=_("Subject"), attrs={"td": {"class": "text-nowrap name-cell"}})

@@ -73,12 +73,14 @@ def show_jobs(request: HttpRequest) -> HttpResponse:
 
 def _find_results(request: HttpRequest, form: JobFilterForm) -> dict[str, Any]:
     jobs = selectors.list_jobs(form.to_filter(user_id=request.user.pk))
-    table = JobTable(jobs)
+    bulk = flat_menu(menu_for("selected_jobs", None, request.user))
+    table = JobTable(jobs, exclude=() if bulk else ("pick",))
     arrange(request, table)
     shown = [row.record for row in table.paginated_rows]
     place = {name: request.GET[name] for name in ("sort", "page", "per_page", "view") if request.GET.get(name)}
     return {
         "table": table,
+        "bulk": bulk,
         "count": table.paginator.count,
         "chips": form.chips(),
         "digest": selectors.digest_of(shown, table.paginator.count),

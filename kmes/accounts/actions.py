@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 from urllib.parse import urlencode
 
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from kmes.accounts import services
 from kmes.accounts.delegation import lacked
 from kmes.accounts.models import User
 from kmes.accounts.rights import Right, rights_of
 from kmes.accounts.roles.selectors import ShownRole
 from kmes.accounts.second_factor.services import has_factor
-from kmes.accounts.services import why_not_deactivate
 from kmes.ui.actions import MenuAction, register
 
 
@@ -55,9 +56,15 @@ def _why_not_reset_factor(user: User) -> str:
     return why_not_manage(user)
 
 
-def _why_not_deactivate(user: User) -> str:
+def why_not_reactivate(user: User) -> str:
+    """Return why the viewer can't reactivate a user, "" if they can."""
+    return _("Active already") if user.is_active else why_not_manage(user)
+
+
+def why_not_deactivate(user: User) -> str:
+    """Return why the viewer can't deactivate a user, "" if they can."""
     viewer = _viewer(user)
-    return why_not_deactivate(user, viewer.pk if viewer else None) or why_not_manage(user)
+    return services.why_not_deactivate(user, viewer.pk if viewer else None) or why_not_manage(user)
 
 
 def register_all() -> None:
@@ -110,11 +117,30 @@ def register_all() -> None:
             url=_url("user_deactivate"),
             danger=True,
             shown=lambda user: user.is_active,
-            disabled_reason=_why_not_deactivate,
+            disabled_reason=why_not_deactivate,
             order=90,
         ),
     )
+    _register_selection()
     _register_roles()
+
+
+def _register_selection() -> None:
+    def item(act: str, **more: Any) -> MenuAction:
+        return MenuAction(
+            name=act.replace("-", "_"),
+            target="selected_users",
+            url=lambda _users: reverse("accounts:users_act", args=[act]),
+            right=Right.USER_MANAGE,
+            method="selection",
+            **more,
+        )
+
+    register(
+        item("end-sessions", label=gettext_lazy("End sessions"), order=10),
+        item("reactivate", label=gettext_lazy("Reactivate"), order=20),
+        item("deactivate", label=gettext_lazy("Deactivate"), order=30, danger=True),
+    )
 
 
 def _register_roles() -> None:

@@ -62,6 +62,27 @@ def end_others(*, user: User, kept_key: str, actor: Actor) -> int:
     return ended
 
 
+def end_all(*, user: User, actor: Actor, kept_key: str) -> int:
+    """End all sessions of another user, but for the one of this key. Return how many there were.
+
+    Raises:
+        PermissionRefused: the actor may not manage users.
+
+    """
+    check(actor, Right.USER_MANAGE)
+    with transaction.atomic():
+        ended = remove_all(user, kept_key=kept_key)
+        if ended:
+            record(
+                "access.session_ended",
+                actor=actor,
+                severity=Severity.WARNING,
+                message=f"All sessions of {user} ended: {ended}",
+                data={"user_id": user.pk},
+            )
+    return ended
+
+
 def remove_all(user: User, *, kept_key: str = "") -> int:
     """Remove a user's sessions, but for the one of this key. Return how many. The caller logs why."""
     return ConsoleSession.objects.filter(user=user).exclude(digest=digest_of(kept_key)).delete()[0]

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy, ngettext_lazy
 
 from kmes.accounts.models import ConsoleSession, User
 from kmes.accounts.roles.selectors import role_names
-from kmes.ui.tables import ConsoleTable, ExactTimeColumn, MenuColumn, TimeColumn
+from kmes.ui.tables import ConsoleTable, ExactTimeColumn, MenuColumn, PickColumn, TimeColumn
 from kmes.ui.templatetags.kmes_ui import badge
 
 
@@ -38,6 +38,7 @@ class UserTable(ConsoleTable):
     saved_as = "users"
     essential = ("username",)
     counted = ngettext_lazy("%(count)d user", "%(count)d users", "count")
+    pick = PickColumn()
     username = tables.Column(verbose_name=gettext_lazy("User name"), linkify=True)
     name = tables.Column(
         accessor="get_full_name", verbose_name=gettext_lazy("Name"), order_by=("last_name", "first_name")

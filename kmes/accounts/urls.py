@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from kmes.accounts import profile_views, session_views, user_views, views
+from kmes.accounts import profile_views, session_views, user_selection_views, user_views, views
 from kmes.accounts.company_sign_on import settings_views
 from kmes.accounts.company_sign_on import views as company_views
 from kmes.accounts.roles import views as role_views
@@ -39,6 +39,8 @@ urlpatterns = [
     path("sessions/<slug:session>/end/", session_views.end_session, name="end_session"),
     path("users/", user_views.list_users, name="users"),
     path("users/add/", user_views.add_user, name="user_add"),
+    path("users/selection/actions/", user_selection_views.show_selection_actions, name="users_actions"),
+    path("users/selection/<slug:act>/", user_selection_views.act_on_users, name="users_act"),
     path("users/unlock/", user_views.unlock_sign_in, name="unlock"),
     path("users/<int:user_id>/", user_views.show_user, name="user"),
     path("users/<int:user_id>/actions/", user_views.show_actions, name="user_actions"),

@@ -27,7 +27,7 @@ from kmes.core.actor import Actor
 from kmes.core.errors import KmesError, PermissionRefused
 from kmes.core.secret_types import SecretText
 from kmes.ui.access import right_required
-from kmes.ui.actions import show_menu
+from kmes.ui.actions import flat_menu, menu_for, show_menu
 from kmes.ui.responses import go_to, render_form
 from kmes.ui.tables import arrange
 
@@ -52,11 +52,13 @@ def _show_password(request: HttpRequest, user: User, password: SecretText) -> Ht
 def list_users(request: HttpRequest) -> HttpResponse:
     """List the users, and the user names that are locked now."""
     show, search = request.GET.get("show", ""), request.GET.get("q", "").strip()[:128]
-    table = UserTable(selectors.list_users(show=show, search=search))
+    bulk = flat_menu(menu_for("selected_users", None, request.user))
+    table = UserTable(selectors.list_users(show=show, search=search), exclude=() if bulk else ("pick",))
     arrange(request, table)
     viewer: Any = request.user
     context = {
         "table": table,
+        "bulk": bulk,
         "show": show,
         "search": search,
         "tabs": selectors.SHOWN.items(),

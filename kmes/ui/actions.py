@@ -15,13 +15,15 @@ from django.utils.functional import Promise
 
 from kmes.ui.responses import asks_for_fragment
 
-# The plural is the background of a list, but "keys" are several that were picked, as "selected_groups" are.
+# The plural is the background of a list, but "keys" are several that were picked, as those with "selected_" are.
 Target = Literal[
     "key",
     "keys",
     "group",
     "groups",
     "selected_groups",
+    "selected_users",
+    "selected_jobs",
     "vault",
     "credential",
     "credentials",

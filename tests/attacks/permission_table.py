@@ -69,6 +69,10 @@ accounts:end_session               GET,POST  console.read+user.manage  session={
 accounts:users                     GET       console.read
 accounts:user_add                  GET,POST  user.manage
 accounts:unlock                    GET,POST  user.manage
+accounts:users_actions             POST      console.read  ?key={user}
+accounts:users_act                 GET,POST  user.manage   act=deactivate  ?key={user}
+accounts:users_act                 GET,POST  user.manage   act=reactivate  ?key={user}
+accounts:users_act                 GET,POST  user.manage   act=end-sessions  ?key={user}
 accounts:user                      GET       console.read  user_id={user}
 accounts:user_actions              GET       console.read  user_id={user}
 accounts:user_edit                 GET,POST  user.manage   user_id={user}
@@ -173,6 +177,9 @@ jobs:log                           GET       console.read  code={job}
 jobs:actions                       GET       console.read  code={job}
 jobs:cancel                        GET,POST  job.cancel    code={job}
 jobs:adopt_name                    GET,POST  group.manage  code={job} group_id={group}
+jobs:jobs_actions                  POST      console.read  ?key={job_id}
+jobs:cancel_many                   GET,POST  job.cancel    ?key={job_id}
+jobs:retry_many                    GET,POST  key.push      ?key={job_id}
 jobs:retry                         GET,POST  console.read+key.push      code={job}
 jobs:retry                         GET,POST  console.read+key.rotate    code={many_job}
 certifications:list                GET       console.read
@@ -294,6 +301,8 @@ MENUS = {
     " rotation:group.manage reschedule:group.manage many_set_enabled:key.disable many_cloud_delete:cloud.delete",
     "user": "edit:user.manage reset_password:user.manage reset_factor:user.manage reactivate:user.manage"
     " deactivate:user.manage",
+    "selected_users": "end_sessions:user.manage reactivate:user.manage deactivate:user.manage",
+    "selected_jobs": "retry:key.push cancel:job.cancel",
     "users": "add:user.manage",
     "role": "open:- edit:role.manage copy:role.manage delete:role.manage",
     "roles": "add:role.manage",
@@ -313,6 +322,8 @@ MENU_PAGES = {
     "keys": "keygroups:selection_actions POST console.read ?selection=1&key={key}",
     "selected_groups": "keygroups:group_selection_actions POST console.read ?group_selection=1&picked={group}",
     "user": "accounts:user_actions GET console.read user_id={user}",
+    "selected_users": "accounts:users_actions POST console.read ?key={user}",
+    "selected_jobs": "jobs:jobs_actions POST console.read ?key={job_id}",
     "users": "ui:background GET console.read target=users",
     "role": "accounts:role_actions GET console.read role={role}",
     "roles": "ui:background GET console.read target=roles",

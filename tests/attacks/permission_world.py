@@ -47,6 +47,7 @@ def known_values() -> dict[str, Any]:
         "observed_group": observation.group_id,
         "due_group": RotationSlot.objects.get().group_id,
         "job": failed.latest("created_at").code,
+        "job_id": failed.latest("created_at").pk,
         "many_job": Job.objects.get(kind="many_groups").code,
         "awaiting": Job.objects.get(state=JobState.AWAITING).code,
         "listing": Job.objects.get(kind="list_vaults").code,

@@ -25,7 +25,7 @@ document.addEventListener("pointerover", (event) => {
 document.addEventListener("keydown", (event) => {
   const row = event.target.closest("tr[data-open], tr[data-menu]");
   if (!row || event.target !== row) return;
-  if (event.key === " " && "whole" in row.dataset) {
+  if (event.key === " " && !event.ctrlKey && !event.metaKey && "whole" in row.dataset) {
     row.classList.toggle("is-whole");
     event.preventDefault();
     return;
