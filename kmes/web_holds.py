@@ -24,7 +24,10 @@ logger = logging.getLogger("kmes.web")
 
 # Below the time-outs of common proxies, the shortest of which is half a minute.
 HELD_SECONDS = 25.0
+# While things change, one looks often; else a hundred idle pages would cost as much as the looks for them.
 LOOK_SECONDS = 0.05
+CALM_LOOK_SECONDS = 0.15
+CALM_AFTER_SECONDS = 10.0
 # Of a process, and of one user in it: whoever has more is answered at once, and asks again later.
 MAX_HELD = 200
 MAX_HELD_OF_OWNER = 12
@@ -122,14 +125,17 @@ class Holds:
             self.release(connection)
 
     def _run(self) -> None:
+        changed_at = time.monotonic()
         while not self._is_closed:
             with self._changed:
                 self._changed.wait_for(lambda: self._held or self._is_closed)
-            self.look()
-            time.sleep(LOOK_SECONDS)
+            if self.look():
+                changed_at = time.monotonic()
+            is_calm = time.monotonic() - changed_at > CALM_AFTER_SECONDS
+            time.sleep(CALM_LOOK_SECONDS if is_calm else LOOK_SECONDS)
 
-    def look(self) -> None:
-        """Let some of those go whose word has changed, or whose time is over."""
+    def look(self) -> bool:
+        """Let some of those go whose word has changed, or whose time is over. Returns whether a word has changed."""
         with self._changed:
             held = dict(self._held)
         words = {source: _read(source) for source in {wish.source for wish in held.values()}}
@@ -141,6 +147,7 @@ class Holds:
         ]
         for connection in {*due[:RELEASED_OLDEST], *due[-RELEASED_NEWEST:]}:
             self.release(connection)
+        return any(words[wish.source] != wish.word for wish in held.values())
 
 
 def _read(source: Source) -> str:
