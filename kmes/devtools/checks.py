@@ -34,7 +34,9 @@ DATA_TESTS = (
 SAME_ANYWHERE = (
     *("*page*.py", "*/cloudcreds/azure/*", "*_fields.py", "*_group_dialog.py", "*_setup.py", "*_sign_in.py"),
     *("*_certification*.py", "*_connection.py", "*_vault_chooser.py", "*_outages.py", "*_hints.py"),
-    *("*_webhook_addresses.py", "*_offline.py", "*_backup_file.py", "*_disaster.py"),
+    *("*_webhook_addresses.py", "*_offline.py", "*_backup_file.py", "*_disaster.py", "*_pictures.py"),
+    *("*attacks/test_company_sign_on.py", "*_sign_on_settings.py", "*_password_words.py", "*_certificates.py"),
+    *("*/cloudcreds/provider/*", "*_key_rules.py", "*_forwarding_formats.py", "*_collector.py", "*_time_stamps.py"),
     # These have a PostgreSQL of their own.
     *("*_database_roles.py", "*_process_users.py"),
 )
