@@ -7,7 +7,7 @@ its present state from the row's last change on.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from keygroups import states
 from keygroups.choices import GroupCloudState, VersionState
+from keygroups.key_events import Edge
 from keygroups.key_jobs import KeyJobs
 from keygroups.models import CloudVersion, KeyGroup, Observation
 from kmes.core.clock import now, stamp
@@ -29,6 +30,8 @@ SPANS = {"30d": timedelta(days=30), "1y": timedelta(days=365)}
 LIFE_SPANS = {"30d": gettext_lazy("30 days"), "1y": gettext_lazy("1 year"), "": gettext_lazy("All")}
 _WIDTH, _LEFT, _RIGHT, _TOP, _ROW = 980, 170, 150, 30, 28
 _TICKS = 6
+# What happened within so many units stands at one mark.
+_EDGE_WIDTH = 8
 # Of what is ahead, not more than this share of the picture is shown.
 _AHEAD = timedelta(days=14)
 # States that a version does not leave, or in which the vault does not hold it as it should.
@@ -64,6 +67,7 @@ class Life:
     foreign: bool
     cells: tuple[Cell, ...]
     is_this: bool = False
+    edges: tuple[Edge, ...] = ()
 
 
 def draw_lifeline(
@@ -74,10 +78,17 @@ def draw_lifeline(
     *,
     this: UUID | None = None,
     span: str = "",
+    edges: Mapping[UUID, Sequence[Edge]] | None = None,
 ) -> Picture | None:
-    """Draw the newest versions of a group, foreign ones hatched; None while there is none. ``versions``: newest first."""
+    """Draw the newest versions of a group, foreign ones hatched; None while there is none. ``versions``: newest first.
+
+    ``edges`` holds, by key, what the logs tell of each version; without them its making and its push are marked.
+    """
     moment = now()
-    lives = [*_lives_of(versions, jobs, moment, this), *(_foreign(group, each, moment) for each in strangers)]
+    lives = [
+        *_lives_of(versions, jobs, moment, this, edges or {}),
+        *(_foreign(group, each, moment) for each in strangers),
+    ]
     lives = sorted(lives, key=lambda life: life.spans[0].start, reverse=True)[:MOST_ROWS]
     if not lives:
         return None
@@ -108,6 +119,7 @@ def draw_lifeline(
             ("life-deleted", _("Deleted, recoverable")),
             ("life-foreign hatched", _("Not made here")),
             ("mark-warning", _("Expiry")),
+            ("life-edge-sign", _("An event: who, and by which job")),
         ),
         acts=True,
     )
@@ -115,11 +127,17 @@ def draw_lifeline(
 
 # --- What is known of each -------------------------------------------------------------------
 def _lives_of(
-    versions: Sequence[CloudVersion], jobs: Mapping[UUID, KeyJobs], moment: datetime, this: UUID | None
+    versions: Sequence[CloudVersion],
+    jobs: Mapping[UUID, KeyJobs],
+    moment: datetime,
+    this: UUID | None,
+    edges: Mapping[UUID, Sequence[Edge]],
 ) -> list[Life]:
     lives, newer = [], None
     for version in versions:
-        lives.append(_life(version, newer, jobs.get(version.key_id, KeyJobs()), moment, is_this=version.key_id == this))
+        known = jobs.get(version.key_id, KeyJobs())
+        life = _life(version, newer, known, moment, is_this=version.key_id == this)
+        lives.append(replace(life, edges=tuple(edges.get(version.key_id, ())) or _plain_edges(version, known)))
         newer = version.pushed_at or newer
     return lives
 
@@ -157,6 +175,18 @@ def _life(version: CloudVersion, newer: datetime | None, jobs: KeyJobs, moment: 
             Cell(_moment(key.destroyed_at or ended)),
         ),
     )
+
+
+def _plain_edges(version: CloudVersion, jobs: KeyJobs) -> tuple[Edge, ...]:
+    """Return the making and the push of a version, as its rows and its job tell them."""
+    key, push = version.key, jobs.push
+    made = _("Created: %(moment)s by %(name)s") % {"moment": _moment(key.created_at), "name": key.created_by}
+    edges = [Edge(key.created_at, made, key.get_absolute_url())]
+    if version.pushed_at and push is not None:
+        pushed = _("Pushed: %(moment)s by %(name)s, %(job)s")
+        text = pushed % {"moment": _moment(version.pushed_at), "name": push.actor, "job": push.name}
+        edges.append(Edge(version.pushed_at, text, push.url))
+    return tuple(edges)
 
 
 def _foreign(group: KeyGroup, seen: Observation, moment: datetime) -> Life:
@@ -251,7 +281,24 @@ def _draw_life(life: Life, top: float, scale: _Scale) -> list[SafeString]:
         tip = _("%(name)s expires %(moment)s") % {"name": life.name, "moment": _moment(life.expires_at)}
         shapes.append(diamond(scale.x(life.expires_at), middle, 6, look="mark-warning", tip=tip))
     shapes.append(cut_label(_WIDTH - _RIGHT + 12, middle + 4, life.state, _RIGHT - 12, look="quiet"))
-    return [link(life.url, said, shapes)]
+    return [link(life.url, said, shapes), *_draw_edges(life, middle, scale)]
+
+
+def _draw_edges(life: Life, middle: float, scale: _Scale) -> list[SafeString]:
+    """Draw a mark for each moment; those at one place of the picture share it, and lead to the last of them."""
+    places: dict[int, list[Edge]] = {}
+    for edge in life.edges:
+        if scale.begin <= edge.at <= scale.end:
+            places.setdefault(round(scale.x(edge.at) / _EDGE_WIDTH), []).append(edge)
+    marks = []
+    for place, edges in places.items():
+        x = place * _EDGE_WIDTH
+        shapes = [
+            box(x - _EDGE_WIDTH / 2, middle - 11, _EDGE_WIDTH, 22, look="edge-ground", corner=0),
+            line(x, middle - 9, x, middle + 9, look="life-edge"),
+        ]
+        marks.append(link(edges[-1].url, f"{life.name}: " + "; ".join(edge.text for edge in edges), shapes))
+    return marks
 
 
 def _tell(lives: Sequence[Life], purge: datetime | None) -> str:

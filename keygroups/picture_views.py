@@ -1,13 +1,16 @@
-"""The pages of pictures over all key groups: the custody map and the rotation calendar. Reads only."""
+"""The custody map, the rotation calendar, and the events below a key's lifeline. Reads only."""
 
 from __future__ import annotations
+
+from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from keygroups import calendar
+from keygroups import calendar, key_events
 from keygroups.custody import BINS, read_custody
+from keygroups.lookups import key_or_404
 from kmes.accounts.rights import Right
 from kmes.ui.access import right_required
 from kmes.ui.actions import flat_menu, menu_for
@@ -36,3 +39,16 @@ def show_calendar(request: HttpRequest) -> HttpResponse:
     # The other actions on several groups stand in the menu beside these.
     bulk = [(submenu, item) for submenu, item in menu if item.name in _CALENDAR_ACTIONS]
     return render(request, "keygroups/calendar.html", {**calendar.context_of(request.GET), "group_bulk": bulk})
+
+
+@require_safe
+@right_required(Right.LOG_READ)
+def show_key_events(request: HttpRequest, key_id: UUID) -> HttpResponse:
+    """Show the events of a key from all logs; the key's page loads them as a fragment."""
+    key = key_or_404(key_id)
+    is_all = request.GET.get("rows") == "all"
+    limit = key_events.MOST if is_all else key_events.SHOWN
+    events, has_more = key_events.list_key_events(key, limit=limit)
+    context = {"key": key, "events": events, "has_more": has_more, "is_all": is_all}
+    template = "keygroups/_key_events.html" if asks_for_fragment(request) else "keygroups/key_events.html"
+    return render(request, template, context)

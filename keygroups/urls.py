@@ -45,5 +45,6 @@ urlpatterns = [
     path("<uuid:key_id>/", views.show_key, name="key_detail"),
     path("<uuid:key_id>/actions/", views.show_key_actions, name="key_actions"),
     path("<uuid:key_id>/inspector/", views.inspect_key, name="key_inspector"),
+    path("<uuid:key_id>/events/", picture_views.show_key_events, name="key_events"),
     path("<uuid:key_id>/public/", views.download_public, name="key_public"),
 ]

@@ -22,6 +22,7 @@ from keygroups.comparison import compare_in_columns
 from keygroups.drift import is_repairable
 from keygroups.filters import TREE_ORDER_LABELS, KeysFilter, TreeOrder, read_uuid
 from keygroups.inspector import next_step_of_group, read_key
+from keygroups.key_events import edges_of_keys
 from keygroups.key_jobs import KeyJobs, jobs_of_keys
 from keygroups.lifeline import LIFE_SPANS, draw_lifeline
 from keygroups.lookups import group_or_404, key_or_404
@@ -224,6 +225,8 @@ def show_key(request: HttpRequest, key_id: UUID) -> HttpResponse:
     group, versions, strangers = key.group, list_versions(key.group), list_strangers(key.group)
     span = request.GET.get("span", "")
     key_jobs = jobs_of_keys({key.pk, *(each.key_id for each in versions)})
+    can_read_log = _may(request, Right.LOG_READ)
+    edges = edges_of_keys(each.key_id for each in versions) if can_read_log else {}
     context = {
         "key": key,
         "group": group,
@@ -238,7 +241,7 @@ def show_key(request: HttpRequest, key_id: UUID) -> HttpResponse:
             for each in versions
         ],
         "strangers": [(each, states.of_stranger(each)) for each in strangers],
-        "lifeline": draw_lifeline(group, versions, strangers, key_jobs, this=key.pk, span=span),
+        "lifeline": draw_lifeline(group, versions, strangers, key_jobs, this=key.pk, span=span, edges=edges),
         "span": span,
         "life_spans": LIFE_SPANS,
         "last_job": key_jobs.get(key.pk, KeyJobs()).last,
@@ -246,7 +249,7 @@ def show_key(request: HttpRequest, key_id: UUID) -> HttpResponse:
         "version_state": states.of_version(version) if version else None,
         "check_value": check_value(key.thumbprint),
         "pem": to_pem(bytes(key.public_spki)),
-        "can_read_log": _may(request, Right.LOG_READ),
+        "can_read_log": can_read_log,
     }
     return render(request, "keygroups/key_detail.html", context)
 

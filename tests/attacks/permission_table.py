@@ -139,6 +139,7 @@ keygroups:drift_accept             POST      key.disable   group_id={observed_gr
 keygroups:key_detail               GET       console.read  key_id={key}
 keygroups:key_actions              GET       console.read  key_id={key}
 keygroups:key_inspector            GET       console.read  key_id={key}
+keygroups:key_events               GET       log.read      key_id={key}
 keygroups:key_public               GET       console.read  key_id={key}
 # --- Jobs
 jobs:list                          GET       console.read

@@ -11,7 +11,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from keygroups.models import CloudVersion, Key, KeyGroup, Observation
+from kmes.accounts.models import CustomRole, User
+from kmes.core.actor import Actor
 from kmes.core.clock import now
+from kmes.core.ids import new_uuid
+from logging_reports.services import Subject, record
 from tests.cloudcreds.conftest import admin, credential, device_row, mfk, people
 from tests.dashboard.test_setup import make_pushed, make_vault
 from tests.people import body, pages
@@ -81,3 +85,60 @@ def test_without_a_version_there_is_no_lifeline(pages, group):
     Observation.objects.all().delete()
     CloudVersion.objects.all().delete()
     assert "key-lifeline" not in body(pages.get(Key.objects.get(name="pay-2").get_absolute_url()))
+
+
+def test_each_mark_of_a_bar_names_who_and_by_which_job(pages, group, people):
+    key = Key.objects.get(group=group, name="pay-2")
+    assert "Created: " in picture(pages, group), "what the key's row tells, where the logs hold nothing"
+    row = record(
+        "azure.key_imported",
+        actor=Actor.from_user(people["admin"]),
+        message="imported",
+        subject=Subject(group_id=str(group.pk), group=group.name, key_id=str(key.pk), key=key.name),
+        job_id=new_uuid(),
+        job_code="7F3KQ2",
+    )
+    shown = html.unescape(picture(pages, group))
+    assert re.search(rf"pay-2: Key imported: \S+ \S+ UTC by {people['admin']}, job-7F3KQ2", shown), row
+    assert 'href="/jobs/7F3KQ2/"' in shown
+
+
+def test_the_events_of_a_key_are_those_of_all_logs_and_of_nobody_else(pages, group, people):
+    key, other = Key.objects.get(group=group, name="pay-2"), Key.objects.get(group=group, name="pay-1")
+    actor, job = Actor.from_user(people["admin"]), new_uuid()
+    of_group = Subject(group_id=str(group.pk), group=group.name)
+
+    def of(each: Key) -> Subject:
+        return Subject(group_id=str(group.pk), group=group.name, key_id=str(each.pk), key=each.name)
+
+    record("key.created", actor=actor, message="own row", subject=of(key), job_id=job, job_code="7F3KQ2")
+    record("azure.key_imported", actor=actor, message="own import", subject=of(key), job_id=job, job_code="7F3KQ2")
+    record("azure.kek_created", actor=actor, message="row of its job", job_id=job, job_code="7F3KQ2")
+    record("device.key_generated", actor=actor, message="row of the device", job_id=job, job_code="7F3KQ2")
+    record("group.updated", actor=actor, message="row of its group", subject=of_group)
+    record("role.updated", actor=actor, message="change of rights")
+    record("azure.key_imported", actor=actor, message="another key", subject=of(other), job_id=job, job_code="7F3KQ2")
+    record("user.created", actor=actor, message="another matter")
+    page = body(pages.get(f"{key.get_absolute_url()}events/"))
+    for text in (
+        "own row",
+        "own import",
+        "row of its job",
+        "row of the device",
+        "row of its group",
+        "change of rights",
+    ):
+        assert text in page
+    assert "another" not in page
+    assert body(pages.get(key.get_absolute_url())).count(f'hx-get="{key.get_absolute_url()}events/"') == 1
+
+
+def test_who_may_not_read_the_logs_gets_no_events(client, group, settings):
+    settings.KMES_SECOND_FACTOR_ROLES = ()
+    key = Key.objects.get(group=group, name="pay-2")
+    CustomRole.objects.create(
+        code="role-reader", name="Reader", rights=["console.read"], needs_second_factor=False, changed_at=now()
+    )
+    client.force_login(User.objects.create_user("reader", role="role-reader"))
+    assert "events/" not in body(client.get(key.get_absolute_url()))
+    assert client.get(f"{key.get_absolute_url()}events/").status_code == 403

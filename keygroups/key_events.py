@@ -1,0 +1,109 @@
+"""The events of one key from all three logs, merged, and the moments of them that a lifeline marks. Reads only.
+
+They are the key's own rows, those of its group that name no key, those of its jobs that name no other key, and what
+changed, since the key was made, who may act on keys.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.db.models import Q
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from keygroups.models import Key
+from kmes.core.clock import stamp
+from logging_reports.choices import SEVERITY_COLOURS, Service, Severity
+from logging_reports.events import EVENTS
+from logging_reports.models import LogEntry
+from logging_reports.safe_text import visible
+
+SHOWN, MOST = 200, 2000
+# Jobs of the key whose other rows are looked at, the newest first.
+_JOBS = 200
+# Rights are given by roles, so that these change who may act on any key.
+_RIGHTS_EVENTS = ("role.created", "role.updated", "role.deleted", "user.deactivated", "user.reactivated")
+_ROLE_CHANGED = Q(event="user.updated", severity=Severity.WARNING)
+# Events that begin or end a stretch of a version's bar.
+_EDGES = (
+    *("key.created", "azure.key_imported", "azure.import_verified", "azure.version_updated", "azure.rotation_done"),
+    *("azure.key_deleted", "azure.key_recovered", "azure.key_purged", "key.destroyed"),
+)
+_MOST_EDGES = 400
+
+
+@dataclass(frozen=True)
+class KeyEvent:
+    """One row of a log, as the key's page shows it."""
+
+    row: LogEntry
+    log: str
+    label: str
+    colour: str
+    message: str
+    actor: str
+    url: str
+
+
+@dataclass(frozen=True)
+class Edge:
+    """A moment at which something happened to a version: what, by whom and by which job; ``url`` leads there."""
+
+    at: datetime
+    text: str
+    url: str
+
+
+def list_key_events(key: Key, *, limit: int = SHOWN) -> tuple[list[KeyEvent], bool]:
+    """Return the newest events of a key, newest first, and whether there are older ones. Nine queries."""
+    rows: dict[int, LogEntry] = {}
+    jobs: dict[UUID, None] = {}
+    for service in Service:
+        log = LogEntry.objects.filter(service=service).order_by("-sequence")
+        own = list(log.filter(key_id=str(key.pk))[: limit + 1])
+        jobs |= dict.fromkeys(row.job_id for row in own if row.job_id is not None)
+        of_group = log.filter(group_id=str(key.group_id), key_id="", at__gte=key.created_at)
+        rows |= {row.pk: row for row in (*own, *of_group[: limit + 1])}
+    of_jobs = LogEntry.objects.filter(service__in=Service.values, job_id__in=list(jobs)[:_JOBS], key_id="")
+    rights = LogEntry.objects.filter(_ROLE_CHANGED | Q(event__in=_RIGHTS_EVENTS), service=Service.AUDIT)
+    for found in (of_jobs, rights.filter(at__gte=key.created_at)):
+        rows |= {row.pk: row for row in found.order_by("-sequence")[: limit + 1]}
+    ordered = sorted(rows.values(), key=lambda row: (row.at, row.service, row.sequence), reverse=True)
+    return [_event(row) for row in ordered[:limit]], len(ordered) > limit
+
+
+def edges_of_keys(key_ids: Iterable[UUID]) -> dict[UUID, list[Edge]]:
+    """Return the moments that the logs hold of each key's version, oldest first. One query."""
+    found: dict[UUID, list[Edge]] = defaultdict(list)
+    rows = LogEntry.objects.filter(
+        service__in=(Service.AZURE, Service.AUDIT), key_id__in=[str(each) for each in key_ids], event__in=_EDGES
+    )
+    for row in reversed(rows.order_by("-at", "-sequence")[:_MOST_EDGES]):
+        event = _event(row)
+        job = f", job-{row.job_code}" if row.job_code else ""
+        text = _("%(event)s: %(moment)s UTC by %(actor)s%(job)s") % {
+            "event": event.label,
+            "moment": stamp(row.at),
+            "actor": event.actor or "–",
+            "job": job,
+        }
+        url = reverse("jobs:detail", args=[row.job_code]) if row.job_code else event.url
+        found[UUID(row.key_id)].append(Edge(row.at, text, url))
+    return found
+
+
+def _event(row: LogEntry) -> KeyEvent:
+    return KeyEvent(
+        row,
+        str(Service(row.service).label),
+        str(EVENTS[row.event].label) if row.event in EVENTS else row.event,
+        SEVERITY_COLOURS.get(row.severity, "info"),
+        visible(row.message),
+        visible(row.actor_name),
+        reverse("logs:detail", args=[row.service, row.sequence]),
+    )
