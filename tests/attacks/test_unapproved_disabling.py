@@ -7,7 +7,7 @@ import pytest
 from jobs.kinds.check_drift.spec import request_check_drift
 from jobs.kinds.repair.spec import request_repair
 from jobs.kinds.rotate.spec import request_rotation
-from jobs.kinds.set_enabled.spec import request_set_enabled
+from jobs.kinds.set_enabled.spec import request_set_enabled, request_switch
 from jobs.kinds.synchronize.spec import request_synchronize
 from keygroups.models import CloudVersion, KeyGroup
 from kmes.core.errors import ConflictError
@@ -51,6 +51,32 @@ def test_a_current_version_that_a_row_calls_superseded_is_not_disabled_alone(cur
     current.refresh_from_db()
     job = work(request_set_enabled(version=current, enabled=False, actor=admin))
     assert job.error_code == "approval_void"
+    assert is_enabled(vault, current)
+
+
+@pytest.mark.parametrize("written", [lambda _version: "", str.upper], ids=["without a version", "in capitals"])
+def test_a_row_hides_no_current_version_behind_another_name_of_it(current, admin, vault, written):
+    real = current.azure_version
+    CloudVersion.objects.filter(pk=current.pk).update(state="superseded", azure_version=written(real))
+    row = CloudVersion.objects.get(pk=current.pk)
+    assert work(request_set_enabled(version=row, enabled=False, actor=admin)).error_code == "approval_void"
+    assert vault.client.get_key(current.azure_name, real).properties.enabled
+
+
+def test_a_row_that_leads_to_the_current_version_does_not_make_it_a_double(current, pushed, admin, vault):
+    other = pushed.cloud_versions.exclude(pk=current.pk).get()
+    CloudVersion.objects.filter(pk=current.pk).update(azure_version="gone", kid="gone")
+    CloudVersion.objects.filter(pk=other.pk).update(azure_version=current.azure_version)
+    work(request_set_enabled(version=CloudVersion.objects.get(pk=other.pk), enabled=False, actor=admin))
+    assert is_enabled(vault, current)
+
+
+def test_a_selection_hides_no_current_version_behind_one_of_another_azure_key(current, pushed, admin, vault):
+    other = pushed.cloud_versions.exclude(pk=current.pk).get()
+    CloudVersion.objects.filter(pk=current.pk).update(state="superseded")
+    CloudVersion.objects.filter(pk=other.pk).update(azure_name="decoy")
+    versions = [CloudVersion.objects.get(pk=each.pk) for each in (other, current)]
+    assert work(request_switch(versions=versions, enabled=False, actor=admin)).state == "failed"
     assert is_enabled(vault, current)
 
 

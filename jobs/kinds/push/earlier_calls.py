@@ -100,6 +100,17 @@ def _disable_double(gateway: VaultGateway, group: KeyGroup, double: VaultKey) ->
         raise
 
 
+def _is_older_double(known: VaultKey, newest: VaultKey, key: Key) -> bool:
+    """Return whether what the vault shows for a recorded version is an older one with the same key, whatever the row says.
+
+    A row could lead to the version in use, which nobody may disable alone.
+    """
+    holds_it = known.public_spki == bytes(key.public_spki)
+    is_other = known.version.lower() != newest.version.lower()
+    is_older = known.created_on is None or newest.created_on is None or known.created_on <= newest.created_on
+    return holds_it and is_other and is_older
+
+
 def _adopt(
     run: JobRun, gateway: VaultGateway, group: KeyGroup, key: Key, found: list[VaultKey], intents: list[Intent]
 ) -> None:
@@ -110,7 +121,7 @@ def _adopt(
     missed = missing.select_related("group", "key").first()
     if recorded is not None:
         known = gateway.get_key(group.azure_name, recorded.azure_version)
-        if known is not None:
+        if known is not None and _is_older_double(known, newest, key):
             doubles = [known, *doubles]
     for double in doubles:
         _disable_double(gateway, group, double)

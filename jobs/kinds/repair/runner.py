@@ -23,6 +23,7 @@ from jobs.engine.gateways import gateway_for
 from jobs.engine.run import JobRun
 from jobs.engine.runner import Runner, no_failure_event, nothing_to_abandon, nothing_to_clean_up
 from jobs.engine.steps import step
+from jobs.kinds.current_versions import is_one_current
 from jobs.kinds.observations import seen_of
 from jobs.kinds.subjects import group_of
 from jobs.models import JobTarget
@@ -137,13 +138,13 @@ def _disable(run: JobRun, gateway: VaultGateway, group: KeyGroup, name: str) -> 
 
 def _require_approval(run: JobRun, gateway: VaultGateway, group: KeyGroup, name: str) -> None:
     """Check the approvals for disabling a version, where the vault calls it current."""
-
-    def is_current() -> bool:
-        found = gateway.get_key(group.azure_name)
-        return found is not None and found.version == name
-
     remedy = _("Run Cloud > Check Drift, which reads the version that is current, then request the repair again.")
-    check_action(run.job, DISABLE_CURRENT, does=is_current, remedy=remedy)
+    check_action(
+        run.job,
+        DISABLE_CURRENT,
+        does=lambda: is_one_current(gateway, group.azure_name, [name]),
+        remedy=remedy,
+    )
 
 
 def _fail(run: JobRun, name: str, target: JobTarget | None, error: KmesError) -> None:

@@ -22,9 +22,11 @@ from jobs.engine.runner import Runner, no_failure_event, nothing_to_abandon, not
 from jobs.engine.steps import step
 from jobs.engine.transaction import RunTransaction
 from jobs.journal.intents import announce, announced, resolve, resolve_own_calls
+from jobs.kinds.current_versions import is_one_current
 from jobs.kinds.observations import observe_change
 from jobs.kinds.push.earlier_calls import resolve_earlier_calls
 from jobs.kinds.set_enabled.spec import version_ids
+from jobs.planning.eligibility import one_group_at_a_time
 from keygroups import lifecycle as key_lifecycle
 from keygroups.models import CloudVersion
 from kmes.core.errors import ConflictError
@@ -37,7 +39,7 @@ def run_set_enabled(run: JobRun) -> None:
     Of several versions, one that the vault lacks or refuses to change fails by itself.
 
     Raises:
-        ConflictError: the vault has no such version.
+        ConflictError: the vault has no such version, or they are of several Azure keys.
 
     """
     wanted = bool(run.job.params["enabled"])
@@ -51,6 +53,9 @@ def run_set_enabled(run: JobRun) -> None:
             raise ConflictError(_("The version no longer exists."))
         targets = [(target, found[target.key_id]) for target in pending]
         first = targets[0][1]
+        # What is asked of the vault below is asked of one key: rows could hide another one behind it.
+        if len({(version.vault_id, version.azure_name) for _target, version in targets}) != 1:
+            raise ConflictError(_("The versions are of several Azure keys."), one_group_at_a_time())
         gateway = gateway_for(run, first.vault)
         gateway.get_token()
         versions = gateway.list_versions(first.azure_name)
@@ -60,7 +65,9 @@ def run_set_enabled(run: JobRun) -> None:
             check_action(
                 run.job,
                 DISABLE_CURRENT,
-                does=lambda: _is_current(gateway, [version for _target, version in targets]),
+                does=lambda: is_one_current(
+                    gateway, first.azure_name, [version.azure_version for _target, version in targets]
+                ),
                 remedy=_("Run Cloud > Check Drift, which reads the version that is current, then request it again."),
             )
         for target, version in targets:
@@ -83,11 +90,6 @@ def _set(run: JobRun, gateway: VaultGateway, version: CloudVersion, *, wanted: b
         if error.kind != CloudErrorKind.NOT_FOUND:
             raise
         raise _missing(run, gateway, version) from error
-
-
-def _is_current(gateway: VaultGateway, versions: list[CloudVersion]) -> bool:
-    current = gateway.get_key(versions[0].azure_name)
-    return current is not None and current.version in {version.azure_version for version in versions}
 
 
 def _is_done(run: JobRun, gateway: VaultGateway, version: CloudVersion, *, wanted: bool) -> bool:
