@@ -25,6 +25,7 @@ import hypothesis
 import pytest
 
 from tests import database_processes, services, tables
+from tests.call_stack import in_one_piece
 from tests.one_process import OneProcessForWhatIsShared
 
 # A busy machine is no failure; what hangs is ended by pytest's own time limit.
@@ -111,6 +112,12 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneProcessForWhatIsShared | None:
     """Keep together what is shared, where tests are given out by scope."""
     return OneProcessForWhatIsShared(config, log) if config.getoption("dist") == "loadscope" else None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
+    """Let pytest call the test with a call stack in one piece."""
+    pyfuncitem.obj = in_one_piece(pyfuncitem.obj)
 
 
 def pytest_unconfigure() -> None:
