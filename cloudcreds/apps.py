@@ -1,6 +1,7 @@
 """App configuration of cloudcreds."""
 
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy
 
 
 class CloudcredsConfig(AppConfig):
@@ -13,6 +14,7 @@ class CloudcredsConfig(AppConfig):
         from cloudcreds import actions, notice_links, search  # noqa: PLC0415 - models must be loaded first
         from cloudcreds.azure.provider import AzureProvider  # noqa: PLC0415
         from cloudcreds.provider import registry  # noqa: PLC0415
+        from kmes.accounts.dual_login import actions as dual_login  # noqa: PLC0415
         from kmes.accounts.second_factor import step_up  # noqa: PLC0415
         from kmes.core import changes  # noqa: PLC0415
 
@@ -21,4 +23,7 @@ class CloudcredsConfig(AppConfig):
         actions.register_all()
         notice_links.register_all()
         search.register_all()
-        step_up.register(*(f"cloudcreds:{act}" for act in ("add", "edit", "use_certificate", "delete")))
+        views = [f"cloudcreds:{act}" for act in ("add", "edit", "use_certificate", "delete")]
+        step_up.register(*views)
+        dual_login.add_action("credentials", gettext_lazy("Changing cloud credentials"))
+        dual_login.register(*views, codes="credentials")

@@ -11,6 +11,7 @@ class KeygroupsConfig(AppConfig):
     def ready(self) -> None:
         """Register menus, reports, links of notices, and what the search finds."""
         from keygroups import actions, notice_links, reports, search  # noqa: PLC0415 - models must be loaded first
+        from kmes.accounts.dual_login import actions as dual_login  # noqa: PLC0415
         from kmes.core import changes  # noqa: PLC0415
 
         changes.watch("keys", *self.get_models())
@@ -18,3 +19,6 @@ class KeygroupsConfig(AppConfig):
         notice_links.register_all()
         reports.register_all()
         search.register_all()
+        # Menus, previews and lists for a form, which are sent by POST and change nothing.
+        views = ("selection_actions", "group_selection_actions", "preview", "vaults")
+        dual_login.exempt(*(f"keygroups:{view}" for view in views))

@@ -1,7 +1,7 @@
 """All settings, read from environment variables (docs/configuration.md says what each means).
 
-Defaults make an embedded development instance below ``var/``; a production installation sets
-DATABASE_URL, KMES_REDIS_URL, KMES_ALLOWED_HOSTS and the HSM's module and PIN file.
+Defaults make an embedded development instance below ``var/``; a production installation sets DATABASE_URL,
+KMES_REDIS_URL, KMES_ALLOWED_HOSTS and the HSM's module and PIN file.
 """
 
 from __future__ import annotations
@@ -22,8 +22,7 @@ env = environ.Env()
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 KMES_STATE_DIR = Path(env.str("KMES_STATE_DIR", str(BASE_DIR / "var"))).resolve()
-# Which of our processes this is. The device layer and the secret store ask it: web, beat and
-# reports may open neither the HSM nor a stored cloud secret.
+# Which of our processes this is. Of them web, beat and reports may open neither the HSM nor a stored cloud secret.
 KMES_PROCESS = env.str("KMES_PROCESS", "manage")
 KMES_INSECURE_HTTP = env.bool("KMES_INSECURE_HTTP", False)
 KMES_SECRET_KEY_FILE = Path(env.str("KMES_SECRET_KEY_FILE", str(KMES_STATE_DIR / "secret_key")))
@@ -79,6 +78,7 @@ MIDDLEWARE = [
     "kmes.ui.middleware.ConsoleMiddleware",
     "kmes.accounts.middleware.FirstDutiesMiddleware",
     "kmes.accounts.second_factor.step_up.StepUpMiddleware",
+    "kmes.accounts.dual_login.middleware.DualLoginMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
 

@@ -40,6 +40,10 @@ class InsertOnlyQuerySet(models.QuerySet[_Row]):
         raise ImmutableLogError("log rows can't be deleted")
 
 
+# In the data of a row: who was signed in besides the actor.
+SECOND_ADMINISTRATOR = "second_administrator"
+
+
 class LogEntryQuerySet(InsertOnlyQuerySet["LogEntry"]):
     """A read-only queryset of log rows."""
 
@@ -131,6 +135,12 @@ class LogEntry(InsertOnlyModel):
 
     def __str__(self) -> str:
         return f"{self.service} {self.sequence} {self.event}"
+
+    @property
+    def second_administrator(self) -> str:
+        """Return the name of the second administrator who was signed in besides the actor, "" if none was."""
+        found = self.data.get(SECOND_ADMINISTRATOR, "") if isinstance(self.data, dict) else ""
+        return found if isinstance(found, str) else ""
 
 
 class LogHead(models.Model):

@@ -19,7 +19,7 @@ from kmes.core.errors import KmesError
 from logging_reports.chain import GENESIS, hash_entry
 from logging_reports.choices import Category, Service, Severity
 from logging_reports.events import Event, find_event
-from logging_reports.models import LogEntry, LogHead
+from logging_reports.models import SECOND_ADMINISTRATOR, LogEntry, LogHead
 from logging_reports.redaction import Cleaner
 
 if TYPE_CHECKING:
@@ -191,11 +191,20 @@ def _build(draft: Draft) -> LogEntry:
         http_status=draft.http_status,
         duration_ms=draft.duration_ms,
         message=clean.text(str(draft.message) or language.recorded(kind.label)),
-        data=clean.data(draft.data),
+        data=clean.data(draft.data) | _second(draft, clean),
         **subject,
     )
     entry.truncated = clean.truncated
     return entry
+
+
+def _second(draft: Draft, clean: Cleaner) -> dict[str, Any]:
+    """Return what the data says of the second administrator. The hash covers it, in every format of the chain."""
+    second = draft.actor.second
+    if second is None:
+        return {}
+    name = clean.label(second.name, limit=_limit("actor_name"))
+    return {SECOND_ADMINISTRATOR: name, f"{SECOND_ADMINISTRATOR}_id": second.user_id}
 
 
 def _limit(field_name: str) -> int:

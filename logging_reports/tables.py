@@ -81,8 +81,10 @@ class LogTable(ConsoleTable):
         """Show the message with hidden characters written out; a narrow row cuts it (rows.js)."""
         return visible(value)
 
-    def render_actor_name(self, value: str) -> str:
-        """Show the name with hidden characters written out."""
+    def render_actor_name(self, value: str, record: LogEntry) -> str:
+        """Show the name, and that of the second administrator, with hidden characters written out."""
+        if second := record.second_administrator:
+            return _("%(name)s with %(second)s") % {"name": visible(value), "second": visible(second)}
         return visible(value)
 
     def render_key(self, record: LogEntry) -> str:

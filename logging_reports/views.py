@@ -175,7 +175,10 @@ def show_entry(request: HttpRequest, service: str, sequence: int) -> HttpRespons
 def _list_fields(entry: LogEntry) -> list[tuple[str, str]]:
     """Return the labels and values of the fields that have a value."""
     found = ((getattr(LogEntry, name).field.verbose_name, getattr(entry, name)) for name in _DETAIL_FIELDS)
-    return [(capfirst(str(label)), str(value)) for label, value in found if value not in (None, "")]
+    fields = [(capfirst(str(label)), str(value)) for label, value in found if value not in (None, "")]
+    if second := entry.second_administrator:
+        fields.insert(1, (_("Second administrator"), second))
+    return fields
 
 
 # --- Checkpoints -----------------------------------------------------------------------------

@@ -1,16 +1,29 @@
-"""Which pages of jobs ask for the second factor again: those that end or stop the use of a key, or approve that."""
+"""Which pages of jobs ask for the second factor again, or for a second administrator.
+
+They are those that end or stop the use of a key, or approve that.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 
 from jobs.pages.selectors import find_job
+from kmes.accounts.dual_login import actions
 from kmes.accounts.second_factor import step_up
 from kmes.accounts.second_factor.passkeys import statements
 
-KINDS = frozenset({"destroy", "cloud_delete", "cloud_purge", "set_enabled", "repair"})
+KINDS = {
+    "cloud_delete": _("Deleting keys in a vault"),
+    "cloud_purge": _("Purging deleted keys from a vault"),
+    "destroy": _("Destroying key material"),
+    "set_enabled": _("Enabling and disabling versions"),
+    "repair": _("Repairing differences to a vault"),
+}
+DECIDE, POLICY = "approval_decision", "approval_policy"
 
 
 def register_all() -> None:
@@ -22,7 +35,8 @@ def register_all() -> None:
     step_up.register("jobs:start_many", when=lambda arguments: arguments["kind"] in KINDS)
     # Several may be retried of which one does such a thing.
     step_up.register("jobs:retry_many")
-    step_up.register("jobs:retry", when=_is_of_such_a_job)
+    step_up.register("jobs:retry", when=lambda arguments: bool(_retried(arguments)))
+    _register_actions()
 
 
 def _is_signed(request: HttpRequest) -> bool:
@@ -31,6 +45,21 @@ def _is_signed(request: HttpRequest) -> bool:
     return statements.signs(user) and (request.method != "POST" or bool(request.POST.get("passkey")))
 
 
-def _is_of_such_a_job(arguments: dict[str, Any]) -> bool:
+def _register_actions() -> None:
+    for kind, label in KINDS.items():
+        actions.add_action(kind, label)
+    actions.add_action(DECIDE, _("Deciding on requests for approval"))
+    actions.add_action(POLICY, _("Changing approval policies"))
+    actions.register("jobs:retry_many", codes=lambda _arguments: frozenset(KINDS))
+    actions.register("jobs:remove", codes=lambda _arguments: frozenset({"cloud_delete", "cloud_purge", "destroy"}))
+    actions.register("jobs:start", "jobs:start_many", codes=lambda arguments: frozenset(KINDS) & {arguments["kind"]})
+    actions.register("jobs:retry", codes=_retried)
+    actions.register("approvals:decide", codes=DECIDE)
+    actions.register("approvals:policy", codes=POLICY)
+    # A menu and the challenge of a passkey, which are sent by POST.
+    actions.exempt("jobs:jobs_actions", "approvals:options")
+
+
+def _retried(arguments: Mapping[str, Any]) -> frozenset[str]:
     job = find_job(arguments["code"])
-    return job is not None and job.work_kind in KINDS
+    return frozenset(KINDS) & {job.work_kind} if job is not None else frozenset()

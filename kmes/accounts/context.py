@@ -1,4 +1,4 @@
-"""Variables of every template: how long the session lasts without further use."""
+"""Variables of every template: how long the session lasts without further use, and who else is signed in."""
 
 from __future__ import annotations
 
@@ -15,4 +15,6 @@ def session(request: HttpRequest) -> dict[str, Any]:
     if user is None or not user.is_authenticated:
         return {"session_rest": 0}
     left = time_left(request.session)
-    return {"session_rest": min(left.unused, left.whole)}
+    # As the middleware found it for this request; an act of the view may have changed it.
+    second = getattr(request, "second_sign_in", None)
+    return {"session_rest": min(left.unused, left.whole), "second_sign_in": second}

@@ -14,11 +14,13 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from kmes.accounts.company_sign_on.models import SignOnIdentity, SignOnProvider  # noqa: F401 - Django looks for models here
+from kmes.accounts.dual_login.models import DualLoginPolicy, SecondSignIn  # noqa: F401 - Django looks for models here
 from kmes.accounts.rights import ROLE_RIGHTS, Right, Role, known_rights
 from kmes.core.withheld import WithheldCharField
 
 if TYPE_CHECKING:
     from kmes.accounts.session_store import SessionStore
+    from kmes.core.actor import SecondAdministrator
 
 
 class CustomRole(models.Model):
@@ -57,6 +59,9 @@ class User(AbstractUser):
     role = models.CharField(_("Role"), max_length=16, default=Role.AUDITOR)
     # Set while the password is a one-time one: until then it opens the page that replaces it, and no other.
     one_time_until = models.DateTimeField(_("One-time password until"), null=True, blank=True)
+
+    # Who signed in besides them in the session of this request, no column (``dual_login.middleware``).
+    second_administrator: SecondAdministrator | None = None
 
     class Meta:
         ordering = ["username"]

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
+from kmes.accounts.dual_login.models import SecondSignIn
 from kmes.accounts.models import ConsoleSession, User
 from kmes.accounts.rights import Right, check
 from kmes.accounts.session_store import digest_of
@@ -85,12 +86,14 @@ def end_all(*, user: User, actor: Actor, kept_key: str) -> int:
 
 def remove_all(user: User, *, kept_key: str = "") -> int:
     """Remove a user's sessions, but for the one of this key. Return how many. The caller logs why."""
-    return ConsoleSession.objects.filter(user=user).exclude(digest=digest_of(kept_key)).delete()[0]
+    # What the user vouched for in sessions of others ends with their own.
+    SecondSignIn.objects.filter(second=user).delete()
+    return _remove(ConsoleSession.objects.filter(user=user).exclude(digest=digest_of(kept_key)))
 
 
 def remove_begun_at_provider(user: User) -> int:
     """Remove a user's sessions that began at the identity provider. Return how many. The caller logs why."""
-    return ConsoleSession.objects.filter(user=user).exclude(sign_on="").delete()[0]
+    return _remove(ConsoleSession.objects.filter(user=user).exclude(sign_on=""))
 
 
 def remove_by_sign_on(digests: list[str]) -> list[User]:
@@ -105,3 +108,8 @@ def remove_ended(*, but: str | None) -> None:
     """Remove the rows of sessions that ended by themselves and were not used again, except the one of a key."""
     unused = Q(used_at__lt=now() - timedelta(minutes=settings.KMES_SESSION_IDLE_MINUTES))
     ConsoleSession.objects.filter(Q(expire_date__lt=now()) | unused).exclude(digest=digest_of(but)).delete()
+
+
+def _remove(found: QuerySet[ConsoleSession]) -> int:
+    # The other number counts second administrators as well, who go with the sessions.
+    return found.delete()[1].get("accounts.ConsoleSession", 0)

@@ -5,6 +5,7 @@ from django.urls import path
 from kmes.accounts import profile_views, session_views, user_selection_views, user_views, views
 from kmes.accounts.company_sign_on import settings_views
 from kmes.accounts.company_sign_on import views as company_views
+from kmes.accounts.dual_login import views as dual_views
 from kmes.accounts.roles import views as role_views
 from kmes.accounts.second_factor import views as factor_views
 from kmes.accounts.second_factor.passkeys import views as passkey_views
@@ -52,6 +53,11 @@ urlpatterns = [
     path("company-sign-on/", settings_views.edit, name="sign_on"),
     path("company-sign-on/test/", settings_views.test, name="sign_on_test"),
     path("company-sign-on/trial/", company_views.try_sign_in, name="sign_on_trial"),
+    path("dual-login/", dual_views.edit_policy, name="dual_login"),
+    path("dual-login/sign-in/", dual_views.sign_in, name="second_administrator"),
+    path("dual-login/sign-in/factor/", dual_views.prove_factor, name="second_administrator_factor"),
+    path("dual-login/sign-in/factor/options/", dual_views.options, name="second_administrator_options"),
+    path("dual-login/end/", dual_views.end, name="end_second_administrator"),
     path("roles/", role_views.list_roles, name="roles"),
     path("roles/add/", role_views.add_role, name="role_add"),
     path("roles/<slug:role>/", role_views.show_role, name="role"),

@@ -101,6 +101,10 @@ TABLES: Mapping[str, TableRights] = {
     "accounts_consolesession": _table(
         "digest session_data expire_date name user_id address device sign_on began_at used_at", web=_OWNS
     ),
+    "accounts_secondsignin": _table("id session_id user_id second_id began_at until seal", web=_OWNS),
+    "accounts_dualloginpolicy": _table(
+        "id roles actions second_roles minutes lock_version changed_at seal", web=_May(insert=True, update=ALL)
+    ),
     "accounts_authenticatorapp": _table("id user_id sealed_seed added_at used_at last_step", web=_OWNS),
     "accounts_passkey": _table(
         "id user_id name digest sealed_credential handle domain sign_count is_synced added_at used_at", web=_OWNS

@@ -19,9 +19,9 @@ FORMAT = 2
 READABLE_FORMATS = frozenset({1, FORMAT})
 NAME = "manifest.json"
 HIGHEST_PARTS = 20_000
-# Tables that a backup leaves out, so that nobody is signed in after a restore. A database that was upgraded, or is not yet
-# upgraded, has the second one with the sessions of earlier releases.
-SESSIONS = ("accounts_consolesession", "django_session")
+# Tables that a backup leaves out, so that nobody is signed in after a restore; what refers to a session comes first. A
+# database that was upgraded, or is not yet upgraded, has the last one with the sessions of earlier releases.
+SESSIONS = ("accounts_secondsignin", "accounts_consolesession", "django_session")
 # Parts that a backup may have, and the number of folders below each; an export's name is free.
 _PLACES = {"database.sqlite3": 1, "tables": 2, "secret_key": 1, "token": 5, "exports": 2}
 _SEGMENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")

@@ -49,6 +49,7 @@ TREE = (
             Page(_("Users"), "accounts:users", "user"),
             Page(_("Roles"), "accounts:roles", "role"),
             Page(_("Company Sign-On"), "accounts:sign_on", "group", "user.manage"),
+            Page(_("Dual Login"), "accounts:dual_login", "user", "user.manage"),
             Page(_("Approvals"), "approvals:list", "state-good", letter="a"),
         ),
         "identity",

@@ -80,6 +80,11 @@ accounts:user_deactivate           GET,POST  user.manage   user_id={user}
 accounts:user_reactivate           GET,POST  user.manage   user_id={user}
 accounts:user_reset_password       GET,POST  user.manage   user_id={user}
 accounts:user_reset_factor         GET,POST  user.manage   user_id={user}
+accounts:dual_login                GET,POST  user.manage
+accounts:second_administrator      GET,POST  console.read
+accounts:second_administrator_factor  GET,POST  console.read
+accounts:second_administrator_options  POST   console.read
+accounts:end_second_administrator  POST      console.read
 accounts:roles                     GET       console.read
 accounts:role_add                  GET,POST  role.manage
 accounts:role                      GET       console.read  role={role}
@@ -254,27 +259,13 @@ operations:confirm_schedule        GET,POST  key.rotate
 """
 
 # What whoever asks for a kind of job needs, and still needs each time that a worker takes it up.
-JOBS = {
-    "create": "key.create",
-    "synchronize": "key.push",
-    "rotate": "key.rotate",
-    "set_enabled": "key.disable",
-    "set_tags": "key.push",
-    "set_rotation_policy": "key.rotate",
-    "cloud_delete": "cloud.delete",
-    "cloud_recover": "cloud.delete",
-    "cloud_purge": "cloud.purge",
-    "destroy": "key.destroy",
-    "check_drift": "key.push",
-    "repair": "key.disable",
-    "test_connection": "credential.manage",
-    "make_certificate": "credential.manage",
-    "list_vaults": "vault.list",
-    "self_test": "device.manage",
-    "prove": "key.push",
-    "sign_report": "device.manage",
-    "set_approval_policy": "approval.manage",
-}
+_JOBS = (
+    "create:key.create synchronize:key.push rotate:key.rotate set_enabled:key.disable set_tags:key.push "
+    "set_rotation_policy:key.rotate cloud_delete:cloud.delete cloud_recover:cloud.delete cloud_purge:cloud.purge "
+    "destroy:key.destroy check_drift:key.push repair:key.disable test_connection:credential.manage "
+    "make_certificate:credential.manage list_vaults:vault.list self_test:device.manage prove:key.push "
+    "sign_report:device.manage set_approval_policy:approval.manage"
+)
 # Those that a person does not start by themselves from a page of jobs.
 NOT_STARTED_FROM_A_PAGE = {"sign_report", "set_approval_policy"}
 # On many key groups each operation needs what it needs on one.
@@ -397,3 +388,6 @@ def read_pairs(text: str) -> dict[str, str]:
     """Return names with what they need, from "name:right name:right"; "" where that is nothing."""
     pairs = (pair.rpartition(":") for pair in text.split())
     return {name: need.removeprefix("-") for name, _sign, need in pairs}
+
+
+JOBS = read_pairs(_JOBS)

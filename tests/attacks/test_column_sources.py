@@ -78,6 +78,7 @@ COLUMNS = {
     },
     # A token with a longer subject, or one that is no text, is refused (tests/attacks/test_company_sign_on.py).
     "accounts.SignOnIdentity": {"issuer": (SignOnProvider, "issuer"), "subject": CHECKED},
+    "accounts.DualLoginPolicy": dict.fromkeys(("id", "roles", "actions", "second_roles", "minutes"), CHECKED),
     "accounts.Passkey": {"name": FORM, "digest": OURS, "domain": OURS},
     "accounts.UsedChallenge": {"digest": OURS},
     "accounts.RecoveryCode": {"digest": OURS},

@@ -41,6 +41,9 @@ from keygroups.reports import ExpiringForm, KeyAgeForm
 from keygroups.rotation_views import ManyRotationForm
 from kmes.accounts.company_sign_on.forms import MAX_FACTOR_VALUES_TEXT, MAX_GROUPS_TEXT, MAX_SECRET, ProviderForm
 from kmes.accounts.company_sign_on.models import SignOnProvider
+from kmes.accounts.dual_login.forms import PolicyForm as DualLoginForm
+from kmes.accounts.dual_login.forms import RefusableForm, SecondForm
+from kmes.accounts.dual_login.policy import Policy
 from kmes.accounts.forms import MAX_PASSWORD, OwnPasswordForm, SignInForm, UserForm
 from kmes.accounts.models import CustomRole, Passkey, User
 from kmes.accounts.rights import Role
@@ -112,6 +115,7 @@ TEXTS: dict[type[forms.BaseForm], dict[str, Limit]] = {
     TagsForm: {"tags": MAX_TAG},
     FirstPushForm: {"name": (KeyGroup, "name")},
     VaultForm: {"vault": (KeyVault, "url")},
+    SecondForm: {"username": (User, "username"), "password": MAX_PASSWORD},
     RoleForm: {name: (CustomRole, name) for name in ("name", "description")},
     UserForm: {name: (User, name) for name in ("username", "first_name", "last_name", "email")},
     SignInForm: {"username": (User, "username"), "password": MAX_PASSWORD},
@@ -153,6 +157,7 @@ NO_TEXTS = {
     *(
         StartForm,
         PolicyForm,
+        DualLoginForm,
         ConnectionTestForm,
         CertificateForm,
         CertificationForm,
@@ -164,7 +169,7 @@ NO_TEXTS = {
     *(PreferencesForm, JumpForm, RulesForm, ReportForm, SendAgainForm),
 }
 # Only their subclasses are shown.
-BASES = {FilterForm, CredentialProofForm, GroupFields, CodeForm, PasswordMixin}
+BASES = {FilterForm, CredentialProofForm, GroupFields, CodeForm, PasswordMixin, RefusableForm}
 ODD_TEXTS = (
     *("x" * length for length in (37, 65, 129, 151, 256, 301, 513, 2001, 200_000)),
     *("a\0b", "\0", "ü" * 400, "𝔘" * 200, "a" * 300 + "@example.com", "a@" + "b." * 130 + "example"),
@@ -248,6 +253,7 @@ class Makers:
             },
             TagsForm: {"version": None},
             **{key: {"viewer": self.user} for key in (UserForm, RoleForm)},
+            DualLoginForm: {"policy": Policy()},
             ChannelForm: {"kind": ChannelKind.WEBHOOK},
         }
         if kind is SignInForm:

@@ -17,6 +17,7 @@ from kmes.core.clock import now
 from kmes.dashboard.setup.forms import FirstPushForm
 from kmes.dashboard.setup.steps import read_steps
 from logging_reports.models import LogEntry
+from tests.accounts.dual_login_pages import make_user, turn_on
 from tests.cloudcreds.conftest import admin, credential, device_row, mfk, people
 from tests.people import body, pages
 
@@ -125,8 +126,13 @@ def test_only_who_has_the_first_password_is_led_to_change_it(pages, people):
     assert page.count("Change my password") == 1
 
 
-def test_it_says_plainly_that_dual_login_is_not_there(people):
-    assert "dual login) is not part of this console yet" in texts(2)
+def test_it_says_whether_dual_login_is_on_and_leads_to_it(pages, people):
+    assert "Dual login is off" in texts(2)
+    assert 'href="/dual-login/"' in body(pages.get("/setup/2/"))
+    for name in ("ada", "bob", "cy"):
+        make_user(name)
+    turn_on(get_user_model().objects.get(username="ada"))
+    assert "Dual login is on" in texts(2)
 
 
 # --- 3 and 4 ---------------------------------------------------------------------------------

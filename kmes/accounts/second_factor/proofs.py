@@ -16,7 +16,11 @@ from kmes.accounts.second_factor.passkeys import services as passkeys
 from kmes.accounts.second_factor.passkeys.challenges import Purpose
 from kmes.accounts.second_factor.services import Factor
 
-_OPTIONS = {Purpose.SECOND_STEP: "accounts:second_step_options", Purpose.CONFIRM: "accounts:passkey_options"}
+_OPTIONS = {
+    Purpose.SECOND_STEP: "accounts:second_step_options",
+    Purpose.CONFIRM: "accounts:passkey_options",
+    Purpose.SECOND: "accounts:second_administrator_options",
+}
 
 
 def form_for(request: HttpRequest, user: User) -> ProofForm:

@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 
 from kmes.accounts import sessions
 from kmes.accounts.delegation import begin_change, check_covers
+from kmes.accounts.dual_login.models import SecondSignIn
 from kmes.accounts.models import AuthenticatorApp, FactorFailure, Passkey, RecoveryCode, User
 from kmes.accounts.rights import ROLE_RIGHTS, Right, rights_of
 from kmes.accounts.second_factor import recovery_codes, seals, totp
@@ -241,3 +242,5 @@ def reset(*, user: User, actor: Actor) -> None:
 def _remove(user: User) -> None:
     for model in (AuthenticatorApp, Passkey, RecoveryCode, FactorFailure):
         model.objects.filter(user=user).delete()
+    # What was vouched for with the factor ends with it.
+    SecondSignIn.objects.filter(second=user).delete()

@@ -57,7 +57,7 @@ def register_all() -> None:
     register("accounts:role_add", "accounts:role_edit", "accounts:role_delete")
     register(*_DOWNLOADS, "logs:export_start")
     register("forwarding:add", "forwarding:edit", "forwarding:delete")
-    register(*_OF_FACTORS, "accounts:sign_on")
+    register(*_OF_FACTORS, "accounts:sign_on", "accounts:dual_login")
 
 
 def minutes() -> int:
@@ -107,14 +107,19 @@ class StepUpMiddleware:
             return None
         if not _dangerous[name](arguments) or (name in _proving and _proving[name](request)):
             return None
-        if request.method == "POST":
-            page = keep(request)
-        elif name in _DOWNLOADS:
-            # The page would stay, because a file does not replace it.
-            page = f"{reverse('logs:list')}?{request.GET.urlencode()}"
-        else:
-            page = request.get_full_path()
-        return go_to(request, f"{reverse('accounts:confirm_factor')}?{urlencode({'next': page}, safe='/')}")
+        return lead_to(request, "accounts:confirm_factor", name=name)
+
+
+def lead_to(request: HttpRequest, page: str, *, name: str) -> HttpResponse:
+    """Redirect to a page that asks for a proof, and from there back to the view of a name. A sent form is kept."""
+    if request.method == "POST":
+        back = keep(request)
+    elif name in _DOWNLOADS:
+        # The page would stay, because a file does not replace it.
+        back = f"{reverse('logs:list')}?{request.GET.urlencode()}"
+    else:
+        back = request.get_full_path()
+    return go_to(request, f"{reverse(page)}?{urlencode({'next': back}, safe='/')}")
 
 
 # Answer a file.

@@ -16,6 +16,7 @@ from cloudcreds.selectors import best_first, describe_sign_in_expiry
 from hsm.models import HsmDevice
 from keygroups.choices import LIVE_VERSION_STATES, KeyUsage
 from keygroups.models import CloudVersion
+from kmes.accounts.dual_login.policy import read_policy
 from kmes.accounts.rights import Right, Role
 from kmes.dashboard import selectors
 from kmes.dashboard.setup.findings import Finding, Link, SetupStep, link_to
@@ -127,12 +128,7 @@ def _people_step() -> SetupStep:
             links=[] if enough else link_to(_("Add a user"), "accounts:user_add", right=Right.USER_MANAGE),
         ),
         *(_password_of(admin.get_username(), admin.password_changed_at) for admin in admins),
-        Finding(
-            _(
-                "Each administrator signs in alone. Signing in by two at once (dual login) is not part of this console yet."
-            ),
-            ok=None,
-        ),
+        _dual_login(),
     ]
     return SetupStep(
         2,
@@ -140,6 +136,17 @@ def _people_step() -> SetupStep:
         _("Two people, each with an account and a password that only they know."),
         findings,
     )
+
+
+def _dual_login() -> Finding:
+    policy = read_policy()
+    text = (
+        _("Dual login is on: for what it names, a second administrator signs in.")
+        if policy.is_on
+        else _("Dual login is off: each administrator acts alone. It can demand that a second one signs in.")
+    )
+    links = link_to(_("Dual Login"), "accounts:dual_login", right=Right.USER_MANAGE, in_dialog=False)
+    return Finding(text, ok=None, links=links)
 
 
 def _password_of(name: str, changed_at: object) -> Finding:

@@ -38,7 +38,7 @@ _SPILLED = re.compile(rb"Traceback \(most recent call last\)|django\.db\.|DataEr
 
 # Tables that a request may write to, besides those of ``_ANYBODY``, by role.
 _ANYBODY = re.compile(
-    r"accounts_(consolesession|failedsignins|knowndevice|factorfailure|usedchallenge)|axes_\w+"
+    r"accounts_(consolesession|secondsignin|failedsignins|knowndevice|factorfailure|usedchallenge)|axes_\w+"
     r"|logging_reports_(logentry|loghead|notice|delivery)"
 )
 _OWN = r"ui_\w+|logging_reports_(noticeread|channel|savedfilter)|accounts_(user|authenticatorapp|passkey|recoverycode)"

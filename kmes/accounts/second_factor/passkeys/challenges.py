@@ -37,6 +37,7 @@ class Purpose(StrEnum):
     CONFIRM = "confirm"
     ADD = "add"
     STATEMENTS = "statements"
+    SECOND = "second_administrator"
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ from kmes.ui.responses import go_to, render_form
 @require_POST
 def sign_in_options(request: HttpRequest) -> HttpResponse:
     """Answer the challenge of a sign-in; it names no user and no passkey."""
-    return _options(request, Purpose.SIGN_IN)
+    return options(request, Purpose.SIGN_IN)
 
 
 @require_POST
@@ -43,15 +43,15 @@ def second_step_options(request: HttpRequest) -> HttpResponse:
     """Answer the challenge of a second step, for the user whose password was right."""
     waiting = sign_in.pending(request)
     if waiting is None:
-        return _refused(FactorRefused(_("The sign-in took too long."), _("Begin again.")))
-    return _options(request, Purpose.SECOND_STEP, user=waiting.user)
+        return refused(FactorRefused(_("The sign-in took too long."), _("Begin again.")))
+    return options(request, Purpose.SECOND_STEP, user=waiting.user)
 
 
 @require_POST
 @right_required(Right.CONSOLE_READ)
 def own_options(request: HttpRequest) -> HttpResponse:
     """Answer the challenge of a confirmation by the signed-in user."""
-    return _options(request, Purpose.CONFIRM, user=request.user)
+    return options(request, Purpose.CONFIRM, user=request.user)
 
 
 @require_POST
@@ -62,7 +62,7 @@ def new_options(request: HttpRequest) -> HttpResponse:
     try:
         party = ceremonies.party_of(request)
     except FactorRefused as error:
-        return _refused(error)
+        return refused(error)
     handle = services.handle_of(viewer)
     challenge, cookie = challenges.issue(request, Purpose.ADD, user_id=viewer.pk, handle=handle)
     known = services.known_credentials(viewer, domain=party.domain)
@@ -71,19 +71,20 @@ def new_options(request: HttpRequest) -> HttpResponse:
 
 def statement_options(request: HttpRequest, digests: Sequence[str]) -> HttpResponse:
     """Answer the challenge with which the signed-in user signs statements, given by their digests (hex)."""
-    return _options(request, Purpose.STATEMENTS, user=request.user, statements=digests)
+    return options(request, Purpose.STATEMENTS, user=request.user, statements=digests)
 
 
-def _options(
+def options(
     request: HttpRequest, purpose: Purpose, *, user: Any = None, statements: Sequence[str] = ()
 ) -> HttpResponse:
+    """Answer a new challenge for a purpose; with a user it names that user's passkeys."""
     try:
         party = ceremonies.party_of(request)
         known = services.known_credentials(user, domain=party.domain) if user else []
         if user and not known:
             raise FactorRefused(_("There is no passkey of yours that works here."), _("Use a recovery code."))
     except FactorRefused as error:
-        return _refused(error)
+        return refused(error)
     challenge, cookie = challenges.issue(request, purpose, user_id=user.pk if user else None)
     if statements:
         challenge = challenge_for(challenge, statements)
@@ -96,7 +97,8 @@ def _answer(options: dict[str, Any], cookie: str) -> HttpResponse:
     return response
 
 
-def _refused(error: FactorRefused) -> HttpResponse:
+def refused(error: FactorRefused) -> HttpResponse:
+    """Answer to the script why there is no challenge."""
     return uncached(JsonResponse({"error": str(error)}, status=HTTPStatus.CONFLICT))
 
 

@@ -1,0 +1,1 @@
+"""Dual login: a second administrator signs in before a session may act (docs/dual-login.md)."""
