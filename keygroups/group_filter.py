@@ -34,11 +34,11 @@ class GroupField(forms.CharField):
             required=False,
             max_length=MAX_NAME,
             widget=GroupInput(reverse_lazy("keygroups:group_names")),
-            help_text=gettext_lazy("The whole name"),
+            help_text=gettext_lazy("The name, or a part that no other group has"),
         )
 
     def clean(self, value: Any) -> Any:
-        """Return the group, None for an empty field.
+        """Return the group, None for an empty field. A part of a name will do where one group alone has it.
 
         Raises:
             ValidationError: there is none.
@@ -47,9 +47,16 @@ class GroupField(forms.CharField):
         text = super().clean(value)
         if not text:
             return None
-        if (found := find_named(text)) is None:
-            raise forms.ValidationError(_("There is no key group of this name."), code="invalid_choice")
-        return found
+        if (found := find_named(text)) is not None:
+            return found
+        alike = list(KeyGroup.objects.only("pk", "name").filter(name__icontains=text)[:2])
+        if len(alike) == 1:
+            return alike[0]
+        if alike:
+            raise forms.ValidationError(
+                _("Several key groups have this in their name: enter the whole name."), code="invalid_choice"
+            )
+        raise forms.ValidationError(_("There is no key group of this name."), code="invalid_choice")
 
 
 class GroupInput(SuggestInput):

@@ -8,6 +8,7 @@ from django import forms
 from django.forms.utils import flatatt
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
 
 class LongSelect(forms.Select):
@@ -41,7 +42,12 @@ class SuggestInput(forms.TextInput):
         self.url = url
 
     def render(self, name: str, value: Any, attrs: dict[str, Any] | None = None, renderer: Any = None) -> SafeString:
-        """Return the field with its empty list of suggestions."""
+        """Return the field with its empty list of suggestions, which the script fills and shows."""
         list_id = f"{(attrs or {}).get('id', name)}-names"
-        given = {**(attrs or {}), "list": list_id, "data-suggest": str(self.url)}
-        return format_html('{}<datalist id="{}"></datalist>', super().render(name, value, given, renderer), list_id)
+        given = {**(attrs or {}), "data-suggest": str(self.url), "data-suggest-list": list_id}
+        return format_html(
+            '{}<ul id="{}" class="suggest-list" role="listbox" aria-label="{}" hidden></ul>',
+            super().render(name, value, given, renderer),
+            list_id,
+            _("Suggestions"),
+        )

@@ -340,3 +340,33 @@ def test_the_filters_of_jobs_apply_on_change(bench: Page):
     bench.get_by_label("Status").select_option("failed")
     bench.wait_for_url("**state=failed*")
     expect(bench.locator("#job-results .chip")).to_contain_text("Failed")
+
+
+def test_the_field_of_key_groups_offers_names_and_takes_the_chosen_one(bench: Page):
+    bench.goto("/jobs/?show=all")
+    bench.get_by_text("More filters").click()
+    field = bench.get_by_label("Key group", exact=True)
+    field.press_sequentially("eed-0001")
+    names = bench.get_by_role("listbox", name="Suggestions").get_by_role("option")
+    expect(names).to_have_count(10)
+    # By keyboard: the second name.
+    bench.keyboard.press("ArrowDown")
+    bench.keyboard.press("ArrowDown")
+    expect(names.nth(1)).to_have_attribute("aria-selected", "true")
+    bench.keyboard.press("Enter")
+    bench.wait_for_url("**group=seed-00011*")
+    expect(names).to_have_count(0)
+    expect(bench.locator("#job-results .chip")).to_contain_text("seed-00011")
+    # By mouse; Escape closes the list and nothing else.
+    field.fill("seed-00020")
+    expect(names).to_have_count(1)
+    bench.keyboard.press("Escape")
+    expect(names).to_have_count(0)
+    expect(field).to_be_visible()
+    field.fill("seed-0002")
+    names.last.click()
+    bench.wait_for_url("**group=seed-00029*")
+    # A part that several have is refused where one sees it.
+    field.fill("seed")
+    bench.keyboard.press("Tab")
+    expect(bench.get_by_role("alert")).to_contain_text("Several key groups have this in their name")

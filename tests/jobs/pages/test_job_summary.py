@@ -157,6 +157,18 @@ def test_the_list_ships_no_key_groups_and_finds_one_by_its_name_or_its_id(pages,
     assert "There is no key group of this name." in body(pages.get("/jobs/?group=nobody"))
 
 
+def test_a_part_of_a_name_finds_the_group_that_alone_has_it(pages, group):
+    for name in ("orders-1", "orders-2"):
+        KeyGroup.objects.create(
+            name=name, key_spec="P-256", credential=group.credential, vault=group.vault, azure_name=name
+        )
+    assert "Key group: payments" in body(pages.get("/jobs/?group=ayme"))
+    # The field stands behind "More filters": what is wrong with it is said where the jobs would be.
+    answer = body(pages.get("/jobs/?group=orders&seen=x", headers={"HX-Target": "job-results"}))
+    assert "Several key groups have this in their name: enter the whole name." in answer
+    assert "Key group: orders-2" in body(pages.get("/jobs/?group=orders-2"))
+
+
 def test_names_are_suggested_best_first(pages, group):
     for name in ("a-pay", "pay"):
         KeyGroup.objects.create(
