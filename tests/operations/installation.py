@@ -82,7 +82,8 @@ class Installation:
         """A second installation that holds the same; quicker than preparing one."""
         shutil.copytree(self.folder, folder)
         conf = folder / "hsm" / "softhsm2.conf"
-        conf.write_text(conf.read_text().replace(str(self.folder), str(folder)))
+        if conf.exists():
+            conf.write_text(conf.read_text().replace(str(self.folder), str(folder)))
         return Installation(folder, database_url=new_database(folder, like=self.environment["DATABASE_URL"]))
 
     def prepare(self) -> None:

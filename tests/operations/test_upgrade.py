@@ -13,12 +13,18 @@ RELEASE = ("-m", "tests.operations.previous_release")
 ROTATIONS = ("-m", "tests.operations.earlier_rotations")
 
 
-@pytest.fixture
-def previous(tmp_path, redis_server):
-    """A populated database of the previous release."""
-    made = Installation(tmp_path / "previous")
+@pytest.fixture(scope="module")
+def populated(tmp_path_factory, redis_server):
+    """A populated database of the previous release, made once and left as it is."""
+    made = Installation(tmp_path_factory.mktemp("populated"))
     made.run(*RELEASE, "populate")
     return made
+
+
+@pytest.fixture
+def previous(populated, tmp_path):
+    """One that the test may change."""
+    return populated.copied_to(tmp_path / "previous")
 
 
 def test_a_populated_database_of_the_previous_release_comes_forward_whole(previous):
