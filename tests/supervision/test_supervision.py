@@ -144,6 +144,8 @@ def test_a_missing_redis_is_named_with_the_line_that_installs_it(stopped, tmp_pa
 def test_a_missing_device_library_is_named(stopped, tmp_path):
     result = stopped.refuse(KMES_HSM_MODULE=str(tmp_path / "nothing.so"))
     assert_one_sentence(result, r"Initialising the device failed: .*nothing\.so.*")
+    # Nothing that was started before stays.
+    assert stopped.pids() == {}
 
 
 def test_a_folder_that_cannot_be_written_is_named(stopped, tmp_path):
