@@ -7,7 +7,7 @@ changed, since the key was made, who may act on keys.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -32,8 +32,10 @@ _ROLE_CHANGED = Q(event="user.updated", severity=Severity.WARNING)
 # Events that begin or end a stretch of a version's bar.
 _EDGES = (
     *("key.created", "azure.key_imported", "azure.import_verified", "azure.version_updated", "azure.rotation_done"),
-    *("azure.key_deleted", "azure.key_recovered", "azure.key_purged", "key.destroyed"),
+    "key.destroyed",
 )
+# Those that end or begin a stretch of all versions of the Azure key; their rows name no key.
+_EDGES_OF_ALL = ("azure.key_deleted", "azure.key_recovered", "azure.key_purged")
 _MOST_EDGES = 400
 
 
@@ -77,13 +79,15 @@ def list_key_events(key: Key, *, limit: int = SHOWN) -> tuple[list[KeyEvent], bo
     return [_event(row) for row in ordered[:limit]], len(ordered) > limit
 
 
-def edges_of_keys(key_ids: Iterable[UUID]) -> dict[UUID, list[Edge]]:
-    """Return the moments that the logs hold of each key's version, oldest first. One query."""
+def edges_of_keys(keys: Sequence[Key]) -> dict[UUID, list[Edge]]:
+    """Return the moments that the logs hold of each version of one group's keys, oldest first. Two queries."""
+    made = {key.pk: key.created_at for key in keys}
+    groups = {str(key.group_id) for key in keys}
     found: dict[UUID, list[Edge]] = defaultdict(list)
-    rows = LogEntry.objects.filter(
-        service__in=(Service.AZURE, Service.AUDIT), key_id__in=[str(each) for each in key_ids], event__in=_EDGES
-    )
-    for row in reversed(rows.order_by("-at", "-sequence")[:_MOST_EDGES]):
+    log = LogEntry.objects.filter(service__in=(Service.AZURE, Service.AUDIT)).order_by("-at", "-sequence")
+    own = log.filter(key_id__in=[str(each) for each in made], event__in=_EDGES)[:_MOST_EDGES]
+    of_all = log.filter(group_id__in=groups, key_id="", event__in=_EDGES_OF_ALL)[:_MOST_EDGES]
+    for row in sorted([*own, *of_all], key=lambda row: (row.at, row.sequence)):
         event = _event(row)
         job = f", job-{row.job_code}" if row.job_code else ""
         text = _("%(event)s: %(moment)s UTC by %(actor)s%(job)s") % {
@@ -93,7 +97,9 @@ def edges_of_keys(key_ids: Iterable[UUID]) -> dict[UUID, list[Edge]]:
             "job": job,
         }
         url = reverse("jobs:detail", args=[row.job_code]) if row.job_code else event.url
-        found[UUID(row.key_id)].append(Edge(row.at, text, url))
+        concerned = [UUID(row.key_id)] if row.key_id else [each for each, at in made.items() if at <= row.at]
+        for each in concerned:
+            found[each].append(Edge(row.at, text, url))
     return found
 
 

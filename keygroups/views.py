@@ -226,7 +226,7 @@ def show_key(request: HttpRequest, key_id: UUID) -> HttpResponse:
     span = request.GET.get("span", "")
     key_jobs = jobs_of_keys({key.pk, *(each.key_id for each in versions)})
     can_read_log = _may(request, Right.LOG_READ)
-    edges = edges_of_keys(each.key_id for each in versions) if can_read_log else {}
+    edges = edges_of_keys([each.key for each in versions]) if can_read_log else {}
     context = {
         "key": key,
         "group": group,

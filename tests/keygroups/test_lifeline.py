@@ -101,6 +101,10 @@ def test_each_mark_of_a_bar_names_who_and_by_which_job(pages, group, people):
     shown = html.unescape(picture(pages, group))
     assert re.search(rf"pay-2: Key imported: \S+ \S+ UTC by {people['admin']}, job-7F3KQ2", shown), row
     assert 'href="/jobs/7F3KQ2/"' in shown
+    of_all = Subject(group_id=str(group.pk), group=group.name)
+    record("azure.key_deleted", actor=Actor.from_user(people["admin"]), message="payments deleted", subject=of_all)
+    shown = html.unescape(picture(pages, group))
+    assert shown.count("Key deleted: ") == 2, "a mark on the bar of each version"
 
 
 def test_the_events_of_a_key_are_those_of_all_logs_and_of_nobody_else(pages, group, people):
