@@ -137,6 +137,7 @@ class Approval:
         actions: the kinds of whose policies a job needs the approvals, as far as it is not the job of a chain.
         expected: the same of a job that a page is about to start.
         plan: says what the job does, from rows alone, so that it reads the same for as long as they do.
+        allows_break_glass: whether a policy may let its requester go on alone in an emergency.
 
     """
 
@@ -144,6 +145,7 @@ class Approval:
     actions: Callable[[Job], tuple[str, ...]]
     expected: Callable[[StartTarget], tuple[str, ...]]
     plan: Callable[[Job], Plan]
+    allows_break_glass: bool = True
 
 
 def always(*actions: str) -> Callable[[object], tuple[str, ...]]:

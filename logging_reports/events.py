@@ -179,6 +179,8 @@ _register(
     ("approval.approved", Category.JOBS, _INFO, _("Request approved")),
     ("approval.refused", Category.JOBS, _WARNING, _("Request refused")),
     ("approval.expired", Category.JOBS, _WARNING, _("Approval request expired")),
+    ("approval.glass_broken", Category.JOBS, _ERROR, _("Break glass: done without approvals")),
+    ("approval.glass_reviewed", Category.JOBS, _WARNING, _("Break glass reviewed")),
     ("approval.not_genuine", Category.INTEGRITY, _ERROR, _("Approval refused: not as it was recorded")),
     ("approval.policy_changed", Category.CONFIGURATION, _WARNING, _("Approval policy changed")),
     ("certification.requested", Category.JOBS, _INFO, _("Self-certification requested")),
@@ -257,6 +259,8 @@ NOTICE_TOPICS: dict[str, Topic] = {
     "approval.requested": Topic.APPROVAL,
     "approval.refused": Topic.APPROVAL,
     "approval.expired": Topic.APPROVAL,
+    "approval.glass_broken": Topic.APPROVAL,
+    "approval.glass_reviewed": Topic.APPROVAL,
     "approval.policy_changed": Topic.APPROVAL,
     "azure.rotation_failed": Topic.ROTATION,
     "azure.rotation_missed": Topic.ROTATION,
@@ -293,3 +297,6 @@ NOTICE_TOPICS: dict[str, Topic] = {
     "forwarding.resumed": Topic.LOG,
     "notice.delivery_failed": Topic.DELIVERY,
 }
+
+# Alarms that every channel sends, users' own mail included, whatever was chosen there.
+TO_EVERY_CHANNEL = frozenset({"approval.glass_broken"})

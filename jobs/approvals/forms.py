@@ -42,6 +42,33 @@ class DecisionForm(forms.Form):
         return found
 
 
+class BreakGlassForm(forms.Form):
+    """Asks why somebody goes on without approvals on the plan whose digest was shown."""
+
+    seen = forms.CharField(widget=forms.HiddenInput, max_length=64)
+    reason = forms.CharField(
+        label=_("What the emergency is"),
+        max_length=MAX_REASON,
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text=_("All administrators are alarmed and see it, and the log keeps it."),
+    )
+    passkey = passkey_field(required=False)
+
+    def __init__(self, data: QueryDict | None = None, *, digest: str) -> None:
+        super().__init__(data, initial={"seen": digest})
+
+
+class ReviewForm(forms.Form):
+    """Asks a reviewer what they found."""
+
+    comment = forms.CharField(
+        label=_("What the review found"),
+        max_length=MAX_REASON,
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text=_("It closes the review, and the log keeps it."),
+    )
+
+
 class PolicyForm(StartForm):
     """Asks how many users of which role approve an action."""
 
@@ -65,4 +92,12 @@ class PolicyForm(StartForm):
         label=_("Only approvals signed by a passkey count"),
         required=False,
         help_text=_("Users who have a passkey approve with it in any case."),
+    )
+    allows_break_glass = forms.BooleanField(
+        label=_("Allow break glass"),
+        required=False,
+        help_text=_(
+            "In an emergency requesters with the right “Break Glass:Use” go on alone. All administrators are alarmed, "
+            "and another one has to review it."
+        ),
     )

@@ -17,6 +17,8 @@ class Verdict(models.TextChoices):
 
     APPROVE = "approve", _("Approved")
     REFUSE = "refuse", _("Refused")
+    # Of the requester, who goes on alone in an emergency.
+    BREAK_GLASS = "break_glass", _("Break glass")
 
 
 class ApprovalPolicy(models.Model):
@@ -32,6 +34,8 @@ class ApprovalPolicy(models.Model):
     expires_hours = models.PositiveSmallIntegerField()
     # Only approvals that a passkey of their user signed count.
     needs_passkey = models.BooleanField(default=False)
+    # Requesters with the right to break glass may go on alone in an emergency.
+    allows_break_glass = models.BooleanField(default=False)
     changed_by = models.CharField(max_length=150)
     changed_at = models.DateTimeField()
     # The worker's, over all of the above.
@@ -83,7 +87,7 @@ class ApprovalDecision(models.Model):
     request = models.ForeignKey(ApprovalRequest, on_delete=models.CASCADE, related_name="decisions")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     user_name = models.CharField(max_length=150)
-    verdict = models.CharField(max_length=8, choices=Verdict)
+    verdict = models.CharField(max_length=16, choices=Verdict)
     reason = models.CharField(max_length=MAX_REASON, blank=True)
     decided_at = models.DateTimeField()
     # What a passkey of the user signed (``kmes.core.passkey_proofs``); empty for a user without one.
@@ -98,3 +102,22 @@ class ApprovalDecision(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user_name}: {self.get_verdict_display()}"
+
+
+class BreakGlassReview(models.Model):
+    """What another user found when they reviewed a job that was done without approvals in an emergency."""
+
+    decision = models.OneToOneField(ApprovalDecision, on_delete=models.CASCADE, related_name="review")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    user_name = models.CharField(max_length=150)
+    comment = models.CharField(max_length=MAX_REASON)
+    reviewed_at = models.DateTimeField()
+    # The web process's.
+    signature = models.BinaryField()
+
+    class Meta:
+        app_label = "jobs"
+        ordering = ["reviewed_at"]
+
+    def __str__(self) -> str:
+        return f"Review by {self.user_name}"

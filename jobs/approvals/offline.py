@@ -1,10 +1,11 @@
 """Checks the evidence of an approval, as its page sends it, without database and Django.
 
 ``python -m jobs.approvals.offline FILE.json [--signers public.json]`` needs only Python, the package ``cryptography``
-and three files of this repository (docs/approvals.md#check-the-evidence). It computes the digest of the plan anew, checks each signature of a passkey, and prints the fingerprint
-of each public key. These are compared with an export of the Audit log, which is checked by itself
-(``logging_reports.offline``). With the file of public keys (``KMES_REQUEST_SIGNERS_FILE``) the signatures of the web
-process are checked, too. Exit status: 0 all hold, 1 something was changed, 2 the file could not be read.
+and three files of this repository (docs/approvals.md#check-the-evidence). It computes the digest of the plan anew,
+checks each signature of a passkey, and prints the fingerprint of each public key. These are compared with an export of
+the Audit log, which is checked by itself (``logging_reports.offline``). With the file of public keys
+(``KMES_REQUEST_SIGNERS_FILE``) the signatures of the web process are checked, too. Exit status: 0 all hold, 1 something
+was changed, 2 the file could not be read.
 """
 
 from __future__ import annotations

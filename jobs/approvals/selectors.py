@@ -13,6 +13,7 @@ from jobs.approvals.models import ApprovalPolicy, ApprovalRequest, Verdict
 from jobs.choices import JobState
 from jobs.engine.approval_policies import actions, find_policy
 from jobs.engine.approval_requests import read_requirements
+from jobs.engine.break_glass import find_break_glass, list_unreviewed
 from kmes.core.clock import now
 from kmes.core.errors import KmesError
 
@@ -35,12 +36,16 @@ class PolicyLine:
 
 
 def list_requests(user: Any, *, show: str = "open") -> QuerySet[ApprovalRequest]:
-    """Return requests, newest first: all, those that are open, or those that the user can decide."""
-    rows: QuerySet[ApprovalRequest] = ApprovalRequest.objects.select_related("job").annotate(
-        given=Count("decisions", filter=Q(decisions__verdict=Verdict.APPROVE))
+    """Return requests, newest first: all, those that are open, that the user can decide, or that wait for a review."""
+    rows: QuerySet[ApprovalRequest] = (
+        ApprovalRequest.objects.select_related("job")
+        .prefetch_related("decisions")
+        .annotate(given=Count("decisions", filter=Q(decisions__verdict=Verdict.APPROVE)))
     )
     if show in {"open", "mine"}:
         rows = _open(rows)
+    if show == "review":
+        rows = rows.filter(pk__in=[each.request_id for each in list_unreviewed()])
     if show == "mine":
         rows = rows.filter(pk__in=_for_user(rows, user))
     return rows.order_by("-requested_at")
@@ -78,6 +83,8 @@ def describe_state(request: ApprovalRequest) -> tuple[str, str]:
         return (str(label), colour)
     if job.state == JobState.CANCELLED and job.started_at is None:
         return (str(_("Withdrawn")), "neutral")
+    if find_break_glass(request.decisions.all()) is not None:
+        return (str(_("Break glass")), "bad")
     return (str(_("Approved")), "good")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -10,7 +12,7 @@ from django.utils.translation import gettext as _
 from jobs.approvals.models import ApprovalDecision, ApprovalRequest, Verdict
 from jobs.choices import JobState
 from jobs.engine import approval_requests, approver_signatures, hints, lifecycle
-from jobs.engine.approval_checks import has_enough, read_approvals, why_plan_changed
+from jobs.engine.approval_checks import has_enough, read_approvals, read_decisions, why_plan_changed
 from jobs.engine.approver_accounts import find_reachable
 from jobs.engine.authenticity import NotGenuine
 from jobs.engine.creation import subject_of
@@ -48,13 +50,20 @@ def decide(
         NotGenuine: the request, or a decision on it, is not as it was recorded; the log has it.
 
     """
-    try:
+    with alarm(request):
         return _decide(request, verdict=verdict, reason=reason, seen=seen, actor=actor, proof=proof)
+
+
+@contextmanager
+def alarm(request: ApprovalRequest) -> Iterator[None]:
+    """Raise the alarm once for a request that turns out not to be genuine, or a decision on it."""
+    try:
+        yield
     except NotGenuine as error:
-        # After the rollback, and once for each request.
+        # After the rollback.
         if not LogEntry.objects.filter(service=Service.AUDIT, event=NOT_GENUINE, job_id=request.job_id).exists():
             with transaction.atomic():
-                _record(NOT_GENUINE, request, str(error), actor=SYSTEM)
+                record_of(NOT_GENUINE, request, str(error), actor=SYSTEM)
         raise
 
 
@@ -65,7 +74,7 @@ def _decide(
         # Decisions on one job come one after the other, so that the last one sees the others.
         job = Job.objects.select_for_update().get(pk=request.job_id)
         request = ApprovalRequest.objects.select_related("job__group__vault", "job__credential").get(pk=request.pk)
-        _require_open(request, job, seen=seen)
+        require_open(request, job, seen=seen)
         if reason_against := why_not_decide(request, actor.user_id):
             raise PermissionRefused(reason_against, _("Another user has to decide."))
         if verdict == Verdict.APPROVE and (changed := why_plan_changed(request)):
@@ -76,10 +85,10 @@ def _decide(
                     request, actor=actor, verdict=verdict, reason=reason, proof=proof
                 )
                 if verdict == Verdict.APPROVE:
-                    _require_signature(request, decision)
+                    require_signature(request, decision)
         except IntegrityError:
             raise ConflictError(_("This user has decided already."), _("Reload the page.")) from None
-        _record(
+        record_of(
             "approval.approved" if verdict == Verdict.APPROVE else "approval.refused",
             request,
             f"Reason: {decision.reason or 'none given'}{'. Signed by a passkey' if decision.proof else ''}",
@@ -94,11 +103,11 @@ def _decide(
     return decision
 
 
-def _require_signature(request: ApprovalRequest, decision: ApprovalDecision) -> None:
-    """Check that a passkey signed an approval, where its user has one or the policy asks for it.
+def require_signature(request: ApprovalRequest, decision: ApprovalDecision) -> None:
+    """Check that a passkey signed a decision, where its user has one or the policy asks for it.
 
     Raises:
-        PermissionRefused: none did, or not this approval.
+        PermissionRefused: none did, or not this decision.
 
     """
     user = decision.user
@@ -107,8 +116,8 @@ def _require_signature(request: ApprovalRequest, decision: ApprovalDecision) -> 
         return
     if not approver_signatures.is_signed_by_user(decision):
         raise PermissionRefused(
-            _("The approval is not signed by a passkey of %(name)s.") % {"name": decision.user_name},
-            _("Open the request again and approve it with a passkey."),
+            _("The decision is not signed by a passkey of %(name)s.") % {"name": decision.user_name},
+            _("Open the request again and use a passkey."),
         )
 
 
@@ -138,10 +147,10 @@ def end_expired() -> None:
         )
         with transaction.atomic():
             if _end(request, what, actor=SYSTEM):
-                _record("approval.expired", request, "", actor=SYSTEM)
+                record_of("approval.expired", request, "", actor=SYSTEM)
 
 
-def _require_open(request: ApprovalRequest, job: Job, *, seen: str) -> None:
+def require_open(request: ApprovalRequest, job: Job, *, seen: str) -> None:
     """Check that a request can still be decided, as it was shown.
 
     Raises:
@@ -156,7 +165,7 @@ def _require_open(request: ApprovalRequest, job: Job, *, seen: str) -> None:
             _("The request is not as it was made: its signature does not hold."),
             _("Find out who writes to the database. Cancel the job; if it was meant, request it again."),
         )
-    read_approvals(request)
+    read_decisions(request)
     if seen != request.digest:
         raise ConflictError(_("The plan has changed since it was shown."), _("Reload the page."))
     if request.expires_at <= now():
@@ -168,11 +177,12 @@ def _end(request: ApprovalRequest, error: KmesError, *, actor: Actor) -> bool:
     job = request.job
     if not lifecycle.end_awaiting(job, error=error):
         return False
-    _record("job.cancelled", request, error.what, actor=actor)
+    record_of("job.cancelled", request, error.what, actor=actor)
     return True
 
 
-def _record(event: str, request: ApprovalRequest, text: str, *, actor: Actor) -> None:
+def record_of(event: str, request: ApprovalRequest, text: str, *, actor: Actor) -> None:
+    """Write a row of the Audit log about a request."""
     job = request.job
     record(
         event,

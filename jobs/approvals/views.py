@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-from http import HTTPStatus
 from typing import Any
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from jobs.approvals import selectors, services
+from jobs.approvals import break_glass, passkey_answers, selectors, services
 from jobs.approvals.forms import DecisionForm, PolicyForm
-from jobs.approvals.models import ApprovalPolicy, ApprovalRequest, Verdict
+from jobs.approvals.models import ApprovalDecision, ApprovalPolicy, ApprovalRequest, Verdict
 from jobs.approvals.tables import RequestTable
 from jobs.choices import JobState
 from jobs.confirmation.forms import ask_for_reason
@@ -23,14 +22,12 @@ from jobs.engine.approval_checks import why_plan_changed
 from jobs.engine.approval_evidence import evidence_of
 from jobs.engine.approval_policies import actions, describe, find_policy, label_of, requirements_of
 from jobs.engine.approval_requests import is_decision_genuine, is_request_genuine, requirements_in
-from jobs.engine.approver_signatures import has_broken_signature, statement_of, stored_reason
+from jobs.engine.approver_signatures import has_broken_signature
+from jobs.engine.break_glass import find_break_glass, find_review, list_unreviewed
 from jobs.kinds.set_approval_policy.spec import request_set_approval_policy
 from jobs.models import Job
 from kmes.accounts.rights import Right, Role
 from kmes.accounts.second_factor.passkeys import statements
-from kmes.accounts.second_factor.passkeys.views import statement_options
-from kmes.accounts.second_factor.services import Factor
-from kmes.accounts.second_factor.sign_in import note_proof
 from kmes.core.actor import Actor
 from kmes.core.clock import now
 from kmes.core.errors import InputError, KmesError, PermissionRefused
@@ -38,11 +35,12 @@ from kmes.ui.access import right_required
 from kmes.ui.responses import go_to, render_form
 from kmes.ui.tables import arrange
 
-_SHOWS = ("open", "mine", "all")
+_SHOWS = ("open", "mine", "review", "all")
 _FIRST_HOURS = 72
 
 
-def _find(code: str) -> ApprovalRequest:
+def find_or_404(code: str) -> ApprovalRequest:
+    """Return the request for approval of the job of this code, or answer that there is none."""
     found = selectors.find_request(code)
     if found is None:
         raise Http404(_("There is no request for approval of this number."))
@@ -58,6 +56,8 @@ def list_requests(request: HttpRequest) -> HttpResponse:
     table = RequestTable(selectors.list_requests(request.user, show=show))
     arrange(request, table)
     tabs = [("open", _("Open")), ("mine", _("For you to decide")), ("all", _("All"))]
+    if show == "review" or list_unreviewed():
+        tabs.insert(2, ("review", _("To review")))
     context = {
         "table": table,
         "show": show,
@@ -72,17 +72,17 @@ def list_requests(request: HttpRequest) -> HttpResponse:
 @right_required(Right.CONSOLE_READ)
 def show_request(request: HttpRequest, code: str) -> HttpResponse:
     """Show one request: the frozen plan, its conditions, and what was decided."""
-    return render(request, "approvals/detail.html", _context(_find(code), request.user))
+    return render(request, "approvals/detail.html", context_of(find_or_404(code), request.user))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @right_required(Right.CONSOLE_READ)
 def decide(request: HttpRequest, code: str) -> HttpResponse:
     """Show the plan and ask for the decision; on POST record it."""
-    found = _find(code)
+    found = find_or_404(code)
     sent = request.POST if request.method == "POST" else None
     form = DecisionForm(sent, digest=found.digest)
-    context = {**_context(found, request.user), "form": form, "refusal": None}
+    context = {**context_of(found, request.user), "form": form, "refusal": None}
     if sent is not None and form.is_valid():
         verdict = Verdict(form.cleaned_data["verdict"])
         try:
@@ -92,7 +92,7 @@ def decide(request: HttpRequest, code: str) -> HttpResponse:
                 reason=form.cleaned_data["reason"],
                 seen=form.cleaned_data["seen"],
                 actor=Actor.from_user(request.user),
-                proof=_signature(request, found, form),
+                proof=passkey_answers.signature(request, [found], Verdict.APPROVE, form),
             )
         except PermissionRefused:
             raise
@@ -109,51 +109,29 @@ def decide(request: HttpRequest, code: str) -> HttpResponse:
 @right_required(Right.CONSOLE_READ)
 def approval_options(request: HttpRequest, code: str) -> HttpResponse:
     """Answer what the user's passkey is asked to sign: the approval of the plan that was shown, with the comment."""
-    found = _find(code)
+    found = find_or_404(code)
     form = DecisionForm(request.POST, digest=found.digest)
     form.fields["verdict"].required = False
-    if not form.is_valid() or form.cleaned_data["seen"] != found.digest:
-        error = _("The plan has changed since it was shown. Reload the page.")
-        return JsonResponse({"error": error}, status=HTTPStatus.CONFLICT)
-    return statement_options(request, [_statement(found, request.user, form)])
-
-
-def _statement(found: ApprovalRequest, user: Any, form: DecisionForm) -> str:
-    reason = stored_reason(form.cleaned_data["reason"])
-    return statement_of(found, user_id=user.pk, verdict=Verdict.APPROVE, reason=reason)
-
-
-def _signature(request: HttpRequest, found: ApprovalRequest, form: DecisionForm) -> dict[str, Any] | None:
-    """Return what a passkey signed of a sent form; None where none was used.
-
-    Raises:
-        FactorRefused: it signed nothing, or something else.
-
-    """
-    sent = form.cleaned_data.get("passkey")
-    if not sent:
-        return None
-    user: Any = request.user
-    proof = statements.sign(request, user, sent, [_statement(found, user, form)])
-    note_proof(request, Factor.PASSKEY)
-    return proof
+    is_seen = form.data.get("seen") == found.digest
+    return passkey_answers.options(request, [found], Verdict.APPROVE, form, is_seen=is_seen)
 
 
 @require_safe
 @right_required(Right.CONSOLE_READ)
 def download_evidence(_request: HttpRequest, code: str) -> HttpResponse:
     """Send what an auditor checks offline: the plan, the decisions, and what passkeys signed."""
-    found = _find(code)
+    found = find_or_404(code)
     content = json.dumps(evidence_of(found), indent=1, ensure_ascii=False)
     name = f"approval-{found.job.code}.json"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "X-Content-Type-Options": "nosniff"}
     return HttpResponse(content, content_type="application/json", headers=headers)
 
 
-def _context(found: ApprovalRequest, user: Any) -> dict[str, Any]:
+def context_of(found: ApprovalRequest, user: Any) -> dict[str, Any]:
+    """Return what the pages of one request show to a user."""
     is_open = found.job.state == JobState.AWAITING and found.expires_at > now()
     is_genuine = is_request_genuine(found)
-    decisions = list(found.decisions.select_related("request"))
+    decisions = list(found.decisions.select_related("request", "review"))
     state, colour = selectors.describe_state(found)
     against = "" if not is_open else services.why_not_decide(found, user.pk)
     if is_open and not against and any(each.user_id == user.pk for each in decisions):
@@ -173,6 +151,23 @@ def _context(found: ApprovalRequest, user: Any) -> dict[str, Any]:
         "is_genuine": is_genuine,
         "changed": why_plan_changed(found) if is_open and is_genuine else "",
         "against": against,
+        **_break_glass(found, decisions, user, is_open=is_open and is_genuine),
+    }
+
+
+def _break_glass(
+    found: ApprovalRequest, decisions: list[ApprovalDecision], user: Any, *, is_open: bool
+) -> dict[str, Any]:
+    """Return whether the user can break glass, what was broken, and whether the user may review that."""
+    broken = find_break_glass(decisions)
+    may_break = is_open and user.has_right(Right.APPROVAL_BREAK_GLASS)
+    review = find_review(broken) if broken is not None else None
+    may_review = broken is not None and not break_glass.why_not_review(found, broken, user.pk)
+    return {
+        "may_break_glass": may_break and not break_glass.why_not_break_glass(found, user.pk),
+        "broken": broken,
+        "review": review,
+        "may_review": may_review and review is None and user.has_right(Right.APPROVAL_MANAGE),
     }
 
 
@@ -203,7 +198,8 @@ def change_policy(request: HttpRequest, action: str) -> HttpResponse:
     form.initial["approvals"] = current.approvals if current else 1
     form.initial["role"] = current.role if current else Role.ADMIN
     form.initial["expires_hours"] = current.expires_hours if current else _FIRST_HOURS
-    form.initial["needs_passkey"] = current.needs_passkey if current else False
+    for name in ("needs_passkey", "allows_break_glass"):
+        form.initial[name] = getattr(current, name, False)
     needed = requirements_of([action])
     if needed:
         ask_for_reason(form)
@@ -231,6 +227,7 @@ def _start_change(action: str, form: PolicyForm, actor: Actor) -> str:
         role=asked["role"],
         expires_hours=asked["expires_hours"],
         needs_passkey=asked["needs_passkey"],
+        allows_break_glass=asked["allows_break_glass"],
         reason=asked.get("reason", ""),
         actor=actor,
         idempotency_key=f"{actor.user_id}:{token}" if token else "",

@@ -27,6 +27,7 @@ from jobs.engine.approver_accounts import find_reachable
 from jobs.engine.approver_signatures import counts, has_broken_signature
 from jobs.engine.authenticity import NotGenuine
 from jobs.engine.begun_marks import has_begun
+from jobs.engine.break_glass import find_break_glass, why_not_valid
 from jobs.models import Job
 from jobs.spec import registry
 from keygroups.choices import KeyState
@@ -58,13 +59,12 @@ def check_approved(job: Job) -> None:
         if needed:
             raise _void(_("A policy asks for approvals, and nobody approved the job."))
         return
-    approvals = _find_approvals(request)
+    decided = _find_decisions(request)
     if job.pk != first.pk:
         _check_link(job, first)
     if not has_begun(job):
         _check_unchanged(job, request)
-    _check_count(requirements_in(request), approvals, job)
-    _check_count(needed, approvals, job)
+    _check_sufficient(decided, [requirements_in(request), needed], job)
 
 
 def check_action(job: Job, action: str, *, does: Callable[[], bool], remedy: str) -> None:
@@ -85,7 +85,7 @@ def check_action(job: Job, action: str, *, does: Callable[[], bool], remedy: str
     if request is None:
         why = _("A policy asks for approvals of “%(action)s”, which it would do.")
         raise ApprovalVoid(_not_run(why % {"action": approval_policies.label_of(action)}), remedy)
-    _check_count(needed, _find_approvals(request), job)
+    _check_sufficient(_find_decisions(request), [needed], job)
 
 
 def why_plan_changed(request: ApprovalRequest) -> str:
@@ -106,14 +106,31 @@ def read_approvals(request: ApprovalRequest) -> list[ApprovalDecision]:
         NotGenuine: somebody refused, or a decision is not as the web process recorded it.
 
     """
-    decisions = list(request.decisions.select_related("request"))
+    return [
+        each
+        for each in read_decisions(request)
+        if each.verdict == Verdict.APPROVE and each.user_id != request.job.requested_by_id
+    ]
+
+
+def read_decisions(request: ApprovalRequest) -> list[ApprovalDecision]:
+    """Return the decisions on a request of which nobody refused.
+
+    Raises:
+        NotGenuine: somebody refused, or a decision is not as the web process recorded it.
+
+    """
+    decisions = list(request.decisions.select_related("request__job"))
     if not all(map(is_decision_genuine, decisions)):
         raise _not_genuine(_("A decision on it is not as it was recorded."))
     if any(map(has_broken_signature, decisions)):
         raise _not_genuine(_("A passkey signed something else than a decision on it."))
     if any(each.verdict == Verdict.REFUSE for each in decisions):
         raise _not_genuine(_("It was refused, and put back into the queue."))
-    return [each for each in decisions if each.user_id != request.job.requested_by_id]
+    broken = find_break_glass(decisions)
+    if broken is not None and broken.user_id != request.job.requested_by_id:
+        raise _not_genuine(_("Somebody else than its requester broke glass for it."))
+    return decisions
 
 
 def has_enough(needed: Sequence[Requirement], approvals: Sequence[ApprovalDecision], job: Job) -> bool:
@@ -151,6 +168,27 @@ def _request_of(first: Job) -> ApprovalRequest | None:
     if request is not None and not is_request_genuine(request):
         raise _not_genuine(_("The request for its approval is not as it was made."))
     return request
+
+
+def _find_decisions(request: ApprovalRequest) -> list[ApprovalDecision]:
+    """Return the requester's decision to go on alone, or the approvals of others, as many as were asked for.
+
+    Raises:
+        NotGenuine: there are too few, somebody refused, or a decision is not as it was recorded.
+
+    """
+    broken = find_break_glass(read_decisions(request))
+    return _find_approvals(request) if broken is None else [broken]
+
+
+def _check_sufficient(decided: Sequence[ApprovalDecision], needed: Sequence[Sequence[Requirement]], job: Job) -> None:
+    """Check that what ``_find_decisions`` returns suffices for each of these lists of requirements."""
+    broken = find_break_glass(decided)
+    for each in needed:
+        if broken is None:
+            _check_count(each, decided, job)
+        elif reason := why_not_valid(broken, each):
+            raise _void(reason)
 
 
 def _find_approvals(request: ApprovalRequest) -> list[ApprovalDecision]:

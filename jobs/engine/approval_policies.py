@@ -50,6 +50,8 @@ class Requirement:
     expires_hours: int
     # Whether only approvals count that a passkey signed.
     needs_passkey: bool = False
+    # Whether the requester may go on alone in an emergency.
+    allows_break_glass: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """Return it as rows hold it."""
@@ -86,7 +88,11 @@ def requirements_of(wanted: Iterable[str]) -> list[Requirement]:
 
     """
     return [
-        Requirement(each.action, each.number, each.approvals, each.role, each.expires_hours, each.needs_passkey)
+        Requirement(
+            *(each.action, each.number, each.approvals, each.role, each.expires_hours),
+            needs_passkey=each.needs_passkey,
+            allows_break_glass=each.allows_break_glass,
+        )
         for each in _find_policies(list(dict.fromkeys(wanted))).values()
         if each.approvals
     ]
@@ -109,6 +115,7 @@ def add_policy(
     expires_hours: int,
     by: str,
     needs_passkey: bool = False,
+    allows_break_glass: bool = False,
 ) -> ApprovalPolicy:
     """Add the next state of a policy, within the transaction that writes the log row of its number.
 
@@ -127,6 +134,7 @@ def add_policy(
         role=role,
         expires_hours=expires_hours,
         needs_passkey=needs_passkey,
+        allows_break_glass=allows_break_glass,
         changed_by=by,
         changed_at=now(),
     )
@@ -204,6 +212,6 @@ def _message_of(policy: ApprovalPolicy) -> bytes:
             "changed_by": policy.changed_by,
             "changed_at": microseconds(policy.changed_at),
             # Named where it is set only: signatures of earlier releases stay as they are.
-            **({"needs_passkey": True} if policy.needs_passkey else {}),
+            **{name: True for name in ("needs_passkey", "allows_break_glass") if getattr(policy, name)},
         },
     )

@@ -41,6 +41,8 @@ class Right(StrEnum):
     USER_MANAGE = "user.manage"
     ROLE_MANAGE = "role.manage"
     APPROVAL_MANAGE = "approval.manage"
+    # Nothing without the right to the action, and a policy that allows it.
+    APPROVAL_BREAK_GLASS = "approval.break_glass"
     NOTICE_MANAGE = "notice.manage"
     CONFIGURATION_MANAGE = "configuration.manage"
 

@@ -55,7 +55,10 @@ AREAS: tuple[tuple[str | Promise, dict[Right, str | Promise]], ...] = (
             Right.DEVICE_MANAGE: _("Designate the device that pushes, and run its self-test"),
             Right.USER_MANAGE: _("Add users, change their roles, reset passwords, unlock sign-ins"),
             Right.ROLE_MANAGE: _("Add, change and delete roles"),
-            Right.APPROVAL_MANAGE: _("Change which actions need the approval of others"),
+            Right.APPROVAL_MANAGE: _("Change which actions need the approval of others, and review broken glass"),
+            Right.APPROVAL_BREAK_GLASS: _(
+                "Break glass: in an emergency go on with one's own request without approvals, where the policy allows it"
+            ),
             Right.NOTICE_MANAGE: _("Choose which notices go where: mail, webhooks"),
             Right.LOG_FORWARD: _("Choose where log rows are forwarded to: syslog servers, HTTP event collectors"),
             Right.CONFIGURATION_MANAGE: _("Change the options of the installation"),

@@ -29,6 +29,7 @@ RIGHT_NAMES: dict[str, str] = {
     "user.manage": "Users:Manage",
     "role.manage": "Roles:Manage",
     "approval.manage": "Approval Policies:Manage",
+    "approval.break_glass": "Break Glass:Use",
     "notice.manage": "Notices:Manage",
     "log.forward": "System Logs:Forward",
     "configuration.manage": "Configuration:Manage",

@@ -363,7 +363,7 @@ TABLES: Mapping[str, TableRights] = {
     "jobs_clockwitness": _table("id boot_id at uptime_seconds", web=_May(delete=True), worker=_OWNS),
     # --- Approvals: each row is signed, added once and never changed ---
     "jobs_approvalpolicy": _table(
-        "id action number approvals role expires_hours needs_passkey changed_by changed_at signature",
+        "id action number approvals role expires_hours needs_passkey allows_break_glass changed_by changed_at signature",
         web=_READS,
         worker=_ADDS,
     ),
@@ -372,6 +372,9 @@ TABLES: Mapping[str, TableRights] = {
     ),
     "jobs_approvaldecision": _table(
         "id request_id user_id user_name verdict reason decided_at proof signature", web=_ADDS, worker=_READS
+    ),
+    "jobs_breakglassreview": _table(
+        "id decision_id user_id user_name comment reviewed_at signature", web=_ADDS, worker=_READS
     ),
     "jobs_certification": _table(
         "id code state vault_id vault_name group_id key_spec actor_name requested_by_id idempotency_key created_at"

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from django.db import transaction
 
 from logging_reports.choices import Topic
-from logging_reports.events import NOTICE_TOPICS
+from logging_reports.events import NOTICE_TOPICS, TO_EVERY_CHANNEL
 from logging_reports.models import LogEntry
 from logging_reports.notices.choices import IN_CONSOLE_ONLY, PERSONAL, wants
 from logging_reports.notices.models import Channel, Delivery, Notice
@@ -66,6 +66,8 @@ def _is_wanted(notice: Notice, channel: Channel) -> bool:
     # A personal notice goes to channels of its user only.
     if notice.user_id is not None and notice.user_id != channel.user_id:
         return False
+    if notice.event in TO_EVERY_CHANNEL:
+        return True
     return wants(channel.rules.get(notice.topic, ""), notice.severity)
 
 

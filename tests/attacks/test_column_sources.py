@@ -173,6 +173,7 @@ COLUMNS = {
     },
     # A proof has what a checked answer holds, which the form limits.
     "jobs.ApprovalDecision": {"reason": FORM, "user_name": USERNAME, "proof": OURS},
+    "jobs.BreakGlassReview": {"comment": FORM, "user_name": USERNAME},
     "jobs.Certification": {
         **dict.fromkeys(("code", "idempotency_key", "left_behind", "request_signer"), OURS),
         "vault_name": (KeyVault, "name"),

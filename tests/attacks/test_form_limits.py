@@ -23,8 +23,8 @@ from cloudcreds.fields import MAX_NAME as MAX_CREDENTIAL_NAME
 from cloudcreds.forms import CredentialForm
 from cloudcreds.models import CloudCredential, KeyVault
 from cloudcreds.sign_in_form import SignInForm as CredentialProofForm
-from jobs.approvals.forms import DecisionForm, PolicyForm
-from jobs.approvals.models import ApprovalDecision
+from jobs.approvals.forms import BreakGlassForm, DecisionForm, PolicyForm, ReviewForm
+from jobs.approvals.models import ApprovalDecision, BreakGlassReview
 from jobs.certifications.forms import CertificationForm
 from jobs.confirmation.forms import MAX_NAMES_TEXT, ConnectionTestForm, NamesForm, PatternForm, StartForm, TypedNameForm
 from jobs.kinds.make_certificate.spec import CertificateForm
@@ -111,6 +111,8 @@ TEXTS: dict[type[forms.BaseForm], dict[str, Limit]] = {
     PatternForm: {"pattern": (Key, "name")},
     TypedNameForm: {"typed": MAX_CREDENTIAL_NAME},
     DecisionForm: {"seen": 64, "reason": (ApprovalDecision, "reason"), "passkey": MAX_ANSWER},
+    BreakGlassForm: {"seen": 64, "reason": (ApprovalDecision, "reason"), "passkey": MAX_ANSWER},
+    ReviewForm: {"comment": (BreakGlassReview, "comment")},
     removal.RemovalForm: {"typed": MAX_CREDENTIAL_NAME},
     TagsForm: {"tags": MAX_TAG},
     FirstPushForm: {"name": (KeyGroup, "name")},
@@ -244,6 +246,7 @@ class Makers:
         given: dict[type[forms.BaseForm], dict[str, Any]] = {
             ConnectionTestForm: {"credential": self.credential},
             DecisionForm: {"digest": ""},
+            BreakGlassForm: {"digest": ""},
             TypedNameForm: {"expected": "x" * 37},
             removal.RemovalForm: {
                 "group": self.group,

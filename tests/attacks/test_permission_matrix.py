@@ -15,7 +15,8 @@ from jobs.spec import registry
 from kmes.accounts.rights import ROLE_RIGHTS, Role
 from kmes.core.errors import PermissionRefused
 from kmes.ui.actions import actions_of
-from tests.attacks.permission_table import JOBS, MANY, MENU_PAGES, MENUS, ROWS, Need, Row, read_pairs, read_row
+from tests.attacks.permission_menus import MENU_PAGES, MENUS
+from tests.attacks.permission_table import JOBS, MANY, ROWS, Need, Row, read_pairs, read_row
 from tests.attacks.permission_world import ALL, World
 from tests.people import FRAGMENT, body
 

@@ -14,11 +14,10 @@ from kmes.accounts.rights import Right
 from kmes.dashboard.attention.matters import MATTERS as REGISTERED_MATTERS
 from kmes.ui.actions import all_actions
 from logging_reports.reports.registry import reports_for
+from tests.attacks.permission_menus import MATTERS, MENUS
 from tests.attacks.permission_table import (
     JOBS,
     MANY,
-    MATTERS,
-    MENUS,
     NOT_STARTED_FROM_A_PAGE,
     ROWS,
     read_pairs,

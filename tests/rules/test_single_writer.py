@@ -38,6 +38,7 @@ OWNERS = {
     ("ApprovalPolicy", "signature"): "jobs/engine/approval_policies.py",
     ("ApprovalRequest", "signature"): "jobs/engine/approval_requests.py",
     ("ApprovalDecision", "signature"): "jobs/engine/approval_requests.py",
+    ("BreakGlassReview", "signature"): "jobs/engine/break_glass.py",
     ("Certification", "request_signature"): "jobs/certifications/signatures.py",
     ("JobStep", "state"): "jobs/engine/",
     ("JobTarget", "state"): "jobs/engine/",

@@ -40,6 +40,7 @@ def request_set_approval_policy(
     expires_hours: int,
     actor: Actor,
     needs_passkey: bool = False,
+    allows_break_glass: bool = False,
     idempotency_key: str = "",
     retry_of: Job | None = None,
     reason: str = "",
@@ -66,6 +67,7 @@ def request_set_approval_policy(
             "role": role,
             "expires_hours": expires_hours,
             "needs_passkey": needs_passkey and approvals > 0,
+            "allows_break_glass": allows_break_glass and approvals > 0,
         }
         if before == after:
             raise ConflictError(_("The policy is already set to this."), _("Change a value."))
@@ -90,7 +92,9 @@ def describe_values(values: dict[str, Any] | None) -> str:
         "role": role_name(values["role"]),
         "hours": values["expires_hours"],
     }
-    return _("%(needed)s, signed by a passkey") % {"needed": said} if values.get("needs_passkey") else said
+    if values.get("needs_passkey"):
+        said = _("%(needed)s, signed by a passkey") % {"needed": said}
+    return _("%(needed)s; break glass is allowed") % {"needed": said} if values.get("allows_break_glass") else said
 
 
 def _values_of(policy: ApprovalPolicy | None) -> dict[str, Any] | None:
@@ -101,6 +105,7 @@ def _values_of(policy: ApprovalPolicy | None) -> dict[str, Any] | None:
         "role": str(policy.role),
         "expires_hours": policy.expires_hours,
         "needs_passkey": policy.needs_passkey,
+        "allows_break_glass": policy.allows_break_glass,
     }
 
 
@@ -156,8 +161,16 @@ def _plan(job: Job) -> Plan:
         back=reverse("approvals:policies"),
         facts=[(_("Action"), label_of(job.params["action"])), (_("Now"), before), (_("Afterwards"), after)],
         effects=[_("From then on the action needs these approvals.")],
-        warnings=[_("The action then needs no approval.")] if not job.params["after"]["approvals"] else [],
+        warnings=_warnings(job.params["after"]),
     )
+
+
+def _warnings(after: dict[str, Any]) -> list[str]:
+    if not after["approvals"]:
+        return [_("The action then needs no approval.")]
+    if after.get("allows_break_glass"):
+        return [_("In an emergency requesters with the right “Break Glass:Use” then go on alone.")]
+    return []
 
 
 def _retry(job: Job, given: Given) -> Job:
@@ -181,6 +194,7 @@ SET_APPROVAL_POLICY = JobSpec(
     left_by_cancel=leaves_nothing,
     retry=_retry,
     follow=None,
-    approval=Approval(label=None, actions=_actions, expected=_expected, plan=_plan),
+    # Breaking glass for it would end the policy that allows it.
+    approval=Approval(label=None, actions=_actions, expected=_expected, plan=_plan, allows_break_glass=False),
     runner="jobs.kinds.set_approval_policy.runner.RUNNER",
 )

@@ -25,6 +25,8 @@ from kmes.ui.responses import go_to
 _dangerous: dict[str, Callable[[dict[str, Any]], bool]] = {}
 # By the name of a view: whether a request proves the second factor by itself, as a statement that a passkey signs does.
 _proving: dict[str, Callable[[HttpRequest], bool]] = {}
+# Views that ask even where KMES_STEP_UP_MINUTES turns the rest off.
+_always_asking: set[str] = set()
 # What changes the factors themselves. It asks even where KMES_STEP_UP_MINUTES turns the rest off.
 _OF_FACTORS = ("accounts:add_app", "accounts:add_passkey", "accounts:new_passkey_options", "accounts:remove_passkey")
 _MINUTES = 5
@@ -34,11 +36,14 @@ def register(
     *names: str,
     when: Callable[[dict[str, Any]], bool] | None = None,
     unless: Callable[[HttpRequest], bool] | None = None,
+    even_if_off: bool = False,
 ) -> None:
     """Have the second factor asked for before these views; ``when`` gets the arguments of the address.
 
-    ``unless`` says of a request whether the view itself has the user prove it.
+    ``unless`` says of a request whether the view itself has the user prove it; ``even_if_off`` has it asked for where
+    the installation turned the rest off.
     """
+    _always_asking.update(names if even_if_off else ())
     for name in names:
         _dangerous[name] = when or _always
         if unless is not None:
@@ -61,13 +66,13 @@ def register_all() -> None:
 
 
 def minutes() -> int:
-    """Return how long a proof is good for changes of factors."""
+    """Return how long a proof is good where it is asked for in any case."""
     return int(settings.KMES_STEP_UP_MINUTES or _MINUTES)
 
 
 def is_due(request: HttpRequest, *, name: str = "") -> bool:
     """Return whether the user of this session has to prove the second factor again, before the view of a name."""
-    limit = minutes() if name in _OF_FACTORS else settings.KMES_STEP_UP_MINUTES
+    limit = minutes() if name in _OF_FACTORS or name in _always_asking else settings.KMES_STEP_UP_MINUTES
     user: Any = request.user
     is_proven = not limit or _is_within(request.session.get(PROVEN_AT), limit)
     return not is_proven and (has_factor(user) or (can_confirm(request) and not _is_new(request, name)))

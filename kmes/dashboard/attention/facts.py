@@ -20,6 +20,7 @@ from cloudcreds.selectors import EXPIRY_WARNING_DAYS
 from hsm.mfk_guard import MfkState, compare, describe
 from hsm.models import HsmDevice
 from jobs.choices import FAILED_STATES, FINAL_STATES, SUCCEEDED_STATES, KekState
+from jobs.engine.break_glass import list_unreviewed
 from jobs.models import EphemeralKek, Job, ScheduleClock
 from keygroups.choices import VersionState
 from keygroups.models import CloudVersion, KeyGroup, Observation
@@ -58,13 +59,14 @@ class Fact:
 
 
 def collect(heartbeats: Heartbeats, device: HsmDevice | None) -> list[Fact]:
-    """Return everything that needs attention, acknowledged or not. Seven queries at most.
+    """Return everything that needs attention, acknowledged or not. Eight queries at most.
 
     ``device`` is what ``selectors.find_device`` returns.
     """
     return [
         *_of_processes(heartbeats, device if device and device.is_designated else None),
         *_of_people(),
+        *_of_broken_glass(),
         *_of_groups(),
         *_of_other_rows(),
         *_of_credentials(selectors.list_credentials(), selectors.list_vaults()),
@@ -113,6 +115,14 @@ def _of_device(heartbeats: Heartbeats, device: HsmDevice | None) -> list[Fact]:
 def _of_people() -> list[Fact]:
     names = get_user_model().objects.filter(is_active=True, role=Role.ADMIN).values_list("username", flat=True)[:2]
     return [] if len(names) >= FEWEST_ADMINISTRATORS else [Fact("administrators")]
+
+
+def _of_broken_glass() -> list[Fact]:
+    """Return what was done without approvals and nobody else has reviewed. One query."""
+    return [
+        Fact("break-glass", str(each.request.job_id), str(each.request.job), each.user_name, each.decided_at)
+        for each in list_unreviewed()
+    ]
 
 
 # --- Rows ------------------------------------------------------------------------------------

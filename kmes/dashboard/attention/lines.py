@@ -100,13 +100,18 @@ def read_attention(facts: Sequence[Fact], user: Any) -> Attention:
     shown: dict[str, list[Fact]] = defaultdict(list)
     hidden: dict[str, list[Fact]] = defaultdict(list)
     for fact in facts:
-        (hidden if is_covered(fact, known) else shown)[fact.matter].append(fact)
+        is_hidden = is_covered(fact, known) and MATTERS[fact.matter].can_acknowledge
+        (hidden if is_hidden else shown)[fact.matter].append(fact)
     grades = list(Grade)
     visible = [matter for matter in MATTERS.values() if matter.sees in rights]
     visible.sort(key=lambda matter: grades.index(matter.grade))
     return Attention(
         [
-            Line(matter, shown[matter.name], matter.right in rights and len(shown[matter.name]) <= MOST)
+            Line(
+                matter,
+                shown[matter.name],
+                matter.can_acknowledge and matter.right in rights and len(shown[matter.name]) <= MOST,
+            )
             for matter in visible
             if shown[matter.name]
         ],

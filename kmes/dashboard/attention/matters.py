@@ -73,6 +73,8 @@ class Matter:
     # The right to see the page that the link leads to.
     sees: Right = Right.CONSOLE_READ
     is_counted: bool = False
+    # What only its own page closes is never taken off the list.
+    can_acknowledge: bool = True
 
     def say(self, facts: Sequence[Fact]) -> str:
         """Return what is wrong, in one sentence."""
@@ -136,6 +138,20 @@ def _separation(facts: Sequence[Fact]) -> str:
 _JOBS, _KEYS, _CREDENTIALS = "jobs:list", "keygroups:keys", "cloudcreds:list"
 _OPEN_JOBS, _OPEN_DEVICE = gettext_lazy("Open jobs"), gettext_lazy("Open device")
 _ALL = (
+    Matter(
+        "break-glass",
+        Grade.CRITICAL,
+        ngettext_lazy(
+            "%d action was done without approvals: review it", "%d actions were done without approvals: review them"
+        ),
+        gettext_lazy("Review"),
+        "approvals:list",
+        Right.APPROVAL_MANAGE,
+        query="?show=review",
+        why=_named_with_detail,
+        is_counted=True,
+        can_acknowledge=False,
+    ),
     # --- Processes and device ---
     Matter(
         "redis",

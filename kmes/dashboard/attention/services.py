@@ -31,10 +31,13 @@ def acknowledge(*, matter: Matter, facts: Sequence[Fact], seen: str, reason: str
 
     Raises:
         PermissionRefused: the actor may not act on the matter.
-        ConflictError: other objects are concerned than those that the user saw, or too many.
+        ConflictError: other objects are concerned than those that the user saw, too many, or the matter has to be closed
+            on its own page.
 
     """
     check(actor, matter.right)
+    if not matter.can_acknowledge:
+        raise ConflictError(_("This can't be acknowledged: it has to be reviewed."))
     if not facts or digest_of(facts) != seen:
         raise ConflictError(
             _("What needs attention has changed since this was opened."), _("Review it again, then acknowledge it.")
