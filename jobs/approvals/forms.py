@@ -12,6 +12,11 @@ from jobs.kinds.set_approval_policy.spec import LONGEST_HOURS, MOST_APPROVALS
 from kmes.accounts.roles.selectors import role_names
 from kmes.accounts.second_factor.forms import passkey_field
 
+# Plans that are shown below each other and approved by one act.
+MOST_IN_A_BATCH = 20
+# A job's code, a digest, and what stands between.
+_LONGEST_SEEN = 16 + 64 + 2
+
 
 class DecisionForm(forms.Form):
     """Asks for a decision on the plan whose digest was shown."""
@@ -39,6 +44,27 @@ class DecisionForm(forms.Form):
             found["verdict"] = Verdict.APPROVE
         if found.get("verdict") == Verdict.REFUSE and not found.get("reason", "").strip():
             self.add_error("reason", forms.ValidationError(_("Give a reason for the refusal."), code="required"))
+        return found
+
+
+class BatchForm(forms.Form):
+    """Asks for the approval of the plans whose digests were shown, each as "code:digest"."""
+
+    seen = forms.CharField(widget=forms.HiddenInput, max_length=MOST_IN_A_BATCH * _LONGEST_SEEN)
+    reason = forms.CharField(
+        label=_("Comment"),
+        required=False,
+        max_length=MAX_REASON,
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text=_("For all of them. The requesters see it, and the log keeps it."),
+    )
+    passkey = passkey_field(required=False)
+
+    def clean_seen(self) -> dict[str, str]:
+        """Return the digests by the codes of the jobs."""
+        found = dict(each.partition(":")[::2] for each in self.cleaned_data["seen"].split())
+        if len(found) > MOST_IN_A_BATCH:
+            raise forms.ValidationError(_("Too many requests at once."), code="too_many")
         return found
 
 

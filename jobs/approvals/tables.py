@@ -13,7 +13,7 @@ from django.utils.translation import ngettext_lazy
 from jobs.approvals.models import ApprovalRequest
 from jobs.approvals.selectors import describe_state
 from jobs.engine.approval_requests import requirements_in
-from kmes.ui.tables import ConsoleTable, ExactTimeColumn
+from kmes.ui.tables import ConsoleTable, ExactTimeColumn, PickColumn
 from kmes.ui.templatetags.kmes_ui import badge
 
 _NOWRAP = {"td": {"class": "text-nowrap"}}
@@ -27,6 +27,7 @@ class RequestTable(ConsoleTable):
     essential = ("code",)
     has_views = False
     counted = ngettext_lazy("%(count)d request", "%(count)d requests", "count")
+    pick = PickColumn()
     code = tables.Column(verbose_name=_("ID"), accessor="job__code", orderable=False, attrs=_NOWRAP)
     title = tables.Column(verbose_name=_("What"), empty_values=(), orderable=False)
     state = tables.Column(verbose_name=_("Status"), empty_values=(), orderable=False, attrs=_NOWRAP)

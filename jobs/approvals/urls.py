@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from django.urls import path
 
-from jobs.approvals import break_glass_views, views
+from jobs.approvals import batch_views, break_glass_views, views
 
 app_name = "approvals"
 urlpatterns = [
     path("", views.list_requests, name="list"),
     path("policies/", views.list_policies, name="policies"),
     path("policies/<slug:action>/", views.change_policy, name="policy"),
+    path("batch/", batch_views.approve_several, name="batch"),
+    path("batch/options/", batch_views.batch_options, name="batch_options"),
     path("<slug:code>/", views.show_request, name="detail"),
     path("<slug:code>/decide/", views.decide, name="decide"),
     path("<slug:code>/decide/options/", views.approval_options, name="options"),

@@ -53,7 +53,9 @@ def list_requests(request: HttpRequest) -> HttpResponse:
     """List the requests: those that are open, those to be decided by the user, or all."""
     show = request.GET.get("show", "")
     show = show if show in _SHOWS else "open"
-    table = RequestTable(selectors.list_requests(request.user, show=show))
+    # Boxes are for what the user can approve together.
+    hidden = () if show == "mine" else ("pick",)
+    table = RequestTable(selectors.list_requests(request.user, show=show), exclude=hidden)
     arrange(request, table)
     tabs = [("open", _("Open")), ("mine", _("For you to decide")), ("all", _("All"))]
     if show == "review" or list_unreviewed():

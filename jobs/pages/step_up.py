@@ -30,7 +30,7 @@ def register_all() -> None:
     """Register the pages."""
     step_up.register("jobs:remove")
     step_up.register("jobs:start", when=lambda arguments: arguments["kind"] in KINDS)
-    step_up.register("approvals:decide", unless=_is_signed)
+    step_up.register("approvals:decide", "approvals:batch", unless=_is_signed)
     step_up.register("approvals:policy", "approvals:review")
     step_up.register("approvals:break_glass", unless=_is_signed, even_if_off=True)
     step_up.register("jobs:start_many", when=lambda arguments: arguments["kind"] in KINDS)

@@ -203,6 +203,8 @@ approvals:policy                   GET,POST  approval.manage  action=cloud_purge
 approvals:detail                   GET       console.read     code={awaiting}
 approvals:decide                   GET,POST  console.read     code={awaiting}
 approvals:options                  POST      console.read     code={awaiting}
+approvals:batch                    GET,POST  console.read
+approvals:batch_options            POST      console.read
 approvals:break_glass              GET,POST  approval.break_glass  code={awaiting}
 approvals:break_glass_options      POST      approval.break_glass  code={awaiting}
 approvals:review                   GET,POST  approval.manage  code={awaiting}  404

@@ -171,8 +171,7 @@ COLUMNS = {
         "plan": FITTED,
         **dict.fromkeys(("digest", "requirements", "signer"), OURS),
     },
-    # A proof has what a checked answer holds, which the form limits.
-    "jobs.ApprovalDecision": {"reason": FORM, "user_name": USERNAME, "proof": OURS},
+    "jobs.ApprovalDecision": {"reason": FORM, "user_name": USERNAME, "proof": OURS},  # Made of a checked answer.
     "jobs.BreakGlassReview": {"comment": FORM, "user_name": USERNAME},
     "jobs.Certification": {
         **dict.fromkeys(("code", "idempotency_key", "left_behind", "request_signer"), OURS),

@@ -23,7 +23,7 @@ from cloudcreds.fields import MAX_NAME as MAX_CREDENTIAL_NAME
 from cloudcreds.forms import CredentialForm
 from cloudcreds.models import CloudCredential, KeyVault
 from cloudcreds.sign_in_form import SignInForm as CredentialProofForm
-from jobs.approvals.forms import BreakGlassForm, DecisionForm, PolicyForm, ReviewForm
+from jobs.approvals.forms import BatchForm, BreakGlassForm, DecisionForm, PolicyForm, ReviewForm
 from jobs.approvals.models import ApprovalDecision, BreakGlassReview
 from jobs.certifications.forms import CertificationForm
 from jobs.confirmation.forms import MAX_NAMES_TEXT, ConnectionTestForm, NamesForm, PatternForm, StartForm, TypedNameForm
@@ -111,6 +111,7 @@ TEXTS: dict[type[forms.BaseForm], dict[str, Limit]] = {
     PatternForm: {"pattern": (Key, "name")},
     TypedNameForm: {"typed": MAX_CREDENTIAL_NAME},
     DecisionForm: {"seen": 64, "reason": (ApprovalDecision, "reason"), "passkey": MAX_ANSWER},
+    BatchForm: {"seen": 1640, "reason": (ApprovalDecision, "reason"), "passkey": MAX_ANSWER},
     BreakGlassForm: {"seen": 64, "reason": (ApprovalDecision, "reason"), "passkey": MAX_ANSWER},
     ReviewForm: {"comment": (BreakGlassReview, "comment")},
     removal.RemovalForm: {"typed": MAX_CREDENTIAL_NAME},
