@@ -55,10 +55,10 @@ def _register_actions() -> None:
     actions.register("jobs:remove", codes=lambda _arguments: frozenset({"cloud_delete", "cloud_purge", "destroy"}))
     actions.register("jobs:start", "jobs:start_many", codes=lambda arguments: frozenset(KINDS) & {arguments["kind"]})
     actions.register("jobs:retry", codes=_retried)
-    actions.register("approvals:decide", codes=DECIDE)
+    actions.register("approvals:decide", "approvals:batch", codes=DECIDE)
     actions.register("approvals:policy", codes=POLICY)
-    # A menu and the challenge of a passkey, which are sent by POST.
-    actions.exempt("jobs:jobs_actions", "approvals:options")
+    # A menu and challenges of passkeys, which are sent by POST.
+    actions.exempt("jobs:jobs_actions", *(f"approvals:{each}options" for each in ("", "batch_", "break_glass_")))
 
 
 def _retried(arguments: Mapping[str, Any]) -> frozenset[str]:
