@@ -46,6 +46,22 @@ def latest_day() -> date:
     return now().date() + timedelta(days=MOST_DAYS_AHEAD)
 
 
+def check_day(day: date) -> None:
+    """Raise unless rotations can be moved to a day.
+
+    Raises:
+        InputError: it is too early or too late (field "day").
+
+    """
+    if not earliest_day() <= day <= latest_day():
+        raise InputError(
+            _("Choose a day from %(first)s to %(last)s.")
+            % {"first": earliest_day().isoformat(), "last": latest_day().isoformat()},
+            _("To rotate keys today, use Force Rotation."),
+            field="day",
+        )
+
+
 def plan_moves(groups: Sequence[KeyGroup], day: date | None) -> list[Move]:
     """Return for each group why its due rotation can't be moved, to ``day`` if one is chosen. Two queries."""
     ids = [group.pk for group in groups]
@@ -65,13 +81,7 @@ def move_due(*, groups: Sequence[KeyGroup], day: date, actor: Actor) -> list[Mov
 
     """
     check(actor, Right.GROUP_MANAGE)
-    if not earliest_day() <= day <= latest_day():
-        raise InputError(
-            _("Choose a day from %(first)s to %(last)s.")
-            % {"first": earliest_day().isoformat(), "last": latest_day().isoformat()},
-            _("To rotate keys today, use Force Rotation."),
-            field="day",
-        )
+    check_day(day)
     with transaction.atomic():
         rows = KeyGroup.objects.select_for_update(of=("self",)).select_related("credential", "vault").order_by("name")
         moves = plan_moves(list(rows.filter(pk__in=[group.pk for group in groups])), day)

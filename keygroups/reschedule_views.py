@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 from django import forms
@@ -12,7 +13,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods
 
 from keygroups.calendar import day_url
-from keygroups.due_moves import Move, earliest_day, latest_day, move_due, plan_moves
+from keygroups.due_moves import Move, check_day, earliest_day, latest_day, move_due, plan_moves
 from keygroups.rotation_views import GROUPS_LISTED
 from keygroups.selection import GroupSelection, digest_of_groups
 from kmes.accounts.rights import Right
@@ -38,6 +39,15 @@ class RescheduleForm(forms.Form):
         super().__init__(*args, **kwargs)
         limits = {"min": earliest_day().isoformat(), "max": latest_day().isoformat()}
         self.fields["day"].widget.attrs.update(limits)
+
+    def clean_day(self) -> date:
+        """Refuse a day that is too early or too late."""
+        day: date = self.cleaned_data["day"]
+        try:
+            check_day(day)
+        except InputError as error:
+            raise forms.ValidationError(str(error)) from error
+        return day
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

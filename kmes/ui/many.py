@@ -98,4 +98,4 @@ def describe_refused(outcome: Outcome) -> str:
     text = ngettext("%(count)d was left out", "%(count)d were left out", count) % {"count": count}
     named = [f"{obj}: {reason.rstrip('.')}" for obj, reason in outcome.refused[:REFUSED_NAMED]]
     more = [_("and %(count)d more") % {"count": count - REFUSED_NAMED}] if count > REFUSED_NAMED else []
-    return f"{text}: {'; '.join([*named, *more])}."
+    return _("%(count_in_words)s: %(names)s.") % {"count_in_words": text, "names": "; ".join([*named, *more])}

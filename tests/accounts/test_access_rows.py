@@ -41,7 +41,7 @@ def test_a_refused_access_is_one_row_however_often_it_is_tried(client, people):
         assert client.post(reverse("operations:save_options")).status_code == 403
     (row,) = rows("access.refused")
     assert row.actor_name == people["auditor"].username
-    assert "configuration.manage" in row.message
+    assert "Configuration:Manage" in row.message
 
 
 def test_a_lock_out_is_one_row_however_often_it_is_tried():

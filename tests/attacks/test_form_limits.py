@@ -38,6 +38,7 @@ from keygroups.fields import MAX_NOTES, MAX_TAG
 from keygroups.forms import GroupForm
 from keygroups.models import Key, KeyGroup
 from keygroups.reports import ExpiringForm, KeyAgeForm
+from keygroups.reschedule_views import RescheduleForm
 from keygroups.rotation_views import ManyRotationForm
 from kmes.accounts.company_sign_on.forms import MAX_FACTOR_VALUES_TEXT, MAX_GROUPS_TEXT, MAX_SECRET, ProviderForm
 from kmes.accounts.company_sign_on.models import SignOnProvider
@@ -168,6 +169,7 @@ NO_TEXTS = {
         StorageForm,
         OptionsForm,
         ManyRotationForm,
+        RescheduleForm,
     ),
     *(PreferencesForm, JumpForm, RulesForm, ReportForm, SendAgainForm),
 }

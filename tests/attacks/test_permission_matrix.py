@@ -25,7 +25,7 @@ ENTRY = re.compile(r'<(a|button)([^>]*role="menuitem".*?)</\1>', re.DOTALL)
 READ = frozenset({"console.read"})
 # A page, nothing new, a place to go to, a selection or a form that lacks something, a conflict.
 ANSWERS = {200, 204, 302, 400, 409, 422}
-PARTS = 2
+PARTS = 4
 
 
 @pytest.fixture

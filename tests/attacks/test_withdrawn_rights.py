@@ -67,7 +67,7 @@ def test_a_queued_rotation_of_somebody_deactivated_makes_no_key_and_calls_no_vau
 def test_a_job_whose_requester_lost_only_the_role_is_refused(group, custodian, admin):
     job = request_rotation(group=group, actor=Actor.from_user(custodian))
     get_user_model().objects.filter(pk=custodian.pk).update(role="auditor")
-    assert "key.rotate" in work(job).error_what
+    assert "Keys:Rotate" in work(job).error_what
 
 
 def test_a_job_that_waited_in_the_middle_of_its_work_is_refused_when_it_is_taken_up_again(group, custodian, admin):

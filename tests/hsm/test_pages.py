@@ -127,7 +127,7 @@ def test_only_who_manages_devices_is_offered_actions(client, people):
     assert "/jobs/start/self_test/" not in body(client.get("/administration/device/"))
     page = body(client.get("/administration/configuration/"))
     assert f"/{device.pk}/designate/" not in page
-    assert "device.manage" in page
+    assert "Device:Manage" in page
 
 
 def test_designating_asks_first_and_moves_the_mark_with_a_log_row(pages):

@@ -13,7 +13,7 @@ PACKAGES = ("cloudcreds", "hsm", "jobs", "keygroups", "kmes", "logging_reports")
 # Written for the terminal, for Prometheus, for trial data or for auditors: none is a page, and none is translated.
 NOT_PAGES = re.compile(
     r"/migrations/|/management/|^kmes/(supervision|devtools)/|^kmes/(settings|secret_key)\.py|^kmes/dashboard/(metrics|health)\.py"
-    r"|^logging_reports/(offline|verification|chain|anchors|json_lines|triggers)\.py"
+    r"|^jobs/approvals/offline\.py|^logging_reports/(offline|verification|chain|anchors|json_lines|triggers)\.py"
 )
 GETTEXT = {"_", "_now", "gettext", "gettext_lazy", "gettext_noop", "ngettext", "ngettext_lazy", "pgettext"}
 LOG_CALLS = {"record", "Draft", "CallRecord", "log", "log_deferred", "_log", "_record", "_draft"}

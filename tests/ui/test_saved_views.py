@@ -27,7 +27,7 @@ def test_a_view_keeps_filter_sorting_and_columns_but_not_the_page(pages, jobs):
     assert answer["Location"] == f"/jobs/?show=failed&sort=subject&view={view.pk}"
     choose(pages, do="reset")
     page = body(pages.get(answer["Location"]))
-    assert headings(page) == ["ID", "Status", "Subject", "Actions"]
+    assert headings(page) == ["Select", "ID", "Status", "Subject", "Actions"]
     assert "another" in page
     assert "a-key" not in page
     assert "View “failures”" in page

@@ -40,7 +40,7 @@ def test_every_page_comes_under_a_strict_policy_and_is_not_kept(auditor):
 def test_a_missing_right_gives_a_page_that_names_it(auditor):
     answer = auditor.get("/cloud-credentials/add/")
     assert answer.status_code == 403
-    assert "credential.manage" in answer.content.decode()
+    assert "Cloud Credentials:Manage" in answer.content.decode()
     assert "<html" in answer.content.decode()
 
 

@@ -42,11 +42,11 @@ def choose(pages, **values):
 
 
 def test_only_the_chosen_columns_show_in_the_chosen_order(pages, jobs):
-    assert headings(body(pages.get("/jobs/")))[:3] == ["ID", "Name", "Subject"]
+    assert headings(body(pages.get("/jobs/")))[:4] == ["Select", "ID", "Name", "Subject"]
     choose(pages)
-    assert headings(body(pages.get("/jobs/"))) == ["ID", "Status", "Subject", "Actions"]
+    assert headings(body(pages.get("/jobs/"))) == ["Select", "ID", "Status", "Subject", "Actions"]
     choose(pages, order=["subject", "code", "state"])
-    assert headings(body(pages.get("/jobs/"))) == ["Subject", "ID", "Status", "Actions"]
+    assert headings(body(pages.get("/jobs/"))) == ["Select", "Subject", "ID", "Status", "Actions"]
 
 
 def test_the_page_size_is_the_users_and_an_address_may_ask_for_another(pages, jobs):
@@ -88,7 +88,7 @@ def test_a_new_sorting_begins_at_the_first_page_and_keeps_the_filter(pages, jobs
 
 def test_what_names_the_row_can_not_be_hidden(pages, jobs):
     choose(pages, shown=["state"])
-    assert headings(body(pages.get("/jobs/"))) == ["ID", "Status", "Actions"]
+    assert headings(body(pages.get("/jobs/"))) == ["Select", "ID", "Status", "Actions"]
 
 
 def test_reset_brings_back_the_consoles_own(pages, jobs):

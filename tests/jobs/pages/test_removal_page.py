@@ -96,7 +96,7 @@ def test_purge_protection_bars_the_purge_and_says_so(pages, address):
 
 def test_a_custodian_is_told_which_right_the_purge_needs(client, people, address):
     client.force_login(people["custodian"])
-    assert "cloud.purge" in body(client.get(address))
+    assert "Cloud Keys:Purge" in body(client.get(address))
 
 
 @pytest.mark.parametrize(("role", "status"), [("operator", 403), ("auditor", 403), ("custodian", 200)])
