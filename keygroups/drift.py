@@ -130,9 +130,10 @@ def is_repairable(row: Observation) -> bool:
 
 
 def is_disabling(version: CloudVersion) -> bool:
-    """Return whether setting a version back to what is wanted ends its use: it is disabled, or expires in the past."""
-    expires_at = version.wanted_expires_at
-    return not version.wanted_enabled or (expires_at is not None and expires_at <= now())
+    """Return whether setting a version back to what is wanted ends its use: it is disabled, has expired, or is to begin later."""
+    expires_at, not_before, moment = version.wanted_expires_at, version.wanted_not_before, now()
+    has_expired = expires_at is not None and expires_at <= moment
+    return not version.wanted_enabled or has_expired or (not_before is not None and not_before > moment)
 
 
 def what_stays(row: Observation) -> set[Drift]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from jobs.kinds.check_drift.spec import request_check_drift
@@ -10,6 +12,7 @@ from jobs.kinds.rotate.spec import request_rotation
 from jobs.kinds.set_enabled.spec import request_set_enabled, request_switch
 from jobs.kinds.synchronize.spec import request_synchronize
 from keygroups.models import CloudVersion, KeyGroup
+from kmes.core.clock import now
 from kmes.core.errors import ConflictError
 from tests.jobs.approving import REASON, approve, make_approvers, set_policy
 from tests.jobs.builders import make_keys, work
@@ -111,6 +114,13 @@ def test_a_repair_that_disables_the_current_version_waits_for_approvals(current,
     assert is_enabled(vault, current)
     assert work(approve(job, ben)).state == "succeeded", job.error_what
     assert not is_enabled(vault, current)
+
+
+def test_a_repair_that_lets_the_current_version_begin_later_waits_for_approvals(current, pushed, admin):
+    CloudVersion.objects.filter(pk=current.pk).update(wanted_not_before=now() + timedelta(days=9))
+    work(request_check_drift(group=pushed, actor=admin))
+    rows = list(pushed.observations.exclude(flags=[]).select_related("group__vault", "version__key"))
+    assert request_repair(observations=rows, actor=admin, reason=REASON).state == "awaiting"
 
 
 def test_a_repair_whose_rows_hide_what_it_does_disables_nothing(current, pushed, admin, vault):
