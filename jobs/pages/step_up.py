@@ -55,8 +55,10 @@ def _register_actions() -> None:
     actions.register("jobs:remove", codes=lambda _arguments: frozenset({"cloud_delete", "cloud_purge", "destroy"}))
     actions.register("jobs:start", "jobs:start_many", codes=lambda arguments: frozenset(KINDS) & {arguments["kind"]})
     actions.register("jobs:retry", codes=_retried)
-    actions.register("approvals:decide", "approvals:batch", codes=DECIDE)
+    actions.register("approvals:decide", "approvals:batch", "approvals:review", codes=DECIDE)
     actions.register("approvals:policy", codes=POLICY)
+    # One person alone breaks glass: where a second one is at hand, they approve.
+    actions.exempt("approvals:break_glass")
     # A menu and challenges of passkeys, which are sent by POST.
     actions.exempt("jobs:jobs_actions", *(f"approvals:{each}options" for each in ("", "batch_", "break_glass_")))
 

@@ -41,7 +41,7 @@ def _why_not_end_sessions(user: User) -> str:
     return "" if user.__dict__["open_sessions"] else _("No session is open")
 
 
-_ACTS = {
+ACTS = {
     "deactivate": _Act(
         title=ngettext_lazy("Deactivate %(count)d user", "Deactivate %(count)d users", "count"),
         verb=gettext_lazy("Deactivate"),
@@ -71,7 +71,7 @@ _ACTS = {
 @right_required(Right.CONSOLE_READ)
 def show_selection_actions(request: HttpRequest) -> HttpResponse:
     """Show the menu of several users. Changes nothing; it is posted because a selection may be long."""
-    users = [row.obj for row in _rows(request, _ACTS["end-sessions"])]
+    users = [row.obj for row in _rows(request, ACTS["end-sessions"])]
     name = ngettext("%(count)d user", "%(count)d users", len(users)) % {"count": len(users)}
     return show_menu(request, "selected_users", users, name=name, back=reverse("accounts:users"))
 
@@ -80,7 +80,7 @@ def show_selection_actions(request: HttpRequest) -> HttpResponse:
 @right_required(Right.USER_MANAGE)
 def act_on_users(request: HttpRequest, act: str) -> HttpResponse:
     """Show what will happen to each of the selected users; on POST without ``ask`` do it."""
-    chosen = _ACTS.get(act)
+    chosen = ACTS.get(act)
     if chosen is None:
         raise Http404(_("There is no such action on several users."))
     rows = _rows(request, chosen, with_effects=act == "deactivate")

@@ -26,6 +26,7 @@ from keygroups.choices import Drift
 from keygroups.models import CloudVersion, Key, KeyGroup, Observation, RotationSlot
 from kmes.accounts.models import ConsoleSession, CustomRole, Passkey
 from kmes.accounts.rights import Role
+from kmes.accounts.user_selection_views import ACTS
 from kmes.core.actor import SYSTEM
 from kmes.core.clock import now
 from kmes.core.pinned_keys import KeyUse, pin
@@ -46,6 +47,7 @@ from logging_reports.services import record
 ROLES = tuple(Role.values)
 # The values of each argument of the console's addresses, by its name.
 ARGUMENTS: dict[str, Callable[[], Iterable[Any]]] = {
+    "act": lambda: list(ACTS),
     "action": lambda: [action for action, _label in actions()],
     "certificate_id": lambda: SignInCertificate.objects.values_list("pk", flat=True),
     "channel_id": lambda: Channel.objects.filter(user_id=None).values_list("pk", flat=True),
