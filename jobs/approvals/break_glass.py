@@ -60,8 +60,12 @@ def break_glass(
         except IntegrityError:
             raise ConflictError(_("This user has decided already."), _("Reload the page.")) from None
         require_signature(request, decision)
-        text = f"{actor.name} broke glass: done without approvals. Reason: {decision.reason}"
-        record_of("approval.glass_broken", request, text, actor=actor)
+        record_of(
+            "approval.glass_broken",
+            request,
+            f"{actor.name} broke glass: done without approvals. Reason: {decision.reason}",
+            actor=actor,
+        )
         lifecycle.queue_approved(job)
         hints.send_on_commit(job.pk)
     return decision

@@ -111,8 +111,13 @@ def situation_of_key(key: Key) -> KeySituation:
 
 
 def living_version(key: Key) -> CloudVersion | None:
-    """Return the key's version that the vault holds, or is just getting or giving back; None otherwise."""
-    return key.cloud_versions.filter(state__in=HELD_VERSION_STATES).order_by("-pushed_at").first()
+    """Return the key's version that the vault holds, or is just getting or giving back; None otherwise.
+
+    Without a query for a key whose versions were read with it.
+    """
+    held = [version for version in key.cloud_versions.all() if version.state in HELD_VERSION_STATES]
+    # One that is being pushed has no time yet and is the newest.
+    return max(held, key=lambda each: (each.pushed_at is None, each.pushed_at or each.updated_at), default=None)
 
 
 def whole_key_kinds() -> list[str]:

@@ -16,7 +16,7 @@ NOT_PAGES = re.compile(
     r"|^jobs/approvals/offline\.py|^logging_reports/(offline|verification|chain|anchors|json_lines|triggers)\.py"
 )
 GETTEXT = {"_", "_now", "gettext", "gettext_lazy", "gettext_noop", "ngettext", "ngettext_lazy", "pgettext"}
-LOG_CALLS = {"record", "Draft", "CallRecord", "log", "log_deferred", "_log", "_record", "_draft"}
+LOG_CALLS = {"record", "Draft", "CallRecord", "log", "log_deferred", "_log", "_record", "record_of", "_draft"}
 # Slips of our own code, the process's own log, and what is only matched.
 NOT_FOR_PEOPLE = {"AssertionError", "ValueError", "TypeError", "RuntimeError", "TooLateToSend", "UnknownEventError"}
 NOT_FOR_PEOPLE |= {"debug", "info", "warning", "error", "exception", "compile", "search", "fullmatch", "match"}
