@@ -150,8 +150,10 @@ def _life(version: CloudVersion, newer: datetime | None, jobs: KeyJobs, moment: 
     ended = changed if version.state in _GONE else None
     if pushed:
         until = ended or moment
-        handed_over = min(newer, until) if newer and newer > pushed else until
-        spans.append(Span("fill-good", pushed, handed_over))
+        # Versions of one job were pushed at the same moment.
+        handed_over = min(newer, until) if newer and newer >= pushed else until
+        if handed_over > pushed:
+            spans.append(Span("fill-good", pushed, handed_over))
         if handed_over < until:
             spans.append(Span("fill-neutral", handed_over, until))
         if version.state in {VersionState.DISABLED, VersionState.SOFT_DELETED}:

@@ -160,7 +160,7 @@ def list_versions(group: KeyGroup) -> list[CloudVersion]:
     # A version that is being pushed has no time yet and is the newest.
     order = F("pushed_at").desc(nulls_first=True)
     versions = group.cloud_versions.select_related("key").defer("key__wrapped_private", "key__public_spki")
-    return list(versions.order_by(order, "-updated_at")[:VERSIONS_SHOWN])
+    return list(versions.order_by(order, "-ordinal", "-updated_at")[:VERSIONS_SHOWN])
 
 
 def list_observations(group: KeyGroup) -> list[Observation]:

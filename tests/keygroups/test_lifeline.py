@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from keygroups.models import CloudVersion, Key, KeyGroup, Observation
+from keygroups.selectors import list_versions
 from kmes.accounts.models import CustomRole, User
 from kmes.core.actor import Actor
 from kmes.core.clock import now
@@ -69,6 +70,18 @@ def test_a_version_is_superseded_from_the_push_of_the_next_one(pages, group):
     tips = re.findall(r"<title>pay-1: ([^<]* – [^<]*)</title>", picture(pages, group))
     pushed = f"{CloudVersion.objects.get(key__name='pay-2').pushed_at:%Y-%m-%d %H:%M:%S}"
     assert [tip.partition(" – ")[2].removesuffix(" UTC") for tip in tips][1] == pushed
+
+
+def test_of_versions_that_one_job_pushed_only_the_last_is_drawn_as_active(pages, group):
+    newest = group.cloud_versions.get(state="active")
+    CloudVersion.objects.filter(pk=newest.pk).update(ordinal=2)
+    group.cloud_versions.filter(state="superseded").update(pushed_at=newest.pushed_at, ordinal=1)
+    Key.objects.filter(group=group).update(created_at=newest.pushed_at - timedelta(days=1))
+    names = [version.key.name for version in list_versions(group)]
+    assert names == ["pay-2", "pay-1"]
+    shown = picture(pages, group)
+    assert shown.count('class="fill-good"') == 2, "one bar, and its sample in the legend"
+    assert shown.count('class="fill-neutral"') == 2
 
 
 @pytest.mark.parametrize("span", ["30d", "1y", "", "nonsense"])
