@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-
-from cloudcreds.models import CloudCredential
+from uuid import UUID
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,7 @@ class Activity:
     cancel_url: str = ""
 
 
-Finder = Callable[[CloudCredential], Activity | None]
+Finder = Callable[[UUID], Activity | None]
 _finders: list[Finder] = []
 
 
@@ -32,6 +31,9 @@ def register(finder: Finder) -> None:
         _finders.append(finder)
 
 
-def current(credential: CloudCredential) -> Activity | None:
-    """Return the test or listing of the credential that is queued or running; None when there is none."""
-    return next((found for finder in _finders if (found := finder(credential)) is not None), None)
+def current(credential_id: UUID) -> Activity | None:
+    """Return the test or listing of the credential that is queued or running; None when there is none.
+
+    A page asks before it reads what the work writes: asked later, it might take rows from before its end for the last.
+    """
+    return next((found for finder in _finders if (found := finder(credential_id)) is not None), None)

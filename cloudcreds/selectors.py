@@ -11,7 +11,7 @@ from django.db.models import Count, Q, QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from cloudcreds.activity import Activity, current
+from cloudcreds.activity import Activity
 from cloudcreds.checks import Check, checks_of
 from cloudcreds.choices import SignIn
 from cloudcreds.models import CloudCredential, KeyVault, SignInCertificate
@@ -67,15 +67,16 @@ def best_first(vaults: Iterable[KeyVault]) -> list[KeyVault]:
     return sorted(vaults, key=lambda vault: ([True, None, False].index(vault.last_test_ok), vault.name, vault.pk))
 
 
-def view_test(credential: CloudCredential, vaults: list[KeyVault], chosen: str = "") -> TestView:
-    """Return the newest test of the credential, or that of the chosen vault."""
+def view_test(
+    credential: CloudCredential, vaults: list[KeyVault], activity: Activity | None, chosen: str = ""
+) -> TestView:
+    """Return the newest test of the credential, or that of the chosen vault; ``activity`` was read before the rows."""
     vault = next((one for one in vaults if str(one.pk) == chosen and one.last_tested_at), None)
     # A test writes credential and vault with the same time, so the vault it was made on is known.
     newest = next(
         (one for one in vaults if one.last_tested_at and one.last_tested_at == credential.last_tested_at), None
     )
     row = vault or credential
-    activity = current(credential)
     seen = f"{row.last_tested_at}|{row.last_test_ok}|{len(row.last_test)}|{activity}"
     return TestView(
         row.last_test_ok,

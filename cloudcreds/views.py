@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from cloudcreds import selectors, services, tenants
+from cloudcreds.activity import current
 from cloudcreds.choices import SignIn
 from cloudcreds.forms import CredentialForm
 from cloudcreds.guide import set_up_guide
@@ -65,6 +66,7 @@ def list_credentials(request: HttpRequest) -> HttpResponse:
 @right_required(Right.CONSOLE_READ)
 def show_credential(request: HttpRequest, credential_id: UUID) -> HttpResponse:
     """Show a credential's properties, its last test, its vaults and the set-up guide."""
+    activity = current(credential_id)
     credential = _find(credential_id)
     vaults = list(credential.vaults.select_related("circuit").order_by("name"))
     groups = list(credential.groups.order_by("name")[: GROUPS_SHOWN + 1])
@@ -80,7 +82,7 @@ def show_credential(request: HttpRequest, credential_id: UUID) -> HttpResponse:
         "groups": groups[:GROUPS_SHOWN],
         "more_groups": count - len(groups[:GROUPS_SHOWN]),
         "guide": set_up_guide(credential),
-        "test": selectors.view_test(credential, vaults, request.GET.get("vault", "")),
+        "test": selectors.view_test(credential, vaults, activity, request.GET.get("vault", "")),
         "may_test": user.has_right(Right.CREDENTIAL_MANAGE),
         "may_try": user.has_right(Right.KEY_PUSH),
     }
@@ -91,9 +93,10 @@ def show_credential(request: HttpRequest, credential_id: UUID) -> HttpResponse:
 @right_required(Right.CONSOLE_READ)
 def show_test(request: HttpRequest, credential_id: UUID) -> HttpResponse:
     """Return the connection test alone, for a page that polls; 204 when nothing changed."""
+    activity = current(credential_id)
     credential = _find(credential_id)
     chosen = request.GET.get("vault", "")
-    test = selectors.view_test(credential, list(credential.vaults.order_by("name")), chosen)
+    test = selectors.view_test(credential, list(credential.vaults.order_by("name")), activity, chosen)
     if test.digest == request.GET.get("seen"):
         return HttpResponse(status=HTTPStatus.NO_CONTENT)
     user: Any = request.user

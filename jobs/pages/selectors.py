@@ -14,7 +14,6 @@ from django.db.models.functions import Coalesce
 from django.urls import reverse
 
 from cloudcreds.activity import Activity
-from cloudcreds.models import CloudCredential
 from jobs.choices import ENDED_STEP_STATES, FAILED_STATES, OPEN_STATES, SUCCEEDED_STATES, StepState, TargetState
 from jobs.engine import fresh_grants
 from jobs.kinds.list_vaults import spec as list_vaults
@@ -266,10 +265,10 @@ def find_reason(job: Job) -> LogEntry | None:
     return next(said, calls[0] if calls else None)
 
 
-def find_activity(credential: CloudCredential) -> Activity | None:
+def find_activity(credential_id: UUID) -> Activity | None:
     """Return the open connection test or vault listing of a credential, for its page."""
     kinds = (test_connection.KIND, list_vaults.KIND)
-    job = Job.objects.filter(credential=credential, kind__in=kinds, state__in=OPEN_STATES).first()
+    job = Job.objects.filter(credential=credential_id, kind__in=kinds, state__in=OPEN_STATES).first()
     if job is None:
         return None
     cancel_url = reverse("jobs:cancel", args=[job.code])

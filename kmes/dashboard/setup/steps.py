@@ -222,6 +222,9 @@ def _test_of(credential: CloudCredential, vaults: list[KeyVault], *, is_needed: 
         text = _("%(name)s may do all the console needs on vault %(vault)s.") % {**name, "vault": tested.name}
         return Finding(text, ok=True, at=tested.last_tested_at, links=[*test, *page])
     wanted = False if is_needed else None
+    if tested is not None and tested.last_test_ok is None:
+        text = _("The test of %(name)s on vault %(vault)s has not ended.") % {**name, "vault": tested.name}
+        return Finding(text, wanted, tested.last_tested_at, _("Wait for its end, or test again."), [*page, *test])
     if tested is not None:
         failed = ", ".join(one["name"] for one in tested.last_test if one["ok"] is False)
         text = _("%(name)s failed on vault %(vault)s: %(checks)s.") % {**name, "vault": tested.name, "checks": failed}

@@ -138,11 +138,12 @@ def _refuse(form: FirstPushForm, error: KmesError) -> KmesError | None:
 
 
 def _context(request: HttpRequest, number: int) -> dict[str, Any]:
+    # Before what it writes: a job that has ended meanwhile would leave the page with findings from before its end.
+    job = _watched_job(number)
     steps = read_steps()
     step = next((one for one in steps if one.number == number), None)
     if step is None:
         raise Http404(_("The wizard has five steps."))
-    job = _watched_job(number)
     shown = [(each, step_label(each.name), STATE_COLOURS[each.state]) for each in job.steps.all()] if job else []
     user: Any = request.user
     return {
