@@ -121,12 +121,5 @@ def _answer(
         outcome = many.act_on(rows, act)
         many.tell(request, outcome, say_done(len(outcome.done)))
         return go_to(request, reverse("jobs:list"))
-    context |= {
-        "rows": sorted(rows, key=lambda row: not row.reason),
-        "ready": ready,
-        "left_out": len(rows) - ready,
-        "carried": many.carried(str(row.obj.pk) for row in rows),
-        "back": reverse("jobs:list"),
-        "back_name": _("Jobs"),
-    }
+    context |= many.context_of(rows, back=reverse("jobs:list"), back_name=_("Jobs"))
     return render_form(request, "ui/many.html", context, refused=many.is_sent(request))

@@ -99,12 +99,7 @@ def act_on_users(request: HttpRequest, act: str) -> HttpResponse:
         "button": chosen.verb,
         "effect": chosen.effect(),
         "danger": chosen.danger,
-        "rows": sorted(rows, key=lambda row: not row.reason),
-        "ready": ready,
-        "left_out": len(rows) - ready,
-        "carried": many.carried(str(row.obj.pk) for row in rows),
-        "back": reverse("accounts:users"),
-        "back_name": _("Users"),
+        **many.context_of(rows, back=reverse("accounts:users"), back_name=_("Users")),
     }
     return render_form(request, "ui/many.html", context, refused=many.is_sent(request))
 

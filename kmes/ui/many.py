@@ -5,7 +5,7 @@ Each row is done by itself, with its own checks and its own log row. Knows no ki
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -65,11 +65,6 @@ def is_sent(request: HttpRequest) -> bool:
     return request.method == "POST" and "ask" not in request.POST
 
 
-def carried(values: Iterable[str]) -> list[tuple[str, str]]:
-    """Return the selection as form fields for the confirmation."""
-    return [("key", value) for value in values]
-
-
 def act_on(rows: Iterable[Row], act: Callable[[Any], Any]) -> Outcome:
     """Act on each row that can be acted on; a refusal leaves that row out and goes on with the next."""
     outcome = Outcome([], [])
@@ -82,6 +77,19 @@ def act_on(rows: Iterable[Row], act: Callable[[Any], Any]) -> Outcome:
         except KmesError as error:
             outcome.refused.append((row.obj, str(error)))
     return outcome
+
+
+def context_of(rows: Sequence[Row], *, back: str, back_name: str) -> dict[str, Any]:
+    """Return what ``ui/many.html`` shows of the rows, and the way back."""
+    ready = sum(not row.reason for row in rows)
+    return {
+        "rows": sorted(rows, key=lambda row: not row.reason),
+        "ready": ready,
+        "left_out": len(rows) - ready,
+        "carried": [("key", str(row.obj.pk)) for row in rows],
+        "back": back,
+        "back_name": back_name,
+    }
 
 
 def tell(request: HttpRequest, outcome: Outcome, done: str) -> None:
