@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
+import pytest
+import time_machine
 from django.contrib.auth import get_user_model
 from django.test import Client
 
@@ -21,7 +24,16 @@ SIGN_IN, FACTOR, END, POLICY = (
     "/dual-login/end/",
     "/dual-login/",
 )
+# To the next code of an app.
+STEP = timedelta(seconds=31)
 USER = {"username": "eve", "first_name": "Eve", "role": "auditor"}
+
+
+@pytest.fixture
+def clock(db):
+    """A clock that stands, so that a code stays good until a test lets time pass."""
+    with time_machine.travel(now().replace(second=10, microsecond=0), tick=False) as traveller:
+        yield traveller
 
 
 def code_of(name: str) -> str:

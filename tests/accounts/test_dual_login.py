@@ -8,7 +8,6 @@ import io
 from datetime import timedelta
 
 import pytest
-import time_machine
 from django.core.management import call_command
 from django.test import Client
 from django.urls import get_resolver
@@ -28,8 +27,10 @@ from tests.accounts.dual_login_pages import (
     PASSWORD,
     POLICY,
     SIGN_IN,
+    STEP,
     USER,
     adds_user,
+    clock,
     code_of,
     join,
     make_user,
@@ -45,14 +46,8 @@ from tests.authenticator import Authenticator
 from tests.logging_reports.signer import Signer
 from tests.people import FRAGMENT, body
 
+__all__ = ["clock"]
 pytestmark = pytest.mark.django_db
-STEP = timedelta(seconds=31)
-
-
-@pytest.fixture
-def clock(db):
-    with time_machine.travel(now().replace(second=10, microsecond=0), tick=False) as traveller:
-        yield traveller
 
 
 @pytest.fixture

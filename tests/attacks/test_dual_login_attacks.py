@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-import time_machine
 from django.test import Client, RequestFactory
 
 from kmes.accounts import services as users_services
@@ -29,8 +28,10 @@ from tests.accounts.dual_login_pages import (
     PASSWORD,
     POLICY,
     SIGN_IN,
+    STEP,
     USER,
     adds_user,
+    clock,
     code_of,
     join,
     make_user,
@@ -43,14 +44,8 @@ from tests.accounts.passkey_pages import OPTIONS, ORIGIN, add_passkey, options
 from tests.authenticator import Authenticator
 from tests.people import body
 
+__all__ = ["clock"]
 pytestmark = pytest.mark.django_db
-STEP = timedelta(seconds=31)
-
-
-@pytest.fixture
-def clock(db):
-    with time_machine.travel(now().replace(second=10, microsecond=0), tick=False) as traveller:
-        yield traveller
 
 
 @pytest.fixture
