@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.functional import Promise
 
+from kmes.ui.menu_icons import icon_of, icon_of_submenu
 from kmes.ui.responses import asks_for_fragment
 
 # The plural is the background of a list, but "keys" are several that were picked, as those with "selected_" are.
@@ -80,6 +81,7 @@ class MenuItem:
     method: Method
     danger: bool
     reason: str
+    icon: str
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,7 @@ class MenuGroup:
     """Items that stand together: a submenu when it has a label, else plain entries."""
 
     label: str
+    icon: str = ""
     items: list[MenuItem] = field(default_factory=list)
 
 
@@ -120,7 +123,9 @@ def menu_for(target: Target, obj: Any, user: Any) -> list[MenuGroup]:
             continue
         label = str(action.submenu)
         # Destructive entries without a submenu stand apart, after a separator.
-        group = groups.setdefault(label or ("-" if action.danger else ""), MenuGroup(label))
+        group = groups.setdefault(
+            label or ("-" if action.danger else ""), MenuGroup(label, icon_of_submenu(action.submenu))
+        )
         group.items.append(_to_item(action, obj))
     return list(groups.values())
 
@@ -139,6 +144,7 @@ def _to_item(action: MenuAction, obj: Any) -> MenuItem:
         method=action.method,
         danger=action.danger,
         reason=reason,
+        icon=icon_of(action.name),
     )
 
 
