@@ -1,4 +1,4 @@
-"""The events of one key from all three logs, merged, and the moments of them that a lifeline marks. Reads only.
+"""The events of one key, or of all keys of its group, from all three logs, merged, and the moments of them that a lifeline marks. Reads only.
 
 They are the key's own rows, those of its group that name no key, those of its jobs that name no other key, and what
 changed, since the key was made, who may act on keys.
@@ -7,8 +7,8 @@ changed, since the key was made, who may act on keys.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -16,7 +16,7 @@ from django.db.models import Q
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from keygroups.models import Key
+from keygroups.models import Key, KeyGroup
 from kmes.core.clock import stamp
 from logging_reports.choices import SEVERITY_COLOURS, Service, Severity
 from logging_reports.events import EVENTS
@@ -50,6 +50,8 @@ class KeyEvent:
     message: str
     actor: str
     url: str
+    # The ids of the keys it is about; "all" for those of the Azure key as a whole.
+    versions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -63,20 +65,43 @@ class Edge:
 
 def list_key_events(key: Key, *, limit: int = SHOWN) -> tuple[list[KeyEvent], bool]:
     """Return the newest events of a key, newest first, and whether there are older ones. Nine queries."""
+    own = Q(key_id=str(key.pk))
+    of_group = Q(group_id=str(key.group_id), key_id="", at__gte=key.created_at)
+    return _list_events(own, of_group, since=key.created_at, limit=limit)
+
+
+def list_group_events(group: KeyGroup, *, limit: int = SHOWN) -> tuple[list[KeyEvent], bool]:
+    """Return the newest events of a group and all its keys, newest first, and whether there are older ones."""
+    of_group = Q(group_id=str(group.pk))
+    return _list_events(of_group & ~Q(key_id=""), of_group & Q(key_id=""), since=group.created_at, limit=limit)
+
+
+def _list_events(own: Q, of_group: Q, *, since: datetime, limit: int) -> tuple[list[KeyEvent], bool]:
     rows: dict[int, LogEntry] = {}
-    jobs: dict[UUID, None] = {}
+    jobs: dict[UUID, set[str]] = {}
     for service in Service:
         log = LogEntry.objects.filter(service=service).order_by("-sequence")
-        own = list(log.filter(key_id=str(key.pk))[: limit + 1])
-        jobs |= dict.fromkeys(row.job_id for row in own if row.job_id is not None)
-        of_group = log.filter(group_id=str(key.group_id), key_id="", at__gte=key.created_at)
-        rows |= {row.pk: row for row in (*own, *of_group[: limit + 1])}
+        of_keys = list(log.filter(own)[: limit + 1])
+        for row in of_keys:
+            if row.job_id is not None:
+                jobs.setdefault(row.job_id, set()).add(row.key_id)
+        rows |= {row.pk: row for row in (*of_keys, *log.filter(of_group)[: limit + 1])}
     of_jobs = LogEntry.objects.filter(service__in=Service.values, job_id__in=list(jobs)[:_JOBS], key_id="")
     rights = LogEntry.objects.filter(_ROLE_CHANGED | Q(event__in=_RIGHTS_EVENTS), service=Service.AUDIT)
-    for found in (of_jobs, rights.filter(at__gte=key.created_at)):
+    for found in (of_jobs, rights.filter(at__gte=since)):
         rows |= {row.pk: row for row in found.order_by("-sequence")[: limit + 1]}
     ordered = sorted(rows.values(), key=lambda row: (row.at, row.service, row.sequence), reverse=True)
-    return [_event(row) for row in ordered[:limit]], len(ordered) > limit
+    events = [replace(_event(row), versions=_versions_of(row, jobs)) for row in ordered[:limit]]
+    return events, len(ordered) > limit
+
+
+def _versions_of(row: LogEntry, jobs: Mapping[UUID, set[str]]) -> tuple[str, ...]:
+    """Return the keys that a row is about. A row of a job that names none is about those its other rows name."""
+    if row.key_id:
+        return (row.key_id,)
+    if row.event in _EDGES_OF_ALL:
+        return ("all",)
+    return tuple(sorted(jobs.get(row.job_id, ()))) if row.job_id is not None else ()
 
 
 def edges_of_keys(keys: Sequence[Key]) -> dict[UUID, list[Edge]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.urls import reverse
@@ -68,6 +69,14 @@ class Life:
     cells: tuple[Cell, ...]
     is_this: bool = False
     edges: tuple[Edge, ...] = ()
+    # The key of a version that was made here, and the list of its events.
+    version: str = ""
+    events_url: str = ""
+
+    @property
+    def data(self) -> dict[str, str]:
+        """Return by what scripts know the version."""
+        return {"version": self.version} if self.version else {}
 
 
 def draw_lifeline(
@@ -79,14 +88,16 @@ def draw_lifeline(
     this: UUID | None = None,
     span: str = "",
     edges: Mapping[UUID, Sequence[Edge]] | None = None,
+    events_url: str = "",
 ) -> Picture | None:
     """Draw the newest versions of a group, foreign ones hatched; None while there is none. ``versions``: newest first.
 
     ``edges`` holds, by key, what the logs tell of each version; without them its making and its push are marked.
+    A bar leads to the events of its version under ``events_url``, or to its key where nobody may read them.
     """
     moment = now()
     lives = [
-        *_lives_of(versions, jobs, moment, this, edges or {}),
+        *_with_events(_lives_of(versions, jobs, moment, this, edges or {}), events_url),
         *(_foreign(group, each, moment) for each in strangers),
     ]
     lives = sorted(lives, key=lambda life: life.spans[0].start, reverse=True)[:MOST_ROWS]
@@ -142,6 +153,12 @@ def _lives_of(
     return lives
 
 
+def _with_events(lives: Sequence[Life], events_url: str) -> list[Life]:
+    if not events_url:
+        return list(lives)
+    return [replace(life, events_url=f"{events_url}?{urlencode({'version': life.version})}") for life in lives]
+
+
 def _life(version: CloudVersion, newer: datetime | None, jobs: KeyJobs, moment: datetime, *, is_this: bool) -> Life:
     key, pushed = version.key, version.pushed_at
     spans = [Span("life-made", key.created_at, pushed or moment, thin=True)]
@@ -167,6 +184,7 @@ def _life(version: CloudVersion, newer: datetime | None, jobs: KeyJobs, moment: 
         version.expires_at,
         foreign=False,
         is_this=is_this,
+        version=str(key.pk),
         cells=(
             Cell(key.name, key.get_absolute_url()),
             Cell(states.of_version(version).label),
@@ -236,7 +254,7 @@ def _limits(
     begin = min(life.spans[0].start for life in lives)
     if back is not None:
         begin = max(begin, moment - back)
-    begin = min(begin, moment - timedelta(hours=1))
+    begin = min(begin, moment - timedelta(minutes=10))
     # What lies far ahead would press the past together.
     ahead = [at for at in (*(life.expires_at for life in lives), purge) if at is not None and at > moment]
     furthest = max(ahead, default=moment)
@@ -283,7 +301,12 @@ def _draw_life(life: Life, top: float, scale: _Scale) -> list[SafeString]:
         tip = _("%(name)s expires %(moment)s") % {"name": life.name, "moment": _moment(life.expires_at)}
         shapes.append(diamond(scale.x(life.expires_at), middle, 6, look="mark-warning", tip=tip))
     shapes.append(cut_label(_WIDTH - _RIGHT + 12, middle + 4, life.state, _RIGHT - 12, look="quiet"))
-    return [link(life.url, said, shapes), *_draw_edges(life, middle, scale)]
+    if life.events_url:
+        said = _("%(version)s. Show its events") % {"version": said}
+        bar = link(life.events_url, said, shapes, **life.data, filters="events")
+    else:
+        bar = link(life.url, said, shapes, **life.data)
+    return [bar, *_draw_edges(life, middle, scale)]
 
 
 def _draw_edges(life: Life, middle: float, scale: _Scale) -> list[SafeString]:
@@ -299,7 +322,9 @@ def _draw_edges(life: Life, middle: float, scale: _Scale) -> list[SafeString]:
             box(x - _EDGE_WIDTH / 2, middle - 11, _EDGE_WIDTH, 22, look="edge-ground", corner=0),
             line(x, middle - 9, x, middle + 9, look="life-edge"),
         ]
-        marks.append(link(edges[-1].url, f"{life.name}: " + "; ".join(edge.text for edge in edges), shapes))
+        marks.append(
+            link(edges[-1].url, f"{life.name}: " + "; ".join(edge.text for edge in edges), shapes, **life.data)
+        )
     return marks
 
 

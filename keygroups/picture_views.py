@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from keygroups import calendar, key_events
 from keygroups.custody import BINS, read_custody
 from keygroups.lookups import key_or_404
+from keygroups.models import Key
 from kmes.accounts.rights import Right
 from kmes.ui.access import right_required
 from kmes.ui.actions import flat_menu, menu_for
@@ -44,11 +45,33 @@ def show_calendar(request: HttpRequest) -> HttpResponse:
 @require_safe
 @right_required(Right.LOG_READ)
 def show_key_events(request: HttpRequest, key_id: UUID) -> HttpResponse:
-    """Show the events of a key from all logs; the key's page loads them as a fragment."""
+    """Show the events of a key from all logs; the key's page loads them as a fragment.
+
+    ``?version=`` names another key of the group, or "all" of them: what the lifeline's bars lead to.
+    """
     key = key_or_404(key_id)
+    shown = _version_wanted(key, request.GET.get("version", ""))
     is_all = request.GET.get("rows") == "all"
     limit = key_events.MOST if is_all else key_events.SHOWN
-    events, has_more = key_events.list_key_events(key, limit=limit)
-    context = {"key": key, "events": events, "has_more": has_more, "is_all": is_all}
+    if shown is None:
+        events, has_more = key_events.list_group_events(key.group, limit=limit)
+    else:
+        events, has_more = key_events.list_key_events(shown, limit=limit)
+    context = {"key": key, "shown": shown, "events": events, "has_more": has_more, "is_all": is_all}
     template = "keygroups/_key_events.html" if asks_for_fragment(request) else "keygroups/key_events.html"
     return render(request, template, context)
+
+
+def _version_wanted(key: Key, wanted: str) -> Key | None:
+    """Return the key of the same group that is asked for, None for all of them."""
+    if wanted == "all":
+        return None
+    if not wanted or wanted == str(key.pk):
+        return key
+    try:
+        other = key_or_404(UUID(wanted))
+    except ValueError:
+        raise Http404 from None
+    if other.group_id != key.group_id:
+        raise Http404
+    return other

@@ -227,6 +227,12 @@ def show_key(request: HttpRequest, key_id: UUID) -> HttpResponse:
     key_jobs = jobs_of_keys({key.pk, *(each.key_id for each in versions)})
     can_read_log = _may(request, Right.LOG_READ)
     edges = edges_of_keys([each.key for each in versions]) if can_read_log else {}
+    events_url = reverse("keygroups:key_events", args=[key.pk]) if can_read_log else ""
+    known = {"all", *(str(each.key_id) for each in versions)}
+    events_of = request.GET.get("version", "")
+    lifeline = draw_lifeline(
+        group, versions, strangers, key_jobs, this=key.pk, span=span, edges=edges, events_url=events_url
+    )
     context = {
         "key": key,
         "group": group,
@@ -241,7 +247,8 @@ def show_key(request: HttpRequest, key_id: UUID) -> HttpResponse:
             for each in versions
         ],
         "strangers": [(each, states.of_stranger(each)) for each in strangers],
-        "lifeline": draw_lifeline(group, versions, strangers, key_jobs, this=key.pk, span=span, edges=edges),
+        "lifeline": lifeline,
+        "events_of": events_of if events_of in known else "",
         "span": span,
         "life_spans": LIFE_SPANS,
         "last_job": key_jobs.get(key.pk, KeyJobs()).last,

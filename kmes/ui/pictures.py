@@ -141,11 +141,12 @@ def diamond(x: float, y: float, size: float, *, look: str, tip: Text = "") -> Sa
     return format_html('<path class="{}" d="{}">{}</path>', look, way, _tip(tip))
 
 
-def link(url: str, name: Text, shapes: Iterable[SafeString]) -> SafeString:
-    """Make shapes a link; ``name`` is what it is called."""
+def link(url: str, name: Text, shapes: Iterable[SafeString], **data: str) -> SafeString:
+    """Make shapes a link; ``name`` is what it is called, ``data`` become data attributes for the scripts."""
     inside = format_html_join("", "{}", ((shape,) for shape in shapes))
     # A title names a link in SVG; an aria-label would have to repeat the texts inside.
-    return format_html('<a href="{}"><title>{}</title>{}</a>', url, name, inside)
+    attributes = format_html_join("", ' data-{}="{}"', data.items())
+    return format_html('<a href="{}"{}><title>{}</title>{}</a>', url, attributes, name, inside)
 
 
 def _tip(text: Text) -> SafeString:

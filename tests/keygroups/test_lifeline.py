@@ -54,7 +54,7 @@ def group(credential):
 def picture(pages, group, query="") -> str:
     key = Key.objects.get(group=group, name="pay-2")
     page = body(pages.get(f"{key.get_absolute_url()}{query}"))
-    return page.partition('id="key-lifeline"')[2].partition('id="key-versions"')[0]
+    return page.partition('id="key-lifeline"')[2].partition('id="key-events"')[0]
 
 
 def test_the_lifeline_tells_every_version_and_who_made_it(pages, group):
@@ -159,3 +159,29 @@ def test_who_may_not_read_the_logs_gets_no_events(client, group, settings):
     client.force_login(User.objects.create_user("reader", role="role-reader"))
     assert "events/" not in body(client.get(key.get_absolute_url()))
     assert client.get(f"{key.get_absolute_url()}events/").status_code == 403
+
+
+def test_a_bar_leads_to_the_events_of_its_version_and_a_chip_back_to_all_of_them(pages, group, people):
+    key, other = Key.objects.get(group=group, name="pay-2"), Key.objects.get(group=group, name="pay-1")
+    actor = Actor.from_user(people["admin"])
+    for each in (key, other):
+        subject = Subject(group_id=str(group.pk), group=group.name, key_id=str(each.pk), key=each.name)
+        record("azure.key_imported", actor=actor, message=f"import of {each.name}", subject=subject)
+    record("azure.key_deleted", actor=actor, message="the key went", subject=Subject(group_id=str(group.pk)))
+    events = f"{key.get_absolute_url()}events/"
+    assert f'href="{events}?version={other.pk}" data-version="{other.pk}"' in picture(pages, group)
+    shown = body(pages.get(f"{events}?version={other.pk}"))
+    assert "import of pay-1" in shown
+    assert "import of pay-2" not in shown
+    assert "Version: pay-1" in shown
+    assert f'href="{events}?version=all"' in shown
+    shown = body(pages.get(f"{events}?version=all"))
+    assert re.findall(r'<tr data-versions="([^"]+)"', shown) == ["all", str(other.pk), str(key.pk)]
+    assert "Version: " not in shown
+    page = body(pages.get(f"{key.get_absolute_url()}?version={other.pk}"))
+    assert f'hx-get="{events}?version={other.pk}"' in page, "the address of the key's page keeps the filter"
+
+
+def test_only_versions_of_the_same_group_are_shown(pages, group):
+    url = f"{Key.objects.get(group=group, name='pay-2').get_absolute_url()}events/"
+    assert [pages.get(f"{url}?version={wanted}").status_code for wanted in ("nonsense", str(new_uuid()))] == [404, 404]

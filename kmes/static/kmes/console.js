@@ -8,6 +8,7 @@ import "./forms.js";
 import "./rows.js";
 import "./selection.js";
 import "./calendar.js";
+import "./lifeline.js";
 import "./panes.js";
 import "./inspector.js";
 import "./tabs.js";
