@@ -16,13 +16,17 @@ from logging_reports.models import LogEntry
 
 # By then the account's owner has noticed that somebody else signs in with it.
 NOT_COUNTED = timedelta(days=30)
-TAKEN_OVER_BY = ("user.created", "user.updated", "user.reactivated", "user.password_reset", "user.factor_reset")
+TAKEN_OVER_BY = (
+    *("user.created", "user.updated", "user.reactivated", "user.password_reset", "user.factor_reset"),
+    # Another account of the same name can be linked then.
+    "user.unlinked",
+)
 # After a change of company sign-on by the requester, who may have led it to a provider of their own.
 GIVEN_BY_SIGN_ON = ("user.created", "user.linked", "user.updated")
 
 
 def find_reachable(requester_id: int | None, actions: Iterable[str]) -> frozenset[int]:
-    """Return the users whose account the requester made, woke, or gave a role, a password or no second factor.
+    """Return the users whose account the requester made, woke, unlinked, or gave a role, a password or no second factor.
 
     So do those that got an account or a role by company sign-on, after the requester changed its settings.
 

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from kmes.accounts import services
+from kmes.accounts.company_sign_on.selectors import find_identity
 from kmes.accounts.delegation import lacked
 from kmes.accounts.models import User
 from kmes.accounts.rights import Right, rights_of
@@ -53,6 +54,12 @@ def _why_not_reset(user: User) -> str:
 def _why_not_reset_factor(user: User) -> str:
     if _is_own(user):
         return _("Your own second factor is removed on your profile page")
+    return why_not_manage(user)
+
+
+def _why_not_unlink(user: User) -> str:
+    if _is_own(user):
+        return _("Users can't unlink themselves")
     return why_not_manage(user)
 
 
@@ -102,6 +109,14 @@ def register_all() -> None:
             shown=has_factor,
             disabled_reason=_why_not_reset_factor,
             order=25,
+        ),
+        item(
+            name="unlink",
+            label=gettext_lazy("Unlink company sign-on"),
+            url=_url("user_unlink"),
+            shown=lambda user: find_identity(user) is not None,
+            disabled_reason=_why_not_unlink,
+            order=27,
         ),
         item(
             name="reactivate",

@@ -22,6 +22,7 @@ class AccountsConfig(AppConfig):
         """Log every sign-in and sign-out, and register the menus of users."""
         # Models must be loaded first.
         from kmes.accounts import actions, session_limits, sign_in_log  # noqa: PLC0415
+        from kmes.accounts.company_sign_on import role_mapping  # noqa: PLC0415
         from kmes.accounts.dual_login import actions as dual_login  # noqa: PLC0415
         from kmes.accounts.dual_login.role_uses import find_uses  # noqa: PLC0415
         from kmes.accounts.roles import uses  # noqa: PLC0415
@@ -36,6 +37,7 @@ class AccountsConfig(AppConfig):
         step_up.register_all()
         dual_login.register_all()
         uses.register(find_uses)
+        uses.register(role_mapping.find_uses)
         notice_links.register("sign_in", _sessions_page, order=60)
 
 

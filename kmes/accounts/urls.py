@@ -50,6 +50,7 @@ urlpatterns = [
     path("users/<int:user_id>/reactivate/", user_views.reactivate_user, name="user_reactivate"),
     path("users/<int:user_id>/reset-password/", user_views.reset_password, name="user_reset_password"),
     path("users/<int:user_id>/reset-second-factor/", user_views.reset_second_factor, name="user_reset_factor"),
+    path("users/<int:user_id>/unlink/", user_views.unlink_sign_on, name="user_unlink"),
     path("company-sign-on/", settings_views.edit, name="sign_on"),
     path("company-sign-on/test/", settings_views.test, name="sign_on_test"),
     path("company-sign-on/trial/", company_views.try_sign_in, name="sign_on_trial"),

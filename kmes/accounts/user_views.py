@@ -12,7 +12,8 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from kmes.accounts import selectors, services, withdrawal
-from kmes.accounts.company_sign_on.selectors import find_identity
+from kmes.accounts.company_sign_on import unlinking
+from kmes.accounts.company_sign_on.selectors import active_provider, find_identity
 from kmes.accounts.delegation import lacked
 from kmes.accounts.forms import UserForm
 from kmes.accounts.models import User
@@ -141,8 +142,11 @@ def edit_user(request: HttpRequest, user_id: int) -> HttpResponse:
     return render_form(request, "accounts/user_form.html", context, refused=request.method == "POST")
 
 
-def _confirm(request: HttpRequest, user: User, act: str, refusal: str = "") -> HttpResponse:
-    ends = withdrawal.describe(user) if act == "deactivate" and not refusal else []
+def _confirm(
+    request: HttpRequest, user: User, act: str, refusal: str = "", *, ends: list[str] | None = None
+) -> HttpResponse:
+    if act == "deactivate" and not refusal:
+        ends = withdrawal.describe(user)
     context = {"shown_user": user, "act": act, "refusal": refusal, "ends": ends}
     return render_form(request, "accounts/user_confirm.html", context, refused=request.method == "POST")
 
@@ -192,6 +196,23 @@ def reset_second_factor(request: HttpRequest, user_id: int) -> HttpResponse:
         return go_to(request, shown.get_absolute_url())
     refusal = "" if second_factor.has_factor(shown) else _("There is no second factor")
     return _confirm(request, shown, "reset_factor", refusal)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@right_required(Right.USER_MANAGE)
+def unlink_sign_on(request: HttpRequest, user_id: int) -> HttpResponse:
+    """Confirm, then unlink a user from the account at the identity provider."""
+    shown = _find(request, user_id)
+    if request.method == "POST":
+        unlinking.unlink(user=shown, actor=Actor.from_user(request.user))
+        messages.success(request, _("%(user)s is unlinked from the company account.") % {"user": shown})
+        return go_to(request, shown.get_absolute_url())
+    provider = active_provider()
+    ends = [] if shown.has_usable_password() else [_("The user has no password of this console.")]
+    if provider is None or not provider.may_link:
+        ends.append(_("Existing users are not linked by name: turn that on in Company Sign-On for the change-over."))
+    refusal = "" if find_identity(shown) is not None else _("There is no company account")
+    return _confirm(request, shown, "unlink", refusal, ends=ends)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -10,11 +10,15 @@ import time_machine
 
 from kmes.accounts.company_sign_on import seals
 from kmes.accounts.company_sign_on.models import SignOnProvider
-from kmes.accounts.models import User
+from kmes.accounts.models import CustomRole, User
+from kmes.accounts.rights import Right
+from kmes.accounts.roles.services import RoleValues, create_role, update_role
+from kmes.core.actor import SYSTEM, Actor
 from kmes.core.clock import now
+from kmes.core.errors import InputError
 from logging_reports.models import LogEntry
 from logging_reports.notices.models import Notice
-from tests.accounts.sign_on_pages import PAGE, TEST, TRIAL, begin, provider, running, sign_in
+from tests.accounts.sign_on_pages import PAGE, TEST, TRIAL, begin, provider, running, save, sign_in
 from tests.accounts.sign_on_provider import CLIENT, SECRET
 from tests.people import body, make_people, pages, people, static_root
 
@@ -143,3 +147,67 @@ def test_changing_it_asks_for_the_second_factor_again(provider):
     with time_machine.travel(now() + timedelta(minutes=6)):
         assert client.post(PAGE, typed(provider)).status_code == 302
     assert SignOnProvider.objects.get().is_enabled
+
+
+@pytest.fixture
+def added_role(people):
+    values = RoleValues("Pushers", "", frozenset({Right.KEY_PUSH}), needs_second_factor=False)
+    return create_role(values=values, actor=Actor.from_user(people["admin"]))
+
+
+def test_groups_give_an_added_role_and_renaming_it_changes_nothing(provider, pages, added_role):
+    assert "Groups of the role Pushers" in body(pages.get(PAGE))
+    field = f"groups_{added_role.code}"
+    assert pages.post(PAGE, typed(provider, is_enabled="on", **{field: "kmes-pushers"})).status_code == 302
+    row = LogEntry.objects.filter(event="access.sign_on_changed").latest("sequence")
+    assert row.data["role_names"][added_role.code] == "Pushers"
+    values = RoleValues("Senders", "", frozenset({Right.KEY_PUSH}), needs_second_factor=False)
+    update_role(code=added_role.code, values=values, lock_version=1, actor=SYSTEM)
+    sign_in(provider, groups=["kmes-pushers"])
+    ada = User.objects.get(username="ada")
+    assert (ada.role, ada.rights) == (added_role.code, {Right.CONSOLE_READ, Right.KEY_PUSH})
+    assert "created by company sign-on as Senders" in LogEntry.objects.get(event="user.created").message
+    assert "Senders" in body(sign_in(provider, pages, path=TRIAL, groups=["kmes-pushers"])[1])
+
+
+def test_of_several_roles_the_one_with_the_most_rights_counts(provider, added_role):
+    save(provider, group_roles={"a": "auditor", "p": added_role.code, "o": "operator"})
+    for groups, role in ((["p", "o", "a"], "operator"), (["p", "a"], "auditor"), (["p"], added_role.code)):
+        sign_in(provider, groups=groups)
+        assert User.objects.get(username="ada").role == role
+
+
+def test_a_role_that_groups_give_is_not_deleted(provider, pages, added_role):
+    save(provider, group_roles={"kmes-pushers": added_role.code})
+    answer = pages.post(f"/roles/{added_role.code}/delete/")
+    assert (answer.status_code, "kmes-pushers" in html.unescape(body(answer))) == (409, True)
+    assert "Company sign-on gives it to the group" in body(pages.get(f"/roles/{added_role.code}/"))
+    save(provider, group_roles={"kmes-admins": "admin"}, unmatched_role=added_role.code)
+    assert pages.post(f"/roles/{added_role.code}/delete/").status_code == 409
+    save(provider, group_roles={"kmes-admins": "admin"})
+    assert pages.post(f"/roles/{added_role.code}/delete/").status_code == 302
+
+
+def test_a_role_that_is_gone_is_refused_in_settings_and_gives_nothing(provider, added_role):
+    save(provider, group_roles={"kmes-pushers": added_role.code})
+    CustomRole.objects.all().delete()
+    with pytest.raises(InputError, match="deleted meanwhile"):
+        save(provider, group_roles={"kmes-pushers": added_role.code})
+    assert sign_in(provider, groups=["kmes-pushers"])[1].status_code == 403
+    assert not User.objects.filter(username="ada").exists()
+
+
+def test_users_in_no_group_get_no_right_that_only_administrators_have(provider, added_role):
+    save(provider, unmatched_role=added_role.code)
+    sign_in(provider, groups=[])
+    assert User.objects.get(username="ada").role == added_role.code
+    strong = frozenset({Right.USER_MANAGE})
+    update_role(
+        code=added_role.code,
+        values=RoleValues("Pushers", "", strong, needs_second_factor=False),
+        lock_version=1,
+        actor=SYSTEM,
+    )
+    with pytest.raises(InputError, match="only administrators"):
+        save(provider, unmatched_role=added_role.code)
+    assert sign_in(provider, groups=[])[1].status_code == 403

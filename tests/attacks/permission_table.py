@@ -81,6 +81,7 @@ accounts:user_deactivate           GET,POST  user.manage   user_id={user}
 accounts:user_reactivate           GET,POST  user.manage   user_id={user}
 accounts:user_reset_password       GET,POST  user.manage   user_id={user}
 accounts:user_reset_factor         GET,POST  user.manage   user_id={user}
+accounts:user_unlink               GET,POST  user.manage   user_id={user}
 accounts:dual_login                GET,POST  user.manage
 accounts:second_administrator      GET,POST  console.read
 accounts:second_administrator_factor  GET,POST  console.read

@@ -74,7 +74,7 @@ COLUMNS = {
     "accounts.SignOnProvider": {
         **dict.fromkeys(("name", "issuer", "client_id", "scopes", "username_claim", "groups_claim"), FORM),
         **dict.fromkeys(("group_roles", "factor_values"), FORM),
-        "id": OURS,
+        **dict.fromkeys(("id", "unmatched_role"), CHECKED),
     },
     # A token with a longer subject, or one that is no text, is refused (tests/attacks/test_company_sign_on.py).
     "accounts.SignOnIdentity": {"issuer": (SignOnProvider, "issuer"), "subject": CHECKED},

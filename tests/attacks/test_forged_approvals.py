@@ -19,9 +19,11 @@ from jobs.kinds.destroy.spec import request_destroy
 from jobs.models import Job, JobTarget
 from keygroups.models import Key
 from kmes.accounts.company_sign_on.identities import find_user
+from kmes.accounts.company_sign_on.models import SignOnIdentity
 from kmes.accounts.company_sign_on.protocol import Proven
 from kmes.accounts.company_sign_on.selectors import find_provider
 from kmes.accounts.company_sign_on.services import save as save_provider
+from kmes.accounts.company_sign_on.unlinking import unlink
 from kmes.accounts.models import User
 from kmes.accounts.services import (
     UserValues,
@@ -143,8 +145,17 @@ def come_from_own_provider(admin):
     return find_user(find_provider(), proven)
 
 
+def unlink_from_the_provider(admin):
+    """An account of the requester's at the provider could be linked instead."""
+    user = User.objects.get(username="ben")
+    SignOnIdentity.objects.create(user=user, issuer="https://idp.example", subject="ben", seal=b"-", added_at=now())
+    unlink(user=user, actor=admin)
+    return user
+
+
 @pytest.mark.parametrize(
-    "take_over", [make_colleague, promote_colleague, take_over_password, wake_up, come_from_own_provider]
+    "take_over",
+    [make_colleague, promote_colleague, take_over_password, wake_up, come_from_own_provider, unlink_from_the_provider],
 )
 def test_an_account_that_the_requester_made_or_took_over_decides_nothing(take_over, job, admin):
     user = take_over(admin)

@@ -108,6 +108,7 @@ def furnished(chromium: Browser, console: Console) -> dict[str, str]:
         "user": "/users/2/",
         "user form": "/users/add/",
         "password reset": "/users/2/reset-password/",
+        "unlink": "/users/2/unlink/",
         "roles": "/roles/",
         "role": "/roles/custodian/",
         "role form": "/roles/add/?template=operator",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from django import forms
@@ -11,10 +12,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from kmes.accounts.company_sign_on import transport
-from kmes.accounts.company_sign_on.identities import UNMATCHED_ROLES
 from kmes.accounts.company_sign_on.models import SignOnProvider
+from kmes.accounts.company_sign_on.role_mapping import may_be_without_group
 from kmes.accounts.company_sign_on.services import ProviderValues
-from kmes.accounts.rights import Role
+from kmes.accounts.roles.selectors import role_names, role_rights
 from kmes.core.errors import InputError, KmesError
 from kmes.core.secret_types import SecretText
 
@@ -81,16 +82,22 @@ class ProviderForm(forms.Form):
 
     def __init__(self, data: Any = None, *, provider: SignOnProvider | None = None) -> None:
         self.provider = provider
-        super().__init__(data, initial=_initial(provider))
-        for role in Role:
-            self.fields[f"groups_{role}"] = forms.CharField(
-                label=_("Groups of the role %(role)s") % {"role": role.label},
+        self.roles = role_names()
+        super().__init__(data, initial=_initial(provider, self.roles))
+        for code, name in self.roles.items():
+            self.fields[f"groups_{code}"] = forms.CharField(
+                label=_("Groups of the role %(role)s") % {"role": name},
                 max_length=MAX_GROUPS_TEXT,
                 required=False,
                 widget=forms.Textarea({"rows": 3, "spellcheck": "false"}),
                 help_text=_("One name or id a line, exactly as in the claim."),
             )
-        roles = [(str(role), _("Sign in as %(role)s") % {"role": role.label}) for role in UNMATCHED_ROLES]
+        held = role_rights()
+        roles = [
+            (code, _("Sign in as %(role)s") % {"role": name})
+            for code, name in self.roles.items()
+            if may_be_without_group(held[code])
+        ]
         self.fields["unmatched_role"].choices = [("", _("Are refused")), *roles]  # type: ignore[attr-defined]
         self.fields["client_secret"].required = provider is None
         if provider is not None:
@@ -100,7 +107,7 @@ class ProviderForm(forms.Form):
 
     def group_fields(self) -> list[forms.BoundField]:
         """Return the fields of the groups, for the template."""
-        return [self[f"groups_{role}"] for role in Role]
+        return [self[f"groups_{code}"] for code in self.roles]
 
     def clean_issuer(self) -> str:
         """Refuse what is no https address; its host is looked up when it is used."""
@@ -143,9 +150,9 @@ class ProviderForm(forms.Form):
         """Make one table of the groups; each has one role."""
         cleaned = super().clean() or {}
         found: dict[str, str] = {}
-        for role in Role:
+        for role in self.roles:
             for group in filter(None, map(str.strip, cleaned.get(f"groups_{role}", "").splitlines())):
-                if found.setdefault(group, str(role)) != role:
+                if found.setdefault(group, role) != role:
                     self.add_error(
                         f"groups_{role}", _("The group “%(group)s” has another role, too.") % {"group": group[:64]}
                     )
@@ -181,11 +188,11 @@ def _claim(typed: Any) -> str:
     return str(typed)
 
 
-def _initial(provider: SignOnProvider | None) -> dict[str, Any]:
+def _initial(provider: SignOnProvider | None, roles: Iterable[str]) -> dict[str, Any]:
     if provider is None:
         return dict(DEFAULTS)
     names = (*ProviderForm.base_fields.keys() - {"client_secret", "factor_values"},)
-    groups = {role: sorted(group for group, given in provider.group_roles.items() if given == role) for role in Role}
+    groups = {role: sorted(group for group, given in provider.group_roles.items() if given == role) for role in roles}
     return {
         **{name: getattr(provider, name) for name in names},
         "factor_values": ", ".join(provider.factor_values),

@@ -16,9 +16,11 @@ from kmes.accounts.company_sign_on.actor import PROVIDER
 from kmes.accounts.company_sign_on.errors import NotAllowed
 from kmes.accounts.company_sign_on.models import SignOnIdentity, SignOnProvider
 from kmes.accounts.company_sign_on.protocol import Proven
+from kmes.accounts.company_sign_on.role_mapping import role_of
 from kmes.accounts.delegation import lacked
 from kmes.accounts.models import User
 from kmes.accounts.rights import Role, rights_of
+from kmes.accounts.roles.selectors import role_name
 from kmes.accounts.selectors import find_namesake, other_active_admins
 from kmes.core import language
 from kmes.core.clock import now
@@ -27,24 +29,11 @@ from kmes.core.typed_text import find_mixed_word
 from logging_reports.choices import Severity
 from logging_reports.services import record
 
-# Of the roles of several groups the first one counts.
-STRONGEST_FIRST = tuple(Role)
-# Only a group makes an administrator.
-UNMATCHED_ROLES = tuple(role for role in STRONGEST_FIRST if role is not Role.ADMIN)
-
 
 @dataclass(frozen=True)
 class _Outcome:
     user: User | None
     refusal: NotAllowed | None = None
-
-
-def role_of(provider: SignOnProvider, proven: Proven) -> str:
-    """Return the role that the provider's settings give to these groups; "" for none."""
-    roles = {
-        provider.group_roles[group] for group in proven.texts(provider.groups_claim) if group in provider.group_roles
-    }
-    return next((role for role in STRONGEST_FIRST if role in roles), "") or provider.unmatched_role
 
 
 def find_user(provider: SignOnProvider, proven: Proven) -> User:
@@ -126,6 +115,8 @@ def _no_role(provider: SignOnProvider, proven: Proven) -> NotAllowed:
 
 def _change_role(user: User, role: str) -> None:
     changes = {"role": [user.role, role]}
+    with language.of_records():
+        before, after = role_name(user.role), role_name(role)
     User.objects.filter(pk=user.pk).update(role=role)
     withdrawal.end(user, role=role, actor=PROVIDER)
     user.role = role
@@ -133,8 +124,8 @@ def _change_role(user: User, role: str) -> None:
         "user.updated",
         actor=PROVIDER,
         severity=Severity.WARNING,
-        message=f"User {user} updated by company sign-on: role",
-        data={"user_id": user.pk, "changes": changes},
+        message=f"Role of {user} changed from {before} to {after} by company sign-on",
+        data={"user_id": user.pk, "changes": changes, "role_names": [before, after]},
     )
 
 
@@ -170,11 +161,19 @@ def _make(name: str, proven: Proven, role: str) -> User:
     )
     user.set_unusable_password()
     user.save(force_insert=True)
+    with language.of_records():
+        called = role_name(role)
     record(
         "user.created",
         actor=PROVIDER,
-        message=f"User {user} created by company sign-on as {language.recorded(Role(role).label)}",
-        data={"user_id": user.pk, "role": role, "issuer": proven.issuer, "subject": proven.subject},
+        message=f"User {user} created by company sign-on as {called}",
+        data={
+            "user_id": user.pk,
+            "role": role,
+            "role_name": called,
+            "issuer": proven.issuer,
+            "subject": proven.subject,
+        },
     )
     return user
 

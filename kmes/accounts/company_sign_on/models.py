@@ -6,8 +6,6 @@ from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from kmes.accounts.rights import Role
-
 
 class SignOnProvider(models.Model):
     """The company's identity provider; one row at most."""
@@ -23,10 +21,10 @@ class SignOnProvider(models.Model):
     scopes = models.CharField(_("Scopes"), max_length=255)
     username_claim = models.CharField(_("Claim with the user name"), max_length=64)
     groups_claim = models.CharField(_("Claim with the groups"), max_length=64)
-    # The role of each group, by the group's name or id.
+    # The code of each group's role, by the group's name or id.
     group_roles = models.JSONField(default=dict)
     # The role of users in none of these groups; "": they are refused.
-    unmatched_role = models.CharField(max_length=16, choices=Role, blank=True)
+    unmatched_role = models.CharField(max_length=16, blank=True)
     # A user of the same name, who is not linked yet, becomes the company's account at its first sign-in.
     may_link = models.BooleanField(default=False)
     # Values of the claims "amr" and "acr" that prove a second factor.

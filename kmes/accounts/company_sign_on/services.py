@@ -11,8 +11,10 @@ from django.utils.translation import gettext as _
 from kmes.accounts.company_sign_on import documents, seals
 from kmes.accounts.company_sign_on.errors import NotAsSaved
 from kmes.accounts.company_sign_on.models import SignOnProvider
+from kmes.accounts.company_sign_on.role_mapping import may_be_without_group, names_of
 from kmes.accounts.delegation import begin_change, check_covers
-from kmes.accounts.rights import Right, Role
+from kmes.accounts.rights import Right, Role, rights_of
+from kmes.accounts.roles.selectors import is_role
 from kmes.core.actor import Actor
 from kmes.core.clock import now
 from kmes.core.errors import InputError
@@ -50,6 +52,7 @@ def save(values: ProviderValues, secret: SecretText, *, actor: Actor) -> None:
         held = begin_change(actor, Right.USER_MANAGE)
         check_covers(held, frozenset(Right), of=str(Role.ADMIN.label), actor=actor)
         provider = SignOnProvider.objects.select_for_update().filter(pk=SignOnProvider.ONLY).first()
+        _check_roles(values)
         before = {} if provider is None else {name: getattr(provider, name) for name in seals.COLUMNS}
         kept = secret or _present_secret(provider, values)
         provider = provider or SignOnProvider()
@@ -66,7 +69,11 @@ def save(values: ProviderValues, secret: SecretText, *, actor: Actor) -> None:
                 "access.sign_on_changed",
                 actor=actor,
                 message=f"Company sign-on changed: {named}",
-                data={"changes": changes, "is_secret_new": bool(secret)},
+                data={
+                    "changes": changes,
+                    "is_secret_new": bool(secret),
+                    "role_names": names_of({*values.group_roles.values(), values.unmatched_role}),
+                },
             )
     documents.forget()
 
@@ -74,6 +81,23 @@ def save(values: ProviderValues, secret: SecretText, *, actor: Actor) -> None:
 def log_trial(text: str, *, actor: Actor, data: dict[str, Any] | None = None) -> None:
     """Log that an administrator tried the settings, and what came of it."""
     record("access.sign_on_tested", actor=actor, message=f"Test of company sign-on: {text}", data=data)
+
+
+def _check_roles(values: ProviderValues) -> None:
+    """Check the roles that are mapped, while no role can be changed.
+
+    Raises:
+        InputError: one was deleted, or the one without a group has rights that only administrators have.
+
+    """
+    if not all(map(is_role, {*values.group_roles.values(), values.unmatched_role} - {""})):
+        raise InputError(_("A role was deleted meanwhile."), _("Reload the page."))
+    if values.unmatched_role and not may_be_without_group(rights_of(values.unmatched_role)):
+        raise InputError(
+            _("Users in no group can't get a role with rights that only administrators have."),
+            _("Choose another role, or name a group."),
+            field="unmatched_role",
+        )
 
 
 def _present_secret(provider: SignOnProvider | None, values: ProviderValues) -> SecretText:

@@ -8,13 +8,13 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from kmes.accounts.company_sign_on import completion, documents, identities
+from kmes.accounts.company_sign_on import completion, documents, identities, role_mapping
 from kmes.accounts.company_sign_on.documents import Metadata
 from kmes.accounts.company_sign_on.errors import SignOnRefused
 from kmes.accounts.company_sign_on.models import SignOnIdentity, SignOnProvider
 from kmes.accounts.company_sign_on.protocol import Proven
 from kmes.accounts.models import User
-from kmes.accounts.rights import Role
+from kmes.accounts.roles.selectors import role_name
 from kmes.accounts.selectors import find_namesake
 
 _SHOWN = 20
@@ -113,7 +113,7 @@ def describe(provider: SignOnProvider, proven: Proven) -> list[Finding]:
     """Say what a sign-in with this account would give, without doing it."""
     name, groups = proven.text(provider.username_claim), proven.texts(provider.groups_claim)
     matched = [group for group in groups if group in provider.group_roles]
-    role, has_factor = identities.role_of(provider, proven), completion.has_factor(provider, proven)
+    role, has_factor = role_mapping.role_of(provider, proven), completion.has_factor(provider, proven)
     methods = ", ".join([*proven.texts("amr"), *proven.texts("acr")])[:200]
     return [
         Finding("account", "good", proven.subject),
@@ -124,9 +124,7 @@ def describe(provider: SignOnProvider, proven: Proven) -> list[Finding]:
             _("%(count)d, of which these count: %(groups)s")
             % {"count": len(groups), "groups": ", ".join(matched[:_SHOWN]) or _("none")},
         ),
-        Finding(
-            "role", "good" if role else "bad", str(Role(role).label) if role else _("None: the sign-in is refused.")
-        ),
+        Finding("role", "good" if role else "bad", role_name(role) if role else _("None: the sign-in is refused.")),
         Finding(
             "second factor",
             "good" if has_factor else "warning",

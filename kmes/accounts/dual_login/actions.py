@@ -95,7 +95,7 @@ def register_all() -> None:
     add_action(POLICY, _("Changing dual login"))
     add_action("log_export", _("Exporting the log"))
     add_action("forwarding", _("Changing where the log is forwarded to"))
-    users = ("add", "edit", "deactivate", "reactivate", "reset_password", "reset_factor")
+    users = ("add", "edit", "deactivate", "reactivate", "reset_password", "reset_factor", "unlink")
     register(*(f"accounts:user_{act}" for act in users), "accounts:unlock", "accounts:users_act", codes=ACCESS)
     register("accounts:role_add", "accounts:role_edit", "accounts:role_delete", codes=ACCESS)
     register("accounts:sign_on", codes=SIGN_ON)

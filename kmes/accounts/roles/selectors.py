@@ -89,6 +89,11 @@ def role_names() -> dict[str, str]:
     return {role.value: str(role.label) for role in Role} | dict(CustomRole.objects.values_list("code", "name"))
 
 
+def role_rights() -> dict[str, frozenset[Right]]:
+    """Return the rights of all roles by their codes, in the order of ``list_roles``."""
+    return ROLE_RIGHTS | {row.code: row.held for row in CustomRole.objects.all()}
+
+
 def role_name(code: str) -> str:
     """Return the name of a role; the code of one that does not exist."""
     if code in ROLE_RIGHTS:

@@ -11,6 +11,7 @@ from django.contrib.auth.signals import user_logged_in
 from django.http import HttpRequest
 from django.utils.crypto import constant_time_compare
 
+from kmes.accounts.company_sign_on.models import SignOnIdentity
 from kmes.accounts.models import User
 from kmes.accounts.second_factor import services
 from kmes.accounts.second_factor.services import Factor
@@ -62,6 +63,10 @@ def pending(request: HttpRequest) -> Pending | None:
     user = User.objects.filter(pk=noted["user"], is_active=True).first()
     is_fresh = 0 <= now().timestamp() - noted["at"] <= PENDING_FOR.total_seconds()
     if user is None or not is_fresh or not constant_time_compare(noted["password"], user.get_session_auth_hash()):
+        del request.session[PENDING]
+        return None
+    # Unlinked meanwhile: what the provider proved is this user's no more.
+    if noted.get("sign_on") is not None and not SignOnIdentity.objects.filter(user=user).exists():
         del request.session[PENDING]
         return None
     return Pending(user, noted["backend"], noted["next"], noted.get("sign_on"))
