@@ -1,21 +1,25 @@
-"""The custody map, the rotation calendar, and the events below a key's lifeline. Reads only."""
+"""The custody map, the rotation calendar, the events below a key's lifeline, and its history as a PDF file. Reads only."""
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_GET, require_safe
 
 from keygroups import calendar, key_events
 from keygroups.custody import BINS, read_custody
+from keygroups.key_paper import make_key_pdf
 from keygroups.lookups import key_or_404
 from keygroups.models import Key
 from kmes.accounts.rights import Right
+from kmes.core.actor import Actor
 from kmes.ui.access import right_required
 from kmes.ui.actions import flat_menu, menu_for
-from kmes.ui.responses import asks_for_fragment
+from kmes.ui.paper import size_asked
+from kmes.ui.responses import asks_for_fragment, send_file
 
 _CALENDAR_ACTIONS = frozenset({"many_rotate", "reschedule"})
 
@@ -58,6 +62,8 @@ def show_key_events(request: HttpRequest, key_id: UUID) -> HttpResponse:
     else:
         events, has_more = key_events.list_key_events(shown, limit=limit)
     context = {"key": key, "shown": shown, "events": events, "has_more": has_more, "is_all": is_all}
+    user: Any = request.user
+    context["can_export"] = user.has_right(Right.LOG_EXPORT)
     template = "keygroups/_key_events.html" if asks_for_fragment(request) else "keygroups/key_events.html"
     return render(request, template, context)
 
@@ -75,3 +81,12 @@ def _version_wanted(key: Key, wanted: str) -> Key | None:
     if other.group_id != key.group_id:
         raise Http404
     return other
+
+
+@require_GET
+@right_required(Right.LOG_READ)
+@right_required(Right.LOG_EXPORT)
+def export_key_pdf(request: HttpRequest, key_id: UUID) -> HttpResponse:
+    """Send a key's history as a PDF file; ``?paper=letter`` for American sheets."""
+    name, content = make_key_pdf(key_or_404(key_id), actor=Actor.from_user(request.user), size=size_asked(request))
+    return send_file(content, "application/pdf", name=name)

@@ -18,7 +18,7 @@ from keygroups.choices import KeyState, VersionState
 from keygroups.models import CloudVersion, Key, group_url
 from keygroups.states import VERSION_STATES, key_in_vault
 from kmes.core.clock import now
-from logging_reports.reports.charts import Bar
+from kmes.ui.pictures import Bar
 from logging_reports.reports.definitions import Answer, Column, Kind, Report, Row, State
 from logging_reports.reports.forms import ReportForm, search_field
 from logging_reports.reports.registry import register

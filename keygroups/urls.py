@@ -46,5 +46,6 @@ urlpatterns = [
     path("<uuid:key_id>/actions/", views.show_key_actions, name="key_actions"),
     path("<uuid:key_id>/inspector/", views.inspect_key, name="key_inspector"),
     path("<uuid:key_id>/events/", picture_views.show_key_events, name="key_events"),
+    path("<uuid:key_id>/history.pdf", picture_views.export_key_pdf, name="key_pdf"),
     path("<uuid:key_id>/public/", views.download_public, name="key_public"),
 ]

@@ -257,6 +257,7 @@ def show_key(request: HttpRequest, key_id: UUID) -> HttpResponse:
         "check_value": check_value(key.thumbprint),
         "pem": to_pem(bytes(key.public_spki)),
         "can_read_log": can_read_log,
+        "can_export": can_read_log and _may(request, Right.LOG_EXPORT),
     }
     return render(request, "keygroups/key_detail.html", context)
 

@@ -15,6 +15,7 @@ from kmes.core.actor import Actor
 from kmes.core.errors import KmesError
 from kmes.ui.access import right_required
 from kmes.ui.preferences import PLAIN, choices_of
+from kmes.ui.responses import file_headers
 from kmes.ui.tables import arrange
 from logging_reports import export_files, export_lifecycle, report_queue, rq_jobs
 from logging_reports.choices import ExportFormat
@@ -40,12 +41,7 @@ def export_now(request: HttpRequest, form: str) -> HttpResponseBase:
     wanted = wanted_form.to_filter()
     name = export_files.make_name(wanted.service, form)
     rows = stream(wanted, actor=Actor.from_user(request.user), file_name=name, form=form)
-    headers = {
-        "Content-Disposition": f'attachment; filename="{name}"',
-        "Cache-Control": "no-store",
-        "X-Content-Type-Options": "nosniff",
-    }
-    return StreamingHttpResponse(rows, content_type=CONTENT_TYPES[form], headers=headers)
+    return StreamingHttpResponse(rows, content_type=CONTENT_TYPES[form], headers=file_headers(name))
 
 
 @require_POST

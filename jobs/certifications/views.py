@@ -23,7 +23,7 @@ from kmes.accounts.rights import Right
 from kmes.core.actor import Actor
 from kmes.core.errors import InputError, KmesError, PermissionRefused
 from kmes.ui.access import right_required
-from kmes.ui.responses import go_to, render_form
+from kmes.ui.responses import go_to, render_form, send_file
 from kmes.ui.tables import arrange, searched_text
 
 NO_CONTENT = 204
@@ -119,27 +119,22 @@ def _signed(code: str) -> Certification:
     return certification
 
 
-def _file(content: bytes, content_type: str, name: str) -> HttpResponse:
-    headers = {"Content-Disposition": f'attachment; filename="{name}"', "X-Content-Type-Options": "nosniff"}
-    return HttpResponse(content, content_type=content_type, headers=headers)
-
-
 @require_safe
 @right_required(Right.CONSOLE_READ)
 def download_report(_request: HttpRequest, code: str) -> HttpResponse:
     """Send the signed bytes, to the letter."""
-    return _file(_signed(code).report.encode(), "application/json", "report.json")
+    return send_file(_signed(code).report.encode(), "application/json", name="report.json")
 
 
 @require_safe
 @right_required(Right.CONSOLE_READ)
 def download_signature(_request: HttpRequest, code: str) -> HttpResponse:
     """Send the signature (DER, ECDSA over SHA-256)."""
-    return _file(bytes(_signed(code).signature), "application/octet-stream", "report.sig")
+    return send_file(bytes(_signed(code).signature), "application/octet-stream", name="report.sig")
 
 
 @require_safe
 @right_required(Right.CONSOLE_READ)
 def download_signer(_request: HttpRequest, code: str) -> HttpResponse:
     """Send the public half of the device key that signed."""
-    return _file(public_pem(bytes(_signed(code).signer_spki)), "application/x-pem-file", "signer.pem")
+    return send_file(public_pem(bytes(_signed(code).signer_spki)), "application/x-pem-file", name="signer.pem")

@@ -17,7 +17,7 @@ from keygroups.choices import PeriodUnit, RotationStanding
 from keygroups.models import KeyGroup, Observation, group_url
 from keygroups.rotation_standing import with_standing
 from keygroups.states import STRANGER_STATES, stranger_state
-from logging_reports.reports.charts import Bar
+from kmes.ui.pictures import Bar
 from logging_reports.reports.definitions import Answer, Column, Kind, Report, Row, State
 from logging_reports.reports.forms import ReportForm, search_field
 from logging_reports.reports.registry import register

@@ -34,7 +34,7 @@ from kmes.accounts.rights import Right
 from kmes.core.clock import now, stamp
 from kmes.ui.access import right_required
 from kmes.ui.actions import flat_menu, menu_for, show_menu
-from kmes.ui.responses import asks_for_fragment
+from kmes.ui.responses import asks_for_fragment, send_file
 from kmes.ui.tables import arrange
 
 RESULTS_ID = "job-results"
@@ -209,8 +209,7 @@ def download_log(_request: HttpRequest, code: str) -> HttpResponse:
     """Send the job's log as text, each line behind its time in UTC."""
     job = job_or_404(code)
     lines = [f"{stamp(line.message.at)} {line.message.text}\n" for line in selectors.log_lines(job, after=0)]
-    headers = {"Content-Disposition": f'attachment; filename="{job}.txt"', "X-Content-Type-Options": "nosniff"}
-    return HttpResponse("".join(lines), content_type="text/plain; charset=utf-8", headers=headers)
+    return send_file("".join(lines), "text/plain; charset=utf-8", name=f"{job}.txt")
 
 
 @require_safe

@@ -28,6 +28,15 @@ class Cell:
 
 
 @dataclass(frozen=True)
+class Bar:
+    """One bar of a chart; ``tone`` is one of good, warning, bad, info, neutral."""
+
+    label: Text
+    count: int
+    tone: str = "info"
+
+
+@dataclass(frozen=True)
 class Picture:
     """A picture of ``width`` by ``height`` units, a unit being a pixel where there is room for it.
 

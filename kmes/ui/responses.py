@@ -1,4 +1,4 @@
-"""Responses of views: redirects and forms that work in a page and in a dialog."""
+"""Responses of views: redirects and forms that work in a page and in a dialog, and files."""
 
 from __future__ import annotations
 
@@ -30,3 +30,17 @@ def back_to(request: HttpRequest, otherwise: str) -> str:
 def render_form(request: HttpRequest, template: str, context: dict[str, object], *, refused: bool) -> HttpResponse:
     """Render a form, with status 422 if the input was refused."""
     return render(request, template, context, status=422 if refused else 200)
+
+
+def file_headers(name: str) -> dict[str, str]:
+    """Return the headers of a file that the browser stores under ``name``, which has letters, digits, dots and hyphens only."""
+    return {
+        "Content-Disposition": f'attachment; filename="{name}"',
+        "Cache-Control": "no-store",
+        "X-Content-Type-Options": "nosniff",
+    }
+
+
+def send_file(content: bytes | str, content_type: str, *, name: str) -> HttpResponse:
+    """Send a file that the browser stores under ``name``; no cache keeps it."""
+    return HttpResponse(content, content_type=content_type, headers=file_headers(name))

@@ -14,9 +14,9 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from kmes.core import clock
 from kmes.core.actor import Trigger
+from kmes.ui.pictures import Bar
 from logging_reports.choices import Category, Service, Severity
 from logging_reports.models import LogEntry
-from logging_reports.reports.charts import Bar
 from logging_reports.reports.definitions import Answer, Column, Kind, Report, Row
 from logging_reports.reports.forms import ReportForm, search_field
 

@@ -7,27 +7,19 @@ from classes (``app.css``). The page's table shows the same numbers.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from django.utils.functional import Promise
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
+from kmes.ui.pictures import Bar
+
 ROW_HEIGHT = 34
 _BAR_TOP = 19
 _BAR_HEIGHT = 8
 # So that a small count stays visible beside a much larger one.
 _LEAST_PERCENT = 0.5
-
-
-@dataclass(frozen=True)
-class Bar:
-    """One bar; ``tone`` is one of good, warning, bad, info, neutral."""
-
-    label: str | Promise
-    count: int
-    tone: str = "info"
 
 
 def draw_bars(name: str, title: str | Promise, bars: Sequence[Bar]) -> SafeString:

@@ -10,7 +10,7 @@ from typing import Any
 from django.db.models import QuerySet
 from django.utils.functional import Promise
 
-from logging_reports.reports.charts import Bar
+from kmes.ui.pictures import Bar
 from logging_reports.reports.forms import ReportForm
 
 Text = str | Promise

@@ -1,4 +1,4 @@
-"""Streams a report as a CSV file and logs the download with its filter and SHA-256."""
+"""A report as a CSV file, streamed, or as a PDF file. Each download is logged with its filter and the file's SHA-256."""
 
 from __future__ import annotations
 
@@ -8,11 +8,16 @@ from datetime import UTC
 from itertools import islice
 from typing import Any
 
+from django.db.models import QuerySet
+from django.utils.translation import gettext as _
+
 from kmes.core import clock
 from kmes.core.actor import Actor
+from kmes.ui import paper
 from logging_reports.choices import Severity
-from logging_reports.reports.definitions import Report
-from logging_reports.reports.tables import csv_header, csv_row
+from logging_reports.reports.definitions import Answer, Kind, Report
+from logging_reports.reports.forms import ReportForm
+from logging_reports.reports.tables import csv_header, csv_row, labels, words
 from logging_reports.safe_text import csv_header as csv_first_line
 from logging_reports.safe_text import csv_lines
 from logging_reports.services import record
@@ -20,9 +25,9 @@ from logging_reports.services import record
 ROWS_PER_CHUNK = 500
 
 
-def make_file_name(report: Report) -> str:
+def make_file_name(report: Report, kind: str) -> str:
     """Return a file name without user input, such as ``key-age-20261123T140500Z.csv``."""
-    return f"{report.name}-{clock.now().astimezone(UTC):%Y%m%dT%H%M%SZ}.csv"
+    return f"{report.name}-{clock.now().astimezone(UTC):%Y%m%dT%H%M%SZ}.{kind}"
 
 
 def stream_csv(
@@ -46,11 +51,54 @@ def stream_csv(
     finally:
         # Also runs when the client disconnects (GeneratorExit).
         facts = {"file": file_name, "rows": count, "sha256": digest.hexdigest(), "complete": is_complete}
-        record(
-            "report.exported",
-            actor=actor,
-            severity=Severity.INFO if is_complete else Severity.WARNING,
-            message=f"Exported {count} rows of the report {report.name}",
-            data={"filter": filters, **facts},
-        )
+        _record(report, actor, filters, facts)
     yield held
+
+
+def make_report_pdf(
+    report: Report, answer: Answer, rows: QuerySet[Any, Any], *, form: ReportForm, actor: Actor, size: str
+) -> tuple[str, bytes]:
+    """Return the name and the content of a PDF file with the first rows of a report, and log the download.
+
+    ``form`` holds the filters that the rows passed.
+
+    Raises:
+        ConflictError: other files are being made for too long.
+        LogWriteError: the download can't be logged.
+
+    """
+    moment, count = clock.now(), rows.count()
+    shown = [words(report, row) for row in rows[: paper.MOST_ROWS]]
+    notes: list[str] = [answer.sentence]
+    if count > len(shown):
+        notes.append(
+            _("Only the first %(shown)d of %(count)d rows are here. The CSV file holds all of them.")
+            % {"shown": len(shown), "count": count}
+        )
+    numeric = frozenset(place for place, column in enumerate(report.columns) if column.kind == Kind.NUMBER)
+    content = paper.make_pdf(
+        paper.Paper(
+            report.title,
+            made_by=actor.name,
+            made_at=moment,
+            facts=[(_("As of"), f"{clock.stamp(moment)} UTC"), *((chip.label, chip.value) for chip in form.chips())],
+            notes=notes,
+            bars=answer.bars,
+            sheets=[paper.Sheet(labels(report), shown, numeric=numeric)] if shown else [],
+        ),
+        size=size,
+    )
+    file_name = make_file_name(report, "pdf")
+    facts = {"file": file_name, "rows": len(shown), "sha256": hashlib.sha256(content).hexdigest()}
+    _record(report, actor, form.in_use(), {**facts, "complete": count == len(shown)})
+    return file_name, content
+
+
+def _record(report: Report, actor: Actor, filters: dict[str, str], facts: dict[str, Any]) -> None:
+    record(
+        "report.exported",
+        actor=actor,
+        severity=Severity.INFO if facts["complete"] else Severity.WARNING,
+        message=f"Exported {facts['rows']} rows of the report {report.name}",
+        data={"filter": filters, **facts},
+    )

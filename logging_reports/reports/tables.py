@@ -1,4 +1,4 @@
-"""The rows of a report as a table of the console and as lines of a CSV file."""
+"""The rows of a report as a table of the console, as lines of a CSV file, and as texts for a PDF file."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import django_tables2 as tables
 from django.utils.html import format_html
 
+from kmes.core import clock
 from kmes.ui.tables import ConsoleTable
 from kmes.ui.templatetags.kmes_ui import badge, when
 from logging_reports.reports.definitions import Answer, Column, Kind, Report, State
@@ -97,6 +98,26 @@ def csv_header(report: Report) -> list[str]:
 def csv_row(report: Report, row: Any) -> list[str]:
     """Return the cells of a row: times in UTC by ISO 8601, text guarded against formulas."""
     return [_cell(column.read(row)) for column in report.columns]
+
+
+def labels(report: Report) -> list[str]:
+    """Return the columns' names as pages show them."""
+    return [str(column.label) for column in report.columns]
+
+
+def words(report: Report, row: Any) -> list[str]:
+    """Return the cells of a row as a page shows them, as plain text."""
+    return [_words(column, column.read(row)) for column in report.columns]
+
+
+def _words(column: Column, value: Any) -> str:
+    if value is None or value == "":
+        return EMPTY
+    if isinstance(value, datetime):
+        return clock.stamp(value)
+    if column.kind == Kind.STATE:
+        return str(column.states.get(str(value), _UNKNOWN).label or value)
+    return value.isoformat() if isinstance(value, date) else str(value)
 
 
 def _cell(value: Any) -> str:

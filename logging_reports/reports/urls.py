@@ -11,4 +11,5 @@ urlpatterns = [
     path("", views.list_reports, name="home"),
     path("<slug:name>/", views.show_report, name="report"),
     path("<slug:name>/export.csv", views.export_report, name="export"),
+    path("<slug:name>/export.pdf", views.export_pdf, name="export_pdf"),
 ]

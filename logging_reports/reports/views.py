@@ -1,9 +1,10 @@
-"""Pages of Reports: the list, a report with chart and table, its CSV file. Reads only."""
+"""Pages of Reports: the list, a report with chart and table, its CSV and PDF files. Reads only."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
@@ -11,11 +12,14 @@ from django.views.decorators.http import require_GET, require_safe
 
 from kmes.core.actor import Actor
 from kmes.ui.access import right_required
+from kmes.ui.paper import size_asked
 from kmes.ui.preferences import EXCEL, choices_of
+from kmes.ui.responses import file_headers, send_file
 from kmes.ui.tables import arrange
 from logging_reports.reports import download
 from logging_reports.reports.charts import draw_bars
-from logging_reports.reports.definitions import Report
+from logging_reports.reports.definitions import Answer, Report
+from logging_reports.reports.forms import ReportForm
 from logging_reports.reports.registry import find_report, reports_for
 from logging_reports.reports.tables import table_of
 
@@ -90,22 +94,47 @@ def export_report(request: HttpRequest, name: str) -> HttpResponseBase:
     report = find_or_404(request, name)
     form = report.form(request.GET)
     if not form.is_valid():
-        context = {"report": report, "form": form, "table": None, "results_id": RESULTS_ID}
-        return render(request, "reports/report.html", context, status=400)
-    table = table_of(report, report.answer(form.cleaned_data))
-    arrange(request, table)
-    file_name = download.make_file_name(report)
+        return _refuse_filter(request, report, form)
+    file_name = download.make_file_name(report, "csv")
     lines = download.stream_csv(
         report,
-        table.data.data.iterator(chunk_size=_BATCH),
+        _sorted(request, report, report.answer(form.cleaned_data)).iterator(chunk_size=_BATCH),
         filters=form.in_use(),
         actor=Actor.from_user(request.user),
         file_name=file_name,
         for_excel=choices_of(request).csv_encoding == EXCEL,
     )
-    headers = {
-        "Content-Disposition": f'attachment; filename="{file_name}"',
-        "Cache-Control": "no-store",
-        "X-Content-Type-Options": "nosniff",
-    }
-    return StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8", headers=headers)
+    return StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8", headers=file_headers(file_name))
+
+
+@require_GET
+@right_required("log.export")
+def export_pdf(request: HttpRequest, name: str) -> HttpResponseBase:
+    """Send a report as a PDF file, filtered and sorted like the page; ``?paper=letter`` for American sheets."""
+    report = find_or_404(request, name)
+    form = report.form(request.GET)
+    if not form.is_valid():
+        return _refuse_filter(request, report, form)
+    answer = report.answer(form.cleaned_data)
+    file_name, content = download.make_report_pdf(
+        report,
+        answer,
+        _sorted(request, report, answer),
+        form=form,
+        actor=Actor.from_user(request.user),
+        size=size_asked(request),
+    )
+    return send_file(content, "application/pdf", name=file_name)
+
+
+def _refuse_filter(request: HttpRequest, report: Report, form: ReportForm) -> HttpResponse:
+    context = {"report": report, "form": form, "table": None, "results_id": RESULTS_ID}
+    return render(request, "reports/report.html", context, status=400)
+
+
+def _sorted(request: HttpRequest, report: Report, answer: Answer) -> QuerySet[Any, Any]:
+    """Return the rows of an answer as the address sorts them."""
+    table = table_of(report, answer)
+    arrange(request, table)
+    rows: QuerySet[Any, Any] = table.data.data
+    return rows

@@ -147,6 +147,7 @@ keygroups:key_detail               GET       console.read  key_id={key}
 keygroups:key_actions              GET       console.read  key_id={key}
 keygroups:key_inspector            GET       console.read  key_id={key}
 keygroups:key_events               GET       log.read      key_id={key}
+keygroups:key_pdf                  GET       log.read+log.export  key_id={key}
 keygroups:key_public               GET       console.read  key_id={key}
 # --- Jobs
 jobs:list                          GET       console.read
@@ -241,6 +242,8 @@ reports:report                     GET       console.read            name=unmana
 reports:report                     GET       console.read+log.read   name=activity  hidden
 reports:export                     GET       log.export+console.read  name=key-age  hidden
 reports:export                     GET       log.export+log.read      name=activity  hidden
+reports:export_pdf                 GET       log.export+console.read  name=key-age  hidden
+reports:export_pdf                 GET       log.export+log.read      name=activity  hidden
 # --- Notices
 notices:list                       GET       console.read
 notices:bell                       GET       console.read

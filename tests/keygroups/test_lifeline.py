@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import html
+import io
 import re
 from datetime import timedelta
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from pypdf import PdfReader
 
 from keygroups.models import CloudVersion, Key, KeyGroup, Observation
 from keygroups.selectors import list_versions
+from keygroups.services import subject_of
 from kmes.accounts.models import CustomRole, User
-from kmes.core.actor import Actor
+from kmes.core.actor import Actor, Trigger
 from kmes.core.clock import now
 from kmes.core.ids import new_uuid
+from logging_reports.models import LogEntry
 from logging_reports.services import Subject, record
 from tests.cloudcreds.conftest import admin, credential, device_row, mfk, people
 from tests.dashboard.test_setup import make_pushed, make_vault
@@ -185,3 +190,26 @@ def test_a_bar_leads_to_the_events_of_its_version_and_a_chip_back_to_all_of_them
 def test_only_versions_of_the_same_group_are_shown(pages, group):
     url = f"{Key.objects.get(group=group, name='pay-2').get_absolute_url()}events/"
     assert [pages.get(f"{url}?version={wanted}").status_code for wanted in ("nonsense", str(new_uuid()))] == [404, 404]
+
+
+def test_the_history_of_a_key_is_a_pdf_file_with_facts_lifeline_and_events(pages, group):
+    key = Key.objects.get(group=group, name="pay-2")
+    record(
+        "key.created", actor=Actor("ada", Trigger.USER, 1), message="Created key pay-2", subject=subject_of(group, key)
+    )
+    assert f"{key.get_absolute_url()}history.pdf?paper=letter" in body(pages.get(key.get_absolute_url()))
+    response = pages.get(f"{key.get_absolute_url()}history.pdf")
+    assert response["Content-Type"] == "application/pdf"
+    text = "".join(page.extract_text() for page in PdfReader(io.BytesIO(response.content)).pages)
+    for part in ("History of key pay-2", key.thumbprint[:24], "Superseded", "Not made here", "Created key pay-2"):
+        assert part in text, part
+    row = LogEntry.objects.get(event="report.exported")
+    assert (row.key_id, row.data["complete"]) == (str(key.pk), True)
+    assert row.data["sha256"] == hashlib.sha256(response.content).hexdigest()
+
+
+def test_who_may_not_export_rows_of_the_log_gets_no_file(client, group):
+    client.force_login(User.objects.create_user("ott", role="operator"))
+    key = Key.objects.get(group=group, name="pay-2")
+    assert "history.pdf" not in body(client.get(key.get_absolute_url()))
+    assert client.get(f"{key.get_absolute_url()}history.pdf").status_code == 403

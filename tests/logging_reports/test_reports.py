@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import re
 from xml.etree import ElementTree as ET
@@ -11,10 +12,13 @@ import pytest
 from django.contrib.auth import get_user_model
 from hypothesis import given
 from hypothesis import strategies as st
+from pypdf import PdfReader
 
 from kmes.core.actor import Actor, Trigger
+from kmes.ui import paper
+from kmes.ui.pictures import Bar
 from logging_reports.models import LogEntry
-from logging_reports.reports.charts import Bar, draw_bars
+from logging_reports.reports.charts import draw_bars
 from logging_reports.reports.definitions import Column
 from logging_reports.reports.tables import csv_row
 from logging_reports.services import Draft, record, record_many
@@ -132,6 +136,42 @@ def test_a_file_is_guarded_against_formulas_and_logged_with_what_left(auditor, u
     assert row.actor_name == user.username
     assert (row.data["rows"], row.data["filter"], row.data["complete"]) == (1, {"days": "7", "q": "1"}, True)
     assert len(row.data["sha256"]) == 64
+
+
+def test_a_pdf_file_holds_the_rows_of_the_page_and_is_logged_with_its_digest(auditor, user):
+    record_many([Draft(event="job.requested", actor=person(name)) for name in ("ann", "bob", "otto")])
+    page = auditor.get("/reports/activity/?q=b").content.decode()
+    assert "/reports/activity/export.pdf?q=b&amp;paper=a4" in page
+    response = auditor.get("/reports/activity/export.pdf?q=b&paper=letter")
+    assert response["Content-Type"] == "application/pdf"
+    assert response["Content-Disposition"].endswith('.pdf"')
+    assert response["Cache-Control"] == "no-store"
+    sheet = PdfReader(io.BytesIO(response.content)).pages[0]
+    text = sheet.extract_text()
+    assert "bob" in text
+    assert "ann" not in text
+    assert re.search(r"Text\s+b\b", text)
+    assert user.username in text
+    assert round(sheet.mediabox.height) == 612
+    row = LogEntry.objects.get(event="report.exported")
+    assert row.actor_name == user.username
+    assert row.data["sha256"] == hashlib.sha256(response.content).hexdigest()
+    assert (row.data["rows"], row.data["filter"], row.data["complete"]) == (1, {"q": "b"}, True)
+
+
+def test_a_pdf_file_that_holds_not_all_rows_says_so_in_itself_and_in_the_log(auditor, monkeypatch):
+    monkeypatch.setattr(paper, "MOST_ROWS", 2)
+    record_many([Draft(event="job.requested", actor=person(f"user-{n}")) for n in range(3)])
+    response = auditor.get("/reports/activity/export.pdf?q=user-")
+    text = " ".join(PdfReader(io.BytesIO(response.content)).pages[0].extract_text().split())
+    assert "Only the first 2 of 3 rows are here." in text
+    row = LogEntry.objects.get(event="report.exported")
+    assert (row.data["rows"], row.data["complete"], row.severity) == (2, False, "warning")
+
+
+def test_a_filter_that_can_not_be_used_makes_no_pdf_file(auditor):
+    assert auditor.get("/reports/activity/export.pdf?days=banana").status_code == 400
+    assert not LogEntry.objects.filter(event="report.exported").exists()
 
 
 def test_names_are_escaped_in_page_and_chart(auditor):
