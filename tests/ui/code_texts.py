@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterator
@@ -25,6 +26,7 @@ SHOWN = {"label", "submenu", "title", "heading", "help_text", "verbose_name", "e
 # Words, not names: "kmes-kek-" and "AADSTS{}" are the same in every language.
 WORD = re.compile(r"(?<![\w-])[A-Za-z]?[a-z]{2,}(?![\w-])")
 SENTENCE = re.compile(r"[A-Z“{][^<>]* [^<>]*[a-z}”)]\.( |$)")
+HOLDS_STATEMENTS = (ast.stmt, ast.excepthandler, ast.match_case)
 
 
 def sources() -> dict[str, str]:
@@ -34,14 +36,28 @@ def sources() -> dict[str, str]:
     return {name: path.read_text() for name, path in named.items() if not NOT_PAGES.search(name)}
 
 
+@functools.cache
+def _classes(text: str) -> list[tuple[str, list[str], bool]]:
+    """Return a module's classes, wherever they stand: name, bases, and whether ``detail`` is its first argument."""
+    found, statements = [], [*ast.parse(text).body]
+    while statements:
+        node = statements.pop()
+        # Expressions hold no class, and are most of a tree.
+        statements += [each for each in ast.iter_child_nodes(node) if isinstance(each, HOLDS_STATEMENTS)]
+        if isinstance(node, ast.ClassDef):
+            inits = [each for each in node.body if isinstance(each, ast.FunctionDef) and each.name == "__init__"]
+            is_detailed = any([word.arg for word in each.args.args][:2] == ["self", "detail"] for each in inits)
+            found.append((node.name, [_name(base) for base in node.bases], is_detailed))
+    return found
+
+
 def error_family(texts: dict[str, str], roots: frozenset[str] = frozenset({"KmesError"})) -> set[str]:
     """Return these errors and all that are made of them, by name."""
     made_of: dict[str, set[str]] = defaultdict(set)
     for text in texts.values():
-        for node in ast.walk(ast.parse(text)):
-            if isinstance(node, ast.ClassDef):
-                for base in node.bases:
-                    made_of[_name(base)].add(node.name)
+        for name, bases, _ in _classes(text):
+            for base in bases:
+                made_of[base].add(name)
     family, found = set(), set(roots)
     while found - family:
         family |= found
@@ -51,12 +67,7 @@ def error_family(texts: dict[str, str], roots: frozenset[str] = frozenset({"Kmes
 
 def detailed_errors(texts: dict[str, str]) -> set[str]:
     """Return the errors that are made with a text for the log before those for people, by name."""
-    roots = set()
-    for text in texts.values():
-        for made in (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ClassDef)):
-            inits = [each for each in made.body if isinstance(each, ast.FunctionDef) and each.name == "__init__"]
-            if any([word.arg for word in each.args.args][:2] == ["self", "detail"] for each in inits):
-                roots.add(made.name)
+    roots = {name for text in texts.values() for name, _, is_detailed in _classes(text) if is_detailed}
     return error_family(texts, frozenset(roots))
 
 

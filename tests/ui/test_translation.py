@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from pathlib import Path
 
@@ -50,13 +51,22 @@ def test_the_search_finds_words_in_text_and_in_spoken_attributes():
 
 # --- Code ------------------------------------------------------------------------------------
 SOURCES = code_texts.sources()
-FAMILY = code_texts.error_family(SOURCES)
-DETAILED = code_texts.detailed_errors(SOURCES)
+
+
+# Every process of a test run imports this file, and few run a test that needs these.
+@functools.cache
+def family() -> set[str]:
+    return code_texts.error_family(SOURCES)
+
+
+@functools.cache
+def detailed() -> set[str]:
+    return code_texts.detailed_errors(SOURCES)
 
 
 @pytest.mark.parametrize("name", SOURCES)
 def test_a_module_gives_people_no_word_outside_gettext(name):
-    assert list(code_texts.untranslated(SOURCES[name], FAMILY, DETAILED)) == []
+    assert list(code_texts.untranslated(SOURCES[name], family(), detailed())) == []
 
 
 @pytest.mark.parametrize("name", SOURCES)
@@ -65,7 +75,7 @@ def test_a_module_writes_no_row_of_the_log_through_gettext(name):
 
 
 def test_all_errors_are_known_however_they_descend():
-    assert {"KmesError", "InputError", "DeviceError", "CloudError", "Yielded", "DeliveryError"} <= FAMILY
+    assert {"KmesError", "InputError", "DeviceError", "CloudError", "Yielded", "DeliveryError"} <= family()
 
 
 @pytest.mark.parametrize(
@@ -84,7 +94,7 @@ def test_all_errors_are_known_however_they_descend():
     ],
 )
 def test_the_search_finds_a_plain_text_in_code(code):
-    assert list(code_texts.untranslated(code, FAMILY, DETAILED))
+    assert list(code_texts.untranslated(code, family(), detailed()))
 
 
 @pytest.mark.parametrize(
@@ -100,7 +110,7 @@ def test_the_search_finds_a_plain_text_in_code(code):
     ],
 )
 def test_the_search_leaves_other_texts_alone(code):
-    assert not list(code_texts.untranslated(code, FAMILY, DETAILED))
+    assert not list(code_texts.untranslated(code, family(), detailed()))
 
 
 @pytest.mark.parametrize("call", ['record("a.b", message=_("Made"))', 'run.log("a.b", _("%(n)d made") % {"n": 1})'])
