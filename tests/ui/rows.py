@@ -56,30 +56,53 @@ def make_job(group, *, state="succeeded", **values):
     return Job.objects.create(state=state, group=group, actor_name="ada", trigger="user", run_after=now(), **values)
 
 
-def fill_other_lists(group, count: int) -> None:
-    """Make rows of each list that is neither keys nor jobs: users, notices, channels, runs, exports, checkpoints."""
-    for _number in range(count):
-        unique = new_job_code()
-        get_user_model().objects.create_user(f"user-{unique}", role="operator")
-        record("job.failed", actor=SYSTEM, message=f"A job failed {unique}", job_id=new_uuid())
-        values = ChannelValues(name=f"hook-{unique}", url="https://alerts.example.com/", rules={"jobs": "error"})
-        channels.add_channel(ChannelKind.WEBHOOK, values, actor=SYSTEM)
-        state = "succeeded" if Certification.objects.exists() else "failed"
-        Certification.objects.create(
-            vault=group.vault, vault_name="kv", key_spec="P-256", actor_name="ada", state=state
-        )
-        export = export_lifecycle.request(LogFilter("audit"), form="csv", query="service=audit", actor=SYSTEM)
-        # Only few may be open at a time.
-        export_lifecycle.cancel(export, actor=SYSTEM)
-        newest = LogCheckpoint.objects.first()
-        LogCheckpoint.objects.create(
-            number=newest.number + 1 if newest else 1,
-            at=now(),
-            text="-",
-            signature=b"-",
-            public_key=b"-",
-            hash="0" * 64,
-        )
+def _add_user(_group) -> None:
+    get_user_model().objects.create_user(f"user-{new_job_code()}", role="operator")
+
+
+def _add_notice(_group) -> None:
+    record("job.failed", actor=SYSTEM, message=f"A job failed {new_job_code()}", job_id=new_uuid())
+
+
+def _add_channel(_group) -> None:
+    values = ChannelValues(name=f"hook-{new_job_code()}", url="https://alerts.example.com/", rules={"jobs": "error"})
+    channels.add_channel(ChannelKind.WEBHOOK, values, actor=SYSTEM)
+
+
+def _add_certification(group) -> None:
+    state = "succeeded" if Certification.objects.exists() else "failed"
+    Certification.objects.create(vault=group.vault, vault_name="kv", key_spec="P-256", actor_name="ada", state=state)
+
+
+def _add_export(_group) -> None:
+    export = export_lifecycle.request(LogFilter("audit"), form="csv", query="service=audit", actor=SYSTEM)
+    # Only few may be open at a time.
+    export_lifecycle.cancel(export, actor=SYSTEM)
+
+
+def _add_checkpoint(_group) -> None:
+    newest = LogCheckpoint.objects.first()
+    LogCheckpoint.objects.create(
+        number=newest.number + 1 if newest else 1, at=now(), text="-", signature=b"-", public_key=b"-", hash="0" * 64
+    )
+
+
+# Of each list that is neither keys nor jobs, how a row of it is made. A notice is a row of the log as well.
+OTHER_LISTS = {
+    "users": _add_user,
+    "notices": _add_notice,
+    "channels": _add_channel,
+    "certifications": _add_certification,
+    "exports": _add_export,
+    "checkpoints": _add_checkpoint,
+}
+
+
+def fill_other_lists(group, count: int, *names: str) -> None:
+    """Make rows of the lists of ``OTHER_LISTS``, or of those named; others are left as they are."""
+    for name, add_row in OTHER_LISTS.items():
+        for _number in range(count if name in (names or OTHER_LISTS) else 0):
+            add_row(group)
 
 
 def body(answer) -> str:
