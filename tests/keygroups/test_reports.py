@@ -124,13 +124,12 @@ def many_keys(db):
         )
 
 
-@pytest.mark.parametrize(
-    "address", ["key-age/", "key-age/?sort=group_name", "key-age/?q=group-7&page=3", "expiring/", "rotation/"]
-)
-def test_ten_thousand_keys_cost_few_queries(address, pages, many_keys, django_assert_max_num_queries):
-    pages.get(f"/reports/{address}")
-    with django_assert_max_num_queries(12):
-        assert pages.get(f"/reports/{address}").status_code == 200
+def test_ten_thousand_keys_cost_few_queries(pages, many_keys, django_assert_max_num_queries):
+    # All in one test: the keys take longer to make than the pages to show.
+    for address in ("key-age/", "key-age/?sort=group_name", "key-age/?q=group-7&page=3", "expiring/", "rotation/"):
+        pages.get(f"/reports/{address}")
+        with django_assert_max_num_queries(12, info=address):
+            assert pages.get(f"/reports/{address}").status_code == 200, address
 
 
 def test_the_dashboard_shows_the_same_chart_once_there_is_a_key(pages, group):
