@@ -12,7 +12,7 @@ from django.db import transaction
 from hsm.device import get_device
 from hsm.mark_checks import check_destination
 from hsm.marks import CredentialFacts, GroupFacts, RowKind, VaultFacts, encode
-from hsm.signed_saves import COLUMNS, Claim, is_numbered, is_signed, next_number, sign_save
+from hsm.signed_saves import COLUMNS, Claim, has_signature, is_numbered, is_signed, next_number, sign_save
 from hsm.verified import VerifiedDestination
 from kmes.core.actor import SYSTEM, Actor
 from logging_reports.choices import Service
@@ -23,13 +23,22 @@ from logging_reports.services import record
 _FOUND_BY = {RowKind.CREDENTIAL: "credential_id", RowKind.GROUP: "group_id"}
 
 
+def _store_now(change: Callable[[], None]) -> None:
+    with transaction.atomic():
+        change()
+
+
 @dataclass(frozen=True)
 class Use:
-    """For what a destination is used: whose work, and of which job."""
+    """For what a destination is used: whose work, and of which job.
+
+    ``store`` has a function change the database: now, or in a transaction that commits before the destination is asked.
+    """
 
     actor: Actor = SYSTEM
     job_id: UUID | None = None
     job_code: str = ""
+    store: Callable[[Callable[[], None]], None] = _store_now
 
 
 def verify(
@@ -52,7 +61,8 @@ def verify(
             _mark(claim, use)
     destination = check_destination(get_device(), credential=credential, vault=vault, group=group)
     for claim in claims:
-        if not is_signed(claim.row, claim.facts):
+        # That it is no earlier state was checked with the mark.
+        if not has_signature(claim.row, claim.facts):
             _sign_again(claim)
     return destination
 
@@ -96,10 +106,13 @@ def _mark(claim: Claim[Any], use: Use) -> None:
     """Let the device mark a saved destination, and log which one took the place of which."""
     row = claim.row
     (mark,) = get_device().mark([encode(claim.facts, number=row.mark_number)])
-    with transaction.atomic():
+
+    def store() -> None:
         # Another worker may have done the same meanwhile; or somebody saved again.
         if _same_rows(claim, mark=b"").update(mark=mark):
             _record(claim, use)
+
+    use.store(store)
     row.mark = mark
 
 

@@ -169,12 +169,19 @@ def is_signed(row: MarkedRow, facts: DestinationFacts) -> bool:
         RequestKeyError: the public halves can't be read.
 
     """
+    return has_signature(row, facts) and row.mark_number >= newest_number(facts)
+
+
+def has_signature(row: MarkedRow, facts: DestinationFacts) -> bool:
+    """Return whether a process of this console saved the row as it is; perhaps something else after it.
+
+    Raises:
+        RequestKeyError: the public halves can't be read.
+
+    """
     signature = bytes(row.save_signature)
-    return (
-        bool(signature)
-        and is_signed_by(_message(facts, row.mark_number, row.save_signer), signature, row.save_signer)
-        and row.mark_number >= newest_number(facts)
-    )
+    message = _message(facts, row.mark_number, row.save_signer)
+    return bool(signature) and is_signed_by(message, signature, row.save_signer)
 
 
 def is_unsigned(row: MarkedRow, facts: DestinationFacts) -> bool:

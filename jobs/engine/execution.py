@@ -170,10 +170,11 @@ def _announce_start(run: JobRun) -> None:
 
 def _finish(run: JobRun) -> None:
     undone = run.job.targets.filter(state__in=[TargetState.FAILED, TargetState.NOT_TRIED])
-    reasons = [detail for detail in undone.values_list("detail", flat=True) if detail]
-    if not undone.exists():
+    details = list(undone.values_list("detail", flat=True))
+    if not details:
         _succeed(run)
         return
+    reasons = [detail for detail in details if detail]
     state = JobState.PARTLY_FAILED if run.job.targets.filter(state=TargetState.DONE).exists() else JobState.FAILED
     what = outcome_of(run) or _("The key failed")
     _end(run, state, KmesError(f"{what}.", reasons[0] if reasons else "", code=TARGETS_FAILED))

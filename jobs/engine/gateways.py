@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from functools import partial
 
 from django.conf import settings
@@ -87,7 +88,8 @@ def verified_group(run: JobRun, group: KeyGroup) -> tuple[KeyGroup, VerifiedDest
 
     """
     try:
-        return verify_group(group, _use_of(run))
+        # What is marked is stored with the run's next transaction: the one that begins its first step, before any call.
+        return verify_group(group, replace(_use_of(run), store=run.store_with_next))
     except MarkError as error:
         _raise_alarm(run, error)
         raise

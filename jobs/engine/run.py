@@ -33,6 +33,9 @@ from kmes.core.actor import SYSTEM
 from kmes.core.failpoints import failpoint
 from logging_reports.services import Draft
 
+# What a job's page shows may be so old.
+NOTICED_SECONDS = 0.25
+
 
 class AnnouncedCall(Protocol):
     """A mutating call that stands in the journal before it is made."""
@@ -80,6 +83,8 @@ class JobRun:
         # Reasons that messages have told: a line about another key does not repeat them.
         self.told_reasons: set[str] = set()
         self._deferred: list[Callable[[RunTransaction], object]] = []
+        # When it last wrote something, by the monotonic clock.
+        self._written_at = time.monotonic()
         self._log = RunLog(job, self.actor)
         self._steps = StepRows(job)
 
@@ -101,11 +106,15 @@ class JobRun:
                 self._log.write(tx.log_rows)
         finally:
             tx.close()
-        self.send_by = send_by
+        self.send_by, self._written_at = send_by, time.monotonic()
 
     def defer(self, write: Callable[[RunTransaction], object]) -> None:
         """Do ``write`` at the start of the next transaction. It is done again if that one rolls back."""
         self._deferred.append(write)
+
+    def store_with_next(self, change: Callable[[], object]) -> None:
+        """Do the same with a function that needs no transaction handed over."""
+        self.defer(lambda _tx: change())
 
     def log_deferred(self, event: str, message: str = "", **details: Unpack[LogDetails]) -> None:
         """Add a row about the job to the log with the next transaction."""
@@ -129,6 +138,11 @@ class JobRun:
         if self._deferred:
             with self.write():
                 pass
+
+    def flush_if_late(self) -> None:
+        """Do the deferred writes now if a user would notice that the job's page is behind. Belongs before a call."""
+        if time.monotonic() - self._written_at > NOTICED_SECONDS:
+            self.flush()
 
     def _write_deferred(self, tx: RunTransaction) -> None:
         due = list(self._deferred)

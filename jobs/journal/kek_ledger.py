@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.conf import settings
 from django.db import transaction
@@ -76,7 +76,7 @@ def obtain_kek(run: JobRun, vault: KeyVault, bits: int) -> tuple[EphemeralKek, K
     )
     for row in open_rows.select_related("vault__credential"):
         if is_near_expiry(row):
-            discard_kek(gateway, row, write=run.write)
+            discard_kek(gateway, row, store=run.store_with_next)
             continue
         public = gateway.read_kek(row.name, row.modulus_bits)
         if public is not None:
@@ -241,30 +241,32 @@ def _mark_live(row: EphemeralKek, public: KekPublicKey) -> None:
         row.save(update_fields=["expires_at"])
 
 
-Write = Callable[[], AbstractContextManager[object]]
+# Has a function change the ledger: now, or for a job with the next transaction of its run. A crash before that leaves a row
+# that says too little; the next run, or the sweep, asks the vault again.
+Store = Callable[[Callable[[], None]], None]
 
 
-def discard_kek(gateway: VaultGateway, row: EphemeralKek, *, write: Write) -> str:
+def store_now(change: Callable[[], None]) -> None:
+    """Change the ledger in a transaction of its own."""
+    with transaction.atomic():
+        change()
+
+
+def discard_kek(gateway: VaultGateway, row: EphemeralKek, *, store: Store) -> str:
     """Delete a KEK, and purge it where the vault allows. Return what went wrong ("" for nothing).
 
-    A KEK that Azure is still deleting is no failure: its row notes that the sweep purges it.
-
-    ``write`` opens the transactions in which the ledger changes: a job's are fenced. Never raises for what
+    A KEK that Azure is still deleting is no failure: its row notes that the sweep purges it. Never raises for what
     Azure answers: the ledger keeps the row, and the sweep tries again.
-
-    Raises:
-        LeaseLost: ``write`` is a job's, and another worker has it.
-
     """
     try:
-        discard(gateway, row, write=write)
+        discard(gateway, row, store=store)
     except CloudError as error:
-        left = note_left(row, error, write=write)
+        left = note_left(row, error, store=store)
         return "" if error.kind == CloudErrorKind.BEING_DELETED else left
     return ""
 
 
-def discard(gateway: VaultGateway, row: EphemeralKek, *, write: Write) -> None:
+def discard(gateway: VaultGateway, row: EphemeralKek, *, store: Store) -> None:
     """Do what ``discard_kek`` does.
 
     Raises:
@@ -279,25 +281,35 @@ def discard(gateway: VaultGateway, row: EphemeralKek, *, write: Write) -> None:
         )
     was_absent = False
     if row.state in {KekState.PLANNED, KekState.LIVE}:
-        state, was_absent = _delete(gateway, row)
-        with write():
-            _mark(row, state)
+        row.state, was_absent = _delete(gateway, row)
+        row.note = ""
+        if row.state == KekState.DISCARDED:
+            store(partial(_save, row))
     if row.state == KekState.DELETED:
-        note, is_absent = _purge(gateway, row)
-        with write():
-            _log_left(row, note)
-            # Where the vault had it neither alive nor deleted, that is the proof.
-            _mark(row, KekState.GONE if was_absent and is_absent else KekState.DISCARDED, note=note)
+        # A purge that fails has the row saved as deleted by whoever called (``note_left``).
+        row.note, is_absent = _purge(gateway, row)
+        # Where the vault had it neither alive nor deleted, that is the proof.
+        row.state = KekState.GONE if was_absent and is_absent else KekState.DISCARDED
+        store(partial(_save_purged, row))
 
 
-def note_left(row: EphemeralKek, error: CloudError, *, write: Write) -> str:
+def _save(row: EphemeralKek) -> None:
+    row.save(update_fields=["state", "note"])
+
+
+def _save_purged(row: EphemeralKek) -> None:
+    _log_left(row, row.note)
+    _save(row)
+
+
+def note_left(row: EphemeralKek, error: CloudError, *, store: Store) -> str:
     """Record why a KEK could not be discarded, and return it."""
     if error.kind == CloudErrorKind.BEING_DELETED:
         note = _("deleted; it will be purged when Azure has finished deleting it")
     else:
         note = str(error)
-    with write():
-        _mark(row, KekState(row.state), note=note)
+    row.note = note
+    store(partial(_save, row))
     return f"{row.name}: {note}"
 
 

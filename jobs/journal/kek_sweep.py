@@ -10,7 +10,6 @@ from datetime import timedelta
 from uuid import UUID
 
 from django.conf import settings
-from django.db import transaction
 from django.db.models import Q
 
 from cloudcreds import circuits
@@ -82,7 +81,7 @@ def _sweep_one(row: EphemeralKek, skipped: set[UUID]) -> str:
     known = [CloudErrorKind.PERMISSION] if row.sweep_attempts else []
     try:
         with gateway.expecting(*known):
-            kek_ledger.discard(gateway, row, write=transaction.atomic)
+            kek_ledger.discard(gateway, row, store=kek_ledger.store_now)
             return kek_ledger.confirm_absence(gateway, row)
     except CloudError as error:
         if error.kind == CloudErrorKind.PERMISSION:
@@ -93,7 +92,7 @@ def _sweep_one(row: EphemeralKek, skipped: set[UUID]) -> str:
         if row.state == KekState.DISCARDED:
             # What its note says of the purge still counts.
             return f"{row.name}: {error}"
-        return kek_ledger.note_left(row, error, write=transaction.atomic)
+        return kek_ledger.note_left(row, error, store=kek_ledger.store_now)
 
 
 def _postpone(row: EphemeralKek) -> None:

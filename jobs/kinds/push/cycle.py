@@ -14,7 +14,7 @@ For each key group of the job, one after the other (the KEK serves all groups of
 
 A crash after 1 leaves nothing; after 2 a KEK on the ledger; after 3 the same; inside 4 a pending
 intent, which the next run resolves by looking (adopt) or by waiting out the quarantine (import
-again); after 5 or 6 a KEK; after 7 nothing. Each run begins with 1 again.
+again); after 5 or 6 a KEK; after 7 a row on the ledger that says too little. Each run begins with 1 again.
 """
 
 from __future__ import annotations
@@ -68,6 +68,8 @@ def push(run: JobRun) -> None:
     except KmesError as error:
         if not error.retryable:
             discard_job_keks(run)
+            # Whoever ends the job looks for its KEKs once more.
+            run.flush()
         raise
     discard_job_keks(run)
 
@@ -174,9 +176,11 @@ def _verify_current(run: JobRun, gateway: VaultGateway, group: KeyGroup, newest:
 def _tell_demotion(tx: RunTransaction, group: KeyGroup, newest: str) -> None:
     """Say that an older key became the current version, after a newer one had been it."""
     live = group.cloud_versions.filter(state__in=LIVE_VERSION_STATES).select_related("key").order_by("-ordinal")
-    mine = live.filter(azure_version=newest).first()
     former = live.exclude(key__job_targets__job=tx.job).first()
-    if mine is None or former is None or former.key.created_at <= mine.key.created_at:
+    if former is None:
+        return
+    mine = live.filter(azure_version=newest).first()
+    if mine is None or former.key.created_at <= mine.key.created_at:
         return
     text = _(
         "“%(older)s” is the current version of “%(name)s” now; “%(newer)s”, which is newer and was current before, "
@@ -198,11 +202,11 @@ def discard_job_keks(run: JobRun) -> None:
     )
     if not rows:
         return
-    with run.write() as tx:
-        tx.begin_step("discard_kek")
+    begin_deferred(run, "discard_kek")
     left, kept = [], []
     for row in rows:
-        if failure := discard_kek(gateway_for(run, row.vault), row, write=run.write):
+        run.flush_if_late()
+        if failure := discard_kek(gateway_for(run, row.vault), row, store=run.store_with_next):
             left.append(failure)
         elif row.note:
             # It stays deleted on purpose, or for a while, which is no warning.

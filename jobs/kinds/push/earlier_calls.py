@@ -53,7 +53,8 @@ def resolve_earlier_calls(
     recorded = group.cloud_versions.exclude(azure_version="").exclude(state=VersionState.MISSING)
     known = set(recorded.values_list("azure_version", flat=True))
     strangers = [version for version in versions if version.version not in known]
-    found = [(key, _find_ours(gateway, group, strangers, key)) for key in _keys_to_find(run, group, intents)]
+    sought = _keys_to_find(run, group, intents) if strangers else []
+    found = [(key, _find_ours(gateway, group, strangers, key)) for key in sought]
     # In the order in which they came into the vault: the last one is its current version.
     for key, bundles in sorted((each for each in found if each[1]), key=_arrived_at):
         _adopt(run, gateway, group, key, bundles, intents)

@@ -7,13 +7,19 @@ import hashlib
 import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, utils
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
+from jobs.engine.execution import execute
 from jobs.kinds.push import batches
 from jobs.kinds.synchronize.spec import request_synchronize
 from logging_reports.models import LogEntry
 from tests.jobs.builders import make_group, make_keys, messages, work
 
 pytestmark = pytest.mark.django_db(transaction=True)
+TRANSACTIONS = 6
+# Of a push, however many keys it has (25 at most). A few more or less depend on the database.
+MOST_STATEMENTS = 140
 
 
 def _versions(group):
@@ -55,6 +61,26 @@ def test_the_job_says_what_the_console_says(group, admin):
             "discard_kek",
         )
     ]
+
+
+def _statements_of_push(*names, group, actor):
+    job = request_synchronize(keys=make_keys(group, *names, actor=actor), actor=actor)
+    with CaptureQueriesContext(connection) as queries:
+        execute(job.pk, owner="worker")
+    job.refresh_from_db()
+    assert job.state == "succeeded"
+    return [query["sql"] for query in queries]
+
+
+def test_a_push_makes_as_few_transactions_as_its_safety_needs(group, admin):
+    """Each waits for the disk: the claim, the start, the KEK, the intents, the results, the end."""
+    # The first one also stores the device's marks of a destination that was just saved.
+    first = _statements_of_push("one", "two", "three", group=group, actor=admin)
+    assert first.count("COMMIT") == TRANSACTIONS
+    more = _statements_of_push("four", "five", "six", "seven", "eight", group=group, actor=admin)
+    assert more.count("COMMIT") == TRANSACTIONS
+    # As many for one key as for a window of them.
+    assert len(more) <= MOST_STATEMENTS, "\n".join(more)
 
 
 def test_the_log_of_a_key_has_its_wrapping_import_and_verification(group, admin):
