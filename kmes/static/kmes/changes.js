@@ -5,9 +5,10 @@ import { refresh } from "./htmx.js";
 
 const NAME = "kmes-changes";
 const place = document.body.dataset.changes;
-// After what a user did, news come at once; what others do is shown within a second, a long job of theirs within two.
+// After what a user did, news come at once; what others do is shown within a second, a long job of theirs within two. A part
+// that has not answered yet is not asked again (htmx.js), so a short gap does not pile requests up.
 const LIVELY_MS = 5000;
-const GAPS_MS = { lively: 200, calm: 1000, busy: 2000 };
+const GAPS_MS = { lively: 50, calm: 1000, busy: 2000 };
 const BUSY_MS = 30_000;
 // Without an answer all parts are asked for, and show whether the server is away; a busy one is spared.
 const LOST = { seen: "", changed: null, again: 2 };
