@@ -29,7 +29,7 @@ class JobsConfig(AppConfig):
         from keygroups import key_jobs  # noqa: PLC0415
         from kmes.accounts import permissions, withdrawal  # noqa: PLC0415
         from kmes.accounts.roles import uses  # noqa: PLC0415
-        from kmes.core import changes  # noqa: PLC0415
+        from kmes.core import changes, guarded_changes  # noqa: PLC0415
 
         # What the schedule and the ledgers note is shown nowhere.
         unseen = (models.ScheduleClock, models.ClockWitness, models.Intent, models.EphemeralKek)
@@ -47,3 +47,4 @@ class JobsConfig(AppConfig):
         withdrawal.register(OpenJobs())
         uses.register(role_uses.find_uses)
         permissions.register(role_uses.conditions_of)
+        guarded_changes.ask_policies(role_uses.approvals_needed)

@@ -138,6 +138,7 @@ class Approval:
         expected: the same of a job that a page is about to start.
         plan: says what the job does, from rows alone, so that it reads the same for as long as they do.
         allows_break_glass: whether a policy may let its requester go on alone in an emergency.
+        is_applied_by_requester: whether no worker does it: once approved, it waits until its requester applies it.
 
     """
 
@@ -146,6 +147,7 @@ class Approval:
     expected: Callable[[StartTarget], tuple[str, ...]]
     plan: Callable[[Job], Plan]
     allows_break_glass: bool = True
+    is_applied_by_requester: bool = False
 
 
 def always(*actions: str) -> Callable[[object], tuple[str, ...]]:
@@ -257,6 +259,11 @@ class Registry:
     def kinds_where(self, is_wanted: Callable[[JobSpec], bool]) -> list[str]:
         """Return the kinds whose spec is wanted, for queries."""
         return [spec.kind for spec in self if is_wanted(spec)]
+
+    def is_applied_by_requester(self, job: Job) -> bool:
+        """Return whether no worker does the job, but its requester once it is approved."""
+        spec = self.find(job.kind)
+        return spec is not None and spec.approval is not None and spec.approval.is_applied_by_requester
 
     def choices(self) -> list[tuple[str, Text]]:
         """Return kinds and titles, for a form's field."""

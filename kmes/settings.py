@@ -55,8 +55,7 @@ INSTALLED_APPS = [
     "jobs",
     "kmes.dashboard",
     "kmes.operations",
-    # Only for its command ``seed``: no page or task imports it.
-    "kmes.devtools",
+    "kmes.devtools",  # only for its command ``seed``: no page or task imports it
 ]
 
 MIDDLEWARE = [
@@ -79,6 +78,7 @@ MIDDLEWARE = [
     "kmes.accounts.middleware.FirstDutiesMiddleware",
     "kmes.accounts.second_factor.step_up.StepUpMiddleware",
     "kmes.accounts.dual_login.middleware.DualLoginMiddleware",
+    "jobs.approvals.change_requests.ChangeRequestMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
 

@@ -8,8 +8,8 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
 from jobs.approvals.models import ApprovalDecision, ApprovalRequest, BreakGlassReview, Verdict
-from jobs.approvals.services import alarm, record_of, require_open, require_signature
-from jobs.engine import approval_policies, approval_requests, hints, lifecycle
+from jobs.approvals.services import alarm, record_of, release, require_open, require_signature
+from jobs.engine import approval_policies, approval_requests
 from jobs.engine import break_glass as engine
 from jobs.engine.approval_checks import why_plan_changed
 from jobs.engine.approver_accounts import find_reachable
@@ -66,8 +66,7 @@ def break_glass(
             f"{actor.name} broke glass: done without approvals. Reason: {decision.reason}",
             actor=actor,
         )
-        lifecycle.queue_approved(job)
-        hints.send_on_commit(job.pk)
+        release(job)
     return decision
 
 

@@ -28,6 +28,16 @@ def find_uses(code: str) -> list[str]:
     ]
 
 
+def approvals_needed(action: str) -> list[str]:
+    """Return in sentences whose approvals an action needs.
+
+    Raises:
+        StrangePolicy: its policy is not as this console wrote it; then the action is refused.
+
+    """
+    return [describe(each) for each in requirements_of([action])]
+
+
 def conditions_of(right: Right) -> list[str]:
     """Return in sentences whose approvals the actions of a right need."""
     try:

@@ -12,8 +12,9 @@ from django.utils.translation import gettext_lazy as _
 from jobs.approvals.models import ApprovalPolicy, ApprovalRequest, Verdict
 from jobs.choices import JobState
 from jobs.engine.approval_policies import actions, find_policy
-from jobs.engine.approval_requests import read_requirements
+from jobs.engine.approval_requests import read_requirements, requirements_in
 from jobs.engine.break_glass import find_break_glass, list_unreviewed
+from jobs.kinds.apply_change.spec import CHANGE_KINDS
 from kmes.core.clock import now
 from kmes.core.errors import KmesError
 
@@ -36,34 +37,61 @@ class PolicyLine:
 
 
 def list_requests(user: Any, *, show: str = "open") -> QuerySet[ApprovalRequest]:
-    """Return requests, newest first: all, those that are open, that the user can decide, or that wait for a review."""
+    """Return requests, newest first: all, those that are open, that the user can decide or apply, or to be reviewed."""
     rows: QuerySet[ApprovalRequest] = (
         ApprovalRequest.objects.select_related("job")
         .prefetch_related("decisions")
         .annotate(given=Count("decisions", filter=Q(decisions__verdict=Verdict.APPROVE)))
     )
-    if show in {"open", "mine"}:
+    if show in {"open", "mine", "apply"}:
         rows = _open(rows)
     if show == "review":
         rows = rows.filter(pk__in=[each.request_id for each in list_unreviewed()])
     if show == "mine":
-        rows = rows.filter(pk__in=_for_user(rows, user))
+        rows = rows.filter(pk__in=_for_user(rows, user).to_decide)
+    if show == "apply":
+        rows = rows.filter(pk__in=_for_user(rows, user).to_apply)
     return rows.order_by("-requested_at")
 
 
 def count_to_decide(user: Any) -> int:
     """Return how many requests wait for this user's decision, in one query: each page asks every few seconds."""
-    return len(_for_user(_open(ApprovalRequest.objects.all()), user))
+    return len(_for_user(_open(ApprovalRequest.objects.all()), user).to_decide)
+
+
+def count_to_apply(user: Any) -> int:
+    """Return how many approved changes wait for this user to apply them, as far as their rows say, in one query."""
+    return len(_for_user(_open(ApprovalRequest.objects.all()), user).to_apply)
 
 
 def _open(rows: QuerySet[ApprovalRequest]) -> QuerySet[ApprovalRequest]:
     return rows.filter(job__state=JobState.AWAITING, expires_at__gt=now())
 
 
-def _for_user(rows: QuerySet[ApprovalRequest], user: Any) -> list[int]:
-    """Return the ids of the requests that a user may decide and has not decided yet."""
-    theirs = rows.exclude(job__requested_by=user).exclude(decisions__user=user).values_list("pk", "requirements")
-    return [pk for pk, wanted in theirs if any(each.role == user.role for each in read_requirements(wanted))]
+@dataclass(frozen=True)
+class _Waiting:
+    """The ids of the open requests that wait for a user: for a decision, or to be applied."""
+
+    to_decide: list[int]
+    to_apply: list[int]
+
+
+def _for_user(rows: QuerySet[ApprovalRequest], user: Any) -> _Waiting:
+    """Return which of these requests wait for a user."""
+    found = _Waiting([], [])
+    counted = rows.annotate(
+        approved=Count("decisions", filter=~Q(decisions__verdict=Verdict.REFUSE)),
+        own=Count("decisions", filter=Q(decisions__user=user)),
+    )
+    columns = ("pk", "requirements", "job__kind", "job__requested_by_id", "approved", "own")
+    for pk, stored, kind, requester_id, approved, own in counted.values_list(*columns):
+        wanted = read_requirements(stored)
+        is_ready = kind in CHANGE_KINDS and approved >= max((each.approvals for each in wanted), default=1)
+        if requester_id == user.pk:
+            found.to_apply.extend([pk] if is_ready else [])
+        elif not own and not is_ready and any(each.role == user.role for each in wanted):
+            found.to_decide.append(pk)
+    return found
 
 
 def find_request(code: str) -> ApprovalRequest | None:
@@ -77,7 +105,11 @@ def describe_state(request: ApprovalRequest) -> tuple[str, str]:
     """Return how a request stands, and the colour of it."""
     job = request.job
     if job.state == JobState.AWAITING:
-        return (str(_("Awaiting approval")), "warning")
+        return (
+            (str(_("To be applied")), "info")
+            if _is_approved_change(request)
+            else (str(_("Awaiting approval")), "warning")
+        )
     if job.error_code in _ENDS:
         label, colour = _ENDS[job.error_code]
         return (str(label), colour)
@@ -86,6 +118,16 @@ def describe_state(request: ApprovalRequest) -> tuple[str, str]:
     if find_break_glass(request.decisions.all()) is not None:
         return (str(_("Break glass")), "bad")
     return (str(_("Approved")), "good")
+
+
+def _is_approved_change(request: ApprovalRequest) -> bool:
+    """Return whether a change has its approvals, as far as rows say: what applies it looks closer."""
+    if request.job.kind not in CHANGE_KINDS:
+        return False
+    decisions = request.decisions.all()
+    approved = sum(each.verdict == Verdict.APPROVE for each in decisions)
+    wanted = max((each.approvals for each in requirements_in(request)), default=1)
+    return approved >= wanted or find_break_glass(decisions) is not None
 
 
 def list_policies() -> list[PolicyLine]:

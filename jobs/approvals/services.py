@@ -17,6 +17,7 @@ from jobs.engine.approver_accounts import find_reachable
 from jobs.engine.authenticity import NotGenuine
 from jobs.engine.creation import subject_of
 from jobs.models import Job
+from jobs.spec import registry
 from kmes.accounts.models import User
 from kmes.accounts.roles.selectors import role_name
 from kmes.accounts.second_factor.passkeys import statements
@@ -98,9 +99,15 @@ def _decide(
             what = _("%(name)s refused the job.") % {"name": actor.name}
             _end(request, KmesError(what, decision.reason, code="approval_refused"), actor=actor)
         elif has_enough(approval_requests.requirements_in(request), read_approvals(request), job):
-            lifecycle.queue_approved(job)
-            hints.send_on_commit(job.pk)
+            release(job)
     return decision
+
+
+def release(job: Job) -> None:
+    """Put a job that has its approvals into the queue; one that its requester applies goes on waiting for that."""
+    if not registry.is_applied_by_requester(job):
+        lifecycle.queue_approved(job)
+        hints.send_on_commit(job.pk)
 
 
 def require_signature(request: ApprovalRequest, decision: ApprovalDecision) -> None:

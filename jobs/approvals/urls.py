@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from jobs.approvals import batch_views, break_glass_views, views
+from jobs.approvals import batch_views, break_glass_views, change_views, views
 
 app_name = "approvals"
 urlpatterns = [
@@ -16,6 +16,7 @@ urlpatterns = [
     path("<slug:code>/", views.show_request, name="detail"),
     path("<slug:code>/decide/", views.decide, name="decide"),
     path("<slug:code>/decide/options/", views.approval_options, name="options"),
+    path("<slug:code>/apply/", change_views.apply, name="apply"),
     path("<slug:code>/break-glass/", break_glass_views.break_glass, name="break_glass"),
     path("<slug:code>/break-glass/options/", break_glass_views.break_glass_options, name="break_glass_options"),
     path("<slug:code>/review/", break_glass_views.review, name="review"),

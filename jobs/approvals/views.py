@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from jobs.approvals import break_glass, passkey_answers, selectors, services
+from jobs.approvals.changes import waits_for_requester
 from jobs.approvals.forms import DecisionForm, PolicyForm
 from jobs.approvals.models import ApprovalDecision, ApprovalPolicy, ApprovalRequest, Verdict
 from jobs.approvals.tables import RequestTable
@@ -35,7 +36,7 @@ from kmes.ui.access import right_required
 from kmes.ui.responses import go_to, render_form
 from kmes.ui.tables import arrange
 
-_SHOWS = ("open", "mine", "review", "all")
+_SHOWS = ("open", "mine", "apply", "review", "all")
 _FIRST_HOURS = 72
 
 
@@ -58,6 +59,8 @@ def list_requests(request: HttpRequest) -> HttpResponse:
     table = RequestTable(selectors.list_requests(request.user, show=show), exclude=hidden)
     arrange(request, table)
     tabs = [("open", _("Open")), ("mine", _("For you to decide")), ("all", _("All"))]
+    if show == "apply" or selectors.count_to_apply(request.user):
+        tabs.insert(2, ("apply", _("For you to apply")))
     if show == "review" or list_unreviewed():
         tabs.insert(2, ("review", _("To review")))
     context = {
@@ -153,6 +156,7 @@ def context_of(found: ApprovalRequest, user: Any) -> dict[str, Any]:
         "is_genuine": is_genuine,
         "changed": why_plan_changed(found) if is_open and is_genuine else "",
         "against": against,
+        "may_apply": is_open and is_genuine and found.job.requested_by_id == user.pk and waits_for_requester(found),
         **_break_glass(found, decisions, user, is_open=is_open and is_genuine),
     }
 

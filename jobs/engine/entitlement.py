@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from django.utils.translation import gettext as _
 
-from jobs.engine.authenticity import check_not_ended, check_request
+from jobs.engine.authenticity import NotGenuine, check_not_ended, check_request
 from jobs.engine.requester import requester_of
 from jobs.engine.run import JobRun
 from jobs.models import Job
@@ -20,13 +20,18 @@ def check_authentic(run: JobRun) -> None:
     """Check that the job is as a process of this console requested it, and that it did not end before.
 
     Raises:
-        NotGenuine: it is not, or did.
+        NotGenuine: it is not, or did, or no worker does it.
         ConflictError: what it was to work on was deleted.
         RequestKeyError: the public halves can't be read.
 
     """
     requested = check_request(run.job)
     check_not_ended(run.job)
+    if registry.is_applied_by_requester(run.job):
+        raise NotGenuine(
+            _("No worker makes this change: its requester does."),
+            _("Find out who writes to the database. If the change was meant, request it again."),
+        )
     run.requested_keys = requested
 
 

@@ -284,6 +284,12 @@ def end_awaiting(job: Job, *, error: KmesError) -> bool:
     )
 
 
+def end_applied(job: Job) -> bool:
+    """End a job that its requester applied, within that transaction. Return whether it still waited."""
+    waiting = Job.objects.filter(pk=job.pk, state=JobState.AWAITING)
+    return bool(waiting.update(state=JobState.SUCCEEDED, finished_at=now()))
+
+
 def cancel_queued(job: Job, *, by: str) -> bool:
     """Cancel a job that no worker has begun. Return whether it was so. Writes two rows: needs a transaction."""
     moment = now()

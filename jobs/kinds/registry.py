@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from jobs.kinds.apply_change.spec import CHANGES
 from jobs.kinds.check_drift.spec import CHECK_DRIFT
 from jobs.kinds.cloud_delete.spec import CLOUD_DELETE
 from jobs.kinds.cloud_purge.spec import CLOUD_PURGE
@@ -46,4 +47,5 @@ KINDS: tuple[JobSpec, ...] = (
     PROVE,
     SIGN_REPORT,
     SET_APPROVAL_POLICY,
+    *CHANGES,
 )

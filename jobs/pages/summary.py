@@ -38,8 +38,11 @@ class NextStep:
 def tell_state(view: JobView, *, progress: str) -> str:
     """Return one sentence, or for a running job its step and how much is done."""
     job = view.job
+    waits = _("Others have to approve this job before a worker may run it.")
+    if registry.is_applied_by_requester(job):
+        waits = _("Others have to approve this change. Then its requester applies it on the page of the request.")
     told = {
-        JobState.AWAITING: _("Others have to approve this job before a worker may run it."),
+        JobState.AWAITING: waits,
         JobState.CANCELLED: job.error_what or _("The job was cancelled and does no more."),
         **dict.fromkeys(FAILED_STATES, job.error_what),
     }

@@ -21,7 +21,7 @@ class AccountsConfig(AppConfig):
     def ready(self) -> None:
         """Log every sign-in and sign-out, and register the menus of users."""
         # Models must be loaded first.
-        from kmes.accounts import actions, session_limits, sign_in_log  # noqa: PLC0415
+        from kmes.accounts import actions, guarded_changes, session_limits, sign_in_log  # noqa: PLC0415
         from kmes.accounts.company_sign_on import role_mapping  # noqa: PLC0415
         from kmes.accounts.dual_login import actions as dual_login  # noqa: PLC0415
         from kmes.accounts.dual_login.role_uses import find_uses  # noqa: PLC0415
@@ -30,6 +30,7 @@ class AccountsConfig(AppConfig):
         from logging_reports.notices import notice_links  # noqa: PLC0415
 
         actions.register_all()
+        guarded_changes.register_all()
         sign_in_log.connect()
         session_limits.connect()
         sign_in.connect()

@@ -26,6 +26,7 @@ from kmes.core import language
 from kmes.core.actor import Actor
 from kmes.core.clock import now
 from kmes.core.errors import ConflictError, InputError
+from kmes.core.guarded_changes import require_approval
 from kmes.core.secret_types import SecretText
 from kmes.core.typed_text import find_mixed_word
 from logging_reports.choices import Severity
@@ -74,6 +75,7 @@ def create_user(*, username: str, values: UserValues, actor: Actor) -> tuple[Use
                     _("Use those of one alphabet."),
                     field="username",
                 )
+            require_approval("user.create", {"username": username, **vars(values)}, actor=actor)
             user = User(username=username, one_time_until=one_time_end(), **vars(values))
             user.set_password(password.reveal())
             user.save(force_insert=True)
@@ -112,6 +114,7 @@ def update_user(*, user: User, values: UserValues, actor: Actor) -> None:
             if current.role == Role.ADMIN:
                 _refuse_last_admin(current)
             _check_gives(held, values.role, actor)
+            require_approval("user.update", {"user": current.pk, **vars(values)}, actor=actor)
         User.objects.filter(pk=user.pk).update(**vars(values))
         if "role" in changes:
             withdrawal.end(current, role=values.role, actor=actor)
@@ -177,6 +180,7 @@ def reactivate_user(*, user: User, actor: Actor) -> SecretText:
         current, _held = _begin(user, actor)
         if current.is_active:
             raise ConflictError(_("%(user)s is active already.") % {"user": current})
+        require_approval("user.reactivate", {"user": current.pk}, actor=actor)
         password = _set_one_time_password(current)
         User.objects.filter(pk=user.pk).update(is_active=True)
         _record("user.reactivated", current, actor, "User %(user)s reactivated with a one-time password")
@@ -197,6 +201,7 @@ def reset_password(*, user: User, actor: Actor) -> SecretText:
             raise ConflictError(_("Your own password is changed on your profile page."))
         if not current.is_active:
             raise ConflictError(_("%(user)s is deactivated.") % {"user": current}, _("Reactivate the user instead."))
+        require_approval("user.reset_password", {"user": current.pk}, actor=actor)
         password = _set_one_time_password(current)
         sessions.remove_all(current)
         _record("user.password_reset", current, actor, "Password of %(user)s reset; sessions ended")

@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from kmes.core.errors import InputError, KmesError
+from kmes.core.guarded_changes import one_by_one
 
 # A page of a list has not more.
 MAX_ROWS = 500
@@ -73,7 +74,8 @@ def act_on(rows: Iterable[Row], act: Callable[[Any], Any]) -> Outcome:
             outcome.refused.append((row.obj, row.reason))
             continue
         try:
-            outcome.done.append((row.obj, act(row.obj)))
+            with one_by_one():
+                outcome.done.append((row.obj, act(row.obj)))
         except KmesError as error:
             outcome.refused.append((row.obj, str(error)))
     return outcome

@@ -207,6 +207,7 @@ approvals:decide                   GET,POST  console.read     code={awaiting}
 approvals:options                  POST      console.read     code={awaiting}
 approvals:batch                    GET,POST  console.read
 approvals:batch_options            POST      console.read
+approvals:apply                    POST      console.read     code={awaiting}
 approvals:break_glass              GET,POST  approval.break_glass  code={awaiting}
 approvals:break_glass_options      POST      approval.break_glass  code={awaiting}
 approvals:review                   GET,POST  approval.manage  code={awaiting}  404
@@ -274,10 +275,10 @@ _JOBS = (
     "set_rotation_policy:key.rotate cloud_delete:cloud.delete cloud_recover:cloud.delete cloud_purge:cloud.purge "
     "destroy:key.destroy check_drift:key.push repair:key.disable test_connection:credential.manage "
     "make_certificate:credential.manage list_vaults:vault.list self_test:device.manage prove:key.push "
-    "sign_report:device.manage set_approval_policy:approval.manage"
+    "sign_report:device.manage set_approval_policy:approval.manage change_users:user.manage change_roles:role.manage"
 )
 # Those that a person does not start by themselves from a page of jobs.
-NOT_STARTED_FROM_A_PAGE = {"sign_report", "set_approval_policy"}
+NOT_STARTED_FROM_A_PAGE = {"sign_report", "set_approval_policy", "change_users", "change_roles"}
 # On many key groups each operation needs what it needs on one.
 MANY = ("rotate", "synchronize", "check_drift", "set_enabled", "cloud_delete")
 

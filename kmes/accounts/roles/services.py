@@ -21,6 +21,7 @@ from kmes.core import language
 from kmes.core.actor import Actor
 from kmes.core.clock import now
 from kmes.core.errors import ConflictError, InputError
+from kmes.core.guarded_changes import require_approval
 from kmes.core.right_names import name_rights
 from kmes.core.typed_text import find_mixed_word, find_unreadable, fold, trim_label
 from logging_reports.services import record
@@ -57,6 +58,7 @@ def create_role(*, values: RoleValues, actor: Actor, copied_from: str = "") -> C
                 raise InputError(
                     _("There are %(count)d roles already.") % {"count": MOST_ROLES}, _("Delete one first.")
                 )
+            require_approval("role.create", {**_as_json(values), "copied_from": copied_from}, actor=actor)
             role = CustomRole.objects.create(
                 code=f"role-{secrets.token_hex(_CODE_BYTES)}",
                 name=values.name,
@@ -101,6 +103,8 @@ def update_role(*, code: str, values: RoleValues, lock_version: int, actor: Acto
             if before == values:
                 return role
             _check_name(values.name, except_for=role)
+            asked = {"code": code, "lock_version": lock_version, **_as_json(values)}
+            require_approval("role.update", asked, actor=actor)
             CustomRole.objects.filter(pk=role.pk).update(
                 name=values.name,
                 description=values.description,
@@ -210,6 +214,11 @@ def _check_name(name: str, *, except_for: CustomRole | None = None) -> None:
 
 def _taken() -> InputError:
     return InputError(_("There is a role of this name already."), _("Choose another one."), field="name")
+
+
+def _as_json(values: RoleValues) -> dict[str, object]:
+    """Return the values as a request for approval holds them."""
+    return {**vars(values), "rights": sorted(map(str, values.rights))}
 
 
 def _recorded(values: RoleValues) -> dict[str, object]:

@@ -25,6 +25,7 @@ from kmes.accounts.second_factor import recovery_codes, seals, totp
 from kmes.core.actor import Actor
 from kmes.core.clock import now
 from kmes.core.errors import ConflictError, InputError
+from kmes.core.guarded_changes import require_approval
 from kmes.core.secret_types import SecretText
 from logging_reports.services import record
 
@@ -233,6 +234,7 @@ def reset(*, user: User, actor: Actor) -> None:
         check_covers(held, rights_of(role), of=str(user), actor=actor)
         if not has_factor(user):
             raise ConflictError(_("%(user)s has no second factor.") % {"user": user}, _("Reload the page."))
+        require_approval("user.reset_factor", {"user": user.pk}, actor=actor)
         _remove(user)
         sessions.remove_all(user)
         message = f"Second factor of {user} reset; sessions ended"

@@ -18,6 +18,7 @@ from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 from django_tables2.columns import BoundColumn
 
+from kmes.core.guarded_changes import REASON, approvals_needed
 from kmes.core.right_names import name_right
 from kmes.ui.actions import flat_menu, menu_for
 from kmes.ui.preferences import reader_time_zone
@@ -145,6 +146,16 @@ def field(bound: BoundField, width: str = "") -> dict[str, Any]:
     optional = not (bound.field.required or "required" in widget.attrs or is_filter)
     control = bound if several else bound.as_widget(attrs={"class": css})
     return {"field": bound, "control": control, "kind": kind, "several": several, "width": width, "optional": optional}
+
+
+@register.inclusion_tag("ui/_approval_needed.html", takes_context=True)
+def approval_needed(context: Context, action: str, only: str = "") -> dict[str, Any]:
+    """Say whose approvals a form's change needs, and ask for the reason; nothing where no policy holds.
+
+    ``only`` is the sentence for a form of whose changes only some need approvals.
+    """
+    given = context["request"].POST.get(REASON, "")
+    return {"needed": approvals_needed(action), "only": only, "given": given, "name": REASON}
 
 
 @register.simple_tag

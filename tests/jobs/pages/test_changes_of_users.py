@@ -1,0 +1,161 @@
+"""Changes of users and roles under a policy, over HTTP: from the form to the request, its approval, and what is applied."""
+
+from __future__ import annotations
+
+import html
+
+import pytest
+from django.test import Client
+
+from jobs.models import Job
+from kmes.accounts.models import CustomRole, User
+from kmes.core.actor import Actor
+from logging_reports.models import LogEntry
+from tests.jobs.approving import REASON, request_of, set_policy
+from tests.jobs.pages.browsing import body, pages, people, static_root
+
+__all__ = ["pages", "people", "static_root"]
+pytestmark = pytest.mark.django_db(transaction=True)
+
+NEW_USER = {"username": "kim", "role": "custodian", "first_name": "Kim", "last_name": "", "email": ""}
+
+
+@pytest.fixture
+def second(people, django_user_model):
+    """A browser of another administrator."""
+    client = Client()
+    client.force_login(django_user_model.objects.create_user("ben", role="admin"))
+    return client
+
+
+@pytest.fixture
+def policies(people, second):
+    """Users and roles are changed only with the approval of another administrator."""
+    for action in ("change_users", "change_roles"):
+        set_policy(action, actor=Actor.from_user(people["admin"]))
+
+
+def text(response):
+    return html.unescape(body(response))
+
+
+def approve(browser, job):
+    sent = {"verdict": "approve", "seen": request_of(job).digest}
+    return browser.post(f"/approvals/{job.code}/decide/", sent)
+
+
+def asked(response, kind="change_users"):
+    """The job of the request that a form led to."""
+    job = Job.objects.get(kind=kind, state="awaiting")
+    assert response.url == f"/approvals/{job.code}/"
+    return job
+
+
+def test_a_user_is_added_after_another_administrator_approved(pages, second, policies):
+    shown = text(pages.get("/users/add/"))
+    assert "Others have to approve this first" in shown
+    assert "1 approval by a user with the role Administrator" in shown
+    refused = pages.post("/users/add/", NEW_USER)
+    assert refused.status_code == 422
+    assert "Approvers need a reason" in text(refused)
+    sent = {**NEW_USER, "approval_reason": REASON}
+    job = asked(pages.post("/users/add/", sent))
+    # Sent twice, it is one request.
+    assert asked(pages.post("/users/add/", sent)) == job
+    page = f"/approvals/{job.code}/"
+    seen = text(second.get(f"{page}decide/"))
+    for told in ("Add the user kim", "Key custodian", "Keys:Create", REASON):
+        assert told in seen
+    assert "Apply change" not in text(pages.get(page))
+    assert pages.post(f"{page}apply/").status_code == 409
+    approve(second, job)
+    assert not User.objects.filter(username="kim").exists()
+
+    assert "For you to apply" in text(pages.get("/approvals/"))
+    assert str(job) in text(pages.get("/approvals/?show=apply"))
+    assert "To be applied" in text(pages.get(page))
+    assert "Apply change" in text(pages.get(page))
+    assert "Apply change" not in text(second.get(page))
+    assert second.post(f"{page}apply/").status_code == 403
+    made = pages.post(f"{page}apply/")
+    user = User.objects.get(username="kim")
+    assert (user.role, user.first_name) == ("custodian", "Kim")
+    assert "This password is shown now and never again" in text(made)
+    assert made.headers["Cache-Control"] == "no-store"
+    assert pages.post(f"{page}apply/").status_code == 409
+    job.refresh_from_db()
+    assert job.state == "succeeded"
+    assert "Approved" in text(pages.get(page))
+    assert LogEntry.objects.get(event="user.created").actor_name == "the-admin"
+
+
+@pytest.mark.parametrize("act", ["reset-password", "reactivate"])
+def test_a_password_is_made_when_the_requester_applies_it(pages, second, policies, people, act):
+    user = people["operator"]
+    if act == "reactivate":
+        User.objects.filter(pk=user.pk).update(is_active=False)
+    address = f"/users/{user.pk}/{act}/"
+    assert "Others have to approve this first" in text(pages.get(address))
+    assert pages.post(address).status_code == 400
+    job = asked(pages.post(address, {"approval_reason": REASON}))
+    approve(second, job)
+    user.refresh_from_db()
+    assert user.one_time_until is None
+    assert "shown now and never again" in text(pages.post(f"/approvals/{job.code}/apply/"))
+    user.refresh_from_db()
+    assert user.one_time_until is not None
+    assert user.is_active
+
+
+def test_names_are_changed_without_approval_and_roles_with_it(pages, second, policies, people):
+    user = people["operator"]
+    address = f"/users/{user.pk}/edit/"
+    assert "Others have to approve another role first" in text(pages.get(address))
+    names = {"role": "operator", "first_name": "Olga", "last_name": "", "email": ""}
+    assert pages.post(address, names).url == f"/users/{user.pk}/"
+    job = asked(pages.post(address, {**names, "role": "auditor", "approval_reason": REASON}))
+    assert "Operator → Auditor" in text(second.get(f"/approvals/{job.code}/"))
+    approve(second, job)
+    assert pages.post(f"/approvals/{job.code}/apply/").url == f"/users/{user.pk}/"
+    user.refresh_from_db()
+    assert (user.role, user.first_name) == ("auditor", "Olga")
+
+
+def test_a_deactivation_needs_no_approval(pages, policies, people):
+    user = people["operator"]
+    assert "Others have to approve" not in text(pages.get(f"/users/{user.pk}/deactivate/"))
+    assert pages.post(f"/users/{user.pk}/deactivate/").status_code == 302
+    user.refresh_from_db()
+    assert not user.is_active
+
+
+def test_several_users_are_not_reactivated_at_once(pages, policies, people):
+    ids = [people[role].pk for role in ("operator", "auditor")]
+    User.objects.filter(pk__in=ids).update(is_active=False)
+    sent = pages.post("/users/selection/reactivate/", {"key": ids, "approval_reason": REASON})
+    assert "A policy asks for approvals of this" in text(pages.get(sent.url) if sent.status_code == 302 else sent)
+    assert not User.objects.filter(pk__in=ids, is_active=True).exists()
+    assert not Job.objects.filter(kind="change_users").exists()
+
+
+def test_a_role_is_added_and_changed_with_approval(pages, second, policies):
+    sent = {"name": "Watch", "description": "", "rights": ["log.read"], "approval_reason": REASON}
+    assert "Others have to approve this first" in text(pages.get("/roles/add/"))
+    job = asked(pages.post("/roles/add/", sent), "change_roles")
+    approve(second, job)
+    pages.post(f"/approvals/{job.code}/apply/")
+    role = CustomRole.objects.get(name="Watch")
+    changed = {**sent, "rights": ["log.read", "log.export"], "lock_version": role.lock_version}
+    job = asked(pages.post(f"/roles/{role.code}/edit/", changed), "change_roles")
+    shown = text(second.get(f"/approvals/{job.code}/"))
+    assert "Gains the rights" in shown
+    assert "System Logs:Export" in shown
+    approve(second, job)
+    pages.post(f"/approvals/{job.code}/apply/")
+    role.refresh_from_db()
+    assert "log.export" in role.rights
+
+
+def test_without_a_policy_nothing_asks(pages, people):
+    assert "Others have to approve" not in text(pages.get("/users/add/"))
+    assert "shown now and never again" in text(pages.post("/users/add/", NEW_USER))
