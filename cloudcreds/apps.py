@@ -11,7 +11,7 @@ class CloudcredsConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the provider, menus, the links of notices, and the search."""
-        from cloudcreds import actions, notice_links, search  # noqa: PLC0415 - models must be loaded first
+        from cloudcreds import actions, guarded_changes, notice_links, search  # noqa: PLC0415 - models must be loaded first
         from cloudcreds.azure.provider import AzureProvider  # noqa: PLC0415
         from cloudcreds.provider import registry  # noqa: PLC0415
         from kmes.accounts.dual_login import actions as dual_login  # noqa: PLC0415
@@ -21,6 +21,7 @@ class CloudcredsConfig(AppConfig):
         changes.watch("keys", *self.get_models())
         registry.register(AzureProvider())
         actions.register_all()
+        guarded_changes.register_all()
         notice_links.register_all()
         search.register_all()
         views = [f"cloudcreds:{act}" for act in ("add", "edit", "use_certificate", "delete")]

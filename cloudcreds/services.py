@@ -22,10 +22,14 @@ from kmes.accounts.rights import Right, check
 from kmes.core.actor import Actor
 from kmes.core.clock import now
 from kmes.core.errors import ConflictError, InputError
+from kmes.core.guarded_changes import require_approval
 from logging_reports.services import Subject, record
 
 # These decide where the secret is sent. A change requires the secret, so that nobody can redirect a stored one.
 _DESTINATION_FIELDS = frozenset({"cloud", "authority_url", "arm_url"})
+
+# They say to whom the credential signs in, and as whom: a change of them is what a policy is about.
+APPROVED_FIELDS = _DESTINATION_FIELDS | {"tenant_id", "client_id", "sign_in"}
 
 
 def subject_of(credential: CloudCredential, *, vault: str = "") -> Subject:
@@ -57,6 +61,7 @@ def create_credential(*, values: CredentialValues, actor: Actor) -> CloudCredent
     _refuse_taken_name(values.name)
     try:
         with transaction.atomic():
+            require_approval("credential.create", _as_json(values), actor=actor)
             credential.save(force_insert=True)
             if certificate is not None:
                 certificate.save()
@@ -104,13 +109,17 @@ def update_credential(
     place = seals.place_of(current, changed)
     certificate = certificates.seal_uploaded(current, values.certificate, place=place) if values.certificate else None
     try:
-        with transaction.atomic(), destinations.changing(current, actor=actor):
-            _write(current, writes, lock_version, values)
-            if "cloud" in changed:
-                current.vaults.all().delete()
-            _record_update(current, values, changed, actor)
-            if certificate is not None or "sign_in" in changed:
-                certificates.replace_within(current, certificate, actor=actor)
+        with transaction.atomic():
+            if changed.keys() & APPROVED_FIELDS:
+                asked = {"credential": str(current.pk), "lock_version": lock_version, **_as_json(values)}
+                require_approval("credential.update", asked, actor=actor)
+            with destinations.changing(current, actor=actor):
+                _write(current, writes, lock_version, values)
+                if "cloud" in changed:
+                    current.vaults.all().delete()
+                _record_update(current, values, changed, actor)
+                if certificate is not None or "sign_in" in changed:
+                    certificates.replace_within(current, certificate, actor=actor)
     except ProtectedError as error:
         raise InputError(
             _("The cloud can't change: records still refer to key vaults of the present one."),
@@ -167,6 +176,12 @@ def refusal_to_delete(credential: CloudCredential) -> str:
         "name": credential.name,
         "groups": _names(groups),
     }
+
+
+def _as_json(values: CredentialValues) -> dict[str, Any]:
+    """Return what a request for approval holds: no secret, but which certificate comes with it."""
+    certificate = values.certificate.facts.thumbprint_sha256 if values.certificate else ""
+    return {**readable(values.plain()), "certificate": certificate, "has_secret": values.secret is not None}
 
 
 def _writes_of(current: CloudCredential, values: CredentialValues, changed: dict[str, Any]) -> dict[str, Any]:

@@ -115,7 +115,7 @@ def differences(current: CloudCredential, values: CredentialValues) -> list[Diff
     yours = values.plain()
     return [
         Difference(
-            label=_label(name),
+            label=label_of(name),
             stored=_display(name, getattr(current, name)),
             yours=_display(name, yours[name]),
         )
@@ -124,7 +124,8 @@ def differences(current: CloudCredential, values: CredentialValues) -> list[Diff
     ]
 
 
-def _label(name: str) -> str:
+def label_of(name: str) -> str:
+    """Return what a plain value is called."""
     field: Any = CloudCredential._meta.get_field(name)  # noqa: SLF001 - Django's documented way to a field
     return str(field.verbose_name)
 

@@ -19,14 +19,16 @@ from cloudcreds import selectors, services, tenants
 from cloudcreds.activity import current
 from cloudcreds.choices import SignIn
 from cloudcreds.forms import CredentialForm
+from cloudcreds.guarded_changes import CREATE, UPDATE
 from cloudcreds.guide import set_up_guide
 from cloudcreds.models import CloudCredential
 from cloudcreds.tables import CredentialTable
-from cloudcreds.values import CredentialChangedError
+from cloudcreds.values import PLAIN_FIELDS, CredentialChangedError
 from kmes.accounts.permissions import render_permissions
 from kmes.accounts.rights import Right
 from kmes.core.actor import Actor
 from kmes.core.errors import KmesError
+from kmes.core.guarded_changes import values_of_request
 from kmes.ui.access import right_required
 from kmes.ui.actions import show_menu
 from kmes.ui.responses import back_to, go_to, render_form
@@ -140,7 +142,7 @@ def show_permissions(request: HttpRequest, credential_id: UUID) -> HttpResponse:
 @right_required(Right.CREDENTIAL_MANAGE)
 def add_credential(request: HttpRequest) -> HttpResponse:
     """Add a credential."""
-    form = CredentialForm(request.POST or None, request.FILES or None)
+    form = CredentialForm(request.POST or None, request.FILES or None, initial=_approved(request, CREATE))
     if request.method == "POST" and form.is_valid():
         try:
             credential = services.create_credential(values=form.values(), actor=Actor.from_user(request.user))
@@ -155,6 +157,12 @@ def add_credential(request: HttpRequest) -> HttpResponse:
         "token_file": settings.KMES_FEDERATED_TOKEN_FILE,
     }
     return render_form(request, "cloudcreds/form.html", context, refused=request.method == "POST")
+
+
+def _approved(request: HttpRequest, operation: str) -> dict[str, Any]:
+    """Return the values of an approved request that the form applies (``?approved=``)."""
+    found = values_of_request(request.GET.get("approved", ""), operation, user_id=request.user.pk)
+    return {name: found[name] for name in PLAIN_FIELDS if name in found}
 
 
 def _go_on(request: HttpRequest, credential: CloudCredential) -> HttpResponse:
@@ -181,7 +189,8 @@ def _look_up_tenant(request: HttpRequest, credential: CloudCredential) -> None:
 def edit_credential(request: HttpRequest, credential_id: UUID) -> HttpResponse:
     """Edit a credential; when somebody else saved it meanwhile, show what differs."""
     credential = _find(credential_id)
-    form = CredentialForm(request.POST or None, request.FILES or None, current=credential)
+    approved = _approved(request, UPDATE)
+    form = CredentialForm(request.POST or None, request.FILES or None, current=credential, initial=approved)
     changed: list[object] = []
     if request.method == "POST" and form.is_valid():
         try:

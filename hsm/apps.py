@@ -9,7 +9,8 @@ class HsmConfig(AppConfig):
     name = "hsm"
 
     def ready(self) -> None:
-        """Register where notices about the device lead."""
-        from hsm import notice_links  # noqa: PLC0415 - models must be loaded first
+        """Register where notices about the device lead, and the change that a policy can be about."""
+        from hsm import guarded_changes, notice_links  # noqa: PLC0415 - models must be loaded first
 
+        guarded_changes.register_all()
         notice_links.register_all()

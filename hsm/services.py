@@ -14,6 +14,7 @@ from kmes.accounts.rights import Right, check
 from kmes.core.actor import SYSTEM, Actor
 from kmes.core.clock import now
 from kmes.core.errors import DeviceError
+from kmes.core.guarded_changes import require_approval
 from kmes.core.version import VERSION
 from logging_reports.choices import Severity
 from logging_reports.services import record
@@ -77,6 +78,7 @@ def designate(*, device: HsmDevice, actor: Actor) -> HsmDevice:
     """Make a device the one that may push; the former one no longer may."""
     check(actor, Right.DEVICE_MANAGE)
     with transaction.atomic():
+        require_approval("device.designate", {"device": str(device.pk)}, actor=actor)
         _designate(device, actor)
     return device
 

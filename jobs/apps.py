@@ -12,6 +12,7 @@ class JobsConfig(AppConfig):
         """Register menus, reports, links of notices, what the search finds, and what credentials' pages ask of jobs."""
         from cloudcreds import activity, listing, tenants  # noqa: PLC0415 - models must be loaded first
         from jobs import models, spec  # noqa: PLC0415
+        from jobs.approvals import changes as approved_changes  # noqa: PLC0415
         from jobs.approvals import role_uses  # noqa: PLC0415
         from jobs.kinds.registry import KINDS  # noqa: PLC0415
         from jobs.pages import (  # noqa: PLC0415
@@ -47,4 +48,8 @@ class JobsConfig(AppConfig):
         withdrawal.register(OpenJobs())
         uses.register(role_uses.find_uses)
         permissions.register(role_uses.conditions_of)
-        guarded_changes.ask_policies(role_uses.approvals_needed)
+        guarded_changes.connect(
+            needed=role_uses.approvals_needed,
+            use_approved=approved_changes.use_approved,
+            find_values=approved_changes.find_values,
+        )

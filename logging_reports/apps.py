@@ -24,12 +24,14 @@ class LoggingReportsConfig(AppConfig):
         # Models are loaded only now.
         from kmes.core import changes  # noqa: PLC0415
         from logging_reports import services  # noqa: PLC0415
+        from logging_reports.forwarding import guarded_changes  # noqa: PLC0415
         from logging_reports.forwarding.models import ForwardingDestination, ForwardingPosition  # noqa: PLC0415
         from logging_reports.models import LogEntry, LogExport  # noqa: PLC0415
         from logging_reports.notices import creation  # noqa: PLC0415
         from logging_reports.notices.models import Channel, Delivery, Notice, NoticeRead  # noqa: PLC0415
         from logging_reports.reports import activity, registry  # noqa: PLC0415
 
+        guarded_changes.register_all()
         changes.watch("log", LogEntry)
         changes.watch("notices", Notice, NoticeRead)
         changes.watch("reports", LogExport, Channel, Delivery, ForwardingDestination, ForwardingPosition)

@@ -6,6 +6,10 @@ its job. So a change is made with its approvals, or not at all.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
 from django.db import transaction
 from django.utils.translation import gettext as _
 
@@ -24,11 +28,13 @@ from kmes.accounts.rights import check
 from kmes.core import guarded_changes
 from kmes.core.actor import Actor
 from kmes.core.errors import ConflictError, KmesError, PermissionRefused
-from kmes.core.guarded_changes import Applied, find_operation
+from kmes.core.guarded_changes import Applied, Change, find_operation
 
 
 def apply_change(*, request: ApprovalRequest, actor: Actor) -> Applied:
     """Make the change of a request that has its approvals. Return what its page shows.
+
+    A change with a secret is made by its form, which is the page that follows; nothing is changed before.
 
     Raises:
         PermissionRefused: the actor did not request it, or lacks the right.
@@ -43,22 +49,65 @@ def apply_change(*, request: ApprovalRequest, actor: Actor) -> Applied:
             raise ConflictError(_("The change no longer waits to be applied."), _("Reload the page."))
         if actor.user_id is None or actor.user_id != job.requested_by_id:
             raise PermissionRefused(_("Only the requester applies a change."), _("Ask %s to.") % job.actor_name)
-        request = ApprovalRequest.objects.select_related("job").get(pk=request.pk)
-        check_request(job)
-        check_not_ended(job)
-        check(actor, registry.right_for(job))
-        if not is_ready(request):
-            raise ConflictError(_("The change lacks approvals."), _("Wait until others have approved it."))
+        _check(job, request, actor)
         change = change_of(job)
         operation = find_operation(change.operation)
-        # Until the end of the transaction nothing that the plan is made from changes.
-        operation.lock(change.values, actor)
-        check_approved(job)
+        if operation.form is not None:
+            address = f"{operation.form(change.values)}?{urlencode({'approved': job.code})}"
+            return Applied(
+                message=_("Others have approved this change. Enter what is secret, then save it."), page=address
+            )
+        assert operation.apply is not None
         with guarded_changes.applying(change):
             applied = operation.apply(change.values, actor)
-        lifecycle.end_applied(job)
-        record_of("job.finished", request, f"Applied by {actor.name}", actor=actor)
+        _end(job, request, actor)
     return applied
+
+
+def use_approved(change: Change, actor: Actor) -> bool:
+    """End the approved request for a change, within the transaction that makes it. Return whether there is one.
+
+    Raises:
+        ConflictError: it has expired, or is another plan by now.
+        NotGenuine: it, or a decision on it, is not as it was recorded.
+
+    """
+    kind = find_operation(change.operation).action
+    waiting = Job.objects.select_for_update().filter(state=JobState.AWAITING, kind=kind, requested_by=actor.user_id)
+    for job in waiting.order_by("created_at"):
+        request = ApprovalRequest.objects.select_related("job").filter(job=job).first()
+        if request is not None and change_of(job) == change and is_ready(request):
+            _check(job, request, actor)
+            _end(job, request, actor)
+            return True
+    return False
+
+
+def find_values(code: str, operation: str, user_id: int | None) -> Mapping[str, Any]:
+    """Return what a waiting request of a user asks for; nothing where there is none of this code and operation."""
+    job = Job.objects.filter(code=code, state=JobState.AWAITING, requested_by=user_id).first()
+    if job is None or not registry.is_applied_by_requester(job) or change_of(job).operation != operation:
+        return {}
+    return change_of(job).values
+
+
+def _check(job: Job, request: ApprovalRequest, actor: Actor) -> None:
+    """Check what a worker checks of other jobs, after locking the rows that the plan is made from."""
+    request = ApprovalRequest.objects.select_related("job").get(pk=request.pk)
+    check_request(job)
+    check_not_ended(job)
+    check(actor, registry.right_for(job))
+    if not is_ready(request):
+        raise ConflictError(_("The change lacks approvals."), _("Wait until others have approved it."))
+    change = change_of(job)
+    # Until the end of the transaction nothing that the plan is made from changes.
+    find_operation(change.operation).lock(change.values, actor)
+    check_approved(job)
+
+
+def _end(job: Job, request: ApprovalRequest, actor: Actor) -> None:
+    lifecycle.end_applied(job)
+    record_of("job.finished", request, f"Applied by {actor.name}", actor=actor)
 
 
 def is_ready(request: ApprovalRequest) -> bool:

@@ -69,7 +69,8 @@ class Operation:
         name: the value that requests hold; never changes.
         action: the action whose policy it is under.
         describe: says what it does.
-        apply: does it, by the function that pages call where no policy holds.
+        apply: does it, by the function that pages call where no policy holds; None where ``form`` does.
+        form: the address of the form that does it, filled in, for a change with a secret, which is entered only then.
         lock: locks the rows that ``describe`` reads, within the transaction that applies it.
 
     """
@@ -77,7 +78,8 @@ class Operation:
     name: str
     action: str
     describe: Callable[[Mapping[str, Any]], Description]
-    apply: Callable[[Mapping[str, Any], Actor], Applied]
+    apply: Callable[[Mapping[str, Any], Actor], Applied] | None = None
+    form: Callable[[Mapping[str, Any]], str] | None = None
     lock: Callable[[Mapping[str, Any], Actor], object] = lambda _values, _actor: None
 
 
@@ -95,6 +97,10 @@ class _Registry:
     labels: dict[str, str | Promise] = field(default_factory=dict)
     # Says in sentences whose approvals an action needs; nothing where no policy holds.
     needed: Callable[[str], list[str]] = lambda _action: []
+    # Ends the approved request of this change, within the transaction that makes it; False where there is none.
+    use_approved: Callable[[Change, Actor], bool] = lambda _change, _actor: False
+    # Returns the values of a user's request, by its code and the name of the operation.
+    find_values: Callable[[str, str, int | None], Mapping[str, Any]] = lambda _code, _name, _user_id: {}
 
 
 _registry = _Registry()
@@ -127,14 +133,44 @@ def operations() -> list[Operation]:
     return list(_registry.operations.values())
 
 
-def ask_policies(needed: Callable[[str], list[str]]) -> None:
-    """Have this function asked which approvals an action needs."""
-    _registry.needed = needed
+def connect(
+    *,
+    needed: Callable[[str], list[str]],
+    use_approved: Callable[[Change, Actor], bool],
+    find_values: Callable[[str, str, int | None], Mapping[str, Any]],
+) -> None:
+    """Have these functions asked, which know policies and requests."""
+    _registry.needed, _registry.use_approved, _registry.find_values = needed, use_approved, find_values
 
 
 def approvals_needed(action: str) -> list[str]:
     """Return in sentences whose approvals an action needs; nothing where no policy holds."""
     return _registry.needed(action)
+
+
+def values_of_request(code: str, operation: str, *, user_id: int | None) -> Mapping[str, Any]:
+    """Return what a user's request for this operation asks for, to fill in its form; nothing where there is none."""
+    return _registry.find_values(code, operation, user_id) if code else {}
+
+
+def list_changes(
+    labels: Mapping[str, object], before: Mapping[str, Any], after: Mapping[str, Any]
+) -> list[tuple[str, str]]:
+    """Return the values that differ, each with its label, as "old → new"."""
+    return [
+        (str(label), f"{in_words(before.get(name))} → {in_words(after.get(name))}")
+        for name, label in labels.items()
+        if before.get(name) != after.get(name)
+    ]
+
+
+def in_words(value: object) -> str:
+    """Return a value as a plan shows it."""
+    if isinstance(value, bool):
+        return _("yes") if value else _("no")
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "–"
+    return "–" if value is None or value == "" else str(value)
 
 
 @contextmanager
@@ -165,7 +201,8 @@ def applying(change: Change) -> Iterator[None]:
 def require_approval(operation: str, values: Mapping[str, Any], *, actor: Actor) -> None:
     """Go on if no policy asks for approvals of this change, or if it is the one that has them and is being applied.
 
-    What no user does passes: commands, which the owner of the files runs, and company sign-on.
+    What no user does passes: commands, which the owner of the files runs, and company sign-on. Call it in the transaction
+    of the change.
 
     Raises:
         ApprovalNeeded: a policy asks for approvals.
@@ -176,7 +213,8 @@ def require_approval(operation: str, values: Mapping[str, Any], *, actor: Actor)
     change = Change(operation, dict(values))
     if actor.user_id is None or _approved.get() == change:
         return
-    if not approvals_needed(find_operation(operation).action):
+    found = find_operation(operation)
+    if not approvals_needed(found.action) or (found.form is not None and _registry.use_approved(change, actor)):
         return
     reason = _reason.get()
     if reason is None:

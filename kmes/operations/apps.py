@@ -20,9 +20,11 @@ class OperationsConfig(AppConfig):
     def ready(self) -> None:
         """Register the reader of chosen options, prepare connections, and renew the rights of the database's roles after migrations."""
         from kmes.core.options import register_reader  # noqa: PLC0415 - models must be loaded first
+        from kmes.operations import guarded_changes  # noqa: PLC0415
         from kmes.operations.services import read_option  # noqa: PLC0415
 
         register_reader(read_option)
+        guarded_changes.register_all()
         from kmes.operations.deployment_checks import TAG, check_deployment  # noqa: PLC0415 - as above
 
         register(check_deployment, TAG, deploy=True)

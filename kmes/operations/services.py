@@ -10,6 +10,7 @@ from kmes.core import language
 from kmes.core.actor import Actor
 from kmes.core.clock import now
 from kmes.core.errors import ConflictError, InputError
+from kmes.core.guarded_changes import require_approval
 from kmes.core.options import OPTIONS, value
 from kmes.operations.models import StoredOption
 from logging_reports.services import record
@@ -32,6 +33,11 @@ def choose_options(*, values: dict[str, int], actor: Actor) -> list[str]:
     with transaction.atomic():
         changes = {name: [value(name), chosen] for name, chosen in values.items() if value(name) != chosen}
         for name, (_before, chosen) in changes.items():
+            _check_choice(name, chosen)
+        if changes:
+            asked = {name: chosen for name, (_before, chosen) in changes.items()}
+            require_approval("options.choose", asked, actor=actor)
+        for name, (_before, chosen) in changes.items():
             _choose(name, chosen, actor)
         if changes:
             text = ", ".join(
@@ -42,7 +48,7 @@ def choose_options(*, values: dict[str, int], actor: Actor) -> list[str]:
     return list(changes)
 
 
-def _choose(name: str, chosen: int, actor: Actor) -> None:
+def _check_choice(name: str, chosen: int) -> None:
     option = OPTIONS[name]
     if option.is_locked:
         raise ConflictError(
@@ -55,6 +61,9 @@ def _choose(name: str, chosen: int, actor: Actor) -> None:
             % {"option": option.label, "lowest": option.lowest, "highest": option.highest},
             field=name,
         )
+
+
+def _choose(name: str, chosen: int, actor: Actor) -> None:
     StoredOption.objects.update_or_create(
         pk=name, defaults={"value": chosen, "changed_at": now(), "changed_by": actor.name}
     )

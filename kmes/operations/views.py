@@ -14,6 +14,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from jobs.schedule import clock_guard
 from kmes.accounts.rights import Right
 from kmes.core.actor import Actor
+from kmes.core.errors import InputError
 from kmes.operations.forms import OptionsForm
 from kmes.operations.models import StoredOption
 from kmes.operations.services import choose_options
@@ -44,11 +45,16 @@ def save_options(request: HttpRequest) -> HttpResponse:
     """Choose options."""
     form = OptionsForm(request.POST)
     if form.is_valid():
-        if choose_options(values=form.values(), actor=Actor.from_user(request.user)):
-            messages.success(request, _("The options are saved and take effect at once."))
+        try:
+            changed = choose_options(values=form.values(), actor=Actor.from_user(request.user))
+        except InputError as error:
+            form.add_error(error.field if error.field in form.fields else None, str(error))
         else:
-            messages.info(request, _("Nothing was changed."))
-        return go_to(request, reverse("operations:options"))
+            if changed:
+                messages.success(request, _("The options are saved and take effect at once."))
+            else:
+                messages.info(request, _("Nothing was changed."))
+            return go_to(request, reverse("operations:options"))
     return render_form(request, "operations/options.html", {"form": form, "may_manage": True}, refused=True)
 
 

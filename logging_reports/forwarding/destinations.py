@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from kmes.core.actor import Actor
 from kmes.core.clock import now
 from kmes.core.errors import ConflictError, InputError
+from kmes.core.guarded_changes import require_approval
 from kmes.core.secret_types import SecretText
 from logging_reports.choices import Service, Severity
 from logging_reports.forwarding import positions, queue, seals
@@ -59,6 +60,8 @@ def add_destination(values: DestinationValues, *, start: Start, actor: Actor) ->
             _("Delete one that is not used."),
         )
     with transaction.atomic():
+        asked = {**_columns(values), "start": str(start), "has_token": bool(values.token)}
+        require_approval("forwarding.add", asked, actor=actor)
         destination = ForwardingDestination(**_columns(values))
         destination.token = seals.encrypt_token(destination, values.token or SecretText(""))
         destination.seal = seals.make_seal(destination)
@@ -81,13 +84,15 @@ def change_destination(
     """
     with transaction.atomic():
         locked = ForwardingDestination.objects.select_for_update().get(pk=destination.pk)
-        before = _facts(locked)
+        before = facts_of(locked)
         columns = _columns(values)
         is_moved = any(getattr(locked, name) != columns[name] for name in _ADDRESS)
         if is_moved and locked.token and values.token is None:
             raise InputError(
                 _("The token was given for the former address."), _("Enter the token again."), field="token"
             )
+        asked = {"destination": str(locked.pk), **columns, "has_token": bool(values.token)}
+        require_approval("forwarding.change", asked, actor=actor)
         for name, value in columns.items():
             setattr(locked, name, value)
         if values.token is not None:
@@ -109,6 +114,7 @@ def delete_destination(destination: ForwardingDestination, *, actor: Actor) -> N
     with transaction.atomic():
         locked = ForwardingDestination.objects.select_for_update().filter(pk=destination.pk).first()
         if locked is not None:
+            require_approval("forwarding.delete", {"destination": str(locked.pk)}, actor=actor)
             waiting = _count_waiting(locked)
             locked.delete()
             _record(
@@ -190,7 +196,8 @@ def _count_waiting(destination: ForwardingDestination) -> int:
     return sum(waiting.get((destination.pk, service), 0) for service in destination.services)
 
 
-def _facts(destination: ForwardingDestination) -> dict[str, object]:
+def facts_of(destination: ForwardingDestination) -> dict[str, object]:
+    """Return what log rows and requests for approval say of a destination: no token."""
     return {
         "name": destination.name,
         "in_use": destination.is_enabled,
@@ -208,5 +215,5 @@ def _facts(destination: ForwardingDestination) -> dict[str, object]:
 
 
 def _record(event: str, destination: ForwardingDestination, actor: Actor, text: str, **more: object) -> None:
-    data = {"destination": str(destination.pk), **_facts(destination), **more}
+    data = {"destination": str(destination.pk), **facts_of(destination), **more}
     record(event, actor=actor, message=text % {"name": destination.name}, data=data)

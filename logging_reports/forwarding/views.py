@@ -16,6 +16,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from kmes.core.actor import Actor
 from kmes.core.errors import InputError, KmesError
+from kmes.core.guarded_changes import values_of_request
 from kmes.ui.access import right_required
 from kmes.ui.responses import go_to, render_form
 from kmes.ui.tables import arrange
@@ -23,6 +24,7 @@ from logging_reports.choices import Service
 from logging_reports.forwarding import destinations, seals
 from logging_reports.forwarding.choices import Start
 from logging_reports.forwarding.forms import DestinationForm, SendAgainForm
+from logging_reports.forwarding.guarded_changes import ADD, CHANGE, form_values
 from logging_reports.forwarding.models import ForwardingDestination
 from logging_reports.forwarding.selectors import find_lags, list_log_lags
 from logging_reports.forwarding.tables import DestinationTable, state_badge
@@ -66,6 +68,7 @@ def list_destinations(request: HttpRequest) -> HttpResponse:
 def add_destination(request: HttpRequest) -> HttpResponse:
     """Add a destination."""
     form = DestinationForm(request.POST or None)
+    form.initial.update(_approved(request, ADD))
     if request.method == "POST" and form.is_valid():
         start, actor = Start(form.cleaned_data["start"]), Actor.from_user(request.user)
         try:
@@ -117,15 +120,22 @@ def edit_destination(request: HttpRequest, destination_id: UUID) -> HttpResponse
     """Change a destination."""
     destination = _find_or_404(destination_id)
     form = DestinationForm(request.POST or None, destination=destination)
+    form.initial.update(_approved(request, CHANGE))
     if request.method == "POST" and form.is_valid():
         try:
             destinations.change_destination(destination, form.values(), actor=Actor.from_user(request.user))
-        except InputError as error:
-            form.add_error(error.field or None, str(error))
+        except KmesError as error:
+            field = error.field if isinstance(error, InputError) and error.field in form.fields else None
+            form.add_error(field, str(error))
         else:
             messages.success(request, _("The destination was saved."))
             return go_to(request, destination.get_absolute_url())
     return _show_form(request, form)
+
+
+def _approved(request: HttpRequest, operation: str) -> dict[str, object]:
+    """Return the values of an approved request that the form applies (``?approved=``)."""
+    return form_values(values_of_request(request.GET.get("approved", ""), operation, user_id=request.user.pk))
 
 
 def _show_form(request: HttpRequest, form: DestinationForm) -> HttpResponse:

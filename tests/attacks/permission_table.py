@@ -275,10 +275,13 @@ _JOBS = (
     "set_rotation_policy:key.rotate cloud_delete:cloud.delete cloud_recover:cloud.delete cloud_purge:cloud.purge "
     "destroy:key.destroy check_drift:key.push repair:key.disable test_connection:credential.manage "
     "make_certificate:credential.manage list_vaults:vault.list self_test:device.manage prove:key.push "
-    "sign_report:device.manage set_approval_policy:approval.manage change_users:user.manage change_roles:role.manage"
+    "sign_report:device.manage set_approval_policy:approval.manage change_users:user.manage change_roles:role.manage "
+    "change_credentials:credential.manage change_device:device.manage change_options:configuration.manage "
+    "change_forwarding:log.forward"
 )
 # Those that a person does not start by themselves from a page of jobs.
-NOT_STARTED_FROM_A_PAGE = {"sign_report", "set_approval_policy", "change_users", "change_roles"}
+_CHANGES = ("users", "roles", "credentials", "device", "options", "forwarding")
+NOT_STARTED_FROM_A_PAGE = {"sign_report", "set_approval_policy", *(f"change_{each}" for each in _CHANGES)}
 # On many key groups each operation needs what it needs on one.
 MANY = ("rotate", "synchronize", "check_drift", "set_enabled", "cloud_delete")
 

@@ -119,5 +119,29 @@ CHANGES = (
         gettext_lazy("Add users, change their roles, reset passwords and second factors"),
     ),
     _spec("change_roles", gettext_lazy("Change a role"), Right.ROLE_MANAGE, gettext_lazy("Add and change roles")),
+    _spec(
+        "change_credentials",
+        gettext_lazy("Change a cloud credential"),
+        Right.CREDENTIAL_MANAGE,
+        gettext_lazy("Add cloud credentials, change their tenant, client or address"),
+    ),
+    _spec(
+        "change_device",
+        gettext_lazy("Designate a device"),
+        Right.DEVICE_MANAGE,
+        gettext_lazy("Designate the device that pushes key material"),
+    ),
+    _spec(
+        "change_options",
+        gettext_lazy("Change retention and limits"),
+        Right.CONFIGURATION_MANAGE,
+        gettext_lazy("Change retention and limits"),
+    ),
+    _spec(
+        "change_forwarding",
+        gettext_lazy("Change log forwarding"),
+        Right.LOG_FORWARD,
+        gettext_lazy("Add, change and delete log destinations"),
+    ),
 )
 CHANGE_KINDS = frozenset(spec.kind for spec in CHANGES)

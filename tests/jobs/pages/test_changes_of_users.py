@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-import html
-
 import pytest
-from django.test import Client
 
 from jobs.models import Job
 from kmes.accounts.models import CustomRole, User
 from kmes.core.actor import Actor
 from logging_reports.models import LogEntry
-from tests.jobs.approving import REASON, request_of, set_policy
-from tests.jobs.pages.browsing import body, pages, people, static_root
+from tests.jobs.approving import REASON, set_policy
+from tests.jobs.pages.browsing import pages, people, static_root
+from tests.jobs.pages.requesting import approve, asked, second, text
 
-__all__ = ["pages", "people", "static_root"]
+__all__ = ["pages", "people", "second", "static_root"]
 pytestmark = pytest.mark.django_db(transaction=True)
 
 NEW_USER = {"username": "kim", "role": "custodian", "first_name": "Kim", "last_name": "", "email": ""}
-
-
-@pytest.fixture
-def second(people, django_user_model):
-    """A browser of another administrator."""
-    client = Client()
-    client.force_login(django_user_model.objects.create_user("ben", role="admin"))
-    return client
 
 
 @pytest.fixture
@@ -33,22 +23,6 @@ def policies(people, second):
     """Users and roles are changed only with the approval of another administrator."""
     for action in ("change_users", "change_roles"):
         set_policy(action, actor=Actor.from_user(people["admin"]))
-
-
-def text(response):
-    return html.unescape(body(response))
-
-
-def approve(browser, job):
-    sent = {"verdict": "approve", "seen": request_of(job).digest}
-    return browser.post(f"/approvals/{job.code}/decide/", sent)
-
-
-def asked(response, kind="change_users"):
-    """The job of the request that a form led to."""
-    job = Job.objects.get(kind=kind, state="awaiting")
-    assert response.url == f"/approvals/{job.code}/"
-    return job
 
 
 def test_a_user_is_added_after_another_administrator_approved(pages, second, policies):
@@ -59,9 +33,9 @@ def test_a_user_is_added_after_another_administrator_approved(pages, second, pol
     assert refused.status_code == 422
     assert "Approvers need a reason" in text(refused)
     sent = {**NEW_USER, "approval_reason": REASON}
-    job = asked(pages.post("/users/add/", sent))
+    job = asked(pages.post("/users/add/", sent), "change_users")
     # Sent twice, it is one request.
-    assert asked(pages.post("/users/add/", sent)) == job
+    assert asked(pages.post("/users/add/", sent), "change_users") == job
     page = f"/approvals/{job.code}/"
     seen = text(second.get(f"{page}decide/"))
     for told in ("Add the user kim", "Key custodian", "Keys:Create", REASON):
@@ -97,7 +71,7 @@ def test_a_password_is_made_when_the_requester_applies_it(pages, second, policie
     address = f"/users/{user.pk}/{act}/"
     assert "Others have to approve this first" in text(pages.get(address))
     assert pages.post(address).status_code == 400
-    job = asked(pages.post(address, {"approval_reason": REASON}))
+    job = asked(pages.post(address, {"approval_reason": REASON}), "change_users")
     approve(second, job)
     user.refresh_from_db()
     assert user.one_time_until is None
@@ -113,7 +87,7 @@ def test_names_are_changed_without_approval_and_roles_with_it(pages, second, pol
     assert "Others have to approve another role first" in text(pages.get(address))
     names = {"role": "operator", "first_name": "Olga", "last_name": "", "email": ""}
     assert pages.post(address, names).url == f"/users/{user.pk}/"
-    job = asked(pages.post(address, {**names, "role": "auditor", "approval_reason": REASON}))
+    job = asked(pages.post(address, {**names, "role": "auditor", "approval_reason": REASON}), "change_users")
     assert "Operator → Auditor" in text(second.get(f"/approvals/{job.code}/"))
     approve(second, job)
     assert pages.post(f"/approvals/{job.code}/apply/").url == f"/users/{user.pk}/"
