@@ -10,6 +10,7 @@ app_name = "approvals"
 urlpatterns = [
     path("", views.list_requests, name="list"),
     path("policies/", views.list_policies, name="policies"),
+    path("policies/demand-two/", views.demand_two, name="demand_two"),
     path("policies/<slug:action>/", views.change_policy, name="policy"),
     path("batch/", batch_views.approve_several, name="batch"),
     path("batch/options/", batch_views.batch_options, name="batch_options"),

@@ -10,6 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from jobs.approvals import break_glass, passkey_answers, selectors, services
@@ -25,19 +26,23 @@ from jobs.engine.approval_policies import actions, describe, find_policy, label_
 from jobs.engine.approval_requests import is_decision_genuine, is_request_genuine, requirements_in
 from jobs.engine.approver_signatures import has_broken_signature
 from jobs.engine.break_glass import find_break_glass, find_review, list_unreviewed
-from jobs.kinds.set_approval_policy.spec import request_set_approval_policy
+from jobs.kinds.set_approval_policy.spec import (
+    RECOMMENDED_HOURS,
+    request_recommended,
+    request_set_approval_policy,
+    without_recommended_policy,
+)
 from jobs.models import Job
 from kmes.accounts.rights import Right, Role
 from kmes.accounts.second_factor.passkeys import statements
 from kmes.core.actor import Actor
 from kmes.core.clock import now
-from kmes.core.errors import InputError, KmesError, PermissionRefused
+from kmes.core.errors import ConflictError, InputError, KmesError, PermissionRefused
 from kmes.ui.access import right_required
 from kmes.ui.responses import go_to, render_form
 from kmes.ui.tables import arrange
 
 _SHOWS = ("open", "mine", "apply", "review", "all")
-_FIRST_HOURS = 72
 
 
 def find_or_404(code: str) -> ApprovalRequest:
@@ -188,8 +193,35 @@ def list_policies(request: HttpRequest) -> HttpResponse:
         "lines": selectors.list_policies(),
         "may_manage": user.has_right(Right.APPROVAL_MANAGE),
         "waiting": [(job, job.subject) for job in waiting],
+        "recommended": _recommended(),
     }
     return render(request, "approvals/policies.html", context)
+
+
+def _recommended() -> list[str]:
+    """Return the labels of the actions that should need two people and need one; none while a policy is strange."""
+    try:
+        return [label_of(action) for action in without_recommended_policy()]
+    except KmesError:
+        return []
+
+
+@require_POST
+@right_required(Right.APPROVAL_MANAGE)
+def demand_two(request: HttpRequest) -> HttpResponse:
+    """Request the recommended policies, all of them or none."""
+    try:
+        jobs = request_recommended(actor=Actor.from_user(request.user))
+    except (ConflictError, InputError) as error:
+        messages.error(request, str(error))
+    else:
+        said = ngettext(
+            "%(count)d policy is being set. The page shows it in a moment.",
+            "%(count)d policies are being set. The page shows them in a moment.",
+            len(jobs),
+        )
+        messages.success(request, said % {"count": len(jobs)})
+    return go_to(request, reverse("approvals:policies"))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -203,7 +235,7 @@ def change_policy(request: HttpRequest, action: str) -> HttpResponse:
     form = PolicyForm(sent)
     form.initial["approvals"] = current.approvals if current else 1
     form.initial["role"] = current.role if current else Role.ADMIN
-    form.initial["expires_hours"] = current.expires_hours if current else _FIRST_HOURS
+    form.initial["expires_hours"] = current.expires_hours if current else RECOMMENDED_HOURS
     for name in ("needs_passkey", "allows_break_glass"):
         form.initial[name] = getattr(current, name, False)
     needed = requirements_of([action])

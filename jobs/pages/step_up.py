@@ -31,7 +31,7 @@ def register_all() -> None:
     step_up.register("jobs:remove")
     step_up.register("jobs:start", when=lambda arguments: arguments["kind"] in KINDS)
     step_up.register("approvals:decide", "approvals:batch", unless=_is_signed)
-    step_up.register("approvals:policy", "approvals:review", "approvals:apply")
+    step_up.register("approvals:policy", "approvals:demand_two", "approvals:review", "approvals:apply")
     step_up.register("approvals:break_glass", unless=_is_signed, even_if_off=True)
     step_up.register("jobs:start_many", when=lambda arguments: arguments["kind"] in KINDS)
     # Several may be retried of which one does such a thing.
@@ -56,7 +56,7 @@ def _register_actions() -> None:
     actions.register("jobs:start", "jobs:start_many", codes=lambda arguments: frozenset(KINDS) & {arguments["kind"]})
     actions.register("jobs:retry", codes=_retried)
     actions.register("approvals:decide", "approvals:batch", "approvals:review", codes=DECIDE)
-    actions.register("approvals:policy", codes=POLICY)
+    actions.register("approvals:policy", "approvals:demand_two", codes=POLICY)
     actions.register("approvals:apply", codes=actions.ACCESS)
     # One person alone breaks glass: where a second one is at hand, they approve.
     actions.exempt("approvals:break_glass")

@@ -201,6 +201,7 @@ certifications:signer              GET       console.read  code={certification}
 # --- Approvals
 approvals:list                     GET       console.read
 approvals:policies                 GET       console.read
+approvals:demand_two               POST      approval.manage
 approvals:policy                   GET,POST  approval.manage  action=cloud_purge
 approvals:detail                   GET       console.read     code={awaiting}
 approvals:decide                   GET,POST  console.read     code={awaiting}

@@ -14,14 +14,15 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from jobs.approvals.models import ApprovalPolicy
+from jobs.choices import OPEN_STATES, JobState
 from jobs.confirmation.plan import Plan
 from jobs.confirmation.start_target import StartTarget
-from jobs.engine.approval_policies import actions, find_policy, label_of
+from jobs.engine.approval_policies import actions, find_policy, label_of, requirements_of
 from jobs.engine.creation import NewJob, create_job
 from jobs.models import Job
 from jobs.spec import Approval, Given, JobSpec, Scope, Step, Wording, leaves_nothing
 from kmes.accounts.delegation import begin_change
-from kmes.accounts.rights import Right
+from kmes.accounts.rights import Right, Role
 from kmes.accounts.roles.selectors import is_role, role_name
 from kmes.core import language
 from kmes.core.actor import Actor
@@ -30,6 +31,9 @@ from kmes.core.errors import ConflictError, InputError
 KIND = "set_approval_policy"
 MOST_APPROVALS = 5
 LONGEST_HOURS = 720
+# What can't be undone, and what goes round that: an account, a role or a credential of one's own.
+RECOMMENDED = ("cloud_delete", "cloud_purge", "destroy", "change_users", "change_roles", "change_credentials")
+RECOMMENDED_HOURS = 72
 
 
 def request_set_approval_policy(
@@ -77,6 +81,42 @@ def request_set_approval_policy(
         params = {"action": action, "number": number, "before": before, "after": after}
         new = NewJob(KIND, subject, params=params, retry_of=retry_of)
         return create_job(new, actor=actor, idempotency_key=idempotency_key, reason=reason)
+
+
+def without_recommended_policy() -> list[str]:
+    """Return the actions that should need two people and need one, in the order of the page.
+
+    Raises:
+        StrangePolicy: a policy is not as this console wrote it.
+
+    """
+    asked = {each.action for each in requirements_of(RECOMMENDED)}
+    return [action for action, _label in actions() if action in RECOMMENDED and action not in asked]
+
+
+def request_recommended(*, actor: Actor) -> list[Job]:
+    """Ask for the approval of one administrator for each of these actions: all of the changes, or none.
+
+    Raises:
+        InputError: there are too few administrators.
+        ConflictError: none is left to be changed.
+
+    """
+    with transaction.atomic():
+        begin_change(actor, Right.APPROVAL_MANAGE)
+        left = without_recommended_policy()
+        waiting = Job.objects.filter(kind=KIND, state__in=(JobState.AWAITING, *OPEN_STATES))
+        requested = {job.params.get("action") for job in waiting}
+        if not (wanted := [action for action in left if action not in requested]):
+            raise ConflictError(
+                _("Each of these actions needs two people already, or soon will."), _("Reload the page.")
+            )
+        return [
+            request_set_approval_policy(
+                action=action, approvals=1, role=Role.ADMIN, expires_hours=RECOMMENDED_HOURS, actor=actor
+            )
+            for action in wanted
+        ]
 
 
 def describe_values(values: dict[str, Any] | None) -> str:

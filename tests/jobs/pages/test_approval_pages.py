@@ -7,7 +7,9 @@ import html
 import pytest
 from django.test import Client
 
+from jobs.engine.approval_policies import requirements_of
 from jobs.kinds.destroy.spec import request_destroy
+from jobs.kinds.set_approval_policy.spec import RECOMMENDED
 from jobs.models import Job
 from kmes.core.actor import Actor
 from tests.jobs.approving import REASON, request_of, set_policy
@@ -150,3 +152,22 @@ def test_a_refused_job_can_be_requested_again(pages, people, second, group):
 def test_pages_of_what_is_not_there_are_not_found(pages):
     assert pages.get("/approvals/NONE22/").status_code == 404
     assert pages.get("/approvals/NONE22/decide/").status_code == 404
+
+
+def test_one_button_demands_two_people_for_what_can_not_be_undone(pages, people, django_user_model):
+    page, button = "/approvals/policies/", "Demand two people for what cannot be undone"
+    assert button in text(pages.get(page))
+    pages.post(f"{page}demand-two/")
+    assert "Only 1 active user has the role Administrator" in text(pages.get(page))
+    assert not Job.objects.exists()
+    django_user_model.objects.create_user("ben", role="admin")
+    pages.post(f"{page}demand-two/")
+    # A second click asks for nothing twice.
+    pages.post(f"{page}demand-two/")
+    jobs = list(Job.objects.filter(kind="set_approval_policy"))
+    assert {job.params["action"] for job in jobs} == set(RECOMMENDED)
+    assert len(jobs) == len(RECOMMENDED)
+    for job in jobs:
+        assert work(job).state == "succeeded"
+    assert button not in text(pages.get(page))
+    assert {each.action for each in requirements_of(RECOMMENDED)} == set(RECOMMENDED)
