@@ -20,6 +20,7 @@ urlpatterns = [
     path("login/company/", company_views.start, name="sign_on_start"),
     path("login/company/answer/", company_views.answer, name="sign_on_answer"),
     path("login/company/logout/", company_views.end_sessions, name="sign_on_logout"),
+    path("login/company/signed-out/", company_views.show_signed_out, name="sign_on_signed_out"),
     path("logout/", views.logout, name="logout"),
     path("profile/", profile_views.show_profile, name="profile"),
     path("profile/password/", profile_views.change_password, name="own_password"),

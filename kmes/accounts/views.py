@@ -10,12 +10,14 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
 from kmes.accounts import client_address, sign_in_limits
+from kmes.accounts.company_sign_on import sign_out
 from kmes.accounts.company_sign_on.selectors import active_provider
 from kmes.accounts.forms import SignInForm
 from kmes.accounts.second_factor import services as second_factor
 from kmes.accounts.second_factor import sign_in
 from kmes.accounts.second_factor.passkeys import ceremonies
 from kmes.accounts.second_factor.passkeys import services as passkeys
+from kmes.accounts.session_store import SIGN_ON
 from kmes.ui import ended_sessions
 
 # As the form's field.
@@ -59,7 +61,19 @@ class SignIn(LoginView):
 
 # Django would take PUT as well, and answer any method of a signed-in user.
 login = require_http_methods(["GET", "HEAD", "POST"])(SignIn.as_view())
-logout = LogoutView.as_view()
+
+
+class SignOut(LogoutView):
+    """Ends the session; only then leads to the sign-out at the identity provider, where the settings say so."""
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Sign out."""
+        noted, user_id = request.session.get(SIGN_ON), request.user.pk
+        response = super().post(request, *args, **kwargs)
+        return sign_out.lead_there(request, noted, user_id=user_id) or response
+
+
+logout = SignOut.as_view()
 
 
 def locked_out(

@@ -111,7 +111,7 @@ TABLES: Mapping[str, TableRights] = {
     ),
     "accounts_signonprovider": _table(
         "id name is_enabled issuer client_id scopes username_claim groups_claim group_roles unmatched_role may_link"
-        " factor_values are_local_for_emergencies sealed changed_at",
+        " factor_values are_local_for_emergencies signs_out_there sealed changed_at",
         web=_May(insert=True, update=ALL),
     ),
     "accounts_signonidentity": _table("id user_id issuer subject seal added_at used_at", web=_OWNS),

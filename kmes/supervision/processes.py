@@ -84,7 +84,8 @@ def product_environment(instance: Instance, process: str, *, device: bool = Fals
         result |= _pick(given, _DEVICE)
     else:
         result["KMES_HSM_PIN_FILE"] = NO_PIN_FILE
-    if process in {"worker", "manage"}:
+    # The web process asks the identity provider (docs/company-sign-on.md).
+    if process in {"worker", "manage", "web"}:
         result |= _pick(given, _NETWORK)
     if process == "manage":
         result |= _pick(given, _FIRST_START)

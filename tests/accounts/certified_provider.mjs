@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { createServer } from 'node:https';
 import Provider from 'oidc-provider';
 
-const { issuer, port, certificate, client, groups } = JSON.parse(process.argv[2]);
+const { issuer, port, certificate, client, groups, conform } = JSON.parse(process.argv[2]);
 const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
 const kid = String(process.pid);
 const provider = new Provider(issuer, {
@@ -14,7 +14,7 @@ const provider = new Provider(issuer, {
   jwks: { keys: [{ ...privateKey.export({ format: 'jwk' }), kid, use: 'sig', alg: 'RS256' }] },
   cookies: { keys: ['of the tests'] },
   claims: { openid: ['sub'], profile: ['preferred_username', 'groups'] },
-  conformIdTokenClaims: false,
+  conformIdTokenClaims: conform,
   features: { backchannelLogout: { enabled: true }, rpInitiatedLogout: { enabled: true } },
   findAccount: (_context, sub) => ({ accountId: sub, claims: () => ({ sub, preferred_username: sub, groups }) }),
   fetch: async (url, options) => {

@@ -68,6 +68,8 @@ class Provider:
         self.make_token: Callable[[dict[str, Any]], str] = self.sign
         self.status = 200
         self.takes_codes_once = True
+        self.access_token: Any = "access-token-of-the-provider"
+        self.user_info: Any = {}
 
     # --- As a browser sees it -----------------------------------------------------------------
     def authorize(self, url: str, **claims: Any) -> str:
@@ -113,6 +115,8 @@ class Provider:
                 return 200, {"keys": self.keys}
             case "/token":
                 return self._redeem(form, headers)
+            case "/me" if headers.get("Authorization") == f"Bearer {self.access_token}":
+                return 200, self.user_info
         return 404, {}
 
     def _redeem(self, form: dict[str, str], headers: Any) -> tuple[int, Any]:
@@ -132,7 +136,7 @@ class Provider:
         if begun["given"]["redirect_uri"] != form["redirect_uri"]:
             return 400, {"error": "invalid_grant", "error_description": "another redirect_uri"}
         token = self.make_token(self.claims(**{"nonce": begun["given"]["nonce"], **begun["claims"]}))
-        return 200, {"id_token": token, "access_token": "access-token-of-the-provider", "token_type": "Bearer"}
+        return 200, {"id_token": token, "access_token": self.access_token, "token_type": "Bearer"}
 
 
 @contextmanager

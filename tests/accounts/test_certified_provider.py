@@ -42,17 +42,18 @@ class Certified:
         self.process: subprocess.Popen[str] | None = None
 
     @contextmanager
-    def running(self) -> Iterator[None]:
+    def running(self, *, conform: bool = False) -> Iterator[None]:
+        """Run it; ``conform`` leaves claims about the user to UserInfo."""
         client = {
             "client_id": CLIENT,
             "client_secret": SECRET,
             "redirect_uris": [f"{CONSOLE}/login/company/answer/"],
-            "post_logout_redirect_uris": [f"{CONSOLE}/login/"],
+            "post_logout_redirect_uris": [f"{CONSOLE}/login/company/signed-out/"],
             "backchannel_logout_uri": f"{CONSOLE}{LOGOUT}",
             "backchannel_logout_session_required": True,
         }
         given = {"issuer": self.issuer, "port": self.port, "certificate": str(self.certificate), "client": client}
-        command = [find_node(), str(SCRIPT), json.dumps({**given, "groups": ["kmes-admins"]})]
+        command = [find_node(), str(SCRIPT), json.dumps({**given, "groups": ["kmes-admins"], "conform": conform})]
         with subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as self.process:
             try:
                 assert self.line("ready") == ""
@@ -86,11 +87,16 @@ class Certified:
 
     def sign_out(self) -> str:
         """Sign out at the provider; return the logout token that it sends."""
-        page = self.browser.get(f"{self.issuer}/session/end?client_id={CLIENT}", timeout=60)
+        self.confirm_sign_out(f"{self.issuer}/session/end?client_id={CLIENT}")
+        return self.line("logout_token ")
+
+    def confirm_sign_out(self, url: str) -> str:
+        """Confirm the sign-out that an address asks for; return where the browser is sent then."""
+        page = self.browser.get(url, timeout=60)
         token = re.search(r'name="xsrf" value="(\w+)"', page.text)[1]
         sent = {"xsrf": token, "logout": "yes"}
-        self.browser.post(f"{self.issuer}/session/end/confirm", data=sent, allow_redirects=False, timeout=60)
-        return self.line("logout_token ")
+        answer = self.browser.post(f"{self.issuer}/session/end/confirm", data=sent, allow_redirects=False, timeout=60)
+        return answer.headers["Location"]
 
 
 @pytest.fixture(scope="module")
@@ -140,3 +146,16 @@ def test_its_logout_token_ends_the_session_and_a_rolled_key_is_found(known, monk
     with known.running():
         assert other.get(known.go(begin(other))).url == "/"
         assert is_in(other)
+
+
+def test_name_and_groups_come_from_its_user_info_and_signing_out_here_signs_out_there(known):
+    sign_on_pages.save(known, signs_out_there=True)
+    with known.running(conform=True):
+        client = Client()
+        assert client.get(known.go(begin(client))).url == "/"
+        assert User.objects.get(username="ada").role == "admin"
+        left = client.post("/logout/")
+        assert not is_in(client)
+        back = known.confirm_sign_out(left["Refresh"].removeprefix("0; url="))
+        assert back.startswith(f"{CONSOLE}/login/company/signed-out/?state=")
+        assert "sessions of this console and of the identity provider" in body(client.get(back.removeprefix(CONSOLE)))

@@ -45,6 +45,7 @@ accounts:sign_in_options           POST      public
 accounts:sign_on_start             GET       public
 accounts:sign_on_answer            GET       public
 accounts:sign_on_logout            POST      public
+accounts:sign_on_signed_out        GET       public
 accounts:sign_on_confirm           GET       console.read
 accounts:sign_on                   GET,POST  user.manage
 accounts:sign_on_test              POST      user.manage

@@ -15,7 +15,7 @@ ARGUMENTS = {"int": "1", "slug": "x", "str": "x", "uuid": "00000000-0000-4000-80
 PUBLIC = {
     *("/healthz", "/readyz", "/login/", "/login/second-factor/", "/logout/"),
     *("/login/passkey/", "/login/passkey/options/", "/login/second-factor/options/"),
-    *("/login/company/", "/login/company/answer/", "/login/company/logout/"),
+    *("/login/company/", "/login/company/answer/", "/login/company/logout/", "/login/company/signed-out/"),
 }
 # Messages of the identity provider, proven by its signature (tests/attacks/test_company_sign_on.py).
 SIGNED = {"/login/company/logout/"}

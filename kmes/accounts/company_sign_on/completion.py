@@ -8,7 +8,7 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from kmes.accounts.company_sign_on import identities
+from kmes.accounts.company_sign_on import identities, sign_out
 from kmes.accounts.company_sign_on.errors import SignOnRefused
 from kmes.accounts.company_sign_on.models import SignOnProvider
 from kmes.accounts.company_sign_on.protocol import Proven
@@ -29,7 +29,7 @@ def sign_in(request: HttpRequest, provider: SignOnProvider, proven: Proven, *, n
 
     """
     user = identities.find_user(provider, proven)
-    noted = _noted(proven)
+    noted = _noted(proven) | sign_out.noted(provider, proven, user_id=user.pk)
     if not has_factor(provider, proven) and second_factor.has_factor(user):
         local_sign_in.begin(request, user, next_url=next_url, sign_on=noted)
         return False

@@ -40,6 +40,9 @@ class Metadata:
     takes_basic: bool
     # Whether its answers to the browser name it (RFC 9207).
     names_itself: bool
+    # "" where it names none that is allowed.
+    end_session_endpoint: str = ""
+    userinfo_endpoint: str = ""
     # What the settings page shows.
     raw: dict[str, Any] = field(repr=False, default_factory=dict)
 
@@ -82,14 +85,10 @@ def parse_metadata(issuer: str, raw: dict[str, Any]) -> Metadata:
     # Exactly the same, or the document speaks for somebody else (OpenID Connect Discovery 1.0, section 4.3).
     if raw.get("issuer") != issuer:
         raise ProviderFault(f"the metadata is of the issuer {str(raw.get('issuer'))[:200]!r}, not {issuer!r}")
-    found = {}
-    for name in ("authorization_endpoint", "token_endpoint", "jwks_uri"):
-        value = raw.get(name)
-        try:
-            transport.parse(value if isinstance(value, str) else "")
-        except InputError:
-            raise ProviderFault(f"the metadata names no allowed https address as {name}") from None
-        found[name] = str(value)
+    found = {name: _optional(raw, name) for name in ("authorization_endpoint", "token_endpoint", "jwks_uri")}
+    for name, address in found.items():
+        if not address:
+            raise ProviderFault(f"the metadata names no allowed https address as {name}")
     algorithms = tuple(each for each in ALGORITHMS if each in _texts(raw, "id_token_signing_alg_values_supported"))
     methods = _texts(raw, "token_endpoint_auth_methods_supported")
     return Metadata(
@@ -98,9 +97,21 @@ def parse_metadata(issuer: str, raw: dict[str, Any]) -> Metadata:
         # Without a list the header is meant (OpenID Connect Discovery 1.0, section 3).
         takes_basic=not methods or "client_secret_basic" in methods,
         names_itself=raw.get("authorization_response_iss_parameter_supported") is True,
+        end_session_endpoint=_optional(raw, "end_session_endpoint"),
+        userinfo_endpoint=_optional(raw, "userinfo_endpoint"),
         raw=raw,
         **found,
     )
+
+
+def _optional(raw: dict[str, Any], name: str) -> str:
+    """Return an address of the metadata, "" if it names none that is allowed."""
+    value = raw.get(name)
+    try:
+        transport.parse(value if isinstance(value, str) else "")
+    except InputError:
+        return ""
+    return str(value)
 
 
 def find_keys(metadata: Metadata, *, algorithm: str, key_id: str | None) -> list[dict[str, Any]]:

@@ -78,6 +78,11 @@ class ProviderForm(forms.Form):
         required=False,
         help_text=gettext_lazy("They still work, but each such sign-in is an alarm."),
     )
+    signs_out_there = forms.BooleanField(
+        label=gettext_lazy("Signing out here leads to the sign-out at the provider"),
+        required=False,
+        help_text=gettext_lazy("For sessions that began there, if it names an end session endpoint."),
+    )
     is_enabled = forms.BooleanField(label=gettext_lazy("In use"), required=False)
 
     def __init__(self, data: Any = None, *, provider: SignOnProvider | None = None) -> None:

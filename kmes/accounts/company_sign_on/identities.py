@@ -100,14 +100,11 @@ def _decide(provider: SignOnProvider, proven: Proven) -> _Outcome:
 
 def _no_role(provider: SignOnProvider, proven: Proven) -> NotAllowed:
     groups = proven.texts(provider.groups_claim)
-    overflow = proven.claims.get("_claim_names")
     detail = (
         f"no role for {proven.text(provider.username_claim) or proven.subject}, whose {len(groups)} groups match none"
     )
     if not groups:
-        detail = f"no role: the ID token has no claim {provider.groups_claim!r}"
-    if isinstance(overflow, dict) and provider.groups_claim in overflow:
-        detail = "no role: the user is in more groups than the provider puts into a token; have it send fewer"
+        detail = f"no role: neither the ID token nor UserInfo has a claim {provider.groups_claim!r}"
     return NotAllowed(
         detail, _("Your account may not use this console."), _("Ask an administrator to add it to a group that may.")
     )

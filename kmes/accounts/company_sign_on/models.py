@@ -31,6 +31,8 @@ class SignOnProvider(models.Model):
     factor_values = models.JSONField(default=list)
     # A sign-in without the provider is an alarm.
     are_local_for_emergencies = models.BooleanField(default=False)
+    # Signing out here leads to the sign-out at the provider.
+    signs_out_there = models.BooleanField(default=False, db_default=False)
     # The client secret and the hash of these columns, under the key of the web process.
     sealed = models.BinaryField(max_length=4096)
     changed_at = models.DateTimeField()

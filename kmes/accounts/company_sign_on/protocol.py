@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote_plus, urlencode
@@ -13,7 +13,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from kmes.accounts.company_sign_on import documents, seals, tokens, transport
+from kmes.accounts.company_sign_on import documents, seals, tokens, transport, user_info
 from kmes.accounts.company_sign_on.attempts import Attempt, Purpose
 from kmes.accounts.company_sign_on.errors import NotAllowed, SignOnRefused
 from kmes.accounts.company_sign_on.models import SignOnProvider
@@ -43,6 +43,8 @@ class Proven:
     issuer: str
     subject: str
     claims: dict[str, Any]
+    # The ID token itself, a hint for the sign-out at the provider.
+    id_token: str = field(default="", repr=False)
 
     def texts(self, name: str) -> list[str]:
         """Return the texts of a claim that holds one text or several."""
@@ -138,7 +140,9 @@ def redeem(request: HttpRequest, provider: SignOnProvider, attempt: Attempt, ans
     )
     if attempt.purpose is Purpose.CONFIRM:
         _check_freshness(claims, attempt)
-    return Proven(metadata.issuer, claims["sub"], claims)
+    else:
+        claims = user_info.complete(provider, metadata, claims, found)
+    return Proven(metadata.issuer, claims["sub"], claims, str(found["id_token"]))
 
 
 def _refused_by_provider(answer: Answer) -> SignOnRefused:

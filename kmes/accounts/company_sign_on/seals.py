@@ -21,8 +21,10 @@ _PROVIDER, _IDENTITY = "sign-on provider", "sign-on identity"
 # What the seal covers: all that decides who gets in, and as what.
 COLUMNS = (
     *("name", "is_enabled", "issuer", "client_id", "scopes", "username_claim", "groups_claim", "group_roles"),
-    *("unmatched_role", "may_link", "factor_values", "are_local_for_emergencies"),
+    *("unmatched_role", "may_link", "factor_values", "are_local_for_emergencies", "signs_out_there"),
 )
+# Left out of the hash while off: settings that were saved before releases that have it keep their seal.
+_LATER = ("signs_out_there",)
 
 
 def seal_provider(provider: SignOnProvider, secret: SecretText) -> bytes:
@@ -75,6 +77,7 @@ def check_identity(identity: SignOnIdentity) -> None:
 
 def _digest(provider: SignOnProvider) -> str:
     columns = {name: getattr(provider, name) for name in COLUMNS}
+    columns = {name: value for name, value in columns.items() if value or name not in _LATER}
     return hashlib.sha256(json.dumps(columns, sort_keys=True).encode()).hexdigest()
 
 

@@ -37,6 +37,7 @@ class ProviderValues:
     may_link: bool = False
     factor_values: list[str] = field(default_factory=list)
     are_local_for_emergencies: bool = False
+    signs_out_there: bool = False
     is_enabled: bool = False
 
 

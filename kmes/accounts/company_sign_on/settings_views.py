@@ -89,6 +89,7 @@ def _show(
         "provider": provider,
         "findings": findings,
         "answer_address": protocol.console_address(request, "accounts:sign_on_answer"),
+        "signed_out_address": protocol.console_address(request, "accounts:sign_on_signed_out"),
         "logout_address": protocol.console_address(request, "accounts:sign_on_logout"),
     }
     is_refused = form is not None and form.is_bound

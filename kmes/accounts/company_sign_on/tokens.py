@@ -77,7 +77,7 @@ def _check(
     algorithm = header["alg"]
     keys = documents.find_keys(metadata, algorithm=algorithm, key_id=header.get("kid"))
     claims = _verify(token, keys, algorithm, metadata.issuer, client_id, (*required, "iss", "aud", "exp", "iat"))
-    _check_text(claims)
+    check_text(claims)
     _check_audience(claims, client_id)
     if now().timestamp() - float(claims["iat"]) > MAX_AGE_SECONDS + SKEW_SECONDS:
         raise SignOnRefused("the token was made too long ago (iat)")
@@ -131,7 +131,7 @@ def _verify(
     raise SignOnRefused(f"the token is refused: {type(refusal).__name__}: no key of the provider made its signature")
 
 
-def _check_text(claims: dict[str, Any]) -> None:
+def check_text(claims: dict[str, Any]) -> None:
     """Refuse halves of characters, which JSON can escape and UTF-8 can't carry: each use of such a text would fail."""
     try:
         json.dumps(claims, ensure_ascii=False).encode()

@@ -1,18 +1,22 @@
 """The one way to the identity provider: HTTPS to a checked address, without redirects, in limited time and size.
 
-Few requests are under way at once, because each holds a thread of the web process.
+Proxies and authorities are those of the cloud worker (docs/configuration.md#azure). Few requests are under way at once,
+because each holds a thread of the web process.
 """
 
 from __future__ import annotations
 
+import base64
 import http.client
 import ipaddress
 import json
+import os
 import ssl
 import threading
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import SplitResult, urlencode, urlsplit
+from urllib.parse import SplitResult, unquote, urlencode, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from django.conf import settings
 from django.utils.translation import gettext as _
@@ -47,14 +51,14 @@ def parse(url: str) -> Target:
     return Target("https", target.host, target.port, f"{target.path}?{parts.query}" if parts.query else target.path)
 
 
-def get_json(url: str) -> dict[str, Any]:
+def get_json(url: str, headers: dict[str, str] | None = None) -> dict[str, Any]:
     """Return the JSON object at an address of the provider.
 
     Raises:
         ProviderUnreachable: there is none, or it can't be had.
 
     """
-    answer = _send(url, "GET", b"", {})
+    answer = _send(url, "GET", b"", headers or {})
     if answer.status != HTTPStatus.OK:
         raise ProviderUnreachable(f"{url} answered HTTP {answer.status} {answer.reason}")
     return _object(url, answer.body)
@@ -77,9 +81,11 @@ def _send(url: str, method: str, body: bytes, headers: dict[str, str]) -> guarde
         raise ProviderUnreachable(f"{AT_ONCE} requests to the provider are under way already")
     try:
         target = parse(url)
+        proxy = proxy_for(target.host)
         return guarded_http.send(
             target,
-            webhook_addresses.resolve(target, _allowed(target.host)),
+            # A proxy looks the host up itself: this network need not know it.
+            "" if proxy else webhook_addresses.resolve(target, _allowed(target.host)),
             body,
             {"Accept": "application/json", "User-Agent": "KMES-console", **headers},
             ca_file="",
@@ -87,6 +93,7 @@ def _send(url: str, method: str, body: bytes, headers: dict[str, str]) -> guarde
             highest_bytes=HIGHEST_BYTES,
             context=_tls_context(),
             method=method,
+            proxy=proxy,
         )
     except InputError:
         detail = f"{url} is no https address, or lies inside this network and is not in KMES_SIGN_ON_PRIVATE_HOSTS"
@@ -96,6 +103,30 @@ def _send(url: str, method: str, body: bytes, headers: dict[str, str]) -> guarde
         raise ProviderUnreachable(f"{url} can't be reached: {reason or type(error).__name__}") from None
     finally:
         _slots.release()
+
+
+def proxy_for(host: str) -> guarded_http.Proxy | None:
+    """Return the proxy that leads to a host; None if it is reached directly.
+
+    Raises:
+        ProviderUnreachable: HTTPS_PROXY names none that can be used.
+
+    """
+    named = "" if proxy_bypass(host) else getproxies().get("https", "")
+    if not named:
+        return None
+    try:
+        parts = urlsplit(named if "://" in named else f"http://{named}")
+        port = parts.port or 80
+    except ValueError:
+        raise ProviderUnreachable("HTTPS_PROXY is no address") from None
+    if parts.scheme != "http" or not parts.hostname:
+        raise ProviderUnreachable("HTTPS_PROXY is no http:// address")
+    headers = {}
+    if parts.username is not None:
+        pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        headers["Proxy-Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
+    return guarded_http.Proxy(parts.hostname, port, headers)
 
 
 def _object(url: str, body: bytes) -> dict[str, Any]:
@@ -140,6 +171,7 @@ def _is_this_machine(name: str) -> bool:
 def _tls_context() -> ssl.SSLContext:
     context = ssl.create_default_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if settings.KMES_CA_FILE:
-        context.load_verify_locations(settings.KMES_CA_FILE)
+    for file in (settings.KMES_CA_FILE, os.environ.get("REQUESTS_CA_BUNDLE")):
+        if file:
+            context.load_verify_locations(file)
     return context

@@ -26,6 +26,7 @@ _LABELS = {
     "scopes": gettext_lazy("Scopes"),
     "issuer in answers": gettext_lazy("Its name in answers"),
     "logout messages": gettext_lazy("Logout messages"),
+    "sign-out": gettext_lazy("Sign-out there"),
     "account": gettext_lazy("Account"),
     "user name": gettext_lazy("User name"),
     "groups": gettext_lazy("Groups"),
@@ -106,7 +107,16 @@ def _examine_metadata(provider: SignOnProvider, metadata: Metadata) -> list[Find
             if raw.get("backchannel_logout_supported") is True
             else _("The provider does not say that it sends any: sessions here end by their own limits."),
         ),
+        *_examine_sign_out(provider, metadata),
     ]
+
+
+def _examine_sign_out(provider: SignOnProvider, metadata: Metadata) -> list[Finding]:
+    if not provider.signs_out_there:
+        return []
+    text = _("The provider names no allowed end session endpoint: signing out ends the session here only.")
+    badge = "good" if metadata.end_session_endpoint else "warning"
+    return [Finding("sign-out", badge, metadata.end_session_endpoint or text)]
 
 
 def describe(provider: SignOnProvider, proven: Proven) -> list[Finding]:

@@ -17,7 +17,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST, require_safe
 
 from kmes.accounts import client_address, sign_in_limits, single_use
-from kmes.accounts.company_sign_on import attempts, completion, logout, protocol, seals
+from kmes.accounts.company_sign_on import attempts, completion, logout, protocol, seals, sign_out
 from kmes.accounts.company_sign_on.attempts import Attempt, Purpose
 from kmes.accounts.company_sign_on.errors import NotAllowed, NotAsSaved, SignOnRefused
 from kmes.accounts.company_sign_on.models import SignOnProvider
@@ -150,6 +150,17 @@ def log_refusal(request: HttpRequest, message: str, error: SignOnRefused) -> Non
         record_once("access.sign_on_not_genuine", SYSTEM, message, request, within=timedelta(hours=1))
     name = sign_in_limits.COMPANY if error.is_suspicious else sign_in_limits.PROVIDER
     sign_in_limits.log_refusal(name=name, address=client_address.of_request(request), reason=message)
+
+
+@require_safe
+def show_signed_out(request: HttpRequest) -> HttpResponse:
+    """Say that the user is signed out here and there, in the browser that was sent to the provider for it."""
+    if request.user.is_authenticated or not sign_out.has_returned(request):
+        return redirect("accounts:login")
+    context = {"provider": active_provider()}
+    response = render(request, "accounts/company_sign_on/signed_out.html", context)
+    sign_out.forget(response)
+    return uncached(response)
 
 
 @csrf_exempt

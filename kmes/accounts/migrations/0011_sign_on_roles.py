@@ -13,4 +13,9 @@ class Migration(migrations.Migration):
             name="unmatched_role",
             field=models.CharField(blank=True, max_length=16),
         ),
+        migrations.AddField(
+            model_name="signonprovider",
+            name="signs_out_there",
+            field=models.BooleanField(db_default=False, default=False),
+        ),
     ]
