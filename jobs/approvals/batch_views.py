@@ -42,6 +42,8 @@ def approve_several(request: HttpRequest) -> HttpResponse:
     form = BatchForm(sent)
     refusal: KmesError | None = None
     if sent is not None and form.is_valid():
+        if confirmation := passkey_answers.lead_to_confirmation(request, form):
+            return confirmation
         try:
             return _approve(request, form)
         except KmesError as error:
@@ -124,5 +126,7 @@ def _codes_of(keys: Sequence[str]) -> list[str]:
 
 def _find(codes: Iterable[str]) -> list[ApprovalRequest]:
     """Return the requests of these jobs, the oldest first: the order in which their approvals are signed."""
-    found = filter(None, map(selectors.find_request, codes))
-    return sorted(found, key=lambda each: (each.requested_at, each.pk))
+    found = ((code, selectors.find_request(code)) for code in codes)
+    # A code in other letters is found as well, but is none that the page showed.
+    exact = [each for code, each in found if each is not None and each.job.code == code]
+    return sorted(exact, key=lambda each: (each.requested_at, each.pk))

@@ -32,6 +32,8 @@ def break_glass(request: HttpRequest, code: str) -> HttpResponse:
     if context["is_open"]:
         context["against"] = services.why_not_break_glass(found, user.pk)
     if sent is not None and form.is_valid():
+        if confirmation := passkey_answers.lead_to_confirmation(request, form):
+            return confirmation
         try:
             services.break_glass(
                 request=found,

@@ -22,7 +22,8 @@ class DecisionForm(forms.Form):
     """Asks for a decision on the plan whose digest was shown."""
 
     seen = forms.CharField(widget=forms.HiddenInput, max_length=64)
-    verdict = forms.ChoiceField(choices=Verdict)
+    # Breaking glass has a page of its own.
+    verdict = forms.ChoiceField(choices=[(each.value, each.label) for each in (Verdict.APPROVE, Verdict.REFUSE)])
     reason = forms.CharField(
         label=_("Comment"),
         required=False,

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 
 from jobs.approvals.models import ApprovalRequest, Verdict
 from jobs.engine.approver_signatures import statement_of, stored_reason
+from kmes.accounts.second_factor import step_up
 from kmes.accounts.second_factor.passkeys import statements
 from kmes.accounts.second_factor.passkeys.views import statement_options
 from kmes.accounts.second_factor.services import Factor
@@ -42,6 +43,17 @@ def signature(
     proof = statements.sign(request, user, sent, _statements(request, found, verdict, form))
     note_proof(request, Factor.PASSKEY)
     return proof
+
+
+def lead_to_confirmation(request: HttpRequest, form: Any) -> HttpResponse | None:
+    """Return the way to the page that asks for the second factor, where a valid form proves none and one is due.
+
+    The middleware lets a form pass that seems to have a passkey's answer; whether it has one says the form.
+    """
+    name = request.resolver_match.view_name if request.resolver_match else ""
+    if form.cleaned_data.get("passkey") or not step_up.is_due(request, name=name):
+        return None
+    return step_up.lead_to(request, "accounts:confirm_factor", name=name)
 
 
 def _statements(request: HttpRequest, found: Sequence[ApprovalRequest], verdict: Verdict, form: Any) -> list[str]:

@@ -94,6 +94,8 @@ def decide(request: HttpRequest, code: str) -> HttpResponse:
     form = DecisionForm(sent, digest=found.digest)
     context = {**context_of(found, request.user), "form": form, "refusal": None}
     if sent is not None and form.is_valid():
+        if confirmation := passkey_answers.lead_to_confirmation(request, form):
+            return confirmation
         verdict = Verdict(form.cleaned_data["verdict"])
         try:
             services.decide(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
@@ -42,11 +42,20 @@ class ManyPlan:
     typed: str = ""
 
 
-def plan_many(operation: Operation, groups: Sequence[KeyGroup]) -> ManyPlan:
-    """Part the groups into those that can be worked on now and those that can't: four queries, however many."""
+def plan_many(operation: Operation, groups: Sequence[KeyGroup], *, left_out: Container[str] = ()) -> ManyPlan:
+    """Part the groups into those that can be worked on now and those that can't: four queries, however many.
+
+    ``left_out`` holds the ids (hex) of those that the page left out: they stay so, whatever became of them meanwhile.
+    """
     read_situations(groups)
+    shown = _("It was left out when this was shown")
     lines = [
-        Line(group, f"{tier_text(group.vault)} / {group.azure_name}", operation.why_not(group)) for group in groups
+        Line(
+            group,
+            f"{tier_text(group.vault)} / {group.azure_name}",
+            operation.why_not(group) or (shown if group.pk.hex in left_out else ""),
+        )
+        for group in groups
     ]
     eligible = [line.group for line in lines if not line.reason]
     count = len(eligible)

@@ -41,14 +41,19 @@ def start_many(request: HttpRequest, kind: str) -> HttpResponse:
         return go_to(request, earlier.get_absolute_url())
     selection = GroupSelection.read(data) or GroupSelection()
     groups = selection.read_groups(seen=data.get("seen", ""))
-    plan = plan_many(operation, groups)
+    plan = plan_many(operation, groups, left_out=frozenset(sent.get("left_out", "").split()) if sent else ())
     try:
         refuse_under_policy(kind)
     except ConflictError as error:
         plan = replace(plan, obstacle=f"{error.what} {error.remedy}".rstrip("."))
     form = TypedNameForm(sent, expected=plan.typed) if plan.typed else token
     context: dict[str, Any] = {"plan": plan, "form": form, "danger": operation.danger, "refusal": None}
-    context["carried"] = [*selection.fields(), ("seen", digest_of_groups(groups))]
+    left_out = {each.pk.hex for each in groups} - {each.pk.hex for each in plan.eligible}
+    context["carried"] = [
+        *selection.fields(),
+        ("seen", digest_of_groups(groups)),
+        ("left_out", " ".join(sorted(left_out))),
+    ]
     if sent is not None and form.is_valid():
         try:
             job = request_many(kind=kind, groups=plan.eligible, actor=actor, idempotency_key=key)

@@ -7,6 +7,7 @@ from datetime import timedelta
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Q, QuerySet
+from django.http import HttpRequest
 
 from kmes.accounts.dual_login.models import SecondSignIn
 from kmes.accounts.models import ConsoleSession, User
@@ -30,6 +31,13 @@ def list_sessions(user: User | None = None) -> QuerySet[ConsoleSession]:
     if user is not None:
         found = found.filter(user=user)
     return found.select_related("user").order_by("-used_at", "pk")
+
+
+def is_own(request: HttpRequest) -> bool:
+    """Return whether the session that the address of a request names is the user's own."""
+    match, user = request.resolver_match, request.user
+    name = match.kwargs.get("session", "") if match else ""
+    return ConsoleSession.objects.filter(name=name, user=user.pk).exists()
 
 
 def end_session(*, session: ConsoleSession, actor: Actor) -> None:

@@ -82,13 +82,17 @@ def act_on(rows: Iterable[Row], act: Callable[[Any], Any]) -> Outcome:
 
 
 def context_of(rows: Sequence[Row], *, back: str, back_name: str) -> dict[str, Any]:
-    """Return what ``ui/many.html`` shows of the rows, and the way back."""
+    """Return what ``ui/many.html`` shows of the rows, and the way back.
+
+    The form sends on only the rows that can be acted on: one that the page says is left out stays so, whatever becomes
+    of it meanwhile.
+    """
     ready = sum(not row.reason for row in rows)
     return {
         "rows": sorted(rows, key=lambda row: not row.reason),
         "ready": ready,
         "left_out": len(rows) - ready,
-        "carried": [("key", str(row.obj.pk)) for row in rows],
+        "carried": [("key", str(row.obj.pk)) for row in rows if not row.reason],
         "back": back,
         "back_name": back_name,
     }

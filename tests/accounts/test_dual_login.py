@@ -301,7 +301,7 @@ def test_whatever_asks_for_the_factor_again_can_ask_for_a_second_administrator()
 
 
 def test_no_form_that_needs_a_right_is_exempt_but_break_glass_and_those_that_change_nothing():
-    harmless = {"keygroups:preview", "keygroups:vaults", "accounts:end_session", "approvals:break_glass_options"}
+    harmless = {"keygroups:preview", "keygroups:vaults", "approvals:break_glass_options"}
     exempt = {
         row.view
         for row in ROWS

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.test import Client
 from django.urls import reverse
@@ -46,6 +48,16 @@ def test_several_users_are_deactivated_and_who_is_left_out_is_named(client, admi
     assert f"{admin}: Users can&#x27;t deactivate themselves" in body(answer)
     assert LogEntry.objects.filter(event="user.deactivated").count() == 2
     assert User.objects.get(pk=admin.pk).is_active
+
+
+def test_who_was_left_out_on_the_page_stays_left_out(client, admin, operators):
+    User.objects.filter(username="ann").update(is_active=False)
+    page = body(client.post(act("reactivate"), picked(*operators, ask="1")))
+    carried = re.findall(r'name="key" value="(\d+)"', page)
+    # Somebody deactivates bob while the page is open: nobody meant to wake him.
+    User.objects.filter(username="bob").update(is_active=False)
+    client.post(act("reactivate"), {"key": carried})
+    assert set(User.objects.filter(username__in=["ann", "bob", "cem"], is_active=True)) == {operators[0], operators[2]}
 
 
 def test_several_users_are_reactivated_and_their_passwords_are_shown_once(client, admin, operators):

@@ -16,7 +16,7 @@ from kmes.accounts.models import ConsoleSession, CustomRole, User
 from kmes.accounts.second_factor import services as second_factor
 from kmes.accounts.second_factor import totp
 from kmes.accounts.services import UserValues
-from kmes.accounts.session_store import SessionStore, digest_of
+from kmes.accounts.session_store import SessionStore, digest_of, name_of
 from kmes.core.actor import SYSTEM, Actor
 from kmes.core.clock import now
 from kmes.core.errors import ConflictError
@@ -373,3 +373,13 @@ def test_an_administrator_with_fewer_rights_can_not_turn_it_off(joined, users):
     sent = {"second_roles": ["admin"], "minutes": 15, "lock_version": read_policy().lock_version}
     assert joined.post(POLICY, sent).status_code == 403
     assert read_policy().is_on
+
+
+# --- What is not the user's own --------------------------------------------------------------------
+def test_sessions_of_others_are_not_ended_alone_and_own_ones_are(browser, users):
+    other, own = sign_in("bob"), sign_in("ada")
+    for client, is_own in ((other, False), (own, True)):
+        name = name_of(key_of(client))
+        answer = browser.post(f"/sessions/{name}/end/")
+        assert answer.url.startswith("/profile/" if is_own else SIGN_IN)
+        assert ConsoleSession.objects.filter(name=name).exists() is not is_own

@@ -9,8 +9,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.http import HttpRequest
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
+
+from kmes.accounts import sessions
 
 # Without these the rest could be got round: by another account, another role, or no policy. They are demanded
 # as soon as anything is.
@@ -27,6 +30,8 @@ class _Registry:
     # Of these a GET acts as well: it answers a file.
     downloads: set[str] = field(default_factory=set)
     exempt: set[str] = field(default_factory=set)
+    # By view: whether what a request names is the user's own.
+    own: dict[str, Callable[[HttpRequest], bool]] = field(default_factory=dict)
 
 
 _registry = _Registry()
@@ -48,6 +53,11 @@ def register(*views: str, codes: Codes | str, are_downloads: bool = False) -> No
 def exempt(*views: str) -> None:
     """Name views whose forms change nothing, or only what is the user's own: they never need a second administrator."""
     _registry.exempt.update(views)
+
+
+def exempt_own(view: str, *, is_own: Callable[[HttpRequest], bool]) -> None:
+    """Say when what a view does concerns its user alone: then it needs no second administrator."""
+    _registry.own[view] = is_own
 
 
 def labels() -> dict[str, str | Promise]:
@@ -83,6 +93,11 @@ def acts(view: str, *, method: str) -> bool:
     return method not in {"GET", "HEAD", "OPTIONS"} or view in _registry.downloads
 
 
+def is_own(view: str, request: HttpRequest) -> bool:
+    """Return whether what a request of this view names is the user's own."""
+    return view in _registry.own and _registry.own[view](request)
+
+
 def is_download(view: str) -> bool:
     """Return whether a view answers a file."""
     return view in _registry.downloads
@@ -97,6 +112,8 @@ def register_all() -> None:
     add_action("forwarding", _("Changing where the log is forwarded to"))
     users = ("add", "edit", "deactivate", "reactivate", "reset_password", "reset_factor", "unlink")
     register(*(f"accounts:user_{act}" for act in users), "accounts:unlock", "accounts:users_act", codes=ACCESS)
+    register("accounts:end_session", codes=ACCESS)
+    exempt_own("accounts:end_session", is_own=sessions.is_own)
     register("accounts:role_add", "accounts:role_edit", "accounts:role_delete", codes=ACCESS)
     register("accounts:sign_on", codes=SIGN_ON)
     register("accounts:dual_login", codes=POLICY)
@@ -112,7 +129,7 @@ def register_all() -> None:
 # Signing in and out, one's own password, factors and sessions, the second administrator, and a menu sent by POST.
 _OWN = (
     *("login", "second_step", "second_step_options", "passkey_sign_in", "sign_in_options", "sign_on_logout", "logout"),
-    *("own_password", "end_other_sessions", "end_session", "session_time_left", "confirm_factor", "passkey_options"),
+    *("own_password", "end_other_sessions", "session_time_left", "confirm_factor", "passkey_options"),
     *("add_app", "recovery_codes", "remove_factor", "add_passkey", "new_passkey_options", "remove_passkey"),
     *("second_administrator", "second_administrator_factor", "second_administrator_options"),
     *("end_second_administrator", "users_actions"),

@@ -46,7 +46,7 @@ class DualLoginMiddleware:
             user.second_administrator = SecondAdministrator(current.second.get_username(), current.second_id)
             request.second_sign_in = current  # type: ignore[attr-defined]
             return None
-        if not is_act or not _needs_second(request, policy, name, arguments):
+        if not is_act or not _needs_second(request, policy, name, arguments) or actions.is_own(name, request):
             return None
         if not policy.is_genuine:
             text = "Dual login is not as an administrator saved it; everything needs a second administrator"

@@ -14,6 +14,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import reverse
 
+from kmes.accounts import sessions
 from kmes.accounts.company_sign_on.selectors import can_confirm
 from kmes.accounts.second_factor.services import has_factor
 from kmes.accounts.second_factor.sign_in import PROVEN_AT, has_fresh_password
@@ -23,7 +24,8 @@ from kmes.ui.responses import go_to
 
 # By the name of a view: whether it is dangerous with these arguments of its address.
 _dangerous: dict[str, Callable[[dict[str, Any]], bool]] = {}
-# By the name of a view: whether a request proves the second factor by itself, as a statement that a passkey signs does.
+# By the name of a view: whether a request proves the second factor by itself, as a statement that a passkey signs does,
+# or concerns the user alone.
 _proving: dict[str, Callable[[HttpRequest], bool]] = {}
 # Views that ask even where KMES_STEP_UP_MINUTES turns the rest off.
 _always_asking: set[str] = set()
@@ -40,7 +42,7 @@ def register(
 ) -> None:
     """Have the second factor asked for before these views; ``when`` gets the arguments of the address.
 
-    ``unless`` says of a request whether the view itself has the user prove it; ``even_if_off`` has it asked for where
+    ``unless`` says of a request whether the view itself has the user prove it, or it concerns the user alone; ``even_if_off`` has it asked for where
     the installation turned the rest off.
     """
     _always_asking.update(names if even_if_off else ())
@@ -59,6 +61,7 @@ def register_all() -> None:
     """Register the views of this package, and those of the log, which lies below it."""
     acts = ("add", "edit", "deactivate", "reactivate", "reset_password", "reset_factor", "unlink")
     register(*(f"accounts:user_{act}" for act in acts), "accounts:unlock", "accounts:users_act")
+    register("accounts:end_session", unless=sessions.is_own)
     register("accounts:role_add", "accounts:role_edit", "accounts:role_delete")
     register(*_DOWNLOADS, "logs:export_start")
     register("forwarding:add", "forwarding:edit", "forwarding:delete")

@@ -168,6 +168,15 @@ def test_what_ends_use_of_keys_wants_the_number_typed_and_acts_on_what_was_there
     assert frozen == {str(groups[0].pk): ["v0"], str(groups[1].pk): ["v1"]}
 
 
+def test_a_group_that_was_left_out_on_the_page_stays_left_out(pages, groups):
+    busy = make_job(groups[2], kind="rotate", state="queued")
+    sent = carried(pages.post(ROTATE, asking(groups)))
+    Job.objects.filter(pk=busy.pk).update(state="succeeded")
+    assert pages.post(ROTATE, sent).status_code == 302
+    asked = set(Job.objects.get(kind="many_groups").params["group_ids"])
+    assert asked == {str(each.pk) for each in groups} - {str(groups[2].pk)}
+
+
 def test_a_vaults_menu_acts_on_all_its_groups(pages, groups):
     menu = body(pages.get(f"/keys/vaults/{groups[0].vault_id}/actions/", HTTP_HX_REQUEST="true"))
     assert "Check vault" in menu
