@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from django.core.paginator import Page, Paginator
+from django.core.paginator import Page
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -20,6 +20,7 @@ from keygroups.models import Key, KeyGroup
 from keygroups.policy import tier_text
 from keygroups.selectors import count_by_state, list_groups, list_keys, list_vaults_in_use
 from keygroups.states import GROUP_STATES, ShownState, in_vault, of_group, of_key
+from kmes.ui.pages import RowPaginator
 
 BRANCH_SIZE = 100
 
@@ -100,12 +101,12 @@ def _groups_below(
     chosen: UUID | None = None,
 ) -> Branch:
     groups = list_groups(search=wanted.q, show=wanted.show, vault_id=vault_id, state=state)
-    shown = Paginator(groups, BRANCH_SIZE).get_page(page)
+    shown = RowPaginator(groups, BRANCH_SIZE).get_page(page)
     return _branch(wanted, node, shown, [_group_node(wanted, group, chosen) for group in shown.object_list])
 
 
 def _keys_below(wanted: KeysFilter, node: str, group_id: UUID, page: str) -> Branch:
-    shown = Paginator(list_keys(group_id=group_id), BRANCH_SIZE).get_page(page)
+    shown = RowPaginator(list_keys(group_id=group_id), BRANCH_SIZE).get_page(page)
     return _branch(wanted, node, shown, [_key_node(key) for key in shown.object_list])
 
 

@@ -16,6 +16,7 @@ from django.utils.translation import ngettext_lazy
 
 from kmes.ui.layouts import PAGE_SIZE, PAGE_SIZES, Layout
 from kmes.ui.models import SavedView
+from kmes.ui.pages import as_table_data
 from kmes.ui.preferences import choices_of
 from kmes.ui.saved_views import find_view
 from kmes.ui.templatetags.kmes_ui import badge, exactly, menu_button, when
@@ -71,6 +72,9 @@ class ConsoleTable(tables.Table):
         super().__init_subclass__(**kwargs)
         if cls.saved_as:
             _by_name[cls.saved_as] = cls
+
+    def __init__(self, data: Any = None, *args: Any, **kwargs: Any) -> None:
+        super().__init__(as_table_data(data), *args, **kwargs)
 
     @property
     def count_text(self) -> str:
