@@ -90,7 +90,7 @@ def give_up(*, group: KeyGroup, due_at: datetime) -> None:
 def current_slot(group: KeyGroup) -> RotationSlot | None:
     """Return the slot of a due moment that is being served or will be tried again; None when there is none.
 
-    Without a query for a group from ``selectors.find_group`` that never had one.
+    Without a query for a group from ``selectors.list_groups`` that has none.
     """
     if not group.rotate or getattr(group, "has_slot", True) is False:
         return None

@@ -11,7 +11,7 @@ from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_lazy as _
 
 from cloudcreds.models import KeyVault
-from keygroups.choices import KeyState, VersionState
+from keygroups.choices import KeyState, SlotState, VersionState
 from keygroups.models import CloudVersion, Key, KeyGroup, Observation, RotationSlot
 from keygroups.rotation_standing import is_due_soon, is_late
 from keygroups.states import group_state
@@ -49,13 +49,15 @@ def list_groups(
 ) -> QuerySet[KeyGroup]:
     """Return the groups by name, each with its vault, the number of its present keys (``key_count``) and its state.
 
-    ``state`` and the annotation ``shown_state`` are keys of ``states.GROUP_STATES``.
+    ``state`` and the annotation ``shown_state`` are keys of ``states.GROUP_STATES``. ``has_slot`` says whether a due
+    moment is being served or will be tried again.
     """
     # A subquery instead of a join, so that the number of groups can be counted.
     present = Key.objects.filter(group=OuterRef("pk"), state=KeyState.PRESENT).order_by()
     groups = KeyGroup.objects.select_related("vault", "credential").annotate(
         key_count=Coalesce(Subquery(present.values("group").annotate(number=Count("pk")).values("number")), 0),
         shown_state=group_state(),
+        has_slot=_has_slot(),
     )
     if vault_id is not None:
         groups = groups.filter(vault_id=vault_id)
@@ -79,6 +81,11 @@ def list_groups(
             | Q(pk__in=matching)
         )
     return groups.order_by("name")
+
+
+def _has_slot() -> Exists:
+    is_served = Q(state=SlotState.PENDING, job_id__isnull=False)
+    return Exists(RotationSlot.objects.filter(is_served | Q(due_at=OuterRef("next_due_at")), group=OuterRef("pk")))
 
 
 def is_expiring() -> Q:
@@ -138,9 +145,8 @@ def count_by_state() -> dict[str, int]:
 
 
 def find_group(group_id: UUID) -> KeyGroup | None:
-    """Return a group as ``list_groups`` does, or None; it knows whether it has a slot (``has_slot``)."""
-    has_slot = Exists(RotationSlot.objects.filter(group=OuterRef("pk")))
-    return list_groups().annotate(has_slot=has_slot).filter(pk=group_id).first()
+    """Return a group as ``list_groups`` does, or None."""
+    return list_groups().filter(pk=group_id).first()
 
 
 def find_key(key_id: UUID) -> Key | None:
@@ -201,8 +207,8 @@ def list_vaults() -> QuerySet[KeyVault]:
     return KeyVault.objects.select_related("credential").order_by("credential__name", "name")
 
 
-def digest_of(group: KeyGroup | None, keys: QuerySet[Key]) -> str:
-    """Return a digest that changes when anything shown of these keys changes. One query."""
+def read_digest(group: KeyGroup | None, keys: QuerySet[Key]) -> tuple[str, int]:
+    """Return a digest that changes when anything shown of these keys changes, and how many keys there are. One query."""
     counted = keys.order_by().aggregate(
         count=Count("pk", distinct=True),
         made=Max("created_at"),
@@ -217,4 +223,4 @@ def digest_of(group: KeyGroup | None, keys: QuerySet[Key]) -> str:
             group and (group.differences, group.current_version),
         )
     )
-    return hashlib.sha256(seen.encode()).hexdigest()[:16]
+    return hashlib.sha256(seen.encode()).hexdigest()[:16], counted["count"]

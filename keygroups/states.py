@@ -6,6 +6,7 @@ in the vault. Lists get it as an SQL expression, so that they can filter and cou
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django.db.models import Case, CharField, Exists, F, OuterRef, Q, Subquery, Value, When
@@ -99,11 +100,15 @@ def of_group(group: KeyGroup) -> ShownState:
     return GROUP_STATES[value]
 
 
-def warnings_of(group: KeyGroup) -> list[str]:
-    """Say what users of the Azure key meet who name it without a version, if that is not an active version of ours."""
+def warnings_of(group: KeyGroup, keys: Iterable[Key] = ()) -> list[str]:
+    """Say what users of the Azure key meet who name it without a version, if that is not an active version of ours.
+
+    Without a query where the active version is one of ``keys``, read with their versions.
+    """
     if group.cloud_state != GroupCloudState.LIVE:
         return []
-    active = group.cloud_versions.filter(state=VersionState.ACTIVE).first()
+    known = (version for key in keys for version in key.cloud_versions.all() if version.state == VersionState.ACTIVE)
+    active = next(known, None) or group.cloud_versions.filter(state=VersionState.ACTIVE).first()
     if active is not None:
         return _limits_of(active)
     stranger = group.observations.filter(azure_version=group.current_version, version__isnull=True).first()

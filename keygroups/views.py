@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-from django.core.paginator import Paginator
+from django.core.paginator import Page
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.functional import SimpleLazyObject
 from django.utils.http import content_disposition_header
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -33,13 +34,13 @@ from keygroups.rotation_slots import current_slot
 from keygroups.selection import GroupSelection, KeySelection
 from keygroups.selectors import (
     ATTENTION_LABELS,
-    digest_of,
     find_group,
     find_observation,
     has_vault_answered,
     list_groups,
     list_strangers,
     list_versions,
+    read_digest,
 )
 from keygroups.tables import KeyTable
 from keygroups.tree import group_node, read_branch, read_tree
@@ -48,6 +49,7 @@ from kmes.accounts.rights import Right
 from kmes.core.errors import InputError
 from kmes.ui.access import right_required
 from kmes.ui.actions import MenuItem, flat_menu, menu_for, show_menu
+from kmes.ui.pages import RowPaginator
 from kmes.ui.responses import asks_for_fragment
 from kmes.ui.tables import arrange
 
@@ -72,19 +74,20 @@ def show_keys(request: HttpRequest) -> HttpResponse:
     """Show the tree of groups on the left and the keys of what is chosen in it on the right."""
     wanted = KeysFilter.read(request.GET)
     groups = list_groups(search=wanted.q, show=wanted.show)
-    page = Paginator(groups, GROUPS_PER_PAGE).get_page(request.GET.get("groups"))
+    # Lazy, because a refreshed right side shows no groups.
+    page: Any = SimpleLazyObject(lambda: RowPaginator(groups, GROUPS_PER_PAGE).get_page(request.GET.get("groups")))
     is_pane = asks_for_fragment(request) and request.headers.get("HX-Target") == KEYS_PANE
     group = _group_still_shown(request) if is_pane and not wanted.group else None
-    group = group or _chosen_group(wanted, list(page.object_list))
+    group = group or _chosen_group(wanted, page)
     # The right side shows the first group if the address names none.
     shown = replace(wanted, group=group.pk) if group else wanted
     keys = shown.keys()
-    digest = digest_of(group, keys)
+    digest, count = read_digest(group, keys)
     if is_pane and request.headers.get(SEEN_HEADER) == digest:
         return HttpResponse(status=204)
     context = {
         "wanted": wanted,
-        "pane": _pane(request, shown, group, keys, digest),
+        "pane": _pane(request, shown, group, keys, digest=digest, count=count),
         "is_pane": is_pane,
         "groups_link": wanted.link(),
         "inspected": _inspected(request),
@@ -131,20 +134,23 @@ def _group_still_shown(request: HttpRequest) -> KeyGroup | None:
     return find_group(named) if named else None
 
 
-def _chosen_group(wanted: KeysFilter, shown: list[KeyGroup]) -> KeyGroup | None:
+def _chosen_group(wanted: KeysFilter, page: Page[KeyGroup]) -> KeyGroup | None:
     """Return the group that the address names, else the first one, but none for keys of several groups."""
     if wanted.group is not None:
-        return next((each for each in shown if each.pk == wanted.group), None) or group_or_404(wanted.group)
-    if wanted.spans_groups or wanted.view != TreeOrder.GROUP or not shown:
+        return group_or_404(wanted.group)
+    if wanted.spans_groups or wanted.view != TreeOrder.GROUP:
         return None
-    return shown[0]
+    return next(iter(page.object_list), None)
 
 
-def _pane(request: HttpRequest, shown: KeysFilter, group: KeyGroup | None, keys: Any, digest: str) -> dict[str, Any]:
-    """Return what the right side shows."""
+def _pane(
+    request: HttpRequest, shown: KeysFilter, group: KeyGroup | None, keys: Any, *, digest: str, count: int
+) -> dict[str, Any]:
+    """Return what the right side shows. ``count``: how many keys there are."""
     bulk = menu_for("keys", None, request.user)
     table = KeyTable(keys, exclude=([] if bulk else ["pick"]) + (["group"] if group else []))
     table.pins_active = group is not None
+    table.data.count = count
     arrange(request, table)
     table.key_jobs = jobs_of_keys(row.record.pk for row in table.paginated_rows)
     return {
@@ -156,14 +162,14 @@ def _pane(request: HttpRequest, shown: KeysFilter, group: KeyGroup | None, keys:
         "count": table.paginator.count,
         "has_more": table.paginator.num_pages > 1,
         "state": states.of_group(group) if group else None,
-        "warnings": states.warnings_of(group) if group else [],
+        "warnings": states.warnings_of(group, [row.record for row in table.paginated_rows]) if group else [],
         "due_rotation": current_slot(group) if group else None,
         "may_rotate": _may(request, Right.KEY_ROTATE),
         "description": describe(policy_of(group)) if group else None,
         "digest": digest,
         "next": next_step_of_group(group, request.user) if group else None,
         "every": period_text(group.rotate_every, group.rotate_unit) if group and group.rotate_every else "",
-        "has_keys_at_all": bool(group and shown.is_set and group.keys.exists()),
+        "has_keys_at_all": bool(group and not count and shown.is_set and group.keys.exists()),
         **_first_steps(request, group),
     }
 
