@@ -19,7 +19,7 @@ from cloudcreds.readiness import lines_of
 from keygroups.change_views import dialog_context
 from keygroups.filters import read_uuid
 from keygroups.forms import GroupForm
-from keygroups.key_readiness import cards_of
+from keygroups.key_readiness import read_cards
 from keygroups.models import KeyGroup
 from keygroups.preview import vault_choices
 from keygroups.selectors import find_group
@@ -41,15 +41,16 @@ _RIGHTS_ON_VAULTS = (
 @right_required(Right.CONSOLE_READ)
 def show_vault(request: HttpRequest, vault_id: UUID) -> HttpResponse:
     """Show how a vault and its keys are set up, as last read, and what to do about it."""
-    found = KeyVault.objects.select_related("credential", "configuration").defer("credential__sealed_secret")
-    vault = get_object_or_404(found, pk=vault_id)
-    cards = cards_of(vault)
+    vaults = KeyVault.objects.select_related("credential", "configuration").defer("credential__sealed_secret")
+    vault = get_object_or_404(vaults, pk=vault_id)
+    found = read_cards(vault, request.GET.get("page"))
     user: Any = request.user
     context = {
         "vault": vault,
         "lines": lines_of(vault),
-        "cards": cards,
-        "alarms": sum(card.rotates for card in cards),
+        "cards": found.cards,
+        "page": found.page,
+        "alarms": found.alarms,
         "may_list": user.has_right(Right.VAULT_LIST),
         "may_test": user.has_right(Right.CREDENTIAL_MANAGE),
         "may_rotate": user.has_right(Right.KEY_ROTATE),

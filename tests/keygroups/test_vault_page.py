@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from cloudcreds.models import KeyVault
-from keygroups.key_readiness import cards_of
+from keygroups.key_readiness import read_cards
 from keygroups.models import KeyGroup, KeyReading
 from kmes.core.clock import now
 
@@ -22,7 +22,7 @@ def read(group, *, rotation=NOTIFY, platforms=None, **values):
 
 
 def lines(group):
-    (card,) = cards_of(KeyVault.objects.get(pk=group.vault_id))
+    card = next(card for card in read_cards(KeyVault.objects.get(pk=group.vault_id)).cards if card.group == group)
     return card, {line.name: line for line in card.lines}
 
 
@@ -162,3 +162,21 @@ def test_the_number_of_queries_does_not_grow_with_the_groups(group, client, peop
         )
     with django_assert_max_num_queries(12):
         page_of(client, group)
+
+
+def test_a_vault_of_many_groups_has_pages_and_those_that_azure_rotates_come_first(group, client, people):
+    many = [
+        KeyGroup(name=f"many-{number:02}", azure_name=f"many-{number:02}", key_spec="P-256", usage=["sign"])
+        for number in range(30)
+    ]
+    for each in many:
+        each.vault, each.credential = group.vault, group.credential
+    KeyGroup.objects.bulk_create(many)
+    read(many[29], rotation=NOTIFY | {"rotate_after_create": "P90D"})
+    client.force_login(people["auditor"])
+    url = f"/keys/vaults/{group.vault_id}/"
+    first, second = client.get(url).content.decode(), client.get(f"{url}?page=2").content.decode()
+    assert first.count("<h3 ") + second.count("<h3 ") == 31
+    assert first.index("many-29") < first.index("many-00")
+    for page in (first, second):
+        assert "Azure rotates 1 key of this vault by itself" in page
