@@ -25,6 +25,8 @@ from kmes.core.errors import ConflictError, InputError
 from kmes.core.guarded_changes import require_approval
 from logging_reports.services import Subject, record
 
+# A refusal names so many objects, and the number of the others.
+NAMES_SHOWN = 10
 # These decide where the secret is sent. A change requires the secret, so that nobody can redirect a stored one.
 _DESTINATION_FIELDS = frozenset({"cloud", "authority_url", "arm_url"})
 
@@ -168,14 +170,18 @@ def delete_credential(*, credential: CloudCredential, actor: Actor) -> None:
 
 def refusal_to_delete(credential: CloudCredential) -> str:
     """Return why the credential can't be deleted, naming the key groups that use it; "" when it can."""
-    # ``all()`` so that a list of credentials can fetch the groups of all of them at once.
-    groups = [group.name for group in credential.groups.all()]
+    groups = _names_of_groups(credential)
     if not groups:
         return ""
-    return _("“%(name)s” is used by the key groups: %(groups)s.") % {
-        "name": credential.name,
-        "groups": _names(groups),
-    }
+    return _("“%(name)s” is used by the key groups: %(groups)s.") % {"name": credential.name, "groups": groups}
+
+
+def _names_of_groups(credential: CloudCredential) -> str:
+    """Return the names of the first key groups of a credential, and the number of the others; "" for none."""
+    names = credential.groups.order_by("name").values_list("name", flat=True)
+    shown = list(names[: NAMES_SHOWN + 1])
+    # Counted only when there are more than are named.
+    return _names(shown, count=names.count() if len(shown) > NAMES_SHOWN else len(shown))
 
 
 def _as_json(values: CredentialValues) -> dict[str, Any]:
@@ -238,10 +244,9 @@ def _check_changes(current: CloudCredential, values: CredentialValues, changed: 
             _("Paste the secret's Value."),
             field="secret",
         )
-    if "cloud" in changed and (groups := list(current.groups.order_by("name").values_list("name", flat=True))):
+    if "cloud" in changed and (groups := _names_of_groups(current)):
         raise InputError(
-            _("The cloud can't change while key groups push through this credential: %(groups)s.")
-            % {"groups": _names(groups)},
+            _("The cloud can't change while key groups push through this credential: %(groups)s.") % {"groups": groups},
             _("Add another credential for the other cloud."),
             field="cloud",
         )
@@ -295,9 +300,9 @@ def _name_taken() -> InputError:
     )
 
 
-def _names(objects: Iterable[object], *, limit: int = 10) -> str:
-    """Return the names in one line, and beyond the limit the number of the others."""
+def _names(objects: Iterable[object], *, count: int | None = None) -> str:
+    """Return the names in one line, and beyond the limit the number of the others; ``count``: of all, if known."""
     names = [str(each) for each in objects]
-    more = len(names) - limit
-    text = ", ".join(names[:limit])
+    more = (len(names) if count is None else count) - NAMES_SHOWN
+    text = ", ".join(names[:NAMES_SHOWN])
     return text if more <= 0 else _("%(names)s and %(count)d more") % {"names": text, "count": more}

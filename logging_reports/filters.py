@@ -101,7 +101,7 @@ class LogFilterForm(FilterForm):
 
     def chip_value(self, name: str, value: str) -> str:
         """Return a value as its chip shows it: a key, a group or a job by its name."""
-        return find_label(name, value) or super().chip_value(name, value)
+        return find_label(name, value, service=self.log.value) or super().chip_value(name, value)
 
     @property
     def service_code(self) -> str:

@@ -94,13 +94,18 @@ def list_entries(wanted: LogFilter) -> LogEntryQuerySet:
     return _limit_sequence(rows, wanted)
 
 
-def find_label(name: str, value: str) -> str:
-    """Return what the newest row calls the group, key or job with this UUID; "" for other texts and unknown ones."""
+def find_label(name: str, value: str, *, service: str) -> str:
+    """Return what the newest row calls the group, key or job with this UUID; "" for other texts and unknown ones.
+
+    The log ``service`` is asked first. One query for each log, because their indexes begin with the log.
+    """
     wanted, column = _uuid(value), {"group": "group", "key": "key", "job": "job_code"}.get(name)
     if wanted is None or column is None:
         return ""
     rows = LogEntry.objects.filter(**{f"{name}_id": wanted}).exclude(**{column: ""}).order_by("-sequence")
-    return rows.values_list(column, flat=True).first() or ""
+    logs = dict.fromkeys([service, *Service.values])
+    found = (rows.filter(service=log).values_list(column, flat=True).first() for log in logs)
+    return next(filter(None, found), "")
 
 
 def _limit_sequence(rows: LogEntryQuerySet, wanted: LogFilter) -> LogEntryQuerySet:
