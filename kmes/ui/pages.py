@@ -42,7 +42,7 @@ class RowPaginator(Paginator):  # type: ignore[type-arg]
         """
         number = self.validate_number(number)
         bottom = (number - 1) * self.per_page
-        return self._get_page(read_by_key(self.object_list, bottom, bottom + self.per_page), number, self)
+        return Page(read_by_key(self.object_list, bottom, bottom + self.per_page), number, self)
 
 
 class RowData(TableQuerysetData):  # type: ignore[misc]
