@@ -34,4 +34,4 @@ def arguments_of(function: Any) -> Arguments:
 
 def install() -> None:
     """Let django-tables2 use it."""
-    utils.signature = arguments_of
+    vars(utils)["signature"] = arguments_of
