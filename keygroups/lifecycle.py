@@ -27,6 +27,7 @@ from keygroups.rotation_schedule import next_due
 from keygroups.version_moves import Pushed, sources
 from kmes.core.clock import now
 from kmes.core.errors import ConflictError
+from kmes.core.row_updates import update_each
 
 
 def _move(version: CloudVersion, target: str, *, may_stay: bool = False, **values: object) -> None:
@@ -183,8 +184,7 @@ def _move_pushed(pushed: Sequence[Pushed], target: VersionState) -> None:
     if rows.filter(state__in=sources(target)).update(state=target, updated_at=now(), **common) != len(versions):
         barred = rows.exclude(state=target).select_related("key").first()
         raise _refusal(barred or versions[0], target)
-    if differing := [name for name in columns if name not in common]:
-        CloudVersion.objects.bulk_update(versions, differing)
+    update_each(versions, [name for name in columns if name not in common])
 
 
 def replace_double(double: Pushed) -> None:

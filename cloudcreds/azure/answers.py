@@ -179,7 +179,8 @@ def _kind_in_words(kind: str) -> str:
 _NAME = r"(?P<name>[0-9a-zA-Z-]+)"
 _VERSION = r"(?P<version>[0-9a-zA-Z]+)"
 # Method, path, status of success, and what the document must be; None where there is none.
-_SUCCESSES: tuple[tuple[str, str, int, Callable[[dict[str, Any], Asked], bool] | None], ...] = (
+_IsWanted = Callable[[dict[str, Any], Asked], bool]
+_ROWS: tuple[tuple[str, str, int, _IsWanted | None], ...] = (
     ("GET", r"/keys", 200, vault_documents.is_list_of_keys),
     ("GET", rf"/keys/{_NAME}/versions", 200, vault_documents.is_list_of_versions),
     ("GET", rf"/deletedkeys/{_NAME}", 200, vault_documents.is_deleted_key),
@@ -194,6 +195,7 @@ _SUCCESSES: tuple[tuple[str, str, int, Callable[[dict[str, Any], Asked], bool] |
     ("PATCH", rf"/keys/{_NAME}(?:/{_VERSION})?", 200, vault_documents.is_key),
     ("DELETE", rf"/keys/{_NAME}", 200, vault_documents.is_deletion),
 )
+_SUCCESSES = tuple((method, re.compile(f"{path}/?"), status, is_wanted) for method, path, status, is_wanted in _ROWS)
 # The codes that Key Vault uses with each status for calls about keys.
 _VAULT_CODES: dict[int, frozenset[str]] = {
     400: frozenset({"BadParameter", "Malformed backup blob"}),
@@ -231,7 +233,7 @@ def _judge_vault(answer: Answer, place: SignInPlace) -> None:
 def _judge_vault_success(answer: Answer) -> None:
     service = AskedService.VAULT
     for method, path, status, is_wanted in _SUCCESSES:
-        match = re.fullmatch(path + "/?", answer.path) if method == answer.method else None
+        match = path.fullmatch(answer.path) if method == answer.method else None
         if match is None:
             continue
         if answer.status != status:

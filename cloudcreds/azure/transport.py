@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+from weakref import WeakKeyDictionary
 
 import requests
 from azure.core.pipeline.transport import RequestsTransport
@@ -135,11 +136,19 @@ class _Adapter(HTTPAdapter):
         # Only a vault is changed by what is sent.
         self._pool = _VaultPool if way.service is AskedService.VAULT else _Pool
         self._proxies: dict[str, dict[str, str]] = {}
+        # What each pool was told to trust.
+        self._told: WeakKeyDictionary[Any, tuple[Any, Any]] = WeakKeyDictionary()
         super().__init__(max_retries=Retry(total=False, redirect=False, raise_on_status=False))
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
         super().init_poolmanager(*arguments, ssl_context=network.tls_context(), **options)
         self.poolmanager.pool_classes_by_scheme = {"http": _PlainPool, "https": self._pool}
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+        """Tell a pool of connections which authorities it trusts, once: each time ``requests`` would look for their file."""
+        if self._told.get(conn) != (verify, cert):
+            super().cert_verify(conn, url, verify, cert)
+            self._told[conn] = (verify, cert)
 
     def proxy_manager_for(self, *arguments: Any, **options: Any) -> Any:
         manager = super().proxy_manager_for(*arguments, ssl_context=network.tls_context(), **options)

@@ -17,6 +17,7 @@ from jobs.engine.run_log import LogDetails, RunLog
 from jobs.engine.step_rows import StepRows
 from jobs.models import Job, JobMessage, JobTarget
 from kmes.core.clock import now
+from kmes.core.row_updates import update_each
 from kmes.core.stored_text import storable
 from logging_reports.choices import Severity
 from logging_reports.services import Draft
@@ -117,8 +118,7 @@ class RunTransaction:
             mark_begun(self._job)
         for target, detail in targets:
             target.state, target.detail = state, storable(detail)
-        JobTarget.objects.filter(pk__in=[target.pk for target, _detail in targets]).update(state=state)
-        JobTarget.objects.bulk_update([target for target, _detail in targets], ["detail"])
+        update_each([target for target, _detail in targets], ["state", "detail"])
         if self._job.lost_runs:
             lifecycle.note_progress(self._claim)
             self._job.lost_runs = 0

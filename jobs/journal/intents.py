@@ -32,6 +32,7 @@ from jobs.models import Intent
 from keygroups.models import Key
 from kmes.core import clock
 from kmes.core.clock import now
+from kmes.core.row_updates import update_each
 
 UNRESOLVED_STATES = (IntentState.PENDING, IntentState.UNKNOWN)
 
@@ -81,9 +82,9 @@ def resolve_all(tx: RunTransaction, intents: Sequence[tuple[Intent, str]], state
     moment = now()
     for intent, kid in intents:
         intent.state, intent.kid, intent.resolved_at = state, kid, moment
-    named = [intent for intent, kid in intents if kid]
-    Intent.objects.filter(pk__in=[intent.pk for intent, _kid in intents]).update(state=state, resolved_at=moment)
-    Intent.objects.bulk_update(named, ["kid"])
+    update_each([intent for intent, kid in intents if kid], ["state", "resolved_at", "kid"])
+    if unnamed := [intent.pk for intent, kid in intents if not kid]:
+        Intent.objects.filter(pk__in=unnamed).update(state=state, resolved_at=moment)
 
 
 @dataclass
