@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
-
 from hsm.device import get_device
 from hsm.mark_checks import check_destination
 from hsm.marks import CredentialFacts, GroupFacts, RowKind, VaultFacts, encode
@@ -17,28 +15,24 @@ from hsm.verified import VerifiedDestination
 from kmes.core.actor import SYSTEM, Actor
 from logging_reports.choices import Service
 from logging_reports.models import LogEntry
-from logging_reports.services import record
+from logging_reports.services import Draft, LoggedChange, record_many, store_now
 
 # The log's columns by which the last mark of a destination is found.
 _FOUND_BY = {RowKind.CREDENTIAL: "credential_id", RowKind.GROUP: "group_id"}
-
-
-def _store_now(change: Callable[[], None]) -> None:
-    with transaction.atomic():
-        change()
 
 
 @dataclass(frozen=True)
 class Use:
     """For what a destination is used: whose work, and of which job.
 
-    ``store`` has a function change the database: now, or in a transaction that commits before the destination is asked.
+    ``store`` does a change and writes its rows of the log: at once, or in a transaction that commits before the destination
+    is asked.
     """
 
     actor: Actor = SYSTEM
     job_id: UUID | None = None
     job_code: str = ""
-    store: Callable[[Callable[[], None]], None] = _store_now
+    store: Callable[[LoggedChange], None] = store_now
 
 
 def verify(
@@ -97,7 +91,7 @@ def mark_anew(claim: Claim[Any]) -> Callable[[Actor], None]:
 
     def store(actor: Actor) -> None:
         row.save(update_fields=COLUMNS)
-        _record(claim, Use(actor))
+        record_many([_draft(claim, Use(actor))])
 
     return store
 
@@ -107,10 +101,9 @@ def _mark(claim: Claim[Any], use: Use) -> None:
     row = claim.row
     (mark,) = get_device().mark([encode(claim.facts, number=row.mark_number)])
 
-    def store() -> None:
+    def store() -> list[Draft]:
         # Another worker may have done the same meanwhile; or somebody saved again.
-        if _same_rows(claim, mark=b"").update(mark=mark):
-            _record(claim, use)
+        return [_draft(claim, use)] if _same_rows(claim, mark=b"").update(mark=mark) else []
 
     use.store(store)
     row.mark = mark
@@ -130,9 +123,9 @@ def _same_rows(claim: Claim[Any], *, mark: bytes) -> Any:
     return rows.filter(pk=claim.row.pk, mark_number=claim.row.mark_number, mark=mark)
 
 
-def _record(claim: Claim[Any], use: Use) -> None:
-    record(
-        f"{claim.facts.kind}.authorized",
+def _draft(claim: Claim[Any], use: Use) -> Draft:
+    return Draft(
+        event=f"{claim.facts.kind}.authorized",
         actor=use.actor,
         message=f"Destination of {claim.name} marked by the device",
         subject=claim.subject,

@@ -7,6 +7,7 @@ in a transaction: the head of the chain stays locked until the commit.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -23,8 +24,6 @@ from logging_reports.models import SECOND_ADMINISTRATOR, LogEntry, LogHead
 from logging_reports.redaction import Cleaner
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from kmes.core.actor import Actor
 
 
@@ -73,6 +72,11 @@ class Draft:
     def __post_init__(self) -> None:
         """Look up the event now, so that a wrong name fails where it was written."""
         object.__setattr__(self, "kind", find_event(self.event))
+
+
+# Changes rows of the database, and returns what the log is to tell of that. The log is written last, however many changes
+# a transaction holds.
+LoggedChange = Callable[[], Sequence[Draft]]
 
 
 def record(
@@ -143,6 +147,18 @@ def record_many(drafts: Sequence[Draft]) -> list[LogEntry]:
             retryable=True,
         ) from error
     return entries
+
+
+def store_now(change: LoggedChange) -> None:
+    """Do a change and write the rows that tell of it, in one transaction.
+
+    Raises:
+        LogWriteError: the database refused a row; nothing is changed.
+
+    """
+    with transaction.atomic():
+        if drafts := change():
+            record_many(drafts)
 
 
 def register_entry_handler(handler: Callable[[Sequence[LogEntry]], None]) -> None:

@@ -31,7 +31,7 @@ from jobs.spec import registry
 from keygroups.models import Key, KeyGroup
 from kmes.core.actor import SYSTEM
 from kmes.core.failpoints import failpoint
-from logging_reports.services import Draft
+from logging_reports.services import Draft, LoggedChange
 
 # What a job's page shows may be so old.
 NOTICED_SECONDS = 0.25
@@ -112,9 +112,12 @@ class JobRun:
         """Do ``write`` at the start of the next transaction. It is done again if that one rolls back."""
         self._deferred.append(write)
 
-    def store_with_next(self, change: Callable[[], object]) -> None:
-        """Do the same with a function that needs no transaction handed over."""
-        self.defer(lambda _tx: change())
+    def store_with_next(self, change: LoggedChange) -> None:
+        """Do a change at the start of the next transaction; its rows of the log are written at the end, with the others.
+
+        Written earlier, they would lock the heads of two logs in an order in which two jobs could wait for each other.
+        """
+        self.defer(lambda tx: tx.log_rows.extend(change()))
 
     def log_deferred(self, event: str, message: str = "", **details: Unpack[LogDetails]) -> None:
         """Add a row about the job to the log with the next transaction."""

@@ -39,7 +39,7 @@ from kmes.core.clock import now
 from kmes.core.errors import ConflictError
 from kmes.core.failpoints import failpoint
 from logging_reports.choices import Severity
-from logging_reports.services import Subject, record
+from logging_reports.services import Draft, LoggedChange, Subject
 
 logger = logging.getLogger(__name__)
 
@@ -241,15 +241,9 @@ def _mark_live(row: EphemeralKek, public: KekPublicKey) -> None:
         row.save(update_fields=["expires_at"])
 
 
-# Has a function change the ledger: now, or for a job with the next transaction of its run. A crash before that leaves a row
+# Does a change of the ledger: at once, or for a job with the next transaction of its run. A crash before that leaves a row
 # that says too little; the next run, or the sweep, asks the vault again.
-Store = Callable[[Callable[[], None]], None]
-
-
-def store_now(change: Callable[[], None]) -> None:
-    """Change the ledger in a transaction of its own."""
-    with transaction.atomic():
-        change()
+Store = Callable[[LoggedChange], None]
 
 
 def discard_kek(gateway: VaultGateway, row: EphemeralKek, *, store: Store) -> str:
@@ -293,13 +287,15 @@ def discard(gateway: VaultGateway, row: EphemeralKek, *, store: Store) -> None:
         store(partial(_save_purged, row))
 
 
-def _save(row: EphemeralKek) -> None:
+def _save(row: EphemeralKek) -> list[Draft]:
     row.save(update_fields=["state", "note"])
+    return []
 
 
-def _save_purged(row: EphemeralKek) -> None:
-    _log_left(row, row.note)
+def _save_purged(row: EphemeralKek) -> list[Draft]:
+    left = _tell_left(row, row.note)
     _save(row)
+    return left
 
 
 def note_left(row: EphemeralKek, error: CloudError, *, store: Store) -> str:
@@ -361,23 +357,27 @@ def _last_purge_refusal(row: EphemeralKek) -> datetime | None:
     return refused.order_by("-created_at").values_list("created_at", flat=True).first()
 
 
-def _log_left(row: EphemeralKek, note: str) -> None:
-    """Log that a deleted KEK stays until its retention ends; for want of a permission only the first time."""
+def _tell_left(row: EphemeralKek, note: str) -> list[Draft]:
+    """Return what the log tells of a deleted KEK that stays until its retention ends.
+
+    Where it stays for want of a permission, that is told of the first one only.
+    """
     if note == LEFT_TO_AZURE:
         why = "the vault has purge protection"
     elif note == PURGE_REFUSED and _last_purge_refusal(row) is None:
         why = "the permission Purge is not granted, which is optional; later KEKs of this vault are left likewise"
     else:
-        return
+        return []
     vault = KeyVault.objects.select_related("credential").get(pk=row.vault_id)
-    record(
-        "azure.kek_purge_not_needed",
+    told = Draft(
+        event="azure.kek_purge_not_needed",
         actor=SYSTEM,
         message=f"{row.name} stays deleted until the retention period ends: {why}",
         subject=Subject(credential=vault.credential.name, vault=vault.name),
         job_id=row.job_id,
         job_code=row.job.code,
     )
+    return [told]
 
 
 def confirm_absence(gateway: VaultGateway, row: EphemeralKek) -> str:

@@ -27,7 +27,7 @@ from jobs.models import EphemeralKek, Job
 from kmes.core.actor import SYSTEM
 from kmes.core.clock import now
 from kmes.core.errors import KmesError
-from logging_reports.services import Subject
+from logging_reports.services import Subject, store_now
 
 logger = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ def _sweep_one(row: EphemeralKek, skipped: set[UUID]) -> str:
     known = [CloudErrorKind.PERMISSION] if row.sweep_attempts else []
     try:
         with gateway.expecting(*known):
-            kek_ledger.discard(gateway, row, store=kek_ledger.store_now)
+            kek_ledger.discard(gateway, row, store=store_now)
             return kek_ledger.confirm_absence(gateway, row)
     except CloudError as error:
         if error.kind == CloudErrorKind.PERMISSION:
@@ -92,7 +92,7 @@ def _sweep_one(row: EphemeralKek, skipped: set[UUID]) -> str:
         if row.state == KekState.DISCARDED:
             # What its note says of the purge still counts.
             return f"{row.name}: {error}"
-        return kek_ledger.note_left(row, error, store=kek_ledger.store_now)
+        return kek_ledger.note_left(row, error, store=store_now)
 
 
 def _postpone(row: EphemeralKek) -> None:

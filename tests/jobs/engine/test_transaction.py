@@ -13,6 +13,7 @@ from jobs.engine.steps import end_deferred
 from jobs.journal.intents import announce, resolve_all
 from jobs.models import Job
 from logging_reports.models import LogEntry
+from logging_reports.services import Draft
 from tests.jobs.builders import messages
 from tests.jobs.pages.browsing import group, make_job, people
 
@@ -60,6 +61,22 @@ def test_a_transaction_that_failed_can_not_be_used_either(run):
         raise Mishap
     with pytest.raises(RuntimeError, match="has ended"):
         tx.add_message("late")
+
+
+def test_rows_of_a_deferred_change_are_written_with_the_others_in_the_order_of_the_logs(run):
+    """Each log's head stays locked until the commit: in another order two jobs could wait for each other at PostgreSQL."""
+
+    def change():
+        Job.objects.filter(pk=run.job.pk).update(subject="changed")
+        return [Draft(event="azure.kek_purge_not_needed", actor=run.actor, message="stays deleted")]
+
+    run.store_with_next(change)
+    with CaptureQueriesContext(connection) as queries, run.write() as tx:
+        tx.log("job.cancelled", "ended")
+    heads = [query["sql"] for query in queries if query["sql"].startswith("SELECT") and "loghead" in query["sql"]]
+    locked = dict.fromkeys(service for sql in heads for service in ("audit", "azure") if f"'{service}'" in sql)
+    assert list(locked) == ["audit", "azure"]
+    assert LogEntry.objects.filter(message__in=["stays deleted", "ended"]).count() == 2
 
 
 def test_of_foreign_texts_what_no_column_can_keep_is_shown_as_a_mark(run):
