@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy, ngettext_lazy
 from cloudcreds.choices import SHORT_WAYS, SignIn
 from cloudcreds.models import CloudCredential
 from cloudcreds.selectors import describe_sign_in_expiry
-from kmes.ui.tables import ConsoleTable, MenuColumn
+from kmes.ui.tables import ConsoleTable, MenuColumn, worth
 from kmes.ui.templatetags.kmes_ui import badge, cut, when
 
 
@@ -28,14 +28,16 @@ class CredentialTable(ConsoleTable):
 
     caption = gettext_lazy("Cloud credentials")
     saved_as = "credentials"
+    # A credential's page shows what doesn't fit.
+    drops_columns = True
     counted = ngettext_lazy("%(count)d credential", "%(count)d credentials", "count")
     name = tables.Column(linkify=True)
     cloud = tables.Column()
     tenant_id = tables.Column()
     client_id = tables.Column()
-    sign_in_expires_on = tables.Column(verbose_name=gettext_lazy("Sign-in"), empty_values=())
-    last_test_ok = tables.Column(verbose_name=gettext_lazy("Last test"), empty_values=())
-    groups = tables.Column(verbose_name=gettext_lazy("Key groups"), empty_values=(), orderable=False)
+    sign_in_expires_on = tables.Column(verbose_name=gettext_lazy("Sign-in"), empty_values=(), attrs=worth(2))
+    last_test_ok = tables.Column(verbose_name=gettext_lazy("Last test"), empty_values=(), attrs=worth(3))
+    groups = tables.Column(verbose_name=gettext_lazy("Key groups"), empty_values=(), orderable=False, attrs=worth(1))
     menu = MenuColumn(_actions_url)
 
     class Meta(ConsoleTable.Meta):

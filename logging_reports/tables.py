@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext_lazy
 
-from kmes.ui.tables import ConsoleTable, ExactTimeColumn
+from kmes.ui.tables import ConsoleTable, ExactTimeColumn, worth
 from kmes.ui.templatetags.kmes_ui import badge, cut, exactly, icon
 from logging_reports.anchors import Statement
 from logging_reports.choices import SEVERITY_COLOURS
@@ -152,6 +152,9 @@ class CheckpointTable(ConsoleTable):
 
     caption = gettext_lazy("Checkpoints")
     saved_as = "checkpoints"
+    # The anchor holds what doesn't fit.
+    drops_columns = True
+    dropped_note = gettext_lazy("In the anchor:")
     essential = ("number", "state")
     counted = ngettext_lazy("%(count)d checkpoint", "%(count)d checkpoints", "count")
     statements: dict[int, Statement | None]
@@ -159,13 +162,13 @@ class CheckpointTable(ConsoleTable):
     number = tables.Column(verbose_name=gettext_lazy("Number"))
     at = ExactTimeColumn(verbose_name=gettext_lazy("Time (UTC)"))
     state = tables.Column(verbose_name=gettext_lazy("State"), empty_values=(), orderable=False, attrs=_NOWRAP)
-    covered = tables.Column(verbose_name=gettext_lazy("Rows covered"), empty_values=(), orderable=False)
+    covered = tables.Column(verbose_name=gettext_lazy("Rows covered"), empty_values=(), orderable=False, attrs=worth(2))
     hash = tables.Column(verbose_name=gettext_lazy("Hash"), orderable=False)
     key = tables.Column(verbose_name=gettext_lazy("Key"), empty_values=(), orderable=False)
     time_stamp = tables.Column(
-        verbose_name=gettext_lazy("Time stamp (UTC)"), empty_values=(), orderable=False, attrs=_NOWRAP
+        verbose_name=gettext_lazy("Time stamp (UTC)"), empty_values=(), orderable=False, attrs=worth(1)
     )
-    anchor = tables.Column(verbose_name=gettext_lazy("Anchor"), empty_values=(), orderable=False, attrs=_NOWRAP)
+    anchor = tables.Column(verbose_name=gettext_lazy("Anchor"), empty_values=(), orderable=False, attrs=worth(3))
 
     class Meta(ConsoleTable.Meta):
         row_attrs = {"id": lambda record: f"checkpoint-{record.number}"}

@@ -10,7 +10,7 @@ from django.utils.translation import ngettext_lazy
 
 from jobs.certifications.models import Certification
 from jobs.choices import STATE_COLOURS
-from kmes.ui.tables import ConsoleTable, ExactTimeColumn
+from kmes.ui.tables import ConsoleTable, ExactTimeColumn, worth
 from kmes.ui.templatetags.kmes_ui import badge
 
 _NOWRAP = {"td": {"class": "text-nowrap"}}
@@ -22,10 +22,12 @@ class CertificationTable(ConsoleTable):
     caption = _("Runs")
     saved_as = "certifications"
     essential = ("code",)
+    # A run's page shows what doesn't fit.
+    drops_columns = True
     counted = ngettext_lazy("%(count)d run", "%(count)d runs", "count")
     code = tables.Column(verbose_name=_("Number"), orderable=False, attrs=_NOWRAP)
-    state = tables.Column(verbose_name=_("Result"), attrs=_NOWRAP)
-    vault_name = tables.Column(verbose_name=_("Key Vault"))
+    state = tables.Column(verbose_name=_("Result"), attrs=worth(2))
+    vault_name = tables.Column(verbose_name=_("Key Vault"), attrs=worth(1))
     key_spec = tables.Column(verbose_name=_("Key Length"), attrs=_NOWRAP)
     actor_name = tables.Column(verbose_name=_("Asked for by"))
     created_at = ExactTimeColumn(verbose_name=_("Begun (UTC)"))

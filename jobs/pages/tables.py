@@ -16,7 +16,7 @@ from jobs.models import Job
 from jobs.pages.progress import describe_duration, describe_running
 from kmes.core.actor import Trigger
 from kmes.core.clock import now
-from kmes.ui.tables import ConsoleTable, MenuColumn, PickColumn, StateColumn, TimeColumn
+from kmes.ui.tables import ConsoleTable, MenuColumn, PickColumn, StateColumn, TimeColumn, worth
 
 TRIGGER_LABELS = {
     Trigger.USER: _("User"),
@@ -50,7 +50,8 @@ class JobTable(ConsoleTable):
     counted = ngettext_lazy("%(count)d job", "%(count)d jobs", "count")
     pick = PickColumn()
     code = tables.Column(verbose_name=_("ID"), orderable=False, attrs=NOWRAP)
-    title = tables.Column(verbose_name=_("Name"), order_by="kind", attrs=NOWRAP)
+    # What was done tells more than all but its subject and its end.
+    title = tables.Column(verbose_name=_("Name"), order_by="kind", attrs=worth(1))
     subject = tables.Column(verbose_name=_("Subject"), attrs={"td": {"class": "text-nowrap name-cell"}})
     group = tables.Column(verbose_name=_("Key group"), accessor="group__name", attrs=WIDE_ONLY)
     vault = tables.Column(verbose_name=_("Key Vault"), accessor="group__vault__name", attrs=WIDE_ONLY)

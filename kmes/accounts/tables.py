@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy, ngettext_lazy
 
 from kmes.accounts.models import ConsoleSession, User
 from kmes.accounts.roles.selectors import role_names
-from kmes.ui.tables import ConsoleTable, ExactTimeColumn, MenuColumn, PickColumn, TimeColumn
+from kmes.ui.tables import ConsoleTable, ExactTimeColumn, MenuColumn, PickColumn, TimeColumn, worth
 from kmes.ui.templatetags.kmes_ui import badge
 
 
@@ -37,14 +37,16 @@ class UserTable(ConsoleTable):
     caption = gettext_lazy("Users")
     saved_as = "users"
     essential = ("username",)
+    # A user's page shows what doesn't fit.
+    drops_columns = True
     counted = ngettext_lazy("%(count)d user", "%(count)d users", "count")
     pick = PickColumn()
     username = tables.Column(verbose_name=gettext_lazy("User name"), linkify=True)
     name = tables.Column(
         accessor="get_full_name", verbose_name=gettext_lazy("Name"), order_by=("last_name", "first_name")
     )
-    role = tables.Column()
-    is_active = tables.Column(verbose_name=gettext_lazy("Status"), empty_values=())
+    role = tables.Column(attrs=worth(1))
+    is_active = tables.Column(verbose_name=gettext_lazy("Status"), empty_values=(), attrs=worth(2))
     last_login = TimeColumn(verbose_name=gettext_lazy("Last sign-in"), default=gettext_lazy("never"))
     menu = MenuColumn(_actions_url)
 

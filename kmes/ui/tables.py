@@ -44,6 +44,11 @@ MAX_SEARCH = 128
 _SIZES = frozenset(str(size) for size in PAGE_SIZES)
 
 
+def worth(number: int, *, css: str = "text-nowrap") -> dict[str, dict[str, object]]:
+    """Return the attributes of a column that gives way after those of less worth, where columns are dropped."""
+    return {"td": {"class": css}, "th": {"data-worth": number}}
+
+
 class ConsoleTable(tables.Table):
     """Base of all tables; ``caption`` names the table for screen readers.
 
@@ -61,6 +66,8 @@ class ConsoleTable(tables.Table):
     counted: Any = ngettext_lazy("%(count)d row", "%(count)d rows", "count")
     # Whether columns that don't fit are left out, because another part of the page shows them (tables.js).
     drops_columns: ClassVar[bool] = False
+    # What stands before the names of those columns.
+    dropped_note: ClassVar[str | Promise] = _("In the details:")
     layout: Layout | None = None
     view: SavedView | None = None
 

@@ -10,7 +10,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext_lazy
 
-from kmes.ui.tables import ConsoleTable, TimeColumn
+from kmes.ui.tables import ConsoleTable, TimeColumn, worth
 from kmes.ui.templatetags.kmes_ui import badge
 from logging_reports.forwarding.models import ForwardingDestination
 from logging_reports.forwarding.selectors import Lag
@@ -35,10 +35,12 @@ class DestinationTable(ConsoleTable):
 
     caption = gettext_lazy("Destinations")
     saved_as = "log-destinations"
+    # A destination's page shows what doesn't fit.
+    drops_columns = True
     counted = ngettext_lazy("%(count)d destination", "%(count)d destinations", "count")
     lags: dict[object, Lag] = {}
     name = tables.Column(verbose_name=gettext_lazy("Name"), linkify=True)
-    is_enabled = tables.Column(verbose_name=gettext_lazy("State"))
+    is_enabled = tables.Column(verbose_name=gettext_lazy("State"), attrs=worth(2))
     transport = tables.Column(verbose_name=gettext_lazy("Transport"))
     row_format = tables.Column(verbose_name=gettext_lazy("Format"))
     address = tables.Column(verbose_name=gettext_lazy("To"), orderable=False, attrs=_BREAKS)

@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext_lazy
 
-from kmes.ui.tables import ConsoleTable, TimeColumn
+from kmes.ui.tables import ConsoleTable, TimeColumn, worth
 from kmes.ui.templatetags.kmes_ui import badge, when
 from logging_reports.choices import SEVERITY_COLOURS
 from logging_reports.notices import texts
@@ -80,11 +80,13 @@ class ChannelTable(ConsoleTable):
 
     caption = gettext_lazy("Channels")
     saved_as = "channels"
+    # A channel's page shows what doesn't fit.
+    drops_columns = True
     counted = ngettext_lazy("%(count)d channel", "%(count)d channels", "count")
     name = tables.Column(verbose_name=gettext_lazy("Name"), linkify=True)
     kind = tables.Column(verbose_name=gettext_lazy("Kind"))
     target = tables.Column(verbose_name=gettext_lazy("To"), empty_values=(), orderable=False, attrs=_BREAKS)
-    is_enabled = tables.Column(verbose_name=gettext_lazy("State"))
+    is_enabled = tables.Column(verbose_name=gettext_lazy("State"), attrs=worth(2))
     waiting = tables.Column(verbose_name=gettext_lazy("Waiting"), attrs=_NUMBER)
     failed = tables.Column(verbose_name=gettext_lazy("Given up in 7 days"), attrs=_NUMBER)
     updated_at = TimeColumn(verbose_name=gettext_lazy("Changed"), attrs=_NOWRAP)

@@ -8,6 +8,7 @@ from typing import Any
 
 import django_tables2 as tables
 from django.utils.html import format_html
+from django.utils.translation import gettext_lazy as _
 
 from kmes.core import clock
 from kmes.ui.tables import ConsoleTable
@@ -61,6 +62,10 @@ class ReportColumn(tables.Column):  # type: ignore[misc]
 
 class ReportTable(ConsoleTable):
     """Base class of the tables of reports. Each report has its own class, so users can arrange each."""
+
+    # Wider screens, the CSV file and paper show what doesn't fit.
+    drops_columns = True
+    dropped_note = _("No room for:")
 
     class Meta(ConsoleTable.Meta):
         """The console's style."""

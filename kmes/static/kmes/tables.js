@@ -10,8 +10,9 @@ function fit(frame) {
   frame.classList.toggle("is-wide", !fits);
 }
 
-// Where another part of the page shows what a row leaves out, columns that don't fit are left out from the
-// end, in the user's order; the name and the menu stay. app.css hides the numbers in data-out.
+// Where another page or part of it shows what a row leaves out, columns that don't fit are left out: those of the
+// least data-worth first, and of these the last in the user's order. The name and the menu stay. app.css hides the
+// numbers in data-out.
 function dropColumns(frame) {
   const table = frame.firstElementChild;
   const headings = [...table.querySelectorAll("thead th")];
@@ -20,11 +21,15 @@ function dropColumns(frame) {
   const first = headings.findIndex((heading) => !heading.querySelector("[data-check-all]"));
   const out = [];
   let needed = isCards ? 0 : table.scrollWidth;
-  for (let index = headings.length - 1; index > first && needed > frame.clientWidth; index -= 1) {
+  const worth = (index) => Number(headings[index].dataset.worth || 0);
+  const order = [...headings.keys()].filter((index) => index > first).sort((one, other) => worth(one) - worth(other) || other - one);
+  for (const index of order) {
+    if (needed <= frame.clientWidth) break;
     if (headings[index].matches(".menu-cell, [data-keep]") || !headings[index].offsetWidth || isFlexible(table, index)) continue;
     needed -= headings[index].getBoundingClientRect().width;
-    out.unshift(index);
+    out.push(index);
   }
+  out.sort((one, other) => one - other);
   if (out.length) table.dataset.out = out.map((index) => index + 1).join(" ");
   const note = frame.parentElement.querySelector("[data-columns-out]");
   if (!note) return;
