@@ -42,7 +42,7 @@ def state_of(device: HsmDevice) -> tuple[str, str]:
     if is_silent(device):
         return _("Not seen lately"), "warning"
     if device.availability == "ok":
-        return _("Serves"), "good"
+        return _("Online"), "good"
     words = {
         "device_replaced": _("Another token is in its place"),
         "pin_wrong": _("PIN refused"),
@@ -57,7 +57,7 @@ def sentinel_of(device: HsmDevice) -> tuple[str, str]:
         return _("Not the one that was registered"), "bad"
     if device.availability != "ok":
         return _("Unavailable now"), "warning"
-    return _("The registered one, and it signs"), "good"
+    return _("Registered, and signs"), "good"
 
 
 def find_device(device_id: UUID) -> HsmDevice | None:

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from django import forms
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.db.models import CharField, Count, F, Min, Q, QuerySet, Value
 from django.db.models.functions import TruncDate
 from django.urls import reverse
@@ -101,11 +102,15 @@ def _age_sentence(found: dict[str, Any]) -> str:
     if not found["total"]:
         return _("No key is here.")
     text = ngettext(
-        "%(total)d key is here; it is %(days)d days old.",
-        "%(total)d keys are here; the oldest is %(days)d days old. A year old or older: %(old)d.",
+        "%(total)s key is here; it is %(days)s days old.",
+        "%(total)s keys are here; the oldest is %(days)s days old. A year old or older: %(old)s.",
         found["total"],
     )
-    return text % {"total": found["total"], "days": _days_since(found["oldest"]), "old": found["age_older"]}
+    return text % {
+        "total": intcomma(found["total"]),
+        "days": intcomma(_days_since(found["oldest"])),
+        "old": intcomma(found["age_older"]),
+    }
 
 
 def _key_url(row: Row) -> str:

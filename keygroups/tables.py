@@ -29,6 +29,8 @@ def _actions_url(record: Key) -> str:
 
 # Each row has one line. Columns that don't fit are shown by the inspector instead (tables.js).
 _ONE_LINE = {"td": {"class": "text-nowrap"}}
+# A page of paper is too narrow for all of them.
+_ON_SCREEN = {"td": {"class": "text-nowrap screen-only"}, "th": {"class": "screen-only"}}
 
 
 class KeyTable(ConsoleTable):
@@ -49,7 +51,7 @@ class KeyTable(ConsoleTable):
     created_at = tables.Column(verbose_name=_("Created"), attrs=_ONE_LINE)
     pushed = tables.Column(verbose_name=_("Pushed"), empty_values=(), attrs=_ONE_LINE)
     expires = tables.Column(verbose_name=_("Expires"), empty_values=(), attrs=_ONE_LINE)
-    last_job = tables.Column(verbose_name=_("Last job"), empty_values=(), orderable=False, attrs=_ONE_LINE)
+    last_job = tables.Column(verbose_name=_("Last job"), empty_values=(), orderable=False, attrs=_ON_SCREEN)
     menu = MenuColumn(_actions_url)
 
     # The jobs of the shown keys, by key. The view loads them once per page.

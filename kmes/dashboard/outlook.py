@@ -87,6 +87,8 @@ def draw_days(days: Sequence[Day]) -> Picture:
         shapes.append(label(middle, _FLOOR + 14, date_format(day.date, "D")[:2], anchor="middle", look="quiet"))
         shapes.append(label(middle, _FLOOR + 28, str(day.date.day), anchor="middle", look="quiet"))
     rotations, expiries = sum(day.rotations for day in days), sum(day.expiries for day in days)
+    if not rotations and not expiries:
+        shapes.append(label(_WIDTH / 2, _FLOOR / 2, _("Nothing is due."), anchor="middle", look="quiet"))
     told = _("%(rotations)s; %(expiries)s.") % {"rotations": _rotations(rotations), "expiries": _expiries(expiries)}
     return Picture(
         "coming",

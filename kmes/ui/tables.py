@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import django_tables2 as tables
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.core.paginator import EmptyPage
 from django.http import HttpRequest, QueryDict
 from django.utils.functional import Promise
@@ -86,7 +87,8 @@ class ConsoleTable(tables.Table):
     @property
     def count_text(self) -> str:
         """Return how many rows there are on all pages, in words."""
-        return str(self.counted % {"count": self.paginator.count})
+        count = self.paginator.count
+        return str(self.counted % {"count": count}).replace(str(count), intcomma(count), 1)
 
     @property
     def sorted_by(self) -> str:

@@ -75,7 +75,7 @@ def test_the_device_shows_its_sentinel_and_its_workers_with_their_release(pages)
     make_device(is_designated=True, last_seen_at=now(), sentinel_hash="5e" * 32)
     record_worker(host="worker-7", state="ok", serial="S-1")
     page = body(pages.get("/administration/device/"))
-    for words in ("5e" * 32, "The registered one", "worker-7", "release 0.1", "Serves"):
+    for words in ("5e" * 32, "Registered, and signs", "worker-7", "release 0.1", "Online"):
         assert words in page
     assert "worker-7" in body(pages.get("/administration/configuration/"))
 
