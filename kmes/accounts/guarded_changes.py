@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from kmes.accounts import services
+from kmes.accounts.company_sign_on import guarded_changes as sign_on
 from kmes.accounts.delegation import begin_change
 from kmes.accounts.models import CustomRole, User
 from kmes.accounts.rights import Right, rights_of
@@ -28,6 +29,7 @@ _Values = Mapping[str, Any]
 
 def register_all() -> None:
     """Register the operations."""
+    sign_on.register_all(USERS)
     register(
         Operation(name="user.create", action=USERS, describe=_describe_new_user, apply=_create_user, lock=_lock_users),
         Operation(name="user.update", action=USERS, describe=_describe_update, apply=_update_user, lock=_lock_users),

@@ -116,7 +116,7 @@ CHANGES = (
         "change_users",
         gettext_lazy("Change a user"),
         Right.USER_MANAGE,
-        gettext_lazy("Add users, change their roles, reset passwords and second factors"),
+        gettext_lazy("Add users, change their roles, reset passwords and second factors, set up company sign-on"),
     ),
     _spec("change_roles", gettext_lazy("Change a role"), Right.ROLE_MANAGE, gettext_lazy("Add and change roles")),
     _spec(

@@ -85,10 +85,13 @@ class ProviderForm(forms.Form):
     )
     is_enabled = forms.BooleanField(label=gettext_lazy("In use"), required=False)
 
-    def __init__(self, data: Any = None, *, provider: SignOnProvider | None = None) -> None:
+    def __init__(
+        self, data: Any = None, *, provider: SignOnProvider | None = None, shown: SignOnProvider | None = None
+    ) -> None:
         self.provider = provider
         self.roles = role_names()
-        super().__init__(data, initial=_initial(provider, self.roles))
+        # ``shown`` are settings that others approved, in place of the stored ones.
+        super().__init__(data, initial=_initial(shown or provider, self.roles))
         for code, name in self.roles.items():
             self.fields[f"groups_{code}"] = forms.CharField(
                 label=_("Groups of the role %(role)s") % {"role": name},

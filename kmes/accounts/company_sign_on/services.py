@@ -18,6 +18,7 @@ from kmes.accounts.roles.selectors import is_role
 from kmes.core.actor import Actor
 from kmes.core.clock import now
 from kmes.core.errors import InputError
+from kmes.core.guarded_changes import require_approval
 from kmes.core.secret_types import SecretText
 from logging_reports.services import record
 
@@ -56,6 +57,7 @@ def save(values: ProviderValues, secret: SecretText, *, actor: Actor) -> None:
         _check_roles(values)
         before = {} if provider is None else {name: getattr(provider, name) for name in seals.COLUMNS}
         kept = secret or _present_secret(provider, values)
+        require_approval("sign_on.save", {**asdict(values), "has_secret": bool(secret)}, actor=actor)
         provider = provider or SignOnProvider()
         for name, value in asdict(values).items():
             setattr(provider, name, value)

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from kmes.accounts.company_sign_on import protocol, services, trial
 from kmes.accounts.company_sign_on.errors import SignOnRefused
 from kmes.accounts.company_sign_on.forms import ProviderForm
+from kmes.accounts.company_sign_on.guarded_changes import SAVE, requested_provider
 from kmes.accounts.company_sign_on.models import SignOnProvider
 from kmes.accounts.company_sign_on.protocol import Proven
 from kmes.accounts.company_sign_on.selectors import find_provider
@@ -22,6 +23,7 @@ from kmes.accounts.company_sign_on.trial import Finding
 from kmes.accounts.rights import Right
 from kmes.core.actor import Actor
 from kmes.core.errors import KmesError, PermissionRefused
+from kmes.core.guarded_changes import values_of_request
 from kmes.ui.access import right_required
 from kmes.ui.responses import go_to
 
@@ -32,7 +34,8 @@ from kmes.ui.responses import go_to
 def edit(request: HttpRequest) -> HttpResponse:
     """Show and change the settings."""
     provider = find_provider()
-    form = ProviderForm(request.POST or None, provider=provider)
+    approved = values_of_request(request.GET.get("approved", ""), SAVE, user_id=request.user.pk)
+    form = ProviderForm(request.POST or None, provider=provider, shown=requested_provider(approved))
     if request.method == "POST" and form.is_valid():
         try:
             services.save(form.values(), form.secret(), actor=Actor.from_user(request.user))

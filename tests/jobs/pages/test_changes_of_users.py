@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from jobs.models import Job
+from kmes.accounts.company_sign_on.models import SignOnProvider
 from kmes.accounts.models import CustomRole, User
 from kmes.core.actor import Actor
 from logging_reports.models import LogEntry
@@ -133,3 +134,26 @@ def test_a_role_is_added_and_changed_with_approval(pages, second, policies):
 def test_without_a_policy_nothing_asks(pages, people):
     assert "Others have to approve" not in text(pages.get("/users/add/"))
     assert "shown now and never again" in text(pages.post("/users/add/", NEW_USER))
+
+
+def test_company_sign_on_is_set_up_with_approval(pages, second, policies):
+    """Its groups give roles, so that it would be a way round the policy on users."""
+    page, secret = "/company-sign-on/", "known-secret-of-the-provider-01"
+    assert "Others have to approve this first" in text(pages.get(page))
+    sent = {
+        "name": "Example", "issuer": "https://login.example.com", "client_id": "kmes", "scopes": "openid",
+        "username_claim": "preferred_username", "groups_claim": "groups", "groups_admin": "kmes-admins",
+        "unmatched_role": "", "factor_values": "", "client_secret": secret,
+    }  # fmt: skip
+    assert "Approvers need a reason" in text(pages.post(page, sent))
+    job = asked(pages.post(page, {**sent, "approval_reason": REASON}), "change_users")
+    shown = text(second.get(f"/approvals/{job.code}/"))
+    assert "kmes-admins: Administrator" in shown
+    assert secret not in repr(job.params)
+    approve(second, job)
+    form = pages.post(f"/approvals/{job.code}/apply/").url
+    assert "kmes-admins" in text(pages.get(form))
+    assert not SignOnProvider.objects.exists()
+    assert pages.post(page, {**sent, "groups_operator": "others"}).status_code == 422
+    assert pages.post(page, sent).status_code == 302
+    assert SignOnProvider.objects.get().group_roles == {"kmes-admins": "admin"}
