@@ -19,7 +19,6 @@ import sys
 import threading
 import time
 from collections import Counter
-from pathlib import Path
 
 import django
 
@@ -45,7 +44,6 @@ SUCCESS_SEEN = """() => new Promise((done) => {
 })"""
 # The followers on a Keys page: address and target.
 PARTS = {"/jobs/drawer/": "drawer-jobs", "/notices/bell/": "bell", "/keys/": "keys-pane"}
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
 # --- Idle pages ------------------------------------------------------------------------------
@@ -106,15 +104,6 @@ def sign_users_in(temporary: TemporaryInstance) -> list[str]:
     return found
 
 
-def cpu_seconds(pids: list[int]) -> float:
-    """Return how long these processes have computed."""
-    total = 0
-    for pid in pids:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        total += int(fields[11]) + int(fields[12])
-    return total / TICKS
-
-
 def measure_idle(temporary: TemporaryInstance) -> None:
     """Open the pages, let them settle, and measure a while in which nothing happens."""
     cookies, asked = sign_users_in(temporary), Counter[str]()
@@ -125,9 +114,9 @@ def measure_idle(temporary: TemporaryInstance) -> None:
     time.sleep(5)
     web = process_memory.family_of(temporary.pid_of("web"))
     asked.clear()
-    before, began = cpu_seconds(web), time.monotonic()
+    before, began = process_memory.cpu_seconds(web), time.monotonic()
     time.sleep(IDLE_SECONDS)
-    seconds, computed = time.monotonic() - began, cpu_seconds(web) - before
+    seconds, computed = time.monotonic() - began, process_memory.cpu_seconds(web) - before
     print_line(
         name="idle_pages",
         tabs=TABS,

@@ -1,11 +1,13 @@
-"""How much memory a process and all that it started take, read from Linux' /proc."""
+"""How much memory and processor time processes and all that they started take, read from Linux' /proc."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 PROC = Path("/proc")
 KB_PER_MB = 1024
+TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def family_of(pid: int) -> list[int]:
@@ -39,3 +41,12 @@ def resident_mb(pid: int) -> float:
     except OSError:
         return 0.0
     return next((int(line.split()[1]) / KB_PER_MB for line in lines if line.startswith("VmRSS:")), 0.0)
+
+
+def cpu_seconds(pids: list[int]) -> float:
+    """Return how long these processes have computed."""
+    total = 0
+    for pid in pids:
+        fields = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+        total += int(fields[11]) + int(fields[12])
+    return total / TICKS
