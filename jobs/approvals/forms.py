@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from jobs.approvals.models import MAX_REASON, Verdict
 from jobs.confirmation.forms import StartForm
-from jobs.kinds.set_approval_policy.spec import LONGEST_HOURS, MOST_APPROVALS
+from jobs.kinds.set_approval_policy.spec import HIGHEST_LEAST, LONGEST_HOURS, MOST_APPROVALS
 from kmes.accounts.roles.selectors import role_names
 from kmes.accounts.second_factor.forms import passkey_field
 
@@ -114,6 +114,13 @@ class PolicyForm(StartForm):
         min_value=1,
         max_value=LONGEST_HOURS,
         help_text=_("A request that is not approved and run by then is cancelled."),
+    )
+    least = forms.IntegerField(
+        label=_("From so many keys or versions on"),
+        min_value=1,
+        max_value=HIGHEST_LEAST,
+        required=False,
+        help_text=_("What the requester did without approvals in the 24 hours before counts, too. 1: always."),
     )
     needs_passkey = forms.BooleanField(
         label=_("Only approvals signed by a passkey count"),

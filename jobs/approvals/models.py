@@ -36,6 +36,8 @@ class ApprovalPolicy(models.Model):
     needs_passkey = models.BooleanField(default=False)
     # Requesters with the right to break glass may go on alone in an emergency.
     allows_break_glass = models.BooleanField(default=False)
+    # From how many keys or versions on approvals are needed.
+    least = models.PositiveIntegerField(default=1)
     changed_by = models.CharField(max_length=150)
     changed_at = models.DateTimeField()
     # The worker's, over all of the above.

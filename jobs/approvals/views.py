@@ -22,7 +22,7 @@ from jobs.choices import JobState
 from jobs.confirmation.forms import ask_for_reason
 from jobs.engine.approval_checks import why_plan_changed
 from jobs.engine.approval_evidence import evidence_of
-from jobs.engine.approval_policies import actions, describe, find_policy, label_of, requirements_of
+from jobs.engine.approval_policies import COUNTED, actions, describe, find_policy, label_of, requirements_of
 from jobs.engine.approval_requests import is_decision_genuine, is_request_genuine, requirements_in
 from jobs.engine.approver_signatures import has_broken_signature
 from jobs.engine.break_glass import find_break_glass, find_review, list_unreviewed
@@ -238,6 +238,10 @@ def change_policy(request: HttpRequest, action: str) -> HttpResponse:
     form.initial["approvals"] = current.approvals if current else 1
     form.initial["role"] = current.role if current else Role.ADMIN
     form.initial["expires_hours"] = current.expires_hours if current else RECOMMENDED_HOURS
+    if action in COUNTED:
+        form.initial["least"] = current.least if current else 1
+    else:
+        del form.fields["least"]
     for name in ("needs_passkey", "allows_break_glass"):
         form.initial[name] = getattr(current, name, False)
     needed = requirements_of([action])
@@ -268,6 +272,7 @@ def _start_change(action: str, form: PolicyForm, actor: Actor) -> str:
         expires_hours=asked["expires_hours"],
         needs_passkey=asked["needs_passkey"],
         allows_break_glass=asked["allows_break_glass"],
+        least=asked.get("least") or 1,
         reason=asked.get("reason", ""),
         actor=actor,
         idempotency_key=f"{actor.user_id}:{token}" if token else "",

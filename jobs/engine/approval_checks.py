@@ -13,7 +13,7 @@ from django.contrib.auth import get_user_model
 from django.utils.translation import gettext as _
 
 from jobs.approvals.models import ApprovalDecision, ApprovalRequest, Verdict
-from jobs.engine import approval_policies
+from jobs.engine import approval_amounts, approval_policies
 from jobs.engine.approval_policies import Requirement, StrangePolicy
 from jobs.engine.approval_requests import (
     describe_objects,
@@ -21,6 +21,7 @@ from jobs.engine.approval_requests import (
     first_of_chain,
     is_decision_genuine,
     is_request_genuine,
+    requested_keys,
     requirements_in,
 )
 from jobs.engine.approver_accounts import find_reachable
@@ -52,7 +53,9 @@ def check_approved(job: Job) -> None:
     """
     if registry[job.kind].approval is None:
         return
-    needed = _requirements_of(approval_policies.actions_of(job))
+    # Counted anew: neither a state nor what the requesting process found is believed.
+    asked = _requirements_of(approval_policies.actions_of(job))
+    needed = approval_amounts.applying_to(job, asked, requested_keys(job))
     first = first_of_chain(job)
     request = _request_of(first)
     if request is None:

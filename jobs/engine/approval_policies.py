@@ -30,6 +30,8 @@ POLICY = "kmes approval policy"
 CHANGED = "approval.policy_changed"
 # The action of all jobs that leave an Azure key's current version disabled, whatever else they do.
 DISABLE_CURRENT = "set_enabled"
+# Actions of which a policy may ask for approvals from some keys or versions on.
+COUNTED = frozenset({"cloud_delete", "cloud_purge", "destroy"})
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -52,6 +54,8 @@ class Requirement:
     needs_passkey: bool = False
     # Whether the requester may go on alone in an emergency.
     allows_break_glass: bool = False
+    # From how many keys or versions on (``jobs.engine.approval_amounts``).
+    least: int = 1
 
     def as_json(self) -> dict[str, Any]:
         """Return it as rows hold it."""
@@ -92,6 +96,7 @@ def requirements_of(wanted: Iterable[str]) -> list[Requirement]:
             *(each.action, each.number, each.approvals, each.role, each.expires_hours),
             needs_passkey=each.needs_passkey,
             allows_break_glass=each.allows_break_glass,
+            least=each.least,
         )
         for each in _find_policies(list(dict.fromkeys(wanted))).values()
         if each.approvals
@@ -116,6 +121,7 @@ def add_policy(
     by: str,
     needs_passkey: bool = False,
     allows_break_glass: bool = False,
+    least: int = 1,
 ) -> ApprovalPolicy:
     """Add the next state of a policy, within the transaction that writes the log row of its number.
 
@@ -135,6 +141,7 @@ def add_policy(
         expires_hours=expires_hours,
         needs_passkey=needs_passkey,
         allows_break_glass=allows_break_glass,
+        least=least,
         changed_by=by,
         changed_at=now(),
     )
@@ -155,6 +162,8 @@ def describe(requirement: Requirement) -> str:
         "%(action)s: %(count)d approvals by users with the role %(role)s",
         requirement.approvals,
     ) % {"action": label_of(requirement.action), "count": requirement.approvals, "role": role_name(requirement.role)}
+    if requirement.least > 1:
+        said = _("%(needed)s, from %(count)d keys or versions on") % {"needed": said, "count": requirement.least}
     return _("%(needed)s, signed by a passkey") % {"needed": said} if requirement.needs_passkey else said
 
 
@@ -213,5 +222,6 @@ def _message_of(policy: ApprovalPolicy) -> bytes:
             "changed_at": microseconds(policy.changed_at),
             # Named where it is set only: signatures of earlier releases stay as they are.
             **{name: True for name in ("needs_passkey", "allows_break_glass") if getattr(policy, name)},
+            **({"least": policy.least} if policy.least != 1 else {}),
         },
     )

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 
 from jobs.approvals.models import ApprovalDecision, ApprovalRequest, Verdict
 from jobs.choices import JobState
-from jobs.engine import approval_policies, approver_signatures, lifecycle
+from jobs.engine import approval_amounts, approval_policies, approver_signatures, lifecycle
 from jobs.engine.approval_policies import Requirement, microseconds
 from jobs.engine.signatures import message_of_job
 from jobs.models import Job
@@ -39,8 +39,8 @@ DECISION = "kmes approval decision"
 MOST_OPEN_OF_A_USER = 20
 
 
-def require_approvals(job: Job, *, reason: str) -> list[Requirement]:
-    """Return whose approvals a job needs that is about to be created, and let it wait for them.
+def require_approvals(job: Job, key_ids: Sequence[UUID], *, reason: str) -> list[Requirement]:
+    """Return whose approvals a job needs that is about to be created for these keys, and let it wait for them.
 
     Raises:
         StrangePolicy: a policy is not as this console wrote it.
@@ -49,7 +49,8 @@ def require_approvals(job: Job, *, reason: str) -> list[Requirement]:
 
     """
     spec = registry[job.kind]
-    needed = approval_policies.requirements_of(approval_policies.actions_of(job)) if spec.approval is not None else []
+    asked = approval_policies.requirements_of(approval_policies.actions_of(job)) if spec.approval is not None else []
+    needed = approval_amounts.applying_to(job, asked, key_ids)
     if not needed:
         return []
     if job.follows is not None:
@@ -170,7 +171,7 @@ def plan_fields(request: ApprovalRequest) -> dict[str, Any]:
     """
     job = request.job
     return {
-        "job": hashlib.sha256(message_of_job(job, _requested_keys(job))).hexdigest(),
+        "job": hashlib.sha256(message_of_job(job, requested_keys(job))).hexdigest(),
         "plan": request.plan,
         "reason": request.reason,
         "requirements": request.requirements,
@@ -217,7 +218,8 @@ def first_of_chain(job: Job) -> Job:
     return job
 
 
-def _requested_keys(job: Job) -> list[UUID]:
+def requested_keys(job: Job) -> list[UUID]:
+    """Return the keys that a job was requested for, in their order."""
     targets = job.targets.order_by("ordinal", "pk")
     return [target.key_id for target in targets if not target.request_signature]
 
@@ -225,7 +227,7 @@ def _requested_keys(job: Job) -> list[UUID]:
 def describe_objects(job: Job) -> dict[str, Any]:
     """Return what the rows say of the keys of a job and its chain, and of its group and versions."""
     linked = [key for link in job.params.get("then", ()) for key in link.get("keys", ())]
-    keys = Key.objects.filter(pk__in=[*_requested_keys(job), *linked]).order_by("created_at", "name", "pk")
+    keys = Key.objects.filter(pk__in=[*requested_keys(job), *linked]).order_by("created_at", "name", "pk")
     found: dict[str, Any] = {
         "keys": [[str(key_id), name, state] for key_id, name, state in keys.values_list("pk", "name", "state")]
     }

@@ -82,7 +82,7 @@ def create_job(
                 run_after=now(),
             )
             sign_job(job, [key.pk for key in new.keys])
-            needed = require_approvals(job, reason=reason)
+            needed = require_approvals(job, [key.pk for key in new.keys], reason=reason)
             job.save(force_insert=True)
             if before is not None:
                 before()

@@ -57,7 +57,8 @@ def start_job(request: HttpRequest, kind: str) -> HttpResponse:
     form = confirmation.form(FormInput(sent, plan, target, several))
     needed = requirements_of(spec.approval.expected(target)) if spec.approval is not None else []
     if needed:
-        ask_for_reason(form)
+        # Where a policy counts keys, the request asks for the reason.
+        ask_for_reason(form, is_required=any(each.least <= 1 for each in needed))
     context = {
         "needed": [describe(each) for each in needed],
         "plan": plan,
@@ -124,7 +125,8 @@ def retry_job(request: HttpRequest, code: str) -> HttpResponse:
     form = StartForm(sent)
     needed = requirements_of(actions_of(job)) if spec.approval is not None else []
     if needed:
-        ask_for_reason(form)
+        # Where a policy counts keys, the request asks for the reason.
+        ask_for_reason(form, is_required=any(each.least <= 1 for each in needed))
     context: dict[str, Any] = {"job": job, "form": form, "obstacle": why_not_retry(job)}
     context["needed"] = [describe(each) for each in needed]
     context["warnings"] = retry_warnings(job)

@@ -17,7 +17,7 @@ from jobs.approvals.models import ApprovalPolicy
 from jobs.choices import OPEN_STATES, JobState
 from jobs.confirmation.plan import Plan
 from jobs.confirmation.start_target import StartTarget
-from jobs.engine.approval_policies import actions, find_policy, label_of, requirements_of
+from jobs.engine.approval_policies import COUNTED, actions, find_policy, label_of, requirements_of
 from jobs.engine.creation import NewJob, create_job
 from jobs.models import Job
 from jobs.spec import Approval, Given, JobSpec, Scope, Step, Wording, leaves_nothing
@@ -31,6 +31,7 @@ from kmes.core.errors import ConflictError, InputError
 KIND = "set_approval_policy"
 MOST_APPROVALS = 5
 LONGEST_HOURS = 720
+HIGHEST_LEAST = 1000
 # What can't be undone, and what goes round that: an account, a role or a credential of one's own.
 RECOMMENDED = ("cloud_delete", "cloud_purge", "destroy", "change_users", "change_roles", "change_credentials")
 RECOMMENDED_HOURS = 72
@@ -45,6 +46,7 @@ def request_set_approval_policy(
     actor: Actor,
     needs_passkey: bool = False,
     allows_break_glass: bool = False,
+    least: int = 1,
     idempotency_key: str = "",
     retry_of: Job | None = None,
     reason: str = "",
@@ -58,6 +60,8 @@ def request_set_approval_policy(
     """
     if not 0 <= approvals <= MOST_APPROVALS or not 1 <= expires_hours <= LONGEST_HOURS:
         raise InputError(_("Choose up to 5 approvals and up to 720 hours."), field="approvals")
+    if not 1 <= least <= (HIGHEST_LEAST if action in COUNTED else 1):
+        raise InputError(_("This action needs approvals for one key already."), field="least")
     with transaction.atomic():
         # The role stays until the job is there, which keeps it from being deleted.
         begin_change(actor, Right.APPROVAL_MANAGE)
@@ -72,6 +76,7 @@ def request_set_approval_policy(
             "expires_hours": expires_hours,
             "needs_passkey": needs_passkey and approvals > 0,
             "allows_break_glass": allows_break_glass and approvals > 0,
+            "least": least if approvals else 1,
         }
         if before == after:
             raise ConflictError(_("The policy is already set to this."), _("Change a value."))
@@ -132,6 +137,8 @@ def describe_values(values: dict[str, Any] | None) -> str:
         "role": role_name(values["role"]),
         "hours": values["expires_hours"],
     }
+    if values.get("least", 1) > 1:
+        said = _("%(needed)s, from %(count)d keys or versions on") % {"needed": said, "count": values["least"]}
     if values.get("needs_passkey"):
         said = _("%(needed)s, signed by a passkey") % {"needed": said}
     return _("%(needed)s; break glass is allowed") % {"needed": said} if values.get("allows_break_glass") else said
@@ -146,6 +153,7 @@ def _values_of(policy: ApprovalPolicy | None) -> dict[str, Any] | None:
         "expires_hours": policy.expires_hours,
         "needs_passkey": policy.needs_passkey,
         "allows_break_glass": policy.allows_break_glass,
+        "least": policy.least,
     }
 
 

@@ -1,0 +1,59 @@
+"""Which policies a job falls under whose policy asks from some keys or versions on.
+
+Counted is what rows say the job works on, and what its requester did of that kind without approvals in the day before:
+who destroys one key after the other needs approvals like who destroys them at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from uuid import UUID
+
+from jobs.choices import JobState, TargetState
+from jobs.engine.approval_policies import COUNTED, Requirement
+from jobs.models import Job, JobTarget
+from keygroups.models import CloudVersion
+
+# Keys that were left as they are.
+_NOT_DONE = (TargetState.FAILED, TargetState.NOT_TRIED, TargetState.SKIPPED)
+# What one requester did in so much time counts together.
+PERIOD = timedelta(days=1)
+
+
+def applying_to(job: Job, requested: Sequence[Requirement], key_ids: Iterable[UUID]) -> list[Requirement]:
+    """Return the requirements that a job has to fulfill, which is requested for these keys; it need not be stored yet.
+
+    What no amount is about, such as the change of a policy, falls under each.
+    """
+    links = job.params.get("then", ())
+    kinds = {job.kind, *(link.get("kind") for link in links)} & COUNTED
+    if not kinds or all(each.least <= 1 for each in requested):
+        return list(requested)
+    linked = {str(key) for link in links for key in link.get("keys", ())}
+    keys = {str(key) for key in key_ids} | linked
+    versions = CloudVersion.objects.filter(group=job.group_id).count() if job.group_id else 0
+    own = max(len(keys), versions if kinds - {"destroy"} else 0, 1)
+    return [each for each in requested if each.least <= 1 or own + _done_before(job, each.action) >= each.least]
+
+
+def _done_before(job: Job, action: str) -> int:
+    """Return how many keys or versions other jobs of the requester are about that needed no approvals."""
+    if job.requested_by_id is None:
+        return 0
+    others = Job.objects.filter(
+        requested_by=job.requested_by_id,
+        kind=action,
+        approval_request=None,
+        created_at__gt=job.created_at - PERIOD,
+        created_at__lte=job.created_at,
+    ).exclude(pk=job.pk)
+    # Jobs of one chain are one act; what was cancelled did nothing.
+    if job.follows_id is not None:
+        others = others.exclude(pk=job.follows_id)
+    others = others.exclude(state=JobState.CANCELLED, started_at=None)
+    if action == "destroy":
+        return JobTarget.objects.filter(job__in=others).exclude(state__in=_NOT_DONE).count()
+    # Each job that deletes or purges is about all versions of its Azure key.
+    groups = [group_id for group_id in others.values_list("group", flat=True) if group_id is not None]
+    return sum(CloudVersion.objects.filter(group=group_id).count() for group_id in groups)
