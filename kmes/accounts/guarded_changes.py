@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from kmes.accounts import services
 from kmes.accounts.company_sign_on import guarded_changes as sign_on
+from kmes.accounts.company_sign_on import unlinking
 from kmes.accounts.delegation import begin_change
 from kmes.accounts.models import CustomRole, User
 from kmes.accounts.rights import Right, rights_of
@@ -56,6 +57,17 @@ def register_all() -> None:
                 [_("The user then signs in with the password alone, and all sessions of the user end.")],
             ),
             apply=_reset_factor,
+            lock=_lock_users,
+        ),
+        Operation(
+            name="user.unlink",
+            action=USERS,
+            describe=lambda values: _describe_user(
+                values,
+                _("Unlink %(name)s from company sign-on"),
+                [_("Another account of the name can be linked then, and the sessions that began there end.")],
+            ),
+            apply=_unlink,
             lock=_lock_users,
         ),
         Operation(name="role.create", action=ROLES, describe=_describe_new_role, apply=_create_role, lock=_lock_roles),
@@ -182,6 +194,13 @@ def _reset_factor(values: _Values, actor: Actor) -> Applied:
     user = _find_user(values)
     second_factor.reset(user=user, actor=actor)
     message = _("The second factor of %(user)s is reset.") % {"user": user}
+    return Applied(message=message, page=user.get_absolute_url())
+
+
+def _unlink(values: _Values, actor: Actor) -> Applied:
+    user = _find_user(values)
+    unlinking.unlink(user=user, actor=actor)
+    message = _("%(user)s is unlinked from the company account.") % {"user": user}
     return Applied(message=message, page=user.get_absolute_url())
 
 

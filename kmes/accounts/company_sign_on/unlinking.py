@@ -12,6 +12,7 @@ from kmes.accounts.models import User
 from kmes.accounts.rights import Right, rights_of
 from kmes.core.actor import Actor
 from kmes.core.errors import ConflictError
+from kmes.core.guarded_changes import require_approval
 from logging_reports.services import record
 
 
@@ -35,6 +36,8 @@ def unlink(*, user: User, actor: Actor) -> None:
         links = list(SignOnIdentity.objects.select_for_update().filter(user=user).order_by("pk"))
         if not links:
             raise ConflictError(_("%(user)s has no company account.") % {"user": user}, _("Reload the page."))
+        # Under a policy on users: another account of the name can be linked then, as a new password would let one in.
+        require_approval("user.unlink", {"user": user.pk}, actor=actor)
         SignOnIdentity.objects.filter(pk__in=[link.pk for link in links]).delete()
         sessions.remove_begun_at_provider(user)
         record(

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from jobs.models import Job
-from kmes.accounts.company_sign_on.models import SignOnProvider
+from kmes.accounts.company_sign_on.models import SignOnIdentity, SignOnProvider
 from kmes.accounts.models import CustomRole, User
 from kmes.core.actor import Actor
+from kmes.core.clock import now
 from logging_reports.models import LogEntry
 from tests.jobs.approving import REASON, set_policy
 from tests.jobs.pages.browsing import pages, people, static_root
@@ -80,6 +81,19 @@ def test_a_password_is_made_when_the_requester_applies_it(pages, second, policie
     user.refresh_from_db()
     assert user.one_time_until is not None
     assert user.is_active
+
+
+def test_a_user_is_unlinked_after_another_administrator_approved(pages, second, policies, people):
+    user = people["operator"]
+    SignOnIdentity.objects.create(user=user, issuer="https://idp.example", subject="x", seal=b"-", added_at=now())
+    address = f"/users/{user.pk}/unlink/"
+    assert "Others have to approve this first" in text(pages.get(address))
+    job = asked(pages.post(address, {"approval_reason": REASON}), "change_users")
+    assert "Unlink the-operator from company sign-on" in text(second.get(f"/approvals/{job.code}/"))
+    assert SignOnIdentity.objects.exists()
+    approve(second, job)
+    assert pages.post(f"/approvals/{job.code}/apply/").url == f"/users/{user.pk}/"
+    assert not SignOnIdentity.objects.exists()
 
 
 def test_names_are_changed_without_approval_and_roles_with_it(pages, second, policies, people):
