@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import gc
 import ipaddress
 import os
 import shutil
@@ -37,6 +38,8 @@ _cleanup = contextlib.ExitStack()
 _inherited: dict[str, str] = {}
 # What all processes of a test run know.
 OF_THE_WHOLE_RUN = {"KMES_TEST_DATABASE", "KMES_TEST_POSTGRES_URL"}
+# Python's own are 700, 10 and 10: of the objects that a page makes, nearly all end without the collector.
+GARBAGE = (20_000, 10, 10)
 REFUSED = "Tests speak to this machine only; this was an attempt to reach {}."
 
 
@@ -114,6 +117,13 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneProcessForWhatIsShared | None:
     """Keep together what is shared, where tests are given out by scope."""
     return OneProcessForWhatIsShared(config, log) if config.getoption("dist") == "loadscope" else None
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector pass over what the collection of the tests has made, and look less often."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GARBAGE)
 
 
 @pytest.hookimpl(tryfirst=True)
