@@ -48,6 +48,7 @@ class Options:
     metadata_host: str = ""
     metadata_port: int | None = None
     key_pool: int = 2
+    kept_keys: Path | None = None
 
 
 def seeded_vaults(port: int) -> list[VaultProfile]:
@@ -205,6 +206,12 @@ def build_parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     add("--date-skew", type=float, default=0.0, metavar="SECONDS", help="how far the Date header is ahead")
     add("--allow-rotate-imported", action="store_true", help="let a call to rotate replace imported material")
     add("--key-pool", type=int, default=2, metavar="N", help="RSA keys kept ready per size")
+    add(
+        "--kept-keys",
+        type=Path,
+        metavar="FOLDER",
+        help="for tests: hand out the RSA keys of this folder again and again, and make those that are missing",
+    )
     return parser
 
 
@@ -246,4 +253,5 @@ def parse_options(arguments: Sequence[str], environment: Mapping[str, str] | Non
         metadata_host=metadata_host,
         metadata_port=metadata_port,
         key_pool=given.key_pool,
+        kept_keys=given.kept_keys,
     )

@@ -18,6 +18,7 @@ from azure_emulator.faults.model import FaultList
 from azure_emulator.identity.assertions import AssertionChecker
 from azure_emulator.identity.clients import SEED_SUBSCRIPTION, SEED_TENANT, Client, upsert
 from azure_emulator.identity.tokens import TokenSigner
+from azure_emulator.keyvault.kept_keys import KeptKeys
 from azure_emulator.keyvault.pool import KeyPool
 from azure_emulator.keyvault.vault import Vault
 from azure_emulator.options import Options
@@ -44,7 +45,7 @@ class State:
         self.signer = TokenSigner(options.state_dir)
         self.faults = FaultList()
         self.request_log = RequestLog()
-        self.pool = KeyPool(options.key_pool)
+        self.pool = KeyPool(options.key_pool, KeptKeys(options.kept_keys) if options.kept_keys else None)
         self.clients: dict[str, Client] = {}
         self.issuers: dict[str, dict[str, Any]] = {}
         self.subscriptions: dict[str, SubscriptionProfile] = {}

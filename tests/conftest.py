@@ -220,7 +220,10 @@ def redis_server() -> Iterator[str]:
 def running_stand_in() -> Iterator[services.StandIn]:
     """Run the stand-in that KMES_STAND_IN_URL names, once per test process."""
     port = int(os.environ["KMES_STAND_IN_URL"].rsplit(":", 1)[1])
-    options = ("--metadata-address", os.environ["KMES_METADATA_URL"].removeprefix("http://"))
+    # Each push asks for an RSA key, which takes longer to make than all else the stand-in does for the push.
+    kept_keys = Path(os.environ[tables.FOLDER_VARIABLE]) / "rsa_keys"
+    options = ["--metadata-address", os.environ["KMES_METADATA_URL"].removeprefix("http://")]
+    options += ["--kept-keys", str(kept_keys)]
     with services.running_stand_in(Path(os.environ["KMES_CUSTOM_CA_FILE"]).parent, port, *options) as stand_in:
         yield stand_in
 

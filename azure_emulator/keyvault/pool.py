@@ -2,7 +2,7 @@
 
 Owns the background thread: making a 4096-bit key takes up to seconds and must neither
 block other requests nor slow the creation of a key exchange key. Must not keep keys
-that were handed out.
+that were handed out, unless it is given a folder of kept keys.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from collections import deque
 
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from azure_emulator.keyvault.material import CURVES, RSA_SIZES
-
-DEFAULT_EXPONENT = 65537
+from azure_emulator.keyvault.kept_keys import KeptKeys
+from azure_emulator.keyvault.material import CURVES, DEFAULT_EXPONENT, RSA_SIZES
 
 
 class KeyPool:
     """Ready keys per size and the thread that makes them."""
 
-    def __init__(self, size: int) -> None:
-        self._size = max(0, size)
+    def __init__(self, size: int, kept: KeptKeys | None = None) -> None:
+        self._size = 0 if kept else max(0, size)
+        self._kept = kept
         self._ready: dict[int, deque[rsa.RSAPrivateKey]] = {bits: deque() for bits in RSA_SIZES}
         self._wanted = threading.Event()
         self._stopping = False
@@ -55,7 +55,9 @@ class KeyPool:
             self._ready[bits].append(rsa.generate_private_key(DEFAULT_EXPONENT, bits))
 
     async def rsa(self, bits: int, exponent: int = DEFAULT_EXPONENT) -> rsa.RSAPrivateKey:
-        """A fresh RSA key: a ready one, else one made in a thread."""
+        """A fresh RSA key: a ready one, else one made in a thread. Of kept keys, the next."""
+        if self._kept and exponent == DEFAULT_EXPONENT:
+            return await asyncio.to_thread(self._kept.take, bits)
         if exponent == DEFAULT_EXPONENT:
             with contextlib.suppress(IndexError, KeyError):
                 key = self._ready[bits].popleft()

@@ -21,6 +21,7 @@ from azure_emulator.keyvault.call import Call
 from azure_emulator.keyvault.errors import ServiceError
 from azure_emulator.keyvault.material import (
     CURVES,
+    DEFAULT_EXPONENT,
     RSA_SIZES,
     BadMaterial,
     PrivateKey,
@@ -31,7 +32,6 @@ from azure_emulator.keyvault.material import (
     to_pem,
 )
 from azure_emulator.keyvault.model import KeyRecord, KeyVersion, make_version
-from azure_emulator.keyvault.pool import DEFAULT_EXPONENT
 from azure_emulator.keyvault.vault import Vault
 
 PRIVATE_MEMBERS = ("d", "p", "q", "dp", "dq", "qi", "k")
