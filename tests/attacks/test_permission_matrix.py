@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from types import SimpleNamespace
 
 import pytest
+from django.db import connection
 from django.test import Client
 
 from jobs.engine.entitlement import check_requester
@@ -33,9 +34,9 @@ def world(db):
     return World()
 
 
-def people_for(world: World, need: Need) -> Iterator[tuple[str, frozenset[str], Client]]:
-    """Who tries a request: each built-in role, somebody with just enough, and somebody without each right."""
-    for role in Role:
+def people_for(world: World, need: Need, roles: Iterable[Role]) -> Iterator[tuple[str, frozenset[str], Client]]:
+    """Who tries a request: each of these roles, somebody with just enough, and somebody without each right."""
+    for role in roles:
         yield role, frozenset(ROLE_RIGHTS[role]), world.of_role(role)
     enough = frozenset(min(alternatives) for alternatives in need.rights)
     yield "just enough", enough, world.with_rights(enough)
@@ -49,11 +50,11 @@ def is_as_told(row: Row, status: int, *, is_allowed: bool) -> bool:
     return status == 403 or (row.is_hidden and status == 404)
 
 
-def cells_answered_otherwise(world: World, rows: list[Row]) -> list[tuple[str, ...]]:
+def cells_answered_otherwise(world: World, rows: list[Row], roles: Iterable[Role] = Role) -> list[tuple[str, ...]]:
     return [
         (row.view, str(row.arguments), method, name, str(status))
         for row in rows
-        for name, held, browser in people_for(world, row.need)
+        for name, held, browser in people_for(world, row.need, roles)
         for method in row.methods
         if not is_as_told(
             row,
@@ -66,7 +67,10 @@ def cells_answered_otherwise(world: World, rows: list[Row]) -> list[tuple[str, .
 @pytest.mark.parametrize("part", range(PARTS))
 def test_each_page_and_form_answers_each_role_as_the_table_says(world, part):
     rows = [row for row in ROWS if row.need.rights]
-    assert cells_answered_otherwise(world, rows[part::PARTS]) == []
+    # Which rights a role has is no matter of the database. PostgreSQL is to allow each request that the console allows,
+    # whose statements are most for an administrator.
+    roles = Role if connection.vendor == "sqlite" else [Role.ADMIN]
+    assert cells_answered_otherwise(world, rows[part::PARTS], roles) == []
 
 
 def test_a_cell_that_answers_otherwise_is_found(world):
