@@ -38,6 +38,12 @@ _cleanup = contextlib.ExitStack()
 _inherited: dict[str, str] = {}
 # What all processes of a test run know.
 OF_THE_WHOLE_RUN = {"KMES_TEST_DATABASE", "KMES_TEST_POSTGRES_URL"}
+# Tests of these files start installations, with databases that no fixture gives.
+OWN_INSTALLATIONS = {
+    "tests/faults/test_database_restart.py",
+    "tests/operations/test_backup.py",
+    "tests/operations/test_upgrade.py",
+}
 # Python's own are 700, 10 and 10: of the objects that a page makes, nearly all end without the collector.
 GARBAGE = (20_000, 10, 10)
 REFUSED = "Tests speak to this machine only; this was an attempt to reach {}."
@@ -117,6 +123,24 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneProcessForWhatIsShared | None:
     """Keep together what is shared, where tests are given out by scope."""
     return OneProcessForWhatIsShared(config, log) if config.getoption("dist") == "loadscope" else None
+
+
+def uses_database(item: pytest.Item) -> bool:
+    """Say whether a test reads or writes rows, by itself or in an installation that it starts."""
+    fixtures = set(getattr(item, "fixturenames", ()))
+    return bool(
+        item.get_closest_marker("django_db")
+        or fixtures & {"db", "transactional_db"}
+        or item.nodeid.partition("::")[0] in OWN_INSTALLATIONS
+    )
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out on PostgreSQL what uses no database: the run on SQLite proves the same."""
+    if os.environ.get("KMES_TEST_DATABASE") == "postgres":
+        config.hook.pytest_deselected(items=[item for item in items if not uses_database(item)])
+        items[:] = [item for item in items if uses_database(item)]
 
 
 def pytest_collection_finish() -> None:
