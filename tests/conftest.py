@@ -27,7 +27,7 @@ import pytest
 
 from tests import database_processes, services, tables
 from tests.call_stack import in_one_piece
-from tests.one_process import OneProcessForWhatIsShared
+from tests.one_process import TAKE_LONG, OneProcessForWhatIsShared
 
 # A busy machine is no failure; what hangs is ended by pytest's own time limit.
 hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
@@ -137,10 +137,13 @@ def uses_database(item: pytest.Item) -> bool:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out on PostgreSQL what uses no database: the run on SQLite proves the same."""
+    """Leave out on PostgreSQL what uses no database; begin with what takes long where processes share the tests."""
     if os.environ.get("KMES_TEST_DATABASE") == "postgres":
         config.hook.pytest_deselected(items=[item for item in items if not uses_database(item)])
         items[:] = [item for item in items if uses_database(item)]
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        # Stable: both halves stay in their random order.
+        items.sort(key=lambda item: item.nodeid.partition("::")[0] not in TAKE_LONG)
 
 
 def pytest_collection_finish() -> None:
