@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from jobs.approvals.models import ApprovalPolicy, ApprovalRequest, Verdict
 from jobs.choices import JobState
-from jobs.engine.approval_policies import actions, find_policy
+from jobs.engine.approval_policies import actions, find_policies, find_policy
 from jobs.engine.approval_requests import read_requirements, requirements_in
 from jobs.engine.break_glass import find_break_glass, list_unreviewed
 from jobs.kinds.apply_change.spec import CHANGE_KINDS
@@ -132,6 +132,15 @@ def _is_approved_change(request: ApprovalRequest) -> bool:
 
 def list_policies() -> list[PolicyLine]:
     """Return each action that a policy can be about, with the policy in force."""
+    try:
+        found = find_policies(action for action, _label in actions())
+    except KmesError:
+        return _policies_one_by_one()
+    return [PolicyLine(action, label, found.get(action), "") for action, label in actions()]
+
+
+def _policies_one_by_one() -> list[PolicyLine]:
+    """Return the lines where one policy can't be relied on: which one, and why."""
     lines = []
     for action, label in actions():
         policy, problem = None, ""

@@ -83,6 +83,11 @@ def find_policy(action: str) -> ApprovalPolicy | None:
     return _find_policies([action]).get(action)
 
 
+def find_policies(wanted: Iterable[str]) -> dict[str, ApprovalPolicy]:
+    """Return the policies in force of several actions, by action, in two queries; raises as ``find_policy`` does."""
+    return _find_policies(list(dict.fromkeys(wanted)))
+
+
 def requirements_of(wanted: Iterable[str]) -> list[Requirement]:
     """Return what the policies of these actions ask for.
 
