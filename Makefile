@@ -20,7 +20,7 @@ test: ## Run every check and test, as CI does
 demo: ## Show the main job end to end on a temporary instance
 	@$(SETUP) && exec $(PYTHON) -m kmes.devtools.demo
 
-bench: ## Measure pushes, memory and pages, one JSON line each
+bench: ## Measure pushes, memory, and pages at full size on PostgreSQL, one JSON line each
 	@$(SETUP) && exec $(PYTHON) -m kmes.devtools.bench
 
 faults: ## Run all fault tests and print the matrix

@@ -1,4 +1,4 @@
-"""Measures pushes against a bare script, memory, and pages; prints one JSON line for each.
+"""Measures pushes against a bare script, memory, and pages at full size; prints one JSON line for each.
 
 Runs on a temporary installation with its real worker, SoftHSM, Redis and stand-in. Pushes are timed through
 the services (``push_driver``) and not through the pages, from the request to the job's end.
@@ -39,8 +39,8 @@ TIMED_RUNS = 5
 QUIET_SECONDS, REST_SECONDS = 0.2, 10.0
 SDK_SCRIPT = "tests.devtools.bare_sdk"
 PLAIN_SCRIPT = "kmes.devtools.bare_push"
-# Enough for every page to have a full list; page_bench by itself measures the full size.
-PAGE_DATA = {"groups": 50, "keys": 1_000, "logs": 10_000}
+# Starts the PostgreSQL of the tests, and runs page_bench on it.
+FULL_PAGES = "tests.devtools.full_pages"
 
 
 def push_bare(temporary: TemporaryInstance, script: str) -> float:
@@ -164,13 +164,13 @@ def watch_memory(temporary: TemporaryInstance, driver: PushDriver, beside: Calla
 
 def main() -> int:
     """Measure everything; returns the exit code."""
+    plain = dict(os.environ)
     try:
         with TemporaryInstance("bench") as temporary:
             # This process asks as a management command does: no PIN, no device.
             os.environ.update(product_environment(temporary.instance, "manage"))
             django.setup()
-            from kmes.devtools import page_costs  # noqa: PLC0415 - models exist once Django is set up
-            from kmes.devtools.push_driver import PushDriver  # noqa: PLC0415
+            from kmes.devtools.push_driver import PushDriver  # noqa: PLC0415 - models exist once Django is set up
 
             driver = PushDriver.of(temporary)
             visit = PageLoad(temporary)
@@ -181,8 +181,8 @@ def main() -> int:
             watch_memory(temporary, driver, visit)
             for latency in LATENCIES_MS:
                 time_pushes(temporary, driver, latency)
-            page_costs.fill_up(**PAGE_DATA)
-            page_costs.print_pages()
+        # After the installation has ended, which would take time from the pages. It prints its own lines.
+        subprocess.run([sys.executable, "-m", FULL_PAGES], cwd=ROOT, check=False, env=plain)
     except (UnexpectedResult, PageError, VaultError, OSError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1

@@ -1,8 +1,7 @@
 """Measures each page (server time, number of queries) and the export of a log; prints one JSON line for each.
 
-Part of ``make bench`` at a small size. At full size, on any database that DATABASE_URL names:
-``python -m kmes.devtools.page_bench --groups 1000 --keys 10000 --logs 1000000`` writes the trial data that is
-missing first.
+Part of ``make bench`` at full size, on a PostgreSQL of its own (``tests.devtools.full_pages``). By itself on any database that
+DATABASE_URL names: it writes the trial data that is missing first.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ import django
 def main() -> int:
     """Fill up and measure; exit 1 when a page took more than it may."""
     parser = argparse.ArgumentParser(prog="python -m kmes.devtools.page_bench", description=__doc__)
-    for name, size in (("groups", 1000), ("keys", 10_000), ("logs", 1_000_000)):
+    for name, size in (("groups", 10_000), ("keys", 10_000), ("logs", 3_000_000)):
         parser.add_argument(f"--{name}", type=int, default=size, metavar="N")
     options = parser.parse_args()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "kmes.settings")

@@ -7,14 +7,17 @@ before it is imported.
 from __future__ import annotations
 
 import json
+import math
 import statistics
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connection
+from django.db.models import Model
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import NoReverseMatch, reverse
@@ -26,7 +29,10 @@ from kmes.accounts.models import User
 from logging_reports.choices import Service
 from logging_reports.models import LogEntry, LogHead
 
-RUNS = 5
+# Of the slowest twentieth, one run has to be measured.
+RUNS = 20
+# From so many rows of the log on, making the indexes anew takes less time than keeping them.
+MANY_LOGS = 200_000
 WELL = frozenset({200})
 # What a page may take at full size on PostgreSQL.
 MOST_MS, MOST_QUERIES = 100.0, 12
@@ -43,18 +49,31 @@ def list_paths() -> Iterator[str]:
         "/keys/?q=0042",
         "/keys/?show=expiring",
         "/jobs/",
+        "/keys/?q=seed",
+        "/keys/?q=seed&sort=-expires&page=3",
+        "/keys/?groups=90",
+        "/keys/?view=vault",
+        "/keys/?view=state",
+        "/keys/custody/?by=owner",
         "/jobs/drawer/",
+        "/jobs/?page=100",
+        "/jobs/?q=seed",
+        "/search/?q=seed",
         "/cloud-credentials/",
     )
     yield from ("/jobs/?show=failed", reverse("hsm:configuration"), reverse("hsm:device"))
+    yield from ("/users/", "/roles/", "/sessions/", "/approvals/?show=all", "/approvals/policies/", "/notices/")
     if key := Key.objects.order_by("pk").first():
         yield f"/keys/?group={key.group_id}"
+        yield f"/keys/?view=vault&vault={key.group.vault_id}"
+        yield reverse("keygroups:vault", args=[key.group.vault_id])
         yield key.get_absolute_url()
     if credential := CloudCredential.objects.order_by("pk").first():
         yield credential.get_absolute_url()
     if job := Job.objects.order_by("pk").first():
         yield job.get_absolute_url()
     yield from _log_paths()
+    yield from (reverse("reports:report", args=[name]) for name in ("key-age", "rotation", "expiring", "activity"))
     for name in ("reports:home", "logs:exports", "logs:checkpoints"):
         try:
             yield reverse(name)
@@ -93,20 +112,21 @@ def _log_paths() -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a page took: wall and processor time of each run in ms, queries, and the answer's status."""
+    """What a page took: wall and processor time of each run in ms, queries, the answer's status and size in bytes."""
 
     wall: list[float]
     cpu: list[float]
     queries: int
     status: int
+    size: int
 
 
 def measure(path: str, client: object) -> Cost:
     """Open a page several times."""
     with CaptureQueriesContext(connection) as queries:
-        status = client.get(path).status_code  # type: ignore[attr-defined]
+        answer = client.get(path)  # type: ignore[attr-defined]
     # Counted at once: the next request empties Django's list.
-    cost = Cost([], [], len(queries), status)
+    cost = Cost([], [], len(queries), answer.status_code, len(answer.content))
     for _run in range(RUNS):
         started, worked = time.perf_counter(), time.process_time()
         client.get(path)  # type: ignore[attr-defined]
@@ -122,16 +142,19 @@ def print_pages() -> bool:
     client.force_login(User.objects.get_or_create(username="bench", defaults={"role": "admin"})[0], _backend())
     for path in list_paths():
         cost = measure(path, client)
-        milliseconds = statistics.median(cost.wall)
-        kept = cost.status in WELL and milliseconds <= MOST_MS and cost.queries <= MOST_QUERIES
+        # The 19th of 20.
+        p95 = sorted(cost.wall)[math.ceil(0.95 * len(cost.wall)) - 1]
+        kept = cost.status in WELL and p95 <= MOST_MS and cost.queries <= MOST_QUERIES
         is_well &= kept
         line = {
             "name": "page",
             "path": path,
-            "ms": round(milliseconds, 1),
+            "p95_ms": round(p95, 1),
+            "median_ms": round(statistics.median(cost.wall), 1),
             # What of it this process worked: on a machine that others use it says more.
             "cpu_ms": round(min(cost.cpu), 1),
             "queries": cost.queries,
+            "kb": round(cost.size / 1024),
         }
         print(json.dumps(line if kept else {**line, "status": cost.status, "over": True}), flush=True)
     return is_well
@@ -142,13 +165,37 @@ def _backend() -> str:
     return str(settings.AUTHENTICATION_BACKENDS[-1])
 
 
+@contextmanager
+def without_indexes(model: type[Model]) -> Iterator[None]:
+    """Insert many rows without the table's indexes, which are made again after: a fifth of the time on PostgreSQL."""
+    if connection.vendor != "postgresql":
+        yield
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = %s AND indexdef LIKE %s",
+            [model._meta.db_table, "CREATE INDEX %"],  # noqa: SLF001 - Django's documented name
+        )
+        indexes = cursor.fetchall()
+        for name, _definition in indexes:
+            cursor.execute(f"DROP INDEX {connection.ops.quote_name(name)}")
+    try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("SET maintenance_work_mem = '512MB'")
+            for _name, definition in indexes:
+                cursor.execute(definition)
+
+
 def fill_up(*, groups: int, keys: int, logs: int) -> None:
     """Write the trial data that is missing to reach the size."""
     missing_keys = max(0, keys - Key.objects.count())
     missing_logs = max(0, logs - sum(LogHead.objects.values_list("sequence", flat=True)))
     missing_groups = max(1, groups - KeyGroup.objects.count())
     if missing_keys or missing_logs:
-        call_command("seed", groups=missing_groups, keys=max(1, missing_keys), logs=missing_logs, verbosity=0)
+        with without_indexes(LogEntry) if missing_logs >= MANY_LOGS else nullcontext():
+            call_command("seed", groups=missing_groups, keys=max(1, missing_keys), logs=missing_logs, verbosity=0)
         with connection.cursor() as cursor:
             # What autovacuum does within a minute: without statistics a plan is a guess.
             cursor.execute("VACUUM ANALYZE" if connection.vendor == "postgresql" else "ANALYZE")

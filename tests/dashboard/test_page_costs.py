@@ -1,4 +1,4 @@
-"""No page costs more than twelve queries, nor more when there is more to show."""
+"""No page costs more than twelve queries, nor more when there is more to show, nor reads rows without end."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from django.test.utils import CaptureQueriesContext
 from kmes.devtools.page_costs import MOST_QUERIES, list_paths
 
 pytestmark = pytest.mark.django_db
+# A branch of the tree, with the question whether there is more.
+MOST_ROWS = 101
 
 
 def count_queries(client, path: str) -> int:
@@ -29,3 +31,20 @@ def test_every_page_keeps_to_twelve_queries_however_much_there_is(client, django
     many = {path: count_queries(client, path) for path in paths}
     assert {path: count for path, count in many.items() if count > MOST_QUERIES} == {}
     assert {path: (few[path], count) for path, count in many.items() if count > few[path]} == {}
+
+
+def test_no_page_reads_more_rows_than_it_shows(client, django_user_model, redis_server):
+    """A list that is read whole is quick in every other test, and takes seconds with ten thousand key groups."""
+    client.force_login(django_user_model.objects.create_user("ada", role="admin"))
+    call_command("seed", groups=8 * MOST_ROWS, keys=8 * MOST_ROWS, logs=8 * MOST_ROWS, verbosity=0)
+    read = {}
+    for path in list_paths():
+        with CaptureQueriesContext(connection) as queries:
+            client.get(path)
+        for sql in (query["sql"] for query in queries if query["sql"].startswith("SELECT")):
+            with connection.cursor() as cursor:
+                cursor.execute(f"SELECT COUNT(*) FROM ({sql}) AS answer".replace("%", "%%"), [])  # noqa: S608 - the page's own
+                count = cursor.fetchone()[0]
+            if count > MOST_ROWS:
+                read[path, sql[:200]] = count
+    assert read == {}
