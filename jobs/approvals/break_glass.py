@@ -80,7 +80,7 @@ def why_not_break_glass(request: ApprovalRequest, user_id: int | None) -> str:
     except approval_policies.StrangePolicy as error:
         return error.what
     if not engine.is_allowed(request, needed):
-        return _("The policy does not allow to break glass.")
+        return _("Break glass is not allowed for this request.")
     if not has_factor(user):
         return _("Breaking glass needs a second factor: a passkey or an authenticator app.")
     waiting = sum(each.user_id == user.pk for each in engine.list_unreviewed())

@@ -13,7 +13,7 @@ from django.utils.translation import ngettext_lazy
 from jobs.approvals.models import ApprovalRequest
 from jobs.approvals.selectors import describe_state
 from jobs.engine.approval_requests import requirements_in
-from kmes.ui.tables import ConsoleTable, ExactTimeColumn, PickColumn
+from kmes.ui.tables import ConsoleTable, ExactTimeColumn, PickColumn, worth
 from kmes.ui.templatetags.kmes_ui import badge
 
 _NOWRAP = {"td": {"class": "text-nowrap"}}
@@ -25,15 +25,17 @@ class RequestTable(ConsoleTable):
     caption = _("Requests for approval")
     saved_as = "approvals"
     essential = ("code",)
+    # A request's page shows what doesn't fit.
+    drops_columns = True
     has_views = False
     counted = ngettext_lazy("%(count)d request", "%(count)d requests", "count")
     pick = PickColumn()
     code = tables.Column(verbose_name=_("ID"), accessor="job__code", orderable=False, attrs=_NOWRAP)
-    title = tables.Column(verbose_name=_("What"), empty_values=(), orderable=False)
-    state = tables.Column(verbose_name=_("Status"), empty_values=(), orderable=False, attrs=_NOWRAP)
-    given = tables.Column(verbose_name=_("Approvals"), orderable=False, attrs=_NOWRAP)
+    title = tables.Column(verbose_name=_("What"), empty_values=(), orderable=False, attrs=worth(2, css="text-break"))
+    state = tables.Column(verbose_name=_("Status"), empty_values=(), orderable=False, attrs=worth(3))
+    given = tables.Column(verbose_name=_("Approvals"), orderable=False, attrs=worth(1))
     actor_name = tables.Column(verbose_name=_("Requested by"), accessor="job__actor_name", attrs=_NOWRAP)
-    reason = tables.Column(verbose_name=_("Reason"), orderable=False)
+    reason = tables.Column(verbose_name=_("Reason"), orderable=False, attrs=worth(0, css="text-break"))
     requested_at = ExactTimeColumn(verbose_name=_("Requested (UTC)"))
     expires_at = ExactTimeColumn(verbose_name=_("Expires (UTC)"))
 

@@ -44,7 +44,7 @@ def why_not_valid(decision: ApprovalDecision, needed: Sequence[Requirement]) -> 
     if user is None or Right.APPROVAL_BREAK_GLASS not in rights_of(user.role):
         return _("%(name)s, who broke glass for it, may no longer do that.") % {"name": decision.user_name}
     if not is_allowed(decision.request, needed):
-        return _("The policy does not allow to break glass.")
+        return _("Break glass is not allowed for this request.")
     if not counts(decision):
         return _("The passkey of %(name)s, who broke glass for it, did not sign that, or was removed.") % {
             "name": decision.user_name

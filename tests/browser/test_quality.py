@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser import flows
 from tests.browser.conftest import PASSWORD, Console, sign_in
+from tests.browser.waiting_requests import make_waiting_requests
 from tests.services import ROOT
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
@@ -49,7 +50,11 @@ def furnished(chromium: Browser, console: Console) -> dict[str, str]:
     page.get_by_role("button", name="Begin the run").click()
     page.wait_for_url(re.compile("/certifications/(?!new)[0-9A-Z]+/$"))
     certification_page = page.url
+    page.goto("/jobs/?show=all")
+    job_id = page.locator("tbody [data-check-row]").first.get_attribute("value")
     context.close()
+    group_id, key_id = group_page.rpartition("=")[2], key_page.split("/")[-2]
+    groups, keys = f"group_selection=1&picked={group_id}", f"selection=1&key={key_id}"
     pages = {
         "dashboard": "/",
         "outlook": "/outlook/",
@@ -112,6 +117,21 @@ def furnished(chromium: Browser, console: Console) -> dict[str, str]:
         "roles": "/roles/",
         "role": "/roles/custodian/",
         "role form": "/roles/add/?template=operator",
+        "role to delete": "/roles/custodian/delete/",
+        "dual login": "/dual-login/",
+        "own sessions": "/profile/sessions/",
+        "all sessions": "/sessions/",
+        "second factor": "/profile/second-factor/",
+        "events of a key": f"/keys/{key_id}/events/",
+        "events of all versions": f"/keys/{key_id}/events/?version=all",
+        "actions without script": f"/keys/groups/{group_id}/actions/",
+        "rotation of several groups": f"/keys/groups/selection/rotation/?{groups}",
+        "reschedule several groups": f"/keys/groups/selection/reschedule/?{groups}",
+        "rotate several groups": f"/jobs/start-many/rotate/?{groups}",
+        "synchronize several keys": f"/jobs/start/synchronize/?{keys}",
+        "deactivate several users": "/users/selection/deactivate/?user=2",
+        "cancel several jobs": f"/jobs/selection/cancel/?key={job_id}",
+        **make_waiting_requests(console),
         "permissions": f"/keys/groups/{group_page.rpartition('=')[2]}/permissions/",
         "profile": "/profile/",
         "own password": "/profile/password/",
