@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from cloudcreds.choices import CERTIFICATE_KINDS, AccessModel, CloudName, Service, SignIn, VaultTier
 from cloudcreds.provider import recovery
 from hsm.signed_saves import MarkedRow
+from kmes.accounts.scopes import Place, vault_value
 from kmes.core.ids import new_uuid
 from kmes.core.withheld import WithheldBinaryField
 
@@ -142,6 +143,11 @@ class KeyVault(MarkedRow):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """Return where somebody acts who acts on the vault as a whole."""
+        return (Place(vault_value(self.url)),)
 
     @property
     def has_soft_delete(self) -> bool | None:

@@ -57,7 +57,7 @@ def try_now(*, group: KeyGroup, actor: Actor) -> Job | None:
         ConflictError: nothing is due, or a job rotates the group.
 
     """
-    check(actor, Right.KEY_ROTATE)
+    check(actor, Right.KEY_ROTATE, group)
     with transaction.atomic():
         due, due_at = _lock_due(group)
         slot = rotation_slots.current_slot(due)
@@ -81,7 +81,7 @@ def stop(*, group: KeyGroup, actor: Actor) -> None:
         ConflictError: nothing is due, or a job rotates the group.
 
     """
-    check(actor, Right.KEY_ROTATE)
+    check(actor, Right.KEY_ROTATE, group)
     with transaction.atomic():
         due, given_up = _lock_due(group)
         following = _following(due, given_up)

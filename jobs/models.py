@@ -13,6 +13,7 @@ from cloudcreds.models import CloudCredential, KeyVault
 from jobs.choices import STATE_COLOURS, HoldReason, IntentState, JobState, KekState, StepState, TargetState
 from jobs.titles import recorded_title_of, title_of
 from keygroups.models import Key, KeyGroup
+from kmes.accounts.scopes import Place, places_of
 from kmes.core.clock import now
 from kmes.core.ids import new_job_code, new_uuid
 from logging_reports.choices import Severity
@@ -118,6 +119,15 @@ class Job(models.Model):
     def title(self) -> str:
         """Return the console's title of the job."""
         return title_of(self.work_kind)
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """Return where it acts: on its key group, those of its keys, and each that it opens a job for. Read anew."""
+        named = self.params.get("group_ids") if isinstance(self.params, dict) else None
+        ids = {self.group_id, *JobTarget.objects.filter(job=self).values_list("key__group", flat=True)}
+        ids |= set(named if isinstance(named, list) else ())
+        groups = KeyGroup.objects.filter(pk__in=ids - {None}).select_related("vault")
+        return places_of(groups) or (self.vault.places if self.vault is not None and self.group_id is None else ())
 
     @property
     def recorded_title(self) -> str:

@@ -38,7 +38,7 @@ def request_cancel(*, job: Job, actor: Actor) -> Job:
         ConflictError: the job has ended.
 
     """
-    check(actor, Right.JOB_CANCEL)
+    check(actor, Right.JOB_CANCEL, job)
     with transaction.atomic():
         event = "job.cancelled" if lifecycle.cancel_queued(job, by=actor.name) else "job.cancel_requested"
         if event == "job.cancelled":
@@ -91,7 +91,7 @@ def try_vault_now(*, vault: KeyVault, actor: Actor) -> None:
         ConflictError: the vault is not paused.
 
     """
-    check(actor, Right.KEY_PUSH)
+    check(actor, Right.KEY_PUSH, vault)
     with transaction.atomic():
         paused_until = circuits.end_pause(vault)
         if paused_until is None:
@@ -124,7 +124,7 @@ def request_removal(
     if not links:
         raise ConflictError(_("There is nothing to remove."), _("Choose where to delete: local, cloud or both."))
     for link in links:
-        check(actor, registry[link["kind"]].right)
+        check(actor, registry[link["kind"]].right, group)
     if cloud == "purge" and group.vault.is_purge_protected:
         raise ConflictError(
             _("The vault “%(vault)s” has purge protection.") % {"vault": group.vault.name},

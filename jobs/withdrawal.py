@@ -6,19 +6,19 @@ A job that no worker has begun is cancelled. One that has begun is checked when 
 
 from __future__ import annotations
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from django.utils.translation import ngettext
 
 from jobs.choices import OPEN_STATES, UNBEGUN_STATES, JobState
 from jobs.engine import hints, lifecycle
 from jobs.engine.creation import subject_of
+from jobs.engine.entitlement import is_entitled
 from jobs.models import Job
 from jobs.spec import registry
 from keygroups import lifecycle as key_lifecycle
 from keygroups import rotation_slots
 from keygroups.choices import SlotState
 from kmes.accounts.models import User
-from kmes.accounts.rights import Right
 from kmes.core.actor import Actor
 from logging_reports.services import record
 
@@ -26,11 +26,11 @@ from logging_reports.services import record
 class OpenJobs:
     """The open jobs that a user requested, as ``kmes.accounts.withdrawal`` asks for them."""
 
-    def describe(self, user: User, kept: frozenset[Right]) -> list[str]:
+    def describe(self, user: User, kept: User) -> list[str]:
         """Return how many jobs are cancelled and how many stop."""
         jobs = _jobs_without_right(user, kept)
-        queued = jobs.filter(state__in=UNBEGUN_STATES).count()
-        running = jobs.filter(state=JobState.RUNNING).count()
+        queued = sum(job.state in UNBEGUN_STATES for job in jobs)
+        running = sum(job.state == JobState.RUNNING for job in jobs)
         sentences = []
         if queued:
             sentences.append(
@@ -52,9 +52,11 @@ class OpenJobs:
             )
         return sentences
 
-    def end(self, user: User, kept: frozenset[Right], actor: Actor) -> None:
+    def end(self, user: User, kept: User, actor: Actor) -> None:
         """Cancel what no worker has begun, and have workers take up the rest at once."""
-        for job in _jobs_without_right(user, kept).filter(state__in=UNBEGUN_STATES).order_by("created_at"):
+        for job in _jobs_without_right(user, kept):
+            if job.state not in UNBEGUN_STATES:
+                continue
             if lifecycle.cancel_queued(job, by=actor.name):
                 _record_cancelled(job, user, actor)
             else:
@@ -62,13 +64,14 @@ class OpenJobs:
                 hints.send_on_commit(job.pk)
 
 
-def _jobs_without_right(user: User, kept: frozenset[Right]) -> QuerySet[Job]:
-    """Return the open jobs of a user whose kind needs another right than those kept. Unknown kinds count too."""
-    allowed = [spec.kind for spec in registry if spec.right in kept]
+def _jobs_without_right(user: User, kept: User) -> list[Job]:
+    """Return the open jobs of a user that need a right which is not kept, oldest first. Unknown kinds count too."""
+    allowed = [spec.kind for spec in registry if kept.has_right(spec.right)]
     jobs = Job.objects.filter(requested_by=user, state__in=(JobState.AWAITING, *OPEN_STATES))
     # As ``Registry.right_for``: of a job on many key groups, what is done to each counts.
     ordinary, many = Q(params__each__isnull=True), Q(params__each__isnull=False)
-    return jobs.filter((ordinary & ~Q(kind__in=allowed)) | (many & ~Q(params__each__in=allowed)))
+    found = jobs.filter((ordinary & ~Q(kind__in=allowed)) | (many & ~Q(params__each__in=allowed)))
+    return [job for job in found.order_by("created_at") if not is_entitled(kept, job)]
 
 
 def _record_cancelled(job: Job, user: User, actor: Actor) -> None:

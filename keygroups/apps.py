@@ -11,6 +11,8 @@ class KeygroupsConfig(AppConfig):
     def ready(self) -> None:
         """Register menus, reports, links of notices, and what the search finds."""
         from keygroups import actions, notice_links, reports, search  # noqa: PLC0415 - models must be loaded first
+        from keygroups.scope_catalog import ScopeCatalog  # noqa: PLC0415
+        from kmes.accounts.assignments import catalog  # noqa: PLC0415
         from kmes.accounts.dual_login import actions as dual_login  # noqa: PLC0415
         from kmes.core import changes  # noqa: PLC0415
 
@@ -19,6 +21,7 @@ class KeygroupsConfig(AppConfig):
         notice_links.register_all()
         reports.register_all()
         search.register_all()
+        catalog.install(ScopeCatalog())
         # Menus, previews and lists for a form, which are sent by POST and change nothing.
         views = ("selection_actions", "group_selection_actions", "preview", "vaults")
         dual_login.exempt(*(f"keygroups:{view}" for view in views))

@@ -91,7 +91,7 @@ def adopt_name(*, group: KeyGroup, versions: Iterable[str], actor: Actor) -> Non
         ConflictError: the vault was seen with other versions since, or the key is not somebody else's.
 
     """
-    check(actor, Right.GROUP_MANAGE)
+    check(actor, Right.GROUP_MANAGE, group)
     shown = sorted(set(versions))
     with transaction.atomic():
         current = (

@@ -27,7 +27,10 @@ SHOWN, MOST = 200, 2000
 # Jobs of the key whose other rows are looked at, the newest first.
 _JOBS = 200
 # Rights are given by roles, so that these change who may act on any key.
-_RIGHTS_EVENTS = ("role.created", "role.updated", "role.deleted", "user.deactivated", "user.reactivated")
+_RIGHTS_EVENTS = (
+    *("role.created", "role.updated", "role.deleted", "user.deactivated", "user.reactivated"),
+    *("user.role_given", "user.role_taken"),
+)
 _ROLE_CHANGED = Q(event="user.updated", severity=Severity.WARNING)
 # Events that begin or end a stretch of a version's bar.
 _EDGES = (

@@ -24,6 +24,7 @@ from keygroups.choices import (
     SlotState,
     VersionState,
 )
+from kmes.accounts.scopes import Place, tag_values, vault_value
 from kmes.core.ids import new_uuid
 from kmes.core.withheld import WithheldBinaryField
 
@@ -98,6 +99,11 @@ class KeyGroup(MarkedRow):
         return group_url(self.pk)
 
     @property
+    def places(self) -> tuple[Place, ...]:
+        """Return where somebody acts who acts on the group."""
+        return (Place(vault_value(self.vault.url), str(self.pk), tag_values(self.tags)),)
+
+    @property
     def spec(self) -> KeySpec:
         """Return the key type and size new keys get."""
         return KeySpec(self.key_spec)
@@ -149,6 +155,11 @@ class Key(models.Model):
     def get_absolute_url(self) -> str:
         """Return the key's properties page."""
         return reverse("keygroups:key_detail", args=[self.pk])
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """Return where somebody acts who acts on the key: that is its group."""
+        return self.group.places
 
     @property
     def spec(self) -> KeySpec:
@@ -207,6 +218,11 @@ class CloudVersion(models.Model):
     def __str__(self) -> str:
         return f"{self.azure_name}/{self.azure_version or '-'}"
 
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """Return where somebody acts who acts on the version: that is its group."""
+        return self.group.places
+
 
 class Observation(models.Model):
     """A version as the last comparison found it in the vault, and how that differs from what is recorded.
@@ -240,6 +256,11 @@ class Observation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.group} {self.azure_version}"
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """Return where somebody acts who decides about the difference: that is its group."""
+        return self.group.places
 
 
 class KeyReading(models.Model):

@@ -27,7 +27,7 @@ def change_rotation(*, groups: Sequence[KeyGroup], every: int | None, unit: str,
         InputError: the period can't be used (field "rotate_every").
 
     """
-    check(actor, Right.GROUP_MANAGE)
+    check(actor, Right.GROUP_MANAGE, *groups)
     wanted: dict[str, Any] = {"rotate": False}
     if every is not None:
         fields.clean_period(every, unit, field="rotate_every")

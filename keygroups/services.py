@@ -22,7 +22,8 @@ from keygroups.fields import own_tags, type_of
 from keygroups.models import Key, KeyGroup, Observation
 from keygroups.policy import period_text
 from keygroups.values import GroupChangedError, GroupValues, differences, readable
-from kmes.accounts.rights import Right, check
+from kmes.accounts.delegation import check_moves
+from kmes.accounts.rights import Right, check, check_somewhere
 from kmes.core import language
 from kmes.core.actor import Actor
 from kmes.core.clock import now
@@ -49,18 +50,21 @@ def create_group(*, values: GroupValues, actor: Actor) -> KeyGroup:
     """Create a key group. Its first rotation falls due one period from now. Nothing is pushed.
 
     Raises:
-        PermissionRefused: the actor may not manage groups.
+        PermissionRefused: the actor may not manage groups in the vault, or would give rights by its tags that they lack.
         InputError: a value can't be used; ``field`` names it.
 
     """
-    check(actor, Right.GROUP_MANAGE)
+    check_somewhere(actor, Right.GROUP_MANAGE)
     values = values.cleaned()
     _refuse_taken(values)
     try:
         with transaction.atomic():
             vault = find_or_create_vault(url=values.vault, credential=values.credential)
+            # A scope of tags or groups covers none that is still to be made: it would reach into vaults of others.
+            check(actor, Right.GROUP_MANAGE, vault)
             _refuse_standard(vault)
             group = KeyGroup.objects.create(**values.plain(), credential=values.credential, vault=vault)
+            check_moves(actor, *vault.places, *group.places, of=group.name)
             lifecycle.schedule_rotation(group=group, anchor_at=now())
             destinations.sign_new(group, actor=actor)
             record(
@@ -81,23 +85,29 @@ def update_group(*, group: KeyGroup, values: GroupValues, lock_version: int, act
     A changed rotation counts from now. Keys that exist keep what they were made and pushed with.
 
     Raises:
-        PermissionRefused: the actor may not manage groups.
+        PermissionRefused: the actor may not manage the group, as it is or as it is to be, or would give rights by the change
+            of vault or tags that they lack.
         InputError: a value can't be used, or can't change any more; ``field`` names it.
         GroupChangedError: somebody else saved it meanwhile; nothing is overwritten.
         StrangeDestination: its row is not as this console saved it.
 
     """
-    check(actor, Right.GROUP_MANAGE)
+    check(actor, Right.GROUP_MANAGE, group)
     values = values.cleaned()
     try:
         with transaction.atomic():
             current = _locked(group)
+            check(actor, Right.GROUP_MANAGE, current)
             if current.lock_version != lock_version:
                 raise GroupChangedError(current, differences(current, values))
             _refuse_fixed(current, values)
             _refuse_taken(values, except_for=current)
             with destinations.changing(current, actor=actor):
-                return _update(current, values, actor)
+                updated = _update(current, values, actor)
+            # In both places, or a group could be moved into a vault of others.
+            check(actor, Right.GROUP_MANAGE, updated)
+            check_moves(actor, *current.places, *updated.places, of=current.name)
+            return updated
     except IntegrityError as error:
         raise _conflict_of(values, error, except_for=group) from error
 
@@ -109,7 +119,7 @@ def stop_rotation(*, group: KeyGroup, actor: Actor) -> None:
         PermissionRefused: the actor may not manage groups.
 
     """
-    check(actor, Right.GROUP_MANAGE)
+    check(actor, Right.GROUP_MANAGE, group)
     with transaction.atomic():
         if not KeyGroup.objects.filter(pk=group.pk, rotate=True).update(
             rotate=False, updated_at=now(), lock_version=F("lock_version") + 1
@@ -136,7 +146,7 @@ def delete_group(*, group: KeyGroup, actor: Actor) -> None:
         ConflictError: the group has keys, or was deleted already.
 
     """
-    check(actor, Right.GROUP_MANAGE)
+    check(actor, Right.GROUP_MANAGE, group)
     try:
         with transaction.atomic():
             current = _locked(group)
@@ -168,7 +178,7 @@ def accept_drift(*, observation: Observation, actor: Actor) -> None:
         ConflictError: there is no difference, or none that can be accepted.
 
     """
-    check(actor, Right.KEY_DISABLE)
+    check(actor, Right.KEY_DISABLE, observation)
     with transaction.atomic():
         row = Observation.objects.select_related("group__credential", "group__vault", "version__key").get(
             pk=observation.pk

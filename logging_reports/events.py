@@ -127,6 +127,8 @@ _register(
     ("user.linked", Category.ACCESS, _WARNING, _("User linked to a company account")),
     ("user.unlinked", Category.ACCESS, _WARNING, _("User unlinked from a company account")),
     ("user.updated", Category.ACCESS, _INFO, _("User updated")),
+    ("user.role_given", Category.ACCESS, _WARNING, _("Role given for a scope")),
+    ("user.role_taken", Category.ACCESS, _WARNING, _("Role for a scope taken away")),
     ("user.deactivated", Category.ACCESS, _WARNING, _("User deactivated")),
     ("user.reactivated", Category.ACCESS, _WARNING, _("User reactivated")),
     ("user.password_reset", Category.ACCESS, _WARNING, _("Password reset")),

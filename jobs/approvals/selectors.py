@@ -15,6 +15,7 @@ from jobs.engine.approval_policies import actions, find_policies, find_policy
 from jobs.engine.approval_requests import read_requirements, requirements_in
 from jobs.engine.break_glass import find_break_glass, list_unreviewed
 from jobs.kinds.apply_change.spec import CHANGE_KINDS
+from jobs.models import Job
 from kmes.core.clock import now
 from kmes.core.errors import KmesError
 
@@ -89,9 +90,19 @@ def _for_user(rows: QuerySet[ApprovalRequest], user: Any) -> _Waiting:
         is_ready = kind in CHANGE_KINDS and approved >= max((each.approvals for each in wanted), default=1)
         if requester_id == user.pk:
             found.to_apply.extend([pk] if is_ready else [])
-        elif not own and not is_ready and any(each.role == user.role for each in wanted):
+        elif not own and not is_ready and _has_role(pk, {each.role for each in wanted}, user):
             found.to_decide.append(pk)
     return found
+
+
+def _has_role(request_id: int, roles: set[str], user: Any) -> bool:
+    """Return whether a user has one of these roles for what a request is about."""
+    if user.role in roles:
+        return True
+    # What the job works on is read only where a role for a scope could count.
+    return bool(roles & user.role_codes) and bool(
+        roles & user.roles_at(Job.objects.get(approval_request=request_id).places)
+    )
 
 
 def find_request(code: str) -> ApprovalRequest | None:

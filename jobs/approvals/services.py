@@ -137,7 +137,7 @@ def why_not_decide(request: ApprovalRequest, user_id: int | None) -> str:
         return _("Only active users can decide.")
     if user.pk == request.job.requested_by_id:
         return _("Requesters can't decide on their own requests.")
-    if user.role not in roles:
+    if not roles & user.roles_at(request.job.places):
         names = ", ".join(role_name(role) for role in sorted(roles))
         return _("Users with the role %(roles)s decide on it.") % {"roles": names}
     if user.pk in find_reachable(request.job.requested_by_id, [each.action for each in needed]):

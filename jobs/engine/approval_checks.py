@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
-from django.contrib.auth import get_user_model
 from django.utils.translation import gettext as _
 
 from jobs.approvals.models import ApprovalDecision, ApprovalRequest, Verdict
@@ -32,6 +31,7 @@ from jobs.engine.break_glass import find_break_glass, why_not_valid
 from jobs.models import Job
 from jobs.spec import registry
 from keygroups.choices import KeyState
+from kmes.accounts.models import User
 from kmes.core.clock import now
 from kmes.core.errors import ConflictError
 
@@ -139,15 +139,17 @@ def read_decisions(request: ApprovalRequest) -> list[ApprovalDecision]:
 def has_enough(needed: Sequence[Requirement], approvals: Sequence[ApprovalDecision], job: Job) -> bool:
     """Return whether these approvals of others are all that is asked for.
 
-    They count if their users are active and have the role, if those who have a passkey signed with it, and if the
+    They count if their users are active and have the role for what the job works on, if those who have a passkey signed with it, and if the
     requester can't sign in with their accounts.
     """
     reachable = find_reachable(job.requested_by_id, [each.action for each in needed])
     given = {each.user_id: each for each in approvals if each.user_id not in reachable and counts(each)}
-    users = get_user_model().objects.filter(pk__in=given, is_active=True).values_list("pk", "role")
-    roles = [(role, bool(given[pk].proof)) for pk, role in users]
+    users = User.objects.filter(pk__in=given, is_active=True).prefetch_related("assignments")
+    # A role for a scope counts where the scope covers all that the job works on.
+    places = job.places if any(user.scoped_roles for user in users) else ()
+    roles = [(user.roles_at(places), bool(given[user.pk].proof)) for user in users]
     return all(
-        sum(role == each.role and (is_signed or not each.needs_passkey) for role, is_signed in roles) >= each.approvals
+        sum(each.role in held and (is_signed or not each.needs_passkey) for held, is_signed in roles) >= each.approvals
         for each in needed
     )
 

@@ -17,7 +17,8 @@ from logging_reports.models import LogEntry
 # By then the account's owner has noticed that somebody else signs in with it.
 NOT_COUNTED = timedelta(days=30)
 TAKEN_OVER_BY = (
-    *("user.created", "user.updated", "user.reactivated", "user.password_reset", "user.factor_reset"),
+    *("user.created", "user.updated", "user.role_given", "user.reactivated"),
+    *("user.password_reset", "user.factor_reset"),
     # Another account of the same name can be linked then.
     "user.unlinked",
 )

@@ -15,6 +15,8 @@ from jobs.engine.signatures import sign_job, sign_target
 from jobs.models import Job, JobTarget
 from jobs.spec import registry
 from keygroups.models import Key, KeyGroup
+from kmes.accounts.rights import check
+from kmes.accounts.scopes import Place, places_of
 from kmes.core.actor import Actor
 from kmes.core.clock import now
 from logging_reports.services import Subject, record
@@ -38,6 +40,13 @@ class NewJob:
     # The job on many key groups that opens this one.
     part_of: Job | None = None
 
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """Return where the job will act."""
+        groups = {group.pk: group for group in (self.group, *(key.group for key in self.keys)) if group is not None}
+        named = KeyGroup.objects.filter(pk__in=self.params.get("group_ids", ())).select_related("vault")
+        return places_of([*groups.values(), *named]) or (self.vault.places if self.vault is not None else ())
+
 
 def create_job(
     new: NewJob,
@@ -54,7 +63,7 @@ def create_job(
 
     Raises:
         InputError: approvals are needed, and no reason is given.
-        PermissionRefused: this process may not ask for such a job.
+        PermissionRefused: the actor lacks the right on what it is about, or this process may not ask for such a job.
         RequestKeyError: the key that it signs with can't be read.
 
     """
@@ -81,6 +90,8 @@ def create_job(
                 part_of=new.part_of,
                 run_after=now(),
             )
+            # Kinds check before they say anything of the objects; this holds for whoever asks for a job.
+            check(actor, registry.right_for(job), new)
             sign_job(job, [key.pk for key in new.keys])
             needed = require_approvals(job, [key.pk for key in new.keys], reason=reason)
             job.save(force_insert=True)

@@ -5,15 +5,22 @@ A right that was taken away counts at once, also for what was requested while it
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from django.utils.translation import gettext as _
 
 from jobs.engine.authenticity import NotGenuine, check_not_ended, check_request
 from jobs.engine.requester import requester_of
-from jobs.engine.run import JobRun
 from jobs.models import Job
 from jobs.spec import registry
-from kmes.accounts.rights import check
+from kmes.accounts.models import User
+from kmes.accounts.rights import Right, check, check_somewhere
+from kmes.core.actor import Actor
 from kmes.core.errors import PermissionRefused
+
+if TYPE_CHECKING:
+    # It reaches the device, and web asks here who is entitled.
+    from jobs.engine.run import JobRun
 
 
 def check_authentic(run: JobRun) -> None:
@@ -36,7 +43,10 @@ def check_authentic(run: JobRun) -> None:
 
 
 def check_requester(run: JobRun) -> None:
-    """Check the requester's right, and those of the jobs that this one follows. The schedule passes.
+    """Check the requester's right on all that the job works on, and that of the requesters of the jobs it follows.
+
+    What it works on is read anew: a key group that was moved to another vault, or has other tags, may have left the scope
+    for which the requester has the right. The schedule passes.
 
     Raises:
         PermissionRefused: somebody was deactivated, or lacks the right of this kind of job by now.
@@ -46,10 +56,27 @@ def check_requester(run: JobRun) -> None:
     right = registry.right_for(run.job)
     try:
         while job is not None:
-            check(requester_of(job), right)
+            _check(requester_of(job), right, run.job)
             job = job.follows
     except PermissionRefused as error:
         raise PermissionRefused(
             _("The job was refused: %(why)s") % {"why": error.what},
             _("A user with the right can retry the job."),
         ) from error
+
+
+def _check(actor: Actor, right: Right, job: Job) -> None:
+    if job.work_kind != job.kind:
+        # Each part of a job on many key groups is checked when it is opened and when it begins: one group that left the
+        # scope must not hold the others up.
+        check_somewhere(actor, right)
+    else:
+        check(actor, right, job)
+
+
+def is_entitled(user: User, job: Job) -> bool:
+    """Return whether a user has the right that a job needs, on all that it works on. A kind that is unknown needs more."""
+    spec = registry.find(job.work_kind) or registry.find(job.kind)
+    if spec is None:
+        return False
+    return user.may_somewhere(spec.right) if job.work_kind != job.kind else user.may(spec.right, job)

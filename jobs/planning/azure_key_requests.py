@@ -38,7 +38,7 @@ def request_on_azure_key(
         ConflictError: the Azure key is not in the state ``wanted``.
 
     """
-    check(actor, right)
+    check(actor, right, group)
     group.refresh_from_db(fields=["cloud_state"])
     if group.cloud_state != wanted:
         raise ConflictError(

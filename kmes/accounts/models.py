@@ -11,14 +11,18 @@ from django.core import signing
 from django.db import models
 from django.db.models.functions import Lower
 from django.urls import reverse
+from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
 from kmes.accounts.company_sign_on.models import SignOnIdentity, SignOnProvider  # noqa: F401 - Django looks for models here
 from kmes.accounts.dual_login.models import DualLoginPolicy, SecondSignIn  # noqa: F401 - Django looks for models here
-from kmes.accounts.rights import ROLE_RIGHTS, Right, Role, known_rights
+from kmes.accounts.rights import ROLE_RIGHTS, SCOPED_RIGHTS, Right, Role, known_rights, rights_of
+from kmes.accounts.scopes import Located, Place, ScopeKind, places_of
 from kmes.core.withheld import WithheldCharField
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from kmes.accounts.session_store import SessionStore
     from kmes.core.actor import SecondAdministrator
 
@@ -51,7 +55,7 @@ class CustomRole(models.Model):
 
 
 class User(AbstractUser):
-    """A person who signs in; the role decides what they may do."""
+    """A person who signs in. The role counts everywhere; more roles may count for a scope (``RoleAssignment``)."""
 
     # The hash; only sign-in reads it.
     password = WithheldCharField(_("password"), max_length=128, readable_by=("web",))
@@ -92,7 +96,7 @@ class User(AbstractUser):
 
     @property
     def rights(self) -> frozenset[Right]:
-        """Return what the user may do. A deactivated user may do nothing."""
+        """Return what the user may do everywhere. A deactivated user may do nothing."""
         if not self.is_active:
             return frozenset()
         if self.role in ROLE_RIGHTS:
@@ -101,8 +105,94 @@ class User(AbstractUser):
         return found.held if found is not None else frozenset()
 
     def has_right(self, right: str) -> bool:
-        """Return whether the user may do this."""
+        """Return whether the user may do this everywhere."""
         return right in self.rights
+
+    @cached_property
+    def scoped_roles(self) -> tuple[RoleAssignment, ...]:
+        """The roles that the user has for a scope, read once for this object."""
+        return tuple(self.assignments.all()) if self.pk else ()
+
+    def may(self, right: str, *objects: Located) -> bool:
+        """Return whether the user may do this with each of these objects; without objects, everywhere.
+
+        This is the one answer to that question: pages ask it to show or hide, services and workers before they act.
+        """
+        if right in self.rights:
+            return True
+        if not self.is_active or right not in SCOPED_RIGHTS or not objects:
+            return False
+        places = places_of(objects)
+        return bool(places) and all(right in self.rights_at(place) for place in places)
+
+    def may_somewhere(self, right: str) -> bool:
+        """Return whether the user may do this at least in some scope."""
+        if right in self.rights:
+            return True
+        return self.is_active and right in SCOPED_RIGHTS and any(right in each.effective for each in self.scoped_roles)
+
+    def rights_at(self, place: Place) -> frozenset[Right]:
+        """Return what the user may do at a place."""
+        if not self.is_active:
+            return frozenset()
+        scoped = (each.effective for each in self.scoped_roles if each.covers(place))
+        return self.rights.union(*scoped)
+
+    def roles_at(self, places: Iterable[Place]) -> frozenset[str]:
+        """Return the codes of the roles that the user has at each of these places; without any, those everywhere."""
+        wanted = tuple(places)
+        if not wanted:
+            return frozenset({self.role})
+        at_each = [{each.role for each in self.scoped_roles if each.covers(place)} for place in wanted]
+        return frozenset({self.role, *set.intersection(*at_each)})
+
+    @property
+    def role_codes(self) -> frozenset[str]:
+        """Return the codes of all roles that the user has, everywhere or for a scope."""
+        return frozenset({self.role, *(each.role for each in self.scoped_roles)})
+
+    @property
+    def widest_rights(self) -> frozenset[Right]:
+        """Return the rights of all roles that the user has, also those without effect in their scope."""
+        return self.rights.union(*(each.held for each in self.scoped_roles))
+
+
+class RoleAssignment(models.Model):
+    """A role that a user has for a scope only. Only ``kmes.accounts.assignments.services`` writes it."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="assignments")
+    # A value of ``Role``, or the code of a ``CustomRole``.
+    role = models.CharField(_("Role"), max_length=16)
+    scope_kind = models.CharField(_("Scope"), max_length=8, choices=ScopeKind)
+    # A vault's URL, the id of a key group, or a tag as ``name=value`` (``kmes.accounts.scopes``).
+    scope_value = models.CharField(max_length=520)
+    given_at = models.DateTimeField()
+    given_by = models.CharField(max_length=150)
+
+    class Meta:
+        ordering = ["pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user", "role", "scope_kind", "scope_value"], name="role_once_for_user_and_scope"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.role}: {self.scope_kind} {self.scope_value}"
+
+    def covers(self, place: Place) -> bool:
+        """Return whether a place lies in the scope."""
+        return place.is_in(self.scope_kind, self.scope_value)
+
+    @cached_property
+    def held(self) -> frozenset[Right]:
+        """The rights of the role, read once for this object."""
+        return rights_of(self.role)
+
+    @property
+    def effective(self) -> frozenset[Right]:
+        """Return the rights that the role gives in its scope."""
+        return self.held & SCOPED_RIGHTS
 
 
 class FailedSignIns(models.Model):

@@ -1,11 +1,13 @@
 """Rights and the roles that have them; the only source of permissions.
 
-The built-in roles stand here. Roles that users made are rows (``kmes.accounts.roles``).
+The built-in roles stand here. Roles that users made are rows (``kmes.accounts.roles``), and so are those that are given
+for a scope only (``kmes.accounts.assignments``).
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Any
 
 from django.apps import apps
 from django.contrib.auth import get_user_model
@@ -13,6 +15,7 @@ from django.db import models
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from kmes.accounts.scopes import Located
 from kmes.core.actor import Actor, Trigger
 from kmes.core.errors import PermissionRefused
 from kmes.core.right_names import refusal
@@ -75,6 +78,23 @@ ROLE_RIGHTS: dict[str, frozenset[Right]] = {
 }
 
 
+# Rights to act on key groups and their keys. The others have no object that a scope could name, or read, or concern
+# the whole console: a role that is given for a scope does not give them.
+SCOPED_RIGHTS: frozenset[Right] = frozenset(
+    {
+        Right.GROUP_MANAGE,
+        Right.KEY_CREATE,
+        Right.KEY_PUSH,
+        Right.KEY_ROTATE,
+        Right.KEY_DISABLE,
+        Right.KEY_DESTROY,
+        Right.CLOUD_DELETE,
+        Right.CLOUD_PURGE,
+        Right.JOB_CANCEL,
+    }
+)
+
+
 def known_rights(stored: object) -> frozenset[Right]:
     """Return the rights that a row names. Names of another release are left out."""
     names = stored if isinstance(stored, list) else []
@@ -90,7 +110,7 @@ def rights_of(role: str) -> frozenset[Right]:
 
 
 def held_by(actor: Actor) -> frozenset[Right]:
-    """Return the rights of an actor, read anew. The schedule and the system have all of them."""
+    """Return the rights that an actor has everywhere, read anew. The schedule and the system have all of them."""
     if _is_no_person(actor):
         return frozenset(Right)
     user = None
@@ -99,8 +119,8 @@ def held_by(actor: Actor) -> frozenset[Right]:
     return rights_of(user.role) if user is not None else frozenset()
 
 
-def check(actor: Actor, right: Right) -> None:
-    """Raise unless the actor has the right.
+def check(actor: Actor, right: Right, *objects: Located) -> None:
+    """Raise unless the actor has the right on each of these objects; without objects, unless they have it everywhere.
 
     The user is read again, so that a withdrawn right counts at once. The schedule and the system pass,
     because a user with the right set up what they do.
@@ -111,14 +131,28 @@ def check(actor: Actor, right: Right) -> None:
     """
     if _is_no_person(actor):
         return
-    user = None
+    user: Any = None
     if actor.user_id is not None:
         user = get_user_model().objects.filter(pk=actor.user_id).first()
     if user is not None and not user.is_active:
         raise PermissionRefused(
             _("%(name)s is deactivated.") % {"name": actor.name}, _("Ask an administrator to reactivate the user.")
         )
-    if user is None or right not in rights_of(user.role):
+    if user is None or not user.may(right, *objects):
+        raise refusal(actor.name, right, is_outside=user is not None and user.may_somewhere(right))
+
+
+def check_somewhere(actor: Actor, right: Right) -> None:
+    """Raise unless the actor has the right at least in some scope. What they act on is checked besides.
+
+    Raises:
+        PermissionRefused: the text names the right.
+
+    """
+    if _is_no_person(actor):
+        return
+    user: Any = get_user_model().objects.filter(pk=actor.user_id).first() if actor.user_id is not None else None
+    if user is None or not user.may_somewhere(right):
         raise refusal(actor.name, right)
 
 

@@ -17,7 +17,7 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
 from kmes.accounts import sessions, withdrawal
-from kmes.accounts.delegation import begin_change, check_covers
+from kmes.accounts.delegation import begin_change, check_covers, check_covers_user
 from kmes.accounts.models import User
 from kmes.accounts.rights import Right, Role, rights_of
 from kmes.accounts.roles.selectors import is_role, role_name
@@ -229,7 +229,7 @@ def unlock(*, username: str, actor: Actor) -> None:
     with transaction.atomic():
         held = begin_change(actor, Right.USER_MANAGE)
         if (user := find_namesake(username)) is not None:
-            check_covers(held, rights_of(user.role), of=str(user), actor=actor)
+            check_covers_user(held, user, actor=actor)
         if not locked_sign_ins(username=username):
             raise ConflictError(_("“%(name)s” is not locked.") % {"name": username}, _("Reload the page."))
         forget_failures(username=username)
@@ -240,7 +240,7 @@ def _begin(user: User, actor: Actor) -> tuple[User, frozenset[Right]]:
     """Begin a change of a user: return the locked row, and the rights of the actor, who has all of the user's."""
     held = begin_change(actor, Right.USER_MANAGE)
     current = User.objects.select_for_update().get(pk=user.pk)
-    check_covers(held, rights_of(current.role), of=str(current), actor=actor)
+    check_covers_user(held, current, actor=actor)
     return current, held
 
 

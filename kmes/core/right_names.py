@@ -47,9 +47,19 @@ def name_rights(rights: Iterable[str]) -> str:
     return ", ".join(name for right, name in RIGHT_NAMES.items() if right in wanted) or "none"
 
 
-def refusal(user_name: str, right: str) -> PermissionRefused:
-    """Return the error that tells a user which right they lack."""
+def refusal(user_name: str, right: str, *, is_outside: bool = False) -> PermissionRefused:
+    """Return the error that tells a user which right they lack. ``is_outside``: they have it for other objects."""
+    named = {"name": user_name, "right": name_right(right)}
+    if is_outside:
+        return PermissionRefused(
+            _("%(name)s has the right “%(right)s” only for a scope that does not cover this.") % named,
+            _("Ask an administrator for a role that covers it."),
+        )
     return PermissionRefused(
-        _("%(name)s lacks the right “%(right)s”.") % {"name": user_name, "right": name_right(right)},
-        _("Ask an administrator for a role that has it."),
+        _("%(name)s lacks the right “%(right)s”.") % named, _("Ask an administrator for a role that has it.")
     )
+
+
+def outside_of_scope(right: str) -> str:
+    """Return why an object is left out whose user has the right for other objects only; without a full stop."""
+    return _("Outside of the scope of your right “%(right)s”") % {"right": name_right(right)}

@@ -97,6 +97,12 @@ TABLES: Mapping[str, TableRights] = {
         worker=_READS,
         reports=_READS,
     ),
+    "accounts_roleassignment": _table(
+        "id user_id role scope_kind scope_value given_at given_by",
+        web=_May(insert=True, delete=True),
+        worker=_READS,
+        reports=_READS,
+    ),
     # Sessions, second factors and known devices are the business of web alone.
     "accounts_consolesession": _table(
         "digest session_data expire_date name user_id address device sign_on began_at used_at", web=_OWNS

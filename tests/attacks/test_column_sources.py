@@ -69,6 +69,8 @@ COLUMNS = {
         **dict.fromkeys(("username", "first_name", "last_name", "email"), FORM),
     },
     "accounts.CustomRole": {"code": OURS, "rights": OURS, "name": FORM, "description": FORM},
+    # The scope is what a vault, key group or tag that there is has for a value (``keygroups.scope_catalog``).
+    "accounts.RoleAssignment": {"role": OURS, "scope_value": OURS, "given_by": USERNAME},
     "accounts.FailedSignIns": {"name": FITTED, "address": OURS},
     "accounts.ConsoleSession": {**dict.fromkeys(("digest", "name", "address", "sign_on"), OURS), "device": FITTED},
     "accounts.SignOnProvider": {

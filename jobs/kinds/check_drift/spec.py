@@ -34,7 +34,7 @@ def request_check_drift(
     part_of: Job | None = None,
 ) -> Job:
     """Ask for what the vault holds to be compared with what is known here."""
-    check(actor, Right.KEY_PUSH)
+    check(actor, Right.KEY_PUSH, group)
     new = NewJob(KIND, group.name, group=group, retry_of=retry_of, part_of=part_of)
     return create_job(new, actor=actor, idempotency_key=idempotency_key)
 

@@ -34,7 +34,7 @@ def request_create_keys(
         InputError: a name is empty, too long, or taken in the group (field "name").
 
     """
-    check(actor, Right.KEY_CREATE)
+    check(actor, Right.KEY_CREATE, group)
     require_device()
     clean = [clean_key_name(name) for name in names]
     taken = {name.lower() for name in group.keys.values_list("name", flat=True)}

@@ -44,7 +44,7 @@ def request_destroy(
         ConflictError: there is no key, or one was destroyed already.
 
     """
-    check(actor, Right.KEY_DESTROY)
+    check(actor, Right.KEY_DESTROY, *keys)
     for key in keys:
         if key.state != KeyState.PRESENT:
             raise ConflictError(gettext("Key “%(key)s” was destroyed already.") % {"key": key.name})

@@ -41,7 +41,7 @@ def request_many(
 
     """
     operation = OPERATIONS[kind]
-    check(actor, registry[kind].right)
+    check(actor, registry[kind].right, *groups)
     refuse_under_policy(kind)
     _refuse_too_many(actor)
     if not groups:

@@ -36,7 +36,7 @@ def request_proof(
         ConflictError: the vault holds no such version.
 
     """
-    check(actor, Right.KEY_PUSH)
+    check(actor, Right.KEY_PUSH, version)
     require_device()
     require_live(version)
     new = NewJob(

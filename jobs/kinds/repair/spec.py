@@ -42,7 +42,7 @@ def request_repair(
         ConflictError: nothing differs that can be set back.
 
     """
-    check(actor, Right.KEY_DISABLE)
+    check(actor, Right.KEY_DISABLE, *observations)
     wanted = [row for row in observations if is_repairable(row)]
     if not wanted:
         raise ConflictError(_("Nothing differs that can be set back."), _("Run Cloud > Check Drift and try again."))

@@ -50,7 +50,7 @@ def request_rotation(
             approve what a disabled version would do.
 
     """
-    check(actor, Right.KEY_ROTATE)
+    check(actor, Right.KEY_ROTATE, group)
     if actor.user_id is not None:
         require_device()
     refuse_deleted_group(group)

@@ -72,7 +72,7 @@ def request_switch(
         ConflictError: the vault holds no such version, there is none, or they are of several key groups.
 
     """
-    check(actor, Right.KEY_DISABLE)
+    check(actor, Right.KEY_DISABLE, *versions)
     keys = [version.key for version in versions]
     if len({version.group_id for version in versions}) != 1:
         raise ConflictError(_("The selected keys are of several key groups, or of none."), one_group_at_a_time())

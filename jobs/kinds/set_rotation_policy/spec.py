@@ -34,7 +34,7 @@ def request_set_rotation_policy(
         ConflictError: the vault has no such key.
 
     """
-    check(actor, Right.KEY_ROTATE)
+    check(actor, Right.KEY_ROTATE, group)
     group.refresh_from_db(fields=["cloud_state"])
     if group.cloud_state != GroupCloudState.LIVE:
         raise ConflictError(

@@ -38,7 +38,7 @@ def request_set_tags(
         InputError: there are too many tags, or one is too long or reserved (field "tags").
 
     """
-    check(actor, Right.KEY_PUSH)
+    check(actor, Right.KEY_PUSH, version)
     require_live(version)
     new = NewJob(
         KIND,

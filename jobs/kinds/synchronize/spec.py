@@ -53,7 +53,7 @@ def request_synchronize(
             no HSM keys; or others have to approve what a disabled version would do.
 
     """
-    check(actor, Right.KEY_PUSH)
+    check(actor, Right.KEY_PUSH, *keys)
     require_device()
     if not keys:
         raise ConflictError(gettext("There is no key to synchronize."), gettext("Create a key in the group first."))

@@ -183,7 +183,7 @@ def why_not_link(provider: SignOnProvider, user: User, *, name: str, role: str) 
     if user.username.lower() != name.lower():
         return "whose name is not quite the same"
     # Whoever chooses the name of an administrator at the provider would take that account away.
-    if missing := lacked(rights_of(role), user.rights):
+    if missing := lacked(rights_of(role), user.widest_rights):
         return f"who has rights that the groups do not give: {missing}"
     return ""
 

@@ -52,7 +52,7 @@ class Policy:
         """
         if not self.is_on:
             return False
-        if not is_reading and (not self.is_genuine or user.role in self.roles):
+        if not is_reading and (not self.is_genuine or user.role_codes & self.roles):
             return True
         return not self.is_genuine or bool(codes & (self.actions | actions.ALWAYS))
 

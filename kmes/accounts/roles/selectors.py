@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from kmes.accounts.delegation import lacked
-from kmes.accounts.models import CustomRole, User
+from kmes.accounts.models import CustomRole, RoleAssignment, User
 from kmes.accounts.rights import ROLE_RIGHTS, Right, Role
 from kmes.accounts.role_descriptions import ROLE_DESCRIPTIONS
 
@@ -44,7 +45,7 @@ class ShownRole:
         """Return why the viewer can't change or delete the role, "" if they can."""
         if self.row is None:
             return _("Built in: copy it and change the copy")
-        if self.viewer.role == self.code:
+        if self.code in self.viewer.role_codes:
             return _("Nobody changes their own role")
         return self.why_not_give
 
@@ -61,15 +62,23 @@ class ShownRole:
 
 
 def list_roles(viewer: Any) -> list[ShownRole]:
-    """Return the built-in roles, then the others by name. Two queries."""
-    counts = dict(User.objects.order_by().values_list("role").annotate(Count("pk")))
+    """Return the built-in roles, then the others by name. Three queries."""
+    counts = Counter(dict(User.objects.order_by().values_list("role").annotate(Count("pk"))))
+    # Each user once, however many scopes they have the role for.
+    scoped = RoleAssignment.objects.order_by().exclude(user__role=F("role"))
+    counts.update(dict(scoped.values_list("role").annotate(Count("user", distinct=True))))
     built_in = [_built_in(role, counts.get(role, 0), viewer) for role in Role]
     return [*built_in, *(_of_row(row, counts.get(row.code, 0), viewer) for row in CustomRole.objects.all())]
 
 
+def users_with(code: str) -> QuerySet[User]:
+    """Return the users who have a role, everywhere or for a scope."""
+    return User.objects.filter(Q(role=code) | Exists(RoleAssignment.objects.filter(user=OuterRef("pk"), role=code)))
+
+
 def find_role(code: str, viewer: Any) -> ShownRole | None:
     """Return a role, None if there is none of this code."""
-    users = User.objects.filter(role=code).count()
+    users = users_with(code).count()
     if code in ROLE_RIGHTS:
         return _built_in(Role(code), users, viewer)
     row = CustomRole.objects.filter(code=code).first()

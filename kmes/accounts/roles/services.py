@@ -14,8 +14,9 @@ from django.utils.translation import ngettext
 
 from kmes.accounts import withdrawal
 from kmes.accounts.delegation import begin_change, check_covers
-from kmes.accounts.models import CustomRole, User
+from kmes.accounts.models import CustomRole
 from kmes.accounts.rights import ROLE_RIGHTS, Right, Role
+from kmes.accounts.roles.selectors import users_with
 from kmes.accounts.roles.uses import find_uses
 from kmes.core import language
 from kmes.core.actor import Actor
@@ -113,10 +114,10 @@ def update_role(*, code: str, values: RoleValues, lock_version: int, actor: Acto
                 lock_version=role.lock_version + 1,
                 changed_at=now(),
             )
-            users = list(User.objects.filter(role=code).order_by("pk"))
+            users = list(users_with(code).order_by("pk"))
             if before.rights - values.rights:
                 for user in users:
-                    withdrawal.end(user, role=code, actor=actor)
+                    withdrawal.end(user, role=user.role, actor=actor)
             counted = ngettext("%(count)d user has it", "%(count)d users have it", len(users)) % {"count": len(users)}
             record(
                 "role.updated",
@@ -140,7 +141,7 @@ def delete_role(*, code: str, actor: Actor) -> None:
     """
     with transaction.atomic():
         role, _held = _begin(code, actor)
-        if count := User.objects.filter(role=code).count():
+        if count := users_with(code).count():
             raise ConflictError(
                 ngettext("%(count)d user has the role.", "%(count)d users have the role.", count) % {"count": count},
                 _("Give them another role first; deactivated users count too."),
@@ -165,7 +166,7 @@ def _begin(code: str, actor: Actor) -> tuple[CustomRole, frozenset[Right]]:
     role = CustomRole.objects.select_for_update().filter(code=code).first()
     if role is None:
         raise ConflictError(_("The role was deleted meanwhile."), _("Reload the page."))
-    if actor.user_id is not None and User.objects.filter(pk=actor.user_id, role=code).exists():
+    if actor.user_id is not None and users_with(code).filter(pk=actor.user_id).exists():
         raise ConflictError(_("Nobody changes their own role."), _("Ask another administrator."))
     check_covers(held, role.held, of=role.name, actor=actor)
     return role, held

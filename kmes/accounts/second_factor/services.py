@@ -13,14 +13,14 @@ from enum import StrEnum
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils.translation import gettext as _
 
 from kmes.accounts import sessions
-from kmes.accounts.delegation import begin_change, check_covers
+from kmes.accounts.delegation import begin_change, check_covers_user
 from kmes.accounts.dual_login.models import SecondSignIn
-from kmes.accounts.models import AuthenticatorApp, FactorFailure, Passkey, RecoveryCode, User
-from kmes.accounts.rights import ROLE_RIGHTS, Right, rights_of
+from kmes.accounts.models import AuthenticatorApp, CustomRole, FactorFailure, Passkey, RecoveryCode, User
+from kmes.accounts.rights import ROLE_RIGHTS, Right
 from kmes.accounts.second_factor import recovery_codes, seals, totp
 from kmes.core.actor import Actor
 from kmes.core.clock import now
@@ -58,8 +58,10 @@ class Outcome:
 
 
 def has_factor(user: User) -> bool:
-    """Return whether a sign-in of this user asks for a second factor."""
-    return has_app(user) or Passkey.objects.filter(user=user).exists()
+    """Return whether a sign-in of this user asks for a second factor. One query."""
+    factors = (model.objects.filter(user=OuterRef("pk")) for model in (AuthenticatorApp, Passkey))
+    app, passkey = map(Exists, factors)
+    return User.objects.filter(app | passkey, pk=user.pk).exists()
 
 
 def has_app(user: User) -> bool:
@@ -69,10 +71,15 @@ def has_app(user: User) -> bool:
 
 def is_required(user: User) -> bool:
     """Return whether the installation, or the role itself, demands a second factor of this user."""
-    if user.role in settings.KMES_SECOND_FACTOR_ROLES:
+    if user.role_codes & set(settings.KMES_SECOND_FACTOR_ROLES):
         return True
     role = user.custom_role()
-    return role is not None and (role.needs_second_factor or is_demanded_with(role.held))
+    if role is not None and (role.needs_second_factor or is_demanded_with(role.held)):
+        return True
+    # A role for a scope demands what it demands everywhere.
+    codes = {each.role for each in user.scoped_roles}
+    rows = CustomRole.objects.filter(code__in=codes) if codes else ()
+    return any(each.needs_second_factor or is_demanded_with(each.held) for each in rows)
 
 
 def is_demanded_with(rights: frozenset[Right]) -> bool:
@@ -230,8 +237,7 @@ def reset(*, user: User, actor: Actor) -> None:
         held = begin_change(actor, Right.USER_MANAGE)
         if user.pk == actor.user_id:
             raise ConflictError(_("Your own second factor is removed on your profile page."))
-        role = User.objects.values_list("role", flat=True).get(pk=user.pk)
-        check_covers(held, rights_of(role), of=str(user), actor=actor)
+        check_covers_user(held, User.objects.get(pk=user.pk), actor=actor)
         if not has_factor(user):
             raise ConflictError(_("%(user)s has no second factor.") % {"user": user}, _("Reload the page."))
         require_approval("user.reset_factor", {"user": user.pk}, actor=actor)
