@@ -7,9 +7,9 @@ from django.utils.translation import gettext as _
 
 from kmes.accounts import sessions
 from kmes.accounts.company_sign_on.models import SignOnIdentity
-from kmes.accounts.delegation import begin_change, check_covers
+from kmes.accounts.delegation import begin_change, check_covers_user
 from kmes.accounts.models import User
-from kmes.accounts.rights import Right, rights_of
+from kmes.accounts.rights import Right
 from kmes.core.actor import Actor
 from kmes.core.errors import ConflictError
 from kmes.core.guarded_changes import require_approval
@@ -31,8 +31,7 @@ def unlink(*, user: User, actor: Actor) -> None:
         held = begin_change(actor, Right.USER_MANAGE)
         if user.pk == actor.user_id:
             raise ConflictError(_("Users can't unlink themselves."), _("Ask another administrator."))
-        role = User.objects.values_list("role", flat=True).get(pk=user.pk)
-        check_covers(held, rights_of(role), of=str(user), actor=actor)
+        check_covers_user(held, User.objects.get(pk=user.pk), actor=actor)
         links = list(SignOnIdentity.objects.select_for_update().filter(user=user).order_by("pk"))
         if not links:
             raise ConflictError(_("%(user)s has no company account.") % {"user": user}, _("Reload the page."))
