@@ -135,7 +135,9 @@ def show_actions(request: HttpRequest, credential_id: UUID) -> HttpResponse:
 def show_permissions(request: HttpRequest, credential_id: UUID) -> HttpResponse:
     """Show who may do what with a credential, and with the keys behind it."""
     credential = _find(credential_id)
-    return render_permissions(request, credential, rights=_RIGHTS, back=credential.get_absolute_url())
+    note = _("Roles that are given for certain vaults, key groups or tags stand with these.")
+    back = credential.get_absolute_url()
+    return render_permissions(request, credential, rights=_RIGHTS, back=back, scope_note=note)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -124,9 +124,9 @@ class Job(models.Model):
     def places(self) -> tuple[Place, ...]:
         """Return where it acts: on its key group, those of its keys, and each that it opens a job for. Read anew."""
         named = self.params.get("group_ids") if isinstance(self.params, dict) else None
-        ids = {self.group_id, *JobTarget.objects.filter(job=self).values_list("key__group", flat=True)}
-        ids |= set(named if isinstance(named, list) else ())
-        groups = KeyGroup.objects.filter(pk__in=ids - {None}).select_related("vault")
+        ids = {str(each) for each in JobTarget.objects.filter(job=self).values_list("key__group", flat=True)}
+        ids |= {str(each) for each in (self.group_id, *(named if isinstance(named, list) else ())) if each}
+        groups = KeyGroup.objects.filter(pk__in=ids).select_related("vault")
         return places_of(groups) or (self.vault.places if self.vault is not None and self.group_id is None else ())
 
     @property

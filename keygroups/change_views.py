@@ -26,8 +26,8 @@ from keygroups.services import delete_group as remove_group
 from keygroups.values import GroupChangedError
 from kmes.accounts.rights import Right
 from kmes.core.actor import Actor
-from kmes.core.errors import KmesError
-from kmes.ui.access import right_required
+from kmes.core.errors import KmesError, PermissionRefused
+from kmes.ui.access import refuse_outside, right_required
 from kmes.ui.responses import go_to, render_form
 
 
@@ -41,6 +41,8 @@ def add_group(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
             group = create_group(values=form.values(), actor=Actor.from_user(request.user))
+        except PermissionRefused:
+            raise
         except KmesError as error:
             form.refuse(error)
         else:
@@ -82,6 +84,7 @@ def _first_choices(request: HttpRequest) -> dict[str, object]:
 def edit_group(request: HttpRequest, group_id: UUID) -> HttpResponse:
     """Show the dialog with the group's values. Save it unless somebody else has saved it since."""
     group = group_or_404(group_id)
+    refuse_outside(request, Right.GROUP_MANAGE, group)
     form = GroupForm(request.POST if request.method == "POST" else None, current=group)
     context = dialog_context(form, group)
     if request.method == "POST" and form.is_valid():
@@ -94,6 +97,8 @@ def edit_group(request: HttpRequest, group_id: UUID) -> HttpResponse:
             form.refuse(error)
             form.accept_current(error.current.lock_version)
             context["differences"] = error.differences
+        except PermissionRefused:
+            raise
         except KmesError as error:
             form.refuse(error)
         else:
@@ -117,6 +122,7 @@ def preview_group(request: HttpRequest) -> HttpResponse:
 def delete_group(request: HttpRequest, group_id: UUID) -> HttpResponse:
     """Ask before a group is deleted here, and delete it."""
     group = group_or_404(group_id)
+    refuse_outside(request, Right.GROUP_MANAGE, group)
     context: dict[str, object] = {"group": group, "reason": why_not_delete(group)}
     if request.method == "POST":
         try:

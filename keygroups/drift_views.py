@@ -42,11 +42,11 @@ def show_drift(request: HttpRequest, group_id: UUID) -> HttpResponse:
         "can_set_back": any(is_repairable(row) and row.version_id for row in differing),
         "same": sum(not row.flags for row in rows),
         "accepted": [row for row in rows if row.is_accepted],
-        "may_decide": user.has_right(Right.KEY_DISABLE),
-        "may_push": user.has_right(Right.KEY_PUSH),
+        "may_decide": user.may(Right.KEY_DISABLE, group),
+        "may_push": user.may(Right.KEY_PUSH, group),
         "check_url": f"{reverse('jobs:start', args=['check_drift'])}?group={group.pk}",
         "is_unreached": not rows and not has_vault_answered(group),
-        "may_rotate": user.has_right(Right.KEY_ROTATE),
+        "may_rotate": user.may(Right.KEY_ROTATE, group),
     }
     return render(request, "keygroups/drift.html", context)
 

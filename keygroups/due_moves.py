@@ -6,7 +6,7 @@ The schedule of a group that was moved goes on from its new day: the period afte
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
@@ -17,8 +17,9 @@ from keygroups import lifecycle
 from keygroups.choices import GroupCloudState, SlotState, VersionState
 from keygroups.models import CloudVersion, KeyGroup, RotationSlot
 from keygroups.rotation_schedule import anchor_before
+from keygroups.scope_marks import find_outside, why_outside
 from keygroups.services import subject_of
-from kmes.accounts.rights import Right, check
+from kmes.accounts.rights import Right, check_somewhere
 from kmes.core.actor import Actor
 from kmes.core.clock import now
 from kmes.core.errors import InputError
@@ -69,22 +70,27 @@ def plan_moves(groups: Sequence[KeyGroup], day: date | None) -> list[Move]:
     busy = set(under_way.values_list("group", flat=True))
     active = CloudVersion.objects.filter(group__in=ids, state=VersionState.ACTIVE, expires_at__isnull=False)
     expiries = {group_id: at for group_id, at in active.values_list("group", "expires_at") if at is not None}
-    return [Move(group, _why_not_move(group, busy) or _why_not_to(group, day, expiries)) for group in groups]
+    return [
+        Move(group, why_outside(group) or _why_not_move(group, busy) or _why_not_to(group, day, expiries))
+        for group in groups
+    ]
 
 
 def move_due(*, groups: Sequence[KeyGroup], day: date, actor: Actor) -> list[Move]:
     """Move the due rotations of groups to a day, each keeping its time; return all groups with why one was left out.
 
     Raises:
-        PermissionRefused: the actor may not manage groups.
+        PermissionRefused: the actor may manage no group at all; those outside of a scope are left out.
         InputError: the day is too early or too late (field "day").
 
     """
-    check(actor, Right.GROUP_MANAGE)
+    check_somewhere(actor, Right.GROUP_MANAGE)
     check_day(day)
     with transaction.atomic():
         rows = KeyGroup.objects.select_for_update(of=("self",)).select_related("credential", "vault").order_by("name")
-        moves = plan_moves(list(rows.filter(pk__in=[group.pk for group in groups])), day)
+        found = list(rows.filter(pk__in=[group.pk for group in groups]))
+        outside = find_outside(actor, Right.GROUP_MANAGE, found)
+        moves = [replace(move, reason=outside.get(move.group.pk) or move.reason) for move in plan_moves(found, day)]
         moved = [move.group for move in moves if not move.reason]
         for group in moved:
             before, due = group.next_due_at, moved_to(group, day)

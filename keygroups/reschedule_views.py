@@ -15,6 +15,7 @@ from django.views.decorators.http import require_http_methods
 from keygroups.calendar import day_url
 from keygroups.due_moves import Move, check_day, earliest_day, latest_day, move_due, plan_moves
 from keygroups.rotation_views import GROUPS_LISTED
+from keygroups.scope_marks import mark_outside
 from keygroups.selection import GroupSelection, digest_of_groups
 from kmes.accounts.rights import Right
 from kmes.core.actor import Actor
@@ -59,6 +60,7 @@ def reschedule(request: HttpRequest) -> HttpResponse:
     sent = request.POST if request.method == "POST" and "ask" not in request.POST else None
     selection = GroupSelection.read(data) or GroupSelection()
     groups = selection.read_groups(seen=data.get("seen", ""))
+    mark_outside(groups, user=request.user, right=Right.GROUP_MANAGE)
     form = RescheduleForm(sent)
     if sent is not None and form.is_valid():
         day = form.cleaned_data["day"]

@@ -11,7 +11,7 @@ from django.db.models import F
 from keygroups import fields, lifecycle
 from keygroups.models import KeyGroup
 from keygroups.services import recorded_rotation, subject_of
-from kmes.accounts.rights import Right, check
+from kmes.accounts.rights import Right, check_each
 from kmes.core.actor import Actor
 from kmes.core.clock import now
 from logging_reports.services import record
@@ -27,7 +27,7 @@ def change_rotation(*, groups: Sequence[KeyGroup], every: int | None, unit: str,
         InputError: the period can't be used (field "rotate_every").
 
     """
-    check(actor, Right.GROUP_MANAGE, *groups)
+    check_each(actor, Right.GROUP_MANAGE, groups)
     wanted: dict[str, Any] = {"rotate": False}
     if every is not None:
         fields.clean_period(every, unit, field="rotate_every")
@@ -35,11 +35,9 @@ def change_rotation(*, groups: Sequence[KeyGroup], every: int | None, unit: str,
     moment = now()
     with transaction.atomic():
         rows = KeyGroup.objects.select_for_update(of=("self",)).select_related("credential", "vault").order_by("name")
-        changed = [
-            group
-            for group in rows.filter(pk__in=[group.pk for group in groups])
-            if any(getattr(group, name) != value for name, value in wanted.items())
-        ]
+        found = list(rows.filter(pk__in=[group.pk for group in groups]))
+        check_each(actor, Right.GROUP_MANAGE, found)
+        changed = [group for group in found if any(getattr(group, name) != value for name, value in wanted.items())]
         KeyGroup.objects.filter(pk__in=[group.pk for group in changed]).update(
             **wanted, updated_at=moment, lock_version=F("lock_version") + 1
         )

@@ -16,6 +16,7 @@ from keygroups.choices import PeriodUnit
 from keygroups.fields import MAX_PERIOD
 from keygroups.policy import period_text
 from keygroups.rotation_changes import change_rotation
+from keygroups.scope_marks import mark_outside, why_outside
 from keygroups.selection import GroupSelection, digest_of_groups
 from kmes.accounts.rights import Right
 from kmes.core.actor import Actor
@@ -64,13 +65,15 @@ def edit_rotation(request: HttpRequest) -> HttpResponse:
     sent = request.POST if request.method == "POST" and "ask" not in request.POST else None
     selection = GroupSelection.read(data) or GroupSelection()
     groups = selection.read_groups(seen=data.get("seen", ""))
+    mark_outside(groups, user=request.user, right=Right.GROUP_MANAGE)
+    allowed = [group for group in groups if not why_outside(group)]
     form = ManyRotationForm(sent)
-    if sent is not None and form.is_valid():
+    if sent is not None and form.is_valid() and allowed:
         chosen = form.cleaned_data
         every = chosen["rotate_every"] if chosen["rotate"] else None
         try:
             actor = Actor.from_user(request.user)
-            changed = change_rotation(groups=groups, every=every, unit=chosen["rotate_unit"], actor=actor)
+            changed = change_rotation(groups=allowed, every=every, unit=chosen["rotate_unit"], actor=actor)
         except InputError as error:
             form.add_error("rotate_every", str(error))
         else:
@@ -79,13 +82,19 @@ def edit_rotation(request: HttpRequest) -> HttpResponse:
             )
             messages.success(request, text % {"count": changed})
             return go_to(request, reverse("keygroups:keys"))
-    count = ngettext("%(count)d key group", "%(count)d key groups", len(groups)) % {"count": len(groups)}
+    ready = len(allowed)
+    count = ngettext("%(count)d key group", "%(count)d key groups", ready) % {"count": ready}
     context = {
         "form": form,
         "title": _("Edit rotation of %(groups)s") % {"groups": count},
+        "ready": ready,
         "rows": [
-            (group, period_text(group.rotate_every, group.rotate_unit) if group.rotate else _("off"))
-            for group in groups[:GROUPS_LISTED]
+            (
+                group,
+                period_text(group.rotate_every, group.rotate_unit) if group.rotate else _("off"),
+                why_outside(group),
+            )
+            for group in sorted(groups, key=lambda group: not why_outside(group))[:GROUPS_LISTED]
         ],
         "more": max(0, len(groups) - GROUPS_LISTED),
         "carried": [*selection.fields(), ("seen", digest_of_groups(groups))],

@@ -7,7 +7,9 @@ from datetime import timedelta
 from uuid import UUID
 
 from django.db.models import Count, Exists, F, Max, OuterRef, Prefetch, Q, QuerySet, Subquery
+from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Coalesce
+from django.db.models.lookups import Exact
 from django.utils.translation import gettext_lazy as _
 
 from cloudcreds.models import KeyVault
@@ -79,6 +81,7 @@ def list_groups(
             | Q(vault__name__icontains=search)
             | Q(owner__icontains=search)
             | Q(pk__in=matching)
+            | _has_tag(search)
         )
     return groups.order_by("name")
 
@@ -91,6 +94,12 @@ def _has_slot() -> Exists:
 def is_expiring() -> Q:
     """Return the condition of a version that is active and expires soon. Superseded ones may expire."""
     return Q(state=VersionState.ACTIVE, expires_at__lte=now() + timedelta(days=EXPIRY_DAYS))
+
+
+def _has_tag(search: str) -> Q:
+    """Return the condition of a group with a tag that was typed as ``name=value``; of none without an equals sign."""
+    name, sign, value = (part.strip() for part in search.partition("="))
+    return Q(Exact(KeyTextTransform(name, "tags"), value)) if sign and name else Q(pk__in=[])
 
 
 def _version_filter(show: str) -> Q:

@@ -53,9 +53,9 @@ def show_vault(request: HttpRequest, vault_id: UUID) -> HttpResponse:
         "alarms": found.alarms,
         "may_list": user.has_right(Right.VAULT_LIST),
         "may_test": user.has_right(Right.CREDENTIAL_MANAGE),
-        "may_rotate": user.has_right(Right.KEY_ROTATE),
-        "may_push": user.has_right(Right.KEY_PUSH),
-        "may_group": user.has_right(Right.GROUP_MANAGE),
+        "may_rotate": user.may(Right.KEY_ROTATE, vault),
+        "may_push": user.may(Right.KEY_PUSH, vault),
+        "may_group": user.may(Right.GROUP_MANAGE, vault),
     }
     return render(request, "keygroups/vault.html", context)
 
@@ -77,7 +77,8 @@ def show_vault_permissions(request: HttpRequest, vault_id: UUID) -> HttpResponse
     """Show who may do what with a vault and the keys in it."""
     vault = get_object_or_404(KeyVault, pk=vault_id)
     back = reverse("keygroups:vault", args=[vault.pk])
-    return render_permissions(request, vault, rights=_RIGHTS_ON_VAULTS, back=back)
+    note = _("Roles that are given for single key groups or tags stand with the key groups.")
+    return render_permissions(request, vault, rights=_RIGHTS_ON_VAULTS, back=back, scope_note=note)
 
 
 @require_POST

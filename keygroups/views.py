@@ -102,7 +102,7 @@ def show_keys(request: HttpRequest) -> HttpResponse:
         "is_workbench": page.paginator.count or wanted.is_set,
         "views": _views(wanted),
         "shows": ATTENTION_LABELS,
-        "can_add": _may(request, Right.GROUP_MANAGE),
+        "can_add": request.user.may_somewhere(Right.GROUP_MANAGE),  # type: ignore[union-attr]
         "group_bulk": _bulk_of_groups(request),
         # What “all that match” means: search and filter, wherever in the tree one is.
         "groups_filter": wanted.link().removeprefix("?"),
@@ -164,7 +164,7 @@ def _pane(
         "state": states.of_group(group) if group else None,
         "warnings": states.warnings_of(group, [row.record for row in table.paginated_rows]) if group else [],
         "due_rotation": current_slot(group) if group else None,
-        "may_rotate": _may(request, Right.KEY_ROTATE),
+        "may_rotate": group is not None and _may(request, Right.KEY_ROTATE, group),
         "description": describe(policy_of(group)) if group else None,
         "digest": digest,
         "next": next_step_of_group(group, request.user) if group else None,
@@ -207,7 +207,9 @@ def _first_steps(request: HttpRequest, group: KeyGroup | None) -> dict[str, str]
     """Return links for a group without keys: create one, and test the credential if its vault never answered."""
     if group is None or group.key_count:  # type: ignore[attr-defined]
         return {}
-    create = f"{reverse('jobs:start', args=['create'])}?group={group.pk}" if _may(request, Right.KEY_CREATE) else ""
+    create = (
+        f"{reverse('jobs:start', args=['create'])}?group={group.pk}" if _may(request, Right.KEY_CREATE, group) else ""
+    )
     return {
         "create_url": create,
         "unreached_url": "" if has_vault_answered(group) else group.credential.get_absolute_url(),
@@ -245,7 +247,9 @@ def show_key(request: HttpRequest, key_id: UUID) -> HttpResponse:
         "version": version,
         "observation": observation,
         "flags": [Drift(flag).label for flag in observation.flags] if observation else [],
-        "can_repair": observation is not None and is_repairable(observation) and _may(request, Right.KEY_DISABLE),
+        "can_repair": observation is not None
+        and is_repairable(observation)
+        and _may(request, Right.KEY_DISABLE, group),
         "columns": compare_in_columns(group, key, version, observation),
         "versionless": f"{group.vault.url.rstrip('/')}/keys/{group.azure_name}",
         "versions": [
@@ -341,6 +345,6 @@ def _bulk_of_groups(request: HttpRequest) -> list[tuple[str, MenuItem]]:
     return flat_menu(menu_for("selected_groups", None, request.user))
 
 
-def _may(request: HttpRequest, right: Right) -> bool:
+def _may(request: HttpRequest, right: Right, *objects: KeyGroup) -> bool:
     user: Any = request.user
-    return bool(user.has_right(right))
+    return bool(user.may(right, *objects))

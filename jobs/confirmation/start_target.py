@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from cloudcreds.models import CloudCredential, KeyVault
 from keygroups.models import CloudVersion, Key, KeyGroup, Observation
 from keygroups.selection import KeySelection, digest_of_keys
+from kmes.accounts.scopes import Located
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,11 @@ class StartTarget:
         """The version in the vault."""
         assert self.version is not None
         return self.version
+
+    def objects(self) -> list[Located]:
+        """Return what a right is needed on. A credential has no place: a job about one needs its right everywhere."""
+        named = (self.group, self.version, *self.keys, *self.observations)
+        return [each for each in named if each is not None]
 
     def carried(self) -> list[tuple[str, str]]:
         """Return the form fields that carry a selection on to the next step."""

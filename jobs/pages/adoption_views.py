@@ -24,7 +24,7 @@ from keygroups.models import KeyGroup, Observation
 from kmes.accounts.rights import Right
 from kmes.core.actor import Actor
 from kmes.core.errors import KmesError, PermissionRefused
-from kmes.ui.access import right_required
+from kmes.ui.access import refuse_outside, right_required
 from kmes.ui.responses import go_to, render_form
 
 VERSIONS_LISTED = 20
@@ -35,6 +35,7 @@ VERSIONS_LISTED = 20
 def adopt_name(request: HttpRequest, code: str, group_id: UUID) -> HttpResponse:
     """Show what stands under the group's name; on POST adopt it, and retry the job that it stopped."""
     job, group = job_or_404(code), group_or_404(group_id)
+    refuse_outside(request, Right.GROUP_MANAGE, group)
     rows = azure_names.list_strangers(group)
     sent = request.POST if request.method == "POST" else None
     form = TypedNameForm(sent, expected=group.azure_name)

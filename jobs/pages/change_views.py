@@ -18,18 +18,22 @@ from jobs.planning.blockers import why_not_cancel, why_not_retry
 from jobs.services import request_cancel, request_retry
 from jobs.spec import RemovalPage, registry
 from keygroups import rotation_slots
+from keygroups.scope_marks import mark_outside
 from kmes.accounts.rights import Right
 from kmes.core.actor import Actor
 from kmes.core.errors import InputError, KmesError, PermissionRefused
 from kmes.core.right_names import refusal
-from kmes.ui.access import right_required
+from kmes.ui.access import refuse_outside, right_required
 from kmes.ui.responses import back_to, go_to, render_form
 
 
 def require_right(request: HttpRequest, right: Right) -> Actor:
-    """Return who asks, or raise PermissionRefused; the right depends on the kind of job."""
+    """Return who asks, or raise PermissionRefused; the right depends on the kind of job.
+
+    It is enough to have it for some scope: what the job is about is looked at besides.
+    """
     user: Any = request.user
-    if not user.has_right(right):
+    if not user.may_somewhere(right):
         raise refusal(user.get_username(), right)
     return Actor.from_user(user)
 
@@ -50,6 +54,10 @@ def start_job(request: HttpRequest, kind: str) -> HttpResponse:
     target = confirmations.read_target(confirmation, data)
     if target is None:
         raise Http404(_("What the job is about does not exist."))
+    if target.selection is None:
+        refuse_outside(request, spec.right, *target.objects())
+    else:
+        mark_outside([key.group for key in target.keys], user=request.user, right=spec.right)
     plan = confirmation.plan(target)
     # A selection of keys is posted because it may be long; that asks, and starts nothing.
     sent = request.POST if request.method == "POST" and "ask" not in request.POST else None
@@ -95,6 +103,7 @@ def _show_refusal(form: StartForm, context: dict[str, Any], error: KmesError) ->
 def cancel_job(request: HttpRequest, code: str) -> HttpResponse:
     """Say what cancelling leaves behind; on POST ask the worker to stop."""
     job = job_or_404(code)
+    refuse_outside(request, Right.JOB_CANCEL, job)
     context: dict[str, Any] = {
         "job": job,
         "effects": describe_cancel(job),
@@ -121,6 +130,7 @@ def retry_job(request: HttpRequest, code: str) -> HttpResponse:
     if spec is None or spec.retry is None:
         raise Http404(_("This kind of job is not retried by hand."))
     actor = require_right(request, registry.right_for(job))
+    refuse_outside(request, registry.right_for(job), job)
     sent = request.POST if request.method == "POST" else None
     form = StartForm(sent)
     needed = requirements_of(actions_of(job)) if spec.approval is not None else []

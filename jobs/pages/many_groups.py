@@ -12,6 +12,7 @@ from jobs.kinds.many_groups.operations import Operation
 from jobs.planning.blockers import read_situations
 from keygroups.models import KeyGroup
 from keygroups.policy import tier_text
+from keygroups.scope_marks import why_outside
 
 # So many groups are listed, those that are left out first.
 GROUPS_LISTED = 200
@@ -53,7 +54,7 @@ def plan_many(operation: Operation, groups: Sequence[KeyGroup], *, left_out: Con
         Line(
             group,
             f"{tier_text(group.vault)} / {group.azure_name}",
-            operation.why_not(group) or (shown if group.pk.hex in left_out else ""),
+            why_outside(group) or operation.why_not(group) or (shown if group.pk.hex in left_out else ""),
         )
         for group in groups
     ]

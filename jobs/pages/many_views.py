@@ -16,6 +16,7 @@ from jobs.pages import confirmations
 from jobs.pages.change_views import require_right
 from jobs.pages.many_groups import plan_many
 from jobs.spec import registry
+from keygroups.scope_marks import mark_outside
 from keygroups.selection import GroupSelection, digest_of_groups
 from kmes.accounts.rights import Right
 from kmes.core.errors import ConflictError, KmesError, PermissionRefused
@@ -41,6 +42,7 @@ def start_many(request: HttpRequest, kind: str) -> HttpResponse:
         return go_to(request, earlier.get_absolute_url())
     selection = GroupSelection.read(data) or GroupSelection()
     groups = selection.read_groups(seen=data.get("seen", ""))
+    mark_outside(groups, user=request.user, right=registry[kind].right)
     plan = plan_many(operation, groups, left_out=frozenset(sent.get("left_out", "").split()) if sent else ())
     try:
         refuse_under_policy(kind)

@@ -64,7 +64,7 @@ def ways(group: KeyGroup, user: Any) -> list[Choice]:
         if vault.has_soft_delete is None:
             kept += " " + _("The vault was not asked yet; the job looks.")
     against = ""
-    if not user.has_right(Right.CLOUD_PURGE):
+    if not user.may(Right.CLOUD_PURGE, group):
         against = _("Needs the right “%(right)s”") % {"right": name_right(Right.CLOUD_PURGE)}
     elif vault.is_purge_protected:
         against = _("The vault has purge protection")
@@ -75,7 +75,7 @@ def ways(group: KeyGroup, user: Any) -> list[Choice]:
 
 
 def _against_local(group: KeyGroup, user: Any) -> str:
-    if not user.has_right(Right.KEY_DESTROY):
+    if not user.may(Right.KEY_DESTROY, group):
         return _("Needs the right “%(right)s”") % {"right": name_right(Right.KEY_DESTROY)}
     situation = blockers.situation_of_group(group)
     if not situation.present_keys:
@@ -84,7 +84,7 @@ def _against_local(group: KeyGroup, user: Any) -> str:
 
 
 def _against_cloud(group: KeyGroup, user: Any) -> str:
-    if not user.has_right(Right.CLOUD_DELETE):
+    if not user.may(Right.CLOUD_DELETE, group):
         return _("Needs the right “%(right)s”") % {"right": name_right(Right.CLOUD_DELETE)}
     return blockers.why_not_delete(group)
 

@@ -24,8 +24,7 @@ from keygroups.services import stop_rotation
 from kmes.accounts.rights import Right
 from kmes.core.actor import Actor
 from kmes.core.errors import InputError, KmesError, PermissionRefused
-from kmes.core.right_names import refusal
-from kmes.ui.access import right_required
+from kmes.ui.access import refuse_outside, right_required
 from kmes.ui.responses import back_to, go_to, render_form
 
 # Kinds of jobs of which a removal can consist.
@@ -50,8 +49,8 @@ def show_removal(request: HttpRequest, *, scope: str, asks_always: bool = False)
     """
     group = group_or_404(read_uuid(request.GET.get("group", "")))
     user: Any = request.user
-    if not (user.has_right(Right.CLOUD_DELETE) or user.has_right(Right.KEY_DESTROY)):
-        raise refusal(user.get_username(), Right.CLOUD_DELETE)
+    if not user.may(Right.KEY_DESTROY, group):
+        refuse_outside(request, Right.CLOUD_DELETE, group)
     sent = _sent(request, scope)
     if sent is not None and (earlier := _earlier(sent, Actor.from_user(user))):
         return go_to(request, earlier.get_absolute_url())
@@ -70,7 +69,7 @@ def show_removal(request: HttpRequest, *, scope: str, asks_always: bool = False)
         "lines": removal.matrix(group),
         "asks_always": asks_always,
         "possible": any(not scope.reason for scope in scopes),
-        "may_manage": user.has_right(Right.GROUP_MANAGE),
+        "may_manage": user.may(Right.GROUP_MANAGE, group),
         "refusal": None,
     }
     if sent is not None and form.is_valid():

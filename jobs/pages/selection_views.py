@@ -22,6 +22,7 @@ from jobs.spec import registry
 from kmes.accounts.rights import Right
 from kmes.core.actor import Actor
 from kmes.core.errors import InputError
+from kmes.core.right_names import outside_of_scope
 from kmes.ui import many
 from kmes.ui.access import right_required
 from kmes.ui.actions import show_menu
@@ -41,8 +42,13 @@ def show_selection_actions(request: HttpRequest) -> HttpResponse:
 @right_required(Right.JOB_CANCEL)
 def cancel_jobs(request: HttpRequest) -> HttpResponse:
     """Show which of the selected jobs can be cancelled; on POST without ``ask`` cancel them."""
-    rows = [many.Row(job, why_not_cancel(job)) for job in _read_jobs(request)]
-    actor = Actor.from_user(request.user)
+    user: Any = request.user
+    outside = outside_of_scope(Right.JOB_CANCEL)
+    rows = [
+        many.Row(job, why_not_cancel(job) if user.may(Right.JOB_CANCEL, job) else outside)
+        for job in _read_jobs(request)
+    ]
+    actor = Actor.from_user(user)
 
     def say_done(count: int) -> str:
         text = ngettext("Cancellation of %(count)d job requested.", "Cancellation of %(count)d jobs requested.", count)
@@ -100,8 +106,11 @@ def _why_not_retry(job: Job, user: Any) -> str:
     spec = registry.find(job.kind)
     if spec is None or spec.retry is None:
         return _("This kind of job is not retried by hand")
-    if not user.has_right(right := registry.right_for(job)):
+    right = registry.right_for(job)
+    if not user.may_somewhere(right):
         return _("The right “%(right)s” is needed") % {"right": right.value}
+    if not user.may(right, job):
+        return outside_of_scope(right)
     if reason := why_not_retry(job):
         return reason
     if spec.approval is not None and requirements_of(actions_of(job)):

@@ -15,6 +15,7 @@ from jobs.models import Job, JobTarget
 from jobs.planning.blockers import KeySituation, busy_text, whole_key_kinds, why_not_push, why_not_switch
 from keygroups.choices import HELD_VERSION_STATES, GroupCloudState, KeyState
 from keygroups.models import CloudVersion, Key
+from keygroups.scope_marks import why_outside
 from keygroups.selection import KeySelection
 
 # So many keys are looked at for the menu of a selection.
@@ -109,7 +110,8 @@ def why_none(find: Callable[[Sequence[Key]], Eligibility]) -> Callable[[KeySelec
 
 
 def _add(found: Eligibility, key: Key, reason: str) -> None:
-    if reason:
+    # Where the viewer may not act, nothing else counts.
+    if reason := why_outside(key.group) or reason:
         found.blocked.append((key, reason))
     else:
         found.eligible.append(key)

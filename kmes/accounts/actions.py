@@ -13,9 +13,9 @@ from django.utils.translation import gettext_lazy
 
 from kmes.accounts import services
 from kmes.accounts.company_sign_on.selectors import find_identity
-from kmes.accounts.delegation import lacked
+from kmes.accounts.delegation import lacked_of
 from kmes.accounts.models import User
-from kmes.accounts.rights import Right, rights_of
+from kmes.accounts.rights import Right
 from kmes.accounts.roles.selectors import ShownRole
 from kmes.accounts.second_factor.services import has_factor
 from kmes.ui.actions import MenuAction, register
@@ -39,7 +39,7 @@ def _is_own(user: User) -> bool:
 def why_not_manage(user: User) -> str:
     """Return why the viewer can't act on a user at all, "" if they can."""
     viewer = _viewer(user)
-    missing = lacked(viewer.rights, rights_of(user.role)) if viewer is not None else ""
+    missing = lacked_of(viewer, user) if viewer is not None else ""
     return _("The user has rights that you lack: %(rights)s") % {"rights": missing} if missing else ""
 
 
@@ -94,6 +94,13 @@ def register_all() -> None:
             url=_url("user_edit"),
             disabled_reason=why_not_manage,
             order=10,
+        ),
+        item(
+            name="give_role",
+            label=gettext_lazy("Give role for a scope"),
+            url=_url("user_give_role"),
+            disabled_reason=lambda user: _("Nobody changes their own role") if _is_own(user) else why_not_manage(user),
+            order=15,
         ),
         item(
             name="reset_password",

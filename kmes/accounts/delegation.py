@@ -35,6 +35,16 @@ def lacked(held: frozenset[Right], rights: frozenset[Right]) -> str:
     return name_rights(rights - held) if rights - held else ""
 
 
+def lacked_of(viewer: User, user: User) -> str:
+    """Return the names of a user's rights that the viewer lacks, "" when there are none. As ``check_covers_user``."""
+    missing = rights_of(user.role) - viewer.rights
+    for each in user.scoped_roles:
+        scope = (each.scope_kind, each.scope_value)
+        own = (one.effective for one in viewer.scoped_roles if (one.scope_kind, one.scope_value) == scope)
+        missing |= each.held - viewer.rights.union(*own)
+    return name_rights(missing) if missing else ""
+
+
 def check_covers_user(held: frozenset[Right], user: User, *, actor: Actor) -> None:
     """Check that the actor, who has ``held`` everywhere, has all rights of a user, each at least in the user's scope.
 

@@ -11,8 +11,9 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.functional import Promise
 
-from kmes.accounts.models import User
-from kmes.accounts.rights import Right
+from kmes.accounts.assignments.catalog import describe_scopes
+from kmes.accounts.models import RoleAssignment, User
+from kmes.accounts.rights import SCOPED_RIGHTS, Right
 from kmes.accounts.role_descriptions import AREAS
 from kmes.accounts.roles.selectors import ShownRole, list_roles
 from kmes.core.right_names import name_right
@@ -38,11 +39,15 @@ def register(condition: Condition) -> None:
 
 @dataclass(frozen=True)
 class Holders:
-    """The active users who have a right by one role; ``more`` counts those that are not named."""
+    """The active users who have a right by one role; ``more`` counts those that are not named.
+
+    ``scope`` is what the role is given for, in words; "" for everywhere.
+    """
 
     role: ShownRole
     users: list[User]
     more: int
+    scope: str = ""
 
 
 @dataclass(frozen=True)
@@ -61,22 +66,28 @@ def conditions_of(right: Right) -> list[str]:
     return [sentence for condition in _registry.conditions for sentence in condition(right)]
 
 
-def list_permissions(rights: Sequence[Right], viewer: object) -> list[Permission]:
-    """Return who has each of these rights. Three queries, and those of the conditions."""
+def list_permissions(rights: Sequence[Right], viewer: object, subject: object = None) -> list[Permission]:
+    """Return who has each of these rights on a subject: everywhere, or for a scope that covers its place.
+
+    Four queries, those that name the scopes, and those of the conditions.
+    """
     users: dict[str, list[User]] = defaultdict(list)
     for user in User.objects.filter(is_active=True).only("pk", "username", "role"):
         users[user.role].append(user)
-    roles = [role for role in list_roles(viewer) if users[role.code]]
+    scoped = _users_by_scope(subject)
+    roles = list_roles(viewer)
     texts = {right: text for _area, rows in AREAS for right, text in rows.items()}
     return [
         Permission(
             right,
             name_right(right),
             texts[right],
-            [
-                Holders(role, users[role.code][:USERS_NAMED], max(len(users[role.code]) - USERS_NAMED, 0))
+            [_holders(role, users[role.code]) for role in roles if users[role.code] and right in role.rights]
+            + [
+                _holders(role, found, scope)
                 for role in roles
-                if right in role.rights
+                for (code, scope), found in scoped.items()
+                if code == role.code and right in role.rights & SCOPED_RIGHTS
             ],
             conditions_of(right),
         )
@@ -84,7 +95,26 @@ def list_permissions(rights: Sequence[Right], viewer: object) -> list[Permission
     ]
 
 
-def render_permissions(request: HttpRequest, subject: Model, *, rights: Sequence[Right], back: str) -> HttpResponse:
-    """Render who may do what with a key group, a credential or a vault."""
-    context = {"subject": subject, "back": back, "permissions": list_permissions(rights, request.user)}
+def _holders(role: ShownRole, users: list[User], scope: str = "") -> Holders:
+    return Holders(role, users[:USERS_NAMED], max(len(users) - USERS_NAMED, 0), scope)
+
+
+def _users_by_scope(subject: object) -> dict[tuple[str, str], list[User]]:
+    """Return the active users of each role that is given for a scope, by role and scope in words, that covers a subject."""
+    found: dict[tuple[str, str], list[User]] = defaultdict(list)
+    for place in getattr(subject, "places", ()):
+        values = (place.vault, place.group, *place.tags)
+        rows = RoleAssignment.objects.filter(scope_value__in=values, user__is_active=True).select_related("user")
+        covering = [each for each in rows.order_by("user__username") if each.covers(place)]
+        for each, scope in zip(covering, describe_scopes(covering), strict=True):
+            found[each.role, scope].append(each.user)
+    return found
+
+
+def render_permissions(
+    request: HttpRequest, subject: Model, *, rights: Sequence[Right], back: str, scope_note: str = ""
+) -> HttpResponse:
+    """Render who may do what with a key group, a credential or a vault. ``scope_note`` says what is not shown here."""
+    permissions = list_permissions(rights, request.user, subject)
+    context = {"subject": subject, "back": back, "permissions": permissions, "scope_note": scope_note}
     return render(request, "accounts/permissions.html", context)

@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
 
+from kmes.accounts.assignments.selectors import list_scoped_roles
 from kmes.accounts.forms import OwnPasswordForm
 from kmes.accounts.rights import Right
 from kmes.accounts.role_descriptions import AREAS, describe_role
@@ -29,7 +30,8 @@ def show_profile(request: HttpRequest) -> HttpResponse:
     """Show the user's own role and rights."""
     viewer: Any = request.user
     rights = [text for _area, texts in AREAS for right, text in texts.items() if right in viewer.rights]
-    context = {"role_text": describe_role(viewer), "rights": rights}
+    scoped = list_scoped_roles(viewer.scoped_roles)
+    context = {"role_text": describe_role(viewer), "rights": rights, "scoped_roles": scoped}
     return render(request, "accounts/profile.html", context)
 
 

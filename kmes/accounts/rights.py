@@ -6,6 +6,7 @@ for a scope only (``kmes.accounts.assignments``).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -140,6 +141,19 @@ def check(actor: Actor, right: Right, *objects: Located) -> None:
         )
     if user is None or not user.may(right, *objects):
         raise refusal(actor.name, right, is_outside=user is not None and user.may_somewhere(right))
+
+
+def check_each(actor: Actor, right: Right, objects: Sequence[Located]) -> None:
+    """Raise unless the actor has the right on each of some objects; where there are none, unless they have it somewhere.
+
+    Raises:
+        PermissionRefused: the text names the right.
+
+    """
+    if objects:
+        check(actor, right, *objects)
+    else:
+        check_somewhere(actor, right)
 
 
 def check_somewhere(actor: Actor, right: Right) -> None:

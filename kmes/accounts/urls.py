@@ -3,6 +3,7 @@
 from django.urls import path
 
 from kmes.accounts import profile_views, session_views, user_selection_views, user_views, views
+from kmes.accounts.assignments import views as assignment_views
 from kmes.accounts.company_sign_on import settings_views
 from kmes.accounts.company_sign_on import views as company_views
 from kmes.accounts.dual_login import views as dual_views
@@ -47,6 +48,9 @@ urlpatterns = [
     path("users/<int:user_id>/", user_views.show_user, name="user"),
     path("users/<int:user_id>/actions/", user_views.show_actions, name="user_actions"),
     path("users/<int:user_id>/edit/", user_views.edit_user, name="user_edit"),
+    path("users/<int:user_id>/scopes/give/", assignment_views.give_role, name="user_give_role"),
+    path("users/<int:user_id>/scopes/<int:assignment_id>/take/", assignment_views.take_role, name="user_take_role"),
+    path("users/scopes/<slug:kind>/names/", assignment_views.suggest_scopes, name="scope_names"),
     path("users/<int:user_id>/deactivate/", user_views.deactivate_user, name="user_deactivate"),
     path("users/<int:user_id>/reactivate/", user_views.reactivate_user, name="user_reactivate"),
     path("users/<int:user_id>/reset-password/", user_views.reset_password, name="user_reset_password"),

@@ -106,7 +106,7 @@ def act_on_users(request: HttpRequest, act: str) -> HttpResponse:
 
 def _rows(request: HttpRequest, act: _Act, *, with_effects: bool = False) -> list[many.Row]:
     ids = [int(value) for value in many.picked(request) if value.isdecimal() and len(value) < 10]
-    users = list(User.objects.filter(pk__in=ids).order_by("username"))
+    users = list(User.objects.filter(pk__in=ids).prefetch_related("assignments").order_by("username"))
     counted = sessions.list_sessions().order_by().filter(user__in=users).values_list("user").annotate(Count("pk"))
     open_sessions = dict(counted)
     rows = []

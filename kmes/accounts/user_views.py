@@ -12,13 +12,14 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from kmes.accounts import selectors, services, withdrawal
+from kmes.accounts.assignments.selectors import list_scoped_roles
 from kmes.accounts.company_sign_on import unlinking
 from kmes.accounts.company_sign_on.selectors import active_provider, find_identity
-from kmes.accounts.delegation import lacked
+from kmes.accounts.delegation import lacked_of
 from kmes.accounts.forms import UserForm
 from kmes.accounts.models import User
 from kmes.accounts.permissions import conditions_of
-from kmes.accounts.rights import Right, rights_of
+from kmes.accounts.rights import Right
 from kmes.accounts.role_descriptions import describe_role, role_matrix
 from kmes.accounts.roles.selectors import list_roles
 from kmes.accounts.roles.uses import find_uses
@@ -83,6 +84,8 @@ def show_user(request: HttpRequest, user_id: int) -> HttpResponse:
         "identity": find_identity(shown),
         "must_have_factor": second_factor.is_required(shown),
         "matrix": role_matrix([shown.rights]),
+        "scoped_roles": list_scoped_roles(shown.scoped_roles),
+        "may_manage": request.user.has_right(Right.USER_MANAGE),  # type: ignore[union-attr]
         "conditions": list(
             dict.fromkeys(each for right in Right if right in shown.rights for each in conditions_of(right))
         ),
@@ -227,5 +230,5 @@ def unlock_sign_in(request: HttpRequest) -> HttpResponse:
     locked = selectors.locked_sign_ins(username=username) if username else []
     viewer: Any = request.user
     user = selectors.find_namesake(username)
-    missing = lacked(viewer.rights, rights_of(user.role)) if user is not None else ""
+    missing = lacked_of(viewer, user) if user is not None else ""
     return render(request, "accounts/unlock.html", {"name": username, "locked": locked, "missing": missing})

@@ -67,7 +67,7 @@ def show_schedule(request: HttpRequest) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@right_required(Right.KEY_ROTATE)
+@right_required(Right.KEY_ROTATE, everywhere=True)
 def confirm_schedule(request: HttpRequest) -> HttpResponse:
     """Show what follows; on POST release scheduled rotations."""
     if request.method == "POST":

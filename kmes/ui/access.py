@@ -20,8 +20,11 @@ from kmes.ui.responses import go_to
 View = Callable[..., HttpResponseBase]
 
 
-def right_required(right: str) -> Callable[[View], View]:
+def right_required(right: str, *, everywhere: bool = False) -> Callable[[View], View]:
     """Let only signed-in users with ``right`` call the view.
+
+    Users who have it for a scope may too, unless it is needed ``everywhere``: what the view shows or changes is then
+    checked with the object (``refuse_outside``, and the services).
 
     Others are redirected to the sign-in page and back. A user without the right gets the 403 page, which
     ``ConsoleMiddleware`` renders for the PermissionRefused raised here.
@@ -33,13 +36,25 @@ def right_required(right: str) -> Callable[[View], View]:
             user: Any = request.user
             if not user.is_authenticated:
                 return _redirect_to_sign_in(request)
-            if not user.has_right(right):
+            if not (user.has_right(right) if everywhere else user.may_somewhere(right)):
                 raise refusal(user.get_username(), right)
             return view(request, *args, **kwargs)
 
         return guarded
 
     return decorate
+
+
+def refuse_outside(request: HttpRequest, right: str, *objects: Any) -> None:
+    """Refuse a page about objects on which the user lacks the right.
+
+    Raises:
+        PermissionRefused: they do.
+
+    """
+    user: Any = request.user
+    if not user.may(right, *objects):
+        raise refusal(user.get_username(), right, is_outside=user.may_somewhere(right))
 
 
 def _redirect_to_sign_in(request: HttpRequest) -> HttpResponse:

@@ -119,7 +119,7 @@ def menu_for(target: Target, obj: Any, user: Any) -> list[MenuGroup]:
     """Return the menu of ``obj`` for ``user``: what the user may never do is left out."""
     groups: dict[str, MenuGroup] = {}
     for action in actions_of(target):
-        if (action.right and not user.has_right(action.right)) or not action.shown(obj):
+        if (action.right and not _may(user, action.right, obj)) or not action.shown(obj):
             continue
         label = str(action.submenu)
         # Destructive entries without a submenu stand apart, after a separator.
@@ -128,6 +128,11 @@ def menu_for(target: Target, obj: Any, user: Any) -> list[MenuGroup]:
         )
         group.items.append(_to_item(action, obj))
     return list(groups.values())
+
+
+def _may(user: Any, right: str, obj: Any) -> bool:
+    """Return whether a user may do this with an object; with a list or a selection, at least somewhere."""
+    return bool(user.may(right, obj) if hasattr(obj, "places") else user.may_somewhere(right))
 
 
 def flat_menu(groups: Iterable[MenuGroup]) -> list[tuple[str, MenuItem]]:

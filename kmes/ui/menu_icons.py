@@ -30,6 +30,7 @@ OF_ENTRIES = {
     "enable": "enable",
     "end_sessions": "sign-out",
     "failed": "state-bad",
+    "give_role": "role",
     "list_vaults": "vault",
     "make_certificate": "certificate",
     "many_check_drift": "compare",

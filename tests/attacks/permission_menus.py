@@ -22,7 +22,7 @@ MENUS = {
     " many_check_drift:key.push copy_identifiers:key.push",
     "selected_groups": "many_rotate:key.rotate many_synchronize:key.push many_check_drift:key.push"
     " rotation:group.manage reschedule:group.manage many_set_enabled:key.disable many_cloud_delete:cloud.delete",
-    "user": "edit:user.manage reset_password:user.manage reset_factor:user.manage unlink:user.manage reactivate:user.manage"
+    "user": "edit:user.manage give_role:user.manage reset_password:user.manage reset_factor:user.manage unlink:user.manage reactivate:user.manage"
     " deactivate:user.manage",
     "selected_users": "end_sessions:user.manage reactivate:user.manage deactivate:user.manage",
     "selected_jobs": "retry:key.push cancel:job.cancel",

@@ -83,6 +83,9 @@ accounts:user_reactivate           GET,POST  user.manage   user_id={user}
 accounts:user_reset_password       GET,POST  user.manage   user_id={user}
 accounts:user_reset_factor         GET,POST  user.manage   user_id={user}
 accounts:user_unlink               GET,POST  user.manage   user_id={user}
+accounts:user_give_role            GET,POST  user.manage   user_id={user}
+accounts:user_take_role            GET,POST  user.manage   user_id={user} assignment_id={assignment}
+accounts:scope_names               GET       user.manage   kind=vault
 accounts:dual_login                GET,POST  user.manage
 accounts:second_administrator      GET,POST  console.read
 accounts:second_administrator_factor  GET,POST  console.read
@@ -345,3 +348,21 @@ def read_pairs(text: str) -> dict[str, str]:
 
 
 JOBS = read_pairs(_JOBS)
+
+# --- Scopes -----------------------------------------------------------------------------------
+# Rows of ``permission_world`` on which a right is needed: a role for a scope counts where it covers all that a line names.
+LOCATED = frozenset(
+    ["group", "key", "version", "vault", "observation", "observed_group", "due_group", "job", "job_id", "many_job"]
+)
+# Requests about several objects: those outside of a scope are left out with the reason, and nothing is done with them.
+LEAVING_OUT = frozenset(
+    ["keygroups:rotation", "keygroups:reschedule", "jobs:start_many", "jobs:cancel_many", "jobs:retry_many"]
+)
+# Forms and answers that name no object yet; what they are sent about is checked then.
+WITHOUT_OBJECT = frozenset(["keygroups:group_add", "keygroups:preview", "keygroups:vaults", "keygroups:vault_listing"])
+
+
+def located_in(row: Row) -> list[str]:
+    """The names in braces of a line that have a place."""
+    text = " ".join([*(value for _name, value in row.arguments), row.query])
+    return [name for name in sorted(LOCATED) if f"{{{name}}}" in text]

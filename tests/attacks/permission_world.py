@@ -16,7 +16,7 @@ from jobs.certifications.models import Certification
 from jobs.choices import JobState
 from jobs.models import Job
 from keygroups.models import CloudVersion, KeyGroup, Observation, RotationSlot
-from kmes.accounts.models import ConsoleSession, CustomRole, Passkey, User
+from kmes.accounts.models import ConsoleSession, CustomRole, Passkey, RoleAssignment, User
 from kmes.accounts.rights import ROLE_RIGHTS, Right, Role
 from kmes.core.clock import now
 from kmes.devtools.fuzz import targets
@@ -61,6 +61,7 @@ def known_values() -> dict[str, Any]:
         "device": HsmDevice.objects.get(is_designated=False).pk,
         "passkey": Passkey.objects.earliest("pk").pk,
         "user": User.objects.get(username="powerless").pk,
+        "assignment": RoleAssignment.objects.get().pk,
         "session": ConsoleSession.objects.get(user__username="powerless").name,
         "role": CustomRole.objects.get(name="Nobody's").code,
     }
@@ -73,6 +74,9 @@ class World:
         targets.write_rows()
         CustomRole.objects.create(code="role-nobodys", name="Nobody's", rights=[], changed_at=now())
         powerless = get_user_model().objects.create_user("powerless", role="role-nobodys")
+        RoleAssignment.objects.create(
+            user=powerless, role="role-nobodys", scope_kind="tag", scope_value="a=b", given_at=now(), given_by="fuzz"
+        )
         Client().force_login(powerless)
         asked = {"actor_name": "fuzz", "trigger": "user", "run_after": now(), "subject": "fuzz"}
         credential = CloudCredential.objects.earliest("name")

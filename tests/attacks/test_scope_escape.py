@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.urls import reverse
 
 from jobs.choices import JobState
 from jobs.engine.creation import NewJob, create_job
@@ -27,7 +28,7 @@ from kmes.ui.many import Row, act_on
 from logging_reports.models import LogEntry
 from tests.keygroups.builders import make_credential, make_group, make_key, make_vault
 from tests.logging_reports.harness import log_can_be_flushed
-from tests.people import static_root
+from tests.people import body, static_root
 
 __all__ = ["log_can_be_flushed", "static_root"]
 
@@ -253,3 +254,28 @@ def _role_of_user_managers():
     return create_role(
         values=RoleValues("Clerk", "", rights, needs_second_factor=False), actor=Actor.from_user(boss)
     ).code
+
+
+def test_a_form_for_an_own_key_takes_no_foreign_one_and_a_selection_leaves_it_out(world, client):
+    give(world, "vault", "kv-own")
+    client.force_login(world.user)
+    keys = [make_key(group, name) for group, name in ((world.own, "mine"), (world.foreign, "theirs"))]
+    start = reverse("jobs:start", args=["destroy"])
+    named = "&".join(f"key={key.pk}" for key in keys)
+    for method in (client.get, client.post):
+        assert method(f"{start}?{named}").status_code == 403
+    assert client.get(f"{start}?key={keys[0].pk}").status_code == 200
+    page = body(client.post(start, {"selection": "1", "key": [str(key.pk) for key in keys], "ask": "1"}))
+    assert "Left out: theirs. Outside of the scope of your right “Keys:Destroy”." in page
+    assert not Job.objects.exists()
+
+
+def test_a_form_for_many_groups_does_nothing_with_those_of_others(world, client):
+    give(world, "vault", "kv-own")
+    client.force_login(world.user)
+    both = {"group_selection": "1", "picked": [str(world.own.pk), str(world.foreign.pk)]}
+    changed = {"rotate": "on", "rotate_every": "30", "rotate_unit": "days"}
+    page = body(client.post(reverse("keygroups:rotation"), {**both, "ask": "1"}))
+    assert "Left out: Outside of the scope of your right “Key Groups:Manage”" in page
+    assert client.post(reverse("keygroups:rotation"), both | changed).status_code == 302
+    assert dict(KeyGroup.objects.values_list("name", "rotate_every")) == {"own": 30, "foreign": 90}

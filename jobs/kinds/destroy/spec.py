@@ -22,7 +22,7 @@ from jobs.planning.requests import only_group, subject_of_keys, undone_keys
 from jobs.spec import Approval, Confirmation, Given, JobSpec, Scope, Step, Wording, always
 from keygroups.choices import KeyState
 from keygroups.models import Key
-from kmes.accounts.rights import Right, check
+from kmes.accounts.rights import Right, check_each
 from kmes.core.actor import Actor
 from kmes.core.errors import ConflictError
 
@@ -44,7 +44,7 @@ def request_destroy(
         ConflictError: there is no key, or one was destroyed already.
 
     """
-    check(actor, Right.KEY_DESTROY, *keys)
+    check_each(actor, Right.KEY_DESTROY, keys)
     for key in keys:
         if key.state != KeyState.PRESENT:
             raise ConflictError(gettext("Key “%(key)s” was destroyed already.") % {"key": key.name})

@@ -17,7 +17,7 @@ from jobs.models import Job
 from jobs.spec import Given, JobSpec, Scope, Step, Wording, registry
 from keygroups.models import KeyGroup
 from keygroups.selection import MAX_GROUPS, no_group, too_many
-from kmes.accounts.rights import Right, check
+from kmes.accounts.rights import Right, check_each
 from kmes.core import language
 from kmes.core.actor import Actor
 from kmes.core.errors import ConflictError
@@ -41,7 +41,7 @@ def request_many(
 
     """
     operation = OPERATIONS[kind]
-    check(actor, registry[kind].right, *groups)
+    check_each(actor, registry[kind].right, groups)
     refuse_under_policy(kind)
     _refuse_too_many(actor)
     if not groups:

@@ -21,7 +21,7 @@ from jobs.spec import Approval, Confirmation, Given, JobSpec, Scope, Step, Wordi
 from keygroups.choices import VersionState
 from keygroups.drift import is_disabling, is_repairable
 from keygroups.models import CloudVersion, KeyGroup, Observation
-from kmes.accounts.rights import Right, check
+from kmes.accounts.rights import Right, check_each
 from kmes.core.actor import Actor
 from kmes.core.errors import ConflictError
 
@@ -42,7 +42,7 @@ def request_repair(
         ConflictError: nothing differs that can be set back.
 
     """
-    check(actor, Right.KEY_DISABLE, *observations)
+    check_each(actor, Right.KEY_DISABLE, observations)
     wanted = [row for row in observations if is_repairable(row)]
     if not wanted:
         raise ConflictError(_("Nothing differs that can be set back."), _("Run Cloud > Check Drift and try again."))

@@ -22,7 +22,7 @@ from jobs.planning.requests import require_live, subject_of_keys, undone_keys
 from jobs.spec import Approval, Confirmation, Given, JobSpec, MenuEntry, Scope, Step, Wording, leaves_one_call
 from keygroups.choices import VersionState
 from keygroups.models import CloudVersion, Key
-from kmes.accounts.rights import Right, check
+from kmes.accounts.rights import Right, check_each
 from kmes.core.actor import Actor
 from kmes.core.errors import ConflictError
 
@@ -72,7 +72,7 @@ def request_switch(
         ConflictError: the vault holds no such version, there is none, or they are of several key groups.
 
     """
-    check(actor, Right.KEY_DISABLE, *versions)
+    check_each(actor, Right.KEY_DISABLE, versions)
     keys = [version.key for version in versions]
     if len({version.group_id for version in versions}) != 1:
         raise ConflictError(_("The selected keys are of several key groups, or of none."), one_group_at_a_time())

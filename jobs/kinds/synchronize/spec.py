@@ -31,7 +31,7 @@ from jobs.spec import Confirmation, Given, JobSpec, Scope
 from keygroups import lifecycle as key_lifecycle
 from keygroups.choices import HELD_VERSION_STATES, KeyState
 from keygroups.models import Key, KeyGroup
-from kmes.accounts.rights import Right, check
+from kmes.accounts.rights import Right, check_each
 from kmes.core.actor import Actor
 from kmes.core.errors import ConflictError
 
@@ -53,7 +53,7 @@ def request_synchronize(
             no HSM keys; or others have to approve what a disabled version would do.
 
     """
-    check(actor, Right.KEY_PUSH, *keys)
+    check_each(actor, Right.KEY_PUSH, keys)
     require_device()
     if not keys:
         raise ConflictError(gettext("There is no key to synchronize."), gettext("Create a key in the group first."))

@@ -12,7 +12,6 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
-from kmes.accounts.models import User
 from kmes.accounts.rights import Right, Role
 from kmes.accounts.role_descriptions import role_matrix
 from kmes.accounts.roles import selectors, services
@@ -64,7 +63,7 @@ def list_roles(request: HttpRequest) -> HttpResponse:
 def show_role(request: HttpRequest, role: str) -> HttpResponse:
     """Show one role: its rights, who has it, and what names it."""
     shown = _find(request, role)
-    users = list(User.objects.filter(role=shown.code)[: USERS_SHOWN + 1])
+    users = list(selectors.users_with(shown.code)[: USERS_SHOWN + 1])
     context = {
         "role": shown,
         "matrix": role_matrix([shown.rights]),

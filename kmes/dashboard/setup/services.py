@@ -52,7 +52,7 @@ def push_first_key(*, vault: KeyVault, name: str, key_spec: str, actor: Actor, i
         return earlier
     # Before anything is looked at: its steps would be refused one after the other.
     for right in (Right.GROUP_MANAGE, Right.KEY_CREATE, Right.KEY_ROTATE):
-        check(actor, right)
+        check(actor, right, vault)
     values = GroupValues(name=name, credential=vault.credential, vault=vault.url, key_spec=key_spec)
     with transaction.atomic():
         group = create_group(values=values, actor=actor)
