@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cloudcreds.models import KeyVault
+from keygroups.filters import read_uuid
 from keygroups.models import KeyGroup
 from kmes.accounts.scopes import ScopeKind, tag_values, vault_value
 
@@ -15,19 +16,21 @@ class ScopeCatalog:
     """Reads rows of vaults and key groups."""
 
     def find(self, kind: str, text: str) -> str:
-        """Return the value of a scope: of a vault by name or URL, of a key group by name, of a tag as ``name=value``."""
+        """Return the value of a scope: of a vault by name or URL, of a key group by name or id, of a tag as ``name=value``."""
         wanted = text.strip()
         if kind == ScopeKind.GROUP:
-            found = KeyGroup.objects.filter(name__iexact=wanted).values_list("pk", flat=True).first()
+            group_id = read_uuid(wanted)
+            named = KeyGroup.objects.filter(pk=group_id) if group_id else KeyGroup.objects.filter(name__iexact=wanted)
+            found = named.values_list("pk", flat=True).first()
             return str(found) if found is not None else ""
         if kind == ScopeKind.TAG:
             return wanted if wanted in _tags() else ""
-        named = {value for value, name in _vaults().items() if name.casefold() == wanted.casefold()}
-        by_url = vault_value(wanted)
-        if by_url in _vaults():
+        vaults, by_url = _vaults(), vault_value(wanted)
+        if by_url in vaults:
             return by_url
+        called = [value for value, name in vaults.items() if name.casefold() == wanted.casefold()]
         # Of two vaults of one name, neither is meant for sure.
-        return named.pop() if len(named) == 1 else ""
+        return called[0] if len(called) == 1 else ""
 
     def labels(self, kind: str, values: Sequence[str]) -> dict[str, str]:
         """Return the names of the values that are still there. A tag is its own name, whether a group has it or not."""

@@ -22,6 +22,7 @@ class AccountsConfig(AppConfig):
         """Log every sign-in and sign-out, and register the menus of users."""
         # Models must be loaded first.
         from kmes.accounts import actions, guarded_changes, session_limits, sign_in_log  # noqa: PLC0415
+        from kmes.accounts.assignments import guarded_changes as scoped_roles  # noqa: PLC0415
         from kmes.accounts.company_sign_on import role_mapping  # noqa: PLC0415
         from kmes.accounts.dual_login import actions as dual_login  # noqa: PLC0415
         from kmes.accounts.dual_login.role_uses import find_uses  # noqa: PLC0415
@@ -31,6 +32,7 @@ class AccountsConfig(AppConfig):
 
         actions.register_all()
         guarded_changes.register_all()
+        scoped_roles.register_all()
         sign_in_log.connect()
         session_limits.connect()
         sign_in.connect()

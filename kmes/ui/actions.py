@@ -132,7 +132,7 @@ def menu_for(target: Target, obj: Any, user: Any) -> list[MenuGroup]:
 
 def _may(user: Any, right: str, obj: Any) -> bool:
     """Return whether a user may do this with an object; with a list or a selection, at least somewhere."""
-    return bool(user.may(right, obj) if hasattr(obj, "places") else user.may_somewhere(right))
+    return bool(user.may(right, obj) if hasattr(type(obj), "places") else user.may_somewhere(right))
 
 
 def flat_menu(groups: Iterable[MenuGroup]) -> list[tuple[str, MenuItem]]:

@@ -61,7 +61,7 @@ def known_values() -> dict[str, Any]:
         "device": HsmDevice.objects.get(is_designated=False).pk,
         "passkey": Passkey.objects.earliest("pk").pk,
         "user": User.objects.get(username="powerless").pk,
-        "assignment": RoleAssignment.objects.get().pk,
+        "assignment": RoleAssignment.objects.get(user__username="powerless").pk,
         "session": ConsoleSession.objects.get(user__username="powerless").name,
         "role": CustomRole.objects.get(name="Nobody's").code,
     }

@@ -64,12 +64,9 @@ OURS, CHECKED, DEVICE, KEY_ID, FITTED = Source
 FORM = "form"
 USERNAME, GROUP, KEY = (User, "username"), (KeyGroup, "name"), (Key, "name")
 COLUMNS = {
-    "accounts.User": {
-        **dict.fromkeys(("password", "role"), OURS),
-        **dict.fromkeys(("username", "first_name", "last_name", "email"), FORM),
-    },
+    "accounts.User": {"password": OURS, "role": OURS}
+    | dict.fromkeys(("username", "first_name", "last_name", "email"), FORM),
     "accounts.CustomRole": {"code": OURS, "rights": OURS, "name": FORM, "description": FORM},
-    # The scope is what a vault, key group or tag that there is has for a value (``keygroups.scope_catalog``).
     "accounts.RoleAssignment": {"role": OURS, "scope_value": OURS, "given_by": USERNAME},
     "accounts.FailedSignIns": {"name": FITTED, "address": OURS},
     "accounts.ConsoleSession": {**dict.fromkeys(("digest", "name", "address", "sign_on"), OURS), "device": FITTED},

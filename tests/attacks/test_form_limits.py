@@ -40,13 +40,14 @@ from keygroups.models import Key, KeyGroup
 from keygroups.reports import ExpiringForm, KeyAgeForm
 from keygroups.reschedule_views import RescheduleForm
 from keygroups.rotation_views import ManyRotationForm
+from kmes.accounts.assignments.forms import RoleForScopeForm
 from kmes.accounts.company_sign_on.forms import MAX_FACTOR_VALUES_TEXT, MAX_GROUPS_TEXT, MAX_SECRET, ProviderForm
 from kmes.accounts.company_sign_on.models import SignOnProvider
 from kmes.accounts.dual_login.forms import PolicyForm as DualLoginForm
 from kmes.accounts.dual_login.forms import RefusableForm, SecondForm
 from kmes.accounts.dual_login.policy import Policy
 from kmes.accounts.forms import MAX_PASSWORD, OwnPasswordForm, SignInForm, UserForm
-from kmes.accounts.models import CustomRole, Passkey, User
+from kmes.accounts.models import CustomRole, Passkey, RoleAssignment, User
 from kmes.accounts.rights import Role
 from kmes.accounts.roles.forms import RoleForm
 from kmes.accounts.second_factor.forms import (
@@ -121,6 +122,7 @@ TEXTS: dict[type[forms.BaseForm], dict[str, Limit]] = {
     VaultForm: {"vault": (KeyVault, "url")},
     SecondForm: {"username": (User, "username"), "password": MAX_PASSWORD},
     RoleForm: {name: (CustomRole, name) for name in ("name", "description")},
+    RoleForScopeForm: dict.fromkeys(("vault", "group", "tag"), (RoleAssignment, "scope_value")),
     UserForm: {name: (User, name) for name in ("username", "first_name", "last_name", "email")},
     SignInForm: {"username": (User, "username"), "password": MAX_PASSWORD},
     OwnPasswordForm: dict.fromkeys(("old_password", "new_password1", "new_password2"), MAX_PASSWORD),
@@ -258,7 +260,7 @@ class Makers:
                 "wanted": "local",
             },
             TagsForm: {"version": None},
-            **{key: {"viewer": self.user} for key in (UserForm, RoleForm)},
+            **{key: {"viewer": self.user} for key in (UserForm, RoleForm, RoleForScopeForm)},
             DualLoginForm: {"policy": Policy()},
             ChannelForm: {"kind": ChannelKind.WEBHOOK},
         }

@@ -13,7 +13,7 @@ from kmes.ui import actions, menu_icons
 from kmes.ui.actions import MenuAction, all_actions, menu_for
 from tests.services import ROOT
 
-SOMEBODY = SimpleNamespace(has_right=lambda _right: True)
+SOMEBODY = SimpleNamespace(may=lambda _right, *_objects: True, may_somewhere=lambda _right: True)
 
 
 @pytest.fixture

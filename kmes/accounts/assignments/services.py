@@ -19,6 +19,7 @@ from kmes.core import language
 from kmes.core.actor import Actor
 from kmes.core.clock import now
 from kmes.core.errors import ConflictError, InputError
+from kmes.core.guarded_changes import require_approval
 from logging_reports.choices import Severity
 from logging_reports.services import record
 
@@ -33,6 +34,7 @@ def give_role(*, user: User, role: str, scope_kind: str, scope: str, actor: Acto
         PermissionRefused: the actor may not change users, or lacks a right of the user, or one of the role in this scope.
         InputError: there is no such role or scope, or the user has too many; ``field`` names it.
         ConflictError: it is the actor's own, or the user has it already.
+        ApprovalNeeded: a policy asks for approvals. Taking a role away needs none, as deactivating a user does not.
 
     """
     with transaction.atomic():
@@ -55,6 +57,8 @@ def give_role(*, user: User, role: str, scope_kind: str, scope: str, actor: Acto
                 _("Give the role everywhere, or for a tag of the key groups."),
                 field="scope",
             )
+        asked = {"user": current.pk, "role": role, "scope_kind": scope_kind, "scope_value": value}
+        require_approval("user.give_role", asked, actor=actor)
         given.save(force_insert=True)
         _record("user.role_given", given, before, [*before, given], actor=actor)
     return given

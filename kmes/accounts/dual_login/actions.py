@@ -110,8 +110,10 @@ def register_all() -> None:
     add_action(POLICY, _("Changing dual login"))
     add_action("log_export", _("Exporting the log"))
     add_action("forwarding", _("Changing where the log is forwarded to"))
-    users = ("add", "edit", "deactivate", "reactivate", "reset_password", "reset_factor", "unlink")
-    users += ("give_role", "take_role")
+    users = (
+        *("add", "edit", "deactivate", "reactivate", "reset_password", "reset_factor", "unlink"),
+        *("give_role", "take_role"),
+    )
     register(*(f"accounts:user_{act}" for act in users), "accounts:unlock", "accounts:users_act", codes=ACCESS)
     register("accounts:end_session", codes=ACCESS)
     exempt_own("accounts:end_session", is_own=sessions.is_own)

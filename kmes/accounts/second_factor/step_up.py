@@ -59,8 +59,10 @@ def registered() -> frozenset[str]:
 
 def register_all() -> None:
     """Register the views of this package, and those of the log, which lies below it."""
-    acts = ("add", "edit", "deactivate", "reactivate", "reset_password", "reset_factor", "unlink")
-    acts += ("give_role", "take_role")
+    acts = (
+        *("add", "edit", "deactivate", "reactivate", "reset_password", "reset_factor", "unlink"),
+        *("give_role", "take_role"),
+    )
     register(*(f"accounts:user_{act}" for act in acts), "accounts:unlock", "accounts:users_act")
     register("accounts:end_session", unless=sessions.is_own)
     register("accounts:role_add", "accounts:role_edit", "accounts:role_delete")

@@ -24,8 +24,9 @@ from jobs.models import Job, ScheduleClock
 from jobs.spec import registry
 from keygroups.choices import Drift
 from keygroups.models import CloudVersion, Key, KeyGroup, Observation, RotationSlot
-from kmes.accounts.models import ConsoleSession, CustomRole, Passkey
+from kmes.accounts.models import ConsoleSession, CustomRole, Passkey, RoleAssignment
 from kmes.accounts.rights import Role
+from kmes.accounts.scopes import ScopeKind
 from kmes.accounts.user_selection_views import ACTS
 from kmes.core.actor import SYSTEM
 from kmes.core.clock import now
@@ -50,6 +51,7 @@ ARGUMENTS: dict[str, Callable[[], Iterable[Any]]] = {
     "act": lambda: list(ACTS),
     "action": lambda: [action for action, _label in actions()],
     "certificate_id": lambda: SignInCertificate.objects.values_list("pk", flat=True),
+    "assignment_id": lambda: RoleAssignment.objects.values_list("pk", flat=True),
     "channel_id": lambda: Channel.objects.filter(user_id=None).values_list("pk", flat=True),
     "code": lambda: [
         *Job.objects.order_by("created_at").values_list("code", flat=True),
@@ -62,7 +64,7 @@ ARGUMENTS: dict[str, Callable[[], Iterable[Any]]] = {
     "filter_id": lambda: SavedFilter.objects.values_list("pk", flat=True),
     "group_id": lambda: KeyGroup.objects.order_by("name").values_list("pk", flat=True),
     "key_id": lambda: Key.objects.order_by("name").values_list("pk", flat=True),
-    "kind": lambda: [*(spec.kind for spec in registry), *ChannelKind.values],
+    "kind": lambda: [*(spec.kind for spec in registry), *ChannelKind.values, *ScopeKind.values],
     "matter": lambda: sorted(MATTERS),
     "name": lambda: [*_report_names(), *_table_names()],
     "notice_id": lambda: Notice.objects.values_list("pk", flat=True),
@@ -123,6 +125,8 @@ def write_rows() -> dict[str, Any]:
         _write_passkeys(people)
         rights = ["console.read", "key.rotate"]
         CustomRole.objects.create(code="role-fuzz", name="Rotator", rights=rights, changed_at=now())
+        scope = {"scope_kind": ScopeKind.TAG, "scope_value": "team=payments", "given_at": now(), "given_by": "fuzz"}
+        RoleAssignment.objects.create(user=people[Role.AUDITOR], role="role-fuzz", **scope)
         record("data.seeded", actor=SYSTEM, message="Trial data written")
     return people
 

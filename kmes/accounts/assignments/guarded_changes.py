@@ -1,0 +1,74 @@
+"""A role that is given for a scope, as a change that an approval policy of users can be about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from kmes.accounts.assignments.catalog import describe_scopes
+from kmes.accounts.assignments.services import give_role
+from kmes.accounts.delegation import begin_change
+from kmes.accounts.guarded_changes import USERS
+from kmes.accounts.models import RoleAssignment, User
+from kmes.accounts.rights import Right
+from kmes.accounts.roles.selectors import role_name
+from kmes.core.actor import Actor
+from kmes.core.errors import ConflictError
+from kmes.core.guarded_changes import Applied, Description, Operation, register
+from kmes.core.right_names import name_rights
+
+_Values = Mapping[str, Any]
+
+
+def register_all() -> None:
+    """Register the operation."""
+    register(Operation(name="user.give_role", action=USERS, describe=_describe, apply=_apply, lock=_lock))
+
+
+def _lock(_values: _Values, actor: Actor) -> None:
+    begin_change(actor, Right.USER_MANAGE)
+
+
+def _find_user(values: _Values) -> User:
+    found = User.objects.filter(pk=values["user"]).first()
+    if found is None:
+        raise ConflictError(_("The user is gone."))
+    return found
+
+
+def _describe(values: _Values) -> Description:
+    user = _find_user(values)
+    given = RoleAssignment(
+        user=user, role=values["role"], scope_kind=values["scope_kind"], scope_value=values["scope_value"]
+    )
+    return Description(
+        subject=user.username,
+        title=_("Give %(name)s a role for a scope") % {"name": user.username},
+        back=user.get_absolute_url(),
+        facts=[
+            (_("User"), user.username),
+            (_("State"), _("active") if user.is_active else _("deactivated")),
+            (_("Role everywhere"), role_name(user.role)),
+            (_("Role"), role_name(given.role)),
+            (_("Scope"), describe_scopes([given])[0]),
+            # A role that gets another right meanwhile is another plan.
+            (_("Rights there"), name_rights(given.effective)),
+            (_("Rights of the role"), name_rights(given.held)),
+        ],
+        effects=[_("The role counts at once.")],
+    )
+
+
+def _apply(values: _Values, actor: Actor) -> Applied:
+    user = _find_user(values)
+    give_role(
+        user=user,
+        role=values["role"],
+        scope_kind=values["scope_kind"],
+        scope=values["scope_value"],
+        actor=actor,
+    )
+    message = _("%(user)s has the role for the scope. It counts at once.") % {"user": user}
+    return Applied(message=message, page=user.get_absolute_url())
