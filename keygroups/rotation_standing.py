@@ -27,11 +27,12 @@ def is_late() -> Q:
     ``last_rotated_at`` is set on success only. A failed rotation is late, too.
     """
     deadline = now() - LATE_AFTER
-    unserved = RotationSlot.objects.filter(group=OuterRef("pk"), due_at__lte=deadline).filter(
-        Q(group__last_rotated_at__isnull=True) | Q(group__last_rotated_at__lt=F("due_at"))
-    )
+    # Not by a join to the group: the index of the slots then begins where the last success ends.
+    due = RotationSlot.objects.filter(group=OuterRef("pk"), due_at__lte=deadline)
+    was_never_served = Q(last_rotated_at__isnull=True) & Q(Exists(due))
+    is_unserved = was_never_served | Q(Exists(due.filter(due_at__gt=OuterRef("last_rotated_at"))))
     can_rotate = Q(rotate=True) & ~Q(cloud_state=GroupCloudState.SOFT_DELETED)
-    return can_rotate & (Q(next_due_at__lt=deadline) | Q(Exists(unserved)))
+    return can_rotate & (Q(next_due_at__lt=deadline) | is_unserved)
 
 
 def is_due_soon() -> Q:
