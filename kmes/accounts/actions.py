@@ -51,6 +51,12 @@ def _why_not_reset(user: User) -> str:
     return why_not_manage(user)
 
 
+def _has_factor(user: User) -> bool:
+    """Return whether the user has a second factor, where their page has not asked already."""
+    known = user.__dict__.get("has_factor")
+    return has_factor(user) if known is None else bool(known)
+
+
 def _why_not_reset_factor(user: User) -> str:
     if _is_own(user):
         return _("Your own second factor is removed on your profile page")
@@ -113,7 +119,7 @@ def register_all() -> None:
             name="reset_factor",
             label=gettext_lazy("Reset second factor"),
             url=_url("user_reset_factor"),
-            shown=has_factor,
+            shown=_has_factor,
             disabled_reason=_why_not_reset_factor,
             order=25,
         ),

@@ -75,12 +75,14 @@ def list_users(request: HttpRequest) -> HttpResponse:
 def show_user(request: HttpRequest, user_id: int) -> HttpResponse:
     """Show one user: role and its rights, state, last sign-in."""
     shown = _find(request, user_id)
+    # The menu asks it too.
+    has_factor = shown.__dict__["has_factor"] = second_factor.has_factor(shown)
     context = {
         "shown_user": shown,
         "state": state_of(shown),
         "role_text": describe_role(shown),
         "locked": selectors.locked_sign_ins(username=shown.username),
-        "has_factor": second_factor.has_factor(shown),
+        "has_factor": has_factor,
         "identity": find_identity(shown),
         "must_have_factor": second_factor.is_required(shown),
         "matrix": role_matrix([shown.rights]),
