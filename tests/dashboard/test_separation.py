@@ -38,7 +38,7 @@ def test_nothing_is_said_where_no_supervisor_started_it(state, pages):
 
 def test_separate_users_are_said_without_a_warning(state, pages):
     write_record(state, SeparationRecord("", is_warning=False))
-    assert "Process users separate" in words_of(pages)
+    assert "Process users Separate" in words_of(pages)
     assert "can read the PIN" not in words_of(pages)
     assert warnings() == []
 
@@ -46,7 +46,7 @@ def test_separate_users_are_said_without_a_warning(state, pages):
 def test_a_start_by_an_ordinary_user_says_what_is_not_separated(state, pages):
     write_record(state, SeparationRecord("the start was not made as root", is_warning=False))
     said = words_of(pages)
-    assert "Process users not separated Every process can read the PIN: the start was not made as root." in said
+    assert "Process users Not separated Every process can read the PIN: the start was not made as root." in said
     assert "All processes run as root" not in said
     assert len(warnings()) == 1
 
