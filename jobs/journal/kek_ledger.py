@@ -76,7 +76,7 @@ def obtain_kek(run: JobRun, vault: KeyVault, bits: int) -> tuple[EphemeralKek, K
     )
     for row in open_rows.select_related("vault__credential"):
         if is_near_expiry(row):
-            discard_kek(gateway, row, store=run.store_with_next)
+            discard_kek(gateway, row, store=run.store_with_next, flush=run.flush)
             continue
         public = gateway.read_kek(row.name, row.modulus_bits)
         if public is not None:
@@ -244,23 +244,25 @@ def _mark_live(row: EphemeralKek, public: KekPublicKey) -> None:
 # Does a change of the ledger: at once, or for a job with the next transaction of its run. A crash before that leaves a row
 # that says too little; the next run, or the sweep, asks the vault again.
 Store = Callable[[LoggedChange], None]
+# Writes what waits for a job's next transaction: one call that changes the vault is the most that a crash keeps from the log.
+Flush = Callable[[], None]
 
 
-def discard_kek(gateway: VaultGateway, row: EphemeralKek, *, store: Store) -> str:
+def discard_kek(gateway: VaultGateway, row: EphemeralKek, *, store: Store, flush: Flush) -> str:
     """Delete a KEK, and purge it where the vault allows. Return what went wrong ("" for nothing).
 
     A KEK that Azure is still deleting is no failure: its row notes that the sweep purges it. Never raises for what
     Azure answers: the ledger keeps the row, and the sweep tries again.
     """
     try:
-        discard(gateway, row, store=store)
+        discard(gateway, row, store=store, flush=flush)
     except CloudError as error:
         left = note_left(row, error, store=store)
         return "" if error.kind == CloudErrorKind.BEING_DELETED else left
     return ""
 
 
-def discard(gateway: VaultGateway, row: EphemeralKek, *, store: Store) -> None:
+def discard(gateway: VaultGateway, row: EphemeralKek, *, store: Store, flush: Flush | None = None) -> None:
     """Do what ``discard_kek`` does.
 
     Raises:
@@ -277,10 +279,10 @@ def discard(gateway: VaultGateway, row: EphemeralKek, *, store: Store) -> None:
     if row.state in {KekState.PLANNED, KekState.LIVE}:
         row.state, was_absent = _delete(gateway, row)
         row.note = ""
-        if row.state == KekState.DISCARDED:
-            store(partial(_save, row))
+        store(partial(_save, row))
     if row.state == KekState.DELETED:
-        # A purge that fails has the row saved as deleted by whoever called (``note_left``).
+        if flush:
+            flush()
         row.note, is_absent = _purge(gateway, row)
         # Where the vault had it neither alive nor deleted, that is the proof.
         row.state = KekState.GONE if was_absent and is_absent else KekState.DISCARDED
@@ -300,13 +302,10 @@ def _save_purged(row: EphemeralKek) -> list[Draft]:
 
 def note_left(row: EphemeralKek, error: CloudError, *, store: Store) -> str:
     """Record why a KEK could not be discarded, and return it."""
-    if error.kind == CloudErrorKind.BEING_DELETED:
-        note = _("deleted; it will be purged when Azure has finished deleting it")
-    else:
-        note = str(error)
-    row.note = note
+    is_under_way = error.kind == CloudErrorKind.BEING_DELETED
+    row.note = _("deleted; it will be purged when Azure has finished deleting it") if is_under_way else str(error)
     store(partial(_save, row))
-    return f"{row.name}: {note}"
+    return f"{row.name}: {row.note}"
 
 
 def _delete(gateway: VaultGateway, row: EphemeralKek) -> tuple[KekState, bool]:

@@ -206,7 +206,7 @@ def discard_job_keks(run: JobRun) -> None:
     left, kept = [], []
     for row in rows:
         run.flush_if_late()
-        if failure := discard_kek(gateway_for(run, row.vault), row, store=run.store_with_next):
+        if failure := discard_kek(gateway_for(run, row.vault), row, store=run.store_with_next, flush=run.flush):
             left.append(failure)
         elif row.note:
             # It stays deleted on purpose, or for a while, which is no warning.

@@ -17,7 +17,7 @@ from logging_reports.models import LogEntry
 from tests.jobs.builders import make_group, make_keys, messages, work
 
 pytestmark = pytest.mark.django_db(transaction=True)
-TRANSACTIONS = 6
+TRANSACTIONS = 7
 # Of a push, however many keys it has (25 at most). A few more or less depend on the database.
 MOST_STATEMENTS = 140
 
@@ -73,7 +73,7 @@ def _statements_of_push(*names, group, actor):
 
 
 def test_a_push_makes_as_few_transactions_as_its_safety_needs(group, admin):
-    """Each waits for the disk: the claim, the start, the KEK, the intents, the results, the end."""
+    """Each waits for the disk: the claim, the start, the KEK, the intents, the results, the KEK's deletion, the end."""
     # The first one also stores the device's marks of a destination that was just saved.
     first = _statements_of_push("one", "two", "three", group=group, actor=admin)
     assert first.count("COMMIT") == TRANSACTIONS
