@@ -129,7 +129,7 @@ def furnished(chromium: Browser, console: Console) -> dict[str, str]:
         "reschedule several groups": f"/keys/groups/selection/reschedule/?{groups}",
         "rotate several groups": f"/jobs/start-many/rotate/?{groups}",
         "synchronize several keys": f"/jobs/start/synchronize/?{keys}",
-        "deactivate several users": "/users/selection/deactivate/?user=2",
+        "deactivate several users": "/users/selection/deactivate/?key=2",
         "cancel several jobs": f"/jobs/selection/cancel/?key={job_id}",
         **make_waiting_requests(console),
         "permissions": f"/keys/groups/{group_page.rpartition('=')[2]}/permissions/",
