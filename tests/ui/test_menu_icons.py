@@ -41,7 +41,7 @@ def test_every_icon_of_a_menu_is_drawn():
 def test_an_entry_without_an_icon_keeps_the_place_for_one(menu):
     shown = menu({"name": "edit"}, {"name": "something-else"}, {"name": "copy", "method": "copy"})
     entries = re.findall(
-        r'role="menuitem".*?>(<(?:svg|span) class="icon" aria-hidden="true".*?)<span>(.*?)</span>', shown
+        r'role="menuitem".*?>(<(?:svg|span) class="icon" aria-hidden="true".*?)\s*<span>(.*?)</span>', shown
     )
     assert [label for _icon, label in entries] == ["edit", "something-else", "copy"]
     assert ["#edit" in entries[0][0], "use" in entries[1][0], "#copy" in entries[2][0]] == [True, False, True]
