@@ -31,7 +31,7 @@ class LockedSignIn:
 
 def list_users(*, show: str = "", search: str = "") -> QuerySet[User]:
     """Return the users by name."""
-    found = User.objects.all()
+    found = User.objects.prefetch_related("assignments")
     conditions = {
         "active": Q(is_active=True),
         "deactivated": Q(is_active=False),

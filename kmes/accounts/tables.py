@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import Any
 
 import django_tables2 as tables
 from django.urls import reverse
+from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext_lazy
 
+from kmes.accounts.assignments.selectors import ScopedRole, list_scoped_roles
 from kmes.accounts.models import ConsoleSession, User
 from kmes.accounts.roles.selectors import role_names
 from kmes.ui.tables import ConsoleTable, ExactTimeColumn, MenuColumn, PickColumn, TimeColumn, worth
@@ -58,12 +61,28 @@ class UserTable(ConsoleTable):
             "tabindex": "0",
         }
 
-    def render_role(self, value: str) -> str:
-        """Show the role's name; the names of all are read once for each table."""
-        if "_role_names" not in self.__dict__:
-            self.__dict__["_role_names"] = role_names()
-        names: dict[str, str] = self.__dict__["_role_names"]
-        return names.get(value, value)
+    def render_role(self, value: str, record: User) -> SafeString:
+        """Show the name of the role everywhere, and how many roles for a scope the user has besides."""
+        name = self._role_names.get(value, value)
+        scoped = self._scoped_roles.get(record.pk, [])
+        if not scoped:
+            return format_html("{}", name)
+        told = "; ".join(f"{each.role}: {each.scope}" for each in scoped)
+        count = _("+%(count)d for a scope") % {"count": len(scoped)}
+        return format_html('{} <span class="text-body-secondary" title="{}">{}</span>', name, told, count)
+
+    @cached_property
+    def _role_names(self) -> dict[str, str]:
+        return role_names()
+
+    @cached_property
+    def _scoped_roles(self) -> dict[int, list[ScopedRole]]:
+        """The roles for a scope of all users on the page, by user."""
+        found: dict[int, list[ScopedRole]] = defaultdict(list)
+        shown = [each for row in self.paginated_rows for each in row.record.scoped_roles]
+        for each in list_scoped_roles(shown):
+            found[each.assignment.user_id].append(each)
+        return found
 
     def render_is_active(self, record: User) -> SafeString:
         """Show whether the user can sign in."""

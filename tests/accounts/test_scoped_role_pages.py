@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from keygroups.selectors import list_groups
@@ -57,6 +59,25 @@ def test_a_role_for_a_scope_is_given_shown_and_taken_away(pages, people, sue, gr
     assert "no longer has the role Operator for: key groups" in body(pages.get(take))
     assert pages.post(take).status_code == 302
     assert not RoleAssignment.objects.exists()
+
+
+def test_the_list_of_users_counts_roles_for_a_scope_beside_the_role_everywhere(pages, sue, group):
+    def listed():
+        return body(pages.get(reverse("accounts:users")))
+
+    assert "for a scope" not in listed()
+    with CaptureQueriesContext(connection) as without:
+        listed()
+    give(pages, sue, tag="team=payments")
+    give(pages, sue, group="own")
+    told = "Operator: key groups with the tag team=payments; Operator: key group own"
+    row = listed().partition(f'id="user-{sue.pk}"')[2].partition("</tr>")[0]
+    assert "+2 for a scope" in row
+    assert all(part in row for part in told.split("; "))
+    # The scopes of all users are read at once: one query for each kind of scope, and one for names of roles.
+    with CaptureQueriesContext(connection) as within:
+        listed()
+    assert len(within) <= len(without) + 3
 
 
 def test_the_form_says_which_rights_of_a_role_have_no_effect_and_asks_for_one_scope(pages, sue, group):
