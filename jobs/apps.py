@@ -52,4 +52,5 @@ class JobsConfig(AppConfig):
             needed=role_uses.approvals_needed,
             use_approved=approved_changes.use_approved,
             find_values=approved_changes.find_values,
+            is_approved=approved_changes.is_approved,
         )

@@ -91,6 +91,13 @@ def find_values(code: str, operation: str, user_id: int | None) -> Mapping[str, 
     return change_of(job).values
 
 
+def is_approved(code: str, action: str, user_id: int | None) -> bool:
+    """Return whether a user's request of this code and action waits for nothing but its requester."""
+    requests = ApprovalRequest.objects.select_related("job")
+    request = requests.filter(job__code=code, job__kind=action, job__requested_by=user_id).first()
+    return request is not None and waits_for_requester(request)
+
+
 def _check(job: Job, request: ApprovalRequest, actor: Actor) -> None:
     """Check what a worker checks of other jobs, after locking the rows that the plan is made from."""
     request = ApprovalRequest.objects.select_related("job").get(pk=request.pk)

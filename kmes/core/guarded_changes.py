@@ -101,6 +101,8 @@ class _Registry:
     use_approved: Callable[[Change, Actor], bool] = lambda _change, _actor: False
     # Returns the values of a user's request, by its code and the name of the operation.
     find_values: Callable[[str, str, int | None], Mapping[str, Any]] = lambda _code, _name, _user_id: {}
+    # Says whether a user's request, by its code and action, has its approvals and waits to be applied.
+    is_approved: Callable[[str, str, int | None], bool] = lambda _code, _action, _user_id: False
 
 
 _registry = _Registry()
@@ -138,9 +140,11 @@ def connect(
     needed: Callable[[str], list[str]],
     use_approved: Callable[[Change, Actor], bool],
     find_values: Callable[[str, str, int | None], Mapping[str, Any]],
+    is_approved: Callable[[str, str, int | None], bool],
 ) -> None:
     """Have these functions asked, which know policies and requests."""
-    _registry.needed, _registry.use_approved, _registry.find_values = needed, use_approved, find_values
+    _registry.needed, _registry.use_approved = needed, use_approved
+    _registry.find_values, _registry.is_approved = find_values, is_approved
 
 
 def approvals_needed(action: str) -> list[str]:
@@ -151,6 +155,11 @@ def approvals_needed(action: str) -> list[str]:
 def values_of_request(code: str, operation: str, *, user_id: int | None) -> Mapping[str, Any]:
     """Return what a user's request for this operation asks for, to fill in its form; nothing where there is none."""
     return _registry.find_values(code, operation, user_id) if code else {}
+
+
+def has_approved_request(code: str, action: str, *, user_id: int | None) -> bool:
+    """Return whether a user's request for this action has its approvals and waits to be applied."""
+    return bool(code) and _registry.is_approved(code, action, user_id)
 
 
 def list_changes(

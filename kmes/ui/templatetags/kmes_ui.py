@@ -18,7 +18,7 @@ from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 from django_tables2.columns import BoundColumn
 
-from kmes.core.guarded_changes import REASON, approvals_needed
+from kmes.core.guarded_changes import REASON, approvals_needed, has_approved_request
 from kmes.core.right_names import name_right
 from kmes.ui.actions import flat_menu, menu_for
 from kmes.ui.preferences import reader_time_zone
@@ -154,8 +154,16 @@ def approval_needed(context: Context, action: str, only: str = "") -> dict[str, 
 
     ``only`` is the sentence for a form of whose changes only some need approvals.
     """
-    given = context["request"].POST.get(REASON, "")
-    return {"needed": approvals_needed(action), "only": only, "given": given, "name": REASON}
+    request = context["request"]
+    needed = approvals_needed(action)
+    code = request.GET.get("approved", "")
+    return {
+        "needed": needed,
+        "is_approved": bool(needed) and has_approved_request(code, action, user_id=request.user.pk),
+        "only": only,
+        "given": request.POST.get(REASON, ""),
+        "name": REASON,
+    }
 
 
 @register.simple_tag

@@ -44,6 +44,8 @@ def test_a_credential_is_added_with_a_secret_that_is_entered_after_the_approval(
     assert refused.status_code == 422
     assert "Approvers need a reason" in text(refused)
     job = asked(pages.post(address, typed(approval_reason=REASON)), "change_credentials")
+    waiting = text(pages.get(f"{address}?approved={job.code}"))
+    assert "Others have to approve this first" in waiting
     assert SECRET not in repr((job.params, request_of(job).plan))
     assert OTHER not in text(second.get(f"/approvals/{job.code}/"))
     approve(second, job)
@@ -52,8 +54,12 @@ def test_a_credential_is_added_with_a_secret_that_is_entered_after_the_approval(
     assert form == f"{address}?approved={job.code}"
     shown = text(pages.get(form))
     assert 'value="Contoso"' in shown
-    # Another user gets nothing filled in.
-    assert 'value="Contoso"' not in text(second.get(form))
+    assert "Others have approved the requested values" in shown
+    assert "Others have to approve this first" not in shown
+    # Another user gets nothing filled in, and has nothing approved.
+    of_other = text(second.get(form))
+    assert 'value="Contoso"' not in of_other
+    assert "Others have to approve this first" in of_other
     # Another tenant was not approved: it is another request.
     assert pages.post(form, typed(tenant_id=OTHER, approval_reason=REASON)).url != f"/approvals/{job.code}/"
     assert not CloudCredential.objects.exists()
