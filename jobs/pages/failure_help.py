@@ -38,6 +38,9 @@ _DEVICE_CODES = frozenset(
         "pin_wrong",
     }
 )
+# Failures that end when the key group has another vault, which is chosen where the group is edited. Jobs refuse a known
+# Standard vault by the code without the prefix.
+_VAULT_CODES = frozenset({CloudErrorKind.NO_HSM_KEYS.value, f"{CODE_PREFIX}{CloudErrorKind.NO_HSM_KEYS}"})
 Row = TypeVar("Row", JobStep, JobTarget)
 _CREDENTIAL_STATUSES = frozenset({401, 403})
 # Refusals with such a status that no right cures, so that the credential's page and its guide to grants don't help.
@@ -158,6 +161,8 @@ def tell_once(rows: Iterable[Row], told: set[str]) -> list[tuple[Row, str]]:
 def _find_help(job: Job, status: int | None) -> tuple[str, str]:
     if job.error_code in _DEVICE_CODES or job.kind == self_test.KIND:
         return _("Open device"), reverse("hsm:device")
+    if job.group is not None and job.error_code in _VAULT_CODES:
+        return _("Choose another vault"), reverse("keygroups:group_edit", args=[job.group.pk])
     is_refused = status in _CREDENTIAL_STATUSES and job.error_code not in _NOT_ABOUT_RIGHTS
     about_access = job.error_code in _CREDENTIAL_CODES or is_refused
     if job.credential_id and about_access:

@@ -203,12 +203,15 @@ def test_what_failed_the_job_is_told_and_not_what_failed_while_it_was_cleaned_up
         ("device_missing", "Open device"),
         ("pin_wrong", "Open device"),
         ("azure.soft_deleted", "Open key group"),
+        ("azure.standard_vault", "Choose another vault"),
+        ("standard_vault", "Choose another vault"),
     ],
 )
 def test_a_failure_leads_to_the_page_that_helps(code, label, pages, group):
     job = make_job(group, state="failed", error_what="No.", error_code=code, finished_at=now())
     page = body(pages.get(f"/jobs/{job.code}/"))
-    assert [each for each in ("Open credential", "Open device", "Open key group") if each in page] == [label]
+    labels = ("Open credential", "Open device", "Open key group", "Choose another vault")
+    assert [each for each in labels if each in page] == [label]
 
 
 def test_the_page_of_a_running_job_updates_itself(pages, group):

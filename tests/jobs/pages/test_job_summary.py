@@ -6,6 +6,7 @@ import re
 from datetime import timedelta
 
 import pytest
+from django.urls import reverse
 
 from jobs.models import Intent, Job, JobStep, JobTarget
 from jobs.pages import key_grid
@@ -42,6 +43,12 @@ def test_a_failure_is_told_once_and_what_helps_is_the_one_primary_button(pages, 
     shown = re.sub(r'data-copy="[^"]*"', "", page.partition('id="job-live"')[2])
     assert shown.count("The vault refused the import.") == 1
     assert primary(page) == ["Open credential"]
+
+
+def test_a_vault_that_takes_no_hsm_keys_is_replaced_where_the_key_group_is_edited(pages, group):
+    page = page_of(pages, ended(group, state="failed", error_what="No.", error_code="azure.standard_vault"))
+    assert primary(page) == ["Choose another vault"]
+    assert f'href="{reverse("keygroups:group_edit", args=[group.pk])}"' in page
 
 
 def test_a_failure_that_no_page_cures_is_retried(pages, group):
