@@ -100,6 +100,8 @@ class Person:
     def has_right(self, right):
         return right in self.rights
 
+    may_somewhere = has_right
+
 
 @pytest.fixture
 def menu(monkeypatch):

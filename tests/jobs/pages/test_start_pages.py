@@ -11,6 +11,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from hsm.models import HsmDevice
+from jobs.kinds.apply_change.spec import CHANGE_KINDS
 from jobs.kinds.registry import KINDS
 from jobs.models import Job, JobTarget
 from jobs.spec import registry
@@ -64,6 +65,7 @@ def test_every_kind_can_be_started_from_a_page_but_those_that_other_pages_start(
         "sign_report",
         "set_approval_policy",
         "many_groups",
+        *CHANGE_KINDS,
     }
 
 
