@@ -174,7 +174,7 @@ def _go_on(request: HttpRequest, credential: CloudCredential) -> HttpResponse:
         messages.success(request, _("The credential is stored. Make its certificate next."))
         query = urlencode({"credential": credential.pk})
         return go_to(request, f"{reverse('jobs:start', args=['make_certificate'])}?{query}")
-    messages.success(request, _("The credential is stored. Test its connection next."))
+    messages.success(request, _("The credential is stored. List its key vaults next."))
     _look_up_tenant(request, credential)
     return go_to(request, back)
 

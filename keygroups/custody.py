@@ -199,7 +199,7 @@ def _draw(device: HsmDevice | None, holdings: Sequence[Holding], *, is_binned: b
             for each in holdings
         ],
         (
-            ("fill-good", _("In order")),
+            ("fill-good", _("OK")),
             ("fill-warning", _("▲ Warning")),
             ("fill-bad", _("✕ Late, or differs from the vault")),
             ("fill-neutral", _("Nothing in the vault")),

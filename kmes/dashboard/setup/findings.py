@@ -33,7 +33,7 @@ class Finding:
     @property
     def word(self) -> str:
         """Return the badge's word."""
-        return {True: _("OK"), False: _("to do"), None: _("note")}[self.ok]
+        return {True: _("OK"), False: _("to do"), None: _("Info")}[self.ok]
 
     @property
     def colour(self) -> str:
