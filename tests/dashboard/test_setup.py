@@ -233,6 +233,9 @@ def test_the_push_is_watched_to_its_end(pages, credential):
     pages.post("/setup/5/push/", {"vault": vault.pk, "name": "first-group", "key_spec": "P-256"})
     job = Job.objects.get()
     text = body(pages.get("/setup/5/"))
+    # Nothing is left to do meanwhile: the form for one more group waits behind its heading.
+    assert "Make a key group below" not in text
+    assert "btn-primary" not in text.partition("/setup/5/push/")[2].partition("</form>")[0]
     digest = text.partition("/setup/5/?seen=")[2].partition('"')[0]
     asked = {"HTTP_HX_REQUEST": "true", "HTTP_HX_TARGET": "setup-findings"}
     assert pages.get("/setup/5/", {"seen": digest}, **asked).status_code == 204
@@ -243,6 +246,7 @@ def test_the_push_is_watched_to_its_end(pages, credential):
     Job.objects.update(state="failed", error_what="The vault refused.", error_remedy="Grant Import.")
     piece = body(pages.get("/setup/5/", {"seen": digest}, **asked))
     assert "Grant Import." in piece
+    assert "Make a key group below" in piece
     assert "hx-get" not in piece
     assert not step(5).is_done
 

@@ -153,6 +153,8 @@ def _context(request: HttpRequest, number: int) -> dict[str, Any]:
         "job_steps": shown,
         "job_colour": STATE_COLOURS[job.state] if job else "",
         "is_open": job is not None and job.state in OPEN_STATES,
+        # What to do stands there already: the push is watched below.
+        "is_push_under_way": number == LAST and job is not None and job.state in OPEN_STATES,
         "next_try_at": fresh_grants.next_try_at(job) if job else None,
         "gives_up_at": fresh_grants.gives_up_at(job) if job else None,
         "may_cancel": user.has_right(Right.JOB_CANCEL),
