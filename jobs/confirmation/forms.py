@@ -50,13 +50,15 @@ class StartForm(forms.Form):
 
 
 def ask_for_reason(form: StartForm, *, is_required: bool = True) -> None:
-    """Ask why the job is to run, for those who approve it."""
+    """Ask why the job is to run, for those who approve it. Where it depends on what is chosen, the service demands it."""
+    told = _now("Approvers read it, and the log keeps it.")
     form.fields["reason"] = forms.CharField(
         label=_now("Reason"),
         max_length=MAX_REASON,
         required=is_required,
-        widget=forms.Textarea(attrs={"rows": 2}),
-        help_text=_now("Approvers read it, and the log keeps it."),
+        # A reason that may be needed is not called optional: the widget itself says that it is not required.
+        widget=forms.Textarea(attrs={"rows": 2, **({} if is_required else {"required": False})}),
+        help_text=told if is_required else f"{_now('Needed for what others have to approve.')} {told}",
         error_messages={"required": _now("Approvers need a reason. Say why this is to be done.")},
     )
 
