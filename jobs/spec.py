@@ -139,6 +139,7 @@ class Approval:
         plan: says what the job does, from rows alone, so that it reads the same for as long as they do.
         allows_break_glass: whether a policy may let its requester go on alone in an emergency.
         is_applied_by_requester: whether no worker does it: once approved, it waits until its requester applies it.
+        changed_scope: of a job that changes a policy, kind and value of that policy's scope.
 
     """
 
@@ -148,6 +149,7 @@ class Approval:
     plan: Callable[[Job], Plan]
     allows_break_glass: bool = True
     is_applied_by_requester: bool = False
+    changed_scope: Callable[[Job], tuple[str, str]] | None = None
 
 
 def always(*actions: str) -> Callable[[object], tuple[str, ...]]:

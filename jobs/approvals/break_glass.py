@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from jobs.approvals.models import ApprovalDecision, ApprovalRequest, BreakGlassReview, Verdict
 from jobs.approvals.services import alarm, record_of, release, require_open, require_signature
-from jobs.engine import approval_policies, approval_requests
+from jobs.engine import approval_amounts, approval_policies, approval_requests
 from jobs.engine import break_glass as engine
 from jobs.engine.approval_checks import why_plan_changed
 from jobs.engine.approver_accounts import find_reachable
@@ -76,9 +76,11 @@ def why_not_break_glass(request: ApprovalRequest, user_id: int | None) -> str:
     if user is None or user.pk != request.job.requested_by_id:
         return _("Only the requester can break glass.")
     try:
-        needed = approval_policies.requirements_of(approval_policies.actions_of(request.job))
+        asked = approval_policies.requirements_of(approval_policies.actions_of(request.job))
     except approval_policies.StrangePolicy as error:
         return error.what
+    keys = approval_requests.requested_keys(request.job)
+    needed = approval_amounts.applying_to(request.job, asked, keys)
     if not engine.is_allowed(request, needed):
         return _("Break glass is not allowed for this request.")
     if not has_factor(user):

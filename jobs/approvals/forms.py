@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django import forms
 from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
@@ -9,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from jobs.approvals.models import MAX_REASON, Verdict
 from jobs.confirmation.forms import StartForm
 from jobs.kinds.set_approval_policy.spec import HIGHEST_LEAST, LONGEST_HOURS, MOST_APPROVALS
+from kmes.accounts.assignments.forms import ScopeForm
 from kmes.accounts.roles.selectors import role_names
 from kmes.accounts.second_factor.forms import passkey_field
 
@@ -135,3 +138,17 @@ class PolicyForm(StartForm):
             "and another one has to review it."
         ),
     )
+
+    def name_scope(self) -> None:
+        """Say of a policy for a scope what no approvals mean: the one that holds everywhere goes on."""
+        field: Any = self.fields["approvals"]
+        field.choices = [(0, _("none: ends the policy for this scope")), *field.choices[1:]]
+
+
+class PolicyForScopeForm(ScopeForm, PolicyForm):
+    """Asks for one scope, and how many users of which role approve an action there."""
+
+    def name_scope(self) -> None:
+        """Leave out no approvals: a policy that is added asks for some."""
+        field: Any = self.fields["approvals"]
+        field.choices = field.choices[1:]

@@ -7,7 +7,9 @@ from django.db import models
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
+from kmes.accounts.models import RoleAssignment
 from kmes.accounts.roles.selectors import role_name
+from kmes.core.columns import max_length
 
 MAX_REASON = 500
 
@@ -22,10 +24,16 @@ class Verdict(models.TextChoices):
 
 
 class ApprovalPolicy(models.Model):
-    """One state of an action's policy: how many users of a role have to approve it. The highest number counts."""
+    """One state of an action's policy, everywhere or for a scope: how many users of a role have to approve it.
+
+    Of the rows of one action and scope the highest number counts.
+    """
 
     # A kind of job (``jobs.spec.Approval``).
     action = models.CharField(max_length=24)
+    # As those of a role for a scope; both "" for the policy that holds everywhere.
+    scope_kind = models.CharField(max_length=16, default="", blank=True)
+    scope_value = models.CharField(max_length=max_length(RoleAssignment, "scope_value"), default="", blank=True)
     number = models.PositiveIntegerField()
     # 0: whoever may request the action needs nobody else.
     approvals = models.PositiveSmallIntegerField()
@@ -46,7 +54,11 @@ class ApprovalPolicy(models.Model):
     class Meta:
         app_label = "jobs"
         ordering = ["action", "-number"]
-        constraints = [models.UniqueConstraint(fields=["action", "number"], name="approval_policy_once")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["action", "scope_kind", "scope_value", "number"], name="approval_policy_once"
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.action} {self.number}"

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from django.utils.translation import gettext as _
 
 from jobs.approvals.models import ApprovalPolicy
 from jobs.choices import OPEN_STATES, JobState
-from jobs.engine.approval_policies import actions, describe, requirements_of
+from jobs.engine.approval_places import lying_in
+from jobs.engine.approval_policies import Requirement, actions, describe_all, key_of, requirements_of
 from jobs.kinds.set_approval_policy.spec import KIND
 from jobs.models import Job
 from jobs.spec import registry
 from kmes.accounts.rights import Right
+from kmes.accounts.scopes import Place
 from kmes.core.errors import KmesError
 
 
@@ -20,8 +24,8 @@ def find_uses(code: str) -> list[str]:
     # Jobs first: one that ends meanwhile has left its policy.
     open_jobs = Job.objects.filter(kind=KIND, state__in=(JobState.AWAITING, *OPEN_STATES), params__after__role=code)
     about_to_be = {job.params["action"] for job in open_jobs}
-    newest = {policy.action: policy for policy in ApprovalPolicy.objects.order_by("number")}
-    named = about_to_be | {action for action, policy in newest.items() if policy.role == code and policy.approvals}
+    newest = {key_of(policy): policy for policy in ApprovalPolicy.objects.order_by("number")}
+    named = about_to_be | {key.action for key, policy in newest.items() if policy.role == code and policy.approvals}
     return [
         _("The approval policy of “%(action)s” names it.") % {"action": labels.get(action, action)}
         for action in sorted(named)
@@ -35,13 +39,26 @@ def approvals_needed(action: str) -> list[str]:
         StrangePolicy: its policy is not as this console wrote it; then the action is refused.
 
     """
-    return [describe(each) for each in requirements_of([action])]
+    return describe_all(requirements_of([action]))
 
 
-def conditions_of(right: Right) -> list[str]:
-    """Return in sentences whose approvals the actions of a right need."""
+def conditions_of(right: Right, subject: object = None) -> list[str]:
+    """Return in sentences whose approvals the actions of a right need: on a key group or in a vault, or wherever it is."""
     try:
         needed = requirements_of(action for action, _label in actions() if registry[action].right == right)
     except KmesError as error:
         return [str(error)]
-    return [describe(each) for each in needed]
+    return describe_all(_on(needed, getattr(subject, "places", ())))
+
+
+def _on(needed: list[Requirement], places: Sequence[Place]) -> list[Requirement]:
+    """Return the requirements that hold in one of these places; all of them where there is none."""
+    if not places:
+        return needed
+    if groups := [place.group for place in places if place.group]:
+        return lying_in(needed, groups, [])
+    return [
+        each
+        for each in needed
+        if not each.scope_kind or any(place.is_in(each.scope_kind, each.scope_value) for place in places)
+    ]

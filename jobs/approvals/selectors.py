@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from jobs.approvals.models import ApprovalPolicy, ApprovalRequest, Verdict
 from jobs.choices import JobState
-from jobs.engine.approval_policies import actions, find_policies, find_policy
+from jobs.engine.approval_policies import PolicyKey, actions, describe_scopes_of, find_policies, may_be_narrowed
 from jobs.engine.approval_requests import read_requirements, requirements_in
 from jobs.engine.break_glass import find_break_glass, list_unreviewed
 from jobs.kinds.apply_change.spec import CHANGE_KINDS
@@ -29,12 +29,19 @@ _ENDS: dict[str, tuple[str | Promise, str]] = {
 
 @dataclass(frozen=True)
 class PolicyLine:
-    """An action and its policy; ``problem`` says why the policy can't be relied on."""
+    """An action and a policy of it; ``problem`` says why its policies can't be relied on.
+
+    ``scope`` says in words where the policy holds. ``is_narrowed`` is whether it is for a scope, and ``may_be_narrowed``
+    whether such policies can be added beside this one.
+    """
 
     action: str
     label: str
+    scope: str
     policy: ApprovalPolicy | None
-    problem: str
+    problem: str = ""
+    is_narrowed: bool = False
+    may_be_narrowed: bool = False
 
 
 def list_requests(user: Any, *, show: str = "open") -> QuerySet[ApprovalRequest]:
@@ -142,22 +149,42 @@ def _is_approved_change(request: ApprovalRequest) -> bool:
 
 
 def list_policies() -> list[PolicyLine]:
-    """Return each action that a policy can be about, with the policy in force."""
+    """Return each action that a policy can be about, with the policy that holds everywhere and those for scopes."""
+    problems: dict[str, str] = {}
     try:
         found = find_policies(action for action, _label in actions())
     except KmesError:
-        return _policies_one_by_one()
-    return [PolicyLine(action, label, found.get(action), "") for action, label in actions()]
+        found, problems = _policies_one_by_one()
+    keys = [
+        key
+        for action, _label in actions()
+        for key in (
+            PolicyKey(action),
+            *sorted(each for each in found if each.action == action and each.scope_kind and found[each].approvals),
+        )
+    ]
+    labels = dict(actions())
+    return [
+        PolicyLine(
+            key.action,
+            labels[key.action],
+            scope,
+            found.get(key),
+            problems.get(key.action, ""),
+            is_narrowed=bool(key.scope_kind),
+            may_be_narrowed=not key.scope_kind and may_be_narrowed(key.action),
+        )
+        for key, scope in zip(keys, describe_scopes_of(keys), strict=True)
+    ]
 
 
-def _policies_one_by_one() -> list[PolicyLine]:
-    """Return the lines where one policy can't be relied on: which one, and why."""
-    lines = []
-    for action, label in actions():
-        policy, problem = None, ""
+def _policies_one_by_one() -> tuple[dict[PolicyKey, ApprovalPolicy], dict[str, str]]:
+    """Return the policies of the actions whose can be relied on, and why those of the others can't, by action."""
+    found: dict[PolicyKey, ApprovalPolicy] = {}
+    problems = {}
+    for action, _label in actions():
         try:
-            policy = find_policy(action)
+            found |= find_policies([action])
         except KmesError as error:
-            problem = str(error)
-        lines.append(PolicyLine(action, label, policy, problem))
-    return lines
+            problems[action] = str(error)
+    return found, problems

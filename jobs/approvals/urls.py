@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from django.urls import path
 
-from jobs.approvals import batch_views, break_glass_views, change_views, views
+from jobs.approvals import batch_views, break_glass_views, change_views, policy_views, views
 
 app_name = "approvals"
 urlpatterns = [
     path("", views.list_requests, name="list"),
-    path("policies/", views.list_policies, name="policies"),
-    path("policies/demand-two/", views.demand_two, name="demand_two"),
-    path("policies/<slug:action>/", views.change_policy, name="policy"),
+    path("policies/", policy_views.list_policies, name="policies"),
+    path("policies/demand-two/", policy_views.demand_two, name="demand_two"),
+    path("policies/for-scope/<int:policy_id>/", policy_views.change_policy_for_scope, name="policy_for_scope"),
+    path("policies/<slug:action>/", policy_views.change_policy, name="policy"),
+    path("policies/<slug:action>/add/", policy_views.add_policy_for_scope, name="add_policy"),
     path("batch/", batch_views.approve_several, name="batch"),
     path("batch/options/", batch_views.batch_options, name="batch_options"),
     path("<slug:code>/", views.show_request, name="detail"),

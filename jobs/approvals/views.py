@@ -1,4 +1,4 @@
-"""Pages of Approvals: requests, one request with its plan, the decision on it, policies. GET shows, only POST acts."""
+"""Pages of Approvals: requests, one request with its plan, and the decision on it. GET shows, only POST acts."""
 
 from __future__ import annotations
 
@@ -8,36 +8,26 @@ from typing import Any
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from jobs.approvals import break_glass, passkey_answers, selectors, services
 from jobs.approvals.changes import waits_for_requester
-from jobs.approvals.forms import DecisionForm, PolicyForm
+from jobs.approvals.forms import DecisionForm
 from jobs.approvals.models import ApprovalDecision, ApprovalPolicy, ApprovalRequest, Verdict
 from jobs.approvals.tables import RequestTable
 from jobs.choices import JobState
-from jobs.confirmation.forms import ask_for_reason
 from jobs.engine.approval_checks import why_plan_changed
 from jobs.engine.approval_evidence import evidence_of
-from jobs.engine.approval_policies import COUNTED, actions, describe, find_policy, label_of, requirements_of
+from jobs.engine.approval_policies import describe_all
 from jobs.engine.approval_requests import is_decision_genuine, is_request_genuine, requirements_in
 from jobs.engine.approver_signatures import has_broken_signature
 from jobs.engine.break_glass import find_break_glass, find_review, list_unreviewed
-from jobs.kinds.set_approval_policy.spec import (
-    RECOMMENDED_HOURS,
-    request_recommended,
-    request_set_approval_policy,
-    without_recommended_policy,
-)
-from jobs.models import Job
-from kmes.accounts.rights import Right, Role
+from kmes.accounts.rights import Right
 from kmes.accounts.second_factor.passkeys import statements
 from kmes.core.actor import Actor
 from kmes.core.clock import now
-from kmes.core.errors import ConflictError, InputError, KmesError, PermissionRefused
+from kmes.core.errors import KmesError, PermissionRefused
 from kmes.ui.access import right_required
 from kmes.ui.responses import go_to, render_form
 from kmes.ui.tables import arrange
@@ -156,7 +146,7 @@ def context_of(found: ApprovalRequest, user: Any) -> dict[str, Any]:
         "job": found.job,
         "state": state,
         "colour": colour,
-        "needed": [describe(each) for each in requirements_in(found)],
+        "needed": describe_all(requirements_in(found)),
         "decisions": [(each, is_decision_genuine(each) and not has_broken_signature(each)) for each in decisions],
         "signs": signs,
         "is_open": is_open,
@@ -182,99 +172,3 @@ def _break_glass(
         "review": review,
         "may_review": may_review and review is None and user.has_right(Right.APPROVAL_MANAGE),
     }
-
-
-# --- Policies --------------------------------------------------------------------------------
-@require_safe
-@right_required(Right.CONSOLE_READ)
-def list_policies(request: HttpRequest) -> HttpResponse:
-    """List what each action needs."""
-    user: Any = request.user
-    waiting = Job.objects.filter(kind="set_approval_policy", state=JobState.AWAITING).order_by("created_at")
-    context = {
-        "lines": selectors.list_policies(),
-        "may_manage": user.has_right(Right.APPROVAL_MANAGE),
-        "waiting": [(job, job.subject) for job in waiting],
-        "recommended": _recommended(),
-    }
-    return render(request, "approvals/policies.html", context)
-
-
-def _recommended() -> list[str]:
-    """Return the labels of the actions that should need two people and need one; none while a policy is strange."""
-    try:
-        return [label_of(action) for action in without_recommended_policy()]
-    except KmesError:
-        return []
-
-
-@require_POST
-@right_required(Right.APPROVAL_MANAGE)
-def demand_two(request: HttpRequest) -> HttpResponse:
-    """Request the recommended policies, all of them or none."""
-    try:
-        jobs = request_recommended(actor=Actor.from_user(request.user))
-    except (ConflictError, InputError) as error:
-        messages.error(request, str(error))
-    else:
-        said = ngettext(
-            "%(count)d policy is being set. The page shows it in a moment.",
-            "%(count)d policies are being set. The page shows them in a moment.",
-            len(jobs),
-        )
-        messages.success(request, said % {"count": len(jobs)})
-    return go_to(request, reverse("approvals:policies"))
-
-
-@require_http_methods(["GET", "HEAD", "POST"])
-@right_required(Right.APPROVAL_MANAGE)
-def change_policy(request: HttpRequest, action: str) -> HttpResponse:
-    """Ask what an action needs; on POST request the change, and go to its job."""
-    if action not in dict(actions()):
-        raise Http404(_("There is no such action."))
-    sent = request.POST if request.method == "POST" else None
-    current = find_policy(action)
-    form = PolicyForm(sent)
-    form.initial["approvals"] = current.approvals if current else 1
-    form.initial["role"] = current.role if current else Role.ADMIN
-    form.initial["expires_hours"] = current.expires_hours if current else RECOMMENDED_HOURS
-    if action in COUNTED:
-        form.initial["least"] = current.least if current else 1
-    else:
-        del form.fields["least"]
-    for name in ("needs_passkey", "allows_break_glass"):
-        form.initial[name] = getattr(current, name, False)
-    needed = requirements_of([action])
-    if needed:
-        ask_for_reason(form)
-    context = {"form": form, "label": label_of(action), "needed": [describe(each) for each in needed], "refusal": None}
-    if sent is not None and form.is_valid():
-        try:
-            return go_to(request, _start_change(action, form, Actor.from_user(request.user)))
-        except PermissionRefused:
-            raise
-        except KmesError as error:
-            if isinstance(error, InputError) and error.field in form.fields:
-                form.add_error(error.field, str(error))
-            else:
-                context["refusal"] = error
-    return render_form(request, "approvals/policy.html", context, refused=sent is not None)
-
-
-def _start_change(action: str, form: PolicyForm, actor: Actor) -> str:
-    """Request the change, once for each form; return the page that follows."""
-    asked = form.cleaned_data
-    token = asked.get("idempotency_key")
-    job = request_set_approval_policy(
-        action=action,
-        approvals=asked["approvals"],
-        role=asked["role"],
-        expires_hours=asked["expires_hours"],
-        needs_passkey=asked["needs_passkey"],
-        allows_break_glass=asked["allows_break_glass"],
-        least=asked.get("least") or 1,
-        reason=asked.get("reason", ""),
-        actor=actor,
-        idempotency_key=f"{actor.user_id}:{token}" if token else "",
-    )
-    return reverse("jobs:detail", args=[job.code])

@@ -1,4 +1,4 @@
-"""Which policies a job falls under whose policy asks from some keys or versions on.
+"""Which policies a job falls under: those in whose scope it lies, if it is about as many keys or versions as they ask.
 
 Counted is what rows say the job works on, and what its requester did of that kind without approvals in the day before:
 who destroys one key after the other needs approvals like who destroys them at once.
@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from jobs.choices import JobState, TargetState
+from jobs.engine.approval_places import lying_in
 from jobs.engine.approval_policies import COUNTED, Requirement
 from jobs.models import Job, JobTarget
+from jobs.spec import registry
 from keygroups.models import CloudVersion
 
 # Keys that were left as they are.
@@ -24,30 +27,47 @@ PERIOD = timedelta(days=1)
 def applying_to(job: Job, requested: Sequence[Requirement], key_ids: Iterable[UUID]) -> list[Requirement]:
     """Return the requirements that a job has to fulfill, which is requested for these keys; it need not be stored yet.
 
-    What no amount is about, such as the change of a policy, falls under each.
+    The change of a policy falls under that policy alone. What no amount is about falls under each whose scope it lies in.
     """
+    approval = registry[job.kind].approval
+    if approval is not None and approval.changed_scope is not None:
+        return [each for each in requested if (each.scope_kind, each.scope_value) == approval.changed_scope(job)]
     links = job.params.get("then", ())
+    linked = {str(key) for link in links for key in link.get("keys", ())}
+    keys = {str(key) for key in key_ids} | linked
+    requested = lying_in(requested, [job.group_id] if job.group_id else [], keys)
     kinds = {job.kind, *(link.get("kind") for link in links)} & COUNTED
     if not kinds or all(each.least <= 1 for each in requested):
         return list(requested)
-    linked = {str(key) for link in links for key in link.get("keys", ())}
-    keys = {str(key) for key in key_ids} | linked
     versions = CloudVersion.objects.filter(group=job.group_id).count() if job.group_id else 0
     own = max(len(keys), versions if kinds - {"destroy"} else 0, 1)
-    return [each for each in requested if each.least <= 1 or own + _done_before(job, each.action) >= each.least]
+    return [each for each in requested if each.least <= 1 or own + _done_before(job, each) >= each.least]
 
 
-def _done_before(job: Job, action: str) -> int:
-    """Return how many keys or versions other jobs of the requester are about that needed no approvals."""
+def _asked_for(stored: Any, needed: Requirement) -> bool:
+    """Return whether a request, as its column has it, asked for the approvals of the same policy."""
+    found = [each for each in stored if isinstance(each, dict)] if isinstance(stored, list) else []
+    keys = [(each.get("action"), each.get("scope_kind", ""), each.get("scope_value", "")) for each in found]
+    return needed.key in keys
+
+
+def _done_before(job: Job, needed: Requirement) -> int:
+    """Return how many keys or versions other jobs of the requester are about that did not need what is asked for.
+
+    Those that needed the approvals of another policy count, and so do those outside of its scope.
+    """
     if job.requested_by_id is None:
         return 0
+    action = needed.action
     others = Job.objects.filter(
         requested_by=job.requested_by_id,
         kind=action,
-        approval_request=None,
         created_at__gt=job.created_at - PERIOD,
         created_at__lte=job.created_at,
     ).exclude(pk=job.pk)
+    # Read here: another policy of the action may have been fulfilled.
+    approved = others.exclude(approval_request=None).values_list("pk", "approval_request__requirements")
+    others = others.exclude(pk__in=[pk for pk, stored in approved if _asked_for(stored, needed)])
     # Jobs of one chain are one act; what was cancelled did nothing.
     if job.follows_id is not None:
         others = others.exclude(pk=job.follows_id)

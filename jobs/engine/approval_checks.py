@@ -81,7 +81,7 @@ def check_action(job: Job, action: str, *, does: Callable[[], bool], remedy: str
         RequestKeyError: the public halves can't be read.
 
     """
-    needed = _requirements_of([action])
+    needed = approval_amounts.applying_to(job, _requirements_of([action]), requested_keys(job))
     if not needed or not does():
         return
     request = _request_of(first_of_chain(job))

@@ -99,7 +99,7 @@ def add_request(job: Job, needed: Sequence[Requirement], *, reason: str, actor: 
     request.signature = sign(_message_of_request(request), Signer(job.request_signer))
     request.save(force_insert=True)
     with language.of_records():
-        wanted = "; ".join(approval_policies.describe(each) for each in needed)
+        wanted = "; ".join(approval_policies.describe_all(needed))
     record(
         "approval.requested",
         actor=actor,

@@ -9,6 +9,7 @@ from typing import Any
 from django.db.models import Q, Subquery
 
 from jobs.approvals.models import ApprovalPolicy
+from jobs.engine.approval_policies import PolicyKey, key_of
 from kmes.accounts.company_sign_on.actor import PROVIDER
 from kmes.core.clock import now
 from logging_reports.choices import Service
@@ -53,14 +54,17 @@ def find_reachable(requester_id: int | None, actions: Iterable[str]) -> frozense
 
 
 def _in_force_since(actions: Iterable[str]) -> list[datetime]:
-    """Return since when policies of these actions ask for approvals without a break, for those that do. One query."""
-    begun: dict[str, datetime] = {}
-    ended: set[str] = set()
+    """Return since when policies of these actions ask for approvals without a break, for those that do. One query.
+
+    Those for a scope too, whichever it is.
+    """
+    begun: dict[PolicyKey, datetime] = {}
+    ended: set[PolicyKey] = set()
     for policy in ApprovalPolicy.objects.filter(action__in=set(actions)).order_by("-number"):
         if not policy.approvals:
-            ended.add(policy.action)
-        elif policy.action not in ended:
-            begun[policy.action] = policy.changed_at
+            ended.add(key_of(policy))
+        elif key_of(policy) not in ended:
+            begun[key_of(policy)] = policy.changed_at
     return list(begun.values())
 
 

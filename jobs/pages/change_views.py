@@ -10,7 +10,8 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from jobs.confirmation.forms import FormInput, StartForm, ask_for_reason
-from jobs.engine.approval_policies import actions_of, describe, requirements_of
+from jobs.engine.approval_places import lying_in
+from jobs.engine.approval_policies import actions_of, describe_all, requirements_of
 from jobs.pages import confirmations, removal_views
 from jobs.pages.failure_help import describe_cancel, retry_warnings
 from jobs.pages.views import job_or_404
@@ -20,6 +21,7 @@ from jobs.spec import RemovalPage, registry
 from keygroups import rotation_slots
 from keygroups.scope_marks import mark_outside
 from kmes.accounts.rights import Right
+from kmes.accounts.scopes import places_of
 from kmes.core.actor import Actor
 from kmes.core.errors import InputError, KmesError, PermissionRefused
 from kmes.core.right_names import refusal
@@ -64,11 +66,12 @@ def start_job(request: HttpRequest, kind: str) -> HttpResponse:
     several = data.get("several", "")
     form = confirmation.form(FormInput(sent, plan, target, several))
     needed = requirements_of(spec.approval.expected(target)) if spec.approval is not None else []
+    needed = lying_in(needed, [place.group for place in places_of(target.objects()) if place.group], [])
     if needed:
         # Where a policy counts keys, the request asks for the reason.
         ask_for_reason(form, is_required=any(each.least <= 1 for each in needed))
     context = {
-        "needed": [describe(each) for each in needed],
+        "needed": describe_all(needed),
         "plan": plan,
         "form": form,
         "kind": spec.kind,
@@ -134,11 +137,12 @@ def retry_job(request: HttpRequest, code: str) -> HttpResponse:
     sent = request.POST if request.method == "POST" else None
     form = StartForm(sent)
     needed = requirements_of(actions_of(job)) if spec.approval is not None else []
+    needed = lying_in(needed, [place.group for place in job.places if place.group], [])
     if needed:
         # Where a policy counts keys, the request asks for the reason.
         ask_for_reason(form, is_required=any(each.least <= 1 for each in needed))
     context: dict[str, Any] = {"job": job, "form": form, "obstacle": why_not_retry(job)}
-    context["needed"] = [describe(each) for each in needed]
+    context["needed"] = describe_all(needed)
     context["warnings"] = retry_warnings(job)
     if sent is not None and form.is_valid():
         key = confirmations.idempotency_key_of(form, actor)

@@ -45,7 +45,7 @@ def start_many(request: HttpRequest, kind: str) -> HttpResponse:
     mark_outside(groups, user=request.user, right=registry[kind].right)
     plan = plan_many(operation, groups, left_out=frozenset(sent.get("left_out", "").split()) if sent else ())
     try:
-        refuse_under_policy(kind)
+        refuse_under_policy(kind, groups)
     except ConflictError as error:
         plan = replace(plan, obstacle=f"{error.what} {error.remedy}".rstrip("."))
     form = TypedNameForm(sent, expected=plan.typed) if plan.typed else token

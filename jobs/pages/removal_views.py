@@ -9,7 +9,8 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.views.decorators.http import require_http_methods
 
 from jobs.confirmation.forms import StartForm, ask_for_reason
-from jobs.engine.approval_policies import describe, requirements_of
+from jobs.engine.approval_places import lying_in
+from jobs.engine.approval_policies import describe_all, requirements_of
 from jobs.kinds.cloud_delete import spec as cloud_delete
 from jobs.kinds.cloud_purge import spec as cloud_purge
 from jobs.kinds.destroy import spec as destroy
@@ -56,12 +57,12 @@ def show_removal(request: HttpRequest, *, scope: str, asks_always: bool = False)
         return go_to(request, earlier.get_absolute_url())
     scopes, ways = removal.scopes(group, user), removal.ways(group, user)
     form = RemovalForm(sent, group=group, scopes=scopes, ways=ways, wanted=scope, asks_always=asks_always)
-    needed = requirements_of(REMOVING)
+    needed = lying_in(requirements_of(REMOVING), [group.pk], [])
     if needed:
         # Which of them count depends on what is chosen; the request asks for a reason where one is needed.
         ask_for_reason(form, is_required=False)
     context: dict[str, Any] = {
-        "needed": [describe(each) for each in needed],
+        "needed": describe_all(needed),
         "group": group,
         "form": form,
         "scopes": scopes,

@@ -12,7 +12,9 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST
 
 from jobs.confirmation.forms import StartForm
+from jobs.engine.approval_amounts import applying_to
 from jobs.engine.approval_policies import actions_of, requirements_of
+from jobs.engine.approval_requests import requested_keys
 from jobs.models import Job
 from jobs.pages import confirmations
 from jobs.pages.selectors import find_jobs
@@ -113,7 +115,8 @@ def _why_not_retry(job: Job, user: Any) -> str:
         return outside_of_scope(right)
     if reason := why_not_retry(job):
         return reason
-    if spec.approval is not None and requirements_of(actions_of(job)):
+    needed = requirements_of(actions_of(job)) if spec.approval is not None else []
+    if applying_to(job, needed, requested_keys(job)):
         return _("Others have to approve it: retry it on its own page, with a reason")
     return ""
 

@@ -24,6 +24,7 @@ KINDS = {
     "repair": _("Repairing differences to a vault"),
 }
 DECIDE, POLICY = "approval_decision", "approval_policy"
+_POLICY_PAGES = tuple(f"approvals:{each}" for each in ("policy", "policy_for_scope", "add_policy", "demand_two"))
 
 
 def register_all() -> None:
@@ -31,7 +32,7 @@ def register_all() -> None:
     step_up.register("jobs:remove")
     step_up.register("jobs:start", when=lambda arguments: arguments["kind"] in KINDS)
     step_up.register("approvals:decide", "approvals:batch", unless=_is_signed)
-    step_up.register("approvals:policy", "approvals:demand_two", "approvals:review", "approvals:apply")
+    step_up.register(*_POLICY_PAGES, "approvals:review", "approvals:apply")
     step_up.register("approvals:break_glass", unless=_is_signed, even_if_off=True)
     step_up.register("jobs:start_many", when=lambda arguments: arguments["kind"] in KINDS)
     # Several may be retried of which one does such a thing.
@@ -56,7 +57,7 @@ def _register_actions() -> None:
     actions.register("jobs:start", "jobs:start_many", codes=lambda arguments: frozenset(KINDS) & {arguments["kind"]})
     actions.register("jobs:retry", codes=_retried)
     actions.register("approvals:decide", "approvals:batch", "approvals:review", codes=DECIDE)
-    actions.register("approvals:policy", "approvals:demand_two", codes=POLICY)
+    actions.register(*_POLICY_PAGES, codes=POLICY)
     actions.register("approvals:apply", codes=actions.ACCESS)
     # One person alone breaks glass: where a second one is at hand, they approve.
     actions.exempt("approvals:break_glass")

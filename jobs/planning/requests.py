@@ -12,6 +12,7 @@ from cloudcreds.models import CloudCredential
 from cloudcreds.vaults import choose_premium, why_not_hsm_keys
 from hsm.services import designated_device
 from jobs.choices import TargetState
+from jobs.engine.approval_places import lying_in
 from jobs.engine.approval_policies import DISABLE_CURRENT, requirements_of
 from jobs.models import Job
 from jobs.spec import Given
@@ -96,7 +97,7 @@ def refuse_disabled_push(group: KeyGroup) -> None:
     """
     if group.enabled_on_push or not group.cloud_versions.filter(state=VersionState.ACTIVE).exists():
         return
-    if requirements_of([DISABLE_CURRENT]):
+    if lying_in(requirements_of([DISABLE_CURRENT]), [group.pk], []):
         raise ConflictError(
             _(
                 "What is pushed to “%(group)s” arrives disabled and replaces the current version. A policy asks for "

@@ -20,8 +20,8 @@ from kmes.core.right_names import name_right
 
 # Of a role with many users, so many are named.
 USERS_NAMED = 20
-# Returns in sentences what else is needed to use a right, such as the approval of others.
-Condition = Callable[[Right], list[str]]
+# Returns in sentences what else is needed to use a right, such as the approval of others: on a subject, None for wherever.
+Condition = Callable[[Right, object], list[str]]
 
 
 @dataclass
@@ -61,9 +61,9 @@ class Permission:
     conditions: list[str]
 
 
-def conditions_of(right: Right) -> list[str]:
-    """Return in sentences what else is needed to use a right."""
-    return [sentence for condition in _registry.conditions for sentence in condition(right)]
+def conditions_of(right: Right, subject: object = None) -> list[str]:
+    """Return in sentences what else is needed to use a right, on a subject or wherever."""
+    return [sentence for condition in _registry.conditions for sentence in condition(right, subject)]
 
 
 def list_permissions(rights: Sequence[Right], viewer: object, subject: object = None) -> list[Permission]:
@@ -89,7 +89,7 @@ def list_permissions(rights: Sequence[Right], viewer: object, subject: object = 
                 for (code, scope), found in scoped.items()
                 if code == role.code and right in role.rights & SCOPED_RIGHTS
             ],
-            conditions_of(right),
+            conditions_of(right, subject),
         )
         for right in rights
     ]

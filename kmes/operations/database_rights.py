@@ -369,8 +369,8 @@ TABLES: Mapping[str, TableRights] = {
     "jobs_clockwitness": _table("id boot_id at uptime_seconds", web=_May(delete=True), worker=_OWNS),
     # --- Approvals: each row is signed, added once and never changed ---
     "jobs_approvalpolicy": _table(
-        "id action number approvals role expires_hours needs_passkey allows_break_glass least changed_by changed_at"
-        " signature",
+        "id action scope_kind scope_value number approvals role expires_hours needs_passkey allows_break_glass least"
+        " changed_by changed_at signature",
         web=_READS,
         worker=_ADDS,
     ),

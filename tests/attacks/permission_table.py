@@ -85,7 +85,7 @@ accounts:user_reset_factor         GET,POST  user.manage   user_id={user}
 accounts:user_unlink               GET,POST  user.manage   user_id={user}
 accounts:user_give_role            GET,POST  user.manage   user_id={user}
 accounts:user_take_role            GET,POST  user.manage   user_id={user} assignment_id={assignment}
-accounts:scope_names               GET       user.manage   kind=vault
+accounts:scope_names               GET       console.read  kind=vault
 accounts:dual_login                GET,POST  user.manage
 accounts:second_administrator      GET,POST  console.read
 accounts:second_administrator_factor  GET,POST  console.read
@@ -207,6 +207,8 @@ approvals:list                     GET       console.read
 approvals:policies                 GET       console.read
 approvals:demand_two               POST      approval.manage
 approvals:policy                   GET,POST  approval.manage  action=cloud_purge
+approvals:policy_for_scope         GET,POST  approval.manage  policy_id=0  404
+approvals:add_policy               GET,POST  approval.manage  action=cloud_purge
 approvals:detail                   GET       console.read     code={awaiting}
 approvals:decide                   GET,POST  console.read     code={awaiting}
 approvals:options                  POST      console.read     code={awaiting}

@@ -162,7 +162,7 @@ COLUMNS = {
     "jobs.ApprovalPolicy": {
         "action": OURS,
         "changed_by": USERNAME,
-        **dict.fromkeys(("approvals", "role", "expires_hours"), OURS),
+        **dict.fromkeys(("approvals", "role", "expires_hours", "scope_kind", "scope_value"), OURS),
     },
     "jobs.ApprovalRequest": {
         # The length and the characters of the field that asks for it (``ask_for_reason``); the service cuts it.

@@ -23,7 +23,7 @@ from cloudcreds.fields import MAX_NAME as MAX_CREDENTIAL_NAME
 from cloudcreds.forms import CredentialForm
 from cloudcreds.models import CloudCredential, KeyVault
 from cloudcreds.sign_in_form import SignInForm as CredentialProofForm
-from jobs.approvals.forms import BatchForm, BreakGlassForm, DecisionForm, PolicyForm, ReviewForm
+from jobs.approvals.forms import BatchForm, BreakGlassForm, DecisionForm, PolicyForm, PolicyForScopeForm, ReviewForm
 from jobs.approvals.models import ApprovalDecision, BreakGlassReview
 from jobs.certifications.forms import CertificationForm
 from jobs.confirmation.forms import MAX_NAMES_TEXT, ConnectionTestForm, NamesForm, PatternForm, StartForm, TypedNameForm
@@ -40,7 +40,7 @@ from keygroups.models import Key, KeyGroup
 from keygroups.reports import ExpiringForm, KeyAgeForm
 from keygroups.reschedule_views import RescheduleForm
 from keygroups.rotation_views import ManyRotationForm
-from kmes.accounts.assignments.forms import RoleForScopeForm
+from kmes.accounts.assignments.forms import RoleForScopeForm, ScopeForm
 from kmes.accounts.company_sign_on.forms import MAX_FACTOR_VALUES_TEXT, MAX_GROUPS_TEXT, MAX_SECRET, ProviderForm
 from kmes.accounts.company_sign_on.models import SignOnProvider
 from kmes.accounts.dual_login.forms import PolicyForm as DualLoginForm
@@ -122,7 +122,10 @@ TEXTS: dict[type[forms.BaseForm], dict[str, Limit]] = {
     VaultForm: {"vault": (KeyVault, "url")},
     SecondForm: {"username": (User, "username"), "password": MAX_PASSWORD},
     RoleForm: {name: (CustomRole, name) for name in ("name", "description")},
-    RoleForScopeForm: dict.fromkeys(("vault", "group", "tag"), (RoleAssignment, "scope_value")),
+    **dict.fromkeys(
+        (ScopeForm, RoleForScopeForm, PolicyForScopeForm),
+        dict.fromkeys(("vault", "group", "tag"), (RoleAssignment, "scope_value")),
+    ),
     UserForm: {name: (User, name) for name in ("username", "first_name", "last_name", "email")},
     SignInForm: {"username": (User, "username"), "password": MAX_PASSWORD},
     OwnPasswordForm: dict.fromkeys(("old_password", "new_password1", "new_password2"), MAX_PASSWORD),

@@ -46,6 +46,7 @@ def make_waiting_requests(console: Console) -> dict[str, str]:
         "approvals to decide": "/approvals/?show=mine",
         "approval policies": "/approvals/policies/",
         "approval policy": "/approvals/policies/set_enabled/",
+        "approval policy for a scope": "/approvals/policies/destroy/add/",
         "request": f"/approvals/{other}/",
         "decision": f"/approvals/{other}/decide/",
         "batch approval": f"/approvals/batch/?key={key}",

@@ -99,7 +99,7 @@ def _request(run: JobRun, group: KeyGroup) -> Job:
     What is frozen was frozen anew by the retry. So such a part is asked for anew, and compared with that.
     """
     operation = OPERATIONS[run.job.params["each"]]
-    refuse_under_policy(run.job.params["each"])
+    refuse_under_policy(run.job.params["each"], [group])
     given: Given = {
         "actor": run.actor,
         "idempotency_key": f"part:{run.job.pk}:{group.pk}",

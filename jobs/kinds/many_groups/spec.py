@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from jobs.choices import OPEN_STATES, RETRYABLE_STATES, SUCCEEDED_STATES
+from jobs.engine.approval_places import lying_in
 from jobs.engine.approval_policies import requirements_of
 from jobs.engine.creation import NewJob, create_job
 from jobs.kinds.many_groups.operations import OPERATIONS
@@ -42,7 +43,7 @@ def request_many(
     """
     operation = OPERATIONS[kind]
     check_each(actor, registry[kind].right, groups)
-    refuse_under_policy(kind)
+    refuse_under_policy(kind, groups)
     _refuse_too_many(actor)
     if not groups:
         raise no_group()
@@ -66,14 +67,15 @@ def _refuse_too_many(actor: Actor) -> None:
         )
 
 
-def refuse_under_policy(kind: str) -> None:
+def refuse_under_policy(kind: str, groups: Sequence[KeyGroup]) -> None:
     """Refuse for many groups what a policy makes wait for others: they approve the plan of one group.
 
     Raises:
         ConflictError: a policy asks for approvals.
 
     """
-    if requirements_of([kind] if registry[kind].approval else []):
+    asked = requirements_of([kind] if registry[kind].approval else [])
+    if lying_in(asked, [group.pk for group in groups], []):
         raise ConflictError(
             _("A policy makes this action wait for the approval of others."),
             _("Ask for it on each key group, so that they see what they approve."),

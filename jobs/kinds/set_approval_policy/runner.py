@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.utils.translation import gettext as _
 
 from jobs.engine.approval_policies import CHANGED, add_policy, find_policy
 from jobs.engine.run import JobRun
 from jobs.engine.runner import Runner, no_failure_event, nothing_to_abandon, nothing_to_clean_up
 from jobs.engine.steps import step
-from jobs.kinds.set_approval_policy.spec import describe_values
+from jobs.kinds.set_approval_policy.spec import describe_values, key_in
 
 
 def run_set_approval_policy(run: JobRun) -> None:
@@ -19,20 +21,27 @@ def run_set_approval_policy(run: JobRun) -> None:
 
     """
     asked = run.job.params
-    action, after = asked["action"], asked["after"]
+    key, after = key_in(asked), asked["after"]
+    scope: dict[str, Any] = {"scope_kind": key.scope_kind, "scope_value": key.scope_value} if key.scope_kind else {}
     with step(run, "set_policy"):
-        current = find_policy(action)
+        current = find_policy(*key)
         if current is not None and current.number == asked["number"] and _is_own(run, current.changed_by):
             # A run before this one ended between this step and the end of the job.
             return
         with run.write() as tx:
-            add_policy(action=action, number=asked["number"], by=run.actor.name, **after)
+            add_policy(action=key.action, number=asked["number"], by=run.actor.name, **scope, **after)
             before, now = describe_values(asked["before"]), describe_values(after)
             tx.add_message(_("Approval policy of %(action)s: %(now)s") % {"action": run.job.subject, "now": now})
             tx.log(
                 CHANGED,
                 f"Approval policy of “{run.job.subject}” changed from: {before}, to: {now}",
-                data={"action": action, "number": asked["number"], "before": asked["before"], "after": after},
+                data={
+                    "action": key.action,
+                    **scope,
+                    "number": asked["number"],
+                    "before": asked["before"],
+                    "after": after,
+                },
             )
 
 

@@ -45,7 +45,19 @@ def catalog() -> Catalog:
     return _installed.catalog
 
 
-def describe_scopes(assignments: Sequence[RoleAssignment]) -> list[str]:
+class Scoped(Protocol):
+    """Something for a scope: a role that a user has, or an approval policy."""
+
+    @property
+    def scope_kind(self) -> str:
+        """What the scope names."""
+
+    @property
+    def scope_value(self) -> str:
+        """Which one."""
+
+
+def describe_scopes(assignments: Sequence[Scoped]) -> list[str]:
     """Return each scope in words, in order; at most one query for each kind of scope."""
     labels = {
         kind: catalog().labels(kind, sorted({each.scope_value for each in assignments if each.scope_kind == kind}))

@@ -36,10 +36,9 @@ class ScopeField(forms.CharField):
         )
 
 
-class RoleForScopeForm(forms.Form):
-    """Asks for a role and for one scope: a vault, a key group or a tag."""
+class ScopeForm(forms.Form):
+    """Asks for one scope: a vault, a key group or a tag."""
 
-    role = forms.ChoiceField(label=gettext_lazy("Role"), widget=forms.RadioSelect)
     vault = ScopeField(
         ScopeKind.VAULT,
         label=gettext_lazy("Key vault"),
@@ -53,13 +52,6 @@ class RoleForScopeForm(forms.Form):
         label=gettext_lazy("or Tag"),
         help_text=gettext_lazy("All key groups with the tag, as name=value."),
     )
-
-    def __init__(self, *args: Any, viewer: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        # Whoever lacks a right everywhere may have it in the scope; the service looks at that.
-        roles = [role for role in list_roles(viewer) if not lacked(viewer.widest_rights, role.rights)]
-        field: Any = self.fields["role"]
-        field.choices = [(role.code, f"{role.name}: {describe_effect(role)}") for role in roles]
 
     def clean(self) -> dict[str, Any]:
         """Ask for exactly one scope."""
@@ -79,6 +71,20 @@ class RoleForScopeForm(forms.Form):
         if field == "scope":
             field = self.scope()[0]
         self.add_error(field if field in self.fields else None, str(error))
+
+
+class RoleForScopeForm(ScopeForm):
+    """Asks for a role and for one scope."""
+
+    field_order = ("role",)
+    role = forms.ChoiceField(label=gettext_lazy("Role"), widget=forms.RadioSelect)
+
+    def __init__(self, *args: Any, viewer: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Whoever lacks a right everywhere may have it in the scope; the service looks at that.
+        roles = [role for role in list_roles(viewer) if not lacked(viewer.widest_rights, role.rights)]
+        field: Any = self.fields["role"]
+        field.choices = [(role.code, f"{role.name}: {describe_effect(role)}") for role in roles]
 
 
 def describe_effect(role: ShownRole) -> str:

@@ -72,7 +72,7 @@ def take_role(request: HttpRequest, user_id: int, assignment_id: int) -> HttpRes
 
 
 @require_safe
-@right_required(Right.USER_MANAGE)
+@right_required(Right.CONSOLE_READ)
 def suggest_scopes(request: HttpRequest, kind: str) -> JsonResponse:
     """Answer the names of some vaults, key groups or tags that hold a text."""
     if kind not in ScopeKind.values:

@@ -16,7 +16,7 @@ from django.db import transaction
 
 from cloudcreds.models import CloudCredential, KeyVault, SignInCertificate
 from hsm.models import HsmDevice, WorkerSighting
-from jobs.approvals.models import ApprovalRequest
+from jobs.approvals.models import ApprovalPolicy, ApprovalRequest
 from jobs.certifications.models import Certification, CertificationStep
 from jobs.choices import CertificationState, JobState
 from jobs.engine.approval_policies import actions
@@ -50,6 +50,7 @@ ROLES = tuple(Role.values)
 ARGUMENTS: dict[str, Callable[[], Iterable[Any]]] = {
     "act": lambda: list(ACTS),
     "action": lambda: [action for action, _label in actions()],
+    "policy_id": lambda: ApprovalPolicy.objects.exclude(scope_kind="").values_list("pk", flat=True),
     "certificate_id": lambda: SignInCertificate.objects.values_list("pk", flat=True),
     "assignment_id": lambda: RoleAssignment.objects.values_list("pk", flat=True),
     "channel_id": lambda: Channel.objects.filter(user_id=None).values_list("pk", flat=True),

@@ -7,10 +7,12 @@ import html
 import pytest
 from django.test import Client
 
+from jobs.approvals.models import ApprovalPolicy
 from jobs.engine.approval_policies import requirements_of
 from jobs.kinds.destroy.spec import request_destroy
 from jobs.kinds.set_approval_policy.spec import RECOMMENDED
 from jobs.models import Job
+from keygroups.models import KeyGroup
 from kmes.core.actor import Actor
 from tests.jobs.approving import REASON, request_of, set_policy
 from tests.jobs.builders import work
@@ -171,3 +173,38 @@ def test_one_button_demands_two_people_for_what_can_not_be_undone(pages, people,
         assert work(job).state == "succeeded"
     assert button not in text(pages.get(page))
     assert {each.action for each in requirements_of(RECOMMENDED)} == set(RECOMMENDED)
+
+
+def test_a_policy_for_a_scope_is_added_shown_where_it_holds_and_ended_with_its_approvals(pages, people, second, group):
+    page = "/approvals/policies/destroy/add/"
+    asked = {"approvals": "1", "role": "admin", "expires_hours": "24"}
+    assert "Choose one scope" in text(pages.post(page, asked))
+    assert "There is no such scope" in text(pages.post(page, {**asked, "vault": "kv-none"}))
+    assert pages.post(page, {**asked, "group": "payments", "approvals": "0"}).status_code == 422
+    assert pages.post(page, {**asked, "group": "payments"}).status_code == 302
+    work(Job.objects.get(kind="set_approval_policy"))
+    assert "policy of this action for the scope already" in text(pages.post(page, {**asked, "group": "payments"}))
+    listed = text(pages.get("/approvals/policies/"))
+    assert "key group payments" in listed
+    needed = "Destroy key material here (key group payments): 1 approval by a user with the role Administrator"
+    assert needed in text(pages.get(f"/keys/groups/{group.pk}/permissions/"))
+    key = make_key(group)
+    assert needed in text(pages.get(f"/jobs/start/destroy/?key={key.pk}"))
+    assert needed in text(pages.get(f"/jobs/remove/?group={group.pk}&scope=local"))
+    other = make_key(KeyGroup.objects.create(**other_group(group)))
+    assert needed not in text(pages.get(f"/jobs/start/destroy/?key={other.pk}"))
+    change = f"/approvals/policies/for-scope/{ApprovalPolicy.objects.get().pk}/"
+    assert change in listed
+    assert needed in text(pages.get(change))
+    assert pages.post(change, {**asked, "approvals": "0", "reason": REASON}).status_code == 302
+    job = Job.objects.get(kind="set_approval_policy", state="awaiting")
+    assert "key group payments" in text(second.get(f"/approvals/{job.code}/"))
+    for missing in ("/approvals/policies/change_users/add/", "/approvals/policies/for-scope/0/"):
+        assert pages.get(missing).status_code == 404
+
+
+def other_group(group):
+    return {"name": "other", "key_spec": group.key_spec, "usage": ["sign"], "azure_name": "other"} | {
+        "credential": group.credential,
+        "vault": group.vault,
+    }
