@@ -7,7 +7,6 @@ from uuid import UUID
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower
-from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from cloudcreds.models import CloudCredential, KeyVault
@@ -26,12 +25,13 @@ from keygroups.choices import (
 )
 from kmes.accounts.scopes import Place, tag_values, vault_value
 from kmes.core.ids import new_uuid
+from kmes.core.row_urls import list_url, row_url
 from kmes.core.withheld import WithheldBinaryField
 
 
 def group_url(group_id: UUID | str) -> str:
     """Return a group's place in the Keys view."""
-    return f"{reverse('keygroups:keys')}?group={group_id}"
+    return f"{list_url('keygroups:keys')}?group={group_id}"
 
 
 class KeyGroup(MarkedRow):
@@ -154,7 +154,7 @@ class Key(models.Model):
 
     def get_absolute_url(self) -> str:
         """Return the key's properties page."""
-        return reverse("keygroups:key_detail", args=[self.pk])
+        return row_url("keygroups:key_detail", self.pk)
 
     @property
     def places(self) -> tuple[Place, ...]:

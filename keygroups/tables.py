@@ -8,7 +8,6 @@ from uuid import UUID
 
 import django_tables2 as tables
 from django.db.models import Exists, F, Max, OuterRef, QuerySet
-from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
@@ -18,13 +17,14 @@ from keygroups.choices import STATE_COLOURS, VersionState
 from keygroups.key_jobs import KeyJobs
 from keygroups.models import CloudVersion, Key
 from keygroups.states import in_vault, key_in_vault, version_shown
+from kmes.core.row_urls import row_url
 from kmes.ui.tables import ConsoleTable, MenuColumn, PickColumn, StateColumn
 from kmes.ui.templatetags.kmes_ui import badge, cut, cut_to_width, when
 
 
 def _actions_url(record: Key) -> str:
     # django-tables2 passes arguments by the names of the parameters.
-    return reverse("keygroups:key_actions", args=[record.pk])
+    return row_url("keygroups:key_actions", record.pk)
 
 
 # Each row has one line. Columns that don't fit are shown by the inspector instead (tables.js).
@@ -81,7 +81,7 @@ class KeyTable(ConsoleTable):
             "id": lambda record: f"key-{record.pk}",
             "data-menu": _actions_url,
             "data-open": lambda record: record.get_absolute_url(),
-            "data-inspect": lambda record: reverse("keygroups:key_inspector", args=[record.pk]),
+            "data-inspect": lambda record: row_url("keygroups:key_inspector", record.pk),
             "class": lambda record, table: "is-pinned" if table.is_pinned(record) else None,
             "tabindex": "0",
         }

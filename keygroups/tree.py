@@ -6,6 +6,7 @@ Branches are loaded when they are opened, a page at a time, for thousands of gro
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +21,7 @@ from keygroups.models import Key, KeyGroup
 from keygroups.policy import tier_text
 from keygroups.selectors import count_by_state, list_groups, list_keys, list_vaults_in_use
 from keygroups.states import GROUP_STATES, ShownState, in_vault, of_group, of_key
+from kmes.core.row_urls import ANY_ID, list_url, row_url
 from kmes.ui.pages import RowPaginator
 
 BRANCH_SIZE = 100
@@ -89,6 +91,27 @@ def read_branch(wanted: KeysFilter, node: str, page: str) -> Branch | None:
 def _branch_url(wanted: KeysFilter, node: str, page: int = 1) -> str:
     query = wanted.link(node=node, page=page if page > 1 else "")
     return reverse("keygroups:branch") + query
+
+
+def _group_url(wanted: KeysFilter, group_id: UUID) -> str:
+    before, after = _around_group(wanted)
+    return f"{list_url('keygroups:keys')}{before}{group_id}{after}"
+
+
+def _group_branch_url(wanted: KeysFilter, group_id: UUID) -> str:
+    return f"{list_url('keygroups:branch')}{_before_group_node(wanted)}{group_id}"
+
+
+# The addresses of groups in a tree differ in the id only. ``urlencode`` takes longer than the rest of a line.
+@lru_cache(maxsize=128)
+def _around_group(wanted: KeysFilter) -> tuple[str, str]:
+    before, _id, after = wanted.link(group=ANY_ID).partition(str(ANY_ID))
+    return before, after
+
+
+@lru_cache(maxsize=128)
+def _before_group_node(wanted: KeysFilter) -> str:
+    return wanted.link(node=f"group:{ANY_ID}").removesuffix(str(ANY_ID))
 
 
 def _groups_below(
@@ -170,13 +193,13 @@ def _group_node(wanted: KeysFilter, group: KeyGroup, chosen: UUID | None) -> Nod
     return Node(
         id=node,
         label=group.name,
-        url=reverse("keygroups:keys") + wanted.link(group=group.pk),
+        url=_group_url(wanted, group.pk),
         icon="folder",
         state=str(state.label),
         colour=state.colour,
         note=note,
-        menu_url=reverse("keygroups:group_actions", args=[group.pk]),
-        branch_url=_branch_url(wanted, node),
+        menu_url=row_url("keygroups:group_actions", group.pk),
+        branch_url=_group_branch_url(wanted, group.pk),
         is_chosen=group.pk == chosen,
         fills_pane=True,
         pick=group.pk,
@@ -193,5 +216,5 @@ def _key_node(key: Key) -> Node:
         state=str(state.label),
         colour=state.colour,
         note=str(of_key(key).label) if key.state != "present" else "",
-        menu_url=reverse("keygroups:key_actions", args=[key.pk]),
+        menu_url=row_url("keygroups:key_actions", key.pk),
     )
