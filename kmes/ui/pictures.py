@@ -17,6 +17,8 @@ Text = str | Promise
 _NOTHING = mark_safe("")
 # Letters of 12 px are about so wide.
 _LETTER = 6.6
+# How much wider a bold letter is.
+_BOLD = 1.15
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,7 @@ def label(x: float, y: float, text: Text, *, look: str = "", anchor: str = "star
 
 def cut_label(x: float, y: float, text: str, width: float, *, look: str = "", anchor: str = "start") -> SafeString:
     """Write a text that is cut in its middle to fit a width; whole in its tip."""
-    most = max(5, int(width / _LETTER))
+    most = max(5, int(width / (_LETTER * (_BOLD if "strong" in look else 1))))
     if len(text) <= most:
         return label(x, y, text, look=look, anchor=anchor)
     tail = min(8, most // 3)

@@ -20,6 +20,7 @@ from kmes.accounts.models import CustomRole, User
 from kmes.core.actor import Actor, Trigger
 from kmes.core.clock import now
 from kmes.core.ids import new_uuid
+from kmes.ui.pictures import cut_label
 from logging_reports.models import LogEntry
 from logging_reports.services import Subject, record
 from tests.cloudcreds.conftest import admin, credential, device_row, mfk, people
@@ -213,3 +214,10 @@ def test_who_may_not_export_rows_of_the_log_gets_no_file(client, group):
     key = Key.objects.get(group=group, name="pay-2")
     assert "history.pdf" not in body(client.get(key.get_absolute_url()))
     assert client.get(f"{key.get_absolute_url()}history.pdf").status_code == 403
+
+
+def test_the_bold_name_of_the_shown_key_is_cut_before_its_bar_begins():
+    def letters(look):
+        return len(re.search(r">([^<]*…[^<]*)<", str(cut_label(0, 0, "tde-prod-20261128-202601", 158, look=look)))[1])
+
+    assert letters("strong") * 6.6 * 1.15 <= 158 < letters("") * 6.6 * 1.15
