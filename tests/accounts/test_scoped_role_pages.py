@@ -82,7 +82,10 @@ def test_the_list_of_users_counts_roles_for_a_scope_beside_the_role_everywhere(p
 
 def test_the_form_says_which_rights_of_a_role_have_no_effect_and_asks_for_one_scope(pages, sue, group):
     address = reverse("accounts:user_give_role", args=[sue.pk])
-    assert "Without effect for a scope: Cloud Credentials:Manage" in body(pages.get(address))
+    form = body(pages.get(address))
+    assert "Without effect for a scope: Cloud Credentials:Manage" in form
+    # One of the three fields is required.
+    assert "optional" not in form.partition("<form method")[2].partition("</form>")[0]
     for typed in ({}, {"vault": "kv-own", "group": "own"}):
         assert "Choose one scope" in body(give(pages, sue, **typed))
     assert "no such scope" in body(give(pages, sue, vault="kv-nowhere"))

@@ -34,6 +34,8 @@ class ScopeField(forms.CharField):
             widget=SuggestInput(reverse_lazy("accounts:scope_names", args=[kind])),
             **more,
         )
+        # One of the three is required, so that none is called optional.
+        self.widget.attrs["required"] = False
 
 
 class ScopeForm(forms.Form):
@@ -41,15 +43,15 @@ class ScopeForm(forms.Form):
 
     vault = ScopeField(
         ScopeKind.VAULT,
-        label=gettext_lazy("Key vault"),
+        label=gettext_lazy("Key Vault"),
         help_text=gettext_lazy("All key groups in it, also those added later."),
     )
     group = ScopeField(
-        ScopeKind.GROUP, label=gettext_lazy("or Key group"), help_text=gettext_lazy("This one, in whichever vault.")
+        ScopeKind.GROUP, label=gettext_lazy("Or key group"), help_text=gettext_lazy("This one, in whichever vault.")
     )
     tag = ScopeField(
         ScopeKind.TAG,
-        label=gettext_lazy("or Tag"),
+        label=gettext_lazy("Or tag"),
         help_text=gettext_lazy("All key groups with the tag, as name=value."),
     )
 
