@@ -21,6 +21,7 @@ from kmes.accounts.rights import Right, check
 from kmes.core.actor import Actor
 from kmes.core.clock import now
 from kmes.core.errors import ConflictError
+from kmes.core.guarded_changes import require_approval
 from logging_reports.services import Subject, record
 
 # What no connection test says anything of any more.
@@ -111,6 +112,7 @@ def use_waiting(*, credential: CloudCredential, thumbprint: str, actor: Actor) -
     Raises:
         PermissionRefused: the actor may not manage credentials.
         ConflictError: there is no such certificate any more.
+        ApprovalNeeded: a policy asks for approvals of another way to sign in. A renewed certificate needs none.
 
     """
     check(actor, Right.CREDENTIAL_MANAGE)
@@ -122,6 +124,8 @@ def use_waiting(*, credential: CloudCredential, thumbprint: str, actor: Actor) -
                 _("The certificate is no longer waiting to be used."), _("Check the credential's page.")
             )
         if credential.sign_in != SignIn.DEVICE_CERTIFICATE:
+            asked = {"credential": str(credential.pk), "thumbprint": thumbprint}
+            require_approval("credential.use_certificate", asked, actor=actor)
             record(
                 "credential.updated",
                 actor=actor,

@@ -8,11 +8,13 @@ from typing import Any
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
+from cloudcreds import certificates
+from cloudcreds.choices import SignIn
 from cloudcreds.models import CloudCredential
 from cloudcreds.values import PLAIN_FIELDS, label_of, readable
 from kmes.core.actor import Actor
 from kmes.core.errors import ConflictError
-from kmes.core.guarded_changes import Description, Operation, in_words, list_changes, register
+from kmes.core.guarded_changes import Applied, Description, Operation, in_words, list_changes, register
 
 # The action of the policy, and the kind of job.
 CREDENTIALS = "change_credentials"
@@ -21,12 +23,19 @@ _Values = Mapping[str, Any]
 
 
 def register_all() -> None:
-    """Register the operations. Each is applied by its form, where the secret is entered."""
+    """Register the operations. Those that may have a secret are applied by their form, where it is entered."""
     register(
         Operation(
             name=CREATE, action=CREDENTIALS, describe=_describe_new, form=lambda _values: reverse("cloudcreds:add")
         ),
         Operation(name=UPDATE, action=CREDENTIALS, describe=_describe_update, form=_edit_form, lock=_lock),
+        Operation(
+            name="credential.use_certificate",
+            action=CREDENTIALS,
+            describe=_describe_certificate,
+            apply=_use_certificate,
+            lock=_lock,
+        ),
     )
 
 
@@ -56,13 +65,17 @@ def _describe_new(values: _Values) -> Description:
     )
 
 
-def _describe_update(values: _Values) -> Description:
-    credential = CloudCredential.objects.defer("sealed_secret").filter(pk=values["credential"]).first()
-    if credential is None:
+def _find(values: _Values) -> CloudCredential:
+    found = CloudCredential.objects.defer("sealed_secret").filter(pk=values["credential"]).first()
+    if found is None:
         raise ConflictError(_("The cloud credential was deleted meanwhile."))
+    return found
+
+
+def _describe_update(values: _Values) -> Description:
+    credential = _find(values)
     before = readable({name: getattr(credential, name) for name in PLAIN_FIELDS})
     labels = {name: label_of(name) for name in PLAIN_FIELDS}
-    groups = ", ".join(credential.groups.order_by("name").values_list("name", flat=True)[:50])
     return Description(
         subject=credential.name,
         title=_("Change the cloud credential %(name)s") % {"name": credential.name},
@@ -72,7 +85,39 @@ def _describe_update(values: _Values) -> Description:
             (_("Saved for the last time as number"), str(credential.lock_version)),
             *list_changes(labels, before, values),
             *_secret_facts(values),
-            (_("Key groups"), groups or "–"),
+            (_("Key groups"), _groups_of(credential)),
         ],
         effects=[_("From the next job on it signs in with these values.")],
     )
+
+
+def _groups_of(credential: CloudCredential) -> str:
+    return ", ".join(credential.groups.order_by("name").values_list("name", flat=True)[:50]) or "–"
+
+
+def _describe_certificate(values: _Values) -> Description:
+    credential = _find(values)
+    waiting = certificates.find_waiting(credential)
+    if waiting is None or waiting.thumbprint != values["thumbprint"]:
+        raise ConflictError(_("The certificate is no longer waiting to be used."), _("Check the credential's page."))
+    after = SignIn.DEVICE_CERTIFICATE.label
+    return Description(
+        subject=credential.name,
+        title=_("Change how the cloud credential %(name)s signs in") % {"name": credential.name},
+        back=credential.get_absolute_url(),
+        facts=[
+            (_("Cloud credential"), credential.name),
+            (_("Saved for the last time as number"), str(credential.lock_version)),
+            (label_of("sign_in"), f"{credential.get_sign_in_display()} → {after}"),
+            (_("New certificate"), waiting.thumbprint),
+            (_("Key groups"), _groups_of(credential)),
+        ],
+        effects=[_("From the next job on it signs in with the certificate. What it signed in with before is removed.")],
+    )
+
+
+def _use_certificate(values: _Values, actor: Actor) -> Applied:
+    credential = _find(values)
+    certificates.use_waiting(credential=credential, thumbprint=values["thumbprint"], actor=actor)
+    message = _("The credential signs in with the certificate. Test its connection next.")
+    return Applied(message=message, page=credential.get_absolute_url())

@@ -85,8 +85,8 @@ def update_group(*, group: KeyGroup, values: GroupValues, lock_version: int, act
     A changed rotation counts from now. Keys that exist keep what they were made and pushed with.
 
     Raises:
-        PermissionRefused: the actor may not manage the group, as it is or as it is to be, or would give rights by the change
-            of vault or tags that they lack.
+        PermissionRefused: the actor may not manage the group, as it is or as it is to be, or not in the vault whose Azure
+            key it is to name, or would give rights by the change of vault or tags that they lack.
         InputError: a value can't be used, or can't change any more; ``field`` names it.
         GroupChangedError: somebody else saved it meanwhile; nothing is overwritten.
         StrangeDestination: its row is not as this console saved it.
@@ -106,6 +106,9 @@ def update_group(*, group: KeyGroup, values: GroupValues, lock_version: int, act
                 updated = _update(current, values, actor)
             # In both places, or a group could be moved into a vault of others.
             check(actor, Right.GROUP_MANAGE, updated)
+            if _azure_place(current) != _azure_place(updated):
+                # As for a new group: a scope of tags or groups says nothing of what else lies in the vault.
+                check(actor, Right.GROUP_MANAGE, updated.vault)
             check_moves(actor, *current.places, *updated.places, of=current.name)
             return updated
     except IntegrityError as error:
@@ -238,6 +241,11 @@ def has_keys(group: KeyGroup) -> bool:
 def has_been_pushed(group: KeyGroup) -> bool:
     """Return whether a key was pushed or is being pushed, so that the place in Azure can't change."""
     return group.cloud_versions.exclude(state=VersionState.FAILED).exists()
+
+
+def _azure_place(group: KeyGroup) -> tuple[object, ...]:
+    """Return which Azure key the group names, and through which credential."""
+    return group.vault_id, group.credential_id, group.azure_name
 
 
 def _locked(group: KeyGroup) -> KeyGroup:

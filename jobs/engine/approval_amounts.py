@@ -74,6 +74,9 @@ def _done_before(job: Job, needed: Requirement) -> int:
     others = others.exclude(state=JobState.CANCELLED, started_at=None)
     if action == "destroy":
         return JobTarget.objects.filter(job__in=others).exclude(state__in=_NOT_DONE).count()
-    # Each job that deletes or purges is about all versions of its Azure key.
-    groups = [group_id for group_id in others.values_list("group", flat=True) if group_id is not None]
-    return sum(CloudVersion.objects.filter(group=group_id).count() for group_id in groups)
+    # Each job that deletes or purges is about all versions of its Azure key, and about one at least, also where rows know of
+    # none any more.
+    return sum(
+        max(CloudVersion.objects.filter(group=group_id).count(), 1)
+        for group_id in others.values_list("group", flat=True)
+    )

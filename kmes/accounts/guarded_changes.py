@@ -9,13 +9,14 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from kmes.accounts import services
+from kmes.accounts.assignments.selectors import list_scoped_roles
 from kmes.accounts.company_sign_on import guarded_changes as sign_on
 from kmes.accounts.company_sign_on import unlinking
 from kmes.accounts.delegation import begin_change
-from kmes.accounts.models import CustomRole, User
+from kmes.accounts.models import CustomRole, RoleAssignment, User
 from kmes.accounts.rights import Right, rights_of
 from kmes.accounts.roles import services as roles
-from kmes.accounts.roles.selectors import role_name
+from kmes.accounts.roles.selectors import role_name, users_with
 from kmes.accounts.second_factor import services as second_factor
 from kmes.core.actor import Actor
 from kmes.core.errors import ConflictError
@@ -96,6 +97,12 @@ def _role_facts(role: str) -> list[tuple[str, str]]:
     return [(_("Role"), role_name(role)), (_("Rights of the role"), name_rights(rights_of(role)))]
 
 
+def scoped_role_facts(user: User) -> list[tuple[str, str]]:
+    """Return each role that a user has for a scope, with its rights there. One that is given meanwhile is another plan."""
+    given = list(RoleAssignment.objects.filter(user=user).order_by("role", "scope_kind", "scope_value"))
+    return [(_("Role for a scope"), f"{each.role}: {each.scope} ({each.rights})") for each in list_scoped_roles(given)]
+
+
 def _describe_new_user(values: _Values) -> Description:
     return Description(
         subject=values["username"],
@@ -120,6 +127,7 @@ def _describe_update(values: _Values) -> Description:
         if before != values[name]:
             facts.append((label, f"{before or '–'} → {values[name] or '–'}"))
     before, after = rights_of(user.role), rights_of(values["role"])
+    facts += scoped_role_facts(user)
     facts += [
         (_("Role"), f"{role_name(user.role)} → {role_name(values['role'])}"),
         (_("Gains the rights"), name_rights(after - before)),
@@ -140,7 +148,12 @@ def _describe_user(values: _Values, title: str, effects: list[str]) -> Descripti
         subject=user.username,
         title=title % {"name": user.username},
         back=user.get_absolute_url(),
-        facts=[(_("User"), user.username), (_("State"), _state_of(user)), *_role_facts(user.role)],
+        facts=[
+            (_("User"), user.username),
+            (_("State"), _state_of(user)),
+            *_role_facts(user.role),
+            *scoped_role_facts(user),
+        ],
         effects=effects,
     )
 
@@ -244,7 +257,7 @@ def _describe_role(values: _Values) -> Description:
         ),
         (
             _("Users with the role"),
-            ", ".join(User.objects.filter(role=role.code).values_list("username", flat=True)) or "–",
+            ", ".join(users_with(role.code).order_by("username").values_list("username", flat=True)) or "–",
         ),
     ]
     return Description(

@@ -8,8 +8,9 @@ from __future__ import annotations
 import logging
 import tempfile
 import threading
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,13 @@ _TEXT, _SMALL, _LINE = 8.0, 7.0, 4.2
 _PADDING = 1.0
 # So many rows are measured for the widths of columns.
 _MEASURED_ROWS = 300
+# A row has to fit a page, and drawing takes a processor as long as its texts are. A cell shows so many times its width: words
+# that don't fill their lines take twice as many lines.
+_MOST_LINES = 10
+# Of a table with more letters each cell shows no more than once its width.
+_MANY_LETTERS = 150_000
+# Of longer texts no more is looked at, so that measuring them takes no time.
+_MOST_LETTERS = 2000
 _BAR_HEIGHT = 3.0
 _TONES = {"good": (47, 125, 79), "warning": (180, 110, 10), "bad": (176, 42, 55), "neutral": (118, 125, 133)}
 _INFO = (36, 97, 166)
@@ -41,8 +49,10 @@ _FONTS = {(_FAMILY, ""): "notos", (_FAMILY, "B"): "notosbo", (_FURTHER, ""): "fi
 # It tells of each table of a font that it leaves out.
 logging.getLogger("fontTools.subset").setLevel(logging.ERROR)
 
-# Drawing takes a processor for seconds, so one process draws one file at a time.
+# Drawing takes a processor for seconds, so one process draws one file at a time. Whoever waits holds a thread that answers
+# no other page, so one waits and others are refused at once.
 _drawing = threading.Lock()
+_places = threading.BoundedSemaphore(2)
 _WAIT_SECONDS = 20.0
 
 
@@ -59,12 +69,18 @@ def draw(paper: Paper, *, page_format: str) -> bytes:
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    if not _drawing.acquire(timeout=_WAIT_SECONDS):
-        raise ConflictError(_("Other PDF files are being made."), _("Try again in a minute, or download the CSV file."))
-    try:
+    with ExitStack() as held:
+        if not _places.acquire(blocking=False):
+            raise _busy()
+        held.callback(_places.release)
+        if not _drawing.acquire(timeout=_WAIT_SECONDS):
+            raise _busy()
+        held.callback(_drawing.release)
         yield
-    finally:
-        _drawing.release()
+
+
+def _busy() -> ConflictError:
+    return ConflictError(_("Other PDF files are being made."), _("Try again in a minute, or download the CSV file."))
 
 
 class _Drawing(FPDF):
@@ -144,8 +160,11 @@ class _Drawing(FPDF):
         self.set_draw_color(*_PALE)
         columns = [self._show(each) for each in sheet.columns]
         rows = [[self._show(cell) for cell in row] for row in sheet.rows]
+        widths = _share([self._natural(place, columns, rows) for place in range(len(columns))], self.epw)
+        lines = _MOST_LINES if sum(len(cell) for row in rows for cell in row) <= _MANY_LETTERS else 1
+        most = [lines * max(width - 2 * _PADDING - 1, 1) for width in widths]
         with self.table(
-            col_widths=_share([self._natural(place, columns, rows) for place in range(len(columns))], self.epw),
+            col_widths=widths,
             text_align=["RIGHT" if place in sheet.numeric else "LEFT" for place in range(len(columns))],  # type: ignore[arg-type]
             repeat_headings=1,
             line_height=_LINE,
@@ -157,7 +176,7 @@ class _Drawing(FPDF):
         ) as table:
             table.row(columns)
             for row in rows:
-                table.row(row)
+                table.row([self._cut_shown(cell, width) for cell, width in zip(row, most, strict=True)])
 
     def _natural(self, place: int, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> float:
         """Return the width at which no text of a column is broken, in millimetres."""
@@ -175,16 +194,20 @@ class _Drawing(FPDF):
         self.set_font(_FAMILY, style=style, size=size)
 
     def _show(self, text: Text) -> str:
-        return str(text).translate(self.letters)
+        shown = str(text)
+        is_long = len(shown) > _MOST_LETTERS
+        return shown[:_MOST_LETTERS].translate(self.letters) + ("…" if is_long else "")
 
     def _cut(self, text: Text, width: float) -> str:
         """Return as much of a text as fits a width."""
-        shown = self._show(text)
+        return self._cut_shown(self._show(text), width)
+
+    def _cut_shown(self, shown: str, width: float) -> str:
         if self.get_string_width(shown) <= width:
             return shown
-        while shown and self.get_string_width(f"{shown}…") > width:
-            shown = shown[:-1]
-        return f"{shown}…"
+        # The first length that is too long, found by halves: a text may have thousands of letters.
+        fits = bisect_right(range(len(shown)), width, key=lambda count: self.get_string_width(f"{shown[:count]}…"))
+        return f"{shown[: max(fits - 1, 0)]}…"
 
 
 class _Letters(dict[int, str]):

@@ -198,6 +198,23 @@ def test_a_group_is_made_in_a_vault_of_ones_scope_only(world):
     assert create_group(values=made, actor=Actor.from_user(world.user)).vault == world.vault
 
 
+@pytest.mark.parametrize(("kind", "scope"), [("group", "foreign"), ("tag", "team=payments")], ids=str)
+def test_a_group_goes_to_no_other_place_in_azure_without_the_right_in_that_vault(world, kind, scope):
+    give(world, kind, scope)
+    others = make_credential("Fabrikam")
+    for moved in (
+        # Its manager would fill a vault of others, or push into a key of theirs that this console does not know.
+        {"vault": world.vault.url},
+        {"azure_name": "billing"},
+        {"credential": others},
+    ):
+        with pytest.raises(PermissionRefused, match="scope that does not cover this"):
+            save(world, world.foreign, **moved)
+    assert save(world, world.foreign, rotate_every=30).rotate_every == 30
+    give(world, "vault", "kv-foreign")
+    assert save(world, world.foreign, azure_name="billing").azure_name == "billing"
+
+
 def test_nobody_gives_a_role_for_a_scope_that_they_lack_there(world):
     clerk = get_user_model().objects.create_user("clerk", role="auditor")
     role = _role_of_user_managers()

@@ -93,3 +93,34 @@ def test_a_second_file_waits_for_the_first_and_says_so_when_that_takes_too_long(
     with pdf_drawing._drawing, pytest.raises(ConflictError, match="PDF files are being made"):
         make_pdf(paper())
     assert make_pdf(paper()).startswith(b"%PDF")
+
+
+def test_a_text_that_is_longer_than_a_page_is_cut():
+    rows = [["short", "an error " * 5000], ["long", "x" * 50_000]]
+    pages = read(make_pdf(paper(title="W" * 5000, sheets=[Sheet(["State", "Message"], rows)]))).pages
+    text = "\n".join(page.extract_text() for page in pages)
+    assert len(pages) <= 3
+    assert "an error" in text
+    assert "x…" in text
+
+
+def test_a_table_of_many_long_texts_shows_the_beginning_of_each(monkeypatch):
+    rows = [[f"key-{n}", "word " * 60] for n in range(4)]
+    whole = text_of(make_pdf(paper(sheets=[Sheet(["Name", "Message"], rows)])))
+    monkeypatch.setattr(pdf_drawing, "_MANY_LETTERS", 1000)
+    short = text_of(make_pdf(paper(sheets=[Sheet(["Name", "Message"], rows)])))
+    assert whole.count("word") == 240
+    assert all(f"key-{n}" in short for n in range(4))
+    assert 4 < short.count("word") < 200
+
+
+def test_of_many_files_at_once_one_waits_and_the_others_are_refused_at_once(monkeypatch):
+    monkeypatch.setattr(pdf_drawing, "_WAIT_SECONDS", 3600.0)
+    with (
+        pdf_drawing._drawing,
+        pdf_drawing._places,
+        pdf_drawing._places,
+        pytest.raises(ConflictError, match="PDF files are being made"),
+    ):
+        make_pdf(paper())
+    assert make_pdf(paper())

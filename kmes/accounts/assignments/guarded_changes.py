@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from kmes.accounts.assignments.catalog import describe_scopes
 from kmes.accounts.assignments.services import give_role
 from kmes.accounts.delegation import begin_change
-from kmes.accounts.guarded_changes import USERS
+from kmes.accounts.guarded_changes import USERS, scoped_role_facts
 from kmes.accounts.models import RoleAssignment, User
 from kmes.accounts.rights import Right
 from kmes.accounts.roles.selectors import role_name
@@ -51,6 +51,7 @@ def _describe(values: _Values) -> Description:
             (_("User"), user.username),
             (_("State"), _("active") if user.is_active else _("deactivated")),
             (_("Role everywhere"), role_name(user.role)),
+            *scoped_role_facts(user),
             (_("Role"), role_name(given.role)),
             (_("Scope"), describe_scopes([given])[0]),
             # A role that gets another right meanwhile is another plan.

@@ -50,6 +50,7 @@ def _labels() -> dict[str, str]:
         "may_link": _("Link users by name"),
         "factor_values": _("Values that prove a second factor"),
         "are_local_for_emergencies": _("Passwords for emergencies only"),
+        "signs_out_there": _("Signing out leads to the provider"),
         "is_enabled": _("In use"),
     }
 

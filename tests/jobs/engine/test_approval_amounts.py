@@ -8,9 +8,10 @@ import pytest
 import time_machine
 
 from jobs.approvals.models import ApprovalPolicy, ApprovalRequest
+from jobs.kinds.cloud_delete.spec import request_cloud_delete
 from jobs.kinds.destroy.spec import request_destroy
 from jobs.models import Job
-from keygroups.models import Key
+from keygroups.models import Key, KeyGroup
 from kmes.core.clock import now
 from kmes.core.errors import InputError
 from tests.jobs.approving import REASON, approve, make_approvers, request_of, set_policy
@@ -86,3 +87,10 @@ def test_asking_from_more_keys_on_needs_the_approvals_of_the_policy(keys, admin,
 def test_what_concerns_one_thing_only_is_not_counted(admin, others):
     with pytest.raises(InputError, match="for one key already"):
         set_policy("change_users", actor=admin, least=2)
+
+
+def test_a_deletion_counts_as_one_also_where_no_version_is_known(group, admin, others):
+    set_policy("cloud_delete", actor=admin, approvals=2, least=3)
+    KeyGroup.objects.update(cloud_state="live")
+    requested = [request_cloud_delete(group=group, actor=admin, reason=REASON).state for _time in range(3)]
+    assert requested == ["queued", "queued", "awaiting"]
