@@ -150,6 +150,9 @@ def test_a_row_says_what_a_call_that_failed_was_to_do_and_what_a_look_did_not_fi
     refused, missed = (row for row in azure.notes.calls if row.http_status in {403, 404})
     assert refused.message.startswith("Instead of “Key deleted”: ")
     assert (refused.event, missed.event) == ("azure.permission_missing", "azure.key_read")
+    # Finding nothing is an answer: the row says so, and gives no advice.
+    assert missed.message.startswith("The vault has no key")
+    assert "Check Drift" not in missed.message
     assert "Instead of" not in missed.message
 
 
