@@ -25,6 +25,10 @@ _HARMLESS = bytes(set(range(256)) - {*range(0x0A), *range(0x0B, 0x20), 0x7F, 0xC
 _HIDDEN_PUNCTUATION = re.compile(rb"\xe2(?:\x80[\x8b-\x8f\xa8-\xae]|\x81[\xa0-\xa9])")
 _NO_TEXTS = {"sequence", "at", "actor_user_id", "job_id", "http_status", "duration_ms", "data", "truncated"}
 _TEXTS = tuple(name for name in COLUMNS if name not in _NO_TEXTS)
+# The code points with which a cell begins that may need a guard, as an array of PostgreSQL. Its ``ascii`` gives the code
+# point of a text's first character, and takes half as long as a regular expression on the first characters of a row.
+_BEGINNINGS = re.findall(f"[{FORMULA_BEGINNINGS}]", "".join(map(chr, range(0x10000))))
+_FIRST_CODES = f"{{{','.join(str(ord(begin)) for begin in _BEGINNINGS)}}}"
 # Canonical JSON (``chain.canonical_json``) of an object without inner objects and lists. Others are left to Python, and
 # so are fractions, which the two write differently; rows of this console hold none.
 _DATA = """LATERAL (
@@ -74,8 +78,8 @@ def _sequence_of(line: bytes) -> int:
 
 def _statement(inner: str) -> str:
     """Return the COPY of a query of whole rows."""
-    begins = ", ".join(f"left(r.{connection.ops.quote_name(name)}, 1)" for name in _TEXTS)
-    is_marked = f"d.is_deep OR jsonb_typeof(r.data) <> 'object' OR concat({begins}) ~ '[{FORMULA_BEGINNINGS}]'"
+    begins = " OR ".join(f"ascii(r.{connection.ops.quote_name(name)}) = ANY ('{_FIRST_CODES}')" for name in _TEXTS)
+    is_marked = f"d.is_deep OR jsonb_typeof(r.data) <> 'object' OR {begins}"
     first, *others = map(_value, COLUMNS)
     columns = ", ".join([rf"CASE WHEN {is_marked} THEN E'\x01' ELSE '' END || {first}", *others])
     # Only constants of this file and a query that Django made.

@@ -69,6 +69,13 @@ def test_a_file_is_the_same_byte_for_byte():
 
 
 @pytest.mark.django_db
+def test_whatever_a_formula_may_begin_with_is_guarded_alike():
+    begins = [chr(code) for code in range(0x10000) if chr(code).isspace()] + list("=+-@\uff1d\uff0b\uff0d\uff20")
+    record_many([Draft(event="azure.probe", actor=SYSTEM, message=f"{begin}=1") for begin in begins])
+    assert exported() == in_python()
+
+
+@pytest.mark.django_db
 def test_rows_in_several_parts_follow_each_other_without_a_gap(monkeypatch):
     monkeypatch.setattr(csv_copy, "ROWS_PER_COPY", 3)
     write_odd_rows()
