@@ -110,7 +110,17 @@ def test_what_the_log_does_not_tell_of_lies_in_each_scope(keys, group, elsewhere
     assert request_destroy(keys=keys[:1], actor=admin).state == "queued"
 
 
-@pytest.mark.parametrize("change", ["weakened", "taken away", "moved", "made up", "copied"])
+def test_the_spelling_of_a_vault_makes_no_difference(keys, elsewhere, credential, admin):
+    """One vault that rows and the log spell otherwise: in capitals, and with a slash at the end."""
+    spelled = make_group(credential, "https://LOCALHOST:7003/", name="spelled")
+    key = make_keys(spelled, "k3", actor=admin)[0]
+    set_policy("destroy", actor=admin, scope_kind="vault", scope="https://localhost:7003")
+    assert waits(key, admin)
+    KeyGroup.objects.filter(pk=spelled.pk).update(vault=elsewhere.vault)
+    assert waits(Key.objects.get(pk=key.pk), admin)
+
+
+@pytest.mark.parametrize("change", ["weakened", "taken away", "moved", "made up", "copied", "swapped"])
 def test_a_policy_for_a_scope_that_is_not_as_it_was_written_lets_nothing_run(change, keys, group, elsewhere, admin):
     set_policy("destroy", actor=admin, scope_kind="group", scope=group.name)
     policy = ApprovalPolicy.objects.get()
@@ -118,6 +128,12 @@ def test_a_policy_for_a_scope_that_is_not_as_it_was_written_lets_nothing_run(cha
         ApprovalPolicy.objects.update(approvals=0)
     elif change == "taken away":
         ApprovalPolicy.objects.all().delete()
+    elif change == "swapped":
+        # Both are told by the log, with these numbers.
+        set_policy("destroy", actor=admin, approvals=2, scope_kind="group", scope=elsewhere.name)
+        other = ApprovalPolicy.objects.get(approvals=2)
+        for row, value in ((policy, "between"), (other, policy.scope_value), (policy, other.scope_value)):
+            ApprovalPolicy.objects.filter(pk=row.pk).update(scope_value=value)
     elif change == "moved":
         ApprovalPolicy.objects.update(scope_value=str(elsewhere.pk))
     else:
