@@ -202,11 +202,6 @@ def label_with_scope(key: PolicyKey) -> str:
     return _labels([key])[0]
 
 
-def describe(requirement: Requirement) -> str:
-    """Return what a requirement asks for, in words. At most one query."""
-    return describe_all([requirement])[0]
-
-
 def describe_all(requirements: Sequence[Requirement]) -> list[str]:
     """Return what requirements ask for, in words. At most one query for each kind of scope."""
     labels = _labels([each.key for each in requirements])
