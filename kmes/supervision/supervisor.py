@@ -28,6 +28,9 @@ TURN_SECONDS = 0.1
 STOP_ORDER = (("beat", "web", "reports"), ("worker",), ("emulator",), ("redis",))
 FAILURES_AT_START = 3
 START_SECONDS = 90.0
+# How often a start says that the preparation is at work. It has no limit: one that is cut short in the migration of a large
+# database would have to begin again, and never end.
+STILL_PREPARING_SECONDS = 20.0
 READY_SECONDS = 45.0
 SAME_SIGNAL_SECONDS = 2.0
 
@@ -148,18 +151,16 @@ class Supervisor:
                 self._start("web")
             return preparation.has_ended() or self._start_failure() is not None
 
-        done = self._turn_until(is_over, START_SECONDS)
+        while not self._turn_until(is_over, STILL_PREPARING_SECONDS) and not self.signals:
+            show("Still preparing database and device; a large database takes minutes.")
         failure = self._start_failure()
-        if failure or not done:
+        if failure or self.signals:
             preparation.end()
         notes = preparation.read()
         if failure:
             raise StartError(failure)
         if self.signals:
             return
-        if not done:
-            message = f"The preparation did not end within {START_SECONDS:.0f} s."
-            raise StartError(message)
         self.notes = notes
 
     def _start_failure(self) -> str | None:

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from kmes.supervision import supervisor
 from kmes.supervision.instance import StartError
 from kmes.supervision.preparation import Preparation
 from kmes.supervision.processes import ProcessSpec
@@ -50,3 +51,14 @@ def test_one_that_was_killed_by_somebody_else_has_failed():
     preparation.process.kill()
     with pytest.raises(StartError, match="ended with code -9"):
         preparation.read()
+
+
+def test_a_long_preparation_is_waited_for_and_the_start_says_so(monkeypatch, capfd):
+    """Migrations of a large database take as long as they take; cut short, they would begin again at each start."""
+    slow = ProcessSpec("prepare", (sys.executable, "-c", "import time; time.sleep(0.7); print('admin1')"), {})
+    monkeypatch.setattr(supervisor, "prepare_spec", lambda *_: slow)
+    monkeypatch.setattr(supervisor, "STILL_PREPARING_SECONDS", 0.2)
+    console = supervisor.Supervisor(instance=None)
+    console._prepare()
+    assert console.notes == "admin1\n"
+    assert "Still preparing database and device" in capfd.readouterr().out
