@@ -50,7 +50,8 @@ ROLES = tuple(Role.values)
 ARGUMENTS: dict[str, Callable[[], Iterable[Any]]] = {
     "act": lambda: list(ACTS),
     "action": lambda: [action for action, _label in actions()],
-    "policy_id": lambda: ApprovalPolicy.objects.exclude(scope_kind="").values_list("pk", flat=True),
+    # 0 is none: a row that no worker signed would make each policy of its action strange.
+    "policy_id": lambda: [0, *ApprovalPolicy.objects.exclude(scope_kind="").values_list("pk", flat=True)],
     "certificate_id": lambda: SignInCertificate.objects.values_list("pk", flat=True),
     "assignment_id": lambda: RoleAssignment.objects.values_list("pk", flat=True),
     "channel_id": lambda: Channel.objects.filter(user_id=None).values_list("pk", flat=True),
