@@ -18,7 +18,7 @@ from kmes.devtools.fuzz.running import Fuzzer
 from kmes.ui import views
 
 pytestmark = pytest.mark.django_db
-REQUESTS = 250
+REQUESTS = 375
 PAGES = 30
 
 
