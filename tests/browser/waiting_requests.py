@@ -16,7 +16,7 @@ from jobs.approvals.models import ApprovalRequest
 from jobs.kinds.set_approval_policy.spec import request_set_approval_policy
 from kmes.core.actor import Actor
 first, second = (Actor.from_user(get_user_model().objects.get(username=name)) for name in ("admin1", "admin2"))
-asked = {"action": "set_enabled", "role": "admin", "expires_hours": 72, "reason": "Two look at it"}
+asked = {"action": "change_device", "role": "admin", "expires_hours": 72, "reason": "Two look at it"}
 job = request_set_approval_policy(approvals=1, allows_break_glass=True, actor=first, **asked)
 for _look in range(200):
     job.refresh_from_db()
@@ -45,7 +45,7 @@ def make_waiting_requests(console: Console) -> dict[str, str]:
         "approvals": "/approvals/?show=all",
         "approvals to decide": "/approvals/?show=mine",
         "approval policies": "/approvals/policies/",
-        "approval policy": "/approvals/policies/set_enabled/",
+        "approval policy": "/approvals/policies/change_device/",
         "approval policy for a scope": "/approvals/policies/destroy/add/",
         "request": f"/approvals/{other}/",
         "decision": f"/approvals/{other}/decide/",
