@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
@@ -65,8 +65,12 @@ class MomentField(forms.DateTimeField):
         text = str(value or "").strip()
         try:
             moment = super().to_python(text)
-            is_date = moment is not None and len(text) <= len("YYYY-MM-DD")
-            return moment + timedelta(days=1) if moment and is_date and self.is_end else moment
+            is_date = len(text) <= len("YYYY-MM-DD")
+            if moment is None:
+                return None
+            # PostgreSQL takes no offset of 16 hours and more, which ISO 8601 allows.
+            moment = moment.astimezone(UTC)
+            return moment + timedelta(days=1) if is_date and self.is_end else moment
         except (OverflowError, ValueError) as error:
             raise forms.ValidationError(TIME_ERROR, code="invalid") from error
 

@@ -13,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from kmes.core.actor import SYSTEM, Actor, Trigger
+from kmes.ui.filters import MomentField
 from kmes.ui.layouts import PAGE_SIZE
 from logging_reports.choices import Severity
 from logging_reports.selectors import LogFilter, count_capped, find_page, list_entries
@@ -328,3 +329,10 @@ def test_templates_hold_no_inline_script_or_style(auditor):
         body = auditor.get(url).content.decode()
         main = body[body.index("<main") :]
         assert not re.search(r"<script|<style|\sstyle=|\son\w+=|hx-on|js:", main)
+
+
+@pytest.mark.parametrize("offset", ["-23:59", "+23:59"])
+def test_a_moment_with_any_offset_is_taken_to_utc(offset):
+    moment = MomentField(label="Until").clean(f"2026-11-28T12:00:00{offset}")
+    assert moment == datetime.fromisoformat(f"2026-11-28T12:00:00{offset}")
+    assert moment.utcoffset() == timedelta(0), "PostgreSQL refuses offsets of 16 hours and more"
