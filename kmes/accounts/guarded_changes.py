@@ -33,21 +33,21 @@ def register_all() -> None:
     """Register the operations."""
     sign_on.register_all(USERS)
     register(
-        Operation(name="user.create", action=USERS, describe=_describe_new_user, apply=_create_user, lock=_lock_users),
-        Operation(name="user.update", action=USERS, describe=_describe_update, apply=_update_user, lock=_lock_users),
+        Operation(name="user.create", action=USERS, describe=_describe_new_user, apply=_create_user, lock=lock_users),
+        Operation(name="user.update", action=USERS, describe=_describe_update, apply=_update_user, lock=lock_users),
         Operation(
             name="user.reset_password",
             action=USERS,
             describe=lambda values: _describe_user(values, _("Reset the password of %(name)s"), _password_effects()),
             apply=_reset_password,
-            lock=_lock_users,
+            lock=lock_users,
         ),
         Operation(
             name="user.reactivate",
             action=USERS,
             describe=lambda values: _describe_user(values, _("Reactivate %(name)s"), _password_effects()),
             apply=_reactivate,
-            lock=_lock_users,
+            lock=lock_users,
         ),
         Operation(
             name="user.reset_factor",
@@ -58,7 +58,7 @@ def register_all() -> None:
                 [_("The user then signs in with the password alone, and all sessions of the user end.")],
             ),
             apply=_reset_factor,
-            lock=_lock_users,
+            lock=lock_users,
         ),
         Operation(
             name="user.unlink",
@@ -69,14 +69,20 @@ def register_all() -> None:
                 [_("Another account of the name can be linked then, and the sessions that began there end.")],
             ),
             apply=_unlink,
-            lock=_lock_users,
+            lock=lock_users,
         ),
         Operation(name="role.create", action=ROLES, describe=_describe_new_role, apply=_create_role, lock=_lock_roles),
         Operation(name="role.update", action=ROLES, describe=_describe_role, apply=_update_role, lock=_lock_roles),
     )
 
 
-def _lock_users(_values: _Values, actor: Actor) -> None:
+def lock_users(_values: _Values, actor: Actor) -> None:
+    """Lock what plans about users are made from.
+
+    Raises:
+        PermissionRefused: the actor may not change users.
+
+    """
     begin_change(actor, Right.USER_MANAGE)
 
 
@@ -85,7 +91,13 @@ def _lock_roles(_values: _Values, actor: Actor) -> None:
 
 
 # --- Users -----------------------------------------------------------------------------------
-def _find_user(values: _Values) -> User:
+def find_user(values: _Values) -> User:
+    """Return the user that a change is about.
+
+    Raises:
+        ConflictError: the user is gone.
+
+    """
     found = User.objects.filter(pk=values["user"]).first()
     if found is None:
         raise ConflictError(_("The user is gone."))
@@ -119,8 +131,8 @@ def _describe_new_user(values: _Values) -> Description:
 
 
 def _describe_update(values: _Values) -> Description:
-    user = _find_user(values)
-    facts = [(_("User"), user.username), (_("State"), _state_of(user))]
+    user = find_user(values)
+    facts = [(_("User"), user.username), (_("State"), state_of(user))]
     labels = {"first_name": _("First name"), "last_name": _("Last name"), "email": _("E-mail")}
     for name, label in labels.items():
         before = getattr(user, name)
@@ -143,14 +155,14 @@ def _describe_update(values: _Values) -> Description:
 
 
 def _describe_user(values: _Values, title: str, effects: list[str]) -> Description:
-    user = _find_user(values)
+    user = find_user(values)
     return Description(
         subject=user.username,
         title=title % {"name": user.username},
         back=user.get_absolute_url(),
         facts=[
             (_("User"), user.username),
-            (_("State"), _state_of(user)),
+            (_("State"), state_of(user)),
             *_role_facts(user.role),
             *scoped_role_facts(user),
         ],
@@ -158,7 +170,8 @@ def _describe_user(values: _Values, title: str, effects: list[str]) -> Descripti
     )
 
 
-def _state_of(user: User) -> str:
+def state_of(user: User) -> str:
+    """Return in a word whether a user may sign in."""
     return _("active") if user.is_active else _("deactivated")
 
 
@@ -184,34 +197,34 @@ def _create_user(values: _Values, actor: Actor) -> Applied:
 
 
 def _update_user(values: _Values, actor: Actor) -> Applied:
-    user = _find_user(values)
+    user = find_user(values)
     services.update_user(user=user, values=_user_values(values), actor=actor)
     return Applied(message=_("%(user)s is saved.") % {"user": user}, page=user.get_absolute_url())
 
 
 def _reset_password(values: _Values, actor: Actor) -> Applied:
-    user = _find_user(values)
+    user = find_user(values)
     password = services.reset_password(user=user, actor=actor)
     user.refresh_from_db()
     return _show_password(user, password)
 
 
 def _reactivate(values: _Values, actor: Actor) -> Applied:
-    user = _find_user(values)
+    user = find_user(values)
     password = services.reactivate_user(user=user, actor=actor)
     user.refresh_from_db()
     return _show_password(user, password)
 
 
 def _reset_factor(values: _Values, actor: Actor) -> Applied:
-    user = _find_user(values)
+    user = find_user(values)
     second_factor.reset(user=user, actor=actor)
     message = _("The second factor of %(user)s is reset.") % {"user": user}
     return Applied(message=message, page=user.get_absolute_url())
 
 
 def _unlink(values: _Values, actor: Actor) -> Applied:
-    user = _find_user(values)
+    user = find_user(values)
     unlinking.unlink(user=user, actor=actor)
     message = _("%(user)s is unlinked from the company account.") % {"user": user}
     return Applied(message=message, page=user.get_absolute_url())

@@ -9,13 +9,10 @@ from django.utils.translation import gettext as _
 
 from kmes.accounts.assignments.catalog import describe_scopes
 from kmes.accounts.assignments.services import give_role
-from kmes.accounts.delegation import begin_change
-from kmes.accounts.guarded_changes import USERS, scoped_role_facts
-from kmes.accounts.models import RoleAssignment, User
-from kmes.accounts.rights import Right
+from kmes.accounts.guarded_changes import USERS, find_user, lock_users, scoped_role_facts, state_of
+from kmes.accounts.models import RoleAssignment
 from kmes.accounts.roles.selectors import role_name
 from kmes.core.actor import Actor
-from kmes.core.errors import ConflictError
 from kmes.core.guarded_changes import Applied, Description, Operation, register
 from kmes.core.right_names import name_rights
 
@@ -24,22 +21,11 @@ _Values = Mapping[str, Any]
 
 def register_all() -> None:
     """Register the operation."""
-    register(Operation(name="user.give_role", action=USERS, describe=_describe, apply=_apply, lock=_lock))
-
-
-def _lock(_values: _Values, actor: Actor) -> None:
-    begin_change(actor, Right.USER_MANAGE)
-
-
-def _find_user(values: _Values) -> User:
-    found = User.objects.filter(pk=values["user"]).first()
-    if found is None:
-        raise ConflictError(_("The user is gone."))
-    return found
+    register(Operation(name="user.give_role", action=USERS, describe=_describe, apply=_apply, lock=lock_users))
 
 
 def _describe(values: _Values) -> Description:
-    user = _find_user(values)
+    user = find_user(values)
     given = RoleAssignment(
         user=user, role=values["role"], scope_kind=values["scope_kind"], scope_value=values["scope_value"]
     )
@@ -49,7 +35,7 @@ def _describe(values: _Values) -> Description:
         back=user.get_absolute_url(),
         facts=[
             (_("User"), user.username),
-            (_("State"), _("active") if user.is_active else _("deactivated")),
+            (_("State"), state_of(user)),
             (_("Role everywhere"), role_name(user.role)),
             *scoped_role_facts(user),
             (_("Role"), role_name(given.role)),
@@ -63,7 +49,7 @@ def _describe(values: _Values) -> Description:
 
 
 def _apply(values: _Values, actor: Actor) -> Applied:
-    user = _find_user(values)
+    user = find_user(values)
     give_role(
         user=user,
         role=values["role"],
