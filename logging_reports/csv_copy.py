@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
 
 from django.db import connection
 
@@ -17,6 +19,7 @@ from logging_reports.safe_text import FORMULA_BEGINNINGS
 
 # One COPY holds a snapshot for this many rows only: a long one would block PostgreSQL's vacuum.
 ROWS_PER_COPY = 20_000
+ROWS_PER_PART = 1_000
 # Begins the line of a row that Python has to write. A hidden character, so that one search finds all such lines.
 _MARKED = b"\x01"
 # Bytes that begin no hidden character in UTF-8. Others may, so that a line with one is left to Python.
@@ -40,27 +43,49 @@ _DATA = """LATERAL (
 ) AS d"""
 
 
+@dataclass(frozen=True)
+class _Part:
+    """Some lines of a COPY: as a part of the file, or by themselves where Python has to write one of them."""
+
+    content: bytes
+    lines: list[bytes]
+    count: int
+    last: int
+
+
 def copy_lines(rows: LogEntryQuerySet, *, up_to: int) -> Iterator[tuple[bytes, int]]:
     """Yield the rows of one log from sequence ``up_to`` down as lines, in parts, each with its number of rows."""
     before = up_to + 1
-    while lines := _copy(rows, before):
-        yield _join(lines, rows), len(lines)
-        before = _sequence_of(lines[-1])
+    while parts := _copy(rows, before):
+        for part in parts:
+            yield part.content or _write_again(part.lines, rows), part.count
+        before = parts[-1].last
 
 
-def _copy(rows: LogEntryQuerySet, before: int) -> list[bytes]:
+def _copy(rows: LogEntryQuerySet, before: int) -> list[_Part]:
+    # A part is put together while PostgreSQL writes the next. It is not given away yet: a slow reader would hold the COPY.
     inner, parameters = rows.filter(sequence__lt=before).order_by("-sequence")[:ROWS_PER_COPY].query.sql_with_params()
     with connection.cursor() as cursor, cursor.copy(_statement(inner), parameters) as copied:
-        return list(map(bytes, copied))
+        written = map(bytes, copied)
+        return [_part(lines) for lines in iter(lambda: list(islice(written, ROWS_PER_PART)), [])]
 
 
-def _join(lines: list[bytes], rows: LogEntryQuerySet) -> bytes:
-    """Return the lines as a part of the file. Those that PostgreSQL can't write are read and written again."""
+def _part(lines: list[bytes]) -> _Part:
     content = b"".join(lines)
-    if _is_for_python(content, len(lines)):
-        others = [_sequence_of(line) for line in lines if _is_for_python(line, 1)]
-        written = {row[0]: render([row])[:-2] + b"\n" for row in rows.filter(sequence__in=others).values_list(*FIELDS)}
-        content = b"".join(written.get(_sequence_of(line), line) for line in lines)
+    count, last = len(lines), _sequence_of(lines[-1])
+    if _is_for_python(content, count):
+        return _Part(b"", lines, count, last)
+    return _Part(_end_lines(content), [], count, last)
+
+
+def _write_again(lines: list[bytes], rows: LogEntryQuerySet) -> bytes:
+    """Return the lines as a part of the file. Those that PostgreSQL can't write are read and written again."""
+    others = [_sequence_of(line) for line in lines if _is_for_python(line, 1)]
+    written = {row[0]: render([row])[:-2] + b"\n" for row in rows.filter(sequence__in=others).values_list(*FIELDS)}
+    return _end_lines(b"".join(written.get(_sequence_of(line), line) for line in lines))
+
+
+def _end_lines(content: bytes) -> bytes:
     return content.replace(b"\n", b"\r\n")
 
 

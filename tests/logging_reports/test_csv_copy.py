@@ -77,7 +77,8 @@ def test_whatever_a_formula_may_begin_with_is_guarded_alike():
 
 @pytest.mark.django_db
 def test_rows_in_several_parts_follow_each_other_without_a_gap(monkeypatch):
-    monkeypatch.setattr(csv_copy, "ROWS_PER_COPY", 3)
+    monkeypatch.setattr(csv_copy, "ROWS_PER_COPY", 5)
+    monkeypatch.setattr(csv_copy, "ROWS_PER_PART", 2)
     write_odd_rows()
     content = exported()
     assert content == in_python()
