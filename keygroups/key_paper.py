@@ -17,7 +17,8 @@ from keygroups.selectors import list_strangers, list_versions
 from keygroups.services import subject_of
 from kmes.core.actor import Actor
 from kmes.core.clock import now, stamp
-from kmes.ui.paper import MOST_ROWS, Paper, Sheet, make_pdf
+from kmes.ui.paper import Paper, Sheet
+from kmes.ui.pdf import MOST_ROWS, make_pdf
 from logging_reports.choices import Severity
 from logging_reports.services import record
 

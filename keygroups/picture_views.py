@@ -18,7 +18,7 @@ from kmes.accounts.rights import Right
 from kmes.core.actor import Actor
 from kmes.ui.access import right_required
 from kmes.ui.actions import flat_menu, menu_for
-from kmes.ui.paper import size_asked
+from kmes.ui.pdf import size_asked
 from kmes.ui.responses import asks_for_fragment, send_file
 
 _CALENDAR_ACTIONS = frozenset({"many_rotate", "reschedule"})

@@ -11,14 +11,11 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from waitress.task import WSGITask
 
 from kmes.core.holds import ENVIRONMENT_KEY, Source
-
-if TYPE_CHECKING:
-    from kmes.web_server import Connection
 
 logger = logging.getLogger("kmes.web")
 
@@ -33,6 +30,23 @@ MAX_HELD = 200
 MAX_HELD_OF_OWNER = 12
 # Let go at a time, so that pages find a thread between them: the newest, whose user has just acted, and the oldest.
 RELEASED_NEWEST, RELEASED_OLDEST = 2, 3
+
+
+class Server(Protocol):
+    """The server of a connection: it gives a request to a thread of the application."""
+
+    def add_task(self, task: Any) -> None:
+        """Have a thread call the ``service`` of this connection."""
+
+
+class Connection(Protocol):
+    """What is known here of a client's connection."""
+
+    requests: list[Any]
+    request: Any
+    held_until: float | None
+    connected: bool
+    server: Server
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from django.utils.translation import gettext as _
 
 from kmes.core import clock
 from kmes.core.actor import Actor
-from kmes.ui import paper
+from kmes.ui import pdf
+from kmes.ui.paper import Paper, Sheet
 from logging_reports.choices import Severity
 from logging_reports.reports.definitions import Answer, Kind, Report
 from logging_reports.reports.forms import ReportForm
@@ -68,7 +69,7 @@ def make_report_pdf(
 
     """
     moment, count = clock.now(), rows.count()
-    shown = [words(report, row) for row in rows[: paper.MOST_ROWS]]
+    shown = [words(report, row) for row in rows[: pdf.MOST_ROWS]]
     notes: list[str] = [answer.sentence]
     if count > len(shown):
         notes.append(
@@ -76,15 +77,15 @@ def make_report_pdf(
             % {"shown": len(shown), "count": count}
         )
     numeric = frozenset(place for place, column in enumerate(report.columns) if column.kind == Kind.NUMBER)
-    content = paper.make_pdf(
-        paper.Paper(
+    content = pdf.make_pdf(
+        Paper(
             report.title,
             made_by=actor.name,
             made_at=moment,
             facts=[(_("As of"), f"{clock.stamp(moment)} UTC"), *((chip.label, chip.value) for chip in form.chips())],
             notes=notes,
             bars=answer.bars,
-            sheets=[paper.Sheet(labels(report), shown, numeric=numeric)] if shown else [],
+            sheets=[Sheet(labels(report), shown, numeric=numeric)] if shown else [],
         ),
         size=size,
     )

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_GET, require_safe
 
 from kmes.core.actor import Actor
 from kmes.ui.access import right_required
-from kmes.ui.paper import size_asked
+from kmes.ui.pdf import size_asked
 from kmes.ui.preferences import EXCEL, choices_of
 from kmes.ui.responses import file_headers, send_file
 from kmes.ui.tables import arrange

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pypdf import PdfReader
 
 from kmes.core.actor import Actor, Trigger
-from kmes.ui import paper
+from kmes.ui import pdf
 from kmes.ui.pictures import Bar
 from logging_reports.models import LogEntry
 from logging_reports.reports.charts import draw_bars
@@ -160,7 +160,7 @@ def test_a_pdf_file_holds_the_rows_of_the_page_and_is_logged_with_its_digest(aud
 
 
 def test_a_pdf_file_that_holds_not_all_rows_says_so_in_itself_and_in_the_log(auditor, monkeypatch):
-    monkeypatch.setattr(paper, "MOST_ROWS", 2)
+    monkeypatch.setattr(pdf, "MOST_ROWS", 2)
     record_many([Draft(event="job.requested", actor=person(f"user-{n}")) for n in range(3)])
     response = auditor.get("/reports/activity/export.pdf?q=user-")
     text = " ".join(PdfReader(io.BytesIO(response.content)).pages[0].extract_text().split())

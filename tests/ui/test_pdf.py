@@ -12,7 +12,8 @@ from pypdf import PdfReader
 
 from kmes.core.errors import ConflictError
 from kmes.ui import pdf_drawing
-from kmes.ui.paper import Paper, Sheet, make_pdf
+from kmes.ui.paper import Paper, Sheet
+from kmes.ui.pdf import make_pdf
 from kmes.ui.pictures import Bar
 
 MOMENT = datetime(2026, 11, 23, 14, 5, tzinfo=UTC)
