@@ -5,26 +5,32 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from datetime import timedelta
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from django.contrib.auth import get_user_model
 
 from jobs.approvals.models import ApprovalDecision, ApprovalRequest, Verdict
+from jobs.approvals.services import record_of
 from jobs.engine import approval_requests
 from jobs.engine.approver_signatures import statement_of
 from jobs.kinds.destroy.spec import request_destroy
 from jobs.models import Job
 from keygroups.models import Key
 from kmes.accounts.models import Passkey
+from kmes.accounts.second_factor.passkeys.registered_keys import find_registered
 from kmes.accounts.second_factor.services import reset
 from kmes.accounts.services import deactivate_user
 from kmes.core.clock import now
 from kmes.core.passkey_proofs import challenge_of
+from kmes.core.request_keys import Signer
+from kmes.core.request_signatures import sign
 from logging_reports.models import Notice
-from tests.accounts.passkey_pages import ORIGIN
-from tests.authenticator import ES256, UP, UV, Credential, b64
-from tests.jobs.approving import REASON, make_approvers, request_of, set_policy
+from tests.accounts.passkey_pages import ORIGIN, PASSWORD, add_passkey, with_password
+from tests.authenticator import ES256, UP, UV, Authenticator, Credential, b64
+from tests.jobs.approving import REASON, approve, make_approvers, request_of, set_policy
 from tests.jobs.builders import make_keys, work
 from tests.jobs.conftest import admin, credential, device, group, hsm_token
 from tests.jobs.passkey_approving import Approver
@@ -74,6 +80,30 @@ def web_signs(job, approver, proof):
 def test_the_web_process_alone_approves_nothing_for_a_user_with_a_passkey(job, ben):
     web_signs(job, ben, None)
     assert nothing_ran(job, "approval_void")
+
+
+@pytest.mark.parametrize("is_logged", [False, True])
+def test_an_approval_that_the_web_process_dates_back_counts_for_nothing(job, ben, is_logged):
+    """Before its user had a passkey: whoever holds the key of the web process signs any time, but adds no earlier log row."""
+    decision = web_signs(job, ben, None)
+    decision.decided_at = now() - timedelta(days=400)
+    decision.signature = sign(approval_requests._message_of_decision(decision), Signer.WEB)
+    decision.save()
+    assert approval_requests.is_decision_genuine(decision)
+    if is_logged:
+        record_of("approval.approved", request_of(job), "Reason: none given", actor=ben.actor)
+    assert nothing_ran(job, "approval_void")
+
+
+def test_who_adds_a_passkey_after_an_unsigned_approval_has_approved_all_the_same(job, ben):
+    [dan] = make_approvers("dan")
+    dan_user = get_user_model().objects.get(pk=dan.user_id)
+    approve(job, dan)
+    dan_user.set_password(PASSWORD)
+    dan_user.save()
+    assert add_passkey(with_password(dan_user), Authenticator()).status_code in {200, 302}
+    assert find_registered(dan_user.pk)
+    assert work(job).state == "succeeded"
 
 
 def test_a_signature_by_a_key_that_the_log_does_not_know_counts_for_nothing(job, ben):

@@ -7,7 +7,6 @@ to the database can't exchange a key, and what a passkey signed can be checked w
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from kmes.accounts.models import Passkey, User
@@ -28,11 +27,15 @@ def data_of(digest: str, public_key: bytes) -> dict[str, str]:
     return {"passkey": digest, "public_key": fingerprint(public_key)}
 
 
-def find_registered(user_id: int, *, at: datetime | None = None) -> frozenset[str]:
-    """Return the fingerprints of the public keys with which a user could sign at a time; without one, at present."""
+def find_registered(user_id: int, *, before: int | None = None) -> frozenset[str]:
+    """Return the fingerprints of the public keys with which a user could sign when the Audit log reached a row.
+
+    ``before`` is that row's sequence; without it, at present. No time is asked for: any process can write any time
+    into a row, but adds no row before others.
+    """
     rows = LogEntry.objects.filter(service=Service.AUDIT, event__in=(*_ADDED, _REMOVED, _RESET)).order_by("sequence")
-    if at is not None:
-        rows = rows.filter(at__lte=at)
+    if before is not None:
+        rows = rows.filter(sequence__lt=before)
     found: dict[str, str] = {}
     for event, actor_id, data in rows.values_list("event", "actor_user_id", "data"):
         if not isinstance(data, dict) or data.get("user_id") != user_id:
