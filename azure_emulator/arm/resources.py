@@ -5,7 +5,6 @@ Owns these JSON forms. Must not authorize or look for anything.
 
 from __future__ import annotations
 
-import base64
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -167,9 +166,8 @@ def key_json(
     described = short_key_json(state, vault, record, version, base, tail)
     uri = described["properties"]["keyUri"]
     properties: dict[str, Any] = {"kty": version.kty, "keyOps": list(version.key_ops)}
-    if version.public.get("n"):
-        modulus = version.public["n"]
-        properties["keySize"] = len(base64.urlsafe_b64decode(modulus + "=" * (-len(modulus) % 4))) * 8
+    if version.rsa_bits is not None:
+        properties["keySize"] = version.rsa_bits
     if version.curve:
         properties["curveName"] = version.curve
     properties["keyUriWithVersion"] = f"{uri}/{version.version}"

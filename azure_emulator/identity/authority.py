@@ -28,6 +28,11 @@ ANY_TENANT = {"common", "organizations"}
 CONFIGURATION_PATHS = (["v2.0", ".well-known", "openid-configuration"], [".well-known", "openid-configuration"])
 KEYS_PATHS = (["discovery", "v2.0", "keys"], ["discovery", "keys"])
 TOKEN_PATHS = (["oauth2", "v2.0", "token"], ["oauth2", "token"])
+CLAIMS = [
+    "sub", "iss", "cloud_instance_name", "cloud_instance_host_name", "cloud_graph_host_name", "msgraph_host", "aud", "exp",
+    "iat", "auth_time", "acr", "nonce", "preferred_username", "name", "tid", "ver", "at_hash", "c_hash", "email",
+]  # fmt: skip
+KEPT_A_DAY = {"cache-control": "max-age=86400, private", "access-control-allow-origin": "*"}
 
 
 class Authority:
@@ -40,19 +45,23 @@ class Authority:
         """Answer one request to the authority, refusals included."""
         correlation = request.headers.get("client-request-id") or str(uuid.uuid4())
         try:
-            return self._route(request)
+            response = self._route(request)
         except AuthorityError as error:
-            return error.response(correlation)
+            response = error.response(correlation)
+        for name, value in common_headers().items():
+            response.headers.setdefault(name, value)
+        return response
 
     def _route(self, request: HttpRequest) -> Response:
         tenant, rest = request.segments[0], [segment.lower() for segment in request.segments[1:]]
         if rest == ["discovery", "instance"]:
-            return json_response(instance_document(request.query, request.base))
+            return json_response(instance_document(request.query, request.base), headers=KEPT_A_DAY)
         if rest in CONFIGURATION_PATHS:
             named = self._tenant(tenant)
-            return json_response(configuration_document(named, request.base, is_v2=rest[0] == "v2.0"))
+            described = configuration_document(named, request.base, is_v2=rest[0] == "v2.0")
+            return json_response(described, headers=KEPT_A_DAY)
         if rest in KEYS_PATHS:
-            return json_response(self._state.signer.jwks(f"{request.base}/{{tenantid}}/v2.0"))
+            return json_response(self._state.signer.jwks(f"{request.base}/{{tenantid}}/v2.0"), headers=KEPT_A_DAY)
         if rest not in TOKEN_PATHS:
             raise AuthorityError(404, "invalid_request", 90023, "The requested resource does not exist.")
         if request.method != "POST":
@@ -114,10 +123,20 @@ class Authority:
             resource = wanted[0].removesuffix("/.default")
         else:
             resource = form.get("resource", "")
-        resource = resource.rstrip("/")
-        if resource not in self._state.options.cloud.resources:
+        if resource.rstrip("/") not in self._state.options.cloud.resources:
             raise refusal(500011, resource=resource, tenant=client.tenant_id)
+        # A slash at the end stays in the token's audience: Resource Manager's clients ask for "…//.default".
         return resource
+
+
+def common_headers() -> dict[str, str]:
+    """The headers every answer of the authority carries."""
+    return {
+        "expires": "-1",
+        "strict-transport-security": "max-age=31536000; includeSubDomains",
+        "x-content-type-options": "nosniff",
+        "x-ms-request-id": str(uuid.uuid4()),
+    }
 
 
 def check_secret(client: Client, secret: str) -> None:
@@ -172,13 +191,18 @@ def configuration_document(tenant: str, base: str, *, is_v2: bool) -> dict[str, 
         "response_modes_supported": ["query", "fragment", "form_post"],
         "subject_types_supported": ["pairwise"],
         "id_token_signing_alg_values_supported": ["RS256"],
-        "response_types_supported": ["code", "id_token", "token"],
+        "response_types_supported": ["code", "id_token", "code id_token", "id_token token"],
         "scopes_supported": ["openid", "profile", "email", "offline_access"],
         "issuer": f"{base}/{shown}/v2.0" if is_v2 else f"https://sts.windows.net/{shown}/",
         "authorization_endpoint": f"{oauth}/authorize",
         "device_authorization_endpoint": f"{base}/{tenant}/oauth2/v2.0/devicecode",
+        "request_uri_parameter_supported": False,
+        "http_logout_supported": True,
+        "frontchannel_logout_supported": True,
         "end_session_endpoint": f"{base}/{tenant}/oauth2/v2.0/logout",
-        "claims_supported": ["sub", "iss", "aud", "exp", "iat", "tid", "ver"],
+        "claims_supported": CLAIMS,
         "tenant_region_scope": "EU",
         "cloud_instance_name": "microsoftonline.com",
+        "cloud_graph_host_name": "graph.windows.net",
+        "msgraph_host": "graph.microsoft.com",
     }

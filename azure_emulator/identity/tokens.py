@@ -21,6 +21,7 @@ from azure_emulator.identity.clients import Client
 from azure_emulator.identity.jwt import BadToken, encode, read_token, uint
 
 ISSUER_PREFIX = "https://sts.windows.net/"
+MISSING_TOKEN = "AKV10000: Request is missing a Bearer, PoP, or MTLS_POP token."
 
 
 class TokenRefused(Exception):
@@ -93,7 +94,7 @@ class TokenSigner:
         try:
             read = read_token(token)
         except BadToken as error:
-            raise TokenRefused("AKV10000: Request is missing a Bearer or PoP token.") from error
+            raise TokenRefused(MISSING_TOKEN) from error
         if read.algorithm != "RS256" or not read.has_signature_of(self._public):
             raise TokenRefused("AKV10046: Unable to resolve the key used for signature validation.")
         if not read.claims.get("nbf", 0) <= time.time() < read.claims.get("exp", 0):

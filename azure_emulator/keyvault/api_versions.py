@@ -13,17 +13,19 @@ from azure_emulator.keyvault import errors
 KNOWN = (
     "2016-10-01", "7.0-preview", "7.0", "7.1-preview", "7.1", "7.2-preview", "7.2", "7.3-preview", "7.3",
     "7.4-preview.1", "7.4", "7.5-preview.1", "7.5", "7.6-preview.1", "7.6-preview.2", "7.6",
-    "2025-06-01-preview", "2025-07-01", "2026-03-01-preview", "2026-04-01", "2026-07-01-preview",
+    "2025-06-01-preview", "2025-07-01", "2026-01-01-preview", "2026-03-01-preview", "2026-04-01", "2026-05-01-preview",
+    "2026-07-01-preview",
 )  # fmt: skip
+NEWEST_STABLE = next(version for version in reversed(KNOWN) if "preview" not in version)
 AGE = {version: place for place, version in enumerate(KNOWN)}
 
 RECOVERABLE_DAYS = "7.1-preview"
 EXPORTABLE = "7.3-preview"
 RELEASE = ROTATION = RANDOM_BYTES = "7.3-preview"
 HSM_PLATFORM = "7.4"
-ATTESTATION = "7.6-preview.1"
-SECURE_WRAP = "2026-03-01-preview"
-EXTERNAL_KEYS = "2026-04-01"
+# Seen with 7.6 and later; what earlier versions show is not known.
+KEY_SIZE = "7.6"
+SECURE_WRAP = EXTERNAL_KEYS = "2026-01-01-preview"
 
 
 def is_at_least(version: str, first: str) -> bool:
@@ -38,6 +40,6 @@ def read_api_version(query: Mapping[str, str]) -> str:
         raise errors.bad_parameter("The request is missing the api-version query parameter.")
     if given.lower() not in AGE:
         raise errors.bad_parameter(
-            f"The specified version ({given}) is not recognized. Consider using the latest supported version."
+            f"The specified version ({given}) is not recognized. Consider using the latest supported version ({NEWEST_STABLE})."
         )
     return given.lower()

@@ -143,20 +143,21 @@ def read_release_policy(body: Mapping[str, Any]) -> dict[str, Any] | None:
 
 def check_no_external_key(body: Mapping[str, Any], api_version: str) -> None:
     """Keys kept outside Azure are named by ``external_key``; only a managed HSM has them."""
-    external = body.get("external_key")
+    attributes = body.get("attributes")
+    external = attributes.get("external_key") if isinstance(attributes, dict) else None
     if external is None or not api_versions.is_at_least(api_version, api_versions.EXTERNAL_KEYS):
         return
     identifier = external.get("id") if isinstance(external, dict) else None
     if not isinstance(identifier, str) or not EXTERNAL_KEY_ID.match(identifier):
-        raise errors.bad_parameter("The property 'external_key' needs an 'id' of 1 to 64 letters, digits and hyphens.")
+        raise errors.bad_parameter("The attribute 'external_key' needs an 'id' of 1 to 64 letters, digits and hyphens.")
     raise errors.bad_parameter("External keys are only available in a managed HSM.")
 
 
 def check_exportable(exportable: bool, policy: dict[str, Any] | None, kty: str) -> None:
     """A key may leave the HSM only under a release policy that is there from the start."""
     if exportable and policy is None:
-        raise errors.bad_parameter("An exportable key must have a release policy.")
+        raise errors.bad_parameter("AKV.SKR.1004: Exportable keys must have release policy.")
     if exportable and not kty.endswith("-HSM"):
         raise errors.bad_parameter("Only a key in an HSM can be exportable.")
     if policy is not None and not exportable:
-        raise errors.bad_parameter("A release policy needs the attribute 'exportable' to be true.")
+        raise errors.bad_parameter("AKV.SKR.1005: Non-exportable keys must not have release policy.")

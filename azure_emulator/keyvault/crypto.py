@@ -116,7 +116,8 @@ def digest_of(work: Work, name: str) -> tuple[bytes, hashes.HashAlgorithm]:
     digest = read_binary(work.body, name)
     if len(digest) != kind.digest_size:
         raise errors.bad_parameter(
-            f"Invalid length of '{name}': {len(digest)} bytes. Algorithm {work.algorithm} needs {kind.digest_size}."
+            f"Invalid length of '{name}': {len(digest)} bytes. {work.algorithm} requires {kind.digest_size} bytes, encoded "
+            "with base64url."
         )
     return digest, kind
 
@@ -167,21 +168,20 @@ ACTIONS = {
 }
 
 
-def check_algorithm(algorithm: Any, version: KeyVersion, operation: str) -> str:
+def check_algorithm(algorithm: str, version: KeyVersion, kid: str, operation: str) -> None:
     """The algorithm must exist and fit the key and the operation."""
-    if not isinstance(algorithm, str):
-        raise errors.bad_parameter("The property 'alg' must be a text.")
     if operation in ("sign", "verify"):
-        fits = (
-            algorithm in RSA_SIGNATURES
-            if version.kty.startswith("RSA")
-            else EC_ALGORITHMS.get(algorithm, ("",))[0] == version.curve
-        )
+        curve = EC_ALGORITHMS.get(algorithm, ("", ""))[0]
+        if curve and version.curve and curve != version.curve:
+            raise errors.bad_parameter(
+                f"Key and signing algorithm are incompatible. Key {kid} uses curve '{version.curve}', and algorithm "
+                f"'{algorithm}' can only be used with curve '{curve}'."
+            )
+        fits = algorithm in RSA_SIGNATURES if version.kty.startswith("RSA") else curve == version.curve
     else:
         fits = version.kty.startswith("RSA") and algorithm in RSA_ENCRYPTION
     if not fits:
         raise unsupported(algorithm, version)
-    return algorithm
 
 
 async def perform(call: Call) -> dict[str, Any]:
@@ -194,9 +194,9 @@ async def perform(call: Call) -> dict[str, Any]:
     check_use(version, call.operation, call.vault.now())
     if not version.pem:
         raise unsupported(body["alg"], version)
-    algorithm = check_algorithm(body["alg"], version, call.operation)
-    result = ACTIONS[call.operation](Work(version.private, algorithm, value, body))
-    return {"kid": call.formatter.key_id(record, version)} | result
+    kid = call.formatter.key_id(record, version)
+    check_algorithm(body["alg"], version, kid, call.operation)
+    return {"kid": kid} | ACTIONS[call.operation](Work(version.private, body["alg"], value, body))
 
 
 async def release(call: Call) -> dict[str, Any]:
@@ -205,12 +205,6 @@ async def release(call: Call) -> dict[str, Any]:
     if not version.exportable:
         raise errors.forbidden("Operation release is not permitted on this key.", "KeyOperationForbidden")
     raise errors.bad_parameter("The target environment assertion is not valid.")
-
-
-async def attestation(call: Call) -> dict[str, Any]:
-    """Refused: only a managed HSM attests keys."""
-    call.vault.live_version(call.name, call.version)
-    raise errors.bad_parameter("Key attestation is only available in a managed HSM.")
 
 
 async def secure_wrap(call: Call) -> dict[str, Any]:

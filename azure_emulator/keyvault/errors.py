@@ -37,7 +37,7 @@ def malformed_backup() -> ServiceError:
 
 
 def operation_not_allowed(method: str, word: str) -> ServiceError:
-    """400: the path names an operation that this api-version does not have."""
+    """400: the path names an operation that this method, this api-version or a vault does not have."""
     return bad_parameter(f"Method {method} does not allow operation '{word}'")
 
 

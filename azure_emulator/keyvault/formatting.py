@@ -30,6 +30,8 @@ class KeyFormatter:
     def attributes(self, version: KeyVersion) -> dict[str, Any]:
         """The attributes of one version as answers show them."""
         shown: dict[str, Any] = {"enabled": version.enabled}
+        if version.rsa_bits is not None and self._has(api_versions.KEY_SIZE):
+            shown["key_size"] = version.rsa_bits
         if version.nbf is not None:
             shown["nbf"] = version.nbf
         if version.exp is not None:

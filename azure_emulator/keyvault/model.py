@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from azure_emulator.keyvault.material import PrivateKey, from_pem, public_members
+from azure_emulator.keyvault.material import PrivateKey, from_pem, public_members, unb64url
 
 HSM_SUFFIX = "-HSM"
 
@@ -51,6 +51,11 @@ class KeyVersion:
     def curve(self) -> str | None:
         """The curve of an EC key."""
         return self.public.get("crv")
+
+    @property
+    def rsa_bits(self) -> int | None:
+        """The size of an RSA key's modulus."""
+        return len(unb64url(self.public["n"])) * 8 if self.public.get("n") else None
 
     @property
     def private(self) -> PrivateKey:

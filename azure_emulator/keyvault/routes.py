@@ -1,11 +1,13 @@
 """Routes of the data plane: the operation for a method and a path.
 
-Owns the table of paths, which may have a trailing slash, an empty version and any letter
-case in fixed words. Source: docs/azure.md, "Keys API". Must not authorize or act.
+Owns the table of paths. Empty segments do not count, fixed words may have any letter case, and what
+stands in the place of a version without being one is taken for an operation. Source: docs/azure.md,
+"Keys API". Must not authorize or act.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +26,8 @@ from azure_emulator.keyvault import (
 from azure_emulator.keyvault.call import Call
 
 Handler = Callable[[Call], Awaitable[dict[str, Any] | None]]
+
+VERSION_ID = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,6 @@ ACTIONS: dict[str, Table] = {
 VERSION_ACTIONS: dict[str, Table] = {
     **{word: {"POST": Operation(word, crypto.perform)} for word in crypto.OPERATIONS},
     "release": {"POST": Operation("release", crypto.release, since=api_versions.RELEASE)},
-    "attestation": {"GET": Operation("get", crypto.attestation, since=api_versions.ATTESTATION)},
     **{
         word: {"POST": Operation("release", crypto.secure_wrap, since=api_versions.SECURE_WRAP)}
         for word in ("securewrapkey", "secureunwrapkey")
@@ -105,33 +108,38 @@ def find_table(segments: list[str], method: str) -> tuple[Table, Target] | None:
             return ACTIONS[word], Target(word=word, name=segments[1])
         case ["keys", _, word] if word in VERSION_ACTIONS:
             return VERSION_ACTIONS[word], Target(word=word, name=segments[1])
-        case ["keys", _, _]:
+        case ["keys", _, word] if VERSION_ID.fullmatch(word):
             return VERSION, Target(name=segments[1], version=segments[2])
-        case ["keys", _, _, word] if word in VERSION_ACTIONS:
+        case ["keys", _, version, word] if VERSION_ID.fullmatch(version) and word in VERSION_ACTIONS:
             return VERSION_ACTIONS[word], Target(word=word, name=segments[1], version=segments[2])
         case ["deletedkeys"]:
             return LIST_DELETED, Target()
         case ["deletedkeys", _]:
             return DELETED, Target(name=segments[1])
         case ["deletedkeys", _, "recover"]:
-            return RECOVER, Target(name=segments[1])
+            return RECOVER, Target(word="recover", name=segments[1])
+        case ["keys" | "deletedkeys", _, _] | ["keys", _, _, _]:
+            return {}, Target(word=words[-1], name=segments[1])
     return None
 
 
-def resolve(method: str, segments: list[str], api_version: str) -> Route:
+def resolve(method: str, path: list[str], api_version: str) -> Route:
     """The operation for this request; 400, 404 and 405 when there is none."""
     method = "GET" if method == "HEAD" else method
+    segments = [segment for segment in path if segment]
     found = find_table(segments, method)
     if found is None:
-        raise errors.not_found(f"The resource /{'/'.join(segments)} does not exist.")
+        raise errors.not_found(f"The resource /{'/'.join(path)} does not exist.")
     table, target = found
-    if target.name == "" and target.word:
-        raise errors.bad_parameter("Operation not specified")
     operation = table.get(method)
+    if operation is None and target.word:
+        raise errors.operation_not_allowed(method, segments[-1])
+    if operation is None and table is KEY and method == "POST":
+        raise errors.bad_parameter("Operation not specified")
     if operation is None:
         allowed = ", ".join(table)
         message = f"Method {method} is not allowed here. Allowed: {allowed}"
         raise errors.ServiceError(405, "MethodNotAllowed", message, headers={"allow": allowed})
     if not api_versions.is_at_least(api_version, operation.since):
-        raise errors.operation_not_allowed(method, target.word or segments[-1])
+        raise errors.operation_not_allowed(method, segments[-1])
     return Route(operation, target)

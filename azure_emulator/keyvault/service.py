@@ -18,7 +18,7 @@ from azure_emulator.faults.apply import apply_fault
 from azure_emulator.faults.model import Fault
 from azure_emulator.http_request import HttpRequest
 from azure_emulator.identity.clients import SEED_TENANT
-from azure_emulator.identity.tokens import ISSUER_PREFIX, TokenRefused
+from azure_emulator.identity.tokens import ISSUER_PREFIX, MISSING_TOKEN, TokenRefused
 from azure_emulator.keyvault import api_versions, errors, key_rotation, permissions, routes, throttle
 from azure_emulator.keyvault.call import Call
 from azure_emulator.keyvault.errors import ServiceError
@@ -67,7 +67,7 @@ class KeyVaultService:
     def _authenticate(self, request: HttpRequest, challenge: str) -> dict[str, Any]:
         kind, _, token = request.headers.get("authorization", "").partition(" ")
         if kind.lower() != "bearer" or not token.strip():
-            raise errors.unauthorized("AKV10000: Request is missing a Bearer or PoP token.", challenge)
+            raise errors.unauthorized(MISSING_TOKEN, challenge)
         try:
             claims = self._state.signer.verify(token.strip())
         except TokenRefused as error:

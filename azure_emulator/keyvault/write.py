@@ -53,8 +53,9 @@ def read_properties(
     body: Mapping[str, Any], key: Mapping[str, Any], call: Call, *, hsm_flag: bool, imported: bool
 ) -> KeyProperties:
     """Check everything in a request except the material."""
-    kty = attributes.read_key_type(key.get("kty"), hsm_flag=hsm_flag, sku=call.vault.profile.sku)
+    # A request for an external key names no key type.
     attributes.check_no_external_key(body, call.api_version)
+    kty = attributes.read_key_type(key.get("kty"), hsm_flag=hsm_flag, sku=call.vault.profile.sku)
     key_ops = attributes.read_operations(key.get("key_ops"), kty, may_import=not imported, api_version=call.api_version)
     found = attributes.read_attributes(body)
     policy = attributes.read_release_policy(body)
@@ -242,7 +243,7 @@ def change_release_policy(version: KeyVersion, policy: dict[str, Any]) -> None:
     """Replace the release policy of an exportable key."""
     attributes.check_exportable(version.exportable, policy, version.kty)
     if version.release_policy and version.release_policy["immutable"]:
-        raise errors.bad_parameter("The release policy is immutable and can't be changed.")
+        raise errors.bad_parameter("AKV.SKR.1020: Immutable Key Release Policy cannot be modified.")
     version.release_policy = policy
 
 

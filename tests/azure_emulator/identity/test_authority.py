@@ -27,7 +27,32 @@ def test_discovery_names_everything_a_client_needs(emulator: Emulator):
     assert found["authorization_endpoint"].startswith(base)
     instance = emulator.web.get(f"{base}/common/discovery/instance?authorization_endpoint={base}/{TENANT}/x").json()
     assert instance["tenant_discovery_endpoint"] == f"{base}/{TENANT}/v2.0/.well-known/openid-configuration"
+    assert {"code id_token", "id_token token"} <= set(found["response_types_supported"])
     assert emulator.web.get(found["jwks_uri"]).json()["keys"][0]["kty"] == "RSA"
+
+
+@pytest.mark.parametrize("path", [f"/{TENANT}/v2.0/.well-known/openid-configuration", "/common/discovery/v2.0/keys"])
+def test_documents_may_be_kept_for_a_day(emulator: Emulator, path: str):
+    found = emulator.web.get(emulator.url() + path).headers
+    assert found["cache-control"] == "max-age=86400, private"
+    assert found["access-control-allow-origin"] == "*"
+
+
+def test_answers_of_the_authority_carry_its_headers(emulator: Emulator):
+    for answer in (emulator.ask_token(scope=VAULT_SCOPE), emulator.ask_token(scope="openid")):
+        assert (answer.headers["cache-control"], answer.headers["expires"]) == ("no-store, no-cache", "-1")
+        assert answer.headers["strict-transport-security"] == "max-age=31536000; includeSubDomains"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert len(answer.headers["x-ms-request-id"]) == 36
+
+
+def test_a_slash_at_the_end_of_the_resource_stays_in_the_audience(emulator: Emulator):
+    for scope, audience in (
+        ("https://management.core.windows.net//.default", "https://management.core.windows.net/"),
+        (VAULT_SCOPE, "https://vault.azure.net"),
+    ):
+        claims = json.loads(unpad(emulator.token(scope).split(".")[1]))
+        assert claims["aud"] == audience
 
 
 def test_a_token_verifies_under_the_published_key(emulator: Emulator):

@@ -30,13 +30,26 @@ def test_members_appear_with_the_version_that_brought_them(emulator: Emulator, v
     assert attributes(emulator, version) == always | members
 
 
+def test_the_size_of_an_rsa_key_is_an_attribute_too(emulator: Emulator):
+    emulator.keys().create_rsa_key("k", size=3072)
+    assert "key_size" not in attributes(emulator, "7.4")
+    for path in ("/keys/k", "/keys", "/keys/k/versions"):
+        found = emulator.raw("GET", f"{path}?api-version=7.6").json()
+        assert found.get("value", [found])[0]["attributes"]["key_size"] == 3072
+
+
+def test_an_unknown_version_is_answered_with_the_newest_stable_one(emulator: Emulator):
+    assert emulator.raw("GET", "/keys?api-version=7.9").json()["error"]["message"] == (
+        f"The specified version (7.9) is not recognized. Consider using the latest supported version ({NEWEST})."
+    )
+
+
 @pytest.mark.parametrize(
     ("method", "path", "version", "word"),
     [
         ("GET", "/keys/k/rotationpolicy", "7.2", "rotationpolicy"),
         ("POST", "/keys/k/rotate", "7.2", "rotate"),
         ("POST", "/rng", "7.2", "rng"),
-        ("GET", "/keys/k//attestation", "7.5", "attestation"),
         ("POST", "/keys/k//securewrapkey", "2025-07-01", "securewrapkey"),
     ],
 )
@@ -66,6 +79,6 @@ def test_secure_wrapping_is_a_key_operation_of_the_newest_versions(emulator: Emu
     ("external", "said"), [({"id": "a-1"}, "managed HSM"), ({"id": "a_1"}, "1 to 64"), ({"id": "a" * 65}, "1 to 64"), ({}, "1 to 64")]
 )  # fmt: skip
 def test_keys_kept_outside_azure_are_not_for_a_vault(emulator: Emulator, external: object, said: str):
-    status, message = create(emulator, NEWEST, external_key=external)
+    status, message = create(emulator, NEWEST, attributes={"external_key": external})
     assert (status, said in message) == (400, True)
-    assert create(emulator, "2025-07-01", external_key=external)[0] == 200
+    assert create(emulator, "2025-07-01", attributes={"external_key": external})[0] == 200

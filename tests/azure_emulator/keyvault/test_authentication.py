@@ -16,8 +16,8 @@ def test_the_challenge_comes_before_any_other_check(emulator: Emulator, path: st
     assert answer.headers["WWW-Authenticate"] == (
         f'Bearer authorization="{emulator.url()}/{TENANT}", resource="https://vault.azure.net"'
     )
-    assert answer.json()["error"]["code"] == "Unauthorized"
-    assert "AKV10000" in answer.json()["error"]["message"]
+    message = "AKV10000: Request is missing a Bearer, PoP, or MTLS_POP token."
+    assert answer.json() == {"error": {"code": "Unauthorized", "message": message}}
 
 
 def test_the_challenge_names_the_host_the_client_used(emulator: Emulator):

@@ -56,7 +56,11 @@ def test_what_is_encrypted_or_wrapped_comes_back(emulator: Emulator, keys: KeyCl
     ("operation", "body", "said"),
     [
         ("sign", {"alg": "ES256", "value": "A" * 43}, "not supported by key type RSA"),
-        ("sign", {"alg": "RS256", "value": "AAAA"}, "Invalid length"),
+        (
+            "sign",
+            {"alg": "RS256", "value": "AAAA"},
+            "Invalid length of 'value': 3 bytes. RS256 requires 32 bytes, encoded with base64url.",
+        ),
         ("sign", {"alg": "none", "value": "A" * 43}, "not supported"),
         ("sign", {"value": "A" * 43}, "'alg'"),
         ("sign", {"alg": "RS256"}, "'value'"),
@@ -73,6 +77,16 @@ def test_a_senseless_operation_is_400(
     answer = emulator.raw("POST", f"/keys/k/{operation}", json=body)
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "BadParameter")
     assert said in answer.json()["error"]["message"]
+
+
+def test_an_algorithm_of_another_curve_is_named_with_both(emulator: Emulator, keys: KeyClient):
+    kid = keys.create_ec_key("k", curve="P-256K").id
+    answer = emulator.raw("POST", "/keys/k/sign", json={"alg": "ES256", "value": "A" * 43})
+    assert answer.status_code == 400
+    assert answer.json()["error"]["message"] == (
+        f"Key and signing algorithm are incompatible. Key {kid} uses curve 'P-256K', and algorithm 'ES256' can only be used "
+        "with curve 'P-256'."
+    )
 
 
 def refusal(emulator: Emulator, operation: str) -> tuple[str, str | None]:

@@ -24,14 +24,25 @@ def test_trailing_slashes_and_letter_case_do_not_matter(emulator: Emulator, kid:
     assert emulator.raw("GET", path).json()["key"]["kid"] == kid
 
 
-@pytest.mark.parametrize("path", ["/keys/k//sign", "/keys/k/sign", "/keys/k//SIGN"])
+@pytest.mark.parametrize("path", ["/keys/k//sign", "/keys/k/sign", "/keys/k//SIGN", "//keys//k/sign"])
 def test_an_empty_version_signs_with_the_current_one(emulator: Emulator, kid: str, path: str):
     body = {"alg": "RS256", "value": "A" * 43}
     assert emulator.raw("POST", path, json=body).json()["kid"] == kid
 
 
 @pytest.mark.parametrize(
-    "version", ["2016-10-01", "7.0", "7.4", "7.6", "7.6-preview.2", "7.5-preview.1", "2025-07-01", "2026-04-01"]
+    "version",
+    [
+        "2016-10-01",
+        "7.0",
+        "7.4",
+        "7.6",
+        "7.6-preview.2",
+        "7.5-preview.1",
+        "2025-07-01",
+        "2026-01-01-preview",
+        "2026-04-01",
+    ],
 )
 def test_known_and_preview_versions_are_taken(emulator: Emulator, version: str):
     assert emulator.raw("GET", f"/keys?api-version={version}").status_code == 200
@@ -78,14 +89,38 @@ def test_answers_carry_the_services_headers(emulator: Emulator, kid: str):
 
 @pytest.mark.parametrize(
     ("method", "path", "status"),
-    [("GET", "/nonsense", 404), ("GET", "/keys/a/b/c/d", 404), ("POST", "/keys", 405), ("GET", "/keys/k/create", 405),
-     ("DELETE", "/keys/k/" + "0" * 32, 405), ("PUT", "/deletedkeys/k", 405), ("POST", "/rng", 400)],
+    [("GET", "/nonsense", 404), ("GET", "/keys/a/b/c/d", 404), ("POST", "/keys", 405),
+     ("DELETE", "/keys/k/" + "0" * 32, 405), ("PUT", "/deletedkeys/k", 405), ("POST", "/rng", 400),
+     ("POST", "/keys/k", 400)],
 )  # fmt: skip
 def test_what_does_not_exist_is_a_json_error(emulator: Emulator, method: str, path: str, status: int):
     answer = emulator.raw(method, path)
     assert answer.status_code == status
     assert answer.json()["error"]["code"]
     assert ("allow" in answer.headers) == (status == 405)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "word"),
+    [("GET", "/keys/k/create", "create"), ("GET", "/keys/k/latest", "latest"), ("GET", "/keys/k//attestation", "attestation"),
+     ("DELETE", "/deletedkeys/k/purge", "purge"), ("PATCH", "/keys/k/" + "0" * 31, "0" * 31), ("GET", "/keys/k/x/sign", "sign"),
+     ("GET", "/keys/k/" + "0" * 32 + "/sign", "sign"), ("POST", "/keys/k/" + "0" * 32 + "/create", "create")],
+)  # fmt: skip
+def test_what_is_no_version_is_read_as_an_operation(emulator: Emulator, kid: str, method: str, path: str, word: str):
+    answer = emulator.raw(method, path)
+    assert (answer.status_code, answer.json()["error"]) == (
+        400,
+        {"code": "BadParameter", "message": f"Method {method} does not allow operation '{word}'"},
+    )
+
+
+def test_an_empty_segment_does_not_count(emulator: Emulator, kid: str):
+    # The SDK for .NET sends the second of these paths.
+    saved = emulator.raw("POST", "/keys/k/backup").json()
+    for path in ("/keys/restore", "/keys//restore"):
+        answer = emulator.raw("POST", path, json=saved)
+        assert (answer.status_code, answer.json()["error"]["innererror"]["code"]) == (409, "KeyAlreadyExists")
+    assert emulator.raw("GET", "//keys/k").json()["key"]["kid"] == kid
 
 
 def test_head_answers_like_get_without_a_body(emulator: Emulator, kid: str):
