@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from uuid import UUID
 
 from django.db.models import Prefetch
@@ -57,7 +59,7 @@ def read_matrix(job: Job) -> Matrix | None:
     steps = Prefetch("steps", queryset=JobStep.objects.order_by("ordinal"))
     parts = {part.group_id: part for part in job.parts.prefetch_related(steps).order_by("created_at")}
     names = dict(KeyGroup.objects.filter(pk__in=wanted).values_list("pk", "name"))
-    columns = _columns(job)
+    columns = _columns(job, parts.values())
     refused = job.run_notes.get(REFUSED, {})
     rows = [_row(each, names.get(each, ""), parts.get(each), refused.get(str(each), ""), columns) for each in wanted]
     order = {state: place for place, state in enumerate(_ORDER)}
@@ -72,9 +74,13 @@ def read_matrix(job: Job) -> Matrix | None:
     )
 
 
-def _columns(job: Job) -> list[str]:
+def _columns(job: Job, parts: Iterable[Job]) -> list[str]:
+    """Return the names of the steps of each part; of a step and its alternative only what was begun."""
     spec = registry.find(job.work_kind)
-    return [step.name for step in spec.steps if not step.is_alternative] if spec else []
+    steps = spec.steps if spec else ()
+    begun = {step.name for part in parts for step in part.steps.all()}
+    either = {each.name for pair in pairwise(steps) if pair[1].is_alternative for each in pair}
+    return [step.name for step in steps if step.name not in either or step.name in begun]
 
 
 def _row(group_id: UUID, name: str, part: Job | None, refused: str, columns: list[str]) -> Row:

@@ -33,9 +33,11 @@ def describe_progress(job: Job, *, begun: int, done: int) -> str:
 def _steps_of(job: Job, begun: int) -> int:
     spec = registry.find(job.kind)
     steps = spec.step_count if spec else begun
-    # A push to several key groups goes through all but the last step once per group.
-    groups = job.params.get("groups", 1)
-    return (steps - 1) * groups + 1 if groups > 1 else steps
+    groups = int(job.params.get("groups", 1))
+    if groups == 1:
+        return steps
+    # A push to several key groups goes through all but the last step once per group; other work through all of them.
+    return (steps - 1) * groups + 1 if spec is not None and spec.pushes_keys else steps * groups
 
 
 def describe_keys(job: Job, *, begun: int, done: int) -> str:

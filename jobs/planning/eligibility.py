@@ -59,24 +59,13 @@ def find_destroyable(keys: Sequence[Key]) -> Eligibility:
 
 
 def find_switchable(keys: Sequence[Key], *, wanted: bool) -> Eligibility:
-    """Part the keys whose version can be enabled or disabled from the others: three queries.
-
-    One job works on one Azure key, so that keys of other groups than the first one are left out.
-    """
+    """Part the keys whose version can be enabled or disabled from the others: three queries."""
     versions = {version.key_id: version for version in _held_versions(keys)}
     busy, found = _open_jobs(keys), Eligibility([], [])
     for key in keys:
         situation = KeySituation(busy.get(key.pk) or busy.get(key.group_id), versions.get(key.pk))
-        reason = why_not_switch(situation, wanted=wanted)
-        if not reason and found.eligible and key.group_id != found.eligible[0].group_id:
-            reason = one_group_at_a_time().removesuffix(".")
-        _add(found, key, reason)
+        _add(found, key, why_not_switch(situation, wanted=wanted))
     return found
-
-
-def one_group_at_a_time() -> str:
-    """Say how keys of several groups are enabled or disabled."""
-    return _("Enable or disable the keys of one key group at a time.")
 
 
 def versions_of(keys: Sequence[Key]) -> list[CloudVersion]:
@@ -88,7 +77,7 @@ def versions_of(keys: Sequence[Key]) -> list[CloudVersion]:
 def _held_versions(keys: Sequence[Key]) -> QuerySet[CloudVersion]:
     """Return the versions that the vaults hold of the keys, the newest of each last."""
     held = CloudVersion.objects.filter(key__in=[key.pk for key in keys], state__in=HELD_VERSION_STATES)
-    related = held.select_related("key", "group__vault", "group__credential")
+    related = held.select_related("key__group__vault", "group__vault", "group__credential")
     return related.defer("key__wrapped_private", "group__credential__sealed_secret").order_by("pushed_at")
 
 

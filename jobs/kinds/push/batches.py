@@ -22,11 +22,6 @@ WINDOW = BATCH
 WINDOW_SECONDS = 1.0
 
 
-def pending_in(run: JobRun, group: KeyGroup) -> list[JobTarget]:
-    """Return the job's pending targets in one of its groups, in order."""
-    return [target for target in run.pending_targets() if target.key.group_id == group.pk]
-
-
 def batched(targets: list[JobTarget]) -> Iterator[list[JobTarget]]:
     """Cut a job's targets into batches."""
     for start in range(0, len(targets), BATCH):

@@ -19,28 +19,23 @@ again); after 5 or 6 a KEK; after 7 a row on the ledger that says too little. Ea
 
 from __future__ import annotations
 
-from uuid import UUID
-
-from django.conf import settings
 from django.utils.translation import gettext as _
 
 from cloudcreds.provider.protocol import VaultGateway
 from hsm.mark_checks import REFUSED_EVENT
 from hsm.verified import VerifiedDestination
 from jobs.choices import KekState
-from jobs.engine import admission
 from jobs.engine.gateways import gateway_for, verified_group
-from jobs.engine.interruptions import Cancelled, WaitUntil, Yielded
+from jobs.engine.interruptions import WaitUntil
 from jobs.engine.lifecycle import LeaseLost
 from jobs.engine.run import JobRun
 from jobs.engine.steps import begin_deferred, end_deferred, step
 from jobs.engine.transaction import RunTransaction
-from jobs.engine.undone import record_undone
 from jobs.journal.kek_ledger import discard_kek, is_near_expiry, obtain_kek
-from jobs.kinds.push.batches import batched, pending_in
+from jobs.kinds.each_group import read_group, work_on_groups
+from jobs.kinds.push.batches import batched
 from jobs.kinds.push.imports import import_all
 from jobs.kinds.push.preflight import check_vault
-from jobs.kinds.push.steps import SYNCHRONIZING
 from jobs.kinds.push.wrap import WrapAhead
 from jobs.models import EphemeralKek, JobTarget
 from keygroups import lifecycle as key_lifecycle
@@ -60,9 +55,9 @@ def push(run: JobRun) -> None:
     """
     try:
         if run.job.group_id is None:
-            _push_groups(run)
+            work_on_groups(run, lambda group: _push_group(run, group), abandon_key=abandon_push)
         else:
-            _push_group(run, _group(run.job.group_id))
+            _push_group(run, read_group(run.job.group_id))
     except (WaitUntil, LeaseLost):
         raise
     except KmesError as error:
@@ -74,58 +69,10 @@ def push(run: JobRun) -> None:
     discard_job_keks(run)
 
 
-def _group(group_id: UUID) -> KeyGroup:
-    return KeyGroup.objects.select_related("vault__credential", "credential").get(pk=group_id)
-
-
-def _push_groups(run: JobRun) -> None:
-    """Push the groups one after the other; an error in one does not hold up the others.
-
-    A wait, also for a vault that is paused, or a retryable error is raised when the others are done: the next run
-    finds the results of their keys and goes on with the rest.
-    """
-    postponed: KmesError | None = None
-    paused: WaitUntil | None = None
-    for group_id in dict.fromkeys(target.key.group_id for target in run.pending_targets()):
-        group = _group(group_id)
-        with run.working_on(group) as is_held:
-            if not is_held:
-                postponed = postponed or WaitUntil(
-                    _("another job on the Azure key “%(key)s”") % {"key": group.azure_name},
-                    seconds=settings.KMES_SCAN_SECONDS,
-                )
-                continue
-            if (pause := admission.find_pause(run.job, group.vault)) is not None:
-                paused = pause if paused is None or pause.seconds < paused.seconds else paused
-                continue
-            try:
-                _push_group(run, group)
-            except (Cancelled, Yielded, LeaseLost):
-                raise
-            except KmesError as error:
-                if error.retryable or not _fail_group(run, group, error):
-                    postponed = postponed or error
-    if (why := postponed or paused) is not None:
-        raise why
-
-
 def _push_group(run: JobRun, group: KeyGroup) -> None:
     group, destination = verified_group(run, group)
     if pending := check_vault(run, group):
         _wrap_and_import(run, group, destination, pending)
-
-
-def _fail_group(run: JobRun, group: KeyGroup, error: KmesError) -> bool:
-    """Fail a group's pending keys. Return whether there were any; else all were imported before the error."""
-    with run.write() as tx:
-        tx.fail_running_steps(str(error))
-    pending = pending_in(run, group)
-    if pending:
-        with run.write() as tx:
-            record_undone(tx, run, pending, error, wording=SYNCHRONIZING)
-            for target in pending:
-                key_lifecycle.fail_push(key=target.key)
-    return bool(pending)
 
 
 # --- 2 to 6 ------------------------------------------------------------------------------------

@@ -16,8 +16,8 @@ from jobs.choices import IntentOperation, IntentState, TargetState
 from jobs.engine.interruptions import WaitUntil
 from jobs.engine.run import JobRun
 from jobs.journal.intents import UNRESOLVED_STATES, resolve_all, unresolved_intents, wait_for_quarantine
+from jobs.kinds.each_group import pending_in
 from jobs.kinds.observations import observe_change
-from jobs.kinds.push.batches import pending_in
 from jobs.kinds.push.deleted_keys import record_fate
 from jobs.kinds.push.imports import record_versions
 from jobs.models import Intent

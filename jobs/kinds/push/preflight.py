@@ -14,7 +14,7 @@ from jobs.engine.gateways import gateway_for
 from jobs.engine.run import JobRun
 from jobs.engine.steps import step
 from jobs.kinds.azure_key import find_deleted
-from jobs.kinds.push.batches import pending_in
+from jobs.kinds.each_group import pending_in
 from jobs.kinds.push.deleted_keys import record_fate
 from jobs.kinds.push.earlier_calls import resolve_earlier_calls
 from jobs.kinds.push.name_check import deleted_name, refuse_taken_name

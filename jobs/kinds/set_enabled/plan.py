@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from jobs.confirmation.plan import Plan, names_of, vault_facts
+from jobs.confirmation.plan import NAMES_SHOWN, Plan, names_of, vault_facts
 from jobs.planning import blockers
 from jobs.planning.eligibility import Eligibility
-from jobs.planning.selections import left_out, way_back
+from jobs.planning.selections import by_group, left_out, places, way_back
 from keygroups.choices import VersionState
 from keygroups.models import CloudVersion
 
@@ -24,22 +24,29 @@ def plan_version(version: CloudVersion, *, enabled: bool) -> Plan:
         button=_("Enable version") if enabled else _("Disable version"),
         back=key.get_absolute_url(),
         facts=[*vault_facts(group), (_("Azure version"), version.azure_version)],
-        effects=_effects([version], enabled=enabled),
+        effects=_effects([version], enabled=enabled, names=1),
         obstacle=blockers.why_not_enable(key) if enabled else blockers.why_not_disable(key),
         danger=not enabled,
     )
 
 
-def plan_versions(versions: Sequence[CloudVersion], *, enabled: bool) -> Plan:
-    """Describe what enabling or disabling several versions of one Azure key does."""
+def plan_versions(versions: Sequence[CloudVersion], *, enabled: bool, names: int = NAMES_SHOWN) -> Plan:
+    """Describe what enabling or disabling several versions does, in one key group or in many.
+
+    So many keys are named, and the others counted.
+    """
     title = _title(len(versions), enabled=enabled)
     first = versions[0]
+    groups = by_group([version.key for version in versions])
     return Plan(
         title=title,
         button=title,
         back=first.group.get_absolute_url(),
-        facts=[(_("Keys"), names_of([version.key for version in versions])), *vault_facts(first.group)],
-        effects=[*_effects(versions, enabled=enabled), _("A version that fails is named in the job.")],
+        facts=[
+            (_("Keys"), names_of([version.key for version in versions], limit=names)),
+            *(vault_facts(first.group) if len(groups) == 1 else places(groups)),
+        ],
+        effects=[*_effects(versions, enabled=enabled, names=names), _("A version that fails is named in the job.")],
         danger=not enabled,
         typed="" if enabled else ngettext("%(count)d key", "%(count)d keys", len(versions)) % {"count": len(versions)},
     )
@@ -64,7 +71,7 @@ def _title(count: int, *, enabled: bool) -> str:
     return ngettext("Disable %(count)d key", "Disable %(count)d keys", count) % {"count": count}
 
 
-def _effects(versions: Sequence[CloudVersion], *, enabled: bool) -> list[str]:
+def _effects(versions: Sequence[CloudVersion], *, enabled: bool, names: int) -> list[str]:
     count = len(versions)
     if enabled:
         uses = ngettext("The vault uses this version again.", "The vault uses these versions again.", count)
@@ -75,13 +82,21 @@ def _effects(versions: Sequence[CloudVersion], *, enabled: bool) -> list[str]:
             count,
         )
     effects = [uses, _("Other versions and the keys here stay as they are.")]
-    current = next((version for version in versions if version.state == VersionState.ACTIVE), None)
-    if current is not None and not enabled:
+    current = [version.key for version in versions if version.state == VersionState.ACTIVE]
+    if len(current) == 1 and not enabled:
         effects.append(
             _(
                 "“%(name)s” is the current version. Whoever names the key without a version meets it and fails: the "
                 "vault does not fall back to an older version. Push another key first if the service must go on."
             )
-            % {"name": current.key.name}
+            % {"name": current[0].name}
+        )
+    elif current and not enabled:
+        effects.append(
+            _(
+                "%(count)d of them are current versions: %(names)s. Whoever names one of these Azure keys without a version "
+                "fails: the vault does not fall back to an older version. Push other keys first if the services must go on."
+            )
+            % {"count": len(current), "names": names_of(current, limit=names)}
         )
     return effects

@@ -1,4 +1,4 @@
-"""Enable or disable versions of one Azure key in the vault.
+"""Enable or disable versions in the vault, one Azure key after the other.
 
 Announced like every change: a request that timed out may take effect minutes later, and must not undo what
 somebody requested in the meantime.
@@ -23,12 +23,13 @@ from jobs.engine.steps import step
 from jobs.engine.transaction import RunTransaction
 from jobs.journal.intents import announce, announced, resolve, resolve_own_calls
 from jobs.kinds.current_versions import is_one_current
+from jobs.kinds.each_group import pending_in, work_on_groups
 from jobs.kinds.observations import observe_change
 from jobs.kinds.push.earlier_calls import resolve_earlier_calls
 from jobs.kinds.set_enabled.spec import version_ids
-from jobs.planning.eligibility import one_group_at_a_time
+from jobs.models import JobTarget
 from keygroups import lifecycle as key_lifecycle
-from keygroups.models import CloudVersion
+from keygroups.models import CloudVersion, KeyGroup
 from kmes.core.errors import ConflictError
 from logging_reports.choices import Severity
 
@@ -39,14 +40,25 @@ def run_set_enabled(run: JobRun) -> None:
     Of several versions, one that the vault lacks or refuses to change fails by itself.
 
     Raises:
-        ConflictError: the vault has no such version, or they are of several Azure keys.
+        ConflictError: the vault has no such version, or rows name several Azure keys for one key group.
 
     """
+    if run.job.group_id is not None:
+        _switch_all(run, run.pending_targets())
+        return
+
+    def switch(group: KeyGroup) -> None:
+        _switch_all(run, pending_in(run, group))
+
+    work_on_groups(run, switch, abandon_key=RUNNER.abandon_key)
+
+
+def _switch_all(run: JobRun, pending: list[JobTarget]) -> None:
+    """Switch the versions of pending keys of one key group."""
     wanted = bool(run.job.params["enabled"])
     related = CloudVersion.objects.select_related("group", "vault__credential", "key")
     found = {version.key_id: version for version in related.filter(pk__in=version_ids(run.job))}
     with step(run, "enable_version" if wanted else "disable_version"):
-        pending = run.pending_targets()
         if not pending:
             return
         if any(target.key_id not in found for target in pending):
@@ -55,7 +67,10 @@ def run_set_enabled(run: JobRun) -> None:
         first = targets[0][1]
         # What is asked of the vault below is asked of one key: rows could hide another one behind it.
         if len({(version.vault_id, version.azure_name) for _target, version in targets}) != 1:
-            raise ConflictError(_("The versions are of several Azure keys."), one_group_at_a_time())
+            raise ConflictError(
+                _("The versions of one key group are of several Azure keys."),
+                _("Run Cloud > Check Drift on the key group."),
+            )
         gateway = gateway_for(run, first.vault)
         gateway.get_token()
         versions = gateway.list_versions(first.azure_name)

@@ -1,4 +1,4 @@
-"""Set enabled: enable or disable one version in the vault, or those of several keys of one group."""
+"""Set enabled: enable or disable one version in the vault, or those of several keys, of one key group or of many."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from jobs.engine.creation import NewJob, create_job
 from jobs.kinds.set_enabled.plan import plan_selection, plan_version, plan_versions
 from jobs.models import Job
 from jobs.planning import blockers
-from jobs.planning.eligibility import find_switchable, one_group_at_a_time, versions_of, why_none
+from jobs.planning.eligibility import find_switchable, versions_of, why_none
 from jobs.planning.menus import CLOUD
-from jobs.planning.requests import require_live, subject_of_keys, undone_keys
+from jobs.planning.requests import only_group, require_live, subject_of_keys, undone_keys
 from jobs.spec import Approval, Confirmation, Given, JobSpec, MenuEntry, Scope, Step, Wording, leaves_one_call
 from keygroups.choices import VersionState
 from keygroups.models import CloudVersion, Key
@@ -66,25 +66,26 @@ def request_switch(
     reason: str = "",
     part_of: Job | None = None,
 ) -> Job:
-    """Ask for versions of one Azure key to be enabled or disabled, by one job.
+    """Ask for versions to be enabled or disabled by one job, which works on one key group after the other.
 
     Raises:
-        ConflictError: the vault holds no such version, there is none, or they are of several key groups.
+        ConflictError: the vault holds no such version, or there is none.
 
     """
     check_each(actor, Right.KEY_DISABLE, versions)
-    keys = [version.key for version in versions]
-    if len({version.group_id for version in versions}) != 1:
-        raise ConflictError(_("The selected keys are of several key groups, or of none."), one_group_at_a_time())
+    if not versions:
+        raise ConflictError(_("There is no version to enable or disable."), _("Select keys that are synchronized."))
     for version in versions:
         require_live(version)
-    ids = [str(version.pk) for version in versions]
+    keys, ids = [version.key for version in versions], [str(version.pk) for version in versions]
+    groups = len({key.group_id for key in keys})
+    params: dict[str, Any] = {"enabled": enabled, **({"version_id": ids[0]} if len(ids) == 1 else {"version_ids": ids})}
     new = NewJob(
         KIND,
         subject_of_keys(keys),
-        group=versions[0].group,
+        group=only_group(keys),
         keys=keys,
-        params={"enabled": enabled, **({"version_id": ids[0]} if len(ids) == 1 else {"version_ids": ids})},
+        params=params | ({"groups": groups} if groups > 1 else {}),
         retry_of=retry_of,
         part_of=part_of,
     )
@@ -113,7 +114,7 @@ def _actions_on(versions: Iterable[CloudVersion | None], *, is_enabling: bool) -
 
 
 def _plan_job(job: Job) -> Plan:
-    related = CloudVersion.objects.select_related("key", "group__vault", "group__credential")
+    related = CloudVersion.objects.select_related("key__group__vault", "group__vault", "group__credential")
     found = {str(version.pk): version for version in related.filter(pk__in=version_ids(job))}
     versions = [found[each] for each in version_ids(job) if each in found]
     if len(versions) < len(version_ids(job)):
@@ -121,7 +122,8 @@ def _plan_job(job: Job) -> Plan:
     enabled = job.params["enabled"]
     if len(versions) == 1:
         return plan_version(versions[0], enabled=enabled)
-    return plan_versions(versions, enabled=enabled)
+    # Approvers see all names.
+    return plan_versions(versions, enabled=enabled, names=len(versions))
 
 
 def _plan(target: StartTarget) -> Plan:
@@ -148,7 +150,8 @@ def _start(target: StartTarget, _form: Any, given: Given) -> Job:
 
 def _retry(job: Job, given: Given) -> Job:
     undone = [key.pk for key in undone_keys(job)]
-    rows = CloudVersion.objects.select_related("key", "group").filter(pk__in=version_ids(job), key__in=undone)
+    rows = CloudVersion.objects.select_related("key__group__vault", "group")
+    rows = rows.filter(pk__in=version_ids(job), key__in=undone)
     versions = list(rows.order_by("key__created_at", "key__name"))
     return request_switch(versions=versions, enabled=job.params["enabled"], retry_of=job, **given)
 

@@ -18,8 +18,6 @@ from jobs.models import Job
 from jobs.planning.requests import undone_keys
 from keygroups.models import CloudVersion, KeyGroup
 from kmes.core.clock import now
-from kmes.core.errors import ConflictError
-from kmes.core.ids import new_uuid
 from tests.jobs.builders import make_keys, messages, work
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -203,10 +201,3 @@ def test_several_versions_are_disabled_by_one_job_and_the_one_that_is_gone_fails
     }
     assert enabled == {"one": False, "three": True}
     assert [key.name for key in undone_keys(job)] == ["two"]
-
-
-def test_versions_of_two_groups_are_not_switched_by_one_job(pushed, admin):
-    version = pushed.cloud_versions.get()
-    elsewhere = CloudVersion(key=pushed, group_id=new_uuid(), state=version.state)
-    with pytest.raises(ConflictError, match="several key groups"):
-        request_switch(versions=[version, elsewhere], enabled=False, actor=admin)

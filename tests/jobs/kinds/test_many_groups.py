@@ -87,8 +87,10 @@ def test_versions_that_came_after_the_confirmation_are_neither_disabled_nor_dele
     work_off(request_many(kind="rotate", groups=groups[:2], actor=admin))
     disable = request_many(kind="set_enabled", groups=groups[:2], actor=admin)
     work_off(request_many(kind="rotate", groups=groups[:1], actor=admin))
+    assert read_matrix(disable).steps == []
     disable = work_off(disable)
     assert disable.error_what == "1 of 2 key groups done, 1 not begun."
+    assert read_matrix(disable).steps == ["Disable version"]
     assert "has other versions in the vault than when this was asked for" in read_matrix(disable).rows[0].reason
     assert list(CloudVersion.objects.filter(enabled=False).values_list("group__name", flat=True)) == ["pay-2"]
     delete = work_off(request_many(kind="cloud_delete", groups=groups[:2], actor=admin))

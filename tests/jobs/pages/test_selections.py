@@ -164,22 +164,23 @@ def test_the_last_job_of_a_key_stands_in_its_row(pages, keys, device):
     assert f'href="{Job.objects.get().get_absolute_url()}" title="Synchronize HSM Protected key(s)"' in page
 
 
-def test_a_selection_is_disabled_by_one_job_that_names_what_it_leaves_out(pages, keys, elsewhere):
+def test_a_selection_of_several_groups_is_disabled_by_one_job_that_names_what_it_leaves_out(pages, keys, elsewhere):
     push(keys[0], state="superseded", version="v1")
     push(keys[1], version="v2")
     push(elsewhere, version="v3")
     url = "/jobs/start/set_enabled/?enabled=0"
     page = pages.post(url, asking([*keys[:3], elsewhere]))
-    assert "Disable 2 keys" in body(page)
+    assert "Disable 3 keys" in body(page)
     assert "Left out: pay-3. Nothing was synchronized yet." in body(page)
-    assert "Left out: order-1. Enable or disable the keys of one key group at a time." in body(page)
+    assert "2 keys · " in body(page)
+    assert "2 of them are current versions: pay-2, order-1." in body(page)
     assert "does not fall back" in body(page)
     sent = carried(page)
     assert pages.post(url, sent).status_code == 422
-    assert pages.post(url, {**sent, "typed": "2 keys"}).status_code == 302
+    assert pages.post(url, {**sent, "typed": "3 keys"}).status_code == 302
     job = Job.objects.get()
-    assert [target.key.name for target in job.targets.select_related("key")] == ["pay-1", "pay-2"]
-    assert (len(job.params["version_ids"]), job.params["enabled"]) == (2, False)
+    assert {target.key.name for target in job.targets.select_related("key")} == {"pay-1", "pay-2", "order-1"}
+    assert (len(job.params["version_ids"]), job.params["enabled"], job.group) == (3, False, None)
     assert pages.post("/jobs/start/set_enabled/", asking(keys)).status_code == 404
 
 
