@@ -10,7 +10,8 @@ class KeygroupsConfig(AppConfig):
 
     def ready(self) -> None:
         """Register menus, reports, links of notices, and what the search finds."""
-        from keygroups import actions, notice_links, reports, search  # noqa: PLC0415 - models must be loaded first
+        # Models must be loaded first.
+        from keygroups import actions, guarded_changes, notice_links, reports, search  # noqa: PLC0415
         from keygroups.scope_catalog import ScopeCatalog  # noqa: PLC0415
         from kmes.accounts.assignments import catalog  # noqa: PLC0415
         from kmes.accounts.dual_login import actions as dual_login  # noqa: PLC0415
@@ -18,6 +19,7 @@ class KeygroupsConfig(AppConfig):
 
         changes.watch("keys", *self.get_models())
         actions.register_all()
+        guarded_changes.register_all()
         notice_links.register_all()
         reports.register_all()
         search.register_all()

@@ -21,6 +21,7 @@ from kmes.accounts.rights import Right, check
 from kmes.core.actor import Actor
 from kmes.core.clock import now
 from kmes.core.errors import ConflictError
+from kmes.core.guarded_changes import require_approval
 from logging_reports.services import record
 
 VERSIONS_SHOWN = 3
@@ -104,6 +105,7 @@ def adopt_name(*, group: KeyGroup, versions: Iterable[str], actor: Actor) -> Non
                 _("The key “%(key)s” has changed since it was shown.") % {"key": current.azure_name},
                 _("Reload the page and check the versions."),
             )
+        require_approval("group.adopt_name", {"group": str(current.pk), "versions": shown}, actor=actor)
         before = current.adopted_versions
         KeyGroup.objects.filter(pk=current.pk).update(
             adopted_versions=sorted({*before, *found}), updated_at=now(), lock_version=F("lock_version") + 1

@@ -28,6 +28,7 @@ from kmes.core import language
 from kmes.core.actor import Actor
 from kmes.core.clock import now
 from kmes.core.errors import ConflictError, InputError
+from kmes.core.guarded_changes import require_approval
 from logging_reports.services import Subject, record
 
 _SCHEDULE_FIELDS = frozenset({"rotate", "rotate_every", "rotate_unit"})
@@ -74,6 +75,7 @@ def create_group(*, values: GroupValues, actor: Actor) -> KeyGroup:
                 subject=subject_of(group),
                 data=_recorded(values),
             )
+            require_approval("group.create", values.as_json(), actor=actor)
     except IntegrityError as error:
         raise _conflict_of(values, error) from error
     return group
@@ -110,6 +112,9 @@ def update_group(*, group: KeyGroup, values: GroupValues, lock_version: int, act
                 # As for a new group: a scope of tags or groups says nothing of what else lies in the vault.
                 check(actor, Right.GROUP_MANAGE, updated.vault)
             check_moves(actor, *current.places, *updated.places, of=current.name)
+            if _azure_place(current) != _azure_place(updated):
+                asked = {"group": str(current.pk), "lock_version": lock_version, **values.as_json()}
+                require_approval("group.update", asked, actor=actor)
             return updated
     except IntegrityError as error:
         raise _conflict_of(values, error, except_for=group) from error

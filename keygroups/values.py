@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -92,6 +93,16 @@ class GroupValues:
             owner=fields.clean_owner(self.owner),
             tags=fields.clean_tags(self.tags),
         )
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the values as a request for approval holds them."""
+        return {**self.plain(), "credential": str(self.credential.pk), "vault": self.vault}
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any], *, credential: CloudCredential) -> GroupValues:
+        """Return the values that ``as_json`` returned, with the credential that they name."""
+        plain = {name: stored[name] for name in PLAIN_FIELDS}
+        return cls(**plain, usage=tuple(stored["usage"]), credential=credential, vault=stored["vault"])
 
     def plain(self) -> dict[str, Any]:
         """Return the columns that are stored as they are, without the credential and the vault."""

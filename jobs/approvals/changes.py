@@ -103,7 +103,7 @@ def _check(job: Job, request: ApprovalRequest, actor: Actor) -> None:
     request = ApprovalRequest.objects.select_related("job").get(pk=request.pk)
     check_request(job)
     check_not_ended(job)
-    check(actor, registry.right_for(job))
+    check(actor, registry.right_for(job), job)
     if not is_ready(request):
         raise ConflictError(_("The change lacks approvals."), _("Wait until others have approved it."))
     change = change_of(job)

@@ -13,6 +13,7 @@ from jobs.approvals.models import ApprovalPolicy, ApprovalRequest, Verdict
 from jobs.choices import JobState
 from jobs.engine.approval_policies import PolicyKey, actions, describe_scopes_of, find_policies, may_be_narrowed
 from jobs.engine.approval_requests import read_requirements, requirements_in
+from jobs.engine.approver_places import approving_places
 from jobs.engine.break_glass import find_break_glass, list_unreviewed
 from jobs.kinds.apply_change.spec import CHANGE_KINDS
 from jobs.models import Job
@@ -108,7 +109,7 @@ def _has_role(request_id: int, roles: set[str], user: Any) -> bool:
         return True
     # What the job works on is read only where a role for a scope could count.
     return bool(roles & user.role_codes) and bool(
-        roles & user.roles_at(Job.objects.get(approval_request=request_id).places)
+        roles & user.roles_at(approving_places(Job.objects.get(approval_request=request_id)))
     )
 
 

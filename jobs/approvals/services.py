@@ -14,6 +14,7 @@ from jobs.choices import JobState
 from jobs.engine import approval_requests, approver_signatures, hints, lifecycle
 from jobs.engine.approval_checks import has_enough, read_approvals, read_decisions, why_plan_changed
 from jobs.engine.approver_accounts import find_reachable
+from jobs.engine.approver_places import approving_places
 from jobs.engine.authenticity import NotGenuine
 from jobs.engine.creation import subject_of
 from jobs.models import Job
@@ -137,7 +138,7 @@ def why_not_decide(request: ApprovalRequest, user_id: int | None) -> str:
         return _("Only active users can decide.")
     if user.pk == request.job.requested_by_id:
         return _("Requesters can't decide on their own requests.")
-    if not roles & user.roles_at(request.job.places):
+    if not roles & user.roles_at(approving_places(request.job)):
         names = ", ".join(role_name(role) for role in sorted(roles))
         return _("Users with the role %(roles)s decide on it.") % {"roles": names}
     if user.pk in find_reachable(request.job.requested_by_id, [each.action for each in needed]):

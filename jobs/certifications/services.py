@@ -14,12 +14,14 @@ from jobs.certifications.progress import advance
 from jobs.certifications.signatures import sign_certification
 from jobs.choices import CertificationState
 from keygroups.choices import KeyUsage, PeriodUnit
+from keygroups.guarded_changes import DESTINATIONS
 from keygroups.services import create_group, subject_of
 from keygroups.values import GroupValues
 from kmes.accounts.rights import Right, check
 from kmes.core import language
 from kmes.core.actor import Actor
 from kmes.core.errors import ConflictError, InputError
+from kmes.core.guarded_changes import approvals_needed
 from kmes.core.ids import new_job_code
 from logging_reports.services import record
 
@@ -31,7 +33,7 @@ def request_certification(*, vault: KeyVault, key_spec: str, actor: Actor, idemp
         PermissionRefused: the actor may not run self-certifications.
         DeviceError: no device is designated.
         InputError: the vault is of the Standard tier (field "vault"), or there is no such key type.
-        ConflictError: another run is under way in this vault.
+        ConflictError: another run is under way in this vault, or a policy asks for approvals of new key groups.
 
     """
     check(actor, Right.DEVICE_MANAGE)
@@ -39,6 +41,11 @@ def request_certification(*, vault: KeyVault, key_spec: str, actor: Actor, idemp
     earlier = Certification.objects.filter(idempotency_key=idempotency_key).first() if idempotency_key else None
     if earlier is not None:
         return earlier
+    if approvals_needed(DESTINATIONS):
+        raise ConflictError(
+            _("A policy asks for approvals of new key groups, and a self-certification makes one."),
+            _("End the policy on Approval policies for as long as the self-certification runs."),
+        )
     if vault.tier == VaultTier.STANDARD:
         raise InputError(
             _("The vault is of the Standard tier, which holds no HSM keys."),

@@ -24,6 +24,7 @@ from jobs.engine.approval_requests import (
     requirements_in,
 )
 from jobs.engine.approver_accounts import find_reachable
+from jobs.engine.approver_places import approving_places
 from jobs.engine.approver_signatures import counts, has_broken_signature
 from jobs.engine.authenticity import NotGenuine
 from jobs.engine.begun_marks import has_begun
@@ -146,7 +147,7 @@ def has_enough(needed: Sequence[Requirement], approvals: Sequence[ApprovalDecisi
     given = {each.user_id: each for each in approvals if each.user_id not in reachable and counts(each)}
     users = User.objects.filter(pk__in=given, is_active=True).prefetch_related("assignments")
     # A role for a scope counts where the scope covers all that the job works on.
-    places = job.places if any(user.scoped_roles for user in users) else ()
+    places = approving_places(job) if any(user.scoped_roles for user in users) else ()
     roles = [(user.roles_at(places), bool(given[user.pk].proof)) for user in users]
     return all(
         sum(each.role in held and (is_signed or not each.needs_passkey) for held, is_signed in roles) >= each.approvals

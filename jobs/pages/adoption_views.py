@@ -19,6 +19,7 @@ from jobs.planning.blockers import why_not_retry
 from jobs.services import request_retry
 from jobs.spec import registry
 from keygroups import azure_names
+from keygroups.guarded_changes import DESTINATIONS
 from keygroups.lookups import group_or_404
 from keygroups.models import KeyGroup, Observation
 from kmes.accounts.rights import Right
@@ -43,6 +44,7 @@ def adopt_name(request: HttpRequest, code: str, group_id: UUID) -> HttpResponse:
         "plan": _plan(job, group, rows),
         "form": form,
         "kind": "",
+        "change": DESTINATIONS,
         "several": False,
         "refusal": None,
         "carried": [("version", row.azure_version) for row in rows],

@@ -25,6 +25,7 @@ class AccountsConfig(AppConfig):
         from kmes.accounts.assignments import guarded_changes as scoped_roles  # noqa: PLC0415
         from kmes.accounts.company_sign_on import role_mapping  # noqa: PLC0415
         from kmes.accounts.dual_login import actions as dual_login  # noqa: PLC0415
+        from kmes.accounts.dual_login import guarded_changes as dual_login_changes  # noqa: PLC0415
         from kmes.accounts.dual_login.role_uses import find_uses  # noqa: PLC0415
         from kmes.accounts.roles import uses  # noqa: PLC0415
         from kmes.accounts.second_factor import checks, sign_in, step_up  # noqa: PLC0415
@@ -33,6 +34,7 @@ class AccountsConfig(AppConfig):
         actions.register_all()
         guarded_changes.register_all()
         scoped_roles.register_all()
+        dual_login_changes.register_all()
         sign_in_log.connect()
         session_limits.connect()
         sign_in.connect()

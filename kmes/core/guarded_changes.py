@@ -72,6 +72,7 @@ class Operation:
         apply: does it, by the function that pages call where no policy holds; None where ``form`` does.
         form: the address of the form that does it, filled in, for a change with a secret, which is entered only then.
         lock: locks the rows that ``describe`` reads, within the transaction that applies it.
+        about: the key group or vault that it is about, by the name of the job's field, for rights that a scope can give.
 
     """
 
@@ -81,6 +82,7 @@ class Operation:
     apply: Callable[[Mapping[str, Any], Actor], Applied] | None = None
     form: Callable[[Mapping[str, Any]], str] | None = None
     lock: Callable[[Mapping[str, Any], Actor], object] = lambda _values, _actor: None
+    about: Callable[[Mapping[str, Any]], dict[str, Any]] = lambda _values: {}
 
 
 class ApprovalNeeded(Exception):

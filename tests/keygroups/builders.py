@@ -110,3 +110,12 @@ def typed(credential, chosen=None, /, **changes: Any) -> dict[str, Any]:
         "lock_version": "",
         **changes,
     }
+
+
+def edit_form(group, **changes: Any) -> dict[str, Any]:
+    """The fields of the form that edits a group, as it shows them."""
+    return typed(
+        group.credential,
+        group.vault,
+        **{"name": group.name, "azure_name": group.azure_name, "lock_version": str(group.lock_version), **changes},
+    )

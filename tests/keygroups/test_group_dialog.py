@@ -14,7 +14,7 @@ from keygroups.consumers import CONSUMERS
 from keygroups.models import KeyGroup
 from keygroups.rotation_schedule import add_period
 from kmes.core.clock import now
-from tests.keygroups.builders import make_credential, make_key, make_vault, push, typed
+from tests.keygroups.builders import edit_form, make_credential, make_key, make_vault, push, typed
 
 ADD = "/keys/groups/add/"
 STEP_2 = f"{ADD}?key_kind=asymmetric&storage=hsm"
@@ -22,14 +22,6 @@ STEP_2 = f"{ADD}?key_kind=asymmetric&storage=hsm"
 
 def text_of(response) -> str:
     return " ".join(response.content.decode().split())
-
-
-def edit_form(group, **changes):
-    return typed(
-        group.credential,
-        group.vault,
-        **{"name": group.name, "azure_name": group.azure_name, "lock_version": str(group.lock_version), **changes},
-    )
 
 
 def test_step_one_asks_for_kind_and_storage(pages, db) -> None:

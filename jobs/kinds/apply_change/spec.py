@@ -41,7 +41,7 @@ def request_change(*, change: Change, actor: Actor, reason: str) -> Job:
         if waiting.params == params:
             # A form that was sent twice.
             return waiting
-    new = NewJob(operation.action, subject, params=params)
+    new = NewJob(operation.action, subject, params=params, **operation.about(change.values))
     with transaction.atomic():
         job = create_job(new, actor=actor, idempotency_key="", reason=reason)
         if job.state == JobState.QUEUED:
@@ -143,5 +143,12 @@ CHANGES = (
         Right.LOG_FORWARD,
         gettext_lazy("Add, change and delete log destinations"),
     ),
+    _spec(
+        "change_destinations",
+        gettext_lazy("Change where keys go"),
+        Right.GROUP_MANAGE,
+        gettext_lazy("Add key groups, change their vault, credential or Azure key name, adopt Azure keys"),
+    ),
+    _spec("change_dual_login", gettext_lazy("Change dual login"), Right.USER_MANAGE, gettext_lazy("Change dual login")),
 )
 CHANGE_KINDS = frozenset(spec.kind for spec in CHANGES)

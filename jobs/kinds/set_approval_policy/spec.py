@@ -11,6 +11,7 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.db import transaction
+from django.db.models import Exists, OuterRef, Q
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
@@ -35,6 +36,7 @@ from jobs.models import Job
 from jobs.spec import Approval, Given, JobSpec, Scope, Step, Wording, leaves_nothing
 from kmes.accounts.assignments.catalog import catalog
 from kmes.accounts.delegation import begin_change
+from kmes.accounts.models import RoleAssignment
 from kmes.accounts.rights import Right, Role
 from kmes.accounts.roles.selectors import is_role, role_name
 from kmes.accounts.scopes import ScopeKind
@@ -91,9 +93,9 @@ def request_set_approval_policy(
         begin_change(actor, Right.APPROVAL_MANAGE)
         if action not in dict(actions()) or not is_role(role):
             raise InputError(_("There is no such action or role."), field="role")
-        _require_approvers(approvals, role, needs_passkey=needs_passkey)
         found = find_policies([action])
         key = _find_key(action, scope_kind, scope, [*found])
+        _require_approvers(approvals, role, key, needs_passkey=needs_passkey)
         current = found.get(key)
         if adds and current and current.approvals:
             raise ConflictError(
@@ -191,14 +193,19 @@ def _values_of(policy: ApprovalPolicy | None) -> dict[str, Any] | None:
     }
 
 
-def _require_approvers(approvals: int, role: str, *, needs_passkey: bool) -> None:
+def _require_approvers(approvals: int, role: str, key: PolicyKey, *, needs_passkey: bool) -> None:
     """Refuse a policy that nobody could fulfil.
 
     Raises:
-        InputError: fewer active users have the role.
+        InputError: fewer active users have the role, everywhere or for just the scope of the policy.
 
     """
-    there = get_user_model().objects.filter(role=role, is_active=True).count()
+    has_role = Q(role=role)
+    if key.scope_kind:
+        scope = {"scope_kind": key.scope_kind, "scope_value": key.scope_value}
+        has_role |= Q(Exists(RoleAssignment.objects.filter(user=OuterRef("pk"), role=role, **scope)))
+    users = get_user_model().objects.filter(has_role, is_active=True)
+    there = users.count()
     if approvals and there < approvals + 1:
         raise InputError(
             ngettext(
@@ -210,7 +217,7 @@ def _require_approvers(approvals: int, role: str, *, needs_passkey: bool) -> Non
             _("It takes one more than the approvals, because nobody approves what they request."),
             field="approvals",
         )
-    signing = get_user_model().objects.filter(role=role, is_active=True, passkeys__isnull=False).distinct().count()
+    signing = users.filter(passkeys__isnull=False).distinct().count()
     if approvals and needs_passkey and signing < approvals + 1:
         raise InputError(
             ngettext(

@@ -21,6 +21,7 @@ from kmes.core import language
 from kmes.core.actor import Actor
 from kmes.core.clock import now
 from kmes.core.errors import ConflictError, InputError
+from kmes.core.guarded_changes import require_approval
 from logging_reports.services import record
 
 LEAST_MINUTES, MOST_MINUTES, DEFAULT_MINUTES = 5, 60, 15
@@ -124,9 +125,15 @@ def save_policy(values: Policy, *, actor: Actor) -> None:
         if _content(before) == _content(values) and before.is_genuine:
             return
         _refuse_lock_out(values, actor)
+        require_approval("dual_login.save", _as_json(values), actor=actor)
         _write(row, values)
         SecondSignIn.objects.all().delete()
         _record(before, values, actor)
+
+
+def _as_json(values: Policy) -> dict[str, object]:
+    sets = {name: sorted(getattr(values, name)) for name in ("roles", "actions", "second_roles")}
+    return {**sets, "minutes": values.minutes, "lock_version": values.lock_version}
 
 
 def turn_off(*, actor: Actor) -> bool:
