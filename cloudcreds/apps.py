@@ -14,8 +14,7 @@ class CloudcredsConfig(AppConfig):
         from cloudcreds import actions, guarded_changes, notice_links, search  # noqa: PLC0415 - models must be loaded first
         from cloudcreds.azure.provider import AzureProvider  # noqa: PLC0415
         from cloudcreds.provider import registry  # noqa: PLC0415
-        from kmes.accounts.dual_login import actions as dual_login  # noqa: PLC0415
-        from kmes.accounts.second_factor import step_up  # noqa: PLC0415
+        from kmes.accounts import acting_views  # noqa: PLC0415
         from kmes.core import changes  # noqa: PLC0415
 
         changes.watch("keys", *self.get_models())
@@ -25,6 +24,5 @@ class CloudcredsConfig(AppConfig):
         notice_links.register_all()
         search.register_all()
         views = [f"cloudcreds:{act}" for act in ("add", "edit", "use_certificate", "delete")]
-        step_up.register(*views)
-        dual_login.add_action("credentials", gettext_lazy("Changing cloud credentials"))
-        dual_login.register(*views, codes="credentials")
+        acting_views.add_action("credentials", gettext_lazy("Changing cloud credentials"))
+        acting_views.register(*views, codes="credentials")

@@ -16,11 +16,11 @@ class JobsConfig(AppConfig):
         from jobs.approvals import role_uses  # noqa: PLC0415
         from jobs.kinds.registry import KINDS  # noqa: PLC0415
         from jobs.pages import (  # noqa: PLC0415
+            acting_views,
             actions,
             notice_links,
             reports,
             search,
-            step_up,
         )
         from jobs.pages.key_jobs import find_key_jobs  # noqa: PLC0415
         from jobs.pages.selectors import find_activity  # noqa: PLC0415
@@ -40,7 +40,7 @@ class JobsConfig(AppConfig):
         notice_links.register_all()
         reports.register_all()
         search.register_all()
-        step_up.register_all()
+        acting_views.register_all()
         activity.register(find_activity)
         listing.register(LISTER)
         tenants.register(look_up_tenant)

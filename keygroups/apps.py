@@ -13,8 +13,8 @@ class KeygroupsConfig(AppConfig):
         # Models must be loaded first.
         from keygroups import actions, guarded_changes, notice_links, reports, search  # noqa: PLC0415
         from keygroups.scope_catalog import ScopeCatalog  # noqa: PLC0415
+        from kmes.accounts import acting_views  # noqa: PLC0415
         from kmes.accounts.assignments import catalog  # noqa: PLC0415
-        from kmes.accounts.dual_login import actions as dual_login  # noqa: PLC0415
         from kmes.core import changes  # noqa: PLC0415
 
         changes.watch("keys", *self.get_models())
@@ -26,4 +26,4 @@ class KeygroupsConfig(AppConfig):
         catalog.install(ScopeCatalog())
         # Menus, previews and lists for a form, which are sent by POST and change nothing.
         views = ("selection_actions", "group_selection_actions", "preview", "vaults")
-        dual_login.exempt(*(f"keygroups:{view}" for view in views))
+        acting_views.exempt(*(f"keygroups:{view}" for view in views))

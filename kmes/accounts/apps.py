@@ -21,14 +21,13 @@ class AccountsConfig(AppConfig):
     def ready(self) -> None:
         """Log every sign-in and sign-out, and register the menus of users."""
         # Models must be loaded first.
-        from kmes.accounts import actions, guarded_changes, session_limits, sign_in_log  # noqa: PLC0415
+        from kmes.accounts import acting_views, actions, guarded_changes, session_limits, sign_in_log  # noqa: PLC0415
         from kmes.accounts.assignments import guarded_changes as scoped_roles  # noqa: PLC0415
         from kmes.accounts.company_sign_on import role_mapping  # noqa: PLC0415
-        from kmes.accounts.dual_login import actions as dual_login  # noqa: PLC0415
         from kmes.accounts.dual_login import guarded_changes as dual_login_changes  # noqa: PLC0415
         from kmes.accounts.dual_login.role_uses import find_uses  # noqa: PLC0415
         from kmes.accounts.roles import uses  # noqa: PLC0415
-        from kmes.accounts.second_factor import checks, sign_in, step_up  # noqa: PLC0415
+        from kmes.accounts.second_factor import checks, sign_in  # noqa: PLC0415
         from logging_reports.notices import notice_links  # noqa: PLC0415
 
         actions.register_all()
@@ -39,8 +38,7 @@ class AccountsConfig(AppConfig):
         session_limits.connect()
         sign_in.connect()
         checks.register_all()
-        step_up.register_all()
-        dual_login.register_all()
+        acting_views.register_all()
         uses.register(find_uses)
         uses.register(role_mapping.find_uses)
         notice_links.register("sign_in", _sessions_page, order=60)

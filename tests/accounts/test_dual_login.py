@@ -10,13 +10,11 @@ from datetime import timedelta
 import pytest
 from django.core.management import call_command
 from django.test import Client
-from django.urls import get_resolver
 
-from kmes.accounts.dual_login import actions
+from kmes.accounts import acting_views
 from kmes.accounts.dual_login.models import DualLoginPolicy, SecondSignIn
 from kmes.accounts.dual_login.policy import read_policy
 from kmes.accounts.models import ConsoleSession, CustomRole, User
-from kmes.accounts.second_factor import step_up
 from kmes.core.clock import now
 from logging_reports.chain import has_valid_hash
 from logging_reports.models import LogEntry
@@ -40,7 +38,6 @@ from tests.accounts.dual_login_pages import (
     with_password,
 )
 from tests.accounts.passkey_pages import ORIGIN, add_passkey, options
-from tests.accounts.test_step_up import names
 from tests.attacks.permission_table import ROWS
 from tests.authenticator import Authenticator
 from tests.logging_reports.signer import Signer
@@ -291,15 +288,6 @@ def test_without_a_policy_nothing_is_asked_and_the_page_leads_on(users):
 
 
 # --- What it covers ------------------------------------------------------------------------------
-def test_every_view_that_is_named_exists():
-    known = set(names(get_resolver().url_patterns))
-    assert (actions.registered() | actions.exempted()) - known == set()
-
-
-def test_whatever_asks_for_the_factor_again_can_ask_for_a_second_administrator():
-    assert step_up.registered() - actions.registered() - actions.exempted() == set()
-
-
 def test_no_form_that_needs_a_right_is_exempt_but_break_glass_and_those_that_change_nothing():
     harmless = {"keygroups:preview", "keygroups:vaults", "approvals:break_glass_options"}
     exempt = {
@@ -307,7 +295,7 @@ def test_no_form_that_needs_a_right_is_exempt_but_break_glass_and_those_that_cha
         for row in ROWS
         if "POST" in row.methods
         and any(need != {"console.read"} for need in row.need.rights)
-        and not actions.acts(row.view, method="POST")
+        and not acting_views.acts(row.view, method="POST")
     }
     assert exempt - {"logs:filter_save", "logs:filter_delete"} == harmless | {"approvals:break_glass"}
 

@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from kmes.accounts.dual_login import actions
+from kmes.accounts import acting_views
 from kmes.accounts.dual_login.policy import LEAST_MINUTES, MOST_MINUTES, Policy
 from kmes.accounts.forms import limit_passwords
 from kmes.accounts.models import User
@@ -78,7 +78,7 @@ class PolicyForm(RefusableForm):
             "lock_version": policy.lock_version,
         }
         super().__init__(*args, **kwargs)
-        roles, known = list(role_names().items()), list(actions.labels().items())
+        roles, known = list(role_names().items()), list(acting_views.labels().items())
         for name, choices in (("roles", roles), ("actions", known), ("second_roles", roles)):
             field: Any = self.fields[name]
             field.choices = choices

@@ -8,8 +8,8 @@ from typing import Any
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
+from kmes.accounts import acting_views
 from kmes.accounts.delegation import begin_change
-from kmes.accounts.dual_login import actions
 from kmes.accounts.dual_login.policy import Policy, read_policy, save_policy
 from kmes.accounts.rights import Right
 from kmes.accounts.roles.selectors import role_name
@@ -39,7 +39,7 @@ def _policy_of(values: _Values) -> Policy:
 def _shown(policy: Policy) -> dict[str, Any]:
     return {
         "roles": sorted(map(role_name, policy.roles)),
-        "actions": sorted(map(actions.label_of, policy.actions)),
+        "actions": sorted(map(acting_views.label_of, policy.actions)),
         "second_roles": sorted(map(role_name, policy.second_roles)),
         "minutes": policy.minutes,
     }

@@ -11,7 +11,8 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
-from kmes.accounts.dual_login import actions, second_sign_in
+from kmes.accounts import acting_views
+from kmes.accounts.dual_login import second_sign_in
 from kmes.accounts.dual_login.policy import Policy, read_policy
 from kmes.accounts.second_factor.step_up import lead_to
 from kmes.accounts.sign_in_log import record_once
@@ -36,7 +37,7 @@ class DualLoginMiddleware:
         """Redirect, unless the view may be called. A form that was sent is filled in again afterwards."""
         user: Any = request.user
         name = request.resolver_match.view_name if request.resolver_match else ""
-        is_act = actions.acts(name, method=str(request.method))
+        is_act = acting_views.acts(name, method=str(request.method))
         # Pages without anybody noted cost no query.
         if not user.is_authenticated or not (is_act or second_sign_in.NOTED in request.session):
             return None
@@ -46,7 +47,7 @@ class DualLoginMiddleware:
             user.second_administrator = SecondAdministrator(current.second.get_username(), current.second_id)
             request.second_sign_in = current  # type: ignore[attr-defined]
             return None
-        if not is_act or not _needs_second(request, policy, name, arguments) or actions.is_own(name, request):
+        if not is_act or not _needs_second(request, policy, name, arguments) or acting_views.is_own(name, request):
             return None
         if not policy.is_genuine:
             text = "Dual login is not as an administrator saved it; everything needs a second administrator"
@@ -56,5 +57,5 @@ class DualLoginMiddleware:
 
 def _needs_second(request: HttpRequest, policy: Policy, name: str, arguments: dict[str, Any]) -> bool:
     user: Any = request.user
-    codes = actions.codes_of(name, arguments)
+    codes = acting_views.codes_of(name, arguments)
     return policy.demands(user, codes, is_reading=request.method in _SAFE)

@@ -14,7 +14,7 @@ class DualLoginPolicy(models.Model):
     id = models.PositiveSmallIntegerField(primary_key=True, default=ONLY)
     # Codes of the roles whose users do nothing alone.
     roles = models.JSONField(default=list)
-    # Codes of the actions that nobody does alone (``dual_login.actions``).
+    # Codes of the actions that nobody does alone (``kmes.accounts.acting_views``).
     actions = models.JSONField(default=list)
     # Codes of the roles from which the second administrator comes.
     second_roles = models.JSONField(default=list)

@@ -11,8 +11,9 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef
 from django.utils.translation import gettext as _
 
+from kmes.accounts import acting_views
 from kmes.accounts.delegation import begin_change, check_covers
-from kmes.accounts.dual_login import actions, seals
+from kmes.accounts.dual_login import seals
 from kmes.accounts.dual_login.models import DualLoginPolicy, SecondSignIn
 from kmes.accounts.models import AuthenticatorApp, Passkey, User
 from kmes.accounts.rights import Right, Role
@@ -55,7 +56,7 @@ class Policy:
             return False
         if not is_reading and (not self.is_genuine or user.role_codes & self.roles):
             return True
-        return not self.is_genuine or bool(codes & (self.actions | actions.ALWAYS))
+        return not self.is_genuine or bool(codes & (self.actions | acting_views.ALWAYS))
 
 
 def read_policy() -> Policy:
@@ -156,7 +157,7 @@ def _check(values: Policy) -> None:
         raise InputError(text, field="minutes")
     if not values.second_roles:
         raise InputError(_("Choose the roles of the second administrator."), field="second_roles")
-    if values.actions - set(actions.labels()):
+    if values.actions - set(acting_views.labels()):
         raise InputError(_("There is no such action."), field="actions")
     for field, codes in (("roles", values.roles), ("second_roles", values.second_roles)):
         if not all(map(is_role, codes)):
@@ -206,7 +207,7 @@ def _words(policy: Policy) -> str:
     if not policy.is_on:
         return "off"
     roles = ", ".join(sorted(map(role_name, policy.roles))) or "none"
-    acts = ", ".join(sorted(map(actions.label_of, policy.actions))) or "none besides"
+    acts = ", ".join(sorted(map(acting_views.label_of, policy.actions))) or "none besides"
     seconds = ", ".join(sorted(map(role_name, policy.second_roles)))
     return f"[roles: {roles}; actions: {acts}; by {seconds}; for {policy.minutes} minutes]"
 

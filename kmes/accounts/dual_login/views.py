@@ -12,7 +12,8 @@ from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
-from kmes.accounts.dual_login import actions, policy, second_sign_in
+from kmes.accounts import acting_views
+from kmes.accounts.dual_login import policy, second_sign_in
 from kmes.accounts.dual_login.forms import PolicyForm, SecondForm
 from kmes.accounts.rights import Right
 from kmes.accounts.second_factor import proofs
@@ -44,7 +45,9 @@ def edit_policy(request: HttpRequest) -> HttpResponse:
     context = {
         "form": form,
         "policy": present,
-        "always": [actions.label_of(code) for code in (actions.ACCESS, actions.SIGN_ON, actions.POLICY)],
+        "always": [
+            acting_views.label_of(code) for code in (acting_views.ACCESS, acting_views.SIGN_ON, acting_views.POLICY)
+        ],
         "seconds": policy.find_seconds(present.second_roles),
         "needed": policy.OTHERS_NEEDED + 1,
     }
