@@ -42,13 +42,24 @@ def approvals_needed(action: str) -> list[str]:
     return describe_all(requirements_of([action]))
 
 
-def conditions_of(right: Right, subject: object = None) -> list[str]:
-    """Return in sentences whose approvals the actions of a right need: on a key group or in a vault, or wherever it is."""
+def conditions_of(rights: Sequence[Right], subject: object = None) -> dict[Right, list[str]]:
+    """Return in sentences whose approvals the actions of each right need: on a key group or in a vault, or wherever it is.
+
+    The policies are read once for all rights. Where one is not as this console wrote it, its right says so, and no other.
+    """
+    actions_of = {right: [each for each, _label in actions() if registry[each].right == right] for right in rights}
     try:
-        needed = requirements_of(action for action, _label in actions() if registry[action].right == right)
+        needed = requirements_of(each for found in actions_of.values() for each in found)
     except KmesError as error:
-        return [str(error)]
-    return describe_all(_on(needed, getattr(subject, "places", ())))
+        if len(rights) == 1:
+            return {rights[0]: [str(error)]}
+        return {right: conditions_of([right], subject)[right] for right in rights}
+    needed = _on(needed, getattr(subject, "places", ()))
+    told = list(zip(needed, describe_all(needed), strict=True))
+    return {
+        right: [sentence for requirement, sentence in told if requirement.action in found]
+        for right, found in actions_of.items()
+    }
 
 
 def _on(needed: list[Requirement], places: Sequence[Place]) -> list[Requirement]:

@@ -43,7 +43,8 @@ def why_not_manage(user: User) -> str:
     return _("The user has rights that you lack: %(rights)s") % {"rights": missing} if missing else ""
 
 
-def _why_not_reset(user: User) -> str:
+def why_not_reset_password(user: User) -> str:
+    """Return why the viewer can't reset a user's password, "" if they can."""
     if not user.is_active:
         return _("Deactivated: reactivate the user instead")
     if _is_own(user):
@@ -57,13 +58,15 @@ def _has_factor(user: User) -> bool:
     return has_factor(user) if known is None else bool(known)
 
 
-def _why_not_reset_factor(user: User) -> str:
+def why_not_reset_factor(user: User) -> str:
+    """Return why the viewer can't reset a user's second factor, "" if they can."""
     if _is_own(user):
         return _("Your own second factor is removed on your profile page")
     return why_not_manage(user)
 
 
-def _why_not_unlink(user: User) -> str:
+def why_not_unlink(user: User) -> str:
+    """Return why the viewer can't unlink a user from company sign-on, "" if they can."""
     if _is_own(user):
         return _("Users can't unlink themselves")
     return why_not_manage(user)
@@ -112,7 +115,7 @@ def register_all() -> None:
             name="reset_password",
             label=gettext_lazy("Reset password"),
             url=_url("user_reset_password"),
-            disabled_reason=_why_not_reset,
+            disabled_reason=why_not_reset_password,
             order=20,
         ),
         item(
@@ -120,7 +123,7 @@ def register_all() -> None:
             label=gettext_lazy("Reset second factor"),
             url=_url("user_reset_factor"),
             shown=_has_factor,
-            disabled_reason=_why_not_reset_factor,
+            disabled_reason=why_not_reset_factor,
             order=25,
         ),
         item(
@@ -128,7 +131,7 @@ def register_all() -> None:
             label=gettext_lazy("Unlink company sign-on"),
             url=_url("user_unlink"),
             shown=lambda user: find_identity(user) is not None,
-            disabled_reason=_why_not_unlink,
+            disabled_reason=why_not_unlink,
             order=27,
         ),
         item(

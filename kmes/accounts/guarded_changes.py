@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from django.urls import reverse
@@ -11,13 +12,12 @@ from django.utils.translation import gettext as _
 from kmes.accounts import services
 from kmes.accounts.assignments.selectors import list_scoped_roles
 from kmes.accounts.company_sign_on import guarded_changes as sign_on
-from kmes.accounts.company_sign_on import unlinking
 from kmes.accounts.delegation import begin_change
 from kmes.accounts.models import CustomRole, RoleAssignment, User
 from kmes.accounts.rights import Right, rights_of
 from kmes.accounts.roles import services as roles
 from kmes.accounts.roles.selectors import role_name, users_with
-from kmes.accounts.second_factor import services as second_factor
+from kmes.accounts.user_confirmations import CONFIRMATIONS, Confirmation, password_effects
 from kmes.core.actor import Actor
 from kmes.core.errors import ConflictError
 from kmes.core.guarded_changes import Applied, Description, Operation, register
@@ -33,50 +33,19 @@ def register_all() -> None:
     """Register the operations."""
     sign_on.register_all(USERS)
     register(
-        Operation(name="user.create", action=USERS, describe=_describe_new_user, apply=_create_user, lock=lock_users),
-        Operation(name="user.update", action=USERS, describe=_describe_update, apply=_update_user, lock=lock_users),
-        Operation(
-            name="user.reset_password",
-            action=USERS,
-            describe=lambda values: _describe_user(values, _("Reset the password of %(name)s"), _password_effects()),
-            apply=_reset_password,
-            lock=lock_users,
+        of_users(name="user.create", describe=_describe_new_user, apply=_create_user),
+        of_users(name="user.update", describe=_describe_update, apply=_update_user),
+        *(
+            of_users(name=f"user.{act}", describe=partial(_describe_act, asked), apply=partial(_apply_act, asked))
+            for act, asked in CONFIRMATIONS.items()
+            if asked.approved_effects is not None
         ),
-        Operation(
-            name="user.reactivate",
-            action=USERS,
-            describe=lambda values: _describe_user(values, _("Reactivate %(name)s"), _password_effects()),
-            apply=_reactivate,
-            lock=lock_users,
-        ),
-        Operation(
-            name="user.reset_factor",
-            action=USERS,
-            describe=lambda values: _describe_user(
-                values,
-                _("Reset the second factor of %(name)s"),
-                [_("The user then signs in with the password alone, and all sessions of the user end.")],
-            ),
-            apply=_reset_factor,
-            lock=lock_users,
-        ),
-        Operation(
-            name="user.unlink",
-            action=USERS,
-            describe=lambda values: _describe_user(
-                values,
-                _("Unlink %(name)s from company sign-on"),
-                [_("Another account of the name can be linked then, and the sessions that began there end.")],
-            ),
-            apply=_unlink,
-            lock=lock_users,
-        ),
-        Operation(name="role.create", action=ROLES, describe=_describe_new_role, apply=_create_role, lock=_lock_roles),
-        Operation(name="role.update", action=ROLES, describe=_describe_role, apply=_update_role, lock=_lock_roles),
+        _of_roles(name="role.create", describe=_describe_new_role, apply=_create_role),
+        _of_roles(name="role.update", describe=_describe_role, apply=_update_role),
     )
 
 
-def lock_users(_values: _Values, actor: Actor) -> None:
+def _lock_users(_values: _Values, actor: Actor) -> None:
     """Lock what plans about users are made from.
 
     Raises:
@@ -88,6 +57,11 @@ def lock_users(_values: _Values, actor: Actor) -> None:
 
 def _lock_roles(_values: _Values, actor: Actor) -> None:
     begin_change(actor, Right.ROLE_MANAGE)
+
+
+# The operations of each policy have its action and lock the same rows.
+of_users = partial(Operation, action=USERS, lock=_lock_users)
+_of_roles = partial(Operation, action=ROLES, lock=_lock_roles)
 
 
 # --- Users -----------------------------------------------------------------------------------
@@ -126,7 +100,7 @@ def _describe_new_user(values: _Values) -> Description:
             (_("Name"), f"{values['first_name']} {values['last_name']}".strip() or "–"),
             (_("E-mail"), values["email"] or "–"),
         ],
-        effects=_password_effects(),
+        effects=password_effects(),
     )
 
 
@@ -154,11 +128,11 @@ def _describe_update(values: _Values) -> Description:
     )
 
 
-def _describe_user(values: _Values, title: str, effects: list[str]) -> Description:
+def _describe_act(asked: Confirmation, values: _Values) -> Description:
     user = find_user(values)
     return Description(
         subject=user.username,
-        title=title % {"name": user.username},
+        title=asked.title % {"name": user.username},
         back=user.get_absolute_url(),
         facts=[
             (_("User"), user.username),
@@ -166,17 +140,13 @@ def _describe_user(values: _Values, title: str, effects: list[str]) -> Descripti
             *_role_facts(user.role),
             *scoped_role_facts(user),
         ],
-        effects=effects,
+        effects=asked.approved_effects() if asked.approved_effects is not None else [],
     )
 
 
 def state_of(user: User) -> str:
     """Return in a word whether a user may sign in."""
     return _("active") if user.is_active else _("deactivated")
-
-
-def _password_effects() -> list[str]:
-    return [_("A one-time password is made when the requester applies the change, and shown to the requester once.")]
 
 
 def _show_password(user: User, password: SecretText) -> Applied:
@@ -202,32 +172,13 @@ def _update_user(values: _Values, actor: Actor) -> Applied:
     return Applied(message=_("%(user)s is saved.") % {"user": user}, page=user.get_absolute_url())
 
 
-def _reset_password(values: _Values, actor: Actor) -> Applied:
+def _apply_act(asked: Confirmation, values: _Values, actor: Actor) -> Applied:
     user = find_user(values)
-    password = services.reset_password(user=user, actor=actor)
+    password = asked.service(user=user, actor=actor)
+    if password is None:
+        return Applied(message=asked.done % {"name": user.username}, page=user.get_absolute_url())
     user.refresh_from_db()
     return _show_password(user, password)
-
-
-def _reactivate(values: _Values, actor: Actor) -> Applied:
-    user = find_user(values)
-    password = services.reactivate_user(user=user, actor=actor)
-    user.refresh_from_db()
-    return _show_password(user, password)
-
-
-def _reset_factor(values: _Values, actor: Actor) -> Applied:
-    user = find_user(values)
-    second_factor.reset(user=user, actor=actor)
-    message = _("The second factor of %(user)s is reset.") % {"user": user}
-    return Applied(message=message, page=user.get_absolute_url())
-
-
-def _unlink(values: _Values, actor: Actor) -> Applied:
-    user = find_user(values)
-    unlinking.unlink(user=user, actor=actor)
-    message = _("%(user)s is unlinked from the company account.") % {"user": user}
-    return Applied(message=message, page=user.get_absolute_url())
 
 
 # --- Roles -----------------------------------------------------------------------------------

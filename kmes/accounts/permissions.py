@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from django.db.models import Model
@@ -20,8 +20,9 @@ from kmes.core.right_names import name_right
 
 # Of a role with many users, so many are named.
 USERS_NAMED = 20
-# Returns in sentences what else is needed to use a right, such as the approval of others: on a subject, None for wherever.
-Condition = Callable[[Right, object], list[str]]
+# Returns in sentences what else is needed to use each of some rights, such as the approval of others: on a subject, None for
+# wherever.
+Condition = Callable[[Sequence[Right], object], Mapping[Right, list[str]]]
 
 
 @dataclass
@@ -33,7 +34,7 @@ _registry = _Registry()
 
 
 def register(condition: Condition) -> None:
-    """Have a package asked what a right depends on besides."""
+    """Have a package asked what rights depend on besides."""
     _registry.conditions += (condition,)
 
 
@@ -61,9 +62,10 @@ class Permission:
     conditions: list[str]
 
 
-def conditions_of(right: Right, subject: object = None) -> list[str]:
-    """Return in sentences what else is needed to use a right, on a subject or wherever."""
-    return [sentence for condition in _registry.conditions for sentence in condition(right, subject)]
+def conditions_of(rights: Sequence[Right], subject: object = None) -> dict[Right, list[str]]:
+    """Return in sentences what else is needed to use each of these rights, on a subject or wherever."""
+    found = [condition(rights, subject) for condition in _registry.conditions]
+    return {right: [sentence for each in found for sentence in each.get(right, ())] for right in rights}
 
 
 def list_permissions(rights: Sequence[Right], viewer: object, subject: object = None) -> list[Permission]:
@@ -76,6 +78,7 @@ def list_permissions(rights: Sequence[Right], viewer: object, subject: object = 
         users[user.role].append(user)
     scoped = _users_by_scope(subject)
     roles = list_roles(viewer)
+    conditions = conditions_of(rights, subject)
     texts = {right: text for _area, rows in AREAS for right, text in rows.items()}
     return [
         Permission(
@@ -89,7 +92,7 @@ def list_permissions(rights: Sequence[Right], viewer: object, subject: object = 
                 for (code, scope), found in scoped.items()
                 if code == role.code and right in role.rights & SCOPED_RIGHTS
             ],
-            conditions_of(right, subject),
+            conditions[right],
         )
         for right in rights
     ]

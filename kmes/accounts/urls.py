@@ -51,11 +51,18 @@ urlpatterns = [
     path("users/<int:user_id>/scopes/give/", assignment_views.give_role, name="user_give_role"),
     path("users/<int:user_id>/scopes/<int:assignment_id>/take/", assignment_views.take_role, name="user_take_role"),
     path("users/scopes/<slug:kind>/names/", assignment_views.suggest_scopes, name="scope_names"),
-    path("users/<int:user_id>/deactivate/", user_views.deactivate_user, name="user_deactivate"),
-    path("users/<int:user_id>/reactivate/", user_views.reactivate_user, name="user_reactivate"),
-    path("users/<int:user_id>/reset-password/", user_views.reset_password, name="user_reset_password"),
-    path("users/<int:user_id>/reset-second-factor/", user_views.reset_second_factor, name="user_reset_factor"),
-    path("users/<int:user_id>/unlink/", user_views.unlink_sign_on, name="user_unlink"),
+    path("users/<int:user_id>/deactivate/", user_views.confirm, {"act": "deactivate"}, name="user_deactivate"),
+    path("users/<int:user_id>/reactivate/", user_views.confirm, {"act": "reactivate"}, name="user_reactivate"),
+    path(
+        "users/<int:user_id>/reset-password/", user_views.confirm, {"act": "reset_password"}, name="user_reset_password"
+    ),
+    path(
+        "users/<int:user_id>/reset-second-factor/",
+        user_views.confirm,
+        {"act": "reset_factor"},
+        name="user_reset_factor",
+    ),
+    path("users/<int:user_id>/unlink/", user_views.confirm, {"act": "unlink"}, name="user_unlink"),
     path("company-sign-on/", settings_views.edit, name="sign_on"),
     path("company-sign-on/test/", settings_views.test, name="sign_on_test"),
     path("company-sign-on/trial/", company_views.try_sign_in, name="sign_on_trial"),

@@ -13,8 +13,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from kmes.accounts import selectors, services, withdrawal
 from kmes.accounts.assignments.selectors import list_scoped_roles
-from kmes.accounts.company_sign_on import unlinking
-from kmes.accounts.company_sign_on.selectors import active_provider, find_identity
+from kmes.accounts.company_sign_on.selectors import find_identity
 from kmes.accounts.delegation import lacked_of
 from kmes.accounts.forms import UserForm
 from kmes.accounts.models import User
@@ -25,6 +24,7 @@ from kmes.accounts.roles.selectors import list_roles
 from kmes.accounts.roles.uses import find_uses
 from kmes.accounts.second_factor import services as second_factor
 from kmes.accounts.tables import UserTable, state_of
+from kmes.accounts.user_confirmations import CONFIRMATIONS
 from kmes.core.actor import Actor
 from kmes.core.errors import KmesError, PermissionRefused
 from kmes.core.secret_types import SecretText
@@ -77,6 +77,7 @@ def show_user(request: HttpRequest, user_id: int) -> HttpResponse:
     shown = _find(request, user_id)
     # The menu asks it too.
     has_factor = shown.__dict__["has_factor"] = second_factor.has_factor(shown)
+    conditions = conditions_of([right for right in Right if right in shown.rights])
     context = {
         "shown_user": shown,
         "state": state_of(shown),
@@ -88,9 +89,7 @@ def show_user(request: HttpRequest, user_id: int) -> HttpResponse:
         "matrix": role_matrix([shown.rights]),
         "scoped_roles": list_scoped_roles(shown.scoped_roles),
         "may_manage": request.user.has_right(Right.USER_MANAGE),  # type: ignore[union-attr]
-        "conditions": list(
-            dict.fromkeys(each for right in Right if right in shown.rights for each in conditions_of(right))
-        ),
+        "conditions": list(dict.fromkeys(each for found in conditions.values() for each in found)),
         "uses": find_uses(shown.role) if shown.is_active else [],
     }
     return render(request, "accounts/user.html", context)
@@ -147,77 +146,28 @@ def edit_user(request: HttpRequest, user_id: int) -> HttpResponse:
     return render_form(request, "accounts/user_form.html", context, refused=request.method == "POST")
 
 
-def _confirm(
-    request: HttpRequest, user: User, act: str, refusal: str = "", *, ends: list[str] | None = None
-) -> HttpResponse:
-    if act == "deactivate" and not refusal:
-        ends = withdrawal.describe(user)
-    context = {"shown_user": user, "act": act, "refusal": refusal, "ends": ends}
-    return render_form(request, "accounts/user_confirm.html", context, refused=request.method == "POST")
-
-
 @require_http_methods(["GET", "HEAD", "POST"])
 @right_required(Right.USER_MANAGE)
-def deactivate_user(request: HttpRequest, user_id: int) -> HttpResponse:
-    """Confirm, then deactivate a user."""
-    shown = _find(request, user_id)
+def confirm(request: HttpRequest, user_id: int, act: str) -> HttpResponse:
+    """Say what an act on a user's account brings; on POST do it. A response that makes a one-time password shows it."""
+    shown, asked = _find(request, user_id), CONFIRMATIONS[act]
+    words = {"name": shown.get_username(), "role": shown.get_role_display()}
     if request.method == "POST":
-        services.deactivate_user(user=shown, actor=Actor.from_user(request.user))
-        messages.success(request, _("%(user)s is deactivated.") % {"user": shown})
+        password = asked.service(user=shown, actor=Actor.from_user(request.user))
+        if password is not None:
+            return _show_password(request, shown, password)
+        messages.success(request, asked.done % words)
         return go_to(request, shown.get_absolute_url())
-    return _confirm(request, shown, "deactivate", services.why_not_deactivate(shown, request.user.pk))
-
-
-@require_http_methods(["GET", "HEAD", "POST"])
-@right_required(Right.USER_MANAGE)
-def reactivate_user(request: HttpRequest, user_id: int) -> HttpResponse:
-    """Confirm, then reactivate a user; the response shows the one-time password."""
-    shown = _find(request, user_id)
-    if request.method == "POST":
-        password = services.reactivate_user(user=shown, actor=Actor.from_user(request.user))
-        return _show_password(request, shown, password)
-    return _confirm(request, shown, "reactivate", _("Active already") if shown.is_active else "")
-
-
-@require_http_methods(["GET", "HEAD", "POST"])
-@right_required(Right.USER_MANAGE)
-def reset_password(request: HttpRequest, user_id: int) -> HttpResponse:
-    """Confirm, then set a one-time password, which the response shows."""
-    shown = _find(request, user_id)
-    if request.method == "POST":
-        password = services.reset_password(user=shown, actor=Actor.from_user(request.user))
-        return _show_password(request, shown, password)
-    return _confirm(request, shown, "reset")
-
-
-@require_http_methods(["GET", "HEAD", "POST"])
-@right_required(Right.USER_MANAGE)
-def reset_second_factor(request: HttpRequest, user_id: int) -> HttpResponse:
-    """Confirm, then remove the second factor of a user who lost it."""
-    shown = _find(request, user_id)
-    if request.method == "POST":
-        second_factor.reset(user=shown, actor=Actor.from_user(request.user))
-        messages.success(request, _("The second factor of %(user)s is reset.") % {"user": shown})
-        return go_to(request, shown.get_absolute_url())
-    refusal = "" if second_factor.has_factor(shown) else _("There is no second factor")
-    return _confirm(request, shown, "reset_factor", refusal)
-
-
-@require_http_methods(["GET", "HEAD", "POST"])
-@right_required(Right.USER_MANAGE)
-def unlink_sign_on(request: HttpRequest, user_id: int) -> HttpResponse:
-    """Confirm, then unlink a user from the account at the identity provider."""
-    shown = _find(request, user_id)
-    if request.method == "POST":
-        unlinking.unlink(user=shown, actor=Actor.from_user(request.user))
-        messages.success(request, _("%(user)s is unlinked from the company account.") % {"user": shown})
-        return go_to(request, shown.get_absolute_url())
-    provider = active_provider()
-    ends = [] if shown.has_usable_password() else [_("The user has no password of this console.")]
-    if provider is None or not provider.may_link:
-        ends.append(_("Existing users are not linked by name: turn that on in Company Sign-On for the change-over."))
-    refusal = "" if find_identity(shown) is not None else _("There is no company account")
-    return _confirm(request, shown, "unlink", refusal, ends=ends)
+    refusal = asked.why_not(shown)
+    context = {
+        "shown_user": shown,
+        "asked": asked,
+        "title": asked.title % words,
+        "text": asked.text % words,
+        "refusal": refusal,
+        "ends": [] if refusal else asked.ends(shown),
+    }
+    return render(request, "accounts/user_confirm.html", context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

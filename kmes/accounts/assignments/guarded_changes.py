@@ -9,11 +9,11 @@ from django.utils.translation import gettext as _
 
 from kmes.accounts.assignments.catalog import describe_scopes
 from kmes.accounts.assignments.services import give_role
-from kmes.accounts.guarded_changes import USERS, find_user, lock_users, scoped_role_facts, state_of
+from kmes.accounts.guarded_changes import find_user, of_users, scoped_role_facts, state_of
 from kmes.accounts.models import RoleAssignment
 from kmes.accounts.roles.selectors import role_name
 from kmes.core.actor import Actor
-from kmes.core.guarded_changes import Applied, Description, Operation, register
+from kmes.core.guarded_changes import Applied, Description, register
 from kmes.core.right_names import name_rights
 
 _Values = Mapping[str, Any]
@@ -21,7 +21,7 @@ _Values = Mapping[str, Any]
 
 def register_all() -> None:
     """Register the operation."""
-    register(Operation(name="user.give_role", action=USERS, describe=_describe, apply=_apply, lock=lock_users))
+    register(of_users(name="user.give_role", describe=_describe, apply=_apply))
 
 
 def _describe(values: _Values) -> Description:
