@@ -16,7 +16,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from jobs.approvals import passkey_answers, selectors, services
 from jobs.approvals.forms import MOST_IN_A_BATCH, BatchForm
 from jobs.approvals.models import ApprovalRequest, Verdict
-from jobs.approvals.views import context_of
+from jobs.approvals.request_pages import context_of
 from kmes.accounts.rights import Right
 from kmes.accounts.second_factor.passkeys import statements
 from kmes.core.actor import Actor

@@ -8,7 +8,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_POST
 
 from jobs.approvals.changes import apply_change
-from jobs.approvals.views import find_or_404
+from jobs.approvals.request_pages import find_or_404
 from kmes.accounts.rights import Right
 from kmes.core.actor import Actor
 from kmes.ui.access import right_required
