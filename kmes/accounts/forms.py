@@ -41,7 +41,7 @@ class UserForm(forms.Form):
     username = forms.CharField(
         label=_("User name"),
         max_length=150,
-        validators=[UnicodeUsernameValidator()],
+        validators=[UnicodeUsernameValidator(_("Enter a valid user name: letters, digits and @ . + - _ only."))],
         widget=forms.TextInput({"autocomplete": "off", "spellcheck": "false", "autocapitalize": "off"}),
         help_text=_("Letters, digits and @ . + - _ It can't be changed later, because log entries refer to it."),
     )
@@ -77,8 +77,15 @@ class UserForm(forms.Form):
 class SignInForm(AuthenticationForm):
     """Signing in; a one-time password works only until it expires."""
 
+    error_messages = {
+        **AuthenticationForm.error_messages,
+        "invalid_login": _("User name or password is wrong. Capital and small letters count in both."),
+    }
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        # Django calls it after the model's field: "Username".
+        self.fields["username"].label = _("User name")
         limit_passwords(self)
 
     def clean_username(self) -> str:

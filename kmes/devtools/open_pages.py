@@ -150,7 +150,7 @@ def measure_seen(temporary: TemporaryInstance) -> None:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
         page = browser.new_page(base_url=temporary.instance.url)
         page.goto("/login/")
-        page.get_by_label("Username").fill("admin1")
+        page.get_by_label("User name").fill("admin1")
         page.get_by_label("Password").fill(temporary.password)
         page.get_by_role("button", name="Sign in").click()
         page.get_by_role("heading", name="Dashboard").wait_for()

@@ -114,7 +114,7 @@ def test_a_new_user_gets_a_one_time_password_that_is_shown_once_and_kept_nowhere
     ("changes", "words"),
     [
         ({"username": "THE-ADMIN"}, "a user of this name already"),
-        ({"username": "a b"}, "valid username"),
+        ({"username": "a b"}, "valid user name"),
         ({"role": "king"}, "valid choice"),
         ({"email": "no"}, "valid email"),
     ],

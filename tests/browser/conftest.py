@@ -162,7 +162,7 @@ def admin(page: Page) -> Page:
 def sign_in(page: Page, name: str, password: str = PASSWORD) -> None:
     """Sign in as a user does."""
     page.goto("/login/")
-    page.get_by_label("Username").fill(name)
+    page.get_by_label("User name").fill(name)
     page.get_by_label("Password").fill(password)
     page.get_by_role("button", name="Sign in").click()
     page.wait_for_url(lambda url: not url.partition("?")[0].endswith("/login/"))

@@ -23,7 +23,7 @@ def other(chromium: Browser, console: Console):
 
 def try_to_sign_in(page: Page, name: str, password: str) -> None:
     page.goto("/login/")
-    page.get_by_label("Username").fill(name)
+    page.get_by_label("User name").fill(name)
     page.get_by_label("Password").fill(password)
     page.get_by_role("button", name="Sign in").click()
 

@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 
 def sign_in(page: Page) -> None:
-    page.get_by_label("Username").fill("admin1")
+    page.get_by_label("User name").fill("admin1")
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
 

@@ -42,7 +42,7 @@ def credential(chromium, console: Console) -> str:
 def test_from_sign_in_to_the_exported_log(page: Page, console: Console, credential: str):
     group, key = flows.fresh("typed-group"), flows.fresh("typed-key")
     page.goto("/login/")
-    tab_to(page, page.get_by_label("Username"))
+    tab_to(page, page.get_by_label("User name"))
     page.keyboard.type("admin1")
     tab_to(page, page.get_by_label("Password"))
     page.keyboard.type(PASSWORD)

@@ -43,7 +43,7 @@ def pushed(admin: Page, group: str) -> tuple[str, str]:
 def test_an_administrator_logs_in_and_out(page: Page):
     page.goto("/keys/")
     expect(page).to_have_url("/login/?next=/keys/")
-    page.get_by_label("Username").fill("admin2")
+    page.get_by_label("User name").fill("admin2")
     page.get_by_label("Password").fill("not the password")
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("alert")).to_be_visible()

@@ -50,7 +50,7 @@ def sign_out(page: Page) -> None:
 
 
 def enter_password(page: Page) -> None:
-    page.get_by_label("Username").fill(NAME)
+    page.get_by_label("User name").fill(NAME)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
 

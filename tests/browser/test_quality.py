@@ -222,7 +222,7 @@ def test_without_script_one_reads_fills_forms_and_starts_jobs(chromium: Browser,
     context = chromium.new_context(base_url=console.url, java_script_enabled=False, locale="en-US")
     page = context.new_page()
     page.goto("/login/")
-    page.get_by_label("Username").fill("admin1")
+    page.get_by_label("User name").fill("admin1")
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
     page.goto(furnished["group"])

@@ -73,7 +73,7 @@ def test_without_script_on_a_phone_the_wizard_pushes_too(chromium: Browser, cons
     )
     page = context.new_page()
     page.goto("/login/")
-    page.get_by_label("Username").fill("admin1")
+    page.get_by_label("User name").fill("admin1")
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
     page.goto("/setup/5/")

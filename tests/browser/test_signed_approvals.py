@@ -42,7 +42,7 @@ def test_a_passkey_signs_one_approval_and_a_list_of_them(chromium: Browser, cons
     watch = Watch(page, url)
     virtual_authenticator(page)
     page.goto("/login/")
-    page.get_by_label("Username").fill(NAME)
+    page.get_by_label("User name").fill(NAME)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
     see(page.get_by_role("navigation", name="Console"))
