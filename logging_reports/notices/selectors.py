@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.db.models import BooleanField, Case, Count, Exists, OuterRef, Q, QuerySet, When
 
 from kmes.core.clock import now
 from logging_reports.choices import Topic
@@ -19,6 +19,14 @@ COUNT_CAP = 99
 
 
 @dataclass(frozen=True)
+class Reader:
+    """A user by id, and since when the account exists: what is older counts as read."""
+
+    user_id: int
+    since: datetime
+
+
+@dataclass(frozen=True)
 class NoticeFilter:
     """Which notices to show."""
 
@@ -27,32 +35,33 @@ class NoticeFilter:
     text: str = ""
 
 
-def list_notices(user_id: int, wanted: NoticeFilter | None = None) -> QuerySet[Any, Any]:
+def list_notices(reader: Reader, wanted: NoticeFilter | None = None) -> QuerySet[Any, Any]:
     """Return a user's notices, newest first, each with ``is_read``."""
-    found = _visible(user_id).annotate(
-        is_read=Exists(NoticeRead.objects.filter(notice=OuterRef("pk"), user_id=user_id))
+    readings = Exists(NoticeRead.objects.filter(notice=OuterRef("pk"), user_id=reader.user_id))
+    found = _visible(reader.user_id).annotate(
+        is_read=Case(When(at__lt=reader.since, then=True), default=readings, output_field=BooleanField())
     )
     if wanted and wanted.topic:
         found = found.filter(topic=wanted.topic)
     if wanted and wanted.text:
         found = found.filter(message__icontains=wanted.text)
     if wanted and wanted.unread_only:
-        found = found.filter(is_read=False, at__gte=_since())
+        found = found.filter(~readings, at__gte=max(reader.since, now() - timedelta(days=UNREAD_DAYS)))
     return found.order_by("-at", "-pk")
 
 
-def count_unread(user_id: int) -> int:
+def count_unread(reader: Reader) -> int:
     """Count a user's unread notices, up to ``COUNT_CAP`` + 1."""
-    return list_notices(user_id, NoticeFilter(unread_only=True)).order_by()[: COUNT_CAP + 1].count()
+    return list_notices(reader, NoticeFilter(unread_only=True)).order_by()[: COUNT_CAP + 1].count()
 
 
-def mark_read(user_id: int, notice_id: int | None = None) -> None:
+def mark_read(reader: Reader, notice_id: int | None = None) -> None:
     """Mark one notice as read by a user; without an id all unread ones."""
-    unread = list_notices(user_id, NoticeFilter(unread_only=True))
+    unread = list_notices(reader, NoticeFilter(unread_only=True))
     if notice_id is not None:
         unread = unread.filter(pk=notice_id)
     NoticeRead.objects.bulk_create(
-        [NoticeRead(notice_id=pk, user_id=user_id) for pk in unread.values_list("pk", flat=True)],
+        [NoticeRead(notice_id=pk, user_id=reader.user_id) for pk in unread.values_list("pk", flat=True)],
         ignore_conflicts=True,
     )
 
@@ -79,7 +88,3 @@ def list_deliveries(channel: Channel) -> QuerySet[Delivery]:
 def _visible(user_id: int) -> QuerySet[Notice]:
     mine = Q(user_id__isnull=True) | Q(user_id=user_id)
     return Notice.objects.filter(mine).exclude(topic=Topic.TEST)
-
-
-def _since() -> Any:
-    return now() - timedelta(days=UNREAD_DAYS)

@@ -24,7 +24,7 @@ from kmes.ui.tables import arrange, searched_text
 from logging_reports.choices import Topic
 from logging_reports.notices import channels, selectors
 from logging_reports.notices.forms import RulesForm
-from logging_reports.notices.selectors import COUNT_CAP, NoticeFilter
+from logging_reports.notices.selectors import COUNT_CAP, NoticeFilter, Reader
 from logging_reports.notices.tables import DeliveryTable, NoticeTable
 
 RESULTS_ID = "notice-list"
@@ -34,16 +34,16 @@ _UNREAD = "unread"
 _TOPICS = [topic for topic in Topic if topic != Topic.TEST]
 
 
-def _user_id(request: HttpRequest) -> int:
+def _reader(request: HttpRequest) -> Reader:
     user: Any = request.user
-    return int(user.pk)
+    return Reader(int(user.pk), user.date_joined)
 
 
 @require_safe
 @right_required("console.read")
 def show_bell(request: HttpRequest) -> HttpResponse:
     """Show the bell with the number of unread notices; 204 while that number is unchanged."""
-    count = selectors.count_unread(_user_id(request))
+    count = selectors.count_unread(_reader(request))
     if request.GET.get("seen") == str(count):
         return HttpResponse(status=NO_CONTENT)
     return render(request, "notices/_bell.html", {"unread": count, "cap": COUNT_CAP})
@@ -54,7 +54,7 @@ def show_bell(request: HttpRequest) -> HttpResponse:
 def list_notices(request: HttpRequest) -> HttpResponse:
     """List the user's notices. htmx requests the rows alone to update them."""
     wanted = _read_filter(request)
-    found = selectors.list_notices(_user_id(request), wanted)
+    found = selectors.list_notices(_reader(request), wanted)
     table = NoticeTable(found)
     arrange(request, table)
     shown, count = [row.record for row in table.paginated_rows], table.paginator.count
@@ -96,7 +96,7 @@ def _address_of(request: HttpRequest) -> str:
 @right_required("console.read")
 def mark_read(request: HttpRequest, notice_id: int | None = None) -> HttpResponse:
     """Mark one notice or all of them as read, and return to the list."""
-    selectors.mark_read(_user_id(request), notice_id)
+    selectors.mark_read(_reader(request), notice_id)
     return redirect(back_to(request, reverse("notices:list")))
 
 
@@ -121,7 +121,7 @@ def edit_own_mail(request: HttpRequest) -> HttpResponse:
 @right_required("console.read")
 def test_own_mail(request: HttpRequest) -> HttpResponse:
     """Send a test notice to the account's address."""
-    channel = channels.find_own_mail(_user_id(request))
+    channel = channels.find_own_mail(_reader(request))
     if channel is not None:
         try:
             channels.send_test(channel, actor=Actor.from_user(request.user))

@@ -213,6 +213,19 @@ def test_reading_one_lowers_the_count_for_the_reader_alone(auditor, people):
     assert "2 unread" in auditor.get("/notices/bell/").content.decode()
 
 
+def test_what_is_older_than_the_account_counts_as_read(auditor, django_user_model):
+    fail_job("before")
+    auditor.force_login(django_user_model.objects.create_user("newcomer", role="auditor"))
+    assert "bell-count" not in auditor.get("/notices/bell/").content.decode()
+    page = auditor.get("/notices/").content.decode()
+    assert "before" in page
+    assert "is-unread" not in page
+    assert "You have read everything" in auditor.get("/notices/?show=unread").content.decode()
+    fail_job("after")
+    assert "1 unread" in auditor.get("/notices/bell/").content.decode()
+    assert auditor.get("/notices/").content.decode().count("is-unread") == 1
+
+
 def test_reading_twice_is_reading_once(auditor):
     fail_job()
     for _turn in range(2):
