@@ -43,10 +43,12 @@ def next_step(target: Any, obj: Any, user: Any, names: tuple[str, ...]) -> Step 
 
 
 def next_step_of_group(group: KeyGroup, user: Any) -> Step | None:
-    """Return what comes next for a group: its first key, its first push, or its next rotation."""
-    count = group.__dict__.get("key_count", 1)
-    if not count:
-        return next_step("group", group, user, ("create",))
+    """Return what comes next for a group: its first push or its next rotation.
+
+    A group without keys has none: in place of the table stands the button that makes the first.
+    """
+    if not group.__dict__.get("key_count", 1):
+        return None
     is_pushed = group.cloud_state == "live"
     return next_step("group", group, user, ("rotate", "create") if is_pushed else ("synchronize", "rotate", "create"))
 
