@@ -58,6 +58,12 @@ def _has_factor(user: User) -> bool:
     return has_factor(user) if known is None else bool(known)
 
 
+def _has_identity(user: User) -> bool:
+    """Return whether the user has an account at a provider, where their page has not asked already."""
+    known = user.__dict__
+    return (known["identity"] if "identity" in known else find_identity(user)) is not None
+
+
 def why_not_reset_factor(user: User) -> str:
     """Return why the viewer can't reset a user's second factor, "" if they can."""
     if _is_own(user):
@@ -130,7 +136,7 @@ def register_all() -> None:
             name="unlink",
             label=gettext_lazy("Unlink company sign-on"),
             url=_url("user_unlink"),
-            shown=lambda user: find_identity(user) is not None,
+            shown=_has_identity,
             disabled_reason=why_not_unlink,
             order=27,
         ),

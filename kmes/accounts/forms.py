@@ -41,7 +41,9 @@ class UserForm(forms.Form):
     username = forms.CharField(
         label=_("User name"),
         max_length=150,
-        validators=[UnicodeUsernameValidator(_("Enter a valid user name: letters, digits and @ . + - _ only."))],
+        validators=[
+            UnicodeUsernameValidator(message=_("Enter a valid user name: letters, digits and @ . + - _ only."))
+        ],
         widget=forms.TextInput({"autocomplete": "off", "spellcheck": "false", "autocapitalize": "off"}),
         help_text=_("Letters, digits and @ . + - _ It can't be changed later, because log entries refer to it."),
     )

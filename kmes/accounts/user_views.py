@@ -35,7 +35,7 @@ from kmes.ui.tables import arrange
 
 
 def _find(request: HttpRequest, user_id: int) -> User:
-    found = get_object_or_404(User, pk=user_id)
+    found = get_object_or_404(second_factor.with_factor(User.objects.all()), pk=user_id)
     # The reasons in the menu depend on the viewer: nobody deactivates themselves, or who has more rights.
     found.__dict__["viewer"] = request.user
     return found
@@ -76,15 +76,15 @@ def show_user(request: HttpRequest, user_id: int) -> HttpResponse:
     """Show one user: role and its rights, state, last sign-in."""
     shown = _find(request, user_id)
     # The menu asks it too.
-    has_factor = shown.__dict__["has_factor"] = second_factor.has_factor(shown)
+    identity = shown.__dict__["identity"] = find_identity(shown)
     conditions = conditions_of([right for right in Right if right in shown.rights])
     context = {
         "shown_user": shown,
         "state": state_of(shown),
         "role_text": describe_role(shown),
         "locked": selectors.locked_sign_ins(username=shown.username),
-        "has_factor": has_factor,
-        "identity": find_identity(shown),
+        "has_factor": shown.__dict__["has_factor"],
+        "identity": identity,
         "must_have_factor": second_factor.is_required(shown),
         "matrix": role_matrix([shown.rights]),
         "scoped_roles": list_scoped_roles(shown.scoped_roles),

@@ -62,14 +62,18 @@ def list_paths() -> Iterator[str]:
         "/cloud-credentials/",
     )
     yield from ("/jobs/?show=failed", reverse("hsm:configuration"), reverse("hsm:device"))
+    yield from (user.get_absolute_url() for user in User.objects.order_by("pk")[:1])
     yield from ("/users/", "/roles/", "/sessions/", "/approvals/?show=all", "/approvals/policies/", "/notices/")
     if key := Key.objects.order_by("pk").first():
         yield f"/keys/?group={key.group_id}"
         yield f"/keys/?view=vault&vault={key.group.vault_id}"
         yield reverse("keygroups:vault", args=[key.group.vault_id])
+        yield reverse("keygroups:vault_permissions", args=[key.group.vault_id])
+        yield reverse("keygroups:group_permissions", args=[key.group_id])
         yield key.get_absolute_url()
     if credential := CloudCredential.objects.order_by("pk").first():
         yield credential.get_absolute_url()
+        yield reverse("cloudcreds:permissions", args=[credential.pk])
     if job := Job.objects.order_by("pk").first():
         yield job.get_absolute_url()
     yield from _log_paths()

@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils.translation import gettext as _
 
 from kmes.accounts import sessions
@@ -59,9 +59,19 @@ class Outcome:
 
 def has_factor(user: User) -> bool:
     """Return whether a sign-in of this user asks for a second factor. One query."""
+    return User.objects.filter(_has_factor(), pk=user.pk).exists()
+
+
+def with_factor(users: QuerySet[User]) -> QuerySet[User]:
+    """Return users, each with ``has_factor``."""
+    return users.annotate(has_factor=_has_factor())
+
+
+def _has_factor() -> Q:
+    """Return the expression that says whether a user has an app or a passkey."""
     factors = (model.objects.filter(user=OuterRef("pk")) for model in (AuthenticatorApp, Passkey))
     app, passkey = map(Exists, factors)
-    return User.objects.filter(app | passkey, pk=user.pk).exists()
+    return app | passkey
 
 
 def has_app(user: User) -> bool:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import pytest
 
 from jobs.models import Job
+from keygroups.models import KeyGroup
 from kmes.accounts.company_sign_on.models import SignOnIdentity, SignOnProvider
-from kmes.accounts.models import CustomRole, User
+from kmes.accounts.models import CustomRole, RoleAssignment, User
 from kmes.core.actor import Actor
 from kmes.core.clock import now
 from logging_reports.models import LogEntry
 from tests.jobs.approving import REASON, set_policy
-from tests.jobs.pages.browsing import pages, people, static_root
+from tests.jobs.pages.browsing import group, pages, people, static_root
 from tests.jobs.pages.requesting import approve, asked, second, text
 
-__all__ = ["pages", "people", "second", "static_root"]
+__all__ = ["group", "pages", "people", "second", "static_root"]
 pytestmark = pytest.mark.django_db(transaction=True)
 
 NEW_USER = {"username": "kim", "role": "custodian", "first_name": "Kim", "last_name": "", "email": ""}
@@ -108,6 +109,49 @@ def test_names_are_changed_without_approval_and_roles_with_it(pages, second, pol
     assert pages.post(f"/approvals/{job.code}/apply/").url == f"/users/{user.pk}/"
     user.refresh_from_db()
     assert (user.role, user.first_name) == ("auditor", "Olga")
+
+
+@pytest.fixture
+def tagged(group):
+    """A key group with the tags env=prod and team=payments."""
+    KeyGroup.objects.filter(pk=group.pk).update(tags={"env": "prod", "team": "payments"})
+
+
+def test_a_role_for_a_scope_is_given_after_another_administrator_approved(pages, second, policies, people, tagged):
+    user = people["operator"]
+    address = f"/users/{user.pk}/scopes/give/"
+    sent = {"role": "custodian", "tag": "env=prod"}
+    assert "Others have to approve this first" in text(pages.get(address))
+    refused = pages.post(address, sent)
+    assert refused.status_code == 422
+    assert "Approvers need a reason" in text(refused)
+    job = asked(pages.post(address, {**sent, "approval_reason": REASON}), "change_users")
+    page = f"/approvals/{job.code}/"
+    seen = text(second.get(f"{page}decide/"))
+    for told in ("Give the-operator a role for a scope", "Key custodian", "env=prod", "Keys:Create", REASON):
+        assert told in seen
+    approve(second, job)
+    assert not RoleAssignment.objects.exists()
+    assert second.post(f"{page}apply/").status_code == 403
+    assert pages.post(f"{page}apply/").url == f"/users/{user.pk}/"
+    given = RoleAssignment.objects.get()
+    assert (given.user, given.role, given.scope_kind, given.scope_value) == (user, "custodian", "tag", "env=prod")
+    assert "env=prod" in text(pages.get(f"/users/{user.pk}/"))
+    assert pages.post(f"{page}apply/").status_code == 409
+    job.refresh_from_db()
+    assert job.state == "succeeded"
+
+
+def test_another_role_for_a_scope_meanwhile_makes_it_another_plan(pages, second, policies, people, tagged):
+    user = people["operator"]
+    sent = {"role": "custodian", "tag": "env=prod", "approval_reason": REASON}
+    job = asked(pages.post(f"/users/{user.pk}/scopes/give/", sent), "change_users")
+    approve(second, job)
+    RoleAssignment.objects.create(
+        user=user, role="custodian", scope_kind="tag", scope_value="team=payments", given_at=now(), given_by="ben"
+    )
+    assert pages.post(f"/approvals/{job.code}/apply/").status_code == 409
+    assert RoleAssignment.objects.count() == 1
 
 
 def test_a_deactivation_needs_no_approval(pages, policies, people):
