@@ -121,7 +121,7 @@ def edit_own_mail(request: HttpRequest) -> HttpResponse:
 @right_required("console.read")
 def test_own_mail(request: HttpRequest) -> HttpResponse:
     """Send a test notice to the account's address."""
-    channel = channels.find_own_mail(_reader(request))
+    channel = channels.find_own_mail(_reader(request).user_id)
     if channel is not None:
         try:
             channels.send_test(channel, actor=Actor.from_user(request.user))
