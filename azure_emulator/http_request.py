@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from azure_emulator.faults.model import Fault
     from azure_emulator.keyvault.vault import Vault
 
+ABSOLUTE_FORM = re.compile(r"^https?://[^/]*", re.IGNORECASE)
 HOST_HEADER = re.compile(r"^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?\Z")
 
 
@@ -58,6 +59,8 @@ async def read_request(scope: Scope, receive: Receive) -> HttpRequest | None:
         return None
     # In the raw path an encoded slash stays inside its segment.
     raw = (scope.get("raw_path") or scope["path"].encode()).split(b"?")[0].decode("latin-1")
+    # A request through a proxy may name the whole address (RFC 9112, 3.2.2).
+    raw = ABSOLUTE_FORM.sub("", raw)
     segments = [unquote(segment) for segment in raw.split("/")[1:]]
     if len(segments) > 1 and segments[-1] == "":
         segments.pop()

@@ -5,10 +5,10 @@ Owns these answers. Must not authorize.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 from typing import Any
 
+from azure_emulator import json_input
 from azure_emulator.arm.errors import ArmError
 from azure_emulator.profiles import VAULT_NAME
 
@@ -16,7 +16,7 @@ from azure_emulator.profiles import VAULT_NAME
 def name_availability(raw: bytes, taken: Collection[str], kind: str) -> dict[str, Any]:
     """Whether the name in the body is valid and free."""
     try:
-        body = json.loads(raw)
+        body = json_input.parse(raw)
     except ValueError:
         body = None
     name = body.get("name") if isinstance(body, dict) else None

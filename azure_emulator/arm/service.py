@@ -183,6 +183,4 @@ def action_of(method: str, segments: list[str]) -> str:
         return f"{provider}/{rest[0]}/read"
     if rest == ["register"]:
         return f"{provider}/register/action"
-    if rest and rest[0].lower() == "locations":
-        rest = rest[2:]
     return "/".join([provider, *(rest[::2] or ["providers"]), verb])

@@ -89,6 +89,9 @@ class SubscriptionTree:
                 return listing([resources.managed_hsm_json(self._state, each) for each in self._managed_hsms])
             case ["deletedvaults" | "deletedmanagedhsms"]:
                 return EMPTY
+            case ["locations", _, "deletedvaults", _]:
+                name = self._request.segments[7]
+                raise ArmError(404, "DeletedVaultNotFound", f"The specified deleted vault '{name}' does not exist.")
             case ["checknameavailability"]:
                 return name_availability(self._request.body, self._state.vaults, "vault")
             case ["checkmhsmnameavailability"]:

@@ -6,14 +6,13 @@ host name, and must not answer secrets.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
 from starlette.responses import Response
 
-from azure_emulator import azure_policy
+from azure_emulator import azure_policy, json_input
 from azure_emulator.changes import BadChange
 from azure_emulator.control import federation
 from azure_emulator.faults import model
@@ -60,7 +59,7 @@ class ControlApi:
     async def answer(self, request: HttpRequest) -> Response:
         """Answer one control request; mistakes are 400 with a sentence."""
         try:
-            body = json.loads(request.body) if request.body.strip() else {}
+            body = json_input.parse(request.body) if request.body.strip() else {}
             status, payload = await self._route(request.method, request.segments[1:], body)
         except (model.BadFault, BadClient, BadChange) as error:
             status, payload = 400, {"error": str(error)}

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +14,8 @@ from typing import Any
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+from azure_emulator import json_input
 
 ALGORITHMS = ("RS256", "PS256")
 
@@ -73,7 +74,7 @@ def read_token(text: str) -> Token:
     """Split a token into its parts."""
     try:
         header, body, signature = text.split(".")
-        parsed_header, claims = json.loads(decode(header)), json.loads(decode(body))
+        parsed_header, claims = json_input.parse(decode(header)), json_input.parse(decode(body))
         raw_signature = decode(signature)
     except (ValueError, binascii.Error) as error:
         raise BadToken("It is not three parts of base64url.") from error

@@ -21,6 +21,8 @@ SECURE_WRAP_OPERATIONS = ["secureWrapKey", "secureUnwrapKey"]
 EXTERNAL_KEY_ID = re.compile(r"^[a-zA-Z0-9-]{1,64}\Z")
 KEY_TYPES = ("RSA", "RSA-HSM", "EC", "EC-HSM")
 MAX_TAGS = 15
+# The last second of the year 9999.
+LATEST = 253_402_300_799
 MAX_TAG_CHARACTERS = 256
 
 
@@ -47,7 +49,7 @@ def read_time(values: Mapping[str, Any], name: str) -> int | None:
     value = values.get(name)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LATEST:
         raise errors.bad_parameter(f"The attribute '{name}' must be a number of seconds since 1970-01-01.")
     return value
 
@@ -116,7 +118,7 @@ def read_operations(values: Any, kty: str, *, may_import: bool, api_version: str
 def read_key_type(value: Any, *, hsm_flag: bool, sku: str) -> str:
     """Key type with its HSM suffix; the suffix or the ``Hsm`` member makes it an HSM key."""
     if not isinstance(value, str) or value not in KEY_TYPES:
-        raise errors.bad_parameter(f"Invalid kty value: {value}", "KeyTypeNotSupported")
+        raise errors.bad_parameter(f"Invalid kty value: {'' if value is None else value}", "KeyTypeNotSupported")
     kty = value if value.endswith("-HSM") or not hsm_flag else f"{value}-HSM"
     if kty.endswith("-HSM") and sku == "standard":
         raise errors.bad_parameter("Hardware key operation not allowed on standard vault")

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap_with_padding
 
+from azure_emulator import json_input
 from azure_emulator.keyvault import der, errors
 from azure_emulator.keyvault.attributes import IMPORT
 from azure_emulator.keyvault.errors import ServiceError
@@ -73,7 +73,7 @@ def parse_blob(text: Any) -> TransferBlob:
     """Check the blob's JSON form and its constants."""
     raw = decode_member(text)
     try:
-        blob = json.loads(raw.decode("utf-8"), object_pairs_hook=no_duplicates)
+        blob = json_input.parse(raw.decode("utf-8"), object_pairs_hook=no_duplicates)
     except ValueError as error:
         raise refuse("it is not a JSON document") from error
     if not isinstance(blob, dict):

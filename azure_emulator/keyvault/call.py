@@ -5,10 +5,10 @@ Owns reading the body and the few values each operation needs. Must not act.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from azure_emulator import json_input
 from azure_emulator.faults.model import Fault
 from azure_emulator.keyvault import errors
 from azure_emulator.keyvault.formatting import KeyFormatter
@@ -41,7 +41,7 @@ class Call:
     def body(self) -> dict[str, Any]:
         """The request's JSON object, or 400."""
         try:
-            parsed = json.loads(self.raw_body)
+            parsed = json_input.parse(self.raw_body)
         except ValueError as error:
             raise errors.bad_parameter("The request body is not valid JSON.") from error
         if not isinstance(parsed, dict):
@@ -51,7 +51,7 @@ class Call:
     def peek(self) -> dict[str, Any]:
         """The body where it can be read, else nothing: for checks that come before validation."""
         try:
-            parsed = json.loads(self.raw_body)
+            parsed = json_input.parse(self.raw_body)
         except ValueError:
             return {}
         return parsed if isinstance(parsed, dict) else {}

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from azure_emulator import json_input
 from azure_emulator.keyvault import errors
 from azure_emulator.keyvault.call import Call
 from azure_emulator.keyvault.material import b64url, unb64url
@@ -27,7 +28,7 @@ def page_size(call: Call) -> int:
     given = call.query.get("maxresults")
     if given is None:
         return largest
-    if not given.isdigit() or not 1 <= int(given) <= MAX_PAGE:
+    if not re.fullmatch("[0-9]{1,2}", given) or not 1 <= int(given) <= MAX_PAGE:
         raise errors.bad_parameter(f"Invalid maxresults value: {given}. It must be between 1 and {MAX_PAGE}")
     return min(int(given), largest)
 
@@ -38,9 +39,12 @@ def start_after(call: Call) -> str:
     if token is None:
         return ""
     try:
-        return str(json.loads(unb64url(token))["NextMarker"])
+        marker = json_input.parse(unb64url(token))["NextMarker"]
     except (ValueError, KeyError, TypeError) as error:
         raise errors.bad_parameter("The $skiptoken is not valid.") from error
+    if not isinstance(marker, str):
+        raise errors.bad_parameter("The $skiptoken is not valid.")
+    return marker
 
 
 def next_link(call: Call, path: str, marker: str) -> str:

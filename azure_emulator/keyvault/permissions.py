@@ -1,4 +1,4 @@
-"""Key permissions and network rules, with the refusals of both access models.
+"""Permissions and network rules, with the refusals of both access models.
 
 Owns the 403 texts of access policies, role assignments and network rules. Source:
 docs/azure.md, "Permissions". Must not authenticate anybody.
@@ -12,15 +12,22 @@ from typing import Any
 from azure_emulator.keyvault.errors import ServiceError, forbidden
 from azure_emulator.profiles import VaultProfile
 
-# Words of an access policy whose data action is not just keys/WORD/action.
+# Permissions of an access policy whose data action is not just KIND/WORD/action.
 DATA_ACTIONS = {
-    "get": "keys/read",
-    "list": "keys/read",
-    "delete": "keys/delete",
-    "wrapkey": "keys/wrap/action",
-    "unwrapkey": "keys/unwrap/action",
-    "getrotationpolicy": "keyrotationpolicies/read",
-    "setrotationpolicy": "keyrotationpolicies/write",
+    "keys get": "keys/read",
+    "keys list": "keys/read",
+    "keys delete": "keys/delete",
+    "keys wrapkey": "keys/wrap/action",
+    "keys unwrapkey": "keys/unwrap/action",
+    "keys getrotationpolicy": "keyrotationpolicies/read",
+    "keys setrotationpolicy": "keyrotationpolicies/write",
+    "secrets get": "secrets/getSecret/action",
+    "secrets list": "secrets/readMetadata/action",
+    "secrets set": "secrets/setSecret/action",
+    "secrets delete": "secrets/delete",
+    "certificates get": "certificates/read",
+    "certificates list": "certificates/read",
+    "certificates delete": "certificates/delete",
 }
 
 
@@ -51,25 +58,29 @@ def is_in_rules(address: str, rules: list[str]) -> bool:
     return any(ipaddress.ip_address(address) in ipaddress.ip_network(rule, strict=False) for rule in rules)
 
 
-def refusal(permission: str, profile: VaultProfile, claims: dict[str, Any], name: str) -> ServiceError:
+def refusal(
+    permission: str, profile: VaultProfile, claims: dict[str, Any], name: str, kind: str = "keys"
+) -> ServiceError:
     """The refusal of a client without the permission, as the vault's access model words it."""
-    return by_role(permission, profile, claims, name) if profile.rbac else by_policy(permission, profile, claims)
+    if profile.rbac:
+        return by_role(permission, profile, claims, name, kind)
+    return by_policy(permission, profile, claims, kind)
 
 
-def by_policy(permission: str, profile: VaultProfile, claims: dict[str, Any]) -> ServiceError:
+def by_policy(permission: str, profile: VaultProfile, claims: dict[str, Any], kind: str = "keys") -> ServiceError:
     """The refusal of a vault with access policies."""
     return forbidden(
-        f"The user, group or application '{caller_text(claims)}' does not have keys {permission} permission on key vault "
+        f"The user, group or application '{caller_text(claims)}' does not have {kind} {permission} permission on key vault "
         f"'{profile.name};location={profile.location}'. For help resolving this issue, please see "
         "https://go.microsoft.com/fwlink/?linkid=2125287",
         "AccessDenied",
     )
 
 
-def by_role(permission: str, profile: VaultProfile, claims: dict[str, Any], name: str) -> ServiceError:
+def by_role(permission: str, profile: VaultProfile, claims: dict[str, Any], name: str, kind: str) -> ServiceError:
     """The refusal of a vault with role assignments."""
-    action = DATA_ACTIONS.get(permission, f"keys/{permission}/action")
-    resource = profile.resource_id.lower() + (f"/keys/{name}" if name else "")
+    action = DATA_ACTIONS.get(f"{kind} {permission}", f"{kind}/{permission}/action")
+    resource = profile.resource_id.lower() + (f"/{kind}/{name}" if name else "")
     caller = f"appid={claims.get('appid')};oid={claims.get('oid')};iss={claims.get('iss')}"
     lines = (
         "Caller is not authorized to perform action on resource.",

@@ -22,6 +22,7 @@ from azure_emulator.identity.tokens import ISSUER_PREFIX, MISSING_TOKEN, TokenRe
 from azure_emulator.keyvault import api_versions, errors, key_rotation, permissions, routes, throttle
 from azure_emulator.keyvault.call import Call
 from azure_emulator.keyvault.errors import ServiceError
+from azure_emulator.keyvault.other_objects import permission_needed
 from azure_emulator.keyvault.vault import Vault
 from azure_emulator.keyvault.write import creates_hsm_key
 from azure_emulator.responses import empty_response, json_response
@@ -96,7 +97,11 @@ class KeyVaultService:
     async def _run(
         self, request: HttpRequest, vault: Vault, claims: dict[str, Any], fault: Fault | None
     ) -> dict[str, Any] | None:
-        api_version = api_versions.read_api_version(request.query)
+        query = {name.lower(): value for name, value in request.query.items()}
+        api_version = api_versions.read_api_version(query)
+        other = permission_needed(request.method, request.segments)
+        if other is not None:
+            raise permissions.refusal(other.permission, vault.profile, claims, other.name, other.kind)
         route = routes.resolve(request.method, request.segments, api_version)
         target = route.target
         call = Call(
@@ -104,7 +109,7 @@ class KeyVaultService:
             vault=vault,
             base=request.base,
             api_version=api_version,
-            query=request.query,
+            query=query,
             raw_body=request.body,
             name=target.name or "",
             version=target.version,

@@ -42,6 +42,12 @@ def test_name_check_and_deleted_vaults_answer(emulator: Emulator):
     assert arm.vaults.check_name_availability(body).name_available is False
     assert arm.vaults.check_name_availability({**body, "name": "kv-new"}).name_available is True
     assert list(arm.vaults.list_deleted()) == []
+    with pytest.raises(ResourceNotFoundError) as caught:
+        arm.vaults.get_deleted("kv-gone", "westeurope")
+    assert (caught.value.error.code, "'kv-gone' does not exist" in caught.value.error.message) == (
+        "DeletedVaultNotFound",
+        True,
+    )
 
 
 def test_another_subscription_is_unknown(emulator: Emulator):
@@ -58,6 +64,8 @@ def test_a_client_without_a_role_is_refused(emulator: Emulator):
     with pytest.raises(HttpResponseError) as caught:
         list(emulator.arm(emulator.credential("plain", "s")).vaults.list_by_subscription())
     assert (caught.value.status_code, caught.value.error.code) == (403, "AuthorizationFailed")
+    with pytest.raises(HttpResponseError, match="KeyVault/locations/deletedVaults/read'"):
+        emulator.arm(emulator.credential("plain", "s")).vaults.get_deleted("kv-gone", "westeurope")
 
 
 def test_raw_calls_need_a_token_of_the_right_audience_and_a_version(emulator: Emulator):

@@ -85,6 +85,12 @@ def test_key_hsm_may_be_padded_or_plain_base64(emulator: Emulator, kek: KeyVault
     assert emulator.raw("PUT", "/keys/k", json={"key": {"kty": "RSA-HSM", "key_hsm": text}}).status_code == 200
 
 
+def test_a_blob_nested_too_deeply_is_refused(emulator: Emulator):
+    key = {"kty": "RSA-HSM", "key_hsm": b64url(b"[" * 100_000)}
+    answer = emulator.raw("PUT", "/keys/k", json={"key": key})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "BadParameter")
+
+
 def test_the_key_may_be_named_by_any_address_of_its_vault(emulator: Emulator, keys: KeyClient, kek: KeyVaultKey):
     tail = kek.id.removeprefix(emulator.url())
     for base in (

@@ -117,6 +117,9 @@ def test_a_missing_key_or_version_is_404(keys: KeyClient):
         ({"kty": "RSA-HSM", "key_ops": "sign"}, "must be a list"),
         ({"kty": "EC", "attributes": {"enabled": "yes"}}, "enabled"),
         ({"kty": "EC", "attributes": {"exp": "soon"}}, "exp"),
+        ({"kty": "EC", "attributes": {"exp": 253_402_300_800}}, "exp"),
+        ({"kty": "EC", "attributes": {"nbf": 10**400}}, "nbf"),
+        ({"kty": "EC", "attributes": {"nbf": 1e9}}, "nbf"),
         ({"kty": "EC", "attributes": {"nbf": 20, "exp": 10}}, "later than"),
         ({"kty": "EC", "attributes": []}, "attributes"),
         ({"kty": "EC", "tags": {str(number): "" for number in range(16)}}, "at most 15"),
@@ -134,6 +137,11 @@ def test_a_bad_create_is_400_with_a_reason(emulator: Emulator, body: object, sai
     assert answer.json()["error"]["code"] == "BadParameter"
     assert said in answer.json()["error"]["message"]
     assert emulator.raw("GET", "/keys/k").status_code == 404
+
+
+def test_a_key_type_of_null_is_named_as_nothing(emulator: Emulator):
+    for body in ({}, {"kty": None}):
+        assert emulator.raw("POST", "/keys/k/create", json=body).json()["error"]["message"] == "Invalid kty value: "
 
 
 @pytest.mark.parametrize("name", ["bad_name", "a" * 128, "a.b", "k%20", "%2F"])

@@ -9,6 +9,9 @@ from azure.keyvault.keys import KeyClient
 
 from tests.azure_emulator.harness import API, Emulator
 
+# base64url of 3,000 opening brackets.
+DEEP = "W1tb" * 1000
+
 
 @pytest.fixture
 def names(emulator: Emulator, keys: KeyClient) -> list[str]:
@@ -65,7 +68,16 @@ def test_versions_and_deleted_keys_come_in_pages_too(emulator: Emulator, keys: K
 
 
 @pytest.mark.parametrize(
-    "query", ["maxresults=0", "maxresults=26", "maxresults=x", "maxresults=-1", "$skiptoken=x", "$skiptoken=e30"]
-)
+    "query",
+    ["maxresults=0", "maxresults=26", "maxresults=x", "maxresults=-1", "maxresults=%D9%A1", "maxresults=" + "9" * 5000,
+     "$skiptoken=x", "$skiptoken=e30", "$skiptoken=W10", "$skiptoken=eyJOZXh0TWFya2VyIjoxfQ", "$skiptoken=" + DEEP],
+)  # fmt: skip
 def test_a_bad_page_request_is_400(emulator: Emulator, query: str):
     assert emulator.raw("GET", f"/keys?api-version={API}&{query}").status_code == 400
+
+
+def test_names_of_query_parameters_are_read_in_any_case(emulator: Emulator, names: list[str]):
+    found = emulator.raw("GET", f"/keys?API-Version={API}&MaxResults=3").json()
+    assert len(found["value"]) == 3
+    link = found["nextLink"].replace("$skiptoken", "$SkipToken")
+    assert emulator.raw("GET", link.removeprefix(emulator.url())).json()["value"][0]["kid"].endswith("/D")

@@ -31,6 +31,26 @@ CALLS = [
     ("unwrapkey", "POST", "/keys/k//unwrapkey"),
 ]
 
+# What a right to keys doesn't give: path, then permission and data action by the two access models.
+OTHERS = [
+    ("GET", "/secrets", "secrets list", "secrets/readMetadata/action"),
+    ("GET", "/secrets/s", "secrets get", "secrets/getSecret/action"),
+    ("GET", "/SECRETS/s/" + "0" * 32, "secrets get", "secrets/getSecret/action"),
+    ("GET", "/secrets/s/versions", "secrets list", "secrets/readMetadata/action"),
+    ("PUT", "/secrets/s", "secrets set", "secrets/setSecret/action"),
+    ("PATCH", "/secrets/s/", "secrets set", "secrets/setSecret/action"),
+    ("DELETE", "/secrets/s", "secrets delete", "secrets/delete"),
+    ("POST", "/secrets/s/backup", "secrets backup", "secrets/backup/action"),
+    ("POST", "/secrets/restore", "secrets restore", "secrets/restore/action"),
+    ("GET", "/deletedsecrets", "secrets list", "secrets/readMetadata/action"),
+    ("POST", "/deletedsecrets/s/recover", "secrets recover", "secrets/recover/action"),
+    ("DELETE", "/deletedsecrets/s", "secrets purge", "secrets/purge/action"),
+    ("GET", "/certificates", "certificates list", "certificates/read"),
+    ("POST", "/certificates/s/create", "certificates create", "certificates/create/action"),
+    ("POST", "/certificates/s/import", "certificates import", "certificates/import/action"),
+    ("DELETE", "/deletedcertificates/s", "certificates purge", "certificates/purge/action"),
+]
+
 
 def limited(emulator: Emulator, *permissions: str) -> KeyClient:
     emulator.control("POST", "clients", {"client_id": "limited", "secret": "s", "permissions": list(permissions)})
@@ -59,6 +79,23 @@ def test_a_role_based_vault_names_the_action(emulator: Emulator):
     assert error.message.startswith("Caller is not authorized to perform action on resource.")
     assert "Action: 'Microsoft.KeyVault/vaults/keys/create/action'" in error.message
     assert "vaults/kv-premium/keys/k" in error.message
+
+
+@pytest.mark.parametrize(("method", "path", "permission", "action"), OTHERS)
+def test_a_right_to_keys_gives_none_to_other_objects(
+    emulator: Emulator, method: str, path: str, permission: str, action: str
+):
+    error = emulator.raw(method, path).json()["error"]
+    assert (error["code"], error["innererror"]["code"]) == ("Forbidden", "AccessDenied")
+    assert f"does not have {permission} permission on key vault 'kv-premium;" in error["message"]
+    emulator.control("POST", "vaults/kv-premium", {"rbac": True})
+    answer = emulator.raw(method, path)
+    assert (answer.status_code, answer.json()["error"]["innererror"]["code"]) == (403, "ForbiddenByRbac")
+    text = answer.json()["error"]["message"]
+    assert f"Action: 'Microsoft.KeyVault/vaults/{action}'" in text
+    assert (f"/vaults/kv-premium/{permission.split(maxsplit=1)[0]}/s'" in text) == (
+        "/s" in path.replace("/secrets", "")
+    )
 
 
 def test_permissions_change_at_once(emulator: Emulator):

@@ -147,6 +147,17 @@ def test_a_body_that_is_no_json_is_400(emulator: Emulator):
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "BadParameter")
 
 
+@pytest.mark.parametrize("path", ["/keys/k/create", "/keys/k/sign", "/keys/restore", "/_emulator/settings"])
+def test_json_nested_too_deeply_is_malformed(emulator: Emulator, kid: str, path: str):
+    assert emulator.raw("POST", path, data=b'{"a":' + b"[" * 100_000).status_code == 400
+
+
+def test_a_token_nested_too_deeply_is_no_token(emulator: Emulator):
+    # The header of this token is {"a": and 3,001 opening brackets.
+    answer = emulator.raw("GET", "/keys", headers={"Authorization": "Bearer eyJhIjpb" + "W1tb" * 1000 + ".e30.AAAA"})
+    assert answer.status_code == 401
+
+
 def test_the_firewall_refuses_with_the_callers_address(emulator: Emulator):
     emulator.control("POST", "vaults/kv-premium", {"firewall": True})
     error = emulator.raw("GET", "/keys").json()["error"]
@@ -173,14 +184,15 @@ def test_private_parts_never_leave(emulator: Emulator, kid: str):
     assert set(shown) == {"kid", "kty", "key_ops", "n", "e"}
 
 
-def raw_head(emulator: Emulator, path: str) -> list[str]:
-    """The header lines as sent; every library for HTTP hides their spelling."""
+def raw_head(emulator: Emulator, target: str, *headers: str) -> list[str]:
+    """The header lines as sent, and a target sent as it is; every library for HTTP hides both."""
     context = ssl.create_default_context(cafile=emulator.ca)
     with (
         socket.create_connection(("127.0.0.1", emulator.port)) as plain,
         context.wrap_socket(plain, server_hostname="127.0.0.1") as secured,
     ):
-        secured.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{emulator.port}\r\nConnection: close\r\n\r\n".encode())
+        lines = f"GET {target} HTTP/1.1", f"Host: 127.0.0.1:{emulator.port}", "Connection: close", *headers
+        secured.sendall("\r\n".join([*lines, "", ""]).encode())
         received = b""
         while part := secured.recv(65536):
             received += part
@@ -196,6 +208,12 @@ def test_header_names_are_spelled_as_the_service_spells_them(emulator: Emulator,
     assert all(name.startswith("x-ms-") or name[0].isupper() for name in names), names
     assert ("WWW-Authenticate" in names) == (" 401 " in status)
     assert len({name.lower() for name in names}) == len(names)
+
+
+def test_a_target_may_be_a_whole_address(emulator: Emulator, kid: str):
+    # RFC 9112, 3.2.2: a server must take what clients send to proxies.
+    target = f"{emulator.url()}/keys/k?api-version={API}"
+    assert raw_head(emulator, target, f"Authorization: Bearer {emulator.token()}")[0].startswith("HTTP/1.1 200 ")
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
