@@ -44,8 +44,10 @@ class Console:
     environment: dict[str, str]
 
     def manage(self, *command: str) -> None:
-        """Run a management command on its state."""
-        subprocess.run([sys.executable, "manage.py", *command], cwd=ROOT, env=self.environment, check=True)
+        """Run a management command on its state, as beside `make run`: without the settings of its processes."""
+        others = {name: value for name, value in self.environment.items() if not name.startswith(("KMES_", "AZURE_"))}
+        environment = {**others, "KMES_STATE_DIR": str(self.state_dir)}
+        subprocess.run([sys.executable, "manage.py", *command], cwd=ROOT, env=environment, check=True)
 
     def log_text(self) -> bytes:
         """Everything its processes wrote."""
@@ -172,7 +174,7 @@ def sign_in(page: Page, name: str, password: str = PASSWORD) -> None:
 def busy_console() -> Iterator[Console]:
     """A console with 61 groups of some twenty keys each, and a log of all of them."""
     with running_console() as console:
-        console.manage("seed", "--yes-really", f"--groups={GROUPS}", "--keys=1300", "--logs=3000")
+        console.manage("seed", f"--groups={GROUPS}", "--keys=1300", "--logs=3000")
         yield console
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.browser import flows
+from tests.browser.conftest import Console, sign_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
 
@@ -114,3 +115,51 @@ def test_the_device_signs_the_log_and_the_anchor_can_be_taken_along(admin: Page)
     with admin.expect_download() as download:
         admin.get_by_role("link", name="Download as anchor").click()
     assert download.value.path().read_text().startswith("kmes-checkpoint/v1\n")
+
+
+def test_the_events_of_a_key_are_complete_and_name_it(admin: Page, console: Console):
+    credential, group = flows.fresh("cred"), flows.fresh("logged")
+    flows.add_credential(admin, credential)
+    flows.add_group(admin, group, credential, console.stand_in.vault_url("kv-premium"))
+    key = f"{group}-key"
+    flows.create_key(admin, group, key)
+    flows.synchronize(admin, group, key)
+    flows.open_group(admin, group)
+    flows.key_row(admin, key).get_by_role("link", name=key, exact=True).click()
+    events = admin.locator("#key-events tbody")
+    for event in ("created", "wrapped", "imported", "verified"):
+        expect(events).to_contain_text(event)
+    admin.get_by_role("link", name="Azure Service log of this key").click()
+    rows = admin.locator("#log-results tbody")
+    for category in ("Key wrap", "Import", "Verification"):
+        expect(rows).to_contain_text(category)
+    expect(admin.get_by_role("list", name="Active filters")).to_contain_text(f"Key: {key}")
+
+
+def test_a_change_of_a_role_and_a_sign_in_are_told_in_words(admin: Page, chromium: Browser, console: Console):
+    name = flows.fresh("carla")
+    admin.goto("/users/")
+    admin.get_by_role("link", name="Add › User").click()
+    box = flows.dialog(admin)
+    box.get_by_label("User name").fill(name)
+    box.get_by_label("Operator").check()
+    box.get_by_role("button", name="Add user").click()
+    password = box.locator(".one-time-password").inner_text()
+    context = chromium.new_context(base_url=console.url, locale="en-US")
+    page = context.new_page()
+    sign_in(page, name, password)
+    context.close()
+    box.get_by_role("link", name="Done").click()
+    admin.wait_for_url("**/users/*/")
+    admin.goto(f"/users/?q={name}")
+    admin.locator("main tbody tr").filter(has_text=name).click(button="right")
+    admin.get_by_role("menuitem", name="Edit").click()
+    flows.dialog(admin).get_by_label("Auditor").check()
+    flows.dialog(admin).get_by_role("button", name="Save user").click()
+    expect(admin.get_by_text(f"{name} is saved.")).to_be_visible()
+    admin.goto(f"/logs/?service=audit&q={name}")
+    changed = admin.locator("#log-results tbody tr").filter(has_text="Auditor").first
+    expect(changed).to_contain_text("Operator")
+    expect(changed).to_contain_text("Warning")
+    admin.goto(f"/logs/?service=audit&actor={name}")
+    expect(admin.locator("#log-results tbody tr").filter(has_text="127.0.0.1").first).to_be_visible()

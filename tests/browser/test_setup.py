@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser import flows
-from tests.browser.conftest import CLIENT, PASSWORD, SECRET, TENANT, Console
+from tests.browser.conftest import CLIENT, PASSWORD, SECRET, TENANT, Console, sign_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
@@ -138,3 +138,68 @@ def test_a_wait_for_a_grant_counts_down_and_is_ended_by_a_person(admin: Page, co
     wait.get_by_role("button", name="Stop trying").click()
     expect(wait).to_be_hidden(timeout=40_000)
     expect(page).to_have_url(re.compile("/setup/3/"))
+
+
+def test_the_ids_of_the_stand_in_are_filled_in_and_a_listing_that_fails_says_so_where_it_was_asked_for(admin: Page):
+    page, credential = admin, flows.fresh("mistyped")
+    page.goto("/setup/3/")
+    page.get_by_role("link", name="Add a credential").click()
+    box = flows.dialog(page)
+    expect(box.get_by_label("Tenant ID", exact=True)).to_have_value(TENANT)
+    expect(box.get_by_label("Client ID", exact=True)).to_have_value(CLIENT)
+    box.get_by_label("Name", exact=True).fill(credential)
+    box.get_by_label("Client Secret", exact=True).fill("another-secret")
+    box.get_by_role("button", name="Save credential").click()
+    line = finding(page, f"{credential} was not tested on a vault yet.")
+    line.get_by_role("link", name="List Key Vaults").click()
+    confirm(page)
+    page.evaluate("window.isStill = true")
+    said = page.locator("#setup-findings .panel")
+    expect(said).to_contain_text("Failed", timeout=30_000)
+    expect(said).to_contain_text(re.compile("secret", re.IGNORECASE))
+    assert page.evaluate("window.isStill") is True
+
+
+def test_the_first_password_leads_into_the_set_up_and_not_to_the_profile(
+    admin: Page, chromium: Browser, console: Console
+):
+    name, own = flows.fresh("newcomer"), "a staple for the newcomer alone"
+    admin.goto("/")
+    has_set_up = admin.locator("#set-up").count() == 1
+    admin.goto("/users/")
+    admin.get_by_role("link", name="Add › User").click()
+    box = flows.dialog(admin)
+    box.get_by_label("User name").fill(name)
+    box.get_by_label("Administrator").check()
+    box.get_by_role("button", name="Add user").click()
+    password = box.locator(".one-time-password").inner_text()
+    context = chromium.new_context(base_url=console.url, locale="en-US")
+    page = context.new_page()
+    sign_in(page, name, password)
+    page.get_by_label("Current password").fill(password)
+    page.get_by_label("New password", exact=True).fill(own)
+    page.get_by_label("New password again").fill(own)
+    page.get_by_role("button", name="Change password").click()
+    expect(page.get_by_text("Your password is changed.")).to_be_visible(timeout=30_000)
+    # Once a key is in a vault there is nothing to set up.
+    expect(page).to_have_url(re.compile(r"/setup/[1-5]/$" if has_set_up else r":\d+/$"))
+    context.close()
+
+
+def test_twenty_keys_are_made_by_one_pattern(admin: Page, console: Console):
+    credential, group = flows.fresh("cred"), flows.fresh("tde")
+    flows.add_credential(admin, credential)
+    flows.add_group(admin, group, credential, console.stand_in.vault_url("kv-premium"))
+    flows.menu(admin, flows.group_link(admin, group), "Create", "Keys by pattern")
+    box = flows.dialog(admin)
+    box.get_by_label("Pattern").fill(group + "-{n:02}")
+    box.get_by_label("To").fill("20")
+    expect(box.locator("#names-preview")).to_contain_text(f"{group}-01")
+    expect(box.locator("#names-preview")).to_contain_text(f"{group}-20")
+    code = flows.start(admin)
+    flows.await_job(admin)
+    admin.goto("/jobs/?show=all")
+    line = admin.locator(f"#row-{code}")
+    # The progress counts what was asked for, and the subject is whole.
+    expect(line).to_contain_text("20 of 20 keys")
+    expect(line).to_contain_text("20 keys")

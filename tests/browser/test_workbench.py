@@ -61,6 +61,12 @@ def test_sixteen_keys_and_fourteen_groups_are_seen_at_once(bench: Page):
     assert box["height"] <= 29
 
 
+def test_trial_data_are_written_beside_a_running_console_without_its_settings(bench: Page):
+    """The console of these tests has been filled so, and without --yes-really."""
+    bench.goto("/keys/")
+    expect(bench.locator("#keys-groups")).to_contain_text(f"Key groups {GROUPS}")
+
+
 def test_a_group_far_down_the_list_shows_its_keys_beside_it_and_both_lists_stay_where_they_are(bench: Page):
     bench.goto("/keys/")
     last = bench.locator("#groups-scroll .tree-link").last
