@@ -11,11 +11,14 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Count, Q
+
 from jobs.choices import JobState, TargetState
 from jobs.engine.approval_places import lying_in
 from jobs.engine.approval_policies import COUNTED, Requirement
 from jobs.models import Job, JobTarget
 from jobs.spec import registry
+from keygroups.filters import read_uuid
 from keygroups.models import CloudVersion
 
 # Keys that were left as they are.
@@ -28,20 +31,39 @@ def applying_to(job: Job, requested: Sequence[Requirement], key_ids: Iterable[UU
     """Return the requirements that a job has to fulfill, which is requested for these keys; it need not be stored yet.
 
     The change of a policy falls under that policy alone. What no amount is about falls under each whose scope it lies in.
+    A job on many key groups counts as one act on all of them, and each of its parts is counted with it.
     """
+    job = job.part_of or job
     approval = registry[job.kind].approval
     if approval is not None and approval.changed_scope is not None:
         return [each for each in requested if (each.scope_kind, each.scope_value) == approval.changed_scope(job)]
     links = job.params.get("then", ())
     linked = {str(key) for link in links for key in link.get("keys", ())}
     keys = {str(key) for key in key_ids} | linked
-    requested = lying_in(requested, [job.group_id] if job.group_id else [], keys)
-    kinds = {job.kind, *(link.get("kind") for link in links)} & COUNTED
+    groups = _groups_of(job.group_id, job.params)
+    requested = lying_in(requested, groups, keys)
+    kinds = {job.work_kind, *(link.get("kind") for link in links)} & COUNTED
     if not kinds or all(each.least <= 1 for each in requested):
         return list(requested)
-    versions = CloudVersion.objects.filter(group=job.group_id).count() if job.group_id else 0
-    own = max(len(keys), versions if kinds - {"destroy"} else 0, 1)
+    own = max(len(keys), _count_versions(groups) if kinds - {"destroy"} else 0, 1)
     return [each for each in requested if each.least <= 1 or own + _done_before(job, each) >= each.least]
+
+
+def _groups_of(group_id: UUID | None, params: Any) -> list[str]:
+    """Return the key groups that a job with this group and these parameters works on."""
+    named = params.get("group_ids", ()) if isinstance(params, dict) else ()
+    # Rows of other jobs are not verified here: what is no id is left out.
+    return [str(found) for each in (group_id, *named) if (found := read_uuid(str(each or "")))]
+
+
+def _count_versions(group_ids: Sequence[str]) -> int:
+    """Return how many versions a deletion or a purge of these groups is about.
+
+    Each is about all versions of its Azure key, and about one at least, also where rows know of none any more.
+    """
+    rows = CloudVersion.objects.filter(group__in=set(group_ids)).values_list("group").annotate(Count("pk"))
+    counts = {str(group_id): count for group_id, count in rows.order_by()}
+    return sum(max(counts.get(each, 0), 1) for each in group_ids)
 
 
 def _asked_for(stored: Any, needed: Requirement) -> bool:
@@ -59,9 +81,10 @@ def _done_before(job: Job, needed: Requirement) -> int:
     if job.requested_by_id is None:
         return 0
     action = needed.action
+    # A job on many key groups stands for its parts, also for those that it has not opened yet.
     others = Job.objects.filter(
+        Q(kind=action, part_of=None) | Q(params__each=action),
         requested_by=job.requested_by_id,
-        kind=action,
         created_at__gt=job.created_at - PERIOD,
         created_at__lte=job.created_at,
     ).exclude(pk=job.pk)
@@ -74,9 +97,5 @@ def _done_before(job: Job, needed: Requirement) -> int:
     others = others.exclude(state=JobState.CANCELLED, started_at=None)
     if action == "destroy":
         return JobTarget.objects.filter(job__in=others).exclude(state__in=_NOT_DONE).count()
-    # Each job that deletes or purges is about all versions of its Azure key, and about one at least, also where rows know of
-    # none any more.
-    return sum(
-        max(CloudVersion.objects.filter(group=group_id).count(), 1)
-        for group_id in others.values_list("group", flat=True)
-    )
+    about = others.values_list("group", "params")
+    return sum(max(_count_versions(_groups_of(group_id, params)), 1) for group_id, params in about)

@@ -12,12 +12,12 @@ from datetime import datetime, timedelta
 from django.utils.translation import gettext as _
 
 from jobs.approvals.models import ApprovalDecision, ApprovalRequest, Verdict
-from jobs.engine import approval_amounts, approval_policies
+from jobs.engine import approval_amounts, approval_policies, approved_parts
 from jobs.engine.approval_policies import Requirement, StrangePolicy
 from jobs.engine.approval_requests import (
+    approved_job,
     describe_objects,
     describe_plan,
-    first_of_chain,
     is_decision_genuine,
     is_request_genuine,
     requested_keys,
@@ -57,14 +57,16 @@ def check_approved(job: Job) -> None:
     # Counted anew: neither a state nor what the requesting process found is believed.
     asked = _requirements_of(approval_policies.actions_of(job))
     needed = approval_amounts.applying_to(job, asked, requested_keys(job))
-    first = first_of_chain(job)
+    first = approved_job(job)
     request = _request_of(first)
     if request is None:
         if needed:
             raise _void(_("A policy asks for approvals, and nobody approved the job."))
         return
     decided = _find_decisions(request)
-    if job.pk != first.pk:
+    if job.part_of_id is not None and not approved_parts.is_part_of(job, first):
+        raise _not_genuine(_("It is no part of what was approved."))
+    if job.pk != first.pk and job.part_of_id is None:
         _check_link(job, first)
     if not has_begun(job):
         _check_unchanged(job, request)
@@ -85,7 +87,7 @@ def check_action(job: Job, action: str, *, does: Callable[[], bool], remedy: str
     needed = approval_amounts.applying_to(job, _requirements_of([action]), requested_keys(job))
     if not needed or not does():
         return
-    request = _request_of(first_of_chain(job))
+    request = _request_of(approved_job(job))
     if request is None:
         why = _("A policy asks for approvals of “%(action)s”, which it would do.")
         raise ApprovalVoid(_not_run(why % {"action": approval_policies.label_of(action)}), remedy)
@@ -95,12 +97,14 @@ def check_action(job: Job, action: str, *, does: Callable[[], bool], remedy: str
 def why_plan_changed(request: ApprovalRequest) -> str:
     """Say that the plan reads otherwise by now; "" while it is as it was requested."""
     try:
-        if describe_plan(request.job) == request.plan:
-            return ""
+        found = describe_plan(request.job)
     except ConflictError as error:
         # What it works on is gone.
         return error.what
-    return _("What the job works on has changed since it was requested. Cancel the job and request it again.")
+    if found == request.plan:
+        return ""
+    said = _("What the job works on has changed since it was requested. Cancel the job and request it again.")
+    return _with_names(said, approved_parts.name_changed_groups(request.plan, found))
 
 
 def read_approvals(request: ApprovalRequest) -> list[ApprovalDecision]:
@@ -245,11 +249,25 @@ def _check_unchanged(job: Job, request: ApprovalRequest) -> None:
         ApprovalVoid: it does not.
 
     """
-    is_first = job.pk == request.job_id
-    if (request.expires_at if is_first else _link_expires_at(job, request)) <= now():
+    if _has_to_begin_by(job, request) <= now():
         raise _void(_("The approval has expired."))
-    if not (describe_plan(job) == request.plan if is_first else _is_link_unchanged(job, request)):
-        raise _void(_("What the job works on has changed since it was approved."))
+    changed = _("What the job works on has changed since it was approved.")
+    if job.pk == request.job_id:
+        found = describe_plan(job)
+        if found != request.plan:
+            raise _void(_with_names(changed, approved_parts.name_changed_groups(request.plan, found)))
+    elif not (approved_parts.is_part_unchanged(job, request) if job.part_of_id else _is_link_unchanged(job, request)):
+        raise _void(changed)
+
+
+def _has_to_begin_by(job: Job, request: ApprovalRequest) -> datetime:
+    if job.pk == request.job_id:
+        return request.expires_at
+    return approved_parts.parts_expire_at(request) if job.part_of_id else _link_expires_at(job, request)
+
+
+def _with_names(said: str, names: str) -> str:
+    return f"{said} {_('Key groups: %(names)s.') % {'names': names}}" if names else said
 
 
 def _link_expires_at(job: Job, request: ApprovalRequest) -> datetime:

@@ -45,7 +45,8 @@ def require_approvals(job: Job, key_ids: Sequence[UUID], *, reason: str) -> list
     Raises:
         StrangePolicy: a policy is not as this console wrote it.
         InputError: approvals are needed, and no reason is given.
-        ConflictError: the job follows one that nobody approved, or its requester has too many open requests.
+        ConflictError: the job follows one that nobody approved, or is a part of one; or its requester has too many open
+            requests.
 
     """
     spec = registry[job.kind]
@@ -53,8 +54,8 @@ def require_approvals(job: Job, key_ids: Sequence[UUID], *, reason: str) -> list
     needed = approval_amounts.applying_to(job, asked, key_ids)
     if not needed:
         return []
-    if job.follows is not None:
-        if not ApprovalRequest.objects.filter(job=first_of_chain(job)).exists():
+    if job.follows is not None or job.part_of is not None:
+        if not ApprovalRequest.objects.filter(job=approved_job(job)).exists():
             raise ConflictError(
                 _("A policy now requires approvals."), _("Request the job by itself, so that others can approve it.")
             )
@@ -218,6 +219,12 @@ def first_of_chain(job: Job) -> Job:
     return job
 
 
+def approved_job(job: Job) -> Job:
+    """Return the job of whose request the approvals count for a job: of a chain the first, of a part the whole."""
+    first = first_of_chain(job)
+    return first.part_of or first
+
+
 def requested_keys(job: Job) -> list[UUID]:
     """Return the keys that a job was requested for, in their order."""
     targets = job.targets.order_by("ordinal", "pk")
@@ -225,25 +232,41 @@ def requested_keys(job: Job) -> list[UUID]:
 
 
 def describe_objects(job: Job) -> dict[str, Any]:
-    """Return what the rows say of the keys of a job and its chain, and of its group and versions."""
+    """Return what the rows say of the keys of a job and its chain, and of its key groups and their versions."""
     linked = [key for link in job.params.get("then", ()) for key in link.get("keys", ())]
     keys = Key.objects.filter(pk__in=[*requested_keys(job), *linked]).order_by("created_at", "name", "pk")
     found: dict[str, Any] = {
         "keys": [[str(key_id), name, state] for key_id, name, state in keys.values_list("pk", "name", "state")]
     }
-    group = KeyGroup.objects.select_related("vault").filter(pk=job.group_id).first() if job.group_id else None
-    if group is not None:
-        versions = CloudVersion.objects.filter(group=group).order_by("azure_version", "pk")
-        found["group"] = {
-            "id": str(group.pk),
-            "name": group.name,
-            "azure_name": group.azure_name,
-            "vault": group.vault.url,
-            "credential": str(group.credential_id),
-            "cloud_state": str(group.cloud_state),
-        }
-        found["versions"] = [list(each) for each in versions.values_list("azure_version", "state", "enabled")]
+    if named := job.params.get("group_ids"):
+        found["groups"] = describe_groups(named)
+    for group in describe_groups([str(job.group_id)]) if job.group_id else ():
+        found["versions"] = group.pop("versions")
+        found["group"] = group
     return dict(storable_json(found))
+
+
+def describe_groups(group_ids: Sequence[str]) -> list[dict[str, Any]]:
+    """Return what the rows say of key groups and their versions, in this order; those that are gone are left out."""
+    groups = {str(each.pk): each for each in KeyGroup.objects.filter(pk__in=group_ids).select_related("vault")}
+    versions: dict[str, list[list[Any]]] = {group_id: [] for group_id in groups}
+    rows = CloudVersion.objects.filter(group__in=list(groups.values())).order_by("azure_version", "pk")
+    for group_id, *version in rows.values_list("group", "azure_version", "state", "enabled"):
+        versions[str(group_id)].append(version)
+    found = [
+        {
+            "id": group_id,
+            "name": groups[group_id].name,
+            "azure_name": groups[group_id].azure_name,
+            "vault": groups[group_id].vault.url,
+            "credential": str(groups[group_id].credential_id),
+            "cloud_state": str(groups[group_id].cloud_state),
+            "versions": versions[group_id],
+        }
+        for group_id in group_ids
+        if group_id in groups
+    ]
+    return list(storable_json(found))
 
 
 def _message_of_request(request: ApprovalRequest) -> bytes:

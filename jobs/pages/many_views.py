@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
-from jobs.confirmation.forms import StartForm, TypedNameForm
+from jobs.confirmation.forms import StartForm, TypedNameForm, ask_for_reason
+from jobs.engine.approval_places import lying_in
+from jobs.engine.approval_policies import describe_all, requirements_of
+from jobs.kinds.many_groups.approval import actions_on_each
 from jobs.kinds.many_groups.operations import OPERATIONS
-from jobs.kinds.many_groups.spec import refuse_under_policy, request_many
+from jobs.kinds.many_groups.spec import request_many
 from jobs.pages import confirmations
 from jobs.pages.change_views import require_right
 from jobs.pages.many_groups import plan_many
@@ -19,7 +21,7 @@ from jobs.spec import registry
 from keygroups.scope_marks import mark_outside
 from keygroups.selection import GroupSelection, digest_of_groups
 from kmes.accounts.rights import Right
-from kmes.core.errors import ConflictError, KmesError, PermissionRefused
+from kmes.core.errors import KmesError, PermissionRefused
 from kmes.ui.access import right_required
 from kmes.ui.responses import go_to, render_form
 
@@ -44,12 +46,13 @@ def start_many(request: HttpRequest, kind: str) -> HttpResponse:
     groups = selection.read_groups(seen=data.get("seen", ""))
     mark_outside(groups, user=request.user, right=registry[kind].right)
     plan = plan_many(operation, groups, left_out=frozenset(sent.get("left_out", "").split()) if sent else ())
-    try:
-        refuse_under_policy(kind, groups)
-    except ConflictError as error:
-        plan = replace(plan, obstacle=f"{error.what} {error.remedy}".rstrip("."))
-    form = TypedNameForm(sent, expected=plan.typed) if plan.typed else token
+    form = TypedNameForm(sent, expected=plan.typed) if plan.typed else StartForm(sent)
+    needed = lying_in(requirements_of(actions_on_each(kind)), [group.pk for group in plan.eligible], [])
+    if needed:
+        # Where a policy counts keys, the request asks for the reason.
+        ask_for_reason(form, is_required=any(each.least <= 1 for each in needed))
     context: dict[str, Any] = {"plan": plan, "form": form, "danger": operation.danger, "refusal": None}
+    context["needed"] = describe_all(needed)
     left_out = {each.pk.hex for each in groups} - {each.pk.hex for each in plan.eligible}
     context["carried"] = [
         *selection.fields(),
@@ -58,7 +61,8 @@ def start_many(request: HttpRequest, kind: str) -> HttpResponse:
     ]
     if sent is not None and form.is_valid():
         try:
-            job = request_many(kind=kind, groups=plan.eligible, actor=actor, idempotency_key=key)
+            given = confirmations.reason_in(form)
+            job = request_many(kind=kind, groups=plan.eligible, actor=actor, idempotency_key=key, **given)
             return go_to(request, job.get_absolute_url())
         except KmesError as error:
             if isinstance(error, PermissionRefused):

@@ -9,6 +9,7 @@ from django.test import Client
 from django.urls import reverse
 
 from cloudcreds.models import CloudCredential
+from jobs.approvals import changes
 from jobs.certifications.models import Certification
 from jobs.engine.approval_checks import ApprovalVoid
 from jobs.models import Job
@@ -18,6 +19,7 @@ from kmes.accounts.rights import Right
 from kmes.accounts.roles.services import RoleValues, create_role
 from kmes.core.actor import Actor
 from kmes.core.clock import now
+from kmes.core.errors import ConflictError
 from logging_reports.models import LogEntry
 from tests.cloudcreds.builders import make_device
 from tests.jobs.approving import REASON, approve, make_approvers, request_of, set_policy
@@ -207,3 +209,30 @@ def test_a_manager_of_two_vaults_requests_a_move_and_their_like_do_not_approve_i
 def test_no_page_of_jobs_starts_such_a_change(pages, policy, group):
     assert pages.post("/jobs/start/change_destinations/", {"group": group.pk}).status_code == 404
     assert pages.post("/jobs/start-many/change_destinations/", {"picked": group.pk}).status_code == 404
+
+
+@pytest.mark.parametrize("operation", ["group.create", "group.update", "group.adopt_name"])
+def test_a_crash_while_it_is_applied_leaves_all_as_it_was_and_it_is_made_once(
+    operation, pages, policy, group, admin, monkeypatch
+):
+    row = {"azure_version": "v1", "is_present": True, "enabled": True, "seen_at": now()}
+    Observation.objects.create(group=group, **row)
+    adopts = f"/jobs/{make_job(group, state='failed', error_code='name_taken').code}/adopt/{group.pk}/"
+    address, sent = {
+        "group.create": (ADD, typed(group.credential, name="orders")),
+        "group.update": (edit(group), edit_form(group, azure_name="other")),
+        "group.adopt_name": (adopts, {"typed": group.azure_name, "version": ["v1"]}),
+    }[operation]
+    job = asked(pages.post(address, {**sent, "approval_reason": REASON}), "change_destinations")
+    assert job.params["operation"] == operation
+    approve(job, policy)
+    before = (places(), KeyGroup.objects.get(pk=group.pk).adopted_versions)
+    with monkeypatch.context() as broken:
+        broken.setattr(changes.lifecycle, "end_applied", lambda _job: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            apply(job, admin)
+    assert (places(), KeyGroup.objects.get(pk=group.pk).adopted_versions) == before
+    apply(job, admin)
+    assert (places(), KeyGroup.objects.get(pk=group.pk).adopted_versions) != before
+    with pytest.raises(ConflictError, match="no longer waits"):
+        apply(job, admin)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext_lazy
+from django.utils.translation import gettext_lazy, ngettext, ngettext_lazy
 
 from jobs.kinds.check_drift import spec as check_drift
 from jobs.kinds.cloud_delete import spec as cloud_delete
@@ -35,6 +35,8 @@ class Operation:
         effects: what happens to each group, in order.
         freeze: returns, by group id, what the job of each group may act on, as it is when many are asked for.
         request: asks for the job of one group, with what was frozen for it.
+        outcomes: says what becomes of each group, by its id, from what was frozen, for those who approve it; None where
+            no policy can be about it.
         danger: whether it ends the use of keys, so that the number of groups has to be typed.
 
     """
@@ -47,6 +49,7 @@ class Operation:
     effects: tuple[Text, ...]
     freeze: Callable[[Sequence[KeyGroup]], dict[str, Any]]
     request: Callable[[KeyGroup, Any, Given], Job]
+    outcomes: Callable[[Mapping[str, Any]], dict[str, str]] | None
     danger: bool = False
 
     @property
@@ -100,12 +103,29 @@ def _disable(group: KeyGroup, frozen: str | None, given: Given) -> Job:
     return set_enabled.request_set_enabled(version=version, enabled=False, **given)
 
 
+def _disabled_versions(frozen: Mapping[str, Any]) -> dict[str, str]:
+    names = dict(CloudVersion.objects.filter(pk__in=frozen.values()).values_list("pk", "azure_version"))
+    known = {str(pk): name for pk, name in names.items()}
+    return {
+        group_id: _("version %(version)s is disabled") % {"version": known.get(version, "–")}
+        for group_id, version in frozen.items()
+    }
+
+
 def _stored_versions(groups: Sequence[KeyGroup]) -> dict[str, Any]:
     found: dict[str, Any] = {str(group.pk): [] for group in groups}
     rows = CloudVersion.objects.filter(group__in=groups, state__in=STORED_VERSION_STATES).order_by("azure_version")
     for group_id, version in rows.values_list("group", "azure_version"):
         found[str(group_id)].append(version)
     return found
+
+
+def _deleted_versions(frozen: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        group_id: ngettext("deleted with its %(count)d version", "deleted with all %(count)d versions", len(versions))
+        % {"count": len(versions)}
+        for group_id, versions in frozen.items()
+    }
 
 
 def _delete(group: KeyGroup, frozen: list[str] | None, given: Given) -> Job:
@@ -130,6 +150,7 @@ _OPERATIONS = (
         ),
         freeze=_freeze_nothing,
         request=_rotate,
+        outcomes=None,
     ),
     Operation(
         kind=synchronize.KIND,
@@ -143,6 +164,7 @@ _OPERATIONS = (
         ),
         freeze=_freeze_nothing,
         request=_synchronize,
+        outcomes=None,
     ),
     Operation(
         kind=check_drift.KIND,
@@ -156,6 +178,7 @@ _OPERATIONS = (
         ),
         freeze=_freeze_nothing,
         request=_check_drift,
+        outcomes=None,
     ),
     Operation(
         kind=set_enabled.KIND,
@@ -175,6 +198,7 @@ _OPERATIONS = (
         ),
         freeze=_active_versions,
         request=_disable,
+        outcomes=_disabled_versions,
         danger=True,
     ),
     Operation(
@@ -194,6 +218,7 @@ _OPERATIONS = (
         ),
         freeze=_stored_versions,
         request=_delete,
+        outcomes=_deleted_versions,
         danger=True,
     ),
 )

@@ -16,6 +16,7 @@ from django.utils.translation import ngettext
 from jobs.choices import OPEN_STATES, RETRYABLE_STATES, SUCCEEDED_STATES, JobState
 from jobs.engine import parts
 from jobs.engine.authenticity import check_request
+from jobs.engine.begun_marks import mark_begun
 from jobs.engine.cancellation import find_request
 from jobs.engine.interruptions import Cancelled, PartsFailed, PartsUnderWay
 from jobs.engine.lifecycle import LeaseLost
@@ -23,7 +24,7 @@ from jobs.engine.run import JobRun
 from jobs.engine.runner import Runner, no_failure_event, nothing_to_abandon, nothing_to_clean_up
 from jobs.engine.steps import end_deferred
 from jobs.kinds.many_groups.operations import OPERATIONS
-from jobs.kinds.many_groups.spec import REFUSED, refuse_under_policy
+from jobs.kinds.many_groups.spec import REFUSED
 from jobs.models import Job
 from jobs.spec import Given, registry
 from keygroups.models import KeyGroup
@@ -80,6 +81,8 @@ def _open_part(run: JobRun, group_id: str) -> bool:
             if (cancelled := find_request(run)) is not None:
                 raise cancelled
             part = _request(run, group)
+            # From here on the groups are no more as they were approved.
+            mark_begun(run.job)
             tx.add_message(f"{group.name}: {part}")
     except Cancelled:
         return False
@@ -99,7 +102,6 @@ def _request(run: JobRun, group: KeyGroup) -> Job:
     What is frozen was frozen anew by the retry. So such a part is asked for anew, and compared with that.
     """
     operation = OPERATIONS[run.job.params["each"]]
-    refuse_under_policy(run.job.params["each"], [group])
     given: Given = {
         "actor": run.actor,
         "idempotency_key": f"part:{run.job.pk}:{group.pk}",

@@ -10,9 +10,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from jobs.choices import OPEN_STATES, RETRYABLE_STATES, SUCCEEDED_STATES
-from jobs.engine.approval_places import lying_in
-from jobs.engine.approval_policies import requirements_of
 from jobs.engine.creation import NewJob, create_job
+from jobs.kinds.many_groups.approval import APPROVAL
 from jobs.kinds.many_groups.operations import OPERATIONS
 from jobs.models import Job
 from jobs.spec import Given, JobSpec, Scope, Step, Wording, registry
@@ -31,19 +30,25 @@ REFUSED = "refused"
 
 
 def request_many(
-    *, kind: str, groups: Sequence[KeyGroup], actor: Actor, idempotency_key: str = "", retry_of: Job | None = None
+    *,
+    kind: str,
+    groups: Sequence[KeyGroup],
+    actor: Actor,
+    idempotency_key: str = "",
+    retry_of: Job | None = None,
+    reason: str = "",
 ) -> Job:
     """Ask for the operation ``kind`` on each of the groups, by one job.
 
     Raises:
         PermissionRefused: the actor may not do that to one group.
-        InputError: there is no group, or there are more than ``MAX_GROUPS``.
-        ConflictError: a policy asks for approvals, or the actor has too many such jobs that are open.
+        InputError: there is no group, or there are more than ``MAX_GROUPS``; or a policy asks for approvals, and no
+            reason is given.
+        ConflictError: the actor has too many such jobs that are open, or one request would have too many groups.
 
     """
     operation = OPERATIONS[kind]
     check_each(actor, registry[kind].right, groups)
-    refuse_under_policy(kind, groups)
     _refuse_too_many(actor)
     if not groups:
         raise no_group()
@@ -55,7 +60,7 @@ def request_many(
     if frozen := operation.freeze(groups):
         params["frozen"] = frozen
     new = NewJob(KIND, subject, params=params, retry_of=retry_of)
-    return create_job(new, actor=actor, idempotency_key=idempotency_key)
+    return create_job(new, actor=actor, idempotency_key=idempotency_key, reason=reason)
 
 
 def _refuse_too_many(actor: Actor) -> None:
@@ -64,22 +69,6 @@ def _refuse_too_many(actor: Actor) -> None:
         raise ConflictError(
             _("%(count)d jobs of this user on many key groups are open already.") % {"count": MOST_OPEN_OF_A_USER},
             _("Wait until one has ended, or cancel one."),
-        )
-
-
-def refuse_under_policy(kind: str, groups: Sequence[KeyGroup]) -> None:
-    """Refuse for many groups what a policy makes wait for others: they approve the plan of one group.
-
-    Raises:
-        ConflictError: a policy asks for approvals.
-
-    """
-    asked = requirements_of([kind] if registry[kind].approval else [])
-    if lying_in(asked, [group.pk for group in groups], []):
-        raise ConflictError(
-            _("A policy makes this action wait for the approval of others."),
-            _("Ask for it on each key group, so that they see what they approve."),
-            code="needs_approval",
         )
 
 
@@ -138,8 +127,7 @@ MANY_GROUPS = JobSpec(
     failpoints=KIND,
     menu=(),
     confirmation=None,
-    # What a policy is about is asked for on each group.
-    approval=None,
+    approval=APPROVAL,
     left_by_cancel=_left_by_cancel,
     retry=_retry,
     follow=None,

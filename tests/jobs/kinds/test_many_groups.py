@@ -17,7 +17,7 @@ from keygroups.selection import MAX_GROUPS
 from kmes.core.actor import Actor
 from kmes.core.errors import ConflictError, InputError, PermissionRefused
 from logging_reports.models import LogEntry
-from tests.jobs.approving import make_approvers, set_policy
+from tests.jobs.approving import make_approvers
 from tests.jobs.builders import make_group, work
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -96,16 +96,6 @@ def test_versions_that_came_after_the_confirmation_are_neither_disabled_nor_dele
     delete = work_off(request_many(kind="cloud_delete", groups=groups[:2], actor=admin))
     assert delete.state == "succeeded"
     assert KeyGroup.objects.filter(cloud_state=GroupCloudState.SOFT_DELETED).count() == 2
-
-
-def test_what_a_policy_makes_wait_for_others_is_asked_for_on_each_group(groups, admin):
-    make_approvers("bob", role="admin")
-    set_policy("cloud_delete", actor=admin)
-    before = Job.objects.count()
-    with pytest.raises(ConflictError, match="wait for the approval of others"):
-        request_many(kind="cloud_delete", groups=groups, actor=admin)
-    assert Job.objects.count() == before
-    assert work_off(request_many(kind="rotate", groups=groups[:1], actor=admin)).state == "succeeded"
 
 
 def test_a_part_that_was_cancelled_alone_is_retried_with_the_others(groups, admin):
