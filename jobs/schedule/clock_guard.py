@@ -21,6 +21,7 @@ from kmes.accounts.rights import Right, check
 from kmes.core import clock, language, options
 from kmes.core.actor import SCHEDULE, Actor
 from kmes.core.errors import ConflictError
+from kmes.core.guarded_changes import require_approval
 from logging_reports.services import record
 
 BACKWARD = timedelta(seconds=5)
@@ -108,7 +109,7 @@ def hold(reason: HoldReason, *, actor: Actor) -> None:
 
 
 def confirm(*, actor: Actor) -> None:
-    """Let scheduled rotations go on.
+    """Let scheduled rotations go on. After a restore a policy can make that wait for others (docs/approvals.md).
 
     Raises:
         ConflictError: they are not held.
@@ -119,6 +120,8 @@ def confirm(*, actor: Actor) -> None:
         watch = _lock_clock()
         if watch.held_since is None:
             raise ConflictError(_("Scheduled rotations are not held."), _("Reload the page."))
+        if watch.held_reason == HoldReason.RESTORED:
+            require_approval("schedule.resume", {"held_since": watch.held_since.isoformat()}, actor=actor)
         _release(watch, actor, f"{actor.name} let scheduled rotations go on")
         watch.save()
 

@@ -284,11 +284,17 @@ _JOBS = (
     "make_certificate:credential.manage list_vaults:vault.list self_test:device.manage prove:key.push "
     "sign_report:device.manage set_approval_policy:approval.manage change_users:user.manage change_roles:role.manage "
     "change_credentials:credential.manage change_device:device.manage change_options:configuration.manage "
-    "change_forwarding:log.forward change_destinations:group.manage change_dual_login:user.manage"
+    "change_forwarding:log.forward change_destinations:group.manage change_dual_login:user.manage "
+    "resume_restored:key.rotate"
 )
 # Those that a person does not start by themselves from a page of jobs.
 _CHANGES = ("users", "roles", "credentials", "device", "options", "forwarding", "destinations", "dual_login")
-NOT_STARTED_FROM_A_PAGE = {"sign_report", "set_approval_policy", *(f"change_{each}" for each in _CHANGES)}
+NOT_STARTED_FROM_A_PAGE = {
+    "sign_report",
+    "set_approval_policy",
+    "resume_restored",
+    *(f"change_{each}" for each in _CHANGES),
+}
 # On many key groups each operation needs what it needs on one.
 MANY = ("rotate", "synchronize", "check_drift", "set_enabled", "cloud_delete")
 

@@ -149,6 +149,12 @@ CHANGES = (
         Right.GROUP_MANAGE,
         gettext_lazy("Add key groups, change their vault, credential or Azure key name, adopt Azure keys"),
     ),
+    _spec(
+        "resume_restored",
+        gettext_lazy("Resume rotations after a restore"),
+        Right.KEY_ROTATE,
+        gettext_lazy("Resume rotations after a restore"),
+    ),
     _spec("change_dual_login", gettext_lazy("Change dual login"), Right.USER_MANAGE, gettext_lazy("Change dual login")),
 )
 CHANGE_KINDS = frozenset(spec.kind for spec in CHANGES)

@@ -56,5 +56,8 @@ class FirstPushForm(forms.Form):
         vaults = KeyVault.objects.filter(tier=VaultTier.PREMIUM).select_related("credential")
         field.queryset = vaults.defer("credential__sealed_secret").order_by("name")
         field.label_from_instance = lambda vault: f"{vault.name} ({vault.credential.name})"
+        # Read once: Django's own iterator asks the database for each look at the choices.
+        named = [(vault.pk, field.label_from_instance(vault)) for vault in field.queryset]
+        field.choices = [("", field.empty_label), *named]
         rows = best_first(field.queryset)
         field.initial = next((vault for vault in rows if str(vault.pk) == chosen), rows[0] if rows else None)
