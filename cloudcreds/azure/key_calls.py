@@ -124,7 +124,9 @@ class KeyCalls(AzureCalls):
                 message=lambda rows: f"{len(rows)} version(s) of {name} listed",
             )
         )
-        return sorted(found or [], key=lambda row: row.created_on.timestamp() if row.created_on else 0.0)
+        # While versions are added, the same row may stand on two pages.
+        once = {row.version: row for row in found or []}
+        return sorted(once.values(), key=lambda row: row.created_on.timestamp() if row.created_on else 0.0)
 
     def update_version(
         self,
@@ -152,8 +154,11 @@ class KeyCalls(AzureCalls):
             done = f"updated: {', '.join(sorted(changes))}"
         return self.call_sdk(
             "azure.version_updated",
-            lambda hook: convert.key(
-                self._client.update_key_properties(name, version, raw_response_hook=hook, **changes)
+            lambda hook: _with_changes(
+                self._client.update_key_properties(name, version, raw_response_hook=hook, **changes),
+                enabled=enabled,
+                expires_on=expires_on,
+                not_before=not_before,
             ),
             permission="update",
             key=name,
@@ -222,4 +227,24 @@ def _with_public_half(made: KeyVaultKey) -> VaultKey:
     key = convert.key(made)
     if not key.public_spki:
         raise UnknownAnswer(AskedService.VAULT, _("The answer does not show the key that was imported."))
+    return key
+
+
+def _with_changes(
+    made: KeyVaultKey, *, enabled: bool | None, expires_on: datetime | None, not_before: datetime | None
+) -> VaultKey:
+    """Return a version that shows the changes which were asked for; None asks for none.
+
+    Raises:
+        UnknownAnswer: the answer shows other values, as a stored one does, so it does not tell that the change was made.
+
+    """
+    key = convert.key(made)
+    times = ((expires_on, key.expires_on), (not_before, key.not_before))
+    is_shown = enabled in {None, key.enabled} and all(
+        wanted is None or (shown is not None and int(shown.timestamp()) == int(wanted.timestamp()))
+        for wanted, shown in times
+    )
+    if not is_shown:
+        raise UnknownAnswer(AskedService.VAULT, _("The answer does not show the change that was asked for."))
     return key

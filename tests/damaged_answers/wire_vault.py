@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import random
 import re
 from datetime import timedelta
 
@@ -17,6 +18,8 @@ from tests.faults.relay.damages import JSON_TYPE
 
 TENANT = "11111111-1111-1111-1111-111111111111"
 CHALLENGE = f'Bearer authorization="https://login.microsoftonline.com/{TENANT}", resource="https://vault.azure.net"'
+# Of the readings without a version, so many lag.
+LAG = 0.1
 LEVEL = {"recoveryLevel": "Recoverable+Purgeable", "recoverableDays": 90}
 
 
@@ -91,8 +94,10 @@ class WireVault:
         return self._bundle(name, version)
 
     def read(self, _body, name, version=""):
-        """Read a version, or the newest."""
-        return self._bundle(name, self._find(name, version))
+        """Read a version, or the newest, which may be the one before for some time."""
+        found = self._find(name, version)
+        shown = [] if version else self._shown(name)
+        return self._bundle(name, shown[-1] if shown else found)
 
     def update(self, body, name, version):
         """Set attributes of a version."""
@@ -107,7 +112,7 @@ class WireVault:
 
     def list_versions(self, _body, name):
         """List versions by their id, as the service does; a key that doesn't exist has none."""
-        rows = sorted(self.vault.keys.get(name, []), key=lambda version: version.id)
+        rows = sorted(self._shown(name), key=lambda version: version.id)
         items = [
             {"kid": self._kid(name, one), "attributes": self._attributes(one), "tags": dict(one.tags)} for one in rows
         ]
@@ -149,6 +154,18 @@ class WireVault:
         self._deleted(name)
         del self.vault.deleted[name]
         self.vault.tell(f"{name} is purged")
+
+    def _shown(self, name):
+        """Return what a reading without a version shows: now and then as it was, or with a row twice."""
+        found = list(self.vault.keys.get(name, []))
+        # Dice of their own: those of the world decide what else happens.
+        dice = random.Random(f"lag {name} {self.vault.now}")
+        if self.vault.quiet or dice.random() >= LAG:
+            return found
+        if dice.random() < 0.3:
+            return [*found, *found[:1]]
+        before = self.vault.now - timedelta(seconds=dice.choice([5, 60]))
+        return [version for version in found if version.made_at < before]
 
     # --- parts of bodies -------------------------------------------------------------------------
     def _refuse_deleted(self, name):

@@ -185,13 +185,13 @@ OPERATIONS = {
             "recover",
             _recover,
             _on_azure_key("cloud_recover", "recover"),
-            (VERSIONS, DELETED, ("recover_key", "POST", f"/deletedkeys/{NAME}/recover")),
+            (VERSIONS, CURRENT, DELETED, ("recover_key", "POST", f"/deletedkeys/{NAME}/recover")),
         ),
         Operation(
             "purge",
             _purge,
             _on_azure_key("cloud_purge", "purge"),
-            (VERSIONS, DELETED, ("purge_key", "DELETE", f"/deletedkeys/{NAME}")),
+            (VERSIONS, CURRENT, DELETED, ("purge_key", "DELETE", f"/deletedkeys/{NAME}")),
         ),
         Operation(
             "set rotation policy",

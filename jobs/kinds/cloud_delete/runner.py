@@ -12,6 +12,7 @@ from jobs.engine.steps import step
 from jobs.journal.intents import announce, announced, resolve, resolve_own_calls
 from jobs.kinds.azure_key import confirm_deleted, open_vault
 from jobs.kinds.push.earlier_calls import resolve_earlier_calls
+from jobs.kinds.vault_versions import list_all_versions
 from keygroups import lifecycle as key_lifecycle
 from keygroups.models import KeyGroup
 from kmes.core.clock import now
@@ -27,7 +28,7 @@ def run_cloud_delete(run: JobRun) -> None:
     """
     with step(run, "preflight"):
         group, gateway = open_vault(run)
-        versions = gateway.list_versions(group.azure_name)
+        versions = list_all_versions(gateway, group)
         resolve_earlier_calls(run, gateway, group, versions, of_others=True)
         _check_precondition(run, group, {version.version for version in versions})
         deleted = None if versions else gateway.get_deleted(group.azure_name)

@@ -15,6 +15,7 @@ from jobs.engine.transaction import RunTransaction
 from jobs.journal.intents import resolve_own_calls, unresolved_intents
 from jobs.kinds.azure_key import call, confirm_purged, find_deleted, open_vault
 from jobs.kinds.push.earlier_calls import resolve_earlier_calls
+from jobs.kinds.vault_versions import list_all_versions
 from keygroups import lifecycle as key_lifecycle
 from keygroups.choices import VersionState
 from keygroups.models import KeyGroup
@@ -30,7 +31,7 @@ def run_cloud_purge(run: JobRun) -> None:
     """
     with step(run, "preflight"):
         group, gateway = open_vault(run)
-        live = gateway.list_versions(group.azure_name)
+        live = list_all_versions(gateway, group)
         resolve_earlier_calls(run, gateway, group, live, of_others=True)
         if live and not _is_made_since(run, group, live):
             raise ConflictError(

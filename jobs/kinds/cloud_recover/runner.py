@@ -18,6 +18,7 @@ from jobs.journal.intents import resolve_own_calls
 from jobs.kinds.azure_key import RECHECK_SECONDS, call, find_deleted, open_vault
 from jobs.kinds.push.deleted_keys import find_switched, record_switched
 from jobs.kinds.push.earlier_calls import resolve_earlier_calls
+from jobs.kinds.vault_versions import list_all_versions
 from keygroups import lifecycle as key_lifecycle
 from keygroups.models import KeyGroup
 from kmes.core.errors import ConflictError
@@ -32,7 +33,7 @@ def run_cloud_recover(run: JobRun) -> None:
     """
     with step(run, "preflight"):
         group, gateway = open_vault(run)
-        live = gateway.list_versions(group.azure_name)
+        live = list_all_versions(gateway, group)
         resolve_earlier_calls(run, gateway, group, live, of_others=True)
         _resolve_recovery(run, group, is_live=bool(live))
         if not live and find_deleted(gateway, group) is None:

@@ -19,12 +19,16 @@ again); after 5 or 6 a KEK; after 7 a row on the ledger that says too little. Ea
 
 from __future__ import annotations
 
+import time
+
 from django.utils.translation import gettext as _
 
 from cloudcreds.provider.protocol import VaultGateway
+from cloudcreds.provider.types import VaultKey
 from hsm.mark_checks import REFUSED_EVENT
 from hsm.verified import VerifiedDestination
 from jobs.choices import KekState
+from jobs.engine.cancellation import stop_if_requested
 from jobs.engine.gateways import gateway_for, verified_group
 from jobs.engine.interruptions import WaitUntil
 from jobs.engine.lifecycle import LeaseLost
@@ -43,6 +47,9 @@ from keygroups.choices import LIVE_VERSION_STATES
 from keygroups.models import Key, KeyGroup
 from kmes.core.errors import ConflictError, KmesError
 from logging_reports.choices import Severity
+
+# Seconds between the looks at a current version that lags behind.
+LAG_PAUSES = (1, 2, 4, 8)
 
 
 def push(run: JobRun) -> None:
@@ -106,17 +113,42 @@ def _log_refused(run: JobRun, wrapping: WrapAhead) -> None:
 
 
 def _verify_current(run: JobRun, gateway: VaultGateway, group: KeyGroup, newest: str) -> None:
-    """Check that the vault's current version is the one imported last."""
+    """Check that the vault's current version is the one imported last. It may show the one before for some seconds."""
     current = gateway.get_key(group.azure_name)
+    for pause in LAG_PAUSES:
+        if current is None or current.version == newest or not _is_older(gateway, group, current, newest):
+            break
+        time.sleep(pause)
+        stop_if_requested(run)
+        current = gateway.get_key(group.azure_name)
     if current is not None and current.version == newest:
         return
     found = current.kid if current else _("nothing")
     with run.write() as tx:
         tx.log("azure.drift_found", f"The vault's current version is {found}")
+    if current is not None and _is_older(gateway, group, current, newest):
+        raise ConflictError(
+            _("The vault still calls an older version of “%(key)s” current: %(found)s.")
+            % {"key": group.azure_name, "found": found},
+            _("Run Cloud > Check Drift in a few minutes: it reads which version is current."),
+        )
     raise ConflictError(
         _("Somebody else changed “%(key)s” meanwhile: the vault's current version is %(found)s.")
         % {"key": group.azure_name, "found": found},
         _("Run Cloud > Check Drift, and force a rotation to make a key of yours the current one."),
+    )
+
+
+def _is_older(gateway: VaultGateway, group: KeyGroup, current: VaultKey, newest: str) -> bool:
+    """Return whether a version came into the vault before the one that was imported last, so that nobody made it meanwhile."""
+    if group.cloud_versions.filter(azure_version=current.version).exists():
+        return True
+    imported = gateway.get_key(group.azure_name, newest)
+    return (
+        imported is not None
+        and imported.created_on is not None
+        and current.created_on is not None
+        and current.created_on < imported.created_on
     )
 
 

@@ -19,6 +19,7 @@ from jobs.kinds.push.deleted_keys import record_fate
 from jobs.kinds.push.earlier_calls import resolve_earlier_calls
 from jobs.kinds.push.name_check import deleted_name, refuse_taken_name
 from jobs.kinds.push.vault_rules import refuse_denied
+from jobs.kinds.vault_versions import list_all_versions
 from jobs.models import JobTarget
 from jobs.planning.requests import refuse_standard_vault, remedy_of_disabled_push
 from keygroups.choices import LIVE_VERSION_STATES
@@ -45,7 +46,7 @@ def check_vault(run: JobRun, group: KeyGroup) -> list[JobTarget]:
         refuse_standard_vault(group)
         gateway = gateway_for(run, group.vault)
         gateway.get_token()
-        versions = gateway.list_versions(group.azure_name)
+        versions = list_all_versions(gateway, group)
         if not versions and (deleted := find_deleted(gateway, group)) is not None:
             raise deleted_name(group, deleted)
         vault = group.vault

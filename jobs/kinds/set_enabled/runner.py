@@ -27,6 +27,7 @@ from jobs.kinds.each_group import pending_in, work_on_groups
 from jobs.kinds.observations import observe_change
 from jobs.kinds.push.earlier_calls import resolve_earlier_calls
 from jobs.kinds.set_enabled.spec import version_ids
+from jobs.kinds.vault_versions import list_all_versions
 from jobs.models import JobTarget
 from keygroups import lifecycle as key_lifecycle
 from keygroups.models import CloudVersion, KeyGroup
@@ -73,7 +74,7 @@ def _switch_all(run: JobRun, pending: list[JobTarget]) -> None:
             )
         gateway = gateway_for(run, first.vault)
         gateway.get_token()
-        versions = gateway.list_versions(first.azure_name)
+        versions = list_all_versions(gateway, first.group)
         resolve_earlier_calls(run, gateway, first.group, versions, of_others=True)
         if not wanted:
             # The row that says which version is current may be old, or written by somebody.

@@ -20,6 +20,7 @@ from jobs.engine.transaction import RunTransaction
 from jobs.journal.intents import announce, announced, resolve, resolve_own_calls
 from jobs.kinds.observations import observe_change
 from jobs.kinds.push.earlier_calls import resolve_earlier_calls
+from jobs.kinds.vault_versions import list_all_versions
 from keygroups import drift
 from keygroups import lifecycle as key_lifecycle
 from keygroups.fields import own_tags, show_tags
@@ -41,7 +42,7 @@ def run_set_tags(run: JobRun) -> None:
     with step(run, "set_tags"):
         gateway = gateway_for(run, version.vault)
         gateway.get_token()
-        versions = gateway.list_versions(version.azure_name)
+        versions = list_all_versions(gateway, version.group)
         resolve_earlier_calls(run, gateway, version.group, versions, of_others=True)
         try:
             current = gateway.get_key(version.azure_name, version.azure_version)

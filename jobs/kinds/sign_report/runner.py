@@ -15,6 +15,7 @@ from jobs.engine.gateways import gateway_for
 from jobs.engine.run import JobRun
 from jobs.engine.runner import Runner, no_failure_event, nothing_to_abandon, nothing_to_clean_up
 from jobs.engine.steps import step
+from jobs.kinds.vault_versions import list_all_versions
 from jobs.models import EphemeralKek
 from keygroups.choices import KeyState
 from keygroups.models import KeyGroup
@@ -73,7 +74,7 @@ def _find_left_behind(run: JobRun, certification: Certification) -> list[str]:
 def _left_in_vault(run: JobRun, group: KeyGroup) -> list[str]:
     gateway = gateway_for(run, group.vault)
     gateway.get_token()
-    versions = gateway.list_versions(group.azure_name)
+    versions = list_all_versions(gateway, group)
     if versions:
         return [
             _("The Azure key “%(name)s” with %(count)d version(s): delete it with Cloud > Delete on its key group.")

@@ -1,0 +1,53 @@
+"""The versions that a vault holds of a group's Azure key: its list, and what the list leaves out.
+
+A list may be some seconds old, or come from a replica or a cache that is. So it never proves that a version is missing:
+the vault's answer about that version does (docs/azure.md#keys-api). Changes nothing.
+"""
+
+from __future__ import annotations
+
+from cloudcreds.provider.protocol import VaultGateway
+from cloudcreds.provider.types import VaultKey, VersionInfo
+from jobs.choices import IntentOperation
+from jobs.journal.intents import UNRESOLVED_STATES
+from jobs.models import Intent
+from keygroups.choices import LIVE_VERSION_STATES, GroupCloudState, VersionState
+from keygroups.models import KeyGroup
+
+
+def list_all_versions(gateway: VaultGateway, group: KeyGroup) -> list[VersionInfo]:
+    """Return all versions by time of creation; [] when the vault says that there is no such key.
+
+    Versions that should be there and are not listed are asked for one by one. Where an import is in doubt, so is the
+    current version, which may be what that import made.
+    """
+    listed = gateway.list_versions(group.azure_name)
+    names = {info.version for info in listed}
+    known = group.cloud_versions.filter(state__in=[*LIVE_VERSION_STATES, VersionState.MISSING])
+    left_out = [name for name in known.values_list("azure_version", flat=True) if name and name not in names]
+    in_doubt = Intent.objects.filter(
+        azure_lock=group.azure_lock, state__in=UNRESOLVED_STATES, operation=IntentOperation.IMPORT
+    )
+    may_be_empty = bool(listed) or group.cloud_state == GroupCloudState.ABSENT
+    if may_be_empty and not left_out and not in_doubt.exists():
+        return listed
+    current = gateway.get_key(group.azure_name)
+    if current is None:
+        return listed
+    found = [gateway.get_key(group.azure_name, name) for name in left_out if name != current.version]
+    more = {bundle.version: _as_listed(bundle) for bundle in [*found, current] if bundle is not None}
+    rows = [*listed, *(info for name, info in more.items() if name not in names)]
+    return sorted(rows, key=lambda info: info.created_on.timestamp() if info.created_on else 0.0)
+
+
+def _as_listed(bundle: VaultKey) -> VersionInfo:
+    return VersionInfo(
+        kid=bundle.kid,
+        version=bundle.version,
+        enabled=bundle.enabled,
+        created_on=bundle.created_on,
+        expires_on=bundle.expires_on,
+        tags=bundle.tags,
+        updated_on=bundle.updated_on,
+        not_before=bundle.not_before,
+    )
