@@ -7,7 +7,6 @@ vault: ``UnknownAnswer``. What the client library gets to see has passed here.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 from azure.core.exceptions import AzureError as SdkError
 from django.utils.translation import gettext as _
 
-from cloudcreds.azure import vault_documents
+from cloudcreds.azure import challenges, json_documents, vault_documents
 from cloudcreds.azure.retry_after import read_retry_after
 from cloudcreds.azure.vault_documents import Asked, host_of
 
@@ -47,6 +46,10 @@ class NotSent(TransportError):
 
 class AddressRefused(NotSent):
     """The address is not one that this credential may be used with."""
+
+
+class StoppedUnsent(NotSent):
+    """The job was to stop before the request left."""
 
 
 class ProxyRefused(NotSent):
@@ -111,6 +114,10 @@ class SignInPlace:
     vault_resource: str
 
 
+# Those that name another address (RFC 9110, 15.4).
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+
 def judge(service: AskedService, answer: Answer, place: SignInPlace) -> None:
     """Let an answer pass that the service itself gave.
 
@@ -119,9 +126,13 @@ def judge(service: AskedService, answer: Answer, place: SignInPlace) -> None:
         WrongChallenge: the vault asks for another tenant's sign-in.
 
     """
-    if 300 <= answer.status < 400:
+    if answer.status in _REDIRECTS:
         raise RedirectedAnswer(
             service, _("The answer pointed to another address, which is never followed."), status=answer.status
+        )
+    if 300 <= answer.status < 400:
+        raise _unknown(
+            service, answer, _("The answer is not one of the service: HTTP %(status)d.") % {"status": answer.status}
         )
     if service is AskedService.VAULT:
         _judge_vault(answer, place)
@@ -135,7 +146,10 @@ def judge(service: AskedService, answer: Answer, place: SignInPlace) -> None:
 
 def _unknown(service: AskedService, answer: Answer, why: str) -> UnknownAnswer:
     return UnknownAnswer(
-        service, why, status=answer.status, retry_after=read_retry_after(answer.headers.get("retry-after", ""))
+        service,
+        why,
+        status=answer.status,
+        retry_after=read_retry_after(answer.headers.get("retry-after", ""), answer.headers.get("date", "")),
     )
 
 
@@ -146,7 +160,8 @@ def _document(service: AskedService, answer: Answer) -> dict[str, Any]:
         UnknownAnswer: it holds none.
 
     """
-    kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind, _separator, parameters = answer.headers.get("content-type", "").lower().partition(";")
+    kind = kind.strip()
     if kind == "text/html":
         what = _("A web page came instead of an answer (HTTP %(status)d): a proxy stands in between.")
         raise _unknown(service, answer, what % {"status": answer.status})
@@ -157,18 +172,10 @@ def _document(service: AskedService, answer: Answer) -> dict[str, Any]:
             _("The answer is not one of the service: HTTP %(status)d with %(kind)s.")
             % {"status": answer.status, "kind": _kind_in_words(kind)},
         )
-    try:
-        # As the SDK reads it: no other encoding, and no numbers that JSON does not know.
-        found = json.loads(answer.body.decode("utf-8-sig"), parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
+    found = json_documents.read_object(answer.body, parameters)
+    if found is None:
         raise _unknown(service, answer, _("The answer can't be read (HTTP %(status)d).") % {"status": answer.status})
     return found
-
-
-def _refuse_constant(text: str) -> None:
-    raise ValueError(text)
 
 
 def _kind_in_words(kind: str) -> str:
@@ -254,30 +261,15 @@ def _judge_vault_success(answer: Answer) -> None:
 
 def _judge_challenge(answer: Answer, place: SignInPlace) -> None:
     """Refuse a challenge that names no sign-in of this credential (docs/azure.md#sign-in)."""
-    text = answer.headers.get("www-authenticate", "")
-    # Taken apart as the SDK does it, quotes or not.
-    pairs = [item.split("=", 1) for item in text.partition(" ")[2].split(",") if "=" in item]
-    given = {name.strip(' "').lower(): value.strip(' "') for name, value in pairs}
-    where = given.get("authorization_uri") or given.get("authorization") or ""
-    # Of a member that stands twice, the SDK might take the other one.
-    if not text.lower().startswith("bearer ") or not _path_of(where) or "\n" in text or len(given) < len(pairs):
+    found = challenges.read_challenge(answer.headers.get("www-authenticate", ""))
+    if found is None:
         raise _unknown(AskedService.VAULT, answer, _("The vault's answer asks for no sign-in that is known."))
-    tenant = _path_of(where).strip("/").partition("/")[0]
-    if place.tenant_id and tenant.lower() != place.tenant_id.lower():
-        raise WrongChallenge(
-            _("The vault asks for a sign-in at another tenant (%(tenant)s).") % {"tenant": _plain(tenant)}, tenant
-        )
+    if found.tenant and place.tenant_id and found.tenant.lower() != place.tenant_id.lower():
+        what = _("The vault asks for a sign-in at another tenant (%(tenant)s).") % {"tenant": _plain(found.tenant)}
+        raise WrongChallenge(what, found.tenant)
     # A token for anything else would open more than the vault to its host.
-    wanted = [given[name].removesuffix("/.default").rstrip("/") for name in ("resource", "scope") if name in given]
-    if any(each != place.vault_resource for each in wanted):
+    if any(each != place.vault_resource for each in found.resources):
         raise _unknown(AskedService.VAULT, answer, _("The vault asks for a token that is not for vaults."))
-
-
-def _path_of(url: str) -> str:
-    try:
-        return urlsplit(url).path
-    except ValueError:
-        return ""
 
 
 def _plain(text: str) -> str:
@@ -287,6 +279,9 @@ def _plain(text: str) -> str:
 
 # --- Entra -----------------------------------------------------------------------------------
 _ENTRA_CODE = re.compile(r"AADSTS[0-9]+")
+# What passes by itself: by its word in OAuth (RFC 6749, 4.1.2.1), or by Entra's code (docs/azure.md#errors).
+_PASSING_ERRORS = frozenset({"temporarily_unavailable", "server_error"})
+_PASSING_CODES = frozenset(f"AADSTS{number}" for number in (40010, 50196, 90006, 90012, 90024, 90033, 90055))
 # What a header may carry.
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 
@@ -302,7 +297,11 @@ def _judge_sign_in(answer: Answer, place: SignInPlace) -> None:
     document = _document(service, answer)
     if answer.status != 200:
         # A gateway's error in JSON names no code of Entra's.
-        if isinstance(document.get("error"), str) and _ENTRA_CODE.search(str(document.get("error_description", ""))):
+        code = _ENTRA_CODE.search(str(document.get("error_description", "")))
+        if isinstance(document.get("error"), str) and code is not None:
+            if document["error"] in _PASSING_ERRORS or code.group() in _PASSING_CODES:
+                what = _("Entra could not sign in now (%(code)s).") % {"code": code.group()}
+                raise _unknown(service, answer, what)
             return
     elif answer.method == "POST":
         if _is_entra_token(document):
@@ -336,7 +335,7 @@ def _is_discovery(document: dict[str, Any], place: SignInPlace) -> bool:
     named = [document.get(member) for member in ("token_endpoint", "authorization_endpoint")]
     if not all(isinstance(url, str) and host_of(url) in place.hosts for url in named):
         return False
-    tenants = {_path_of(str(url)).strip("/").partition("/")[0].lower() for url in named}
+    tenants = {challenges.tenant_in(str(url)).lower() for url in named}
     return isinstance(document.get("issuer"), str) and (not place.tenant_id or tenants == {place.tenant_id.lower()})
 
 

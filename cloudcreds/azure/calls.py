@@ -22,6 +22,7 @@ from cloudcreds.provider.calls import AnswerFacts, VaultCalls
 from cloudcreds.provider.errors import CloudError
 from cloudcreds.provider.recorder import Recorder
 from cloudcreds.provider.types import CredentialAccess
+from kmes.core.clock import steady
 
 logger = logging.getLogger(__name__)
 
@@ -85,7 +86,7 @@ class AzureCalls(VaultCalls):
     def forget_sign_in(self) -> bool:
         """Drop the kept tokens of the credential: the next call obtains a new one."""
         clients.forget_sign_in(self._access)
-        self._may_sign_in_anew = False
+        self._signed_in_anew_at = steady()
         return True
 
     def clock_difference(self) -> timedelta | None:

@@ -20,9 +20,19 @@ _SIGN_IN = {
             " the thumbprints. A certificate that has expired must be replaced."
         ),
     ),
+    "1000502": (
+        gettext_lazy("The certificate is not valid at this time (%(code)s)."),
+        gettext_lazy("Make or upload another certificate in the cloud credential, and register it in Entra."),
+    ),
+    "7000214": (
+        gettext_lazy("The certificate was revoked (%(code)s)."),
+        gettext_lazy("Make or upload another certificate in the cloud credential, and register it in Entra."),
+    ),
     "700024": (
         gettext_lazy("The signed assertion is not valid at Entra's time (%(code)s)."),
-        gettext_lazy("Correct the clock of the worker's host; for a federated token, that of its issuer."),
+        gettext_lazy(
+            "Correct the clock of the worker's host. A federated token has expired if whoever renews its file has stopped."
+        ),
     ),
     "700211": (
         gettext_lazy("The application trusts no issuer like that of the token (%(code)s)."),

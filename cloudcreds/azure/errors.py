@@ -27,6 +27,7 @@ from cloudcreds.azure.answers import (
     ProxyRefused,
     RedirectedAnswer,
     Stopped,
+    StoppedUnsent,
     TransportError,
     WrongChallenge,
 )
@@ -43,6 +44,8 @@ _SIGN_IN_KINDS = {
     "90002": CloudErrorKind.WRONG_TENANT,
     "900023": CloudErrorKind.WRONG_TENANT,
     "700027": CloudErrorKind.WRONG_CERTIFICATE,
+    "1000502": CloudErrorKind.WRONG_CERTIFICATE,
+    "7000214": CloudErrorKind.WRONG_CERTIFICATE,
     "700211": CloudErrorKind.FEDERATION_REFUSED,
     "700212": CloudErrorKind.FEDERATION_REFUSED,
     "700213": CloudErrorKind.FEDERATION_REFUSED,
@@ -53,8 +56,6 @@ _SIGN_IN_KINDS = {
     "700024": CloudErrorKind.CLOCK_DIFFERS,
     "500133": CloudErrorKind.CLOCK_DIFFERS,
 }
-# Entra's codes of what passes by itself.
-_PASSING_SIGN_IN = frozenset({"50196", "90033", "90055", "90006"})
 # Data actions of roles, as the permissions of access policies are called.
 _PERMISSION_OF_ACTION = {
     "read": "get/list",
@@ -78,9 +79,11 @@ def translate(error: SdkError, *, mutating: bool, permission: str = "", subject:
     ended = find_transport_error(error)
     if ended is not None:
         return _without_answer(ended, mutating=mutating, subject=subject or "Azure")
-    if isinstance(error, ClientAuthenticationError):
+    # Resource Manager's client has no error of its own for 401.
+    if isinstance(error, ClientAuthenticationError) or getattr(error, "status_code", None) == 401:
         return _authentication(error)
-    if isinstance(error, HttpResponseError) and error.status_code:
+    # With any other status, the SDK could not read what it let pass.
+    if isinstance(error, HttpResponseError) and (error.status_code or 0) >= 400:
         return _answer(error, permission=permission, subject=subject)
     # The SDK could not use an answer that is in the service's own format.
     return _unbelievable(_("the answer can't be used."), mutating=mutating, subject=subject or "Azure")
@@ -120,13 +123,13 @@ def detach(error: BaseException, outside: BaseException | None) -> None:
 def _without_answer(error: TransportError, *, mutating: bool, subject: str) -> CloudError:
     if isinstance(error, WrongChallenge):
         return CloudError(CloudErrorKind.WRONG_TENANT, *error_texts.other_tenant(error.what))
-    if isinstance(error, NotSent) and error.service is AskedService.MANAGED_IDENTITY:
+    is_stopped = isinstance(error, (Stopped, StoppedUnsent))
+    if isinstance(error, NotSent) and error.service is AskedService.MANAGED_IDENTITY and not is_stopped:
         return CloudError(CloudErrorKind.SIGN_IN_UNAVAILABLE, *error_texts.host_without_identities(error.what))
     if isinstance(error, NotSent):
         kind, text = _NOT_SENT.get(type(error), (CloudErrorKind.UNREACHABLE, error_texts.not_sent))
         return CloudError(kind, *text(error.what))
     status, wait = getattr(error, "status", None), getattr(error, "retry_after", None)
-    is_stopped = isinstance(error, Stopped)
     if error.service in {AskedService.SIGN_IN, AskedService.MANAGED_IDENTITY}:
         # The call to the vault had not been sent yet.
         kind = CloudErrorKind.STOPPED if is_stopped else CloudErrorKind.SIGN_IN_UNAVAILABLE
@@ -142,6 +145,7 @@ def _without_answer(error: TransportError, *, mutating: bool, subject: str) -> C
 _NOT_SENT: dict[type[NotSent], tuple[CloudErrorKind, Callable[[str], Text]]] = {
     AddressRefused: (CloudErrorKind.ADDRESS_REFUSED, error_texts.address_refused),
     ProxyRefused: (CloudErrorKind.PROXY_REFUSED, error_texts.proxy_refused),
+    StoppedUnsent: (CloudErrorKind.STOPPED, error_texts.not_sent),
 }
 
 
@@ -162,28 +166,28 @@ def _unbelievable(
     return CloudError(kind, *text, http_status=status, retry_after=retry_after)
 
 
-def _authentication(error: ClientAuthenticationError) -> CloudError:
+def _authentication(error: Any) -> CloudError:
     text = str(error.message or error)
     codes = re.findall(r"AADSTS(\d+)", text)
     for code in codes:
-        if code in _PASSING_SIGN_IN:
-            text_of = error_texts.sign_in_unavailable(
-                _("Entra could not sign in now (AADSTS%(code)s).") % {"code": code}
-            )
-            return CloudError(CloudErrorKind.SIGN_IN_UNAVAILABLE, *text_of, http_status=error.status_code)
         if code in _SIGN_IN_KINDS:
             return CloudError(_SIGN_IN_KINDS[code], *error_texts.sign_in_refused(code), http_status=error.status_code)
     # MSAL's own error hides the one about an unknown tenant (docs/azure.md#errors).
     if "authority configuration" in text:
         return CloudError(CloudErrorKind.WRONG_TENANT, *error_texts.tenant_unknown())
     vault_code = re.search(r"AKV\d+", text)
-    detail = f"AADSTS{codes[0]}" if codes else vault_code.group() if vault_code else ""
+    detail = f"AADSTS{codes[0]}" if codes else vault_code.group() if vault_code else _plain_code(error)
     return CloudError(
         CloudErrorKind.AUTHENTICATION,
         *error_texts.sign_in_not_accepted(detail),
         http_status=error.status_code,
         request_id=_request_id(error),
     )
+
+
+def _plain_code(error: Any) -> str:
+    """Return the code of an error as it may stand in a log row, "" for none."""
+    return re.sub(r"[^0-9A-Za-z]", "", _codes(error)[0])[:60] if isinstance(error, HttpResponseError) else ""
 
 
 def _answer(error: HttpResponseError, *, permission: str, subject: str) -> CloudError:
@@ -315,4 +319,4 @@ def clean_request_id(text: str) -> str:
 
 def _retry_after(error: HttpResponseError) -> float | None:
     headers = getattr(error.response, "headers", None) or {}
-    return read_retry_after(str(headers.get("Retry-After", "")))
+    return read_retry_after(str(headers.get("Retry-After", "")), str(headers.get("Date", "")))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
@@ -37,6 +38,8 @@ MAX_SINGLE_READS = 20
 MAX_ENDPOINTS = 1000
 # What a link to the next page may look like, wherever it leads.
 _ADDRESS = re.compile(r"https://[\x21-\x7e]+")
+# Refusals of the list of subscriptions that are about the credential, or pass by themselves.
+_MEANT_FOR_US = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS})
 # Codes of a subscription in which the resource provider for vaults is not registered: it holds no vault.
 _NOT_REGISTERED = frozenset({"MissingSubscriptionRegistration", "SubscriptionNotRegistered"})
 
@@ -45,7 +48,7 @@ def list_vaults(access: CredentialAccess) -> VaultListing:
     """Return the vaults of all subscriptions the credential may see, by name, and what could not be read."""
     vaults: list[VaultInfo] = []
     unread: list[str] = []
-    for row in _rows(access, f"/subscriptions?api-version={SUBSCRIPTIONS_API}"):
+    for row in _subscriptions(access):
         subscription = str(row.get("subscriptionId", ""))
         path = (
             f"/subscriptions/{quote(subscription, safe='')}/providers/Microsoft.KeyVault/vaults"
@@ -55,6 +58,9 @@ def list_vaults(access: CredentialAccess) -> VaultListing:
         try:
             found = _with_policies(access, subscription, list(_rows(access, path)))
         except HttpResponseError as error:
+            if error.status_code == HTTPStatus.UNAUTHORIZED:
+                # The token was refused, not the subscription.
+                raise
             unread.append(_describe_refusal(name, error))
         except UnknownAnswer as error:
             if isinstance(error, Stopped):
@@ -67,7 +73,26 @@ def list_vaults(access: CredentialAccess) -> VaultListing:
                 for vault in found
                 if not is_allowed(access, vault.url)
             ]
-    return VaultListing(sorted(vaults, key=lambda vault: vault.name.lower()), unread)
+    # A vault that is moved meanwhile stands in two subscriptions; a row may stand on two pages.
+    once = {vault.url.lower(): vault for vault in vaults}
+    return VaultListing(sorted(once.values(), key=lambda vault: vault.name.lower()), unread)
+
+
+def _subscriptions(access: CredentialAccess) -> list[dict[str, Any]]:
+    """Return the subscriptions that the credential may see.
+
+    Raises:
+        HttpResponseError: the sign-in or the right was refused, or Resource Manager throttles.
+        UnknownAnswer: any other refusal: it says nothing about vaults or keys.
+
+    """
+    try:
+        return list(_rows(access, f"/subscriptions?api-version={SUBSCRIPTIONS_API}"))
+    except HttpResponseError as error:
+        if error.status_code in _MEANT_FOR_US:
+            raise
+        what = _("Resource Manager refused (%(code)s)") % {"code": _code_of(error)}
+        raise UnknownAnswer(AskedService.RESOURCE_MANAGER, f"{what}.", status=error.status_code) from None
 
 
 def _rows(access: CredentialAccess, path: str) -> Iterator[dict[str, Any]]:
@@ -124,16 +149,22 @@ def _assignments(access: CredentialAccess, scope: str) -> list[dict[str, Any]] |
         return None
 
 
+def _code_of(error: HttpResponseError) -> str:
+    return mask(str(getattr(error.error, "code", "") or error.status_code))[:60]
+
+
 def _describe_refusal(name: str, error: HttpResponseError) -> str:
-    code = str(getattr(error.error, "code", "") or error.status_code)
+    code = _code_of(error)
     if code in _NOT_REGISTERED:
         why = _(
             "the resource provider Microsoft.KeyVault is not registered in it; register it if it should hold vaults"
         )
     elif error.status_code == 403:
         why = _("the app registration may not read it; grant it the role Reader")
+    elif error.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+        why = _("Resource Manager throttles: too many requests; list the vaults again later")
     else:
-        why = _("Resource Manager refused (%(code)s)") % {"code": mask(code)[:60]}
+        why = _("Resource Manager refused (%(code)s)") % {"code": code}
     return _("Subscription %(name)s: %(why)s.") % {"name": name, "why": why}
 
 

@@ -9,6 +9,7 @@ the SDK sees it. Nothing is repeated here and no redirect is followed.
 from __future__ import annotations
 
 import json
+import ssl
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -20,8 +21,6 @@ from azure.core.pipeline.transport import RequestsTransport
 from django.utils.translation import gettext as _
 from requests import PreparedRequest, Response, Session
 from requests.adapters import HTTPAdapter
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 from urllib3.util import Retry
 
@@ -34,18 +33,19 @@ from cloudcreds.azure.answers import (
     ProxyRefused,
     SignInPlace,
     Stopped,
+    StoppedUnsent,
     TransportError,
     UnknownAnswer,
     judge,
 )
+from cloudcreds.azure.connections import CONNECT_SECONDS, PlainPool, Pool, VaultPool
+from cloudcreds.azure.network import UnusableSetting
 from cloudcreds.azure.vault_documents import host_of
-from cloudcreds.provider import call_watch, send_deadline
+from cloudcreds.provider import call_watch
 from cloudcreds.provider.call_watch import GivenUp, Watch
 from kmes.core.clock import steady
-from kmes.core.failpoints import failpoint
 from kmes.core.known_secrets import remember
 
-CONNECT_SECONDS = 5
 READ_SECONDS = 30
 # For requests outside of a watched call, such as a token that is renewed.
 CALL_SECONDS = 60.0
@@ -83,66 +83,39 @@ class Way:
         return self.service is AskedService.MANAGED_IDENTITY
 
 
-class _Connection(HTTPSConnection):
-    """Notes that a request is about to be written: until then it has had no effect."""
-
-    def request(self, method: str, *arguments: Any, **options: Any) -> None:
-        watch = call_watch.current()
-        if watch is not None:
-            watch.sending(self.sock)
-        super().request(method, *arguments, **options)
-
-
-class _PlainConnection(HTTPConnection):
-    """The same without TLS: to the metadata service of the worker's own host alone."""
-
-    def request(self, method: str, *arguments: Any, **options: Any) -> None:
-        # With TLS the pool connects first; here a failure to connect would count as sent.
-        if self.sock is None:
-            self.connect()
-        watch = call_watch.current()
-        if watch is not None:
-            watch.sending(self.sock)
-        super().request(method, *arguments, **options)
-
-
-class _VaultConnection(_Connection):
-    """Checks the send deadline too, when the connection stands and the request is about to be written."""
-
-    def request(self, method: str, *arguments: Any, **options: Any) -> None:
-        if method in send_deadline.MUTATING_METHODS:
-            failpoint(f"azure.sending_{method.lower()}")
-        send_deadline.check(method)
-        super().request(method, *arguments, **options)
-
-
-class _Pool(HTTPSConnectionPool):
-    ConnectionCls = _Connection
-
-
-class _PlainPool(HTTPConnectionPool):
-    ConnectionCls = _PlainConnection
-
-
-class _VaultPool(HTTPSConnectionPool):
-    ConnectionCls = _VaultConnection
-
-
 class _Adapter(HTTPAdapter):
     """Sends one request and reads its whole answer."""
 
     def __init__(self, way: Way) -> None:
         self._way = way
         # Only a vault is changed by what is sent.
-        self._pool = _VaultPool if way.service is AskedService.VAULT else _Pool
+        self._pool = VaultPool if way.service is AskedService.VAULT else Pool
         self._proxies: dict[str, dict[str, str]] = {}
         # What each pool was told to trust.
         self._told: WeakKeyDictionary[Any, tuple[Any, Any]] = WeakKeyDictionary()
+        self._context: ssl.SSLContext | None = None
+        self._files: tuple[Any, ...] | None = None
         super().__init__(max_retries=Retry(total=False, redirect=False, raise_on_status=False))
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
-        super().init_poolmanager(*arguments, ssl_context=network.tls_context(), **options)
-        self.poolmanager.pool_classes_by_scheme = {"http": _PlainPool, "https": self._pool}
+        super().init_poolmanager(*arguments, ssl_context=self._context, **options)
+        self.poolmanager.pool_classes_by_scheme = {"http": PlainPool, "https": self._pool}
+
+    def _follow_files(self) -> None:
+        """Make new connections when the files of certificates have changed, which whoever renews them does at any time.
+
+        Raises:
+            UnusableSetting: one can't be read.
+
+        """
+        files = network.state_of_files(self._way.cloud)
+        if files == self._files and self._context is not None:
+            return
+        self._context = network.tls_context(self._way.cloud)
+        self.close()
+        self.proxy_manager.clear()
+        self.init_poolmanager(self._pool_connections, self._pool_maxsize, block=self._pool_block)
+        self._files = files
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
         """Tell a pool of connections which authorities it trusts, once: each time ``requests`` would look for their file."""
@@ -151,7 +124,9 @@ class _Adapter(HTTPAdapter):
             self._told[conn] = (verify, cert)
 
     def proxy_manager_for(self, *arguments: Any, **options: Any) -> Any:
-        manager = super().proxy_manager_for(*arguments, ssl_context=network.tls_context(), **options)
+        manager = super().proxy_manager_for(
+            *arguments, ssl_context=self._context, proxy_ssl_context=self._context, **options
+        )
         manager.pool_classes_by_scheme = {**manager.pool_classes_by_scheme, "https": self._pool}
         return manager
 
@@ -180,6 +155,7 @@ class _Adapter(HTTPAdapter):
             _remember_assertion(request.body)
         sent_at = steady()
         try:
+            self._follow_files()
             response = super().send(
                 request,
                 stream=True,
@@ -223,7 +199,8 @@ class _Adapter(HTTPAdapter):
         """Return what is known of a request that got no answer."""
         service = self._way.service
         if watch.given_up is GivenUp.STOPPED:
-            return Stopped(service, _("The wait for the answer was given up, because the job was to stop."))
+            what = _("The wait for the answer was given up, because the job was to stop.")
+            return Stopped(service, what) if watch.is_sent else StoppedUnsent(service, what)
         if watch.given_up is GivenUp.OUT_OF_TIME:
             what = _("No whole answer came in the time a call may take.")
             return UnknownAnswer(service, what) if watch.is_sent else NotSent(service, what)
@@ -265,6 +242,8 @@ def _read(response: Response) -> bytes:
 
 
 def _not_sent(error: BaseException | None, service: AskedService, url: str) -> NotSent:
+    if isinstance(error, UnusableSetting):
+        return NotSent(service, str(error))
     texts = " ".join(str(cause) for cause in _causes(error))
     host, proxy = host_of(url) or urlsplit(url).netloc, network.proxy_name(url)
     refused = next(

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Protocol
 
 from django.db import connection
 
@@ -26,6 +27,12 @@ LOOK_SECONDS = 0.25
 # A call younger than this is not worth a question to the database.
 PATIENT_SECONDS = 0.75
 _current = threading.local()
+
+
+class HasDescriptor(Protocol):
+    """A socket, or what stands in its place: TLS within TLS, as to a proxy over https, is no socket of Python's."""
+
+    def fileno(self) -> int: ...  # noqa: D102
 
 
 class GivenUp(Enum):
@@ -55,6 +62,7 @@ class Watch:
     is_sent: bool = False
     given_up: GivenUp | None = None
     _socket: socket.socket | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def seconds_left(self) -> float:
         """Return how long the call may still take; negative when its time is over."""
@@ -62,21 +70,40 @@ class Watch:
 
     def begin_request(self, service: object) -> None:
         """Forget the request before; no byte of the next one, for this service, has left."""
-        self.asked, self.is_sent, self._socket = service, False, None
+        self.asked, self.is_sent = service, False
+        self.end_request()
 
-    def sending(self, connected: socket.socket | None) -> None:
+    def waits_on(self, connecting: HasDescriptor) -> None:
+        """Note the socket on which the call waits from now on: for a connection, a handshake or an answer."""
+        # A copy, which leads to the same connection: TLS takes the descriptor of the socket that it wraps.
+        copy = socket.socket(fileno=os.dup(connecting.fileno()))
+        with self._lock:
+            former, self._socket = self._socket, copy
+        if former is not None:
+            former.close()
+
+    def sending(self, connected: HasDescriptor | None) -> None:
         """Note that the request is about to be written to this socket."""
-        self.is_sent, self._socket = True, connected
+        self.is_sent = True
+        if connected is not None:
+            self.waits_on(connected)
+
+    def end_request(self) -> None:
+        """Let go of the socket: nothing is waited for any more."""
+        with self._lock:
+            former, self._socket = self._socket, None
+        if former is not None:
+            former.close()
 
     def give_up(self, why: GivenUp) -> None:
         """End the wait: what reads from the socket fails at once."""
         self.given_up = why
-        if self._socket is not None:
-            try:
-                # The plain method, because that of a TLS socket takes away the state another thread reads with.
-                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
-            except OSError:
-                logger.debug("the connection had ended already")
+        with self._lock:
+            if self._socket is not None:
+                try:
+                    self._socket.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    logger.debug("the connection had ended already")
 
 
 class _Watcher:
@@ -110,7 +137,11 @@ class _Watcher:
                 if not waiting:
                     self._wake.clear()
             for watch in waiting:
-                _look(watch)
+                try:
+                    _look(watch)
+                except Exception:
+                    # One call must not leave all others unwatched.
+                    logger.exception("could not look at a waiting call")
             if waiting:
                 idle.wait(LOOK_SECONDS)
 
@@ -150,6 +181,7 @@ def watched(seconds: float, should_stop: Callable[[float], bool] = _never) -> It
         yield watch
     finally:
         _watcher.remove(watch)
+        watch.end_request()
         _current.watch = former
 
 

@@ -30,6 +30,8 @@ T = TypeVar("T")
 LOOK_EVENTS = frozenset({"azure.key_read", "azure.deleted_key_read", "azure.rotation_policy_read"})
 # Refusals that a new sign-in may lift: a right granted since acts in new tokens only, and a kept token may have ended.
 WORTH_A_NEW_SIGN_IN = frozenset({CloudErrorKind.PERMISSION, CloudErrorKind.AUTHENTICATION})
+# Who lacks a right lacks it after each sign-in, so for so many seconds no other one is tried.
+SIGN_IN_ANEW_SECONDS = 300.0
 # A call is not repeated when less than this part is left of the time it may take.
 LEAST_PART = 0.25
 
@@ -53,8 +55,8 @@ class VaultCalls(ABC):
         self._recorder = recorder
         self._backoff = backoff or Backoff()
         self._expected: frozenset[CloudErrorKind] = frozenset()
-        # Once per gateway, which lives as long as a run of a job.
-        self._may_sign_in_anew = True
+        # By the steady clock; None for not yet. A gateway lives as long as a run of a job.
+        self._signed_in_anew_at: float | None = None
 
     def forget_sign_in(self) -> bool:
         """Drop the kept sign-in, so that the next call obtains a new one. Return False where none is kept."""
@@ -131,9 +133,11 @@ class VaultCalls(ABC):
 
     def _sign_in_anew(self, refused: CloudError) -> bool:
         """Drop the sign-in after a refusal that a new one may lift. Return whether the call is worth another try."""
-        if refused.kind not in WORTH_A_NEW_SIGN_IN or refused.kind in self._expected or not self._may_sign_in_anew:
+        before = self._signed_in_anew_at
+        is_too_soon = before is not None and steady() - before < SIGN_IN_ANEW_SECONDS
+        if refused.kind not in WORTH_A_NEW_SIGN_IN or refused.kind in self._expected or is_too_soon:
             return False
-        self._may_sign_in_anew = False
+        self._signed_in_anew_at = steady()
         return self.forget_sign_in()
 
     def _once(

@@ -76,6 +76,8 @@ NO_EFFECT = frozenset(
         CloudErrorKind.TOO_LATE,
         CloudErrorKind.SERVER_ERROR,
         CloudErrorKind.SIGN_IN_UNAVAILABLE,
+        # Its platform may be about to write it.
+        CloudErrorKind.TOKEN_FILE,
         CloudErrorKind.PROXY_REFUSED,
         CloudErrorKind.REDIRECT_REFUSED,
         CloudErrorKind.CONFLICT,

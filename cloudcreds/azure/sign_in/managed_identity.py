@@ -31,8 +31,10 @@ class ManagedIdentityToken:
         self._lock = threading.Lock()
         self._kept: dict[str, AccessToken] = {}
 
-    def get_token(self, *scopes: str, **_options: Any) -> AccessToken:
+    def get_token(self, *scopes: str, claims: str | None = None, **_options: Any) -> AccessToken:
         """Return a token for a scope; tokens are kept in memory until shortly before they expire.
+
+        With claims the kept one was withdrawn, so another is asked for.
 
         Raises:
             CloudError: the host gives none (kind ``no_managed_identity``).
@@ -42,7 +44,7 @@ class ManagedIdentityToken:
         resource = scopes[0].removesuffix("/.default")
         with self._lock:
             kept = self._kept.get(resource)
-            if kept is None or kept.expires_on - time.time() < RENEWED_BEFORE_SECONDS:
+            if kept is None or claims or kept.expires_on - time.time() < RENEWED_BEFORE_SECONDS:
                 kept = self._kept[resource] = self._ask(resource)
             return kept
 

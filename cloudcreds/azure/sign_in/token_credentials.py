@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
+from azure.core.credentials import AccessToken, AccessTokenInfo, TokenRequestOptions
 from azure.identity import ClientAssertionCredential, ClientSecretCredential
 
 from cloudcreds.azure.answers import AskedService, SignInPlace
@@ -15,7 +16,31 @@ from cloudcreds.azure.transport import GuardedTransport, Way
 from cloudcreds.provider.proofs import CertificateSignature, ClientSecret, FederatedToken
 from cloudcreds.provider.types import CredentialAccess
 
-TokenCredential = ClientSecretCredential | ClientAssertionCredential | ManagedIdentityToken
+
+class OwnTenant:
+    """A credential of the SDK that signs in at its own tenant, however a challenge writes it: ``answers`` compared them."""
+
+    def __init__(self, credential: ClientSecretCredential | ClientAssertionCredential) -> None:
+        self._credential = credential
+
+    def get_token(
+        self,
+        *scopes: str,
+        claims: str | None = None,
+        tenant_id: str | None = None,  # noqa: ARG002
+        enable_cae: bool = False,
+        **options: Any,
+    ) -> AccessToken:
+        """Return a token for a scope, with the claims that were asked for."""
+        return self._credential.get_token(*scopes, claims=claims, enable_cae=enable_cae, **options)
+
+    def get_token_info(self, *scopes: str, options: TokenRequestOptions | None = None) -> AccessTokenInfo:
+        """Return the same with more of what is known of the token."""
+        own = {name: value for name, value in (options or {}).items() if name != "tenant_id"}
+        return self._credential.get_token_info(*scopes, options=cast("TokenRequestOptions", own))
+
+
+TokenCredential = OwnTenant | ManagedIdentityToken
 
 
 def token_endpoint(authority: str, tenant_id: str) -> str:
@@ -46,15 +71,17 @@ def make_token_credential(
     """
     proof = access.proof
     if isinstance(proof, ClientSecret):
-        return ClientSecretCredential(
-            tenant_id,
-            access.client_id,
-            proof.secret.reveal(),
-            authority=authority,
-            # The allow-list of the transport takes its place, also for clouds that a discovery elsewhere doesn't know.
-            disable_instance_discovery=True,
-            transport=transport(),
-            **options,
+        return OwnTenant(
+            ClientSecretCredential(
+                tenant_id,
+                access.client_id,
+                proof.secret.reveal(),
+                authority=authority,
+                # The allow-list of the transport takes its place, also for clouds that a discovery elsewhere doesn't know.
+                disable_instance_discovery=True,
+                transport=transport(),
+                **options,
+            )
         )
     if isinstance(proof, CertificateSignature):
         audience, sign = token_endpoint(authority, tenant_id), proof.sign
@@ -67,8 +94,10 @@ def make_token_credential(
             return read_federated_token().reveal()
     else:
         return _managed_identity(access)
-    return ClientAssertionCredential(
-        tenant_id, access.client_id, make_assertion, authority=authority, transport=transport(), **options
+    return OwnTenant(
+        ClientAssertionCredential(
+            tenant_id, access.client_id, make_assertion, authority=authority, transport=transport(), **options
+        )
     )
 
 

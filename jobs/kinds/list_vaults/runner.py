@@ -27,7 +27,7 @@ def run_list_vaults(run: JobRun) -> None:
             tx.add_message(_("Found vault %(name)s (%(tier)s)") % {"name": info.name, "tier": info.tier})
         for text in found.unread:
             tx.add_message(text, Severity.WARNING)
-        if not found.vaults:
+        if not found.vaults and not found.unread:
             tx.add_message(
                 _("No vault is visible: give the app registration the role Reader on the vaults, or type the URL"),
                 Severity.WARNING,

@@ -152,10 +152,17 @@ def test_a_purge_is_not_believed_from_an_answer_that_announces_a_body():
         vault("DELETE", "/deletedkeys/k", 204, b"<html>")
 
 
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308, 304])
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_never_an_answer(status):
     with pytest.raises(RedirectedAnswer):
         vault("GET", "/keys/k", status, b"", location="https://evil.example/")
+
+
+@pytest.mark.parametrize("status", [300, 304, 305])
+def test_what_names_no_other_address_is_not_called_a_redirect(status):
+    with pytest.raises(UnknownAnswer) as refused:
+        vault("GET", "/keys/k", status, b"")
+    assert not isinstance(refused.value, RedirectedAnswer)
 
 
 def test_rows_of_a_listing_must_be_of_the_vault():

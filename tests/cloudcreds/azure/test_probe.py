@@ -117,7 +117,8 @@ def test_network_passes_on_an_answer_of_the_vault_only(fault, network, kind, azu
 
 
 def test_network_says_nothing_where_the_vault_asks_for_another_tenant(azure):
-    other = 'Bearer authorization="https://login.microsoftonline.com/99999999-9999-9999-9999-999999999999"'
+    tenant = "https://login.microsoftonline.com/99999999-9999-9999-9999-999999999999"
+    other = f'Bearer authorization="{tenant}", resource="https://vault.azure.net"'
     azure.fault(part="vault", before_sign_in=True, status=401, headers={"WWW-Authenticate": other}, count=-1)
     results = outcome(azure)
     assert (results["Network"].ok, results["List"].ok, results["Get"].ok) == (None, False, None)

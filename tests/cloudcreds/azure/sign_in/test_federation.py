@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from pathlib import Path
+
 import pytest
 
 from cloudcreds.provider.errors import CloudError, CloudErrorKind
@@ -86,6 +89,35 @@ def test_a_file_without_a_token_is_not_sent_anywhere(content, azure, settings, t
     settings.KMES_FEDERATED_TOKEN_FILE = str(tmp_path / "file")
     assert refused(azure).kind == CloudErrorKind.TOKEN_FILE
     assert azure.asked("POST", "token") == []
+
+
+def test_a_file_that_is_emptied_before_it_is_written_is_read_again(azure, federation, settings):
+    federation()
+    file = Path(settings.KMES_FEDERATED_TOKEN_FILE)
+    whole = file.read_bytes()
+    file.write_bytes(b"")
+    writer = threading.Timer(0.15, file.write_bytes, [whole])
+    writer.start()
+    try:
+        azure.gateway(proof=FederatedToken()).get_token()
+    finally:
+        writer.join()
+
+
+@pytest.mark.parametrize("kept", [0, 40, -3, -40], ids=["empty", "header", "nearly all", "half a signature"])
+def test_a_file_that_was_cut_is_not_sent_and_passes_by_itself(kept, azure, federation, settings):
+    token = federation()
+    Path(settings.KMES_FEDERATED_TOKEN_FILE).write_text(token[:kept])
+    error = refused(azure)
+    assert (error.kind, error.retryable) == (CloudErrorKind.TOKEN_FILE, True)
+    assert azure.asked("POST", "token") == []
+
+
+@pytest.mark.parametrize("form", ["{}\r\n", "\ufeff{}", "\n {} "], ids=["CRLF", "BOM", "blanks"])
+def test_how_an_editor_writes_the_file_does_not_matter(form, azure, federation, settings):
+    token = federation()
+    Path(settings.KMES_FEDERATED_TOKEN_FILE).write_bytes(form.format(token).encode())
+    azure.gateway(proof=FederatedToken()).get_token()
 
 
 def test_a_missing_file_is_named(azure, settings, tmp_path):
