@@ -20,7 +20,7 @@ class JobState(models.TextChoices):
     WARNED = "warned", _("Succeeded with a warning")
     PARTLY_FAILED = "partly_failed", _("Partly failed")
     FAILED = "failed", _("Failed")
-    CANCELLED = "cancelled", _("Cancelled")
+    CANCELLED = "cancelled", _("Canceled")
 
 
 # Waiting for a worker, or held by one.

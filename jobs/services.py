@@ -74,7 +74,7 @@ def request_retry(*, job: Job, actor: Actor, idempotency_key: str = "", reason: 
 
     """
     if job.state not in RETRYABLE_STATES:
-        raise ConflictError(_("Only a failed or cancelled job can be retried."), _("Reload the page."))
+        raise ConflictError(_("Only a failed or canceled job can be retried."), _("Reload the page."))
     # The new job takes over what the old one's row says.
     check_request(job)
     spec = registry.find(job.kind)

@@ -35,8 +35,8 @@ class OpenJobs:
         if queued:
             sentences.append(
                 ngettext(
-                    "%(count)d queued job requested by %(user)s is cancelled.",
-                    "%(count)d queued jobs requested by %(user)s are cancelled.",
+                    "%(count)d queued job requested by %(user)s is canceled.",
+                    "%(count)d queued jobs requested by %(user)s are canceled.",
                     queued,
                 )
                 % {"count": queued, "user": user}

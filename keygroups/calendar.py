@@ -120,7 +120,7 @@ def draw(loads: Sequence[Load], today: date, chosen: Days | None) -> Picture:
     for place, load in enumerate(loads):
         day = load.day.date
         if place % WEEKDAYS == 0:
-            month = date_format(day, "j M")
+            month = date_format(day, "M j")
             shapes.append(label(_LEFT + place // WEEKDAYS * _CELL_WIDTH + 4, _TOP - 10, month, look="quiet"))
         shapes.append(_draw_day(load, place, today, chosen))
     rotations = sum(load.day.rotations for load in loads)

@@ -85,7 +85,7 @@ class SlotState(models.TextChoices):
     PENDING = "pending", _("Pending")
     SUCCEEDED = "succeeded", _("Succeeded")
     FAILED = "failed", _("Failed")
-    CANCELLED = "cancelled", _("Cancelled")
+    CANCELLED = "cancelled", _("Canceled")
     # No job could be made for it.
     REFUSED = "refused", _("Refused")
     # Passed over for a newer due moment, after a time in which no scan ran.

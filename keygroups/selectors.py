@@ -35,7 +35,7 @@ class Attention:
 
 
 ATTENTION_LABELS = {
-    Attention.ALL: _("All"),
+    Attention.ALL: _("All states"),
     Attention.LATE: _("Rotation late"),
     Attention.DUE: _("Rotation due within 7 days"),
     Attention.EXPIRING: _("Active version expires soon"),

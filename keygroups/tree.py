@@ -6,12 +6,14 @@ Branches are loaded when they are opened, a page at a time, for thousands of gro
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 from django.core.paginator import Page
 from django.urls import reverse
+from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -21,10 +23,13 @@ from keygroups.models import Key, KeyGroup
 from keygroups.policy import tier_text
 from keygroups.selectors import count_by_state, list_groups, list_keys, list_vaults_in_use
 from keygroups.states import GROUP_STATES, ShownState, in_vault, of_group, of_key
+from kmes.core.clock import now
 from kmes.core.row_urls import ANY_ID, list_url, row_url
 from kmes.ui.pages import RowPaginator
 
 BRANCH_SIZE = 100
+# Within this time a day and a month name one date only.
+_SAME_YEAR = timedelta(days=330)
 
 
 @dataclass
@@ -188,8 +193,8 @@ def _group_node(wanted: KeysFilter, group: KeyGroup, chosen: UUID | None) -> Nod
     state = of_group(group)
     note = ngettext("%(count)d key", "%(count)d keys", count) % {"count": count}
     if group.rotate and group.next_due_at:
-        # First, because the line is cut at its end.
-        note = _("due %(date)s") % {"date": f"{group.next_due_at:%Y-%m-%d}"} + f" · {note}"
+        # First and short, because the line is cut at its end.
+        note = _("due %(date)s") % {"date": _short_date(group.next_due_at)} + f" · {note}"
     return Node(
         id=node,
         label=group.name,
@@ -204,6 +209,12 @@ def _group_node(wanted: KeysFilter, group: KeyGroup, chosen: UUID | None) -> Nod
         fills_pane=True,
         pick=group.pk,
     )
+
+
+def _short_date(moment: datetime) -> str:
+    """Return the UTC day as "Feb 26", or month and year where that could be another year's day."""
+    is_near = abs(moment - now()) < _SAME_YEAR
+    return date_format(moment.astimezone(UTC).date(), "M j" if is_near else "M Y")
 
 
 def _key_node(key: Key) -> Node:

@@ -50,7 +50,7 @@ class ExportState(TextChoices):
     RUNNING = "running", _("Running")
     READY = "ready", _("Ready")
     FAILED = "failed", _("Failed")
-    CANCELLED = "cancelled", _("Cancelled")
+    CANCELLED = "cancelled", _("Canceled")
     EXPIRED = "expired", _("Expired")
 
 

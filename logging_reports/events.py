@@ -176,7 +176,7 @@ _register(
     ("job.refused", Category.JOBS, _WARNING, _("Job refused: right withdrawn")),
     ("job.not_genuine", Category.INTEGRITY, _ERROR, _("Job refused: not as it was requested")),
     ("job.cancel_requested", Category.JOBS, _INFO, _("Job cancellation requested")),
-    ("job.cancelled", Category.JOBS, _WARNING, _("Job cancelled")),
+    ("job.cancelled", Category.JOBS, _WARNING, _("Job canceled")),
     ("job.retried", Category.JOBS, _INFO, _("Job retried")),
     ("approval.requested", Category.JOBS, _WARNING, _("Approval requested")),
     ("approval.approved", Category.JOBS, _INFO, _("Request approved")),
@@ -211,7 +211,7 @@ _register(
     # The row's actor is who requested the export, so its notice goes to that user alone.
     ("log.export_ready", Category.EXPORT, _INFO, _("Export ready")),
     ("log.export_failed", Category.EXPORT, _ERROR, _("Export failed")),
-    ("log.export_cancelled", Category.EXPORT, _INFO, _("Export cancelled")),
+    ("log.export_cancelled", Category.EXPORT, _INFO, _("Export canceled")),
     ("log.filter_saved", Category.CONFIGURATION, _INFO, _("Log filter saved")),
     ("log.filter_deleted", Category.CONFIGURATION, _INFO, _("Log filter deleted")),
     ("log.checkpoint_key", Category.INTEGRITY, _INFO, _("Checkpoint key in use")),

@@ -117,7 +117,7 @@ def cancel(export: LogExport, *, actor: Actor) -> bool:
     with transaction.atomic():
         ended = _end(export, ExportState.CANCELLED, cancel_requested_by=actor.name)
         if ended:
-            _log("log.export_cancelled", export, actor, "Export of the %(log)s log cancelled")
+            _log("log.export_cancelled", export, actor, "Export of the %(log)s log canceled")
     return ended
 
 

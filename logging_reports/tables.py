@@ -42,7 +42,7 @@ class LogTable(ConsoleTable):
     at = tables.Column(verbose_name=gettext_lazy("Time (UTC)"), attrs=_NOWRAP)
     severity = tables.Column(verbose_name=gettext_lazy("Severity"), attrs=_NOWRAP)
     category = tables.Column(verbose_name=gettext_lazy("Category"), attrs=_WIDE_ONLY)
-    event = tables.Column(verbose_name=gettext_lazy("Event"), attrs=_NOWRAP)
+    event = tables.Column(verbose_name=gettext_lazy("Event"), attrs={"td": {"class": "log-name"}})
     message = tables.Column(verbose_name=gettext_lazy("Message"), attrs={"td": {"class": "log-message"}})
     actor_name = tables.Column(verbose_name=gettext_lazy("Actor"), attrs=_NOWRAP)
     key = tables.Column(verbose_name=gettext_lazy("Key"), empty_values=(), attrs={"td": {"class": "log-name"}})

@@ -198,7 +198,7 @@ class VaultCalls(ABC):
         self._recorder.call(
             CallRecord(
                 event=row,
-                message=error.what if is_look else f"Instead of “{wanted}”: {error}",
+                message=error.what if is_look else f"The call for “{wanted}” failed: {error}",
                 severity=Severity.INFO if is_look or is_expected else None,
                 vault=self._vault,
                 key_name=key,

@@ -116,14 +116,14 @@ class PolicyForm(StartForm):
         label=_("Expires after (hours)"),
         min_value=1,
         max_value=LONGEST_HOURS,
-        help_text=_("A request that is not approved and run by then is cancelled."),
+        help_text=_("A request that is not approved and run by then is canceled."),
     )
     least = forms.IntegerField(
-        label=_("From so many keys or versions on"),
+        label=_("Only from this many keys or versions"),
         min_value=1,
         max_value=HIGHEST_LEAST,
         required=False,
-        help_text=_("What the requester did without approvals in the 24 hours before counts, too. 1: always."),
+        help_text=_("Counts what the requester did without approvals in the last 24 hours, too. 1: always."),
     )
     needs_passkey = forms.BooleanField(
         label=_("Only approvals signed by a passkey count"),

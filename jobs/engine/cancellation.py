@@ -15,7 +15,7 @@ def find_request(run: JobRun) -> Cancelled | None:
     if not run.may_cancel:
         return None
     at, by = Job.objects.filter(pk=run.job.pk).values_list("cancel_requested_at", "cancel_requested_by").get()
-    return Cancelled(_("Cancelled by %(name)s.") % {"name": by}) if at is not None else None
+    return Cancelled(_("Canceled by %(name)s.") % {"name": by}) if at is not None else None
 
 
 def stop_if_requested(run: JobRun) -> None:

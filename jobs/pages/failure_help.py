@@ -89,10 +89,12 @@ def explain_failure(view: JobView) -> Failure | None:
         why.append(_("It stopped at the step “%(step)s”.") % {"step": label_of(view.failed_step)})
     status = view.why.http_status if view.why else None
     if view.why is not None:
-        answered = _("Azure answered %(status)s") % {"status": status} if status else _("Azure was asked")
+        answered = _("Azure answered %(status)s") % {"status": status} if status else ""
         # Where Azure's own words are those above, once is enough.
         is_told = bool(job.error_what) and job.error_what in view.why.message
-        why.append(f"{answered}." if is_told else f"{answered}: {view.why.message}")
+        parts = (answered, "" if is_told else view.why.message)
+        if any(parts):
+            why.append(": ".join(filter(None, parts)) + ("." if is_told else ""))
     if job.error_code and job.error_code != "error":
         why.append(_("Error code: %(code)s.") % {"code": job.error_code})
     label, url = _find_help(job, status)
@@ -175,7 +177,7 @@ def _find_help(job: Job, status: int | None) -> tuple[str, str]:
 def describe_cancel(job: Job) -> list[str]:
     """Say what cancelling the job does now, and what it leaves behind."""
     if job.state in UNBEGUN_STATES and job.started_at is None:
-        return [_("The job has not begun. It is cancelled at once and leaves nothing behind.")]
+        return [_("The job has not begun. It is canceled at once and leaves nothing behind.")]
     stop = _("The job stops at the next safe point, between two steps.")
     spec = registry.find(job.kind)
     return [stop, spec.left_by_cancel()] if spec else [stop]

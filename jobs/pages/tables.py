@@ -25,7 +25,7 @@ TRIGGER_LABELS = {
     Trigger.API: _("API"),
 }
 
-EMPTY = "—"
+EMPTY = "–"
 NOWRAP = {"td": {"class": "text-nowrap"}}
 # Stays however narrow the table is (tables.js).
 _KEPT = {"td": {"class": "text-nowrap"}, "th": {"data-keep": True}}

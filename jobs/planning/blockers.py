@@ -258,4 +258,4 @@ def why_not_cancel(job: Job) -> str:
 
 def why_not_retry(job: Job) -> str:
     """Say why the job can't be retried."""
-    return "" if job.state in RETRYABLE_STATES else _("Only a failed or cancelled job can be retried")
+    return "" if job.state in RETRYABLE_STATES else _("Only a failed or canceled job can be retried")

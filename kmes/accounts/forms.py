@@ -116,6 +116,10 @@ class OwnPasswordForm(PasswordChangeForm):
         self.fields["new_password2"].help_text = ""
         limit_passwords(self)
 
+    def validate_password_for_user(self, user: User, *_field: str) -> None:
+        """Show what is wrong with the new password at its field; Django shows it at the repetition."""
+        super().validate_password_for_user(user, "new_password1")
+
     def clean_new_password1(self) -> str:
         """Refuse the current password as the new one: others may know a one-time password."""
         typed = str(self.cleaned_data["new_password1"])

@@ -38,4 +38,4 @@ class ContextWordValidator:
 
     def get_help_text(self) -> str:
         """Return what the page says before anything is typed."""
-        return _("Words such as the console's name, a role or a year do not count towards its length.")
+        return _("Words such as the console's name, a role or a year do not count toward its length.")

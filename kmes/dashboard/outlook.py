@@ -154,10 +154,9 @@ def draw_hours(hours: Sequence[Hour]) -> Picture:
                 if count:
                     hatch = "done" if look == "hatched-bad" else ""
                     parts.append(box(left + 2, floor, width - 4, height, look=look, tip=said, hatch=hatch))
-            number = str(hour.failed or hour.total)
-            parts.append(
-                label(middle, floor - 5, number, anchor="middle", look="strong-bad" if hour.failed else "quiet")
-            )
+            parts.append(label(middle, floor - 5, str(hour.total), anchor="middle", look="quiet"))
+            if hour.failed:
+                parts.append(label(middle, floor - 19, f"✕ {hour.failed}", anchor="middle", look="strong-bad"))
             shapes.append(link(_jobs_url(hour), said, parts))
         if place % _STEP_OF_LABELS == 0:
             shapes.append(label(middle, _FLOOR + 14, f"{hour.start:%H}", anchor="middle", look="quiet"))
@@ -170,7 +169,7 @@ def draw_hours(hours: Sequence[Hour]) -> Picture:
         _WIDTH,
         _HEIGHT - 16,
         shapes,
-        (_("Hour (UTC)"), _("Ended well"), _("Waiting or running"), _("Failed")),
+        (_("Hour (UTC)"), _("Succeeded"), _("Waiting or running"), _("Failed")),
         [
             (
                 Cell(f"{hour.start:%Y-%m-%d %H:00}", _jobs_url(hour)),
@@ -179,7 +178,7 @@ def draw_hours(hours: Sequence[Hour]) -> Picture:
             for hour in hours
             if hour.total
         ],
-        (("fill-good", _("Ended well")), ("fill-neutral", _("Waiting or running")), ("hatched-bad", _("Failed"))),
+        (("fill-good", _("Succeeded")), ("fill-neutral", _("Waiting or running")), ("hatched-bad", _("Failed"))),
         acts=True,
     )
 

@@ -12,6 +12,7 @@ from django.db.models import Count, Q
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
+from cloudcreds.choices import VaultTier
 from cloudcreds.models import KeyVault, VaultCircuit
 from keygroups.choices import GroupCloudState
 from keygroups.models import KeyGroup
@@ -52,6 +53,8 @@ class VaultPosture:
             return _("Needs attention"), "warning"
         if self.vault.seen_at is None:
             return _("Not reached yet"), "neutral"
+        if self.vault.tier == VaultTier.STANDARD:
+            return _("Holds no HSM keys"), "neutral"
         return _("OK"), "good"
 
     @property

@@ -186,12 +186,12 @@ class Supervisor:
         if self.signals:
             return
         show("")
-        show(f"  Console         {self.instance.url}")
         for line in self.notes.strip().splitlines():
             show(f"  {line}")
         if self.instance.stand_in_url:
-            show(f"  Azure stand-in  {self.instance.stand_in_url} (see the README's tour)")
+            show(f"  Azure stand-in  {self.instance.stand_in_url}")
         show(f"  Logs            {self.instance.path('log')}")
+        show(f"  Console         {self.instance.url}")
         show("  Ctrl-C stops everything; the state stays.")
         show("")
 

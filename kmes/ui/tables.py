@@ -75,6 +75,7 @@ class ConsoleTable(tables.Table):
     class Meta:
         template_name = "ui/table.html"
         attrs = {"class": "table table-hover console-table"}
+        default = "–"
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

@@ -15,7 +15,7 @@ def search_field(help_text: object) -> forms.CharField:
         label=_("Text"),
         required=False,
         max_length=160,
-        widget=forms.TextInput(attrs={"type": "search"}),
+        widget=forms.TextInput(attrs={"type": "search", "placeholder": help_text, "size": 26}),
         help_text=help_text,  # type: ignore[arg-type]
     )
 

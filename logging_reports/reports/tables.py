@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from kmes.core import clock
 from kmes.ui.tables import ConsoleTable
-from kmes.ui.templatetags.kmes_ui import badge, when
+from kmes.ui.templatetags.kmes_ui import badge, cut_to_width, when
 from logging_reports.reports.definitions import Answer, Column, Kind, Report, State
 from logging_reports.safe_text import csv_cell, visible
 
@@ -57,7 +57,7 @@ class ReportColumn(tables.Column):  # type: ignore[misc]
                 return badge(state.label or value, state.tone)
             case Kind.CODE:
                 return format_html('<span class="font-monospace">{}</span>', visible(str(value)))
-        return visible(str(value))
+        return cut_to_width(visible(str(value)))
 
 
 class ReportTable(ConsoleTable):

@@ -80,6 +80,13 @@ def test_a_role_is_added_from_nothing_and_opens_just_its_pages(pages, people):
     assert "Rotators" in body(browser.get("/"))
 
 
+def test_the_buttons_of_a_page_do_not_lead_to_the_page_itself(pages):
+    page = body(pages.get("/roles/custodian/"))
+    buttons = page[page.index('<div class="toolbar"') : page.index("</dl>")]
+    assert "template=custodian" in buttons
+    assert 'href="/roles/custodian/"' not in buttons
+
+
 def test_a_copy_of_a_template_has_its_rights_and_the_template_stays(pages):
     page = body(pages.get("/roles/add/?template=custodian"))
     ticked = set(re.findall(r'name="rights" value="([^"]+)"[^>]*checked', page))

@@ -88,7 +88,9 @@ def test_the_first_administrators_are_made_once_and_their_passwords_shown_once(d
     monkeypatch.delenv("KMES_ADMIN_PASSWORD", raising=False)
     out = StringIO()
     call_command("create_admins", stdout=out)
-    lines = [line.split() for line in out.getvalue().splitlines()]
+    heading, *rest = out.getvalue().splitlines()
+    assert heading == "First passwords, each for one sign-in:"
+    lines = [line.split() for line in rest]
     assert [line[0] for line in lines] == ["admin1", "admin2"]
     for name, password in lines:
         assert len(password) >= 16

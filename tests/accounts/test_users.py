@@ -140,6 +140,8 @@ def test_the_one_time_password_opens_only_the_page_that_replaces_it(pages):
     assert "one-time password" in page
     change = {"old_password": password, "new_password1": password, "new_password2": password}
     assert "is the same as the current one" in body(client.post("/profile/password/", change))
+    weak = client.post("/profile/password/", {**change, "new_password1": "short", "new_password2": "short"})
+    assert set(weak.context["form"].errors) == {"new_password1"}
     change = {"old_password": password, "new_password1": NEW_PASSWORD, "new_password2": NEW_PASSWORD}
     assert client.post("/profile/password/", change)["Location"] == "/"
     assert client.get("/").status_code == 200

@@ -33,3 +33,19 @@ def test_a_finished_job_of_ones_own_is_told_in_the_bar_on_another_page(admin: Pa
     told.get_by_role("link").click()
     admin.wait_for_url(f"**/jobs/{code}/")
     expect(told).to_be_empty()
+
+
+def test_a_short_page_does_not_scroll_and_the_last_page_of_the_tree_is_above_the_tasks(bench: Page):
+    bench.goto("/forwarding/")
+    assert bench.evaluate("document.documentElement.scrollHeight <= innerHeight")
+    bench.set_viewport_size({"width": 1280, "height": 600})
+    last = bench.locator("#tree").get_by_role("link").last
+    for is_open in (False, True):
+        if is_open:
+            bench.get_by_role("button", name="Recent tasks").click()
+        last.scroll_into_view_if_needed()
+        tree, drawer = last.bounding_box(), bench.locator(".task-drawer").bounding_box()
+        assert tree
+        assert drawer
+        assert tree["y"] + tree["height"] <= drawer["y"], is_open
+    bench.get_by_role("button", name="Recent tasks").click()

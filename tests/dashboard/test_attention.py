@@ -244,7 +244,7 @@ def test_the_outlook_tells_what_is_coming_and_what_was_done(pages, world):
 
 
 def test_the_stand_in_is_never_mistaken_for_azure(pages):
-    assert "a stand-in on this machine plays Azure" in pages.get("/").content.decode()
+    assert "a stand-in simulates Azure" in pages.get("/").content.decode()
 
 
 def test_a_failed_job_that_was_retried_is_told_by_its_retry_alone(pages, world):
@@ -253,3 +253,9 @@ def test_a_failed_job_that_was_retried_is_told_by_its_retry_alone(pages, world):
     loud(world, "job")
     Job.objects.exclude(pk=failed.pk).filter(subject="loud-job").update(retry_of=failed)
     assert is_said(pages, "1 job failed")
+
+
+def test_a_vault_that_takes_no_keys_is_not_called_ok(pages, credential):
+    make_vault(credential, name="kv-standard", tier="standard", seen_at=now())
+    page = pages.get("/outlook/").content.decode()
+    assert "Holds no HSM keys" in page[page.index("kv-standard") :]

@@ -32,4 +32,4 @@ def test_a_database_out_of_reach_is_a_503_that_says_what_to_do(pages, error):
 def test_what_nobody_foresaw_is_a_500(pages):
     answer = answer_while(pages, ZeroDivisionError())
     assert answer.status_code == 500
-    assert "Something went wrong here" in answer.content.decode()
+    assert "Something went wrong" in answer.content.decode()

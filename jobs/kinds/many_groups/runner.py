@@ -179,7 +179,7 @@ def describe(done: int, total: int, counts: Counter[str], *, refused: int) -> st
     words = [text % {"done": done, "total": total}]
     for number, text in (
         (counts[JobState.FAILED] + counts[JobState.PARTLY_FAILED], _("%(count)d failed")),
-        (counts[JobState.CANCELLED], _("%(count)d cancelled")),
+        (counts[JobState.CANCELLED], _("%(count)d canceled")),
         (refused, _("%(count)d not begun")),
     ):
         if number:

@@ -149,9 +149,10 @@ def field(bound: BoundField, width: str = "") -> dict[str, Any]:
     if bound.errors:
         css += " is-invalid"
     several = kind in {"checkbox", "radio"} and hasattr(widget, "option_template_name")
-    # All filters are optional, and a control that says itself whether it is required has its own help.
+    # All filters are optional, a select has an entry for no choice, and a control that says itself whether it is
+    # required has its own help.
     is_filter = getattr(bound.form, "is_filter", False)
-    optional = not (bound.field.required or "required" in widget.attrs or is_filter)
+    optional = not (bound.field.required or "required" in widget.attrs or is_filter or kind == "select")
     control = bound if several else bound.as_widget(attrs={"class": css})
     return {"field": bound, "control": control, "kind": kind, "several": several, "width": width, "optional": optional}
 
@@ -216,5 +217,6 @@ def _cell_content(cell: object, column: BoundColumn, context: Context) -> str:
 
 @register.inclusion_tag("ui/_toolbar.html", takes_context=True)
 def toolbar(context: Context, target: Any, obj: Model | None = None) -> dict[str, Any]:
-    """Show an object's actions as buttons, from the list its menu comes from."""
-    return {"items": flat_menu(menu_for(target, obj, context["request"].user))}
+    """Show an object's actions as buttons, from the list its menu comes from, without the one that opens this page."""
+    items = flat_menu(menu_for(target, obj, context["request"].user))
+    return {"items": [each for each in items if each[1].url != context["request"].path]}

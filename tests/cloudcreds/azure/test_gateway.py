@@ -148,12 +148,12 @@ def test_a_row_says_what_a_call_that_failed_was_to_do_and_what_a_look_did_not_fi
         gateway.delete_key("k")
     assert gateway.get_key("k") is None
     refused, missed = (row for row in azure.notes.calls if row.http_status in {403, 404})
-    assert refused.message.startswith("Instead of “Key deleted”: ")
+    assert refused.message.startswith("The call for “Key deleted” failed: ")
     assert (refused.event, missed.event) == ("azure.permission_missing", "azure.key_read")
     # Finding nothing is an answer: the row says so, and gives no advice.
     assert missed.message.startswith("The vault has no key")
     assert "Check Drift" not in missed.message
-    assert "Instead of" not in missed.message
+    assert "failed" not in missed.message
 
 
 def test_it_is_never_asked_inside_a_transaction(azure, settings):

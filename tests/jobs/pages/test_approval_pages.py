@@ -157,7 +157,7 @@ def test_pages_of_what_is_not_there_are_not_found(pages):
 
 
 def test_one_button_demands_two_people_for_what_can_not_be_undone(pages, people, django_user_model):
-    page, button = "/approvals/policies/", "Demand two people for what cannot be undone"
+    page, button = "/approvals/policies/", "Require two people for these actions"
     assert button in text(pages.get(page))
     pages.post(f"{page}demand-two/")
     assert "Only 1 active user has the role Administrator" in text(pages.get(page))

@@ -183,8 +183,8 @@ def test_a_failed_job_says_what_why_and_what_to_do(pages, group):
 def test_what_failed_the_job_is_told_and_not_what_failed_while_it_was_cleaned_up(pages, group):
     job = make_failed(group)
     for message, request_id, status in (
-        (f"Instead of “KEK created”: {job.error_what} Choose another vault.", "the-cause", 400),
-        ("Instead of “KEK purged”: The vault has no such key.", "the-clean-up", 404),
+        (f"The call for “KEK created” failed: {job.error_what} Choose another vault.", "the-cause", 400),
+        ("The call for “KEK purged” failed: The vault has no such key.", "the-clean-up", 404),
     ):
         values = {"http_status": status, "provider_request_id": request_id, "message": message}
         record("azure.call_failed", actor=SYSTEM, job_id=job.pk, job_code=job.code, **values)

@@ -42,7 +42,7 @@ def test_several_jobs_are_retried_once_each(pages, people, group):
     Job.objects.filter(pk=running.pk).update(group=None)
     page = pages.post(RETRY, picked(failed, running, ask="1"))
     assert "Retry 1 job" in body(page)
-    assert "Left out: Only a failed or cancelled job can be retried" in body(page)
+    assert "Left out: Only a failed or canceled job can be retried" in body(page)
     token = re.search(r'name="idempotency_key" value="([\w-]+)"', body(page))[1]
     sent = picked(failed, running, idempotency_key=token)
     assert "1 job is retried." in body(pages.post(RETRY, sent, follow=True))

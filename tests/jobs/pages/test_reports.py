@@ -150,3 +150,10 @@ def test_the_job_of_the_newest_comparison_is_named(pages, group):
         )
     (row,) = parse(pages.get("/reports/unmanaged/export.csv"))
     assert (row["group"], row["job_code"]) == ("payments", job.code)
+
+
+def test_a_long_name_is_cut_on_the_page_and_whole_in_its_title(pages, group):
+    name = "Production transparent data encryption of the billing database " * 2
+    set_group(group, name=name.strip())
+    page = pages.get("/reports/rotation/").content.decode()
+    assert f'<span class="cut-middle" title="{name.strip()}">' in page

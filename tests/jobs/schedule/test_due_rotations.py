@@ -181,7 +181,7 @@ def test_the_cancel_page_says_that_the_due_rotation_is_given_up_and_when_the_nex
     job = Job.objects.get(pk=made)
     url = f"/jobs/{job.code}/cancel/"
     page = signed_in(admin).get(url).content.decode()
-    assert "Cancelling gives it up: it is not tried again." in page
+    assert "Canceling gives it up: it is not tried again." in page
     assert [f"{due_at:%Y-%m-%d %H:%M:%S}" in page, f"{due_at + timedelta(days=90):%Y-%m-%d %H:%M:%S}" in page] == [
         True,
         True,

@@ -35,6 +35,7 @@ class Command(BaseCommand):
             return
         chosen = os.environ.get("KMES_ADMIN_PASSWORD", "")
         folder = os.environ.get("KMES_FIRST_PASSWORDS_DIR", "")
+        self.stdout.write("First administrators and passwords:" if chosen else "First passwords, each for one sign-in:")
         for name in NAMES:
             password = chosen or make_one_time_password().reveal()
             # The file comes first: a password that nobody can read would be of no use to anybody.
