@@ -1,4 +1,4 @@
-"""Answers of Resource Manager: sign-in, api-version, authorization and the tree of paths.
+"""Answers of Resource Manager: api-version, authorization and the tree of paths.
 
 Owns the read-only part of management.azure.com that a client of Key Vault needs. Must not
 change a vault or a key.
@@ -6,9 +6,9 @@ change a vault or a key.
 
 from __future__ import annotations
 
+import re
 import time
 import uuid
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response
@@ -21,10 +21,10 @@ from azure_emulator.arm.errors import (
     path_not_found,
     subscription_not_found,
 )
+from azure_emulator.arm.sign_in import authenticate
 from azure_emulator.arm.subscription import SubscriptionTree
 from azure_emulator.http_request import HttpRequest
 from azure_emulator.identity.clients import SEED_TENANT, Client
-from azure_emulator.identity.tokens import TokenRefused
 from azure_emulator.profiles import SubscriptionProfile
 from azure_emulator.responses import json_response
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from azure_emulator.state import State
 
 KEY_VAULT = "microsoft.keyvault"
+GUID = re.compile(r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
 CHECKS = ("checknameavailability", "checkmhsmnameavailability")
 VERBS = {"GET": "read", "HEAD": "read", "PUT": "write", "PATCH": "write", "DELETE": "delete", "POST": "action"}
 OPERATIONS = ("vaults/read", "vaults/keys/read", "vaults/keys/versions/read", "managedHSMs/read", "deletedVaults/read")
@@ -66,7 +67,7 @@ class ResourceManager:
         cloud = self._state.options.cloud
         if words == ["metadata", "endpoints"]:
             return resources.metadata_document(request.base, cloud.arm_audiences, cloud.vault_suffix)
-        client = self._authenticate(request.headers, request.base)
+        client = authenticate(self._state, request)
         request.client = client.client_id
         now = time.time() + self._state.settings.clock_skew_seconds
         versions.check_api_version(request.query, key_vault_type(words), now)
@@ -96,37 +97,13 @@ class ResourceManager:
         of_tenant = [each for each in self._state.subscriptions.values() if each.tenant_id == client.tenant_id.lower()]
         return of_tenant if client.arm else []
 
-    def _authenticate(self, headers: Mapping[str, str], base: str) -> Client:
-        challenge = {"www-authenticate": f'Bearer authorization_uri="{base}/{SEED_TENANT}", error="invalid_token"'}
-        kind, _, token = headers.get("authorization", "").partition(" ")
-        if kind.lower() != "bearer" or not token:
-            raise ArmError(
-                401, "AuthenticationFailed", "Authentication failed. The 'Authorization' header is missing.", challenge
-            )
-        try:
-            claims = self._state.signer.verify(token.strip())
-        except TokenRefused as error:
-            code = "ExpiredAuthenticationToken" if "Expired" in error.reason else "InvalidAuthenticationToken"
-            raise ArmError(401, code, "The access token is invalid or has expired.", challenge) from error
-        audiences = self._state.options.cloud.arm_audiences
-        if str(claims.get("aud", "")).rstrip("/") not in audiences:
-            allowed = ",".join(f"'{audience}/'" for audience in reversed(audiences))
-            raise ArmError(
-                401, "InvalidAuthenticationTokenAudience",
-                f"The access token has been obtained for wrong audience or resource '{claims.get('aud')}'. It should exactly "
-                f"match with one of the allowed audiences {allowed}.", challenge,
-            )  # fmt: skip
-        client = self._state.clients.get(str(claims.get("appid", "")).lower())
-        if client is None:
-            raise ArmError(
-                401, "InvalidAuthenticationToken", "The access token is from an unknown application.", challenge
-            )
-        return client
-
     def _in_subscription(self, request: HttpRequest, client: Client, words: list[str]) -> dict[str, Any]:
         identifier, scope = request.segments[1], f"/{'/'.join(request.segments)}"
+        if not GUID.match(identifier):
+            text = f"The provided subscription identifier '{identifier}' is malformed or invalid."
+            raise ArmError(400, "InvalidSubscriptionId", text)
         subscription = self._state.subscriptions.get(words[1])
-        if subscription is None or subscription.tenant_id != client.tenant_id.lower():
+        if subscription is None:
             raise subscription_not_found(identifier)
         action = action_of(request.method, request.segments)
         if subscription.refuses == "SubscriptionNotFound":
@@ -136,6 +113,8 @@ class ResourceManager:
         inside = words[2:]
         if inside[:2] == ["providers", KEY_VAULT] and inside[2:] in ([], ["register"]):
             return registration(subscription, request.method, is_asked=inside[2:] == ["register"])
+        if inside == ["providers"] and request.method in ("GET", "HEAD"):
+            return {"value": [registration(subscription, request.method, is_asked=False)]}
         if subscription.refuses and KEY_VAULT in inside:
             raise missing_registration()
         is_check = inside[:2] == ["providers", KEY_VAULT] and inside[2:3] and inside[2] in CHECKS

@@ -22,14 +22,15 @@ from azure_emulator.identity.jwt import BadToken, encode, read_token, uint
 
 ISSUER_PREFIX = "https://sts.windows.net/"
 MISSING_TOKEN = "AKV10000: Request is missing a Bearer, PoP, or MTLS_POP token."
+UNREADABLE_TOKEN = "[BearerReadAccessTokenFailed] Error validating token: 'S2S12005'."
 
 
 class TokenRefused(Exception):
-    """The token is malformed, not signed by this authority or expired."""
+    """The token is malformed, not signed by this authority or, at ``expired_at`` in Unix time, expired."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, expired_at: int | None = None) -> None:
         super().__init__(reason)
-        self.reason = reason
+        self.reason, self.expired_at = reason, expired_at
 
 
 class TokenSigner:
@@ -94,9 +95,12 @@ class TokenSigner:
         try:
             read = read_token(token)
         except BadToken as error:
-            raise TokenRefused(MISSING_TOKEN) from error
+            raise TokenRefused(UNREADABLE_TOKEN) from error
         if read.algorithm != "RS256" or not read.has_signature_of(self._public):
-            raise TokenRefused("AKV10046: Unable to resolve the key used for signature validation.")
+            raise TokenRefused(
+                "AKV10046: Unable to resolve the key used for signature validation. "
+                f"EncodedJwtHeader: '{token.split('.', maxsplit=1)[0]}'."
+            )
         if not read.claims.get("nbf", 0) <= time.time() < read.claims.get("exp", 0):
-            raise TokenRefused("[TokenExpired] Error validating token: 'S2S12086'.")
+            raise TokenRefused("[TokenExpired] Error validating token: 'S2S12086'.", read.claims.get("exp", 0))
         return dict(read.claims)

@@ -52,7 +52,7 @@ def test_name_check_and_deleted_vaults_answer(emulator: Emulator):
 
 def test_another_subscription_is_unknown(emulator: Emulator):
     other = KeyVaultManagementClient(
-        emulator.credential(), "0" * 8, base_url=emulator.url(), connection_verify=emulator.ca, retry_total=0
+        emulator.credential(), TENANT, base_url=emulator.url(), connection_verify=emulator.ca, retry_total=0
     )
     with other, pytest.raises(HttpResponseError) as caught:
         list(other.vaults.list_by_subscription())

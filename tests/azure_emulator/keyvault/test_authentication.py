@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import json
+
 import pytest
 from azure.core.exceptions import ClientAuthenticationError
 from azure.keyvault.keys import KeyClient
 
+from tests.azure_emulator.blobs import b64url
 from tests.azure_emulator.harness import TENANT, Emulator
 
 
@@ -49,16 +53,41 @@ def test_an_expired_token_is_refused(emulator: Emulator):
     assert emulator.raw("GET", "/keys").status_code == 401
 
 
-@pytest.mark.parametrize("token", ["x", "a.b.c", "Basic abc", ""])
-def test_a_malformed_token_is_refused(emulator: Emulator, token: str):
-    assert emulator.raw("GET", "/keys", headers={"Authorization": f"Bearer {token}"}).status_code == 401
+def refused(emulator: Emulator, authorization: str) -> str:
+    """The text for this header, whose refusal has a challenge like any other."""
+    answer = emulator.raw("GET", "/keys", headers={"Authorization": authorization})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (401, "Unauthorized")
+    assert answer.headers["WWW-Authenticate"].startswith("Bearer authorization=")
+    return str(answer.json()["error"]["message"])
+
+
+@pytest.mark.parametrize(
+    "token", ["x", "a.b.c", "Basic abc", "e30.e30", "e30.e30.AA.AA", "W10.e30.AA", "e30.bnVsbA.AA", "é.é.é"]
+)
+def test_a_malformed_token_is_unreadable(emulator: Emulator, token: str):
+    header = f"Bearer {token}".encode().decode("latin-1")
+    assert refused(emulator, header) == "[BearerReadAccessTokenFailed] Error validating token: 'S2S12005'."
+
+
+@pytest.mark.parametrize("authorization", ["Bearer", "Bearer ", "Basic eDp5", "PoP e30.e30.AA", "e30.e30.AA"])
+def test_another_scheme_is_no_token(emulator: Emulator, authorization: str):
+    assert refused(emulator, authorization).startswith("AKV10000: ")
+
+
+@pytest.mark.parametrize("change", [{"alg": "none"}, {"alg": "HS256"}, {"alg": ["RS256"]}, {"kid": "x"}, {"jwk": {}}])
+def test_a_token_with_another_header_has_no_known_signature(emulator: Emulator, change: dict[str, object]):
+    header, body, signature = emulator.token().split(".")
+    changed = b64url(json.dumps(json.loads(base64.urlsafe_b64decode(header + "==")) | change).encode())
+    assert refused(emulator, f"Bearer {changed}.{body}.{signature}").endswith(f"EncodedJwtHeader: '{changed}'.")
+    assert refused(emulator, f"Bearer {changed}.{body}.").startswith("AKV10046: ")
 
 
 def test_a_tampered_token_is_refused(emulator: Emulator):
     header, body, signature = emulator.token().split(".")
     spoiled = signature[:-8] + ("A" * 8 if signature[-8:] != "A" * 8 else "B" * 8)
-    answer = emulator.raw("GET", "/keys", headers={"Authorization": f"Bearer {header}.{body}.{spoiled}"})
-    assert "AKV10046" in answer.json()["error"]["message"]
+    assert refused(emulator, f"Bearer {header}.{body}.{spoiled}") == (
+        f"AKV10046: Unable to resolve the key used for signature validation. EncodedJwtHeader: '{header}'."
+    )
 
 
 def test_the_sdk_checks_the_resource_unless_told_otherwise(emulator: Emulator):
