@@ -30,9 +30,13 @@ def _identifiers(selection: KeySelection | None) -> list[str]:
     """Return the identifiers of the selected keys that the vault has, of the first ones where there are many."""
     if selection is None:
         return []
-    known = Prefetch("cloud_versions", queryset=CloudVersion.objects.order_by("-updated_at"))
-    keys = selection.keys().prefetch_related(known)[:IDENTIFIERS_COPIED]
-    return [identifier for identifier in map(key_identifier, keys) if identifier]
+    # Read once per selection, for the entry and for the reason against it.
+    found = selection.__dict__.get("_identifiers")
+    if not isinstance(found, list):
+        known = Prefetch("cloud_versions", queryset=CloudVersion.objects.order_by("-updated_at"))
+        keys = selection.keys().prefetch_related(known)[:IDENTIFIERS_COPIED]
+        found = selection.__dict__["_identifiers"] = [each for each in map(key_identifier, keys) if each]
+    return found
 
 
 def _reason_without_identifiers(selection: KeySelection | None) -> str:

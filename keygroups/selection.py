@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -22,6 +23,8 @@ from kmes.core.errors import ConflictError, InputError
 
 # So many key groups one action takes: a job names each of them in its request, which is signed.
 MAX_GROUPS = 1000
+# So many keys are looked at for the menu of a selection.
+LOOKED_AT = 500
 
 
 @dataclass(frozen=True)
@@ -41,10 +44,16 @@ class KeySelection:
         found = (read_uuid(text) for text in data.getlist("key"))
         return cls(picked=tuple(dict.fromkeys(each for each in found if each is not None)))
 
-    @property
+    @cached_property
     def count(self) -> int:
-        """Return how many keys there are."""
+        """How many keys there are."""
         return count_of(self.keys())
+
+    @cached_property
+    def looked_at(self) -> list[Key]:
+        """The keys that a menu looks at, read once for all of its entries; none of a selection of more."""
+        keys = list(self.keys()[: LOOKED_AT + 1])
+        return keys if len(keys) <= LOOKED_AT else []
 
     def keys(self) -> QuerySet[Key]:
         """Return the keys, oldest first, with group and vault."""

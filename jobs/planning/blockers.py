@@ -110,12 +110,34 @@ def situation_of_key(key: Key) -> KeySituation:
     return situation
 
 
+def read_key_situations(keys: Sequence[Key]) -> None:
+    """Read what bars actions on many keys: three queries, however many there are, and none for those that were read."""
+    keys = [key for key in keys if "_situation" not in key.__dict__]
+    if not keys:
+        return
+    ids = [key.pk for key in keys]
+    held: dict[UUID, list[CloudVersion]] = {}
+    for version in CloudVersion.objects.filter(key__in=ids, state__in=HELD_VERSION_STATES):
+        held.setdefault(version.key_id, []).append(version)
+    own = JobTarget.objects.filter(key__in=ids, job__state__in=OPEN_STATES).select_related("job")
+    whole = Job.objects.filter(
+        group__in={key.group_id for key in keys}, kind__in=whole_key_kinds(), state__in=OPEN_STATES
+    )
+    busy = {target.key_id: target.job for target in own} | {job.group_id: job for job in whole if job.group_id}
+    for key in keys:
+        open_job = busy.get(key.pk) or busy.get(key.group_id)
+        key.__dict__["_situation"] = KeySituation(open_job, _newest(held.get(key.pk, [])))
+
+
 def living_version(key: Key) -> CloudVersion | None:
     """Return the key's version that the vault holds, or is just getting or giving back; None otherwise.
 
     Without a query for a key whose versions were read with it.
     """
-    held = [version for version in key.cloud_versions.all() if version.state in HELD_VERSION_STATES]
+    return _newest([version for version in key.cloud_versions.all() if version.state in HELD_VERSION_STATES])
+
+
+def _newest(held: Sequence[CloudVersion]) -> CloudVersion | None:
     # One that is being pushed has no time yet and is the newest.
     return max(held, key=lambda each: (each.pushed_at is None, each.pushed_at or each.updated_at), default=None)
 

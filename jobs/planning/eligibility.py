@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from uuid import UUID
 
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from cloudcreds.vaults import why_not_hsm_keys
-from jobs.choices import OPEN_STATES
-from jobs.models import Job, JobTarget
-from jobs.planning.blockers import KeySituation, busy_text, whole_key_kinds, why_not_push, why_not_switch
-from keygroups.choices import HELD_VERSION_STATES, GroupCloudState, KeyState
+from jobs.planning.blockers import (
+    read_key_situations,
+    situation_of_key,
+    why_not_destroy,
+    why_not_push,
+    why_not_switch,
+)
+from keygroups.choices import HELD_VERSION_STATES, GroupCloudState
 from keygroups.models import CloudVersion, Key
 from keygroups.scope_marks import why_outside
 from keygroups.selection import KeySelection
-
-# So many keys are looked at for the menu of a selection.
-LOOKED_AT = 500
 
 
 @dataclass(frozen=True)
@@ -32,14 +32,10 @@ class Eligibility:
 
 def find_pushable(keys: Sequence[Key]) -> Eligibility:
     """Part the keys that can be pushed from those that can't: three queries, however many there are."""
-    ids = [key.pk for key in keys]
-    held = CloudVersion.objects.filter(key__in=ids, state__in=HELD_VERSION_STATES)
-    versions = {version.key_id: version for version in held.order_by("pushed_at")}
-    busy = _open_jobs(keys)
+    read_key_situations(keys)
     found = Eligibility([], [])
     for key in keys:
-        situation = KeySituation(busy.get(key.pk) or busy.get(key.group_id), versions.get(key.pk))
-        reason = why_not_push(key, situation)
+        reason = why_not_push(key, situation_of_key(key))
         if not reason and key.group.cloud_state == GroupCloudState.SOFT_DELETED:
             reason = _("Deleted in the vault: recover or purge it first")
         _add(found, key, reason or why_not_hsm_keys(key.group.vault))
@@ -47,24 +43,20 @@ def find_pushable(keys: Sequence[Key]) -> Eligibility:
 
 
 def find_destroyable(keys: Sequence[Key]) -> Eligibility:
-    """Part the keys whose material can be destroyed from those where it can't: two queries."""
-    busy, found = _open_jobs(keys), Eligibility([], [])
+    """Part the keys whose material can be destroyed from those where it can't: three queries."""
+    read_key_situations(keys)
+    found = Eligibility([], [])
     for key in keys:
-        is_gone = key.state == KeyState.DESTROYED
-        reason = (
-            _("The key was destroyed already") if is_gone else busy_text(busy.get(key.pk) or busy.get(key.group_id))
-        )
-        _add(found, key, reason)
+        _add(found, key, why_not_destroy(key))
     return found
 
 
 def find_switchable(keys: Sequence[Key], *, wanted: bool) -> Eligibility:
     """Part the keys whose version can be enabled or disabled from the others: three queries."""
-    versions = {version.key_id: version for version in _held_versions(keys)}
-    busy, found = _open_jobs(keys), Eligibility([], [])
+    read_key_situations(keys)
+    found = Eligibility([], [])
     for key in keys:
-        situation = KeySituation(busy.get(key.pk) or busy.get(key.group_id), versions.get(key.pk))
-        _add(found, key, why_not_switch(situation, wanted=wanted))
+        _add(found, key, why_not_switch(situation_of_key(key), wanted=wanted))
     return found
 
 
@@ -87,9 +79,8 @@ def why_none(find: Callable[[Sequence[Key]], Eligibility]) -> Callable[[KeySelec
     def why_not(selection: KeySelection | None) -> str:
         if selection is None:
             return ""
-        keys = list(selection.keys()[: LOOKED_AT + 1])
         # The confirmation says it of more.
-        found = find(keys) if 0 < len(keys) <= LOOKED_AT else Eligibility([], [])
+        found = find(selection.looked_at)
         if found.eligible or not found.blocked:
             return ""
         reasons = {reason for _key, reason in found.blocked}
@@ -104,12 +95,3 @@ def _add(found: Eligibility, key: Key, reason: str) -> None:
         found.blocked.append((key, reason))
     else:
         found.eligible.append(key)
-
-
-def _open_jobs(keys: Sequence[Key]) -> dict[UUID, Job]:
-    """Return the open jobs in the way, by the key they work on or the group they work on as a whole."""
-    targets = JobTarget.objects.filter(key__in=[key.pk for key in keys], job__state__in=OPEN_STATES)
-    found = {target.key_id: target.job for target in targets.select_related("job")}
-    groups = {key.group_id for key in keys}
-    whole = Job.objects.filter(group__in=groups, kind__in=whole_key_kinds(), state__in=OPEN_STATES)
-    return found | {job.group_id: job for job in whole if job.group_id}

@@ -77,8 +77,9 @@ def _effects(versions: Sequence[CloudVersion], *, enabled: bool, names: int) -> 
         uses = ngettext("The vault uses this version again.", "The vault uses these versions again.", count)
     else:
         uses = ngettext(
-            "The vault refuses every use of this version; what is encrypted with it can't be read until then.",
-            "The vault refuses every use of these versions; what is encrypted with them can't be read until then.",
+            "The vault refuses every use of this version; what is encrypted with it can't be read until it is enabled again.",
+            "The vault refuses every use of these versions; what is encrypted with them can't be read until they are enabled "
+            "again.",
             count,
         )
     effects = [uses, _("Other versions and the keys here stay as they are.")]
