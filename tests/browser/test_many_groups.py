@@ -58,6 +58,34 @@ def test_the_background_below_a_short_list_has_its_menu(bench: Page):
     expect(bench.get_by_role("menu", name="Actions for Cloud Credentials")).to_contain_text("Add")
 
 
+def test_keys_of_several_groups_and_vaults_have_the_whole_menu_with_icons(bench: Page):
+    bench.goto("/keys/?view=vault")
+    bench.locator("#groups-scroll .tree-link").filter(has_text="kv-seed-1").click(button="right")
+    menu = bench.get_by_role("menu", name="Actions for kv-seed-1", exact=True)
+    for entry in ("Add", "Key groups", "Check vault", "Open credential", "Permissions…"):
+        expect(menu.get_by_role("menuitem", name=entry, exact=True).locator("svg").first).to_be_visible()
+    bench.keyboard.press("Escape")
+    bench.goto("/keys/?q=seed-0001&sort=name")
+    for name in ("seed-00010-00001", "seed-00011-00001"):
+        bench.get_by_role("checkbox", name=f"Select {name}", exact=True).check()
+    # By keyboard, as the Menu key does.
+    row = bench.get_by_role("row").filter(has=bench.get_by_role("link", name="seed-00011-00001", exact=True))
+    row.focus()
+    bench.keyboard.press("Shift+F10")
+    menu = bench.get_by_role("menu", name="Actions for 2 keys")
+    for entry in ("Cloud", "Key groups", "Copy key identifiers", "Delete 2 keys (local)…"):
+        expect(menu.get_by_role("menuitem", name=entry, exact=True).locator("svg").first).to_be_visible()
+    expect(menu.get_by_role("menuitem", name="Cloud")).to_be_focused()
+    bench.keyboard.press("ArrowRight")
+    bench.keyboard.type("disable")
+    bench.keyboard.press("Enter")
+    dialog = bench.get_by_role("dialog")
+    expect(dialog).to_contain_text("Disable 2 keys")
+    for told in ("seed-00010", "seed-00011"):
+        expect(dialog.get_by_role("term").filter(has_text=told)).to_be_visible()
+    expect(dialog.get_by_label("Type “2 keys” to confirm")).to_be_visible()
+
+
 def test_days_of_the_calendar_are_chosen_by_shift_and_their_rotations_moved(bench: Page, busy_console: Console):
     with closing(sqlite3.connect(busy_console.state_dir / "database" / "db.sqlite3", timeout=30)) as database, database:
         database.execute(

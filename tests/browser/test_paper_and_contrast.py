@@ -61,3 +61,42 @@ def test_badges_are_whole_in_the_colors_of_the_system(chromium: Browser, busy_co
         )
         assert cut == [], path
     context.close()
+
+
+PAGES = ("/", "/keys/?q=seed-00007", "/jobs/?show=all", "/logs/?service=azure", "/keys/calendar/", "/preferences/")
+OUTSIDE = """() => [...document.querySelectorAll("body *")].filter(each => {
+    if (!each.offsetParent || each.closest(".table-frame, .picture-frame, .visually-hidden, .skip-link, .tree-link"))
+        return false;
+    const at = each.getBoundingClientRect();
+    return at.left < -1 || at.right > innerWidth + 1;
+}).map(each => each.id || each.className || each.nodeName)"""
+MOVING = """() => [...document.querySelectorAll("*")].filter(each => {
+    const style = getComputedStyle(each);
+    return `${style.transitionDuration},${style.animationDuration}`.split(",").some(time => parseFloat(time) > 0.001);
+}).map(each => each.id || each.className || each.nodeName)"""
+
+
+def test_a_page_from_right_to_left_has_everything_in_sight_in_the_other_order(bench: Page):
+    for width in (1440, 360):
+        bench.set_viewport_size({"width": width, "height": 900})
+        for path in PAGES:
+            bench.goto(path)
+            bench.evaluate("document.documentElement.dir = 'rtl'")
+            assert bench.evaluate(OUTSIDE) == [], (path, width)
+    bench.set_viewport_size({"width": 1440, "height": 900})
+    bench.goto("/keys/")
+    bench.evaluate("document.documentElement.dir = 'rtl'")
+    pages, groups, keys = (bench.locator(each).bounding_box() for each in (".app-tree", "#keys-groups", "#keys-pane"))
+    assert pages
+    assert groups
+    assert keys
+    assert pages["x"] > groups["x"] > keys["x"]
+
+
+def test_nothing_moves_for_those_who_want_no_motion(bench: Page):
+    bench.goto("/keys/")
+    assert bench.evaluate(MOVING)
+    bench.emulate_media(reduced_motion="reduce")
+    for path in PAGES[:3]:
+        bench.goto(path)
+        assert bench.evaluate(MOVING) == [], path
