@@ -139,6 +139,11 @@ def why_not_decide(request: ApprovalRequest, user_id: int | None) -> str:
     if user.pk == request.job.requested_by_id:
         return _("Requesters can't decide on their own requests.")
     if not roles & user.roles_at(approving_places(request.job)):
+        if roles & user.role_codes:
+            return _(
+                "A role for a scope counts where the scope covers all that the job works on, and where the requester did"
+                " not bring that into the scope in the last 30 days."
+            )
         names = ", ".join(role_name(role) for role in sorted(roles))
         return _("Users with the role %(roles)s decide on it.") % {"roles": names}
     if user.pk in find_reachable(request.job.requested_by_id, [each.action for each in needed]):

@@ -133,6 +133,16 @@ def test_a_scope_that_the_requester_brought_the_group_into_does_not_count(
         assert counts(request_destroy(keys=keys[1:], actor=admin, reason=REASON), friend)
 
 
+def test_who_has_the_role_elsewhere_is_told_why_it_does_not_count(groups, admin, boss, role):
+    need_a_decider(role, boss)
+    friend = approver("fred", role, [scope_of("vault", "other")], boss)
+    job = request_destroy(keys=make_keys(groups["own"], "k1", actor=admin), actor=admin, reason=REASON)
+    with pytest.raises(PermissionRefused, match="covers all that the job works on"):
+        approve(job, friend)
+    with pytest.raises(PermissionRefused, match="Users with the role Deciders decide"):
+        approve(job, approver("gus", "custodian", [], boss))
+
+
 @pytest.mark.parametrize("column", ["vault", "tags", "key"])
 def test_a_row_that_is_changed_in_the_database_brings_no_approver(column, groups, admin, boss, role):
     need_a_decider(role, boss)
