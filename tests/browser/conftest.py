@@ -17,11 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests import tables
 from tests.services import ROOT, StandIn, free_port, open_folder, stop, wait_until
 
+# Playwright waits 5 s for what a page is to show, which is short on a machine that runs other tests as well.
+expect.set_options(timeout=30_000)
 # What htmx says when a page is left while a poll is under way.
 NAVIGATED_AWAY = ("htmx:afterRequest", "htmx:sendError", "htmx:sendAbort")
 PASSWORD = "correct horse battery staple"
@@ -146,7 +148,6 @@ class Watch:
 def page(chromium: Browser, console: Console) -> Iterator[Page]:
     """Open a page of a stranger, watched to its end."""
     context = chromium.new_context(base_url=console.url, viewport={"width": 1280, "height": 860}, locale="en-US")
-    context.set_default_timeout(15_000)
     opened = context.new_page()
     watch = Watch(opened, console.url)
     yield opened
@@ -182,7 +183,6 @@ def busy_console() -> Iterator[Console]:
 def bench(chromium: Browser, busy_console: Console) -> Iterator[Page]:
     """A page of admin1 at 1440 x 900, watched to its end."""
     context = chromium.new_context(base_url=busy_console.url, viewport={"width": 1440, "height": 900}, locale="en-US")
-    context.set_default_timeout(15_000)
     page = context.new_page()
     watch = Watch(page, busy_console.url)
     sign_in(page, "admin1")

@@ -16,7 +16,6 @@ OWN_PASSWORD = "a staple for nobody but me"
 def other(chromium: Browser, console: Console):
     """A second person's browser."""
     context = chromium.new_context(base_url=console.url, viewport={"width": 1280, "height": 860}, locale="en-US")
-    context.set_default_timeout(15_000)
     yield context.new_page()
     context.close()
 

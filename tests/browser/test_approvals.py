@@ -17,7 +17,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 def approver(chromium: Browser, console: Console) -> Iterator[Page]:
     """The pages as another administrator sees them."""
     context = chromium.new_context(base_url=console.url, locale="en-US")
-    context.set_default_timeout(15_000)
     page = context.new_page()
     sign_in(page, "admin2")
     yield page

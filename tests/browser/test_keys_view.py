@@ -34,7 +34,6 @@ def group(admin: Page, console: Console) -> str:
 def second(chromium: Browser, console: Console) -> Iterator[Page]:
     """Another administrator in a browser of their own."""
     context = chromium.new_context(base_url=console.url, locale="en-US")
-    context.set_default_timeout(15_000)
     page = context.new_page()
     sign_in(page, "admin2")
     yield page
