@@ -1,6 +1,7 @@
-"""What `make test` does: every check and test of the project, one after the other.
+"""What `make test` does: every check and test of the project.
 
-A failing check does not hide the next; the last lines say which failed. Must run the same on a
+The checks run in two rows, each one after the other: the tests in a browser wait for pages about half of their time, and
+other tests use it. A failing check does not hide the next; the last lines say which failed. Must run the same on a
 developer's machine and in CI.
 
 Tests with real processes, browsers and clocks can fail on a machine that is overloaded at that moment. A few tests
@@ -18,9 +19,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import IO
 
 ROOT = Path(__file__).resolve().parents[2]
 TYPED = ("hsm", "cloudcreds", "keygroups", "jobs", "logging_reports", "kmes", "azure_emulator")
@@ -76,6 +79,23 @@ class Check:
     failed_tests: Path | None = None
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """How a check ended.
+
+    Attributes:
+        code: the exit code of its command.
+        seconds: how long it took.
+        said: what it printed, if that was held back.
+
+    """
+
+    check: Check
+    code: int
+    seconds: float
+    said: str = ""
+
+
 def _tool(name: str, *arguments: str) -> tuple[str, ...]:
     return (str(Path(sys.executable).parent / name), *arguments)
 
@@ -118,7 +138,7 @@ def _tests(name: str, arguments: list[str], environment: Mapping[str, str], stat
 
 
 def test_checks(state: Path) -> list[Check]:
-    """Return the test runs: everything on SQLite, data behaviour on PostgreSQL, pages in a browser."""
+    """Return the test runs without a browser: everything on SQLite, data behaviour on PostgreSQL."""
     where = _in_memory()
     data = [*(path for path in DATA_TESTS if (ROOT / path).exists()), *DATA_CELLS]
     data += [f"--ignore-glob={pattern}" for pattern in SAME_ANYWHERE]
@@ -127,8 +147,12 @@ def test_checks(state: Path) -> list[Check]:
     return [
         _tests("tests (SQLite)", [*SIDE_BY_SIDE, *elsewhere, "tests"], where, state),
         _tests("tests (PostgreSQL)", [*SIDE_BY_SIDE, *data], {"KMES_TEST_DATABASE": "postgres", **where}, state),
-        _tests("tests (browser)", [*BROWSERS, BROWSER_TESTS], where, state),
     ]
+
+
+def browser_checks(state: Path) -> list[Check]:
+    """Return the test run of the pages in a browser."""
+    return [_tests("tests (browser)", [*BROWSERS, BROWSER_TESTS], _in_memory(), state)]
 
 
 def _environment(check: Check) -> dict[str, str]:
@@ -138,37 +162,80 @@ def _environment(check: Check) -> dict[str, str]:
     return {**{name: value for name, value in os.environ.items() if name not in left_out}, **check.environment}
 
 
-def _run(check: Check, *more: str) -> int:
-    done = subprocess.run(
-        [*check.command, *more], cwd=ROOT, env=_environment(check), stdin=subprocess.DEVNULL, check=False
-    )
-    return done.returncode
-
-
 def _failed_tests(check: Check) -> list[str]:
     if check.failed_tests is None or not check.failed_tests.exists():
         return []
     return sorted(json.loads(check.failed_tests.read_text()))
 
 
-def run(checks: list[Check]) -> int:
-    """Run the checks in order and say at the end what failed; returns the exit code."""
-    failed, unsteady = [], []
-    for check in checks:
-        started = time.monotonic()
-        print(f"--- {check.name}", flush=True)
-        code = _run(check)
+def _attempt(check: Check, *more: str, said: IO[bytes] | None = None) -> Outcome:
+    """Run a check; what it says is shown as it comes, or written to the file ``said``."""
+    started = time.monotonic()
+    done = subprocess.run(
+        [*check.command, *more],
+        cwd=ROOT,
+        env=_environment(check),
+        stdin=subprocess.DEVNULL,
+        stdout=said,
+        stderr=said,
+        check=False,
+    )
+    return Outcome(check, done.returncode, time.monotonic() - started)
+
+
+def _attempt_quietly(check: Check) -> Outcome:
+    # Not a pipe, which would stay open as long as any process that the check leaves behind.
+    with tempfile.TemporaryFile() as said:
+        outcome = _attempt(check, said=said)
+        said.seek(0)
+        return replace(outcome, said=said.read().decode(errors="replace"))
+
+
+def _tell(outcome: Outcome) -> None:
+    ended = "FAILED" if outcome.code else "ok"
+    print(f"{outcome.said}--- {outcome.check.name}: {ended}, {outcome.seconds:.1f} s", flush=True)
+
+
+def _first_attempts(checks: Sequence[Check], beside: Sequence[Check]) -> Iterator[Outcome]:
+    row = ThreadPoolExecutor(max_workers=1)
+    others = [row.submit(_attempt_quietly, check) for check in beside]
+    try:
+        for check in checks:
+            print(f"--- {check.name}", flush=True)
+            yield _attempt(check)
+        for other, check in zip(others, beside, strict=True):
+            outcome = other.result()
+            print(f"--- {check.name}", flush=True)
+            yield outcome
+    finally:
+        # Ctrl-C ends what is running; what has not begun stays so.
+        row.shutdown(cancel_futures=True)
+
+
+def run(checks: Sequence[Check], beside: Sequence[Check] = ()) -> int:
+    """Run the checks in order, at the same time those of ``beside`` in theirs, and say at the end what failed.
+
+    Returns the exit code.
+    """
+    failed, unsteady, outcomes = [], [], []
+    for outcome in _first_attempts(checks, beside):
+        _tell(outcome)
+        outcomes.append(outcome)
+    for outcome in outcomes:
+        check, code = outcome.check, outcome.code
         broke = _failed_tests(check) if code == TESTS_FAILED else []
         if 0 < len(broke) <= TRIED_AGAIN_AT_MOST:
             print(f"--- {check.name}: once more what failed", flush=True)
-            code = _run(check, "-n", "0", "--last-failed", "--last-failed-no-failures", "none")
+            again = _attempt(check, "-n", "0", "--last-failed", "--last-failed-no-failures", "none")
+            _tell(again)
+            code = again.code
             unsteady += sorted({*broke} - {*_failed_tests(check)})
         if code:
             failed.append(check.name)
-        print(f"--- {check.name}: {'FAILED' if code else 'ok'}, {time.monotonic() - started:.1f} s", flush=True)
     for name in unsteady:
         print(f"unsteady: {name} failed at first and passed by itself", flush=True)
-    print(f"failed: {', '.join(failed)}" if failed else f"all {len(checks)} checks passed", flush=True)
+    count = len(checks) + len(beside)
+    print(f"failed: {', '.join(failed)}" if failed else f"all {count} checks passed", flush=True)
     return 1 if failed else 0
 
 
@@ -179,14 +246,13 @@ def main() -> int:
     group = parser.parse_args().group
     with tempfile.TemporaryDirectory(prefix="kmes-checks-") as folder:
         state = Path(folder)
-        chosen = []
-        if group in {"all", "lint"}:
-            chosen += lint_checks(state)
-        if group in {"all", "types"}:
-            chosen += type_checks(state)
-        if group in {"all", "tests"}:
-            chosen += test_checks(state)
-        return run(chosen)
+        if group == "lint":
+            return run(lint_checks(state))
+        if group == "types":
+            return run(type_checks(state))
+        if group == "tests":
+            return run(test_checks(state), browser_checks(state))
+        return run([*lint_checks(state), *test_checks(state)], [*type_checks(state), *browser_checks(state)])
 
 
 if __name__ == "__main__":

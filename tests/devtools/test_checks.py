@@ -80,3 +80,42 @@ def test_a_run_that_left_tests_out_is_not_saved_by_those_that_failed(check, capf
 def test_another_command_is_not_tried_again(capfd):
     assert run([Check("good", ("true",)), Check("bad", ("false",))]) == 1
     assert capfd.readouterr().out.endswith("failed: bad\n")
+
+
+# --- Beside each other --------------------------------------------------------------------------
+WAIT = """
+import pathlib, sys, time
+mark, awaited = map(pathlib.Path, sys.argv[1:])
+end = time.monotonic() + 60
+while not awaited.exists() and time.monotonic() < end:
+    time.sleep(0.01)
+    mark.with_suffix(".waits").touch()
+mark.touch()
+print(mark.name, "came after", awaited.name)
+sys.exit(not awaited.exists())
+"""
+
+
+def waiting_check(mark, awaited):
+    """Return a check that says it waits, ends well once it sees a file, and leaves one of its own."""
+    return Check(mark.name, (sys.executable, "-c", WAIT, str(mark), str(awaited)))
+
+
+def test_checks_run_beside_others_and_what_they_say_comes_in_one_piece(tmp_path, capfd):
+    first, second = tmp_path / "first", tmp_path / "second"
+    # The first ends when the second waits for it.
+    assert run([waiting_check(first, second.with_suffix(".waits"))], [waiting_check(second, first)]) == 0
+    assert [line.partition(": ok, ")[0] for line in capfd.readouterr().out.splitlines()] == [
+        *("--- first", "first came after second.waits", "--- first"),
+        *("--- second", "second came after first", "--- second"),
+        "all 2 checks passed",
+    ]
+
+
+def test_what_fails_beside_others_is_tried_again_when_they_have_ended_and_fails_the_run(check, tmp_path, capfd):
+    ended = tmp_path / "ended"
+    alone = check(f"import pathlib\ndef test_alone(): assert pathlib.Path({str(ended)!r}).exists()\n", processes=0)
+    assert run([waiting_check(ended, alone.failed_tests)], [Check("bad", ("false",)), alone]) == 1
+    said = capfd.readouterr().out
+    assert said.index("--- ended: ok") < said.index("--- tests: once more what failed") < said.index("--- tests: ok")
+    assert said.endswith("unsteady: test_0.py::test_alone failed at first and passed by itself\nfailed: bad\n")
