@@ -12,6 +12,7 @@ import ssl
 import threading
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 from logging_reports.notices.webhook_addresses import Target
 
@@ -69,19 +70,18 @@ def send(
     timer.start()
     try:
         connection.request(method, target.path, body or None, headers)
-        # The answer holds the socket, too: closing the connection alone would leave it open.
-        with connection.getresponse() as answer:
-            content = answer.read(highest_bytes + 1) if highest_bytes else b""
-            if connection.is_cut:
-                # What came until then may look whole.
-                raise TimeoutError
-            if len(content) > highest_bytes:
-                message = f"the answer is larger than {highest_bytes} bytes"
-                raise AnswerTooLargeError(message)
-            return Answer(answer.status, answer.reason, answer.headers.get_content_type(), content)
+        answer = connection.getresponse()
+        content = answer.read(highest_bytes + 1) if highest_bytes else b""
+        if connection.is_cut:
+            # What came until then may look whole.
+            raise TimeoutError
+        if len(content) > highest_bytes:
+            message = f"the answer is larger than {highest_bytes} bytes"
+            raise AnswerTooLargeError(message)
+        return Answer(answer.status, answer.reason, answer.headers.get_content_type(), content)
     finally:
         timer.cancel()
-        connection.close()
+        connection.end()
 
 
 class _PinnedConnection(http.client.HTTPConnection):
@@ -99,6 +99,13 @@ class _PinnedConnection(http.client.HTTPConnection):
         self.is_cut = False
         # The base class drops its own reference when an answer ends with the connection, before the body is read.
         self._open: socket.socket | None = None
+        self._answers: list[http.client.HTTPResponse] = []
+
+    # The base class has a class here and calls it.
+    def response_class(self, *given: Any, **named: Any) -> http.client.HTTPResponse:  # type: ignore[override]
+        """Make an answer, and know it."""
+        self._answers.append(http.client.HTTPResponse(*given, **named))
+        return self._answers[-1]
 
     def connect(self) -> None:
         """Connect to the checked address, or through the proxy.
@@ -121,6 +128,16 @@ class _PinnedConnection(http.client.HTTPConnection):
             raise TimeoutError
         if isinstance(self.sock, ssl.SSLSocket):
             self.sock.do_handshake()
+
+    def end(self) -> None:
+        """Close the connection and all that came on it.
+
+        An answer holds the socket too, also that of a proxy which refuses: closing the connection alone would leave it
+        open as long as the error is kept.
+        """
+        self.close()
+        for answer in self._answers:
+            answer.close()
 
     def cut(self) -> None:
         """Close the connection from another thread, so that a blocked read fails."""

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
+import socket
+import threading
+import weakref
+
 import pytest
 from django.test import Client
 
@@ -67,6 +73,41 @@ def test_a_proxy_that_refuses_is_named_and_its_password_is_not(through, provider
     told = " ".join(LogEntry.objects.values_list("message", flat=True))
     assert "407" in told
     assert "s3cret" not in told
+
+
+def test_a_refused_tunnel_is_closed_while_its_error_is_kept(monkeypatch):
+    heard = []
+
+    def refuse():
+        with contextlib.suppress(TimeoutError), listener.accept()[0] as connection:
+            connection.settimeout(20)
+            connection.recv(4096)
+            connection.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n")
+            heard.append(connection.recv(1))
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{listener.getsockname()[1]}")
+        thread = threading.Thread(target=refuse)
+        thread.start()
+        with pytest.raises(ProviderUnreachable) as refused:
+            transport.get_json("https://idp.example/")
+        thread.join()
+    assert "407" in refused.value.detail
+    assert heard == [b""]
+
+
+def test_a_failure_is_remembered_in_words_and_holds_nothing_else(provider):
+    provider.status = 503
+    with pytest.raises(ProviderUnreachable) as refused:
+        documents.read_metadata(provider.issuer)
+    error, detail = weakref.ref(refused.value), refused.value.detail
+    del refused
+    gc.collect()
+    assert error() is None
+    with pytest.raises(ProviderUnreachable) as again:
+        documents.read_metadata(provider.issuer)
+    assert again.value.detail == detail
+    assert len(provider.asked) == 1
 
 
 def test_hosts_of_no_proxy_are_reached_directly(through, provider, monkeypatch):

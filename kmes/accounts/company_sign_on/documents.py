@@ -52,7 +52,8 @@ class _Kept:
     value: Any = None
     read_at: float | None = None
     failed_at: float | None = None
-    failure: SignOnRefused | None = None
+    # In words: the error itself would keep the request and its connection.
+    failure: str = ""
 
 
 _kept: dict[tuple[str, str], _Kept] = {}
@@ -187,15 +188,15 @@ def _keep(kind: str, address: str, read: Callable[[], T], *, kept_seconds: float
     if kept.read_at is not None and moment - kept.read_at < kept_seconds:
         value: T = kept.value
         return value
-    if kept.failure is not None and kept.failed_at is not None and moment - kept.failed_at < PAUSE_SECONDS:
-        raise ProviderUnreachable(kept.failure.detail)
+    if kept.failed_at is not None and moment - kept.failed_at < PAUSE_SECONDS:
+        raise ProviderUnreachable(kept.failure)
     try:
         value = read()
     except SignOnRefused as error:
-        kept.failure, kept.failed_at = error, moment
+        kept.failure, kept.failed_at = error.detail, moment
         raise
     with _lock:
         while len(_kept) > _MAX_KEPT:
             _kept.pop(next(iter(_kept)))
-        kept.value, kept.read_at, kept.failure = value, steady(), None
+        kept.value, kept.read_at, kept.failed_at = value, steady(), None
     return value
