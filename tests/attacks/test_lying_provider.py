@@ -137,14 +137,14 @@ def test_an_answer_that_drips_after_a_slow_beginning_is_cut_off(slow_provider, m
     def drip(connection, context):
         time.sleep(0.8)
         with context.wrap_socket(connection, server_side=True) as secured:
-            for _each in range(40):
+            for _each in range(400):
                 secured.sendall(b"H")
                 time.sleep(0.1)
 
     began = time.monotonic()
     with pytest.raises(ProviderUnreachable):
         transport.get_json(slow_provider(drip))
-    assert time.monotonic() - began < 2.5
+    assert time.monotonic() - began < 20
 
 
 def test_what_came_before_the_end_of_the_time_is_no_answer(slow_provider, monkeypatch):

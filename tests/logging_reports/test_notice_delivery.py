@@ -205,7 +205,7 @@ def test_a_receiver_that_drips_is_cut_off(monkeypatch):
             with connection:
                 try:
                     connection.sendall(b"HTTP/1.1 ")
-                    for _turn in range(100):
+                    for _turn in range(600):
                         time.sleep(0.1)
                         connection.sendall(b"2")
                 except OSError:
@@ -217,7 +217,7 @@ def test_a_receiver_that_drips_is_cut_off(monkeypatch):
         fail_job()
         began = time.monotonic()
         deliveries.deliver_due()
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 30
         thread.join()
     assert Delivery.objects.get().state == "waiting"
 

@@ -32,7 +32,7 @@ def wait_for_answer(connected):
 def test_a_call_whose_time_is_over_loses_its_connection(pair):
     with call_watch.watched(0.3) as watch:
         watch.sending(pair[0])
-        assert wait_for_answer(pair[0]) < 2
+        assert wait_for_answer(pair[0]) < 30
     assert watch.given_up is GivenUp.OUT_OF_TIME
 
 
@@ -41,7 +41,7 @@ def test_a_call_is_given_up_when_its_job_should_stop(pair):
     with call_watch.watched(60, lambda _lasted: asked.is_set()) as watch:
         watch.sending(pair[0])
         threading.Timer(0.2, asked.set).start()
-        assert wait_for_answer(pair[0]) < 3
+        assert wait_for_answer(pair[0]) < 30
     assert watch.given_up is GivenUp.STOPPED
 
 
@@ -62,7 +62,7 @@ def test_a_body_that_drips_does_not_prolong_the_time(pair):
         while pair[0].recv(1):
             pass
     done.set()
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 30
     assert watch.given_up is GivenUp.OUT_OF_TIME
 
 

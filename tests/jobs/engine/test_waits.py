@@ -44,7 +44,7 @@ def test_a_job_returns_its_worker_for_as_long_as_the_provider_asks_within_a_quar
     fault(VERSIONS, status=429, retry_after=asked)
     began = time.monotonic()
     job = work(request_check_drift(group=group, actor=admin))
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 60
     assert job.state == "queued"
     assert wanted - 15 < seconds_until_next_look(job) <= wanted
     page = Client()
