@@ -16,6 +16,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from kmes import process_log
 from kmes.core import redis_url, request_keys
+from kmes.core.private_files import resolve_own
 from kmes.secret_key import read_secret_key
 
 env = environ.Env()
@@ -114,7 +115,7 @@ def _sqlite_journal_mode() -> str:
 
 
 # Resolved, because what SQLite and we put beside the file belongs beside the file itself, not beside a link to it.
-EMBEDDED_DATABASE = (KMES_STATE_DIR / "db.sqlite3").resolve()
+EMBEDDED_DATABASE = resolve_own(KMES_STATE_DIR / "db.sqlite3", home=KMES_STATE_DIR)
 DATABASES = {"default": env.db("DATABASE_URL", default=f"sqlite:///{EMBEDDED_DATABASE}")}
 if password_file := env.str("KMES_DATABASE_PASSWORD_FILE", ""):
     DATABASES["default"]["PASSWORD"] = Path(password_file).read_text().strip()
@@ -248,6 +249,7 @@ KMES_REDIS_URL = redis_url.complete(
 )
 KMES_SCAN_SECONDS = env.int("KMES_SCAN_SECONDS", 15)
 CELERY_BROKER_URL = KMES_REDIS_URL
+CELERY_BROKER_TRANSPORT = "kmes.hint_transport:Transport"
 CELERY_RESULT_BACKEND = None
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_DEFAULT_QUEUE = "cloud"
@@ -257,7 +259,6 @@ CELERY_TASK_ACKS_LATE = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 # Whoever writes to Redis could otherwise tell a worker to take no more messages.
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
-CELERY_TASK_TIME_LIMIT = None
 CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 60
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_MAX_TASKS_PER_CHILD = 500
@@ -265,7 +266,6 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 # Without time-outs a frozen Redis hangs the page that sends a hint; socket_timeout must stay
 # above the 1 s poll of the worker. No second try: a lost hint costs one scan, a page that waits a user.
 CELERY_BROKER_TRANSPORT_OPTIONS = {
-    "visibility_timeout": 600,
     "socket_timeout": 3,
     "socket_connect_timeout": 3,
     "health_check_interval": 30,
@@ -323,7 +323,8 @@ KMES_HSM_PIN_FILE = Path(env.str("KMES_HSM_PIN_FILE", str(KMES_STATE_DIR / "hsm"
 KMES_SOFTHSM_CONF = Path(env.str("KMES_SOFTHSM_CONF", str(KMES_STATE_DIR / "hsm" / "softhsm2.conf")))
 # The fingerprints of the keys that this installation trusts, outside the database (kmes.core.pinned_keys).
 # Resolved: it is replaced as a whole, which must not replace a link to it.
-KMES_PINNED_KEYS_FILE = Path(env.str("KMES_PINNED_KEYS_FILE", str(KMES_STATE_DIR / "pinned_keys.json"))).resolve()
+KMES_PINNED_KEYS_FILE = Path(env.str("KMES_PINNED_KEYS_FILE", str(KMES_STATE_DIR / "pinned_keys.json"))).absolute()
+KMES_PINNED_KEYS_FILE = resolve_own(KMES_PINNED_KEYS_FILE, home=KMES_STATE_DIR)
 # The keys with which web and worker sign what they ask for (kmes.core.request_keys).
 KMES_REQUEST_KEYS_DIR = Path(env.str("KMES_REQUEST_KEYS_DIR", str(KMES_STATE_DIR / "request_keys")))
 KMES_REQUEST_SIGNERS_FILE = Path(
@@ -389,7 +390,6 @@ KMES_FORWARDING_ALARM_SECONDS = env.int("KMES_FORWARDING_ALARM_SECONDS", 900)
 KMES_FORWARDING_REPEAT_SECONDS = env.int("KMES_FORWARDING_REPEAT_SECONDS", 60)
 KMES_EXPORT_DIR = Path(env.str("KMES_EXPORT_DIR", str(KMES_STATE_DIR / "exports")))
 KMES_EXPORT_KEEP_DAYS = env.int("KMES_EXPORT_KEEP_DAYS", 7)
-DEFAULT_EXCEPTION_REPORTER_FILTER = "django.views.debug.SafeExceptionReporterFilter"
 LOGGING = process_log.configuration(env.str("KMES_LOG_LEVEL", "INFO"))
 
 # --- Failpoints ----------------------------------------------------------------------------

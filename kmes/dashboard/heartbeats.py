@@ -8,9 +8,11 @@ process runs.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice, takewhile
 
 import redis
 from redis.backoff import NoBackoff
@@ -20,6 +22,8 @@ from kmes.core.heartbeats import BEAT_KEY, WORKER_PREFIX
 from kmes.core.redis_connection import connect
 
 TIMEOUT_SECONDS = 1.0
+# Whoever writes to Redis could leave more, and longer ones. A worker's has about 600 bytes.
+MAX_WORKERS, MAX_BYTES = 200, 4096
 # The lists in which Celery and RQ keep waiting messages: their lengths are read, their contents never.
 QUEUES = {"cloud": "cloud", "reports": "rq:queue:reports"}
 FAILED_REPORTS = "rq:failed:reports"
@@ -70,22 +74,33 @@ def read_heartbeats() -> Heartbeats:
     client = connect(seconds=TIMEOUT_SECONDS, retry=Retry(NoBackoff(), 0), decode_responses=True)
     try:
         client.ping()
-        keys = sorted(client.scan_iter(match=f"{WORKER_PREFIX}*", count=1000))
-        values = client.mget([BEAT_KEY, *keys])
-        queues = {name: int(client.llen(key)) for name, key in QUEUES.items()}  # type: ignore[arg-type]
-        failed = int(client.zcard(FAILED_REPORTS))  # type: ignore[arg-type]
+        keys = _find_workers(client)
+        asked = client.pipeline(transaction=False)
+        for key in (BEAT_KEY, *keys):
+            asked.getrange(key, 0, MAX_BYTES - 1)
+        for key in QUEUES.values():
+            asked.llen(key)
+        asked.zcard(FAILED_REPORTS)
+        # A key of another type is no heartbeat and no queue; it must not make Redis look away.
+        answers = asked.execute(raise_on_error=False)
     except (redis.RedisError, OSError, UnicodeDecodeError):
         return Heartbeats(redis_up=False)
     finally:
         client.close()
+    beat, *values = (each if isinstance(each, str) else "" for each in answers[: len(keys) + 1])
+    *lengths, failed = (each if isinstance(each, int) else 0 for each in answers[len(keys) + 1 :])
     workers = tuple(
-        _worker(key.removeprefix(WORKER_PREFIX), str(value))
-        for key, value in zip(keys, values[1:], strict=True)
-        if value is not None
+        _worker(key.removeprefix(WORKER_PREFIX), value) for key, value in zip(keys, values, strict=True) if value
     )
-    return Heartbeats(
-        redis_up=True, beat_alive=values[0] is not None, workers=workers, queues=queues, failed_reports=failed
-    )
+    queues = dict(zip(QUEUES, lengths, strict=True))
+    return Heartbeats(redis_up=True, beat_alive=bool(beat), workers=workers, queues=queues, failed_reports=failed)
+
+
+def _find_workers(client: redis.Redis) -> list[str]:
+    """Return the keys of workers' heartbeats, as many and for as long as an installation may need."""
+    ends_at = time.monotonic() + TIMEOUT_SECONDS
+    found = takewhile(lambda _key: time.monotonic() < ends_at, client.scan_iter(match=f"{WORKER_PREFIX}*", count=1000))
+    return sorted(islice(found, MAX_WORKERS))
 
 
 def _worker(host: str, value: str) -> WorkerState:
@@ -95,7 +110,7 @@ def _worker(host: str, value: str) -> WorkerState:
         at = datetime.fromisoformat(str(content["at"]))
         device = str(content["device"])
         kinds = frozenset(map(str, content.get("kinds", ())))
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return WorkerState(host=host, at=None, device="unknown")
     schema, version = str(content.get("schema", "ok")), str(content.get("version", ""))
     return WorkerState(host=host, at=at, device=device, schema=schema, version=version, kinds=kinds)

@@ -16,8 +16,7 @@ _CHANGES = "~kmes:changes:*"
 _COMMANDS = "+@all -@admin -@dangerous -@scripting +info"
 _RULES: Mapping[str, str] = {
     "web": f"{_CELERY} {_REPORTS} {_CHANGES} %R~kmes:heartbeat:* {_COMMANDS}",
-    # Kombu keeps what is not acknowledged in keys of its own, under a lock that it releases by a script.
-    "worker": f"{_CELERY} ~unacked* {_REPORTS} {_CHANGES} ~kmes:heartbeat:worker:* {_COMMANDS} +@scripting",
+    "worker": f"{_CELERY} {_REPORTS} {_CHANGES} ~kmes:heartbeat:worker:* {_COMMANDS}",
     "beat": f"{_CELERY} ~kmes:heartbeat:beat {_COMMANDS}",
     "reports": f"{_REPORTS} {_CHANGES} {_COMMANDS}",
 }

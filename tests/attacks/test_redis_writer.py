@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import bz2
 import json
 import os
 import pickle
@@ -18,6 +20,7 @@ from jobs.models import Job
 from kmes.celery import app
 from kmes.core.actor import SYSTEM, Actor, Trigger
 from kmes.core.changes import KEY_PREFIX
+from kmes.dashboard.heartbeats import read_heartbeats
 from logging_reports import report_queue, rq_jobs
 from logging_reports.models import LogExport
 from logging_reports.notices import queue as notice_queue
@@ -190,6 +193,89 @@ def test_a_worker_of_jobs_listens_to_no_remote_control(broker):
     with start_worker(app, pool="solo", perform_ping_check=False, shutdown_timeout=30):
         assert not [channel for channel in broker.pubsub_channels() if b"pidbox" in channel]
         assert broker.keys("*pidbox*") == []
+
+
+def hint(task="jobs.tasks.run_job", arguments=("7",), rest=None, **headers) -> str:
+    """A message as the web process leaves it in the queue, with headers and a rest of the attacker's."""
+    body = base64.b64encode(json.dumps([list(arguments), {}, rest or {}]).encode()).decode()
+    headers = {"lang": "py", "task": task, "id": "x", "root_id": "x", "parent_id": None, "group": None, **headers}
+    place = {"exchange": "", "routing_key": "cloud"}
+    properties = {"delivery_info": place, "delivery_tag": "t", "body_encoding": "base64", "priority": 0}
+    kind = {"content-type": "application/json", "content-encoding": "utf-8"}
+    return json.dumps({"body": body, **kind, "headers": headers, "properties": properties})
+
+
+FORGED_ENTRIES = {
+    "no JSON": "no message",
+    "no text": b"\xff\xfe",
+    "a list": "[1, 2]",
+    "nested": "[" * 5000,
+    "a type of kombu": '{"__type__": "decimal", "__value__": []}',
+    "no properties": '{"body": "", "headers": {}}',
+    "a task that is no name": hint(task={"a": 1}),
+    "a task of Celery": hint(task="celery.starmap", arguments=("jobs.tasks.run_job", [])),
+    "a time limit that is none": hint(timelimit="abc"),
+    "a bomb": hint(compression="bzip2").replace(
+        '"body": "', f'"body": "{base64.b64encode(bz2.compress(bytes(10**7))).decode()}'
+    ),
+    "callbacks": hint(rest={"callbacks": [{"task": "jobs.tasks.remind", "args": []}], "chord": {"task": "x"}}),
+}
+
+
+@pytest.mark.parametrize("kind", FORGED_ENTRIES)
+def test_an_entry_that_is_no_hint_does_not_end_the_worker_of_jobs(broker, kind, monkeypatch):
+    """Each of these ended Celery's worker, or would: a thousand of them would keep it away for hours."""
+    seen = []
+    monkeypatch.setattr(app.tasks["jobs.tasks.run_job"], "run", seen.append)
+    monkeypatch.setattr(app.tasks["jobs.tasks.remind"], "run", lambda: seen.append("callback"))
+    for _each in range(20):
+        broker.lpush("cloud", FORGED_ENTRIES[kind])
+    broker.lpush("cloud", hint(arguments=("the next one",)))
+    work_until(lambda: "the next one" in seen)
+    assert "callback" not in seen
+
+
+@pytest.mark.parametrize("key", ["cloud", "cloud\x06\x163", "_kombu.binding.cloud", "_kombu.binding_permanent.cloud"])
+def test_a_key_of_another_type_silences_neither_senders_nor_the_worker_of_jobs(broker, key, monkeypatch):
+    seen = []
+    monkeypatch.setattr(app.tasks["jobs.tasks.run_job"], "run", seen.append)
+    broker.set(key, "neither list nor set")
+    with app.connection_for_write() as connection:
+        app.send_task("jobs.tasks.run_job", ("sent",), retry=False, connection=connection)
+    broker.lpush("cloud", hint(arguments=("found",)))
+    work_until(lambda: set(seen) == {"sent", "found"})
+
+
+def test_what_an_attacker_left_as_unacknowledged_ends_no_worker_of_jobs(broker, monkeypatch):
+    seen = []
+    monkeypatch.setattr(app.tasks["jobs.tasks.run_job"], "run", seen.append)
+    broker.hset("unacked", "t", "no message")
+    broker.set("unacked_index", "no set of any kind")
+    broker.lpush("cloud", hint(arguments=("the next one",)))
+    work_until(lambda: "the next one" in seen)
+
+
+@pytest.mark.parametrize("key", ["kmes:heartbeat:worker:evil", "cloud", "rq:queue:reports", "rq:failed:reports"])
+def test_no_key_makes_redis_look_away_or_is_read_in_full(broker, key, monkeypatch):
+    broker.set(key, "x" * 20_000_000)
+    if "heartbeat" in key:
+        broker.rpush("kmes:heartbeat:worker:list", "x")
+    broker.set("kmes:heartbeat:beat", "1", ex=60)
+    read = []
+    loads = json.loads
+    monkeypatch.setattr("kmes.dashboard.heartbeats.json.loads", lambda text: read.append(len(text)) or loads(text))
+    found = read_heartbeats()
+    assert (found.redis_up, found.beat_alive) == (True, True)
+    assert all(length <= 4096 for length in read)
+
+
+def work_until(is_done) -> None:
+    """Run the worker of jobs until something is so, or fail."""
+    with start_worker(app, pool="solo", perform_ping_check=False, shutdown_timeout=30):
+        deadline = time.monotonic() + 30
+        while not is_done():
+            assert time.monotonic() < deadline, "the worker took nothing"
+            time.sleep(0.05)
 
 
 def test_only_registered_functions_are_tasks(broker):
