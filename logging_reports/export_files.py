@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 
 from kmes.core import clock
 from kmes.core.errors import KmesError
+from kmes.core.private_files import open_plain
 from logging_reports.choices import ExportFormat, Service
 
 _STEMS = {Service.AZURE: "azure-service", Service.AUDIT: "audit", Service.DEVICE: "device"}
@@ -34,7 +35,26 @@ def make_name(service: str, form: str = ExportFormat.CSV, *, unique: bool = Fals
 def find(name: str) -> Path | None:
     """Return the path of a finished export. None for a missing file and for a name ``make_name`` never makes."""
     path = Path(settings.KMES_EXPORT_DIR) / name
-    return path if _NAME.fullmatch(name) and path.is_file() else None
+    return path if is_export(name) and path.is_file() else None
+
+
+def is_export(name: str) -> bool:
+    """Return whether ``make_name`` makes such names."""
+    return _NAME.fullmatch(name) is not None
+
+
+def open_found(name: str) -> IO[bytes] | None:
+    """Open a finished export. None for a missing file, a strange name, and what is no file of its own.
+
+    The web process sends what it opens, and the folder is the report worker's: a link in it could lead to a key of the web
+    process.
+    """
+    if not is_export(name):
+        return None
+    try:
+        return open_plain(Path(settings.KMES_EXPORT_DIR) / name)
+    except OSError:
+        return None
 
 
 @contextmanager

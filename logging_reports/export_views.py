@@ -99,10 +99,9 @@ def cancel_export(request: HttpRequest, export_id: UUID) -> HttpResponse:
 def download_export(request: HttpRequest, export_id: UUID) -> HttpResponseBase:
     """Send the file of an export and log the download."""
     export = _export_or_404(export_id)
-    path = export_files.find(export.file_name)
-    if path is None:
+    source = export_files.open_found(export.file_name)
+    if source is None:
         raise Http404(_("The file of this export is not there any more."))
-    source = path.open("rb")
     record(
         "log.exported",
         actor=Actor.from_user(request.user),

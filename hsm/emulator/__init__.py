@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 
 from hsm.session import find_module, load_library
 from kmes.core.errors import DeviceError
+from kmes.core.private_files import write_private
 
 LABEL = "KMES"
 CKU_SO, CKU_USER = 0, 1
@@ -61,7 +62,8 @@ def create_token(state_dir: Path, *, module: str = "", label: str = LABEL) -> Pa
 def write_configuration(folder: Path) -> None:
     """Tell SoftHSM that its tokens lie in ``folder``."""
     lines = (f"directories.tokendir = {folder / 'tokens'}", "objectstore.backend = file", "log.level = ERROR", "")
-    (folder / "softhsm2.conf").write_text("\n".join(lines))
+    # Root restores a token, too, in a folder of the worker's user.
+    write_private(folder / "softhsm2.conf", "\n".join(lines), mode=0o644)
 
 
 def _init_token(module: str, label: str, pin: str) -> None:

@@ -17,6 +17,7 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from kmes.core.errors import KmesError
+from kmes.core.private_files import write_private
 from kmes.core.public_keys import fingerprint
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
@@ -85,7 +86,9 @@ def pin(keys: dict[KeyUse, str]) -> list[str]:
     path: Path = settings.KMES_PINNED_KEYS_FILE
     try:
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        with path.with_name(f".{path.name}.lock").open("w") as lock:
+        # Root runs this too, in a folder of the worker's user: no link is followed.
+        lock_file = path.with_name(f".{path.name}.lock")
+        with os.fdopen(os.open(lock_file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             content = _read(path)
             added = []
@@ -121,14 +124,8 @@ def _read(path: Path) -> dict[str, list[str]]:
 
 
 def _write(path: Path, content: dict[str, list[str]]) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("w") as target:
-        target.write(json.dumps(content, indent=1) + "\n")
-        target.flush()
-        os.fsync(target.fileno())
     # Public keys are no secret, and the web process may run as another user.
-    temporary.chmod(0o644)
-    temporary.replace(path)
+    write_private(path, json.dumps(content, indent=1) + "\n", mode=0o644)
 
 
 def _unreadable(path: Path) -> PinnedKeysError:

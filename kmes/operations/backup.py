@@ -7,7 +7,6 @@ hints only. The stand-in for Azure is left out, because it is not part of the in
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from collections.abc import Callable
 from contextlib import closing
@@ -21,11 +20,13 @@ from django.utils.translation import gettext as _
 
 from kmes.core.actor import SYSTEM
 from kmes.core.clock import now
+from kmes.core.private_files import copy_plain_tree
 from kmes.core.schema import Fit, check_fit
 from kmes.core.secret_types import SecretText
 from kmes.core.version import VERSION
 from kmes.operations import archive, backup_signature, postgres_copy, sqlite_copy, token_copy
 from kmes.operations.manifest import BackupError, DeviceFacts, Facts, Manifest
+from logging_reports import export_files
 from logging_reports.services import record
 
 SECRET_KEY = "secret_key"  # noqa: S105 - the part's name
@@ -105,7 +106,7 @@ def write_backup(
             token_copy.copy_out(folder)
         _write_secret_key(folder)
         if with_exports and settings.KMES_EXPORT_DIR.is_dir():
-            shutil.copytree(settings.KMES_EXPORT_DIR, folder / EXPORTS, ignore=shutil.ignore_patterns("*.part", ".*"))
+            copy_plain_tree(settings.KMES_EXPORT_DIR, folder / EXPORTS, is_wanted=export_files.is_export)
         manifest = Manifest(
             made_at=now().isoformat(),
             version=VERSION,

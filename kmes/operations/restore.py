@@ -8,7 +8,6 @@ at any step the installation is as it was before.
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from jobs.schedule import clock_guard
 from kmes.core.actor import SYSTEM
 from kmes.core.errors import DeviceError
 from kmes.core.pinned_keys import KeyUse, read_pinned
+from kmes.core.private_files import copy_private
 from kmes.core.public_keys import fingerprint
 from kmes.core.secret_types import SecretText
 from kmes.core.version import VERSION
@@ -317,7 +317,9 @@ def _restore_exports(folder: Path) -> list[str]:
     try:
         settings.KMES_EXPORT_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
         for path in source.iterdir():
-            shutil.copyfile(path, settings.KMES_EXPORT_DIR / path.name)
+            with path.open("rb") as found:
+                # Whoever owns the folder may have put a link of this name into it.
+                copy_private(found, settings.KMES_EXPORT_DIR / path.name, mode=0o644)
     except OSError as error:
         return [
             _("The exports could not be written to %(path)s: %(reason)s.")

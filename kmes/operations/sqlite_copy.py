@@ -6,8 +6,6 @@ Never copies a database file in use byte by byte: SQLite's own backup API makes 
 from __future__ import annotations
 
 import fcntl
-import os
-import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -18,6 +16,7 @@ from django.db import connection
 from django.utils.translation import gettext as _
 
 from kmes.core.clock import now
+from kmes.core.private_files import copy_private
 from kmes.operations.manifest import SESSIONS, BackupError
 from logging_reports import triggers
 
@@ -125,13 +124,9 @@ def _refuse_strange_schema(copy: Path) -> None:
 
 
 def _put(copy: Path, path: Path) -> None:
-    """Copy into the same folder and rename, because the copy may be on another disk."""
-    temporary = path.with_name(f".{path.name}.restoring")
-    shutil.copyfile(copy, temporary)
-    temporary.chmod(0o600)
-    with temporary.open("rb") as written:
-        os.fsync(written.fileno())
-    temporary.replace(path)
+    """Copy into the same folder and rename, because the copy may be on another disk, and others may write to the folder."""
+    with copy.open("rb") as source:
+        copy_private(source, path)
 
 
 def _move(path: Path, aside: Path) -> list[tuple[Path, Path]]:

@@ -19,6 +19,7 @@ from hsm.emulator import write_configuration
 from hsm.session import find_module
 from kmes.core.clock import now
 from kmes.core.errors import DeviceError
+from kmes.core.private_files import copy_plain_tree, copy_private, open_plain
 from kmes.operations.manifest import BackupError, DeviceFacts, Manifest
 
 FOLDER = "token"
@@ -40,8 +41,10 @@ def is_software() -> bool:
 
 def copy_out(folder: Path) -> None:
     """Copy the token's files and the PIN; they change only when major keys are made."""
-    shutil.copytree(_home() / "tokens", folder / FOLDER / "tokens")
-    shutil.copyfile(settings.KMES_HSM_PIN_FILE, folder / FOLDER / PIN)
+    (folder / FOLDER).mkdir(mode=0o700)
+    copy_plain_tree(_home() / "tokens", folder / FOLDER / "tokens")
+    with open_plain(settings.KMES_HSM_PIN_FILE) as pin:
+        copy_private(pin, folder / FOLDER / PIN)
 
 
 @contextmanager
