@@ -6,6 +6,7 @@ Needs no Django and no database, like ``chain`` and ``anchors``.
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -92,4 +93,7 @@ def _fits(name: str, value: Any) -> bool:
     if name in _NUMBERS:
         is_number = isinstance(value, int) and not isinstance(value, bool)
         return is_number or (value is None and name not in {"chain_format", "sequence"})
+    if name == "service":
+        # Verifiers print it.
+        return isinstance(value, str) and re.fullmatch(r"[a-z]{1,16}", value) is not None
     return isinstance(value, str) or (value is None and name == "job_id")

@@ -4,8 +4,8 @@
 and three files of this repository (docs/approvals.md#check-the-evidence). It computes the digest of the plan anew,
 checks each signature of a passkey, and prints the fingerprint of each public key. These are compared with an export of
 the Audit log, which is checked by itself (``logging_reports.offline``). With the file of public keys
-(``KMES_REQUEST_SIGNERS_FILE``) the signatures of the web process are checked, too. Exit status: 0 all hold, 1 something
-was changed, 2 the file could not be read.
+(``KMES_REQUEST_SIGNERS_FILE``) the signatures of the web process are checked, too. Exit status: 0 each decision is signed,
+and all signatures hold, 1 something was changed, 2 the file could not be read, or nothing proves a decision in it.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +31,24 @@ FORMAT = "kmes approval evidence 1"
 PLAN, DECISION, STATEMENT = "kmes approval plan", "kmes approval decision", "kmes approval statement"
 
 
-def verify(evidence: Mapping[str, Any], *, signers: Sequence[str] = ()) -> tuple[list[str], list[str]]:
-    """Check evidence, and the web process's signatures where its public keys (hex) are given.
+@dataclass
+class Findings:
+    """What was found to hold, what nobody signed, and the faults, as sentences."""
 
-    Return what was found to hold, and the faults, as sentences.
+    proven: list[str] = field(default_factory=list)
+    unproven: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+
+    @property
+    def status(self) -> int:
+        """The exit status."""
+        if self.faults:
+            return CHANGED
+        return COULD_NOT_CHECK if self.unproven or not self.proven else HOLDS
+
+
+def verify(evidence: Mapping[str, Any], *, signers: Sequence[str] = ()) -> Findings:
+    """Check evidence, and the web process's signatures where its public keys (hex) are given.
 
     Raises:
         KeyError, TypeError, ValueError: it is no evidence.
@@ -43,21 +58,36 @@ def verify(evidence: Mapping[str, Any], *, signers: Sequence[str] = ()) -> tuple
     if evidence["format"] != FORMAT:
         message = f"format {evidence['format']}"
         raise ValueError(message)
-    found, faults = [], [] if digest == evidence["digest"] else ["the plan is not the one of the digest"]
+    found = Findings(faults=[] if digest == evidence["digest"] else ["the plan is not the one of the digest"])
     for decision in evidence["decisions"]:
         name = f"{decision['verdict']} by {decision['user_name']} (user {decision['user']})"
         if decision["digest"] != digest:
-            faults.append(f"{name}: on another plan")
+            found.faults.append(f"{name}: on another plan")
         elif signers and not _is_of_web(decision, signers):
-            faults.append(f"{name}: not as the web process recorded it")
+            found.faults.append(f"{name}: not as the web process recorded it")
         elif not decision["proof"]:
-            found.append(f"{name}: not signed by a passkey")
+            by_whom = "signed by the web process, by no passkey" if signers else "not signed by a passkey"
+            (found.proven if signers else found.unproven).append(f"{name}: {by_whom}")
         else:
             try:
-                found.append(f"{name}: signed by the passkey with the public key sha256:{_key_of(decision)}")
+                found.proven.append(f"{name}: signed by the passkey with the public key sha256:{_key_of(decision)}")
             except ProofError as error:
-                faults.append(f"{name}: {error}")
-    return found, faults
+                found.faults.append(f"{name}: {error}")
+    return found
+
+
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the object; refuse a name that stands twice, because readers differ in which one counts."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        message = "a name stands twice"
+        raise ValueError(message)
+    return found
+
+
+def _visible(text: str) -> str:
+    """Return a text of the file as it may be printed: none of its characters moves the cursor or turns the line."""
+    return "".join(each if each.isprintable() else f"\\u{ord(each):04x}" for each in text)
 
 
 def _key_of(decision: Mapping[str, Any]) -> str:
@@ -87,12 +117,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         signers = json.loads(given.signers.read_bytes())["web"] if given.signers else ()
-        found, faults = verify(json.loads(given.file.read_bytes()), signers=signers)
-    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
+        found = verify(json.loads(given.file.read_bytes(), object_pairs_hook=_without_doubles), signers=signers)
+    except (OSError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         sys.stderr.write(f"could not check: {error!r}\n")
         return COULD_NOT_CHECK
-    sys.stdout.writelines(f"{each}\n" for each in [*found, *(f"FAULT {each}" for each in faults)])
-    return CHANGED if faults else HOLDS
+    lines = [
+        *found.proven,
+        *(f"NOT PROVEN {each}" for each in found.unproven),
+        *(f"FAULT {each}" for each in found.faults),
+    ]
+    sys.stdout.writelines(f"{_visible(each)}\n" for each in lines or ["NOT PROVEN: the file holds no decision"])
+    return found.status
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from copy import copy
 from datetime import timedelta
+from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -299,3 +300,13 @@ def test_without_consent_it_stays_unmarked(unsigned, admin, monkeypatch):
     with pytest.raises(CommandError, match="Nothing was marked"):
         call_command("authorize_existing")
     assert ask(unsigned, admin).state == "failed"
+
+
+def test_a_name_in_the_database_hides_no_row_from_whoever_authorizes(credential):
+    """Who compares the rows before the device marks them sees each one, whatever the terminal would do with its texts."""
+    CloudCredential.objects.filter(pk=credential.pk).update(name="Other\x1b[1A\x1b[2K\u202e", tenant_id="evil")
+    out = StringIO()
+    call_command("authorize_existing", "--list", stdout=out)
+    lines = out.getvalue().splitlines()
+    assert any("Other\\u001b[1A" in line and "evil" in line for line in lines)
+    assert all(line.isprintable() for line in lines)

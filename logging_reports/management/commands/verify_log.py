@@ -17,6 +17,7 @@ from logging_reports import offline
 from logging_reports.anchors import AnchorError, Statement
 from logging_reports.choices import Service
 from logging_reports.handovers import clean_fingerprint
+from logging_reports.safe_text import visible
 from logging_reports.time_stamp_verification import TimeStampVerdict, verify_time_stamps
 from logging_reports.time_stamps import TimeStampError, load_certificates
 from logging_reports.verification import (
@@ -137,7 +138,8 @@ class Command(BaseCommand):
             else:
                 self.stdout.write(f"{verdict.service}: ok, {verdict.rows} rows, ends in {verdict.head_hash[:16]}")
         for fault in guards:
-            self.stdout.write(f"database: {fault}")
+            # A trigger's name is chosen by whoever made it.
+            self.stdout.write(f"database: {visible(fault)}")
 
     def _print_checkpoints(self, found: CheckpointVerdict, anchor: Statement | None) -> None:
         for fault in found.faults[:_FAULTS_SHOWN]:

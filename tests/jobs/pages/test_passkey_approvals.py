@@ -133,7 +133,7 @@ def test_the_evidence_is_checked_offline(keys, admin, settings, tmp_path, capsys
     ):
         changed = json.loads(body(evidence))
         change(changed)
-        assert offline.verify(changed, signers=read_signers(signers)["web"])[1]
+        assert offline.verify(changed, signers=read_signers(signers)["web"]).faults
     file.write_text("[]")
     assert offline.main([str(file)]) == 2
 

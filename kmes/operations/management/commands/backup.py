@@ -13,6 +13,7 @@ from kmes.core.errors import KmesError
 from kmes.operations.backup import make_backup
 from kmes.operations.sealed_file import read_passphrase
 from kmes.operations.token_copy import statement
+from logging_reports.safe_text import visible
 
 
 class Command(BaseCommand):
@@ -46,7 +47,7 @@ class Command(BaseCommand):
                 with_signature=not options["unsigned"],
             )
         except KmesError as error:
-            raise CommandError(str(error)) from None
+            raise CommandError(visible(str(error))) from None
         except (AnyDatabaseError, OSError) as error:
             raise CommandError(f"The backup could not be made: {error}") from error
         manifest = made.manifest

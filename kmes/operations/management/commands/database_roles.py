@@ -13,6 +13,7 @@ from django.db import DatabaseError
 from kmes.core.private_files import write_private
 from kmes.core.secret_types import SecretText
 from kmes.operations import database_roles
+from logging_reports.safe_text import visible
 
 
 class Command(BaseCommand):
@@ -57,7 +58,7 @@ class Command(BaseCommand):
     def _check(self) -> None:
         faults = database_roles.find_faults()
         if faults:
-            raise CommandError("\n".join([f"{len(faults)} differences:", *faults]))
+            raise CommandError("\n".join([f"{len(faults)} differences:", *map(visible, faults)]))
         self.stdout.write("each role has what it needs and nothing else")
 
 

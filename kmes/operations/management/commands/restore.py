@@ -16,6 +16,7 @@ from kmes.operations.restore import RestoreOptions, check_manifest, check_signer
 from kmes.operations.sealed_file import read_passphrase
 from kmes.operations.token_copy import statement
 from logging_reports.handovers import clean_fingerprint
+from logging_reports.safe_text import visible
 
 
 class Command(BaseCommand):
@@ -66,7 +67,7 @@ class Command(BaseCommand):
                 return
             result = restore_backup(options["file"], passphrase=passphrase, options=chosen)
         except KmesError as error:
-            raise CommandError(str(error)) from None
+            raise CommandError(visible(str(error))) from None
         except (AnyDatabaseError, OSError) as error:
             raise CommandError(f"Nothing was restored: {error}") from error
         self.stdout.write(f"Restored the state of {result.manifest.made_at[:19]} UTC.")
