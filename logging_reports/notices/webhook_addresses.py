@@ -24,7 +24,15 @@ _PUBLIC_IPV6 = ipaddress.IPv6Network("2000::/3")
 _SPECIAL = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "192.88.99.0/24", "2001::/23", "3fff::/20")))
 # Services for a cloud's own machines, metadata with credentials among them: no setting allows them.
 _CLOUD_SERVICES = tuple(
-    map(ipaddress.ip_network, ("192.0.0.192/32", "168.63.129.16/32", "100.100.100.200/32", "fd00:ec2::254/128"))
+    map(
+        ipaddress.ip_network,
+        (
+            *("192.0.0.192/32", "168.63.129.16/32", "100.100.100.200/32"),
+            # The services of AWS, and the metadata of Google Cloud, Oracle, Alibaba, Scaleway and Akamai.
+            *("fd00:ec2::/32", "fd20:ce::254/128", "fd00:c1::a9fe:a9fe/128"),
+            *("fd00:100::100:200/128", "fd00:42::42/128", "fd00:a9fe:a9fe::1/128"),
+        ),
+    )
 )
 # ISATAP (RFC 5214, section 6.1): the second half of the address, before an IPv4 address.
 _ISATAP = frozenset((0x00005EFE, 0x02005EFE))

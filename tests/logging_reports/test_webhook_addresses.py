@@ -74,7 +74,12 @@ def test_a_url_that_leads_inside_or_is_none_is_refused(url, settings):
 
 
 @pytest.mark.parametrize(
-    "host", ["192.0.0.192", "168.63.129.16", "100.100.100.200", "[fd00:ec2::254]", "169.254.169.254"]
+    "host",
+    [
+        *("192.0.0.192", "168.63.129.16", "100.100.100.200", "169.254.169.254"),
+        *("[fd00:ec2::254]", "[fd00:ec2::23]", "[fd20:ce::254]", "[fd00:c1::a9fe:a9fe]"),
+        *("[fd00:100::100:200]", "[fd00:42::42]", "[fd00:a9fe:a9fe::1]"),
+    ],
 )
 def test_no_setting_allows_the_services_of_a_cloud_for_its_own_machines(host, settings):
     settings.KMES_WEBHOOK_PRIVATE_HOSTS = [host.strip("[]")]
