@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, IntegrityError, transaction
+from django.db.models import Max
 from django.utils.translation import gettext as _
 
 from kmes.core import clock, language
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from kmes.core.actor import Actor
 
 
+PASSED_AT_ONCE = 10_000
 # Called with the entries just written, in their transaction, while the heads of their logs are locked.
 _entry_handlers: list[Callable[[Sequence[LogEntry]], None]] = []
 
@@ -134,12 +136,11 @@ def record_many(drafts: Sequence[Draft]) -> list[LogEntry]:
     for entry in entries:
         by_service[entry.service].append(entry)
     try:
-        with transaction.atomic():
-            # Heads are always locked in the same order, so that two batches can't deadlock.
-            for service in sorted(by_service):
-                _append(Service(service), by_service[service])
-            for handler in _entry_handlers:
-                handler(entries)
+        try:
+            _write(by_service, entries)
+        except IntegrityError:
+            # A row that is in the way was added past the console, and can't be removed: it must not stop the log for good.
+            _write(by_service, entries, is_passing_foreign=True)
     except DatabaseError as error:
         raise LogWriteError(
             _("The log can't be written, so nothing was done."),
@@ -147,6 +148,20 @@ def record_many(drafts: Sequence[Draft]) -> list[LogEntry]:
             retryable=True,
         ) from error
     return entries
+
+
+def _write(
+    by_service: dict[str, list[LogEntry]], entries: Sequence[LogEntry], *, is_passing_foreign: bool = False
+) -> None:
+    with transaction.atomic():
+        # Heads are always locked in the same order, so that two batches can't deadlock.
+        for service in sorted(by_service):
+            head = lock_head(Service(service))
+            if is_passing_foreign:
+                _pass_foreign(head)
+            _append(head, by_service[service])
+        for handler in _entry_handlers:
+            handler(entries)
 
 
 def store_now(change: LoggedChange) -> None:
@@ -167,8 +182,7 @@ def register_entry_handler(handler: Callable[[Sequence[LogEntry]], None]) -> Non
         _entry_handlers.append(handler)
 
 
-def _append(service: Service, entries: list[LogEntry]) -> None:
-    head = lock_head(service)
+def _append(head: LogHead, entries: list[LogEntry]) -> None:
     at = clock.now()
     for entry in entries:
         head.sequence += 1
@@ -176,6 +190,18 @@ def _append(service: Service, entries: list[LogEntry]) -> None:
         entry.hash = head.hash = hash_entry(entry)
     LogEntry.objects.bulk_create(entries)
     head.save(force_update=True, update_fields=["sequence", "hash"])
+
+
+def _pass_foreign(head: LogHead) -> None:
+    """Move the end of a log behind the rows that lie beyond it. The chain shows a break there (``verification``)."""
+    while True:
+        beyond = LogEntry.objects.filter(
+            service=head.service, sequence__gt=head.sequence, sequence__lte=head.sequence + PASSED_AT_ONCE
+        )
+        highest = beyond.aggregate(highest=Max("sequence"))["highest"]
+        if highest is None:
+            return
+        head.sequence = highest
 
 
 def lock_head(service: Service) -> LogHead:

@@ -20,6 +20,10 @@ CHECKPOINT = "logging_reports_logcheckpoint"
 TIME_STAMP = "logging_reports_checkpointtimestamp"
 TABLES = (TABLE, HEAD, CHECKPOINT, TIME_STAMP)
 
+# A head moves by a batch at a time. Whoever moves heads could move one so far that no number follows, and nothing would be
+# written any more.
+HIGHEST_STEP = 10_000_000
+
 # REPLACE deletes the old row without firing a delete trigger (sqlite.org/lang_conflict.html),
 # so an insert over an existing position is refused as well. The head may only move forward.
 _SQLITE: dict[str, str] = {
@@ -37,6 +41,7 @@ _SQLITE: dict[str, str] = {
     ),
     "kmes_head_forward": (
         f"BEFORE UPDATE ON {HEAD} WHEN NEW.sequence <= OLD.sequence OR NEW.service <> OLD.service"
+        f" OR NEW.sequence > OLD.sequence + {HIGHEST_STEP}"
         " BEGIN SELECT RAISE(ABORT, 'log heads only move forward'); END"
     ),
     "kmes_checkpoint_no_update": (
@@ -68,7 +73,10 @@ _POSTGRES: dict[str, tuple[str, str]] = {
     "kmes_head_immutable": (HEAD, "BEFORE DELETE OR TRUNCATE ON {table} FOR EACH STATEMENT"),
     "kmes_head_forward": (
         HEAD,
-        "BEFORE UPDATE ON {table} FOR EACH ROW WHEN (NEW.sequence <= OLD.sequence OR NEW.service <> OLD.service)",
+        (
+            "BEFORE UPDATE ON {table} FOR EACH ROW WHEN (NEW.sequence <= OLD.sequence OR NEW.service <> OLD.service"
+            f" OR NEW.sequence > OLD.sequence + {HIGHEST_STEP})"
+        ),
     ),
     "kmes_checkpoint_immutable": (
         CHECKPOINT,

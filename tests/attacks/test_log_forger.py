@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection, transaction
@@ -139,6 +141,16 @@ def test_a_trigger_of_somebody_else_is_named(log):
     assert "the trigger helpful is not of this console" in verify()[1]
 
 
+def test_the_name_of_a_trigger_hides_no_line_on_the_terminal(log):
+    exchange = SQLITE_EMPTY if connection.vendor == "sqlite" else POSTGRES_EMPTY
+    name = "x\x1b[1A\x1b[2K\ncheckpoints: ok"
+    execute(exchange.format(name=f'"{name}"', table=triggers.HEAD))
+    status, said = verify()
+    assert status == 1
+    assert all(line.isprintable() for line in said.splitlines())
+    assert "checkpoints: ok" not in [line[:15] for line in said.splitlines() if "trigger" in line]
+
+
 def test_an_emptied_function_of_the_triggers_is_found(log):
     if connection.vendor != "postgresql":
         # SQLite's triggers call no function; their bodies are compared above.
@@ -211,6 +223,40 @@ def test_the_command_signs_the_hand_over_in_the_device_and_pins_the_new_key(devi
             call_command(hand_over_log.Command(), "--to", wrong)
 
 
+# --- Rows and ends that stop the log ------------------------------------------------------
+def add_past_the_console(sequence, service="azure"):
+    """Add a row as whoever may add rows can, at any place."""
+    last = LogEntry.objects.filter(service=service).order_by("-sequence").first()
+    row = LogEntry(
+        **{field.attname: getattr(last, field.attname) for field in LogEntry._meta.fields if field.attname != "id"}
+    )
+    row.sequence, row.message = sequence, "written past the console"
+    row.save()
+
+
+@pytest.mark.parametrize("steps", [(1,), (1, 2, 3), (2,), (1, 9_000, 2**62)])
+def test_a_row_beyond_the_end_of_a_log_does_not_stop_it(log, steps):
+    """Any process may add rows, and nobody removes one: a single row in the way would have stopped the console for good."""
+    for step in steps:
+        add_past_the_console(70 + step if step < 2**62 else step)
+    written = record_many([Draft(event="azure.probe", actor=SYSTEM, message=str(number)) for number in range(3)])
+    assert [row.sequence - written[0].sequence for row in written] == [0, 1, 2]
+    assert record("azure.probe", actor=SYSTEM).sequence == written[-1].sequence + 1
+    status, said = verify()
+    assert status == 1
+    assert "azure: TAMPERED at 71" in said
+
+
+def test_the_end_of_a_log_is_not_moved_where_no_number_follows(log):
+    move = "UPDATE logging_reports_loghead SET sequence = %s WHERE service = 'azure'"
+    for far in (2**63 - 1, 70 + triggers.HIGHEST_STEP + 1):
+        with pytest.raises(DatabaseError), transaction.atomic():
+            execute(move, [far])
+    execute(move, [70 + triggers.HIGHEST_STEP])
+    assert record("azure.probe", actor=SYSTEM).sequence == 71 + triggers.HIGHEST_STEP
+    assert verify()[0] == 1
+
+
 # --- The export -----------------------------------------------------------------------------
 @pytest.fixture
 def export(log, tmp_path):
@@ -265,6 +311,15 @@ def test_a_cut_export_is_refused_wherever_it_was_cut(kept, export, anchor, signe
 def test_an_empty_export_proves_nothing(content, export, anchor, signer):
     export.write_text(content)
     assert check(export, anchor, signer) != 0
+
+
+def test_a_log_s_name_in_an_export_prints_no_line_of_its_own(export, anchor, signer, capsys):
+    said = "x\x1b[2J\nexport: ok, 70 rows of the log “azure”: 70 proven by the anchor"
+    export.write_text(export.read_text().replace('"service":"azure"', f'"service":{json.dumps(said)}'))
+    assert check(export, anchor, signer) == 1
+    printed = capsys.readouterr().out
+    assert all(line.isprintable() for line in printed.splitlines())
+    assert "export: ok" not in printed
 
 
 def test_an_export_cut_in_the_middle_of_a_line_is_refused(export, anchor, signer):
