@@ -17,7 +17,7 @@ from jobs.certifications.checklist import BY_NAME, verdict
 from jobs.certifications.evidence import evidence_of
 from jobs.certifications.models import Certification, CertificationStep
 from jobs.certifications.signatures import is_genuine
-from jobs.certifications.steps import WORK, Run
+from jobs.certifications.steps import STEP_KEY, WORK, Run
 from jobs.choices import FINAL_STATES, SUCCEEDED_STATES, CertificationState, CheckState
 from jobs.models import Job
 from kmes.core import language
@@ -79,7 +79,7 @@ def _begin(certification: Certification, row: CertificationStep) -> None:
     if reason := work.why_not(group):
         _write(row, CheckState.SKIPPED, reason)
         return
-    key = f"certify:{certification.pk}:{row.name}"
+    key = f"{STEP_KEY}{certification.pk}:{row.name}"
     asker = Actor(certification.actor_name, Trigger.USER, certification.requested_by_id)
     try:
         job = _ask(Run(certification, group, asker, key), row)

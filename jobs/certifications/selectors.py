@@ -12,13 +12,22 @@ from hsm.models import HsmDevice
 from jobs.certifications.checklist import BY_NAME
 from jobs.certifications.models import Certification, CertificationStep
 from jobs.certifications.report import seconds_of
+from jobs.certifications.steps import APPROVED_ACTIONS, STEP_KEY
 from jobs.choices import STATE_COLOURS, CertificationState, CheckState
+from jobs.engine.approval_policies import describe_all, requirements_of
+from jobs.engine.approval_requests import awaited_approvals
+from jobs.models import Job
+from kmes.accounts.scopes import ScopeKind
+from kmes.core.errors import KmesError
 from kmes.core.public_keys import fingerprint
 
 
 @dataclass(frozen=True)
 class StepLine:
-    """One line of the checklist as the page shows it. ``evidence`` is (name, text), flat."""
+    """One line of the checklist as the page shows it.
+
+    ``evidence`` is (name, text), flat; ``approvals`` says whose approvals the step's job waits for, in sentences.
+    """
 
     step: CertificationStep
     title: str
@@ -26,6 +35,7 @@ class StepLine:
     colour: str
     seconds: float | None
     evidence: list[tuple[str, str]]
+    approvals: list[str]
 
 
 @dataclass(frozen=True)
@@ -83,7 +93,8 @@ def view_certification(certification: Certification) -> CertificationView:
     """Return all the page shows of a run."""
     lines = [_line(step) for step in certification.steps.select_related("job")]
     seen = f"{certification.state}|{bool(certification.report)}|" + "|".join(
-        f"{line.step.state}{line.step.job_id}{line.step.job.waiting_for if line.step.job else ''}" for line in lines
+        f"{line.step.state}{line.step.job_id}{line.step.job.waiting_for if line.step.job else ''}{bool(line.approvals)}"
+        for line in lines
     )
     return CertificationView(certification, lines, hashlib.blake2s(seen.encode(), digest_size=8).hexdigest())
 
@@ -91,7 +102,27 @@ def view_certification(certification: Certification) -> CertificationView:
 def _line(step: CertificationStep) -> StepLine:
     known = BY_NAME[step.name]
     colour = STATE_COLOURS.get(step.state, "neutral")
-    return StepLine(step, str(known.title), str(known.proves), colour, seconds_of(step), _flat(step.evidence))
+    approvals = awaited_approvals(step.job) if step.job is not None else []
+    return StepLine(
+        step, str(known.title), str(known.proves), colour, seconds_of(step), _flat(step.evidence), approvals
+    )
+
+
+def possible_approvals() -> list[str]:
+    """Return in sentences whose approvals steps of a run can wait for: policies for everywhere and for vaults."""
+    try:
+        needed = requirements_of(APPROVED_ACTIONS)
+    except KmesError as error:
+        return [str(error)]
+    return describe_all([each for each in needed if each.scope_kind in {"", ScopeKind.VAULT}])
+
+
+def find_run_of(job: Job) -> Certification | None:
+    """Return the self-certification of which a job does a step. No query for the jobs that do none."""
+    if not (job.idempotency_key or "").startswith(STEP_KEY):
+        return None
+    found = Certification.objects.only("pk", "code").filter(steps__job=job)
+    return found.first()
 
 
 def _flat(evidence: Any, prefix: str = "") -> list[tuple[str, str]]:

@@ -25,6 +25,10 @@ from kmes.core.actor import Actor
 from kmes.core.errors import ConflictError
 
 KEY_NAME = "first"
+# How the idempotency keys of the jobs begin that do a step.
+STEP_KEY = "certify:"
+# What policies can have others approve of these steps.
+APPROVED_ACTIONS = ("set_enabled", "cloud_delete", "cloud_purge", "destroy")
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,11 @@ class Run:
     group: KeyGroup
     actor: Actor
     idempotency_key: str
+
+    @property
+    def reason(self) -> str:
+        """Return why a step is to be done, for those who have to approve it."""
+        return _("A step of %(run)s, on a throw-away key.") % {"run": self.certification}
 
 
 def _applies(_group: KeyGroup) -> str:
@@ -94,12 +103,18 @@ def _prove(*, wants_refusal: bool = False) -> Callable[[Run], Job]:
 
 def _switch(*, enabled: bool) -> Callable[[Run], Job]:
     return lambda run: request_set_enabled(
-        version=newest_version(run.group), enabled=enabled, actor=run.actor, idempotency_key=run.idempotency_key
+        version=newest_version(run.group),
+        enabled=enabled,
+        actor=run.actor,
+        idempotency_key=run.idempotency_key,
+        reason=run.reason,
     )
 
 
 def _delete(run: Run) -> Job:
-    return request_cloud_delete(group=run.group, actor=run.actor, idempotency_key=run.idempotency_key)
+    return request_cloud_delete(
+        group=run.group, actor=run.actor, idempotency_key=run.idempotency_key, reason=run.reason
+    )
 
 
 def _recover(run: Run) -> Job:
@@ -107,12 +122,12 @@ def _recover(run: Run) -> Job:
 
 
 def _purge(run: Run) -> Job:
-    return request_cloud_purge(group=run.group, actor=run.actor, idempotency_key=run.idempotency_key)
+    return request_cloud_purge(group=run.group, actor=run.actor, idempotency_key=run.idempotency_key, reason=run.reason)
 
 
 def _destroy(run: Run) -> Job:
     keys = list(run.group.keys.filter(state=KeyState.PRESENT))
-    return request_destroy(keys=keys, actor=run.actor, idempotency_key=run.idempotency_key)
+    return request_destroy(keys=keys, actor=run.actor, idempotency_key=run.idempotency_key, reason=run.reason)
 
 
 def _sign_report(run: Run) -> Job:

@@ -80,7 +80,7 @@ def begin_certification(request: HttpRequest) -> HttpResponse:
                 refusal = error
         else:
             return go_to(request, made.get_absolute_url())
-    context = {"form": form, "steps": CHECKS, "refusal": refusal}
+    context = {"form": form, "steps": CHECKS, "refusal": refusal, "approvals": selectors.possible_approvals()}
     return render_form(request, "certifications/begin.html", context, refused=sent is not None)
 
 

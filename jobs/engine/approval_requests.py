@@ -112,6 +112,12 @@ def add_request(job: Job, needed: Sequence[Requirement], *, reason: str, actor: 
     )
 
 
+def awaited_approvals(job: Job) -> list[str]:
+    """Return in sentences whose approvals a job waits for; nothing, and no query, for one that waits for none."""
+    request = getattr(job, "approval_request", None) if job.state == JobState.AWAITING else None
+    return approval_policies.describe_all(requirements_in(request)) if request is not None else []
+
+
 def add_decision(
     request: ApprovalRequest, *, actor: Actor, verdict: Verdict, reason: str, proof: dict[str, Any] | None = None
 ) -> ApprovalDecision:

@@ -203,7 +203,7 @@ def _short(text: str) -> str:
 def find_job(code: str) -> Job | None:
     """Return the job of this code (``7F3KQ2`` or ``job-7F3KQ2``, in any case), with what its page names."""
     related = ("group__vault", "group__credential", "credential", "retry_of", "follows", "part_of", "requested_by")
-    found = Job.objects.select_related(*related).filter(code=code.upper().removeprefix("JOB-"))
+    found = Job.objects.select_related(*related, "approval_request").filter(code=code.upper().removeprefix("JOB-"))
     return found.defer("credential__sealed_secret", "group__credential__sealed_secret").first()
 
 

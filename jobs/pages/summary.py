@@ -9,6 +9,8 @@ from django.utils.translation import gettext as _
 
 from jobs.choices import FAILED_STATES, JobState
 from jobs.kinds.check_drift import spec as check_drift
+from jobs.kinds.set_approval_policy import spec as set_approval_policy
+from jobs.models import Job
 from jobs.outcome import describe_outcome
 from jobs.pages.failure_help import Failure
 from jobs.pages.progress import describe_duration, label_of
@@ -86,10 +88,16 @@ def choose_next(
     if job.finished_at is None or job.state == JobState.CANCELLED:
         return None
     if job.group is None:
-        return NextStep(_("Open credential"), job.credential.get_absolute_url()) if job.credential else None
+        return _after_job_without_group(job)
     if job.kind == check_drift.KIND:
         return NextStep(_("See the differences"), reverse("keygroups:drift", args=[job.group.pk]))
     return NextStep(_("Open key group"), job.group.get_absolute_url())
+
+
+def _after_job_without_group(job: Job) -> NextStep | None:
+    if job.kind == set_approval_policy.KIND:
+        return NextStep(_("Show approval policies"), reverse("approvals:policies"))
+    return NextStep(_("Open credential"), job.credential.get_absolute_url()) if job.credential else None
 
 
 def _after_failure(

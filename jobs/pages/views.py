@@ -12,7 +12,9 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from jobs.approvals.selectors import count_to_decide
+from jobs.certifications.selectors import find_run_of
 from jobs.choices import FINAL_STATES, STATE_COLOURS, JobState, TargetState
+from jobs.engine.approval_requests import awaited_approvals
 from jobs.engine.chains import describe_next
 from jobs.models import Job
 from jobs.pages import selectors
@@ -186,6 +188,9 @@ def _job_context(request: HttpRequest, view: JobView, *, shown: int) -> dict[str
         ],
         "next": next_step,
         "sentence": tell_state(view, progress=progress),
+        "approvals": awaited_approvals(job),
+        "is_under_policy": hasattr(job, "approval_request"),
+        "certification": find_run_of(job),
         "state_colour": job.state_colour,
         "failure": failure,
         "taken_groups": taken_groups,

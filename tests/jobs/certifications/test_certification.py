@@ -17,6 +17,7 @@ from hsm.device import get_device
 from hsm.models import HsmDevice
 from hsm.types import KeySpec
 from jobs import tasks
+from jobs.approvals.models import Verdict
 from jobs.certifications import progress
 from jobs.certifications.checklist import CHECKS
 from jobs.certifications.report import VERIFY_COMMAND
@@ -30,6 +31,7 @@ from kmes.core.errors import ConflictError, InputError, PermissionRefused
 from tests.cloudcreds.azure.conftest import ALL
 from tests.hsm.marked_keys import make_key
 from tests.jobs import builders
+from tests.jobs.approving import approve, make_approvers, set_policy
 from tests.jobs.builders import work
 from tests.jobs.engine.killed_worker import run_and_die
 
@@ -200,6 +202,44 @@ def test_cancelling_a_step_stops_the_run_and_cleans_up(premium, admin, vault):
     assert certification.state == "failed"
     assert states(certification)["disable"] == "skipped"
     assert vault.versions(certification.group.azure_name) == []
+
+
+def test_a_step_under_a_policy_waits_for_its_approval_and_says_so(premium, admin, vault, client):
+    ben, eve = make_approvers("ben", "eve")
+    set_policy("cloud_purge", actor=admin, approvals=2)
+    client.force_login(get_user_model().objects.get(username="ada"))
+    begun = client.get("/certifications/new/").content.decode()
+    assert "Purge an Azure key: 2 approvals by users with the role Administrator" in begun
+    certification = work_on(begin(premium, admin), until="purge")
+    address, job = certification.get_absolute_url(), certification.steps.get(name="purge").job
+    assert job.state == "awaiting"
+    shown = client.get(address).content.decode()
+    step = shown.partition('id="step-purge"')[2].partition("</li>")[0]
+    assert "Purge an Azure key: 2 approvals by users with the role Administrator" in step
+    assert f'href="/approvals/{job.code}/"' in step
+    assert "Awaiting approval" in shown.partition('<p role="status">')[2].partition("</p>")[0]
+    request = client.get(f"/approvals/{job.code}/").content.decode()
+    assert f"A step of {certification}, on a throw-away key." in request
+    assert f'href="{address}">{certification}</a>' in client.get(f"/jobs/{job.code}/").content.decode()
+    digest = shown.partition("live/?seen=")[2].partition('"')[0]
+    approve(job, ben)
+    approve(job, eve)
+    assert client.get(f"{address}live/", {"seen": digest}).status_code == 200
+    work_on(certification)
+    assert certification.state == "passed"
+    assert states(certification)["purge"] == "done"
+
+
+def test_a_step_that_nobody_approves_fails_the_run_and_says_why(premium, admin):
+    (ben,) = make_approvers("ben")
+    set_policy("cloud_purge", actor=admin)
+    certification = work_on(begin(premium, admin), until="purge")
+    approve(certification.steps.get(name="purge").job, ben, verdict=Verdict.REFUSE, reason="Not today")
+    progress.follow_all()
+    work_on(certification)
+    assert certification.state == "failed"
+    assert "ben refused the job. Not today" in certification.steps.get(name="purge").detail
+    assert states(certification)["report"] == "done"
 
 
 def test_what_nobody_told_is_found_by_the_scan(premium, admin):
