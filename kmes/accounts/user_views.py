@@ -35,7 +35,7 @@ from kmes.ui.tables import arrange
 
 
 def _find(request: HttpRequest, user_id: int) -> User:
-    found = get_object_or_404(second_factor.with_factor(User.objects.all()), pk=user_id)
+    found: User = get_object_or_404(second_factor.with_factor(User.objects.all()), pk=user_id)
     # The reasons in the menu depend on the viewer: nobody deactivates themselves, or who has more rights.
     found.__dict__["viewer"] = request.user
     return found

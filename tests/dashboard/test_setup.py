@@ -126,6 +126,18 @@ def test_only_who_has_the_first_password_is_led_to_change_it(pages, people):
     assert page.count("Change my password") == 1
 
 
+def test_it_leads_to_ones_own_second_factor_and_to_approvals(pages, people, client):
+    assert "Without a second factor: a-admin." in texts(2)
+    page = body(pages.get("/setup/2/"))
+    assert 'href="/profile/second-factor/?next=%2Fsetup%2F2%2F"' in page
+    assert 'href="/approvals/policies/"' in page
+    # Nobody sets up that of another.
+    make_user("ada")
+    page = body(pages.get("/setup/2/"))
+    assert "Without a second factor: a-admin." in page
+    assert page.count("Set up my second factor") == 1
+
+
 def test_it_says_whether_dual_login_is_on_and_leads_to_it(pages, people):
     assert "Dual login is off" in texts(2)
     assert 'href="/dual-login/"' in body(pages.get("/setup/2/"))
@@ -248,6 +260,14 @@ def test_the_push_is_watched_to_its_end(pages, credential):
     assert "Grant Import." in piece
     assert "Make a key group below" in piece
     assert "hx-get" not in piece
+    # The form was folded while the push went on; it opens with the reason, and the page asked for later has it, too.
+    for text in (piece, body(pages.get("/setup/5/"))):
+        form = text.partition('id="first-push"')[2]
+        assert "The push of “first-group” failed:" in form
+        assert "The vault refused. <strong>Grant Import.</strong>" in form
+        assert f"/jobs/{job.code}/" in form
+        assert "btn-primary" in form.partition("<form")[2]
+        assert "<details" not in form.partition("</form>")[0]
     assert not step(5).is_done
 
 

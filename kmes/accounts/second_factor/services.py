@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -62,7 +63,7 @@ def has_factor(user: User) -> bool:
     return User.objects.filter(_has_factor(), pk=user.pk).exists()
 
 
-def with_factor(users: QuerySet[User]) -> QuerySet[User]:
+def with_factor(users: QuerySet[User]) -> QuerySet[Any, Any]:
     """Return users, each with ``has_factor``."""
     return users.annotate(has_factor=_has_factor())
 

@@ -60,4 +60,9 @@ class FirstPushForm(forms.Form):
         named = [(vault.pk, field.label_from_instance(vault)) for vault in field.queryset]
         field.choices = [("", field.empty_label), *named]
         rows = best_first(field.queryset)
+        # Read once, as above.
+        field.choices = [
+            ("", field.empty_label),
+            *((each.pk, field.label_from_instance(each)) for each in field.queryset),
+        ]
         field.initial = next((vault for vault in rows if str(vault.pk) == chosen), rows[0] if rows else None)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from urllib.parse import urlencode
 
-from django.contrib.auth import get_user_model
 from django.db.models import OuterRef, Q, Subquery
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -17,7 +16,9 @@ from hsm.models import HsmDevice
 from keygroups.choices import LIVE_VERSION_STATES, KeyUsage
 from keygroups.models import CloudVersion
 from kmes.accounts.dual_login.policy import read_policy
+from kmes.accounts.models import User
 from kmes.accounts.rights import Right, Role
+from kmes.accounts.second_factor.services import with_factor
 from kmes.dashboard import selectors
 from kmes.dashboard.setup.findings import Finding, Link, SetupStep, link_to
 from logging_reports.choices import Service
@@ -117,7 +118,7 @@ def _findings_of(device: HsmDevice) -> list[Finding]:
 # --- 2 ---------------------------------------------------------------------------------------
 def _people_step() -> SetupStep:
     changes = LogEntry.objects.filter(service=Service.AUDIT, event=PASSWORD_CHANGED, actor_user_id=OuterRef("pk"))
-    people = get_user_model().objects.filter(is_active=True, role=Role.ADMIN).order_by("username")
+    people = with_factor(User.objects.filter(is_active=True, role=Role.ADMIN).order_by("username"))
     admins = list(people.annotate(password_changed_at=Subquery(changes.order_by("-sequence").values("at")[:1])))
     enough = len(admins) >= 2
     findings = [
@@ -128,7 +129,9 @@ def _people_step() -> SetupStep:
             links=[] if enough else link_to(_("Add a user"), "accounts:user_add", right=Right.USER_MANAGE),
         ),
         *(_password_of(admin.get_username(), admin.password_changed_at) for admin in admins),
+        _second_factors([admin.get_username() for admin in admins if not admin.has_factor]),
         _dual_login(),
+        _approvals(),
     ]
     return SetupStep(
         2,
@@ -136,6 +139,28 @@ def _people_step() -> SetupStep:
         _("Two people, each with an account and a password that only they know."),
         findings,
     )
+
+
+def _second_factors(missing: list[str]) -> Finding:
+    """Return who can be signed in as with a password alone; a required factor is asked for at the sign-in."""
+    if not missing:
+        return Finding(_("Each administrator has a second factor."), ok=None)
+    text = _("Without a second factor: %(names)s. Whoever learns the password can sign in.")
+    add = [
+        link
+        for name in missing
+        for link in link_to(
+            _("Set up my second factor"), "accounts:second_factor", in_dialog=False, user=name, query=return_query(2)
+        )
+    ]
+    return Finding(text % {"names": ", ".join(missing)}, ok=None, links=add)
+
+
+def _approvals() -> Finding:
+    """Return where to demand approvals. Whether a policy is in force costs more to find out than a page has."""
+    text = _("What can't be undone, such as a purge, can wait until other administrators have approved it.")
+    link = link_to(_("Approval policies"), "approvals:policies", right=Right.APPROVAL_MANAGE, in_dialog=False)
+    return Finding(text, ok=None, links=link)
 
 
 def _dual_login() -> Finding:

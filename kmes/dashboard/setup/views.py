@@ -73,7 +73,10 @@ def show_step(request: HttpRequest, number: int) -> HttpResponse:
     if request.headers.get("HX-Target") == "setup-findings":
         if context["digest"] == request.GET.get("seen"):
             return HttpResponse(status=NO_CONTENT)
-        return render(request, "setup/_findings.html", {**context, "is_update": True})
+        # The push has ended: its form, which was folded meanwhile, is sent anew. Nobody types in it before.
+        is_form_due = number == LAST and not context["is_open"]
+        more = {"form": FirstPushForm(chosen=request.GET.get("vault", ""))} if is_form_due else {}
+        return render(request, "setup/_findings.html", {**context, **more, "is_update": True})
     if number == 4:
         context["form"] = VaultForm()
     if number == LAST:
@@ -152,6 +155,7 @@ def _context(request: HttpRequest, number: int) -> dict[str, Any]:
         "job": job,
         "job_steps": shown,
         "job_colour": STATE_COLOURS[job.state] if job else "",
+        "has_push_failed": number == LAST and job is not None and job.state == JobState.FAILED,
         "is_open": job is not None and job.state in OPEN_STATES,
         # What to do stands there already: the push is watched below.
         "is_push_under_way": number == LAST and job is not None and job.state in OPEN_STATES,
