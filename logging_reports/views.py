@@ -19,6 +19,7 @@ from logging_reports import checkpoints
 from logging_reports.choices import Service
 from logging_reports.filters import JumpForm, LogFilterForm
 from logging_reports.models import CheckpointTimeStamp, LogCheckpoint, LogEntry
+from logging_reports.notices.notice_links import find_subject_page
 from logging_reports.selectors import (
     NEW_ROWS_CAP,
     LogFilter,
@@ -168,6 +169,7 @@ def show_entry(request: HttpRequest, service: str, sequence: int) -> HttpRespons
         "query": form.query() if form.is_valid() else "",
         # The list to return to begins with this row.
         "back_query": form.query(before=near.entry.sequence + 1) if form.is_valid() else f"service={service}",
+        "about_url": find_subject_page([near.entry]),
     }
     return render(request, "logging_reports/detail.html", context)
 

@@ -10,13 +10,14 @@ from django.utils.translation import gettext as _
 
 from jobs.approvals import break_glass, passkey_answers, selectors, services
 from jobs.approvals.changes import waits_for_requester
-from jobs.approvals.models import ApprovalDecision, ApprovalRequest
+from jobs.approvals.models import ApprovalDecision, ApprovalRequest, Verdict
 from jobs.choices import JobState
 from jobs.engine.approval_checks import why_plan_changed
 from jobs.engine.approval_policies import describe_all
 from jobs.engine.approval_requests import is_decision_genuine, is_request_genuine, requirements_in
 from jobs.engine.approver_signatures import has_broken_signature
 from jobs.engine.break_glass import find_break_glass, find_review
+from jobs.spec import registry
 from kmes.accounts.rights import Right
 from kmes.accounts.second_factor.passkeys import statements
 from kmes.core.clock import now
@@ -70,12 +71,17 @@ def context_of(found: ApprovalRequest, user: Any) -> dict[str, Any]:
     signs = statements.signs(user)
     if is_open and not against and not signs and any(each.needs_passkey for each in requirements_in(found)):
         against = _("The policy asks for approvals signed by a passkey, and you have none.")
+    needed = requirements_in(found)
     return {
+        "given": sum(each.verdict == Verdict.APPROVE for each in decisions),
+        "wanted": max((each.approvals for each in needed), default=0),
+        "is_applied_by_requester": registry.is_applied_by_requester(found.job),
+        "verify_command": f"python -m jobs.approvals.offline approval-{found.job.code}.json",
         "found": found,
         "job": found.job,
         "state": state,
         "colour": colour,
-        "needed": describe_all(requirements_in(found)),
+        "needed": describe_all(needed),
         "decisions": [(each, is_decision_genuine(each) and not has_broken_signature(each)) for each in decisions],
         "signs": signs,
         "is_open": is_open,

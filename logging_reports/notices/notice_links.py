@@ -26,7 +26,12 @@ def register(name: str, finder: LinkFinder, *, order: int) -> None:
 
 def find_link(entries: Sequence[LogEntry]) -> str:
     """Return the path that the notice of these rows links to, by default the page of the first row."""
+    return find_subject_page(entries) or reverse("logs:detail", args=[entries[0].service, entries[0].sequence])
+
+
+def find_subject_page(entries: Sequence[LogEntry]) -> str:
+    """Return the path of the page that these rows are about; "" where no package has one."""
     for _order, finder in sorted(_registry.values(), key=lambda pair: pair[0]):
         if path := finder(entries):
             return path
-    return reverse("logs:detail", args=[entries[0].service, entries[0].sequence])
+    return ""

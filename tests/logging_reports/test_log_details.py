@@ -41,6 +41,22 @@ def test_details_show_the_row_its_neighbours_and_the_chain_mark(auditor):
     assert auditor.get("/logs/nonsense/1/").status_code == 404
 
 
+def test_a_row_leads_to_what_it_is_about(auditor):
+    about = {"job_code": "7F3KQ2", "actor": SYSTEM}
+    rows = [
+        record("job.requested", **about),
+        record("approval.approved", **about),
+        record("configuration.changed", actor=SYSTEM),
+    ]
+
+    def link_of(row):
+        body = auditor.get(reverse("logs:detail", args=["audit", row.sequence])).content.decode()
+        found = re.search(r'href="([^"]+)">Show what it is about', body)
+        return found and found[1]
+
+    assert [link_of(row) for row in rows] == ["/jobs/7F3KQ2/", "/approvals/7F3KQ2/", None]
+
+
 @pytest.mark.parametrize("changed", [1, 2, 3])
 def test_details_say_when_the_chain_is_broken_at_the_row_or_beside_it(auditor, unguarded_log, changed):
     write(3)

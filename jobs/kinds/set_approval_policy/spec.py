@@ -214,7 +214,10 @@ def _require_approvers(approvals: int, role: str, key: PolicyKey, *, needs_passk
                 there,
             )
             % {"count": there, "role": role_name(role)},
-            _("It takes one more than the approvals, because nobody approves what they request."),
+            _(
+                "It takes one more than the approvals, because nobody approves what they request. "
+                "Give the role to another user first, or ask for fewer."
+            ),
             field="approvals",
         )
     signing = users.filter(passkeys__isnull=False).distinct().count()

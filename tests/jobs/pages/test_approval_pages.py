@@ -57,10 +57,14 @@ def test_a_purge_is_requested_seen_and_approved(pages, people, second, deleted):
     assert "Approvers need a reason" in text(refused)
     assert pages.post(address, {"typed": "payments", "reason": REASON}).status_code == 302
     job = Job.objects.get(kind="cloud_purge")
-    assert "Awaiting approval" in text(pages.get(f"/jobs/{job.code}/"))
+    shown = text(pages.get(f"/jobs/{job.code}/"))
+    assert "Awaiting approval" in shown
+    assert "Purge an Azure key: 1 approval by a user with the role Administrator" in shown
 
     page = f"/approvals/{job.code}/"
-    assert "decide on their own requests" in text(pages.get(page))
+    asked = text(pages.get(page))
+    assert "decide on their own requests" in asked
+    assert "0 of 1 approvals are given. With the last one a worker runs the job" in asked
     listed = text(second.get("/approvals/?show=mine"))
     assert str(job) in listed
     assert "(1)" in listed
@@ -86,6 +90,10 @@ def test_a_purge_is_requested_seen_and_approved(pages, people, second, deleted):
     assert job.state == "queued"
     after = text(second.get(page))
     assert "ben" in after
+    assert "approvals are given" not in after
+    assert f"python -m jobs.approvals.offline approval-{job.code}.json" in after
+    # From the job an auditor comes to who decided on it.
+    assert f'href="{page}">Who decided on it</a>' in text(pages.get(f"/jobs/{job.code}/"))
     assert "Approve or refuse" not in after
     assert str(job) not in text(second.get("/approvals/"))
     assert str(job) in text(second.get("/approvals/?show=all"))
@@ -106,6 +114,8 @@ def test_a_policy_is_set_by_an_administrator_only(pages, people, second):
     work(Job.objects.get(kind="set_approval_policy"))
     listed = text(pages.get("/approvals/policies/"))
     assert "24 hours" in listed
+    done = Job.objects.get(kind="set_approval_policy")
+    assert 'href="/approvals/policies/">Show approval policies</a>' in text(pages.get(f"/jobs/{done.code}/"))
     # From now on a change needs what the policy needs.
     assert "Request change" in text(pages.get(page))
     pages.post(page, {"approvals": "0", "role": "admin", "expires_hours": "24", "reason": REASON})
