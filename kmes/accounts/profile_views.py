@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
@@ -17,6 +18,7 @@ from kmes.accounts.assignments.selectors import list_scoped_roles
 from kmes.accounts.forms import OwnPasswordForm
 from kmes.accounts.rights import Right
 from kmes.accounts.role_descriptions import AREAS, describe_role
+from kmes.accounts.second_factor.services import has_factor
 from kmes.accounts.services import change_own_password
 from kmes.core.actor import Actor
 from kmes.core.secret_types import SecretText
@@ -55,7 +57,11 @@ def change_password(request: HttpRequest) -> HttpResponse:
 
 
 def _page_after_change(viewer: Any, *, is_forced: bool) -> str:
-    """Return where a changed password leads: from a one-time password to the set-up, for those who can do it."""
+    """Return where a changed password leads: from a one-time password to a second factor, which may be left out.
+
+    From there it goes on to the set-up, for those who can do it.
+    """
     if not is_forced:
         return reverse("accounts:profile")
-    return reverse("setup:begin" if viewer.has_right(Right.CREDENTIAL_MANAGE) else "dashboard:home")
+    page = reverse("setup:begin" if viewer.has_right(Right.CREDENTIAL_MANAGE) else "dashboard:home")
+    return page if has_factor(viewer) else f"{reverse('accounts:second_factor')}?{urlencode({'next': page})}"

@@ -112,17 +112,32 @@ def _without_empty(kinds: list[Kind]) -> list[Kind]:
 def _pages(words: str, user: Any) -> list[Hit]:
     hits = [
         Hit(label=str(page["label"]), url=page["url"], icon=page["icon"], detail=section)
-        for section, page in [*pages_for(user), *_own_pages()]
-        if _fits(words, str(page["label"]), section)
+        for section, page in [*pages_for(user), *_pages_beside_the_tree()]
+        if _fits(words, str(page["label"]), section, str(page.get("other_names", "")))
     ]
     # "log" finds System Logs before the other pages of Logging and Reporting.
     return sorted(hits, key=lambda hit: not _fits(words, hit.label))
 
 
-def _own_pages() -> list[tuple[str, dict[str, Any]]]:
-    """Return the shell's own pages, which are in the user's menu and not in the tree."""
-    pages = [(_("Preferences"), "ui:preferences", "settings"), (_("Keyboard shortcuts"), "ui:shortcuts", "keyboard")]
-    return [("", {"label": label, "url": reverse(view), "icon": icon}) for label, view, icon in pages]
+def _pages_beside_the_tree() -> list[tuple[str, dict[str, Any]]]:
+    """Return pages that are in the user's menu or below a page of the tree, with other names that people type."""
+    pages = [
+        (_("Profile"), "accounts:profile", "user", _("account password")),
+        (
+            _("Second factor"),
+            "accounts:second_factor",
+            "state-good",
+            _("MFA 2FA TOTP two-factor passkey authenticator"),
+        ),
+        (_("Your sessions"), "accounts:own_sessions", "user", _("sign-ins devices")),
+        (_("Approval policies"), "approvals:policies", "state-good", _("two four eyes dual control")),
+        (_("Preferences"), "ui:preferences", "settings", ""),
+        (_("Keyboard shortcuts"), "ui:shortcuts", "keyboard", ""),
+    ]
+    return [
+        ("", {"label": label, "url": reverse(view), "icon": icon, "other_names": other_names})
+        for label, view, icon, other_names in pages
+    ]
 
 
 def _fits(words: str, *labels: str) -> bool:

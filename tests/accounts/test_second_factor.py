@@ -105,6 +105,20 @@ def test_a_person_sets_an_app_up_in_one_page_and_gets_recovery_codes_once(users,
     assert row.message == "the-operator added an authenticator app"
 
 
+def test_who_was_led_there_goes_on_from_there_with_or_without_a_factor(users):
+    client, _answer = sign_in(users["operator"])
+    page = body(client.get(f"{PAGE}?next=/setup/2/"))
+    assert 'href="/setup/2/">Continue without</a>' in page
+    assert f'href="{ADD}?next=/setup/2/"' in page
+    assert "Continue" not in body(client.get(PAGE))
+    assert "Continue" not in body(client.get(f"{PAGE}?next=https://evil.example/"))
+    form = html.unescape(body(client.get(f"{ADD}?next=/setup/2/")))
+    token, seed = re.search(r'name="token" value="([^"]+)"', form)[1], re.search(r'data-copy="([A-Z2-7]{32})"', form)[1]
+    codes = body(client.post(f"{ADD}?next=/setup/2/", {"token": token, "code": Phone(seed).code()}))
+    assert f'href="{PAGE}?next=/setup/2/">I have saved them' in codes
+    assert 'btn-primary" href="/setup/2/">Continue</a>' in body(client.get(f"{PAGE}?next=/setup/2/"))
+
+
 def test_before_its_code_is_entered_nothing_is_stored_and_every_page_offers_another_seed(users):
     client, _answer = sign_in(users["operator"])
     seeds = {re.search(r'data-copy="([A-Z2-7]{32})"', body(client.get(ADD)))[1] for _time in range(3)}

@@ -102,6 +102,7 @@ def test_a_new_user_gets_a_one_time_password_that_is_shown_once_and_kept_nowhere
     answer = pages.post("/users/add/", typed(), **FRAGMENT)
     password = one_time(answer)
     assert answer["Cache-Control"] == "no-store"
+    assert "http://testserver/login/" in body(answer)
     eve = User.objects.get(username="eve")
     assert (eve.role, eve.must_change_password, eve.check_password(password)) == ("operator", True, True)
     row = last_row()
@@ -143,7 +144,10 @@ def test_the_one_time_password_opens_only_the_page_that_replaces_it(pages):
     weak = client.post("/profile/password/", {**change, "new_password1": "short", "new_password2": "short"})
     assert set(weak.context["form"].errors) == {"new_password1"}
     change = {"old_password": password, "new_password1": NEW_PASSWORD, "new_password2": NEW_PASSWORD}
-    assert client.post("/profile/password/", change)["Location"] == "/"
+    # A second factor is offered next, and may be left out.
+    offered = client.post("/profile/password/", change)["Location"]
+    assert offered == "/profile/second-factor/?next=%2F"
+    assert 'href="/">Continue without</a>' in body(client.get(offered))
     assert client.get("/").status_code == 200
     row = last_row()
     assert (row.event, row.actor_name) == ("user.password_changed", "eve")

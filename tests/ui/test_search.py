@@ -95,6 +95,17 @@ def test_a_submenus_word_finds_all_its_entries(admin, group):
     assert found("create pay", admin)["Actions"] == ["Create › Random", "Create › Keys by pattern"]
 
 
+@pytest.mark.parametrize(
+    ("text", "page"),
+    [
+        *(("mfa", "Second factor"), ("2FA", "Second factor"), ("second factor", "Second factor")),
+        *(("passkey", "Second factor"), ("password", "Profile"), ("four eyes", "Approval policies")),
+    ],
+)
+def test_pages_beside_the_tree_are_found_by_the_words_that_people_type(text, page, admin):
+    assert page in found(text, admin)["Go to"]
+
+
 def test_a_page_by_its_own_name_comes_before_those_of_its_section(admin):
     pages = found("log", admin)["Go to"]
     assert pages.index("System Logs") < pages.index("Jobs")

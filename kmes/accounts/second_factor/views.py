@@ -83,6 +83,8 @@ def show(request: HttpRequest) -> HttpResponse:
         "must_add": sign_in.must_add(request),
         "passkeys": passkeys.list_passkeys(viewer),
         "domain": ceremonies.domain_of(request),
+        # Where a first password or the set-up led here from, and goes on.
+        "next": back_to(request, ""),
     }
     return render(request, "accounts/second_factor.html", context)
 
@@ -190,7 +192,7 @@ def _confirm(request: HttpRequest, form: ProofForm, act: str) -> HttpResponse:
 
 def show_codes(request: HttpRequest, codes: list[SecretText], *, is_new: bool) -> HttpResponse:
     """Show recovery codes in this response; a message would be stored in the session's row."""
-    context = {"codes": [code.reveal() for code in codes], "is_new": is_new}
+    context = {"codes": [code.reveal() for code in codes], "is_new": is_new, "next": back_to(request, "")}
     return uncached(render(request, "accounts/recovery_codes.html", context))
 
 
