@@ -13,7 +13,10 @@ from azure_emulator.keyvault import errors
 from azure_emulator.keyvault.call import Call
 from azure_emulator.keyvault.model import KeyRecord
 
-DURATION = re.compile(r"^P(?=\d)(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?$")
+NUMBER = "([0-9]{1,7})"
+DURATION = re.compile(rf"^P(?=[0-9])(?:{NUMBER}Y)?(?:{NUMBER}M)?(?:{NUMBER}W)?(?:{NUMBER}D)?\Z")
+# A version that expires so late has a date before the year 10000.
+MAX_DAYS = 2_900_000
 SECONDS_PER_DAY = 86_400
 MIN_EXPIRY_DAYS = 28
 MIN_TRIGGER_DAYS = 7
@@ -28,7 +31,10 @@ def duration_days(text: Any, what: str) -> int:
     if found is None:
         raise errors.bad_parameter(f"The property '{what}' must be an ISO 8601 duration such as P90D.")
     years, months, weeks, days = (int(part or 0) for part in found.groups())
-    return years * 365 + months * 30 + weeks * 7 + days
+    total = years * 365 + months * 30 + weeks * 7 + days
+    if total > MAX_DAYS:
+        raise errors.bad_parameter(f"The property '{what}' is too long.")
+    return total
 
 
 def expiry_after(policy: dict[str, Any] | None, now: int) -> int | None:
@@ -68,15 +74,15 @@ def read_action(entry: Any, expiry_days: int | None) -> dict[str, Any]:
 
 def read_policy(body: dict[str, Any]) -> tuple[list[dict[str, Any]], str | None]:
     """The actions and the expiry time of a policy, checked."""
-    described = body.get("attributes") or {}
-    actions = body.get("lifetimeActions")
-    if not isinstance(described, dict) or not isinstance(actions if actions is not None else [], list):
+    described = {} if body.get("attributes") is None else body["attributes"]
+    actions = [] if body.get("lifetimeActions") is None else body["lifetimeActions"]
+    if not isinstance(described, dict) or not isinstance(actions, list):
         raise errors.bad_parameter("The rotation policy is malformed.")
-    expiry = described.get("expiryTime") or None
+    expiry = None if described.get("expiryTime") == "" else described.get("expiryTime")
     expiry_days = duration_days(expiry, "expiryTime") if expiry is not None else None
     if expiry_days is not None and expiry_days < MIN_EXPIRY_DAYS:
         raise errors.bad_parameter(f"The property 'expiryTime' must be at least {MIN_EXPIRY_DAYS} days.")
-    chosen = [read_action(entry, expiry_days) for entry in actions or []]
+    chosen = [read_action(entry, expiry_days) for entry in actions]
     kinds = [entry["action"]["type"] for entry in chosen]
     if len(set(kinds)) != len(kinds):
         raise errors.bad_parameter("Each lifetime action type can appear once.")
