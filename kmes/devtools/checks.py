@@ -1,8 +1,8 @@
 """What `make test` does: every check and test of the project.
 
-The checks run in two rows, each one after the other: the tests in a browser wait for pages about half of their time, and
-other tests use it. A failing check does not hide the next; the last lines say which failed. Must run the same on a
-developer's machine and in CI.
+The checks run in two rows at the same time, each one check after the other: many tests wait, for pages, leases and
+processes that start, and the others use the processors meanwhile. A failing check does not hide the next; the last lines
+say which failed. Must run the same on a developer's machine and in CI.
 
 Tests with real processes, browsers and clocks can fail on a machine that is overloaded at that moment. A few tests
 that failed are therefore tried once more, one after the other with the machine to themselves. One that passes then
@@ -53,10 +53,9 @@ BROWSER_TESTS = "tests/browser"
 DAMAGED_ANSWERS = "tests/damaged_answers"
 # The same with connections in memory and simulated time.
 MEMORY_WORLDS = f"{DAMAGED_ANSWERS}/test_memory_worlds.py"
-# More processes than CI has cores, because many tests wait: for leases, pauses, processes that start. Each of the
-# browser's has a console of its own, whose start costs more than a fourth one gains.
-SIDE_BY_SIDE = ("-n", "4", "--dist", "loadscope")
-BROWSERS = ("-n", "3", "--dist", "loadscope")
+# Two rows of them: more processes than CI has cores, because many tests wait. Each takes ten seconds of a processor to
+# start, and in the browser's tests has a console of its own.
+SIDE_BY_SIDE = ("-n", "3", "--dist", "loadscope")
 MEMORY_NEEDED = 4 * 2**30
 # More failures than these are no accident of the machine.
 TRIED_AGAIN_AT_MOST = 8
@@ -137,22 +136,19 @@ def _tests(name: str, arguments: list[str], environment: Mapping[str, str], stat
     return Check(name, command, environment, cache / "v" / "cache" / "lastfailed")
 
 
-def test_checks(state: Path) -> list[Check]:
-    """Return the test runs without a browser: everything on SQLite, data behaviour on PostgreSQL."""
+def test_checks(state: Path) -> tuple[list[Check], list[Check]]:
+    """Return the test runs in two rows that take about as long: everything on SQLite; pages in a browser, and data
+    behaviour on PostgreSQL.
+    """
     where = _in_memory()
     data = [*(path for path in DATA_TESTS if (ROOT / path).exists()), *DATA_CELLS]
     data += [f"--ignore-glob={pattern}" for pattern in SAME_ANYWHERE]
     damaged = {str(path.relative_to(ROOT)) for path in ROOT.glob(f"{DAMAGED_ANSWERS}/test_*.py")}
     elsewhere = [f"--ignore={path}" for path in (BROWSER_TESTS, *sorted(damaged - {MEMORY_WORLDS}))]
-    return [
-        _tests("tests (SQLite)", [*SIDE_BY_SIDE, *elsewhere, "tests"], where, state),
+    return [_tests("tests (SQLite)", [*SIDE_BY_SIDE, *elsewhere, "tests"], where, state)], [
+        _tests("tests (browser)", [*SIDE_BY_SIDE, BROWSER_TESTS], where, state),
         _tests("tests (PostgreSQL)", [*SIDE_BY_SIDE, *data], {"KMES_TEST_DATABASE": "postgres", **where}, state),
     ]
-
-
-def browser_checks(state: Path) -> list[Check]:
-    """Return the test run of the pages in a browser."""
-    return [_tests("tests (browser)", [*BROWSERS, BROWSER_TESTS], _in_memory(), state)]
 
 
 def _environment(check: Check) -> dict[str, str]:
@@ -250,9 +246,10 @@ def main() -> int:
             return run(lint_checks(state))
         if group == "types":
             return run(type_checks(state))
+        tests, beside = test_checks(state)
         if group == "tests":
-            return run(test_checks(state), browser_checks(state))
-        return run([*lint_checks(state), *test_checks(state)], [*type_checks(state), *browser_checks(state)])
+            return run(tests, beside)
+        return run([*lint_checks(state), *tests], [*type_checks(state), *beside])
 
 
 if __name__ == "__main__":
