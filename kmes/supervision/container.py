@@ -22,8 +22,6 @@ from kmes.supervision import front, readiness, redis_access
 WEB_PORT = 8000
 # Where the front finds its certificate, its own or the installation's.
 FRONT_CERTIFICATE = "/run/kmes-certificate"
-# Docker's, in every network that is not the default one.
-DOCKER_NAME_SERVER = "127.0.0.11"
 STAND_IN_PORT = 8443
 WORKER_HEARTBEAT = "kmes:heartbeat:worker:*"
 BEAT_HEARTBEAT = "kmes:heartbeat:beat"
@@ -77,9 +75,10 @@ def _make_front(volumes: Path, environment: dict[str, str]) -> None:
         web=f"web:{WEB_PORT}",
         certificate=FRONT_CERTIFICATE,
         public_port=environment["KMES_PORT"],
-        resolver=DOCKER_NAME_SERVER,
+        has_resolver=True,
     )
     write_private(volumes / "kmes-front" / front.CONFIGURATION, settings)
+    write_private(volumes / "kmes-front" / front.START, front.start_script())
     hosts = [host.strip() for host in environment["KMES_ALLOWED_HOSTS"].split(",") if host.strip(" *")]
     if front.make_certificate(volumes / "kmes-certificate", hosts or ["localhost"]):
         print("made a certificate for", ", ".join(hosts or ["localhost"]))

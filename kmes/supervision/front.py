@@ -1,6 +1,6 @@
-"""The TLS front of docker-compose.yml: the configuration of its nginx, and a certificate of its own.
+"""The TLS front of docker-compose.yml: the configuration of its nginx, the script that starts it, and a certificate of its own.
 
-The container of the front runs nginx alone, from its official image; both files come from here, so that no other image
+The container of the front runs nginx alone, from its official image; the files come from here, so that no other image
 is built. An installation mounts its own certificate in place of this one (docs/deployment.md#certificate).
 """
 
@@ -17,7 +17,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from kmes.core.private_files import write_private
 
-CERTIFICATE, KEY, CONFIGURATION = "tls.crt", "tls.key", "nginx.conf"
+CERTIFICATE, KEY, CONFIGURATION, START = "tls.crt", "tls.key", "nginx.conf", "start.sh"
+# Written by the script, read by the configuration.
+RESOLVER = "resolver.conf"
 HTTPS_PORT, HTTP_PORT = 8443, 8080
 # Browsers refuse more than 398 days.
 LIFE = timedelta(days=397)
@@ -95,6 +97,27 @@ http {
     }
 }
 """
+_START = """\
+#!/bin/sh
+# Written by kmes.supervision.front at each start.
+set -eu
+# nginx reads no resolv.conf. The name server that knows the other containers is Docker's or Podman's own.
+server=$(sed -n 's/^nameserver[[:space:]][[:space:]]*\\([^[:space:]]*\\).*/\\1/p' "${2:-/etc/resolv.conf}" | head -n 1)
+case "$server" in *:*) server="[$server]" ;; esac
+printf 'resolver %s valid=5s;\\n' "$server" > {work}/{resolver}
+exec nginx -e stderr -c "$1"
+"""
+
+
+def start_script(
+    *,
+    work: str = "/tmp",  # noqa: S108 - the container's own
+) -> str:
+    """Return a script of the shell that starts nginx with the configuration named by its first argument.
+
+    It notes the first name server of ``/etc/resolv.conf``, or of the file named by its second argument, for ``configuration``.
+    """
+    return _START.replace("{work}", work).replace("{resolver}", RESOLVER)
 
 
 def configuration(
@@ -102,14 +125,14 @@ def configuration(
     web: str,
     certificate: str,
     public_port: str = "",
-    resolver: str = "",
+    has_resolver: bool = False,
     work: str = "/tmp",  # noqa: S108 - the container's own
     ports: tuple[int, int] = (HTTPS_PORT, HTTP_PORT),
 ) -> str:
     """Return nginx's configuration: ``web`` is the web process's host and port, ``certificate`` the folder of the certificate.
 
-    ``public_port``: the port that browsers know; empty or 443 is left out of addresses. ``resolver``: the address of the
-    name server that knows ``web``. ``work``: the folder of nginx's own files.
+    ``public_port``: the port that browsers know; empty or 443 is left out of addresses. ``has_resolver``: the name of
+    ``web`` is looked up at the name server that ``start_script`` noted. ``work``: the folder of nginx's own files.
     """
     values = {
         "{https_port}": str(ports[0]),
@@ -118,7 +141,7 @@ def configuration(
         "{certificate}": certificate,
         "{web}": web,
         "{work}": work,
-        "{resolver}": f"resolver {resolver} valid=5s;" if resolver else "",
+        "{resolver}": f"include {work}/{RESOLVER};" if has_resolver else "",
     }
     text = _NGINX
     for name, value in values.items():

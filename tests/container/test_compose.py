@@ -307,7 +307,7 @@ def test_images_of_others_are_named_by_their_whole_version_or_as_the_installatio
 def test_the_fronts_configuration_lies_where_it_is_looked_for():
     command = THEIRS["front"]["entrypoint"]
     places = {volume: place for volume, place, _ in mounts(THEIRS["front"])}
-    assert command[-1] == f"{places['front']}/{front.CONFIGURATION}"
+    assert command == ["sh", f"{places['front']}/{front.START}", f"{places['front']}/{front.CONFIGURATION}"]
     assert places["certificate"] == container.FRONT_CERTIFICATE
     assert {(volume, place) for volume, place, _ in mounts(OURS["secrets"])} >= set(places.items())
     assert health_of(THEIRS["front"])[-1].startswith(f"https://127.0.0.1:{front.HTTPS_PORT}/")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import shutil
 import ssl
 import subprocess
 import threading
@@ -151,15 +152,43 @@ def test_the_configuration_of_the_containers_is_valid(tmp_path):
     container.make_secrets(make_volumes(tmp_path), volumes=tmp_path)
     text = (tmp_path / "kmes-front" / "nginx.conf").read_text()
     assert "set $web web:8000;" in text
-    assert "resolver 127.0.0.11" in text
+    assert "include /tmp/resolver.conf;" in text
     assert "return 308 https://$host:8443$request_uri;" in text
     tried = text.replace("/tmp/", "/work/").replace(container.FRONT_CERTIFICATE, str(tmp_path / "kmes-certificate"))
     tried = tried.replace("/work/", f"{tmp_path}/")
     (tmp_path / "tried.conf").write_text(tried)
+    (tmp_path / "resolver.conf").write_text("resolver 127.0.0.11 valid=5s;\n")
     done = subprocess.run(
         ["nginx", "-t", "-e", "stderr", "-c", str(tmp_path / "tried.conf")], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("lines", "server"),
+    [
+        ("search example.com\nnameserver 127.0.0.11\noptions ndots:0\n", "127.0.0.11"),
+        ("search dns.podman\nnameserver 10.89.0.1\nnameserver 192.0.2.53\n", "10.89.0.1"),
+        ("nameserver\tfd00::1 # own\n", "[fd00::1]"),
+    ],
+    ids=["Docker", "Podman", "IPv6"],
+)
+def test_it_asks_the_name_server_of_its_own_container(lines, server, tmp_path):
+    (tmp_path / "resolv.conf").write_text(lines)
+    (tmp_path / "start.sh").write_text(front.start_script(work=str(tmp_path)))
+    # An nginx that starts and ends: it only looks at its configuration.
+    (tmp_path / "nginx.conf").write_text(f"events {{}}\nhttp {{ include {tmp_path}/resolver.conf; }}\n")
+    (tmp_path / "nginx").write_text(f'#!/bin/sh\nexec {shutil.which("nginx")} -t "$@"\n')
+    (tmp_path / "nginx").chmod(0o755)
+    done = subprocess.run(
+        ["sh", tmp_path / "start.sh", tmp_path / "nginx.conf", tmp_path / "resolv.conf"],
+        env={"PATH": f"{tmp_path}:/usr/sbin:/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "resolver.conf").read_text() == f"resolver {server} valid=5s;\n"
 
 
 def test_its_own_certificate_names_the_hosts_of_the_console_and_its_key_is_private(tmp_path):
