@@ -128,8 +128,9 @@ def tls_context(cloud: str) -> ssl.SSLContext:
     if settings.KMES_CLIENT_CERTIFICATE_FILE:
         _load(
             "KMES_CLIENT_CERTIFICATE_FILE",
+            # With a password, so that a key that needs one is refused: else OpenSSL would ask the terminal for it.
             lambda: context.load_cert_chain(
-                settings.KMES_CLIENT_CERTIFICATE_FILE, settings.KMES_CLIENT_KEY_FILE or None
+                settings.KMES_CLIENT_CERTIFICATE_FILE, settings.KMES_CLIENT_KEY_FILE or None, password=lambda: " "
             ),
         )
     return context

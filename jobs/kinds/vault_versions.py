@@ -6,13 +6,19 @@ the vault's answer about that version does (docs/azure.md#keys-api). Changes not
 
 from __future__ import annotations
 
+from django.utils.translation import gettext as _
+
 from cloudcreds.provider.protocol import VaultGateway
 from cloudcreds.provider.types import VaultKey, VersionInfo
 from jobs.choices import IntentOperation
+from jobs.engine.interruptions import WaitUntil
 from jobs.journal.intents import UNRESOLVED_STATES
 from jobs.models import Intent
 from keygroups.choices import LIVE_VERSION_STATES, GroupCloudState, VersionState
 from keygroups.models import KeyGroup
+
+# Before list and answer are asked for again that contradict each other.
+CONTRADICTION_SECONDS = 10
 
 
 def list_all_versions(gateway: VaultGateway, group: KeyGroup) -> list[VersionInfo]:
@@ -38,6 +44,23 @@ def list_all_versions(gateway: VaultGateway, group: KeyGroup) -> list[VersionInf
     more = {bundle.version: _as_listed(bundle) for bundle in [*found, current] if bundle is not None}
     rows = [*listed, *(info for name, info in more.items() if name not in names)]
     return sorted(rows, key=lambda info: info.created_on.timestamp() if info.created_on else 0.0)
+
+
+def read_listed(gateway: VaultGateway, group: KeyGroup, version: str) -> VaultKey:
+    """Return a version that the vault's list shows.
+
+    Raises:
+        WaitUntil: the vault says that it has no such version: list and answer are of different moments.
+
+    """
+    bundle = gateway.get_key(group.azure_name, version)
+    if bundle is None:
+        raise WaitUntil(
+            _("the vault lists version %(version)s and answers that it has none") % {"version": version},
+            seconds=CONTRADICTION_SECONDS,
+            counts_as_failure=True,
+        )
+    return bundle
 
 
 def _as_listed(bundle: VaultKey) -> VersionInfo:

@@ -9,7 +9,8 @@ import pytest
 from jobs.kinds.cloud_delete.spec import request_cloud_delete
 from jobs.kinds.set_enabled.spec import request_set_enabled
 from tests.damaged_answers.harness import KEY, ONE_VERSION, VERSIONS, made_versions_agree
-from tests.faults.relay.damages import Damage, edited
+from tests.faults.relay.damages import Damage, edited, envelope
+from tests.faults.world import QUARANTINE_SECONDS, SEND_SECONDS
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(240)]
 
@@ -85,6 +86,33 @@ def test_a_version_that_a_list_shows_twice_is_adopted_once_and_stays_enabled(wor
     assert job.state == "succeeded", world.words(job)
     assert [enabled for _thumbprint, enabled in world.there().values()] == [True]
     assert "second time" not in "".join(world.log_texts())
+    made_versions_agree(world)
+
+
+BY_ID = f"{KEY}/{'?' * 32}"
+GONE = envelope(404, "KeyNotFound", "A key with (name/id) payments was not found in this key vault.")
+
+
+def test_a_listed_version_that_the_vault_says_it_lacks_is_looked_at_again(world):
+    world.push_one()
+    # Versions that were seen before are not read again.
+    world.group.observations.all().delete()
+    world.damage(GONE, "GET", BY_ID)
+    job = world.compare()
+    assert (job.state, world.states()) == ("queued", {"first": "active"})
+    world.rest(job)
+    assert "No drift" in world.words(job)
+
+
+def test_an_import_in_doubt_that_only_the_list_shows_is_not_repeated(world):
+    (key,) = world.make_keys("one")
+    job = world.push(key)
+    world.damage(Damage(cut=40), "PUT", KEY)
+    world.work(job)
+    time.sleep(QUARANTINE_SECONDS + SEND_SECONDS + 0.2)
+    world.damage(GONE, "GET", BY_ID, count=2)
+    world.rest(job)
+    assert job.state == "succeeded", world.words(job)
     made_versions_agree(world)
 
 

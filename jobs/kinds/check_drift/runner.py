@@ -28,7 +28,7 @@ from jobs.kinds.push.deleted_keys import record_fate
 from jobs.kinds.push.earlier_calls import resolve_earlier_calls
 from jobs.kinds.push.imports import record_versions
 from jobs.kinds.subjects import group_of
-from jobs.kinds.vault_versions import list_all_versions
+from jobs.kinds.vault_versions import list_all_versions, read_listed
 from jobs.models import Intent
 from keygroups import drift
 from keygroups import lifecycle as key_lifecycle
@@ -168,9 +168,7 @@ def _look(run: JobRun, gateway: VaultGateway, group: KeyGroup, live: list[Versio
             seen.append(_from_listing(info, known.operations))
             continue
         stop_if_requested(run)
-        bundle = gateway.get_key(group.azure_name, info.version)
-        if bundle is not None:
-            seen.append(seen_of(bundle))
+        seen.append(seen_of(read_listed(gateway, group, info.version)))
     return seen
 
 

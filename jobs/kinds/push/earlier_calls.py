@@ -20,6 +20,7 @@ from jobs.kinds.each_group import pending_in
 from jobs.kinds.observations import observe_change
 from jobs.kinds.push.deleted_keys import record_fate
 from jobs.kinds.push.imports import record_versions
+from jobs.kinds.vault_versions import read_listed
 from jobs.models import Intent
 from keygroups import lifecycle as key_lifecycle
 from keygroups.choices import LIVE_VERSION_STATES, VersionState
@@ -43,7 +44,7 @@ def resolve_earlier_calls(
     comparison has yet to find out whether they did (``jobs.schedule.scans.scan_leftovers``).
 
     Raises:
-        WaitUntil: a lost call may still take effect.
+        WaitUntil: a lost call may still take effect, or the vault contradicts its own list.
 
     """
     if versions:
@@ -85,8 +86,8 @@ def _find_ours(gateway: VaultGateway, group: KeyGroup, strangers: list[VersionIn
         tag = version.tags.get("kmes-key", "")
         if tag and tag != str(key.pk):
             continue
-        bundle = gateway.get_key(group.azure_name, version.version)
-        if bundle is not None and bundle.public_spki == bytes(key.public_spki):
+        bundle = read_listed(gateway, group, version.version)
+        if bundle.public_spki == bytes(key.public_spki):
             found.append(bundle)
     return found
 

@@ -10,6 +10,8 @@ import time
 
 import pytest
 from azure.core.rest import HttpRequest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from cloudcreds.azure.answers import AskedService, NotSent, SignInPlace, StoppedUnsent, TransportError
 from cloudcreds.azure.connections import CONNECT_SECONDS
@@ -23,6 +25,7 @@ pytestmark = pytest.mark.timeout(60)
 DEADLINE = 1.5
 # A record of a handshake that announces 16 KB and comes byte by byte.
 HANDSHAKE = b"\x16\x03\x03\x40\x00" + b"\x02" * 16384
+EMPTY_LIST = b'{"value": [], "nextLink": null}'
 TUNNEL = b"HTTP/1.1 200 OK\r\nX-Long: " + b"a" * 60_000
 
 
@@ -217,6 +220,11 @@ def test_a_proxy_is_understood_however_it_is_written(address, monkeypatch):
         assert known_secrets.mask("Answer#1234 Answer%231234") == "*** ***"
 
 
+def message(status, body):
+    head = b"HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+    return head % (status, len(body)) + body
+
+
 def name_file(setting, path, settings, monkeypatch):
     if setting.startswith("KMES_"):
         setattr(settings, setting, str(path))
@@ -249,6 +257,44 @@ def test_a_file_that_is_just_being_written_is_read_again(setting, settings, monk
         transport.send(request)
 
 
+def test_a_key_with_a_password_is_refused_and_nobody_is_asked_for_it(settings, tmp_path):
+    key = ec.generate_private_key(ec.SECP256R1())
+    file = tmp_path / "client.pem"
+    authority = Authority.make(tmp_path / "ca", "Test CA")
+    locked = serialization.BestAvailableEncryption(b"Answer1234")
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, locked)
+    file.write_bytes(authority.ca_file.read_bytes() + pem)
+    settings.KMES_CLIENT_CERTIFICATE_FILE = str(file)
+    error, took = ask(9)
+    assert "KMES_CLIENT_CERTIFICATE_FILE" in error.what
+    assert took < 2
+
+
+@pytest.mark.parametrize("more", [1, 90, 400], ids=["one answer", "a record full", "more than a record"])
+def test_what_comes_behind_an_answer_is_not_taken_for_the_next_one(more, settings, tmp_path):
+    """An answer that was smuggled in, or that is a late one, could say that a key is gone."""
+    authority = Authority.make(tmp_path / "ca", "Test CA")
+    settings.KMES_CA_FILE = str(authority.ca_file)
+    asked = []
+
+    def answer(connection):
+        with authority.context_for("127.0.0.1").wrap_socket(connection, server_side=True) as secured:
+            while secured.recv(4096):
+                asked.append(connection)
+                gone = b'{"error":{"code":"KeyNotFound","message":"A key was not found."}}'
+                secured.sendall(message(b"200 OK", EMPTY_LIST) + message(b"404 Not Found", gone) * more)
+
+    service = Listener(answer, "service")
+    try:
+        transport = transport_to(service.port)
+        request = HttpRequest("GET", f"https://127.0.0.1:{service.port}/keys")
+        assert [transport.send(request).status_code for _number in range(4)] == [200] * 4
+        assert len(asked) == 4
+    finally:
+        transport.close()
+        service.close()
+
+
 def test_a_renewed_authority_counts_for_the_next_request(settings, tmp_path):
     former, renewed = Authority.make(tmp_path / "former", "Test CA"), Authority.make(tmp_path / "renewed", "Test CA")
     file = tmp_path / "ca.pem"
@@ -258,9 +304,7 @@ def test_a_renewed_authority_counts_for_the_next_request(settings, tmp_path):
     def answer(connection):
         with renewed.context_for("127.0.0.1").wrap_socket(connection, server_side=True) as secured:
             secured.recv(4096)
-            body = b'{"value": [], "nextLink": null}'
-            head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
-            secured.sendall(head + body)
+            secured.sendall(message(b"200 OK", EMPTY_LIST))
 
     service = Listener(answer, "service")
     try:
