@@ -106,8 +106,14 @@ REFUSALS: dict[int, tuple[int, str, str]] = {
         "invalid_request",
         "No matching federated identity record found for presented assertion subject '{subject}'.",
     ),
+    900023: (
+        400,
+        "invalid_request",
+        "Specified tenant identifier '{tenant}' is neither a valid DNS name, nor a valid external domain.",
+    ),
     900144: (400, "invalid_request", "The request body must contain the following parameter: '{parameter}'."),
-    900561: (405, "invalid_request", "The endpoint only accepts POST requests."),
+    900561: (405, "invalid_request", "The endpoint only accepts POST requests. Received a {method} request."),
+    901002: (400, "invalid_request", "The 'resource' request parameter is not supported."),
     1002012: (
         400,
         "invalid_scope",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 import time
 import uuid
 from collections.abc import Mapping
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     from azure_emulator.state import State
 
 ANY_TENANT = {"common", "organizations"}
+# A GUID, or a domain name of at least two labels.
+TENANT_NAME = re.compile(
+    r"^([0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})+)\Z"
+)
 CONFIGURATION_PATHS = (["v2.0", ".well-known", "openid-configuration"], [".well-known", "openid-configuration"])
 KEYS_PATHS = (["discovery", "v2.0", "keys"], ["discovery", "keys"])
 TOKEN_PATHS = (["oauth2", "v2.0", "token"], ["oauth2", "token"])
@@ -65,7 +70,7 @@ class Authority:
         if rest not in TOKEN_PATHS:
             raise AuthorityError(404, "invalid_request", 90023, "The requested resource does not exist.")
         if request.method != "POST":
-            raise refusal(900561)
+            raise refusal(900561, method=request.method)
         return json_response(self._token(self._tenant(tenant), request), headers=NOT_STORED)
 
     def _tenant(self, name: str) -> str:
@@ -73,7 +78,7 @@ class Authority:
         found = self._state.find_tenant(name)
         if found is not None or name.lower() in ANY_TENANT:
             return found or name.lower()
-        raise refusal(90002, tenant=name)
+        raise refusal(90002 if TENANT_NAME.match(name) else 900023, tenant=name)
 
     def _token(self, tenant: str, request: HttpRequest) -> dict[str, Any]:
         form = dict(parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True))
@@ -84,6 +89,8 @@ class Authority:
             raise refusal(70003, grant_type=form["grant_type"])
         if not identifier:
             raise refusal(900144, parameter="client_id")
+        if "v2.0" in map(str.lower, request.segments[1:]):
+            check_scope_alone(form)
         client = self._state.clients.get(identifier.lower())
         if client is None or tenant not in {client.tenant_id.lower()} | ANY_TENANT:
             raise refusal(700016, client_id=identifier, tenant=tenant)
@@ -137,6 +144,14 @@ def common_headers() -> dict[str, str]:
         "x-content-type-options": "nosniff",
         "x-ms-request-id": str(uuid.uuid4()),
     }
+
+
+def check_scope_alone(form: Mapping[str, str]) -> None:
+    """The endpoint of version 2.0 knows resources by their scope only."""
+    if form.get("resource"):
+        raise refusal(901002)
+    if "scope" not in form:
+        raise refusal(900144, parameter="scope")
 
 
 def check_secret(client: Client, secret: str) -> None:

@@ -74,7 +74,12 @@ def test_a_token_verifies_under_the_published_key(emulator: Emulator):
         ({"client_secret": "wrong"}, 401, "invalid_client", 7000215),
         ({"client_secret": ""}, 401, "invalid_client", 7000218),
         ({"client_id": "nobody"}, 400, "unauthorized_client", 700016),
-        ({"tenant": "9" * 8}, 400, "invalid_tenant", 90002),
+        ({"tenant": "99999999-9999-9999-9999-999999999999"}, 400, "invalid_tenant", 90002),
+        ({"tenant": "nobody.example"}, 400, "invalid_tenant", 90002),
+        ({"tenant": "9" * 8}, 400, "invalid_request", 900023),
+        ({"tenant": "no_domain.example"}, 400, "invalid_request", 900023),
+        ({"tenant": "emulator."}, 400, "invalid_request", 900023),
+        ({"resource": "https://vault.azure.net"}, 400, "invalid_request", 901002),
         ({"grant_type": "password"}, 400, "unsupported_grant_type", 70003),
         ({"grant_type": ""}, 400, "invalid_request", 900144),
         ({"scope": "openid"}, 400, "invalid_scope", 1002012),
@@ -87,6 +92,12 @@ def test_each_refusal_has_its_number(emulator: Emulator, form: dict[str, str], s
     assert (answer.status_code, found["error"], found["error_codes"]) == (status, error, [number])
     assert found["error_description"].startswith(f"AADSTS{number}: ")
     assert {"timestamp", "trace_id", "correlation_id"} <= set(found)
+
+
+def test_a_request_without_a_scope_is_told_so(emulator: Emulator):
+    found = emulator.ask_token().json()
+    assert (found["error"], found["error_codes"]) == ("invalid_request", [900144])
+    assert "must contain the following parameter: 'scope'." in found["error_description"]
 
 
 def test_an_expired_secret_says_so(emulator: Emulator):
@@ -116,3 +127,4 @@ def test_basic_authorization_and_the_older_endpoint_work(emulator: Emulator):
 def test_the_token_endpoint_takes_only_posts(emulator: Emulator):
     answer = emulator.web.get(f"{emulator.url()}/{TENANT}/oauth2/v2.0/token")
     assert answer.json()["error_codes"] == [900561]
+    assert "only accepts POST requests. Received a GET request." in answer.json()["error_description"]
