@@ -1,1 +1,1 @@
-"""Self-certification: the whole cycle tried on a throw-away key group, with a signed report."""
+"""Self-certification: the whole cycle tried on a temporary key group, with a signed report."""

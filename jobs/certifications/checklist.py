@@ -61,7 +61,7 @@ CHECKS: tuple[Check, ...] = (
         is_cleanup=True,
         forgives=True,
     ),
-    Check("destroy", _("Clean up: destroy here"), _("The throw-away key material here is erased."), is_cleanup=True),
+    Check("destroy", _("Clean up: destroy here"), _("The temporary key material here is erased."), is_cleanup=True),
     Check(
         "report",
         _("Look once more, and sign the report"),

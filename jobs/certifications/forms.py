@@ -21,7 +21,7 @@ class CertificationForm(forms.Form):
     vault = forms.ModelChoiceField(
         KeyVault.objects.none(),
         label=_("Key Vault"),
-        help_text=_("A throw-away key is made in it, named kmes-cert-…, and removed again."),
+        help_text=_("A temporary key is made in it, named kmes-cert-…, and removed again."),
     )
     key_spec = forms.ChoiceField(label=_("Key Length"), choices=SPEC_CHOICES, initial="P-256")
     idempotency_key = forms.UUIDField(widget=forms.HiddenInput, required=False)

@@ -57,7 +57,7 @@ class Certification(models.Model):
         return reverse("certifications:detail", args=[self.code])
 
     def load_group(self) -> KeyGroup | None:
-        """Return the throw-away key group as it is now, with its vault and credential."""
+        """Return the temporary key group as it is now, with its vault and credential."""
         if self.group_id is None:
             return None
         return KeyGroup.objects.select_related("vault__credential", "credential").filter(pk=self.group_id).first()

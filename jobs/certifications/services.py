@@ -1,4 +1,4 @@
-"""Asking for a self-certification: a throw-away key group in a vault, and the first job of the cycle."""
+"""Asking for a self-certification: a temporary key group in a vault, and the first job of the cycle."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from logging_reports.services import record
 
 
 def request_certification(*, vault: KeyVault, key_spec: str, actor: Actor, idempotency_key: str = "") -> Certification:
-    """Begin the whole cycle on a throw-away key group in a vault; it goes on by itself.
+    """Begin the whole cycle on a temporary key group in a vault; it goes on by itself.
 
     Raises:
         PermissionRefused: the actor may not run self-certifications.
@@ -97,7 +97,7 @@ def _begin(vault: KeyVault, key_spec: str, actor: Actor, idempotency_key: str) -
 
 
 def _template(vault: KeyVault, key_spec: str, code: str) -> GroupValues:
-    """Return the throw-away group: never rotated by itself, and what is left of it expires within a day."""
+    """Return the temporary group: never rotated by itself, and what is left of it expires within a day."""
     return GroupValues(
         name=f"self-certification {code}",
         credential=vault.credential,

@@ -34,7 +34,7 @@ def _plan(_target: StartTarget) -> Plan:
         button=_("Run self-test"),
         back=reverse("hsm:device"),
         effects=[
-            _("A worker has the device make random numbers, compute known answers, sign, and wrap a throw-away key."),
+            _("A worker has the device make random numbers, compute known answers, sign, and wrap a temporary key."),
             _("No key of yours is touched."),
         ],
     )
