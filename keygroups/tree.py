@@ -42,7 +42,7 @@ class Node:
     icon: str
     state: str = ""
     colour: str = "neutral"
-    note: str = ""
+    notes: tuple[str, ...] = ()
     menu_url: str = ""
     branch_url: str = ""
     is_chosen: bool = False
@@ -154,7 +154,7 @@ def _vault_node(wanted: KeysFilter, vault: Any, open_vault: UUID | None, chosen:
         label=tier_text(vault),
         url=reverse("keygroups:keys") + wanted.link(vault=vault.pk),
         icon="cloud",
-        note=f"{_groups_text(count)} · {vault.credential.name}",
+        notes=(_groups_text(count), vault.credential.name),
         menu_url=reverse("keygroups:vault_actions", args=[vault.pk]),
         branch_url=_branch_url(wanted, node),
         is_chosen=is_open and chosen is None,
@@ -174,7 +174,7 @@ def _state_node(wanted: KeysFilter, state: ShownState, count: int, open_state: s
         label=str(state.label),
         url=reverse("keygroups:keys") + wanted.link(state=state.value),
         icon=f"state-{state.colour}",
-        note=_groups_text(count),
+        notes=(_groups_text(count),),
         branch_url=_branch_url(wanted, node) if count else "",
         is_chosen=is_open and chosen is None,
         fills_pane=True,
@@ -191,10 +191,10 @@ def _group_node(wanted: KeysFilter, group: KeyGroup, chosen: UUID | None) -> Nod
     node = f"group:{group.pk}"
     count = group.key_count  # type: ignore[attr-defined]
     state = of_group(group)
-    note = ngettext("%(count)d key", "%(count)d keys", count) % {"count": count}
+    notes: tuple[str, ...] = (ngettext("%(count)d key", "%(count)d keys", count) % {"count": count},)
     if group.rotate and group.next_due_at:
-        # First and short, because the line is cut at its end.
-        note = _("due %(date)s") % {"date": _short_date(group.next_due_at)} + f" · {note}"
+        # First and short: a narrow pane leaves out what does not fit.
+        notes = (_("due %(date)s") % {"date": _short_date(group.next_due_at)}, *notes)
     return Node(
         id=node,
         label=group.name,
@@ -202,7 +202,7 @@ def _group_node(wanted: KeysFilter, group: KeyGroup, chosen: UUID | None) -> Nod
         icon="folder",
         state=str(state.label),
         colour=state.colour,
-        note=note,
+        notes=notes,
         menu_url=row_url("keygroups:group_actions", group.pk),
         branch_url=_group_branch_url(wanted, group.pk),
         is_chosen=group.pk == chosen,
@@ -226,6 +226,6 @@ def _key_node(key: Key) -> Node:
         icon="key",
         state=str(state.label),
         colour=state.colour,
-        note=str(of_key(key).label) if key.state != "present" else "",
+        notes=(str(of_key(key).label),) if key.state != "present" else (),
         menu_url=row_url("keygroups:key_actions", key.pk),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django import template
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
@@ -45,7 +45,7 @@ def node_link(node: Node, *, is_renewed: bool = False) -> SafeString:
         icon(node.icon),
         cut_to_width(node.label),
         badge(node.state, node.colour) if node.state else _NOTHING,
-        format_html("<span>{}</span>", node.note) if node.note else _NOTHING,
+        format_html_join(" ", "<span>{}</span>", ((note,) for note in node.notes)),
     )
 
 
