@@ -14,6 +14,7 @@ from jobs.kinds.cloud_delete.spec import request_cloud_delete
 from jobs.kinds.many_groups import approval
 from jobs.kinds.many_groups.operations import OPERATIONS
 from jobs.kinds.many_groups.spec import request_many
+from jobs.kinds.set_enabled.spec import request_set_enabled
 from jobs.models import Job
 from jobs.pages.parts import read_matrix
 from jobs.services import request_cancel, request_retry
@@ -177,6 +178,21 @@ def test_approvals_for_some_groups_cover_no_part_of_another_job(groups, admin, b
     Job.objects.filter(pk=single.pk).update(state="queued", run_after=now(), part_of=approved)
     assert work(single).error_code == "not_genuine"
     assert deleted() == []
+
+
+def test_a_part_does_nothing_but_what_the_whole_was_approved_for(groups, admin, ben):
+    """The process that signs parts makes one for another group, and one of another kind."""
+    for kind in ("cloud_delete", "set_enabled"):
+        set_policy(kind, actor=admin)
+    approved = approve(delete(groups[:2], admin), ben)
+    elsewhere = request_cloud_delete(group=groups[2], actor=admin, part_of=approved)
+    version = CloudVersion.objects.get(group=groups[0])
+    otherwise = request_set_enabled(version=version, enabled=False, actor=admin, part_of=approved)
+    for part in (elsewhere, otherwise):
+        assert part.state == "queued"
+        assert work(part).error_code == "not_approved"
+    assert deleted() == []
+    assert not CloudVersion.objects.filter(enabled=False).exists()
 
 
 def test_a_policy_that_came_after_the_request_stops_it(groups, admin, ben):
