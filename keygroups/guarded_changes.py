@@ -9,13 +9,16 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from cloudcreds.models import CloudCredential, KeyVault
+from cloudcreds.services import APPROVED_FIELDS
+from cloudcreds.values import label_of
+from cloudcreds.values import readable as readable_credential
 from keygroups import azure_names
 from keygroups.models import KeyGroup
 from keygroups.services import create_group, update_group
 from keygroups.values import LABELS, GroupValues, readable
 from kmes.core.actor import Actor
 from kmes.core.errors import ConflictError
-from kmes.core.guarded_changes import Applied, Description, Operation, list_changes, register
+from kmes.core.guarded_changes import Applied, Description, Operation, in_words, list_changes, register
 
 # The action of the policy, and the kind of job.
 DESTINATIONS = "change_destinations"
@@ -92,10 +95,10 @@ def _lock_group(values: _Values, actor: Actor) -> None:
 
 # --- In words --------------------------------------------------------------------------------------
 def _identity(credential: CloudCredential) -> list[tuple[str, str]]:
-    """Return to whom a credential signs in: a credential that leads elsewhere meanwhile is another plan."""
+    """Return to whom a credential signs in, and where: one that leads elsewhere meanwhile is another plan."""
+    shown = readable_credential({name: getattr(credential, name) for name in sorted(APPROVED_FIELDS)})
     return [
-        (_("Tenant of the credential"), credential.tenant_id),
-        (_("Client of the credential"), credential.client_id),
+        (_("Credential: %(field)s") % {"field": label_of(name)}, in_words(text)) for name, text in shown.items() if text
     ]
 
 

@@ -79,7 +79,7 @@ def test_the_edit_form_moves_a_group_only_as_others_approved_it(pages, second, p
     assert job.group == group
     assert places() == before
     shown = text(second.get(f"/approvals/{job.code}/"))
-    for words in ("→ https://kv-evil.vault.azure.net", "payments → stolen", "Tenant of the credential"):
+    for words in ("→ https://kv-evil.vault.azure.net", "payments → stolen", "Credential: Tenant"):
         assert words in shown, words
     # Nobody applies it before, and its requester does not approve it.
     assert pages.post(f"/approvals/{job.code}/apply/").status_code == 409
@@ -163,15 +163,17 @@ def test_an_azure_key_of_others_is_adopted_only_as_others_approved_it(pages, pol
     assert KeyGroup.objects.get().adopted_versions == ["v1", "v2"]
 
 
-@pytest.mark.parametrize("changed", ["saved", "credential", "key", "pushed", "tags"])
+@pytest.mark.parametrize(
+    "changed", ["saved", "tenant_id", "client_id", "authority_url", "arm_url", "key", "pushed", "tags"]
+)
 def test_a_move_is_void_when_what_it_is_about_has_changed(changed, pages, policy, group, admin):
     moved = {**edit_form(group, azure_name="other"), "approval_reason": REASON}
     job = asked(pages.post(edit(group), moved), "change_destinations")
     approve(job, policy)
     if changed == "saved":
         pages.post(edit(group), edit_form(group, owner="Ada"))
-    elif changed == "credential":
-        CloudCredential.objects.update(tenant_id="another")
+    elif changed in {"tenant_id", "client_id", "authority_url", "arm_url"}:
+        CloudCredential.objects.update(**{changed: "https://another.example"})
     elif changed == "tags":
         KeyGroup.objects.update(tags={"stage": "live"})
     else:
