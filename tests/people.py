@@ -11,10 +11,10 @@ FRAGMENT = {"HTTP_HX_REQUEST": "true"}
 ROLES = ("admin", "custodian", "operator", "auditor")
 
 
-def make_people(prefix: str = "the"):
-    """One user of each role, by role, with names such as "the-admin"."""
+def make_people(prefix: str = "the", *, password: str | None = None):
+    """One user of each role, by role, with names such as "the-admin"; who has no password is signed in by the test."""
     make = get_user_model().objects.create_user
-    return {role: make(f"{prefix}-{role}", role=role) for role in ROLES}
+    return {role: make(f"{prefix}-{role}", password=password, role=role) for role in ROLES}
 
 
 def body(response) -> str:

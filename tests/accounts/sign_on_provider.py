@@ -9,12 +9,10 @@ import base64
 import hashlib
 import json
 import secrets
-import ssl
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, unquote_plus, urlencode, urlsplit
@@ -23,6 +21,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.attacks.certificates import make_authority, make_certificate
+from tests.http_servers import serving
 
 HOST, CLIENT, SECRET = "127.0.0.1", "kmes console", "s3cret: with/odd+chars %"
 EVENT = "http://schemas.openid.net/event/backchannel-logout"
@@ -165,16 +164,6 @@ def running_provider(folder: Path) -> Iterator[tuple[Provider, Path]]:
             text = self.rfile.read(int(self.headers["Content-Length"])).decode()
             self._reply({name: values[0] for name, values in parse_qs(text).items()})
 
-    server = ThreadingHTTPServer((HOST, 0), Handler)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    provider = Provider(server.server_port)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with serving(Handler, certificate=certificate) as port:
+        provider = Provider(port)
         yield provider, authority_file
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -43,11 +43,7 @@ LONG = timedelta(minutes=6)
 
 @pytest.fixture
 def users(db):
-    found = make_people()
-    for user in found.values():
-        user.set_password(PASSWORD)
-        user.save()
-    return found
+    return make_people(password=PASSWORD)
 
 
 @pytest.fixture

@@ -28,11 +28,7 @@ STEP = timedelta(seconds=totp.STEP_SECONDS)
 
 @pytest.fixture
 def users(db):
-    found = make_people()
-    for user in found.values():
-        user.set_password(PASSWORD)
-        user.save()
-    return found
+    return make_people(password=PASSWORD)
 
 
 @pytest.fixture

@@ -27,11 +27,7 @@ HOME, OFFICE = "198.51.100.7", "203.0.113.9"
 
 @pytest.fixture
 def users(db):
-    found = make_people()
-    for user in found.values():
-        user.set_password(PASSWORD)
-        user.save()
-    return found
+    return make_people(password=PASSWORD)
 
 
 def browser_of(user, agent=FIREFOX, address=HOME):

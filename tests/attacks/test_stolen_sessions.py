@@ -19,11 +19,7 @@ COOKIE = settings.SESSION_COOKIE_NAME
 
 @pytest.fixture
 def users(db):
-    found = make_people()
-    for user in found.values():
-        user.set_password(PASSWORD)
-        user.save()
-    return found
+    return make_people(password=PASSWORD)
 
 
 def sign_in(client, user):

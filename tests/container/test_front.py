@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import http.client
 import json
 import shutil
@@ -71,10 +72,16 @@ def running(tmp_path_factory):
         web.server_close()
 
 
+# Once, because a test asks a hundred times.
+@functools.cache
+def context_that_trusts(certificate):
+    return ssl.create_default_context(cafile=str(certificate))
+
+
 def ask(running, method="GET", path="/", *, body=None, headers=None, context=None, seconds=60):
     """The answer to a request over TLS, and its text."""
     https, _http, folder = running
-    context = context or ssl.create_default_context(cafile=str(folder / front.CERTIFICATE))
+    context = context or context_that_trusts(folder / front.CERTIFICATE)
     connection = http.client.HTTPSConnection("localhost", https, context=context, timeout=seconds)
     try:
         connection.request(method, path, body, headers or {})
@@ -106,9 +113,10 @@ def test_plain_http_leads_to_https(running):
         connection = http.client.HTTPConnection("localhost", port, timeout=10)
         connection.request("GET", "/keys/")
         answer = connection.getresponse()
+        answer.close()
+        connection.close()
         assert answer.status == 308
         assert answer.headers["Location"] == f"https://localhost:{https}/keys/"
-        connection.close()
 
 
 def test_a_body_that_is_too_large_is_refused_here(running):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import http.server
-import ssl
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +13,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
+
+from tests.http_servers import serving
 
 
 def _write_certificate(folder: Path, name: str) -> tuple[Path, Path]:
@@ -54,19 +54,5 @@ def serve_tls(folder: Path, name: str) -> Iterator[tuple[int, Path, list[bytes]]
         def log_message(self, *_arguments: object) -> None:
             """Say nothing."""
 
-    class Server(http.server.ThreadingHTTPServer):
-        def handle_error(self, *_arguments: object) -> None:
-            """A client that refuses the certificate is what is tested."""
-
-    server = Server(("127.0.0.1", 0), Handler)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate_file, key_file)
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield server.server_port, certificate_file, received
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serving(Handler, certificate=certificate_file, key=key_file) as port:
+        yield port, certificate_file, received

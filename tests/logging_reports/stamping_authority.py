@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import http.server
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +16,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from tests.http_servers import serving
 
 POLICY = "1.3.6.1.4.1.99999.1"
 _CONFIGURATION = """
@@ -170,17 +171,5 @@ def running_authority(folder: Path) -> Iterator[Authority]:
         def log_message(self, *_arguments: object) -> None:
             """Say nothing."""
 
-    class Server(http.server.ThreadingHTTPServer):
-        def handle_error(self, *_arguments: object) -> None:
-            """A client that hangs up is what is tested."""
-
-    server = Server(("127.0.0.1", 0), Handler)
-    state.port = server.server_port
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    with serving(Handler) as state.port:
         yield state
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

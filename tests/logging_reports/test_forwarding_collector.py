@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import http.server
 import json
-import ssl
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,6 +20,7 @@ from logging_reports.forwarding import delivery, destinations, queue
 from logging_reports.forwarding.choices import RowFormat, Transport
 from logging_reports.forwarding.models import ForwardingDestination
 from logging_reports.models import LogEntry
+from tests.http_servers import serving
 from tests.log_servers import Authority, make_authority, write_certificate
 from tests.logging_reports.forwarding import add, last_row, make_due, turn, turns, write_rows
 from tests.logging_reports.report_running import run_reports
@@ -73,23 +72,8 @@ def running_collector(folder: Path) -> Iterator[Collector]:
         def log_message(self, *_arguments: object) -> None:
             """Say nothing."""
 
-    class Server(http.server.ThreadingHTTPServer):
-        def handle_error(self, *_arguments: object) -> None:
-            """A client that hangs up is what is tested."""
-
-    server = Server(("127.0.0.1", 0), Handler)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    state.port = server.server_port
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    with serving(Handler, certificate=certificate, key=key) as state.port:
         yield state
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @pytest.fixture(autouse=True)
