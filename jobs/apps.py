@@ -46,6 +46,7 @@ class JobsConfig(AppConfig):
         tenants.register(look_up_tenant)
         key_jobs.register(find_key_jobs)
         withdrawal.register(OpenJobs())
+        withdrawal.register(role_uses.Approvers())
         uses.register(role_uses.find_uses)
         permissions.register(role_uses.conditions_of)
         guarded_changes.connect(

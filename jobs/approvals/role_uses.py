@@ -9,12 +9,14 @@ from django.utils.translation import gettext as _
 from jobs.approvals.models import ApprovalPolicy
 from jobs.choices import OPEN_STATES, JobState
 from jobs.engine.approval_places import lying_in
-from jobs.engine.approval_policies import Requirement, actions, describe_all, key_of, requirements_of
+from jobs.engine.approval_policies import Requirement, actions, describe_all, key_of, label_with_scope, requirements_of
 from jobs.kinds.set_approval_policy.spec import KIND
 from jobs.models import Job
 from jobs.spec import registry
+from kmes.accounts.models import User
 from kmes.accounts.rights import Right
 from kmes.accounts.scopes import Place
+from kmes.core.actor import Actor
 from kmes.core.errors import KmesError
 
 
@@ -30,6 +32,29 @@ def find_uses(code: str) -> list[str]:
         _("The approval policy of “%(action)s” names it.") % {"action": labels.get(action, action)}
         for action in sorted(named)
     ]
+
+
+class Approvers:
+    """The users whose role policies ask for: one who goes may leave too few to approve anything under a policy."""
+
+    def describe(self, user: User, kept: User) -> list[str]:
+        """Return in sentences for which policies too few approvers are left. Nothing is ended; two queries at most."""
+        if not user.is_active or kept.role == user.role:
+            return []
+        newest = {key_of(policy): policy for policy in ApprovalPolicy.objects.order_by("number")}
+        naming = [(key, policy) for key, policy in newest.items() if policy.role == user.role and policy.approvals]
+        if not naming:
+            return []
+        left = User.objects.filter(role=user.role, is_active=True).exclude(pk=user.pk).count()
+        return [
+            _("“%(action)s” then has too few approvers: it takes %(count)d besides the requester.")
+            % {"action": label_with_scope(key), "count": policy.approvals}
+            for key, policy in naming
+            if left < policy.approvals + 1
+        ]
+
+    def end(self, user: User, kept: User, actor: Actor) -> None:
+        """Do nothing: the policies go on."""
 
 
 def approvals_needed(action: str) -> list[str]:

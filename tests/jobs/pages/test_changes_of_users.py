@@ -162,6 +162,17 @@ def test_a_deactivation_needs_no_approval(pages, policies, people):
     assert not user.is_active
 
 
+def test_who_leaves_too_few_approvers_behind_is_told_so_before(pages, second, people, django_user_model):
+    set_policy("cloud_purge", actor=Actor.from_user(people["admin"]))
+    ben = django_user_model.objects.get(username="ben")
+    told = "“Purge an Azure key” then has too few approvers: it takes 1 besides the requester."
+    assert told in text(pages.get(f"/users/{ben.pk}/deactivate/"))
+    assert told in text(pages.get(f"/users/{ben.pk}/edit/"))
+    assert "too few approvers" not in text(pages.get(f"/users/{people['operator'].pk}/deactivate/"))
+    django_user_model.objects.create_user("cy", role="admin")
+    assert "too few approvers" not in text(pages.get(f"/users/{ben.pk}/deactivate/"))
+
+
 def test_several_users_are_not_reactivated_at_once(pages, policies, people):
     ids = [people[role].pk for role in ("operator", "auditor")]
     User.objects.filter(pk__in=ids).update(is_active=False)
