@@ -42,6 +42,8 @@ _NUMBERED = {
 }
 # What the log calls the things that facts name by a digest.
 _SEALED = {"secret": "client secret", "certificate": "certificate", "certificate_key": "certificate's key"}
+# More saves than a console sees, and a number that every database keeps.
+HIGHEST_NUMBER = 2**31 - 2
 COLUMNS = ("mark_number", "mark", "save_signer", "save_signature")
 
 
@@ -98,8 +100,20 @@ def is_numbered(facts: DestinationFacts) -> bool:
 
 
 def next_number(facts: DestinationFacts) -> int:
-    """Return the number of the next state of a destination; 0 where there is but one."""
-    return newest_number(facts) + 1 if is_numbered(facts) else 0
+    """Return the number of the next state of a destination; 0 where there is but one.
+
+    Raises:
+        StrangeDestination: the log tells of a number that no console has reached.
+
+    """
+    newest = newest_number(facts)
+    if newest >= HIGHEST_NUMBER:
+        raise StrangeDestination(
+            _("A row of the log tells of state %(number)d of this destination, which nobody saved.")
+            % {"number": newest},
+            _("Verify the log, and find out who adds rows to it. Then restore a backup from before that row."),
+        )
+    return newest + 1 if is_numbered(facts) else 0
 
 
 def sign_new(claim: Claim[Any], *, actor: Actor) -> None:

@@ -40,6 +40,8 @@ class _May:
     read: str = ALL
     but: str = ""
     insert: bool = False
+    # Of what it inserts, the columns that the database alone fills in.
+    made: str = ""
     update: str = ""
     delete: bool = False
 
@@ -56,7 +58,7 @@ class _May:
         withheld = named(self.but)
         return Rights(
             read=tuple(column for column in named(self.read) if column not in withheld),
-            insert=columns if self.insert else (),
+            insert=tuple(column for column in columns if self.insert and column not in named(self.made)),
             update=named(self.update),
             delete=self.delete,
         )
@@ -170,9 +172,8 @@ TABLES: Mapping[str, TableRights] = {
         "id service sequence at category severity event actor_name actor_trigger actor_user_id credential_id credential"
         " vault group_id group key_id key version job_id job_code azure_request_id http_status duration_ms message data"
         " truncated chain_format previous_hash hash",
-        web=_ADDS,
-        worker=_ADDS,
-        reports=_ADDS,
+        # Whoever chose ids could take those that the next rows get.
+        **dict.fromkeys(PROCESSES, _May(insert=True, made="id")),
     ),
     "logging_reports_loghead": _table(
         "service sequence hash",

@@ -83,6 +83,9 @@ OF_NOBODY = [
     "TRUNCATE logging_reports_logentry",
     "DELETE FROM logging_reports_loghead",
     "UPDATE logging_reports_loghead SET service = 'x'",
+    # Numbers that the next rows would get.
+    "INSERT INTO logging_reports_logentry (id, service) VALUES (1000000, 'audit')",
+    "SELECT setval('logging_reports_logentry_id_seq', 9223372036854775807)",
     "UPDATE logging_reports_logcheckpoint SET signature = ''",
     "DELETE FROM logging_reports_logcheckpoint",
     "UPDATE logging_reports_checkpointtimestamp SET response = ''",

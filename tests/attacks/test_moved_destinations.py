@@ -174,6 +174,17 @@ def test_rows_that_are_added_to_the_log_make_no_earlier_state_newer(credential, 
     assert "an earlier state of its row" in ask(credential, admin).error_what
 
 
+@pytest.mark.parametrize("number", [2**31 - 1, 2**63, 10**30])
+def test_a_number_in_the_log_that_no_column_keeps_is_refused_in_words(credential, admin, number):
+    """Any process may add rows to the log, and nobody takes them away again."""
+    subject = Subject(credential_id=str(credential.pk))
+    record("credential.destination_saved", actor=admin, subject=subject, data={"number": number})
+    with pytest.raises(StrangeDestination):
+        save(credential, admin, client_id=STRANGER)
+    with pytest.raises(CommandError, match="restore a backup"):
+        call_command("authorize_existing", "--yes")
+
+
 def test_nobody_signs_what_the_attacker_wrote_by_saving_something_else(credential, admin, opened):
     CloudCredential.objects.filter(pk=credential.pk).update(tenant_id=STRANGER)
     with pytest.raises(StrangeDestination, match="authorize_existing"):
