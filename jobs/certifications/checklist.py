@@ -31,11 +31,11 @@ class Check:
 
 CHECKS: tuple[Check, ...] = (
     Check("create", _("Create a key"), _("The HSM makes keys.")),
-    Check("push", _("Push it"), _("The vault takes the wrapped key, and its public half is ours.")),
+    Check("push", _("Push the key"), _("The vault accepts the wrapped key, and the public halves match.")),
     Check(
         "prove",
         _("Verify by a signature"),
-        _("The vault has the very private half that was made in the HSM."),
+        _("The vault holds the private half that was made in the HSM."),
         forgives=True,
     ),
     Check("rotate", _("Rotate"), _("A new key becomes the active version.")),
