@@ -55,6 +55,24 @@ def show_test_on_premium_vault(page: Page, credential: str) -> None:
     expect(page.get_by_role("heading", name="Last connection test")).to_be_visible()
 
 
+def push_others(page: Page, credential: str, vault_url: str) -> None:
+    """Make two more key groups, each with a key in the vault."""
+    for word, spec in (("always-encrypted", "RSA-2048"), ("app-signing", "P-256")):
+        group = flows.fresh(word)
+        flows.add_group(page, group, credential, vault_url, spec)
+        flows.create_key(page, group, f"{group}-key")
+        flows.synchronize(page, group, f"{group}-key")
+
+
+def rotate(page: Page, group: str, former: str) -> None:
+    """Force a rotation, and come back to the keys of the group."""
+    flows.menu(page, flows.group_link(page, group), "Cloud", "Force Rotation")
+    flows.start(page)
+    flows.await_job(page)
+    flows.open_group(page, group)
+    expect(flows.key_row(page, former)).to_contain_text("Superseded")
+
+
 def certify(page: Page) -> None:
     """Run a self-certification to its end."""
     page.goto("/certifications/new/")
@@ -80,7 +98,9 @@ def test_the_tour(page: Page, console: Console, picture):
     page.goto("/cloud-credentials/guide/")
     expect(page.get_by_role("heading", name="Set up Azure for the console")).to_be_visible()
     picture("guide")
-    flows.add_group(page, group, credential, console.stand_in.vault_url("kv-premium"))
+    vault_url = console.stand_in.vault_url("kv-premium")
+    push_others(page, credential, vault_url)
+    flows.add_group(page, group, credential, vault_url, "RSA-2048")
     flows.menu(page, page.locator(".group-head h2"), "Edit")
     expect(flows.dialog(page).get_by_label("Name", exact=True)).to_be_visible()
     picture("group-dialog")
@@ -99,6 +119,7 @@ def test_the_tour(page: Page, console: Console, picture):
     picture("job")
     flows.open_group(page, group)
     expect(flows.key_row(page, "tde-key")).to_contain_text("Active")
+    rotate(page, group, "tde-key")
     picture("keys")
     page.goto(f"/logs/?service=azure&job={code}")
     expect(page.locator("main tbody")).to_contain_text("Import")
