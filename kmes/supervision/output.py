@@ -18,7 +18,7 @@ LOG_LIMIT_BYTES = 10 * 1024 * 1024
 
 def show(text: str) -> None:
     """Print one line, or drop it if nobody reads stdout; the log files have it."""
-    line = (text + "\n").encode(errors="replace")
+    line = (_printable(text) + "\n").encode(errors="replace")
     try:
         _readable, writable, _failed = select.select([], [sys.stdout], [], 0)
         if writable:
@@ -27,6 +27,11 @@ def show(text: str) -> None:
     except (OSError, ValueError):
         # The terminal was closed; processes and log files go on.
         return
+
+
+def _printable(text: str) -> str:
+    """Return the text without characters that move the cursor or turn the line: a process's output is not trusted."""
+    return "".join(each if each.isprintable() or each == "\t" else "\ufffd" for each in text)
 
 
 def _open_log(path: Path) -> IO[bytes]:
