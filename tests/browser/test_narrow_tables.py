@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 LISTS = (
@@ -36,3 +36,24 @@ def test_on_a_tablet_every_list_fits_and_keeps_the_columns_that_tell_most(bench:
     }.items():
         bench.goto(address)
         assert most <= set(bench.evaluate(HEADINGS)), address
+
+
+def test_on_a_tablet_pictures_are_whole_and_no_cell_of_a_key_page_is_a_column_of_words(bench: Page):
+    bench.set_viewport_size({"width": 768, "height": 900})
+    bench.goto("/keys/?q=seed-00007")
+    key = bench.locator("#keys-pane tbody tr a").first.get_attribute("href") or ""
+    for address in ("/keys/custody/", "/keys/calendar/", key):
+        bench.goto(address)
+        frame = bench.locator(".picture-frame").first
+        assert frame.evaluate("frame => frame.scrollWidth - frame.clientWidth") <= 1, address
+    expect(bench.locator("#key-events tbody tr").first).to_be_visible()
+    cells = bench.locator(".console-table td").evaluate_all(
+        """cells => cells.filter(cell => cell.offsetWidth).map(cell => {
+            const text = document.createRange();
+            text.selectNodeContents(cell);
+            const lines = new Set([...text.getClientRects()].map(line => Math.round(line.bottom / 8)));
+            return [lines.size, cell.innerText.trim()];
+        })"""
+    )
+    assert [text for lines, text in cells if text and lines > 2 and lines >= len(text.split())] == []
+    assert bench.evaluate(WIDER) == []
