@@ -54,6 +54,27 @@ OWN_WORDS = (
 )
 
 
+# Of all damage, so much is about tokens, or is read in two ways.
+ASTRAY = 0.12
+REFUSED_TOKEN = b'{"error":{"code":"Unauthorized","message":"AKV10000: Request is missing a Bearer or PoP token."}}'
+# The first withdraws a token; the others name no sign-in that can be made.
+WITHDRAWN = (
+    'Bearer realm="", authorization_uri="https://login.microsoftonline.com/common/oauth2/authorize", '
+    'error="insufficient_claims", claims="eyJhY2Nlc3NfdG9rZW4iOnsibmJmIjp7ImVzc2VudGlhbCI6dHJ1ZX19fQ=="'
+)
+CHALLENGES = (
+    WITHDRAWN,
+    'Bearer authorization="https://login.microsoftonline.com/common", resource="https://vault.azure.net"',
+    'Negotiate, Basic realm="x"',
+    "",
+)
+
+
+def _twice(_call: Call, body: bytes) -> bytes:
+    """Return an object in which a member stands twice."""
+    return body.replace(b"{", b'{"error":{},"error":{},', 1)
+
+
 @dataclass(frozen=True)
 class Dice:
     """Draws one damage for a call. ``slow`` is the longest delay in seconds; a silent answer is as long as the client waits."""
@@ -63,9 +84,10 @@ class Dice:
 
     def __call__(self, dice: random.Random, call: Call) -> Damage | None:
         """Draw."""
-        return dice.choice((self._page, self._page, self._cut, self._cut, self._silence, self._own_word, self._late))(
+        drawn = dice.choice((self._page, self._page, self._cut, self._cut, self._silence, self._own_word, self._late))(
             dice, call
         )
+        return drawn if dice.random() >= ASTRAY else self._astray(dice, call)
 
     def _when(self, dice: random.Random) -> When:
         return dice.choice((When.BEFORE, When.AFTER))
@@ -94,6 +116,18 @@ class Dice:
         if self.hangs and dice.random() < 0.3:
             return Damage(when=when, hang=True)
         return Damage(when=when, reset=True)
+
+    def _astray(self, dice: random.Random, call: Call) -> Damage:
+        """Draw a refused token or an answer that is read in two ways, in the service's own format."""
+        if dice.random() < 0.5:
+            kind = dice.choice(("application/json; charset=utf-16", 'application/json; charset="cp500"'))
+            return dice.choice((Damage(headers={"Content-Type": kind}), Damage(edit=_twice)))
+        if call.part in {Part.TOKEN, Part.DISCOVERY}:
+            word = dice.choice(("temporarily_unavailable", "server_error"))
+            body = json.dumps({"error": word, "error_description": "AADSTS4711: Try again."}).encode()
+            return Damage(when=When.BEFORE, status=400, body=body, content_type=JSON_TYPE)
+        headers: dict[str, str | None] = {"WWW-Authenticate": dice.choice(CHALLENGES)}
+        return Damage(when=When.BEFORE, status=401, body=REFUSED_TOKEN, content_type=JSON_TYPE, headers=headers)
 
     def _late(self, dice: random.Random, _call: Call) -> Damage:
         return Damage(when=self._when(dice), delay=dice.uniform(0.01, self.slow))
