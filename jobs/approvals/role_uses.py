@@ -10,6 +10,7 @@ from jobs.approvals.models import ApprovalPolicy
 from jobs.choices import OPEN_STATES, JobState
 from jobs.engine.approval_places import lying_in
 from jobs.engine.approval_policies import Requirement, actions, describe_all, key_of, label_with_scope, requirements_of
+from jobs.engine.approver_places import find_approvers
 from jobs.kinds.set_approval_policy.spec import KIND
 from jobs.models import Job
 from jobs.spec import registry
@@ -38,19 +39,19 @@ class Approvers:
     """The users whose role policies ask for: one who goes may leave too few to approve anything under a policy."""
 
     def describe(self, user: User, kept: User) -> list[str]:
-        """Return in sentences for which policies too few approvers are left. Nothing is ended; two queries at most."""
+        """Return in sentences for which policies too few approvers are left. Nothing is ended.
+
+        One query for all policies, and one for each that names the role.
+        """
         if not user.is_active or kept.role == user.role:
             return []
         newest = {key_of(policy): policy for policy in ApprovalPolicy.objects.order_by("number")}
         naming = [(key, policy) for key, policy in newest.items() if policy.role == user.role and policy.approvals]
-        if not naming:
-            return []
-        left = User.objects.filter(role=user.role, is_active=True).exclude(pk=user.pk).count()
         return [
             _("“%(action)s” then has too few approvers: it takes %(count)d besides the requester.")
             % {"action": label_with_scope(key), "count": policy.approvals}
             for key, policy in naming
-            if left < policy.approvals + 1
+            if find_approvers(user.role, key).exclude(pk=user.pk).count() < policy.approvals + 1
         ]
 
     def end(self, user: User, kept: User, actor: Actor) -> None:

@@ -91,7 +91,7 @@ def _done_before(job: Job, needed: Requirement) -> int:
     # Read here: another policy of the action may have been fulfilled.
     approved = others.exclude(approval_request=None).values_list("pk", "approval_request__requirements")
     others = others.exclude(pk__in=[pk for pk, stored in approved if _asked_for(stored, needed)])
-    # Jobs of one chain are one act; what was cancelled did nothing.
+    # Jobs of one chain are one act; what was canceled did nothing.
     if job.follows_id is not None:
         others = others.exclude(pk=job.follows_id)
     others = others.exclude(state=JobState.CANCELLED, started_at=None)

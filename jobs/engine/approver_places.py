@@ -12,10 +12,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from jobs.engine.approval_policies import PolicyKey
 from jobs.engine.approver_accounts import NOT_COUNTED
 from jobs.models import Job, JobTarget
 from jobs.spec import registry
 from keygroups.models import Key, KeyGroup
+from kmes.accounts.models import RoleAssignment, User
 from kmes.accounts.scopes import Place, places_of, vault_value
 from kmes.core.clock import now
 from logging_reports.choices import Service
@@ -66,6 +70,18 @@ def approving_places(job: Job) -> tuple[Place, ...]:
         return (_NOWHERE,)
     history = _read_history(groups)
     return tuple(_counted(place, history[place.group], job.requested_by_id) for place in found)
+
+
+def find_approvers(role: str, policy: PolicyKey) -> QuerySet[User]:
+    """Return the active users who could approve under a policy that names a role.
+
+    They have it everywhere, or for just the scope of the policy. Which key groups lie in another scope changes.
+    """
+    has_role = Q(role=role)
+    if policy.scope_kind:
+        scope = {"scope_kind": policy.scope_kind, "scope_value": policy.scope_value}
+        has_role |= Q(Exists(RoleAssignment.objects.filter(user=OuterRef("pk"), role=role, **scope)))
+    return User.objects.filter(has_role, is_active=True)
 
 
 def _counted(place: Place, told: _Told, requester_id: int | None) -> Place:

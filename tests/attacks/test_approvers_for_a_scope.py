@@ -8,6 +8,7 @@ from itertools import product
 import pytest
 import time_machine
 
+from jobs.approvals.role_uses import Approvers
 from jobs.kinds.destroy.spec import request_destroy
 from jobs.models import Job
 from keygroups.models import Key, KeyGroup
@@ -202,3 +203,15 @@ def test_a_policy_for_a_scope_may_be_fulfilled_by_those_who_have_the_role_there(
     assert counts(
         request_destroy(keys=keys, actor=admin, reason=REASON), Actor.from_user(User.objects.get(username="dora"))
     )
+
+
+def test_who_leaves_is_told_of_a_policy_for_a_scope_unless_others_have_its_role_there(groups, admin, boss, role):
+    users = make_approvers("dora", "emil", role=role)
+    set_policy("destroy", actor=boss, role=role, scope_kind="vault", scope=VAULTS["own"])
+    dora = User.objects.get(pk=users[0].user_id)
+    gone = User(pk=dora.pk, role="auditor")
+    assert len(Approvers().describe(dora, gone)) == 1
+    approver("fred", role, [scope_of("vault", "other")], boss)
+    assert len(Approvers().describe(dora, gone)) == 1
+    approver("gus", role, [scope_of("vault", "own")], boss)
+    assert Approvers().describe(dora, gone) == []

@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from django.contrib.auth import get_user_model
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
@@ -31,12 +29,12 @@ from jobs.engine.approval_policies import (
     may_be_narrowed,
     requirements_of,
 )
+from jobs.engine.approver_places import find_approvers
 from jobs.engine.creation import NewJob, create_job
 from jobs.models import Job
 from jobs.spec import Approval, Given, JobSpec, Scope, Step, Wording, leaves_nothing
 from kmes.accounts.assignments.catalog import catalog
 from kmes.accounts.delegation import begin_change
-from kmes.accounts.models import RoleAssignment
 from kmes.accounts.rights import Right, Role
 from kmes.accounts.roles.selectors import is_role, role_name
 from kmes.accounts.scopes import ScopeKind
@@ -200,11 +198,7 @@ def _require_approvers(approvals: int, role: str, key: PolicyKey, *, needs_passk
         InputError: fewer active users have the role, everywhere or for just the scope of the policy.
 
     """
-    has_role = Q(role=role)
-    if key.scope_kind:
-        scope = {"scope_kind": key.scope_kind, "scope_value": key.scope_value}
-        has_role |= Q(Exists(RoleAssignment.objects.filter(user=OuterRef("pk"), role=role, **scope)))
-    users = get_user_model().objects.filter(has_role, is_active=True)
+    users = find_approvers(role, key)
     there = users.count()
     if approvals and there < approvals + 1:
         raise InputError(

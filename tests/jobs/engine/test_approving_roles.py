@@ -28,10 +28,10 @@ def test_a_role_that_users_made_approves_by_membership_and_stays_while_a_policy_
     (ben,) = make_approvers("ben")
     set_policy("destroy", actor=admin, role=role.code)
     assert "with the role Approvers" in LogEntry.objects.get(event="approval.policy_changed").message
-    assert conditions_of(Right.KEY_DESTROY) == [
-        "Destroy key material here: 1 approval by a user with the role Approvers",
-    ]
-    assert conditions_of(Right.CLOUD_PURGE) == []
+    assert conditions_of([Right.KEY_DESTROY, Right.CLOUD_PURGE]) == {
+        Right.KEY_DESTROY: ["Destroy key material here: 1 approval by a user with the role Approvers"],
+        Right.CLOUD_PURGE: [],
+    }
     job = request_destroy(keys=keys, actor=admin, reason=REASON)
     assert request_of(job).requirements[0]["role"] == role.code
     with pytest.raises(PermissionRefused, match="Users with the role Approvers decide"):

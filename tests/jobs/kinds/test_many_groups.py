@@ -105,7 +105,7 @@ def test_a_part_that_was_cancelled_alone_is_retried_with_the_others(groups, admi
     request_cancel(job=part, actor=admin)
     job = work_off(job)
     assert job.state == "failed"
-    assert job.error_what == "0 of 1 key group done, 1 cancelled."
+    assert job.error_what == "0 of 1 key group done, 1 canceled."
     again = work_off(request_retry(job=job, actor=admin))
     assert again.state == "succeeded"
     assert again.parts.get().retry_of == part
