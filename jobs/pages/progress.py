@@ -58,13 +58,16 @@ def describe_groups(job: Job, *, done: int) -> str:
 
 
 def describe_steps_and_keys(job: Job, *, steps: tuple[int, int], keys: tuple[int, int]) -> str:
-    """Return "4 of 7 steps, 21 of 22 keys"; each pair is how many are begun and done. One step says nothing beside keys."""
+    """Return "21 of 22 keys, 4 of 7 steps"; each pair is how many are begun and done. One step says nothing beside keys.
+
+    Keys come first: a list cuts the end where there is no room.
+    """
     step_text, key_text = (
         describe_progress(job, begun=steps[0], done=steps[1]),
         describe_keys(job, begun=keys[0], done=keys[1]),
     )
     has_one_step = max(steps[0], _steps_of(job, steps[0])) <= 1
-    return ", ".join(text for text in ("" if key_text and has_one_step else step_text, key_text) if text)
+    return ", ".join(text for text in (key_text, "" if key_text and has_one_step else step_text) if text)
 
 
 def describe_running(job: Any) -> str:

@@ -52,9 +52,9 @@ def test_versions_of_several_groups_are_disabled_and_enabled_by_one_job(versions
         ("disable_version", "refunds", "done"),
     ]
     assert messages(job)[-1] == "Successfully updated 2 HSM protected key(s)"
-    assert describe_steps_and_keys(job, steps=(1, 1), keys=(2, 1)) == "1 of 1 step, 1 of 2 keys"
+    assert describe_steps_and_keys(job, steps=(1, 1), keys=(2, 1)) == "1 of 2 keys, 1 of 1 step"
     job.finished_at, job.state = None, "running"
-    assert describe_steps_and_keys(job, steps=(1, 1), keys=(2, 1)) == "1 of 2 steps, 1 of 2 keys"
+    assert describe_steps_and_keys(job, steps=(1, 1), keys=(2, 1)) == "1 of 2 keys, 1 of 2 steps"
     again = [CloudVersion.objects.select_related("key__group__vault").get(pk=each.pk) for each in versions]
     assert work(request_switch(versions=again, enabled=True, actor=admin)).state == "succeeded"
     assert _enabled(vault, versions) == [True, True]

@@ -37,7 +37,7 @@ def test_a_push_of_several_keys_says_how_many_are_in_the_vault_beside_its_steps(
     JobStep.objects.create(job=job, name="import_key", ordinal=2, state="running", started_at=now())
     with_keys(job, group, ["done", "pending", "pending"])
     for path in ("/jobs/", "/jobs/drawer/", job.get_absolute_url()):
-        assert "Import key, 1 of 7 steps, 1 of 3 keys" in body(pages.get(path)), path
+        assert "Import key, 1 of 3 keys, 1 of 7 steps" in body(pages.get(path)), path
 
 
 def test_a_list_is_renewed_when_a_key_is_done(pages, group):
