@@ -100,7 +100,7 @@ def _days_since(moment: datetime) -> int:
 
 def _age_sentence(found: dict[str, Any]) -> str:
     if not found["total"]:
-        return _("No key is here.")
+        return _("No keys yet.")
     text = ngettext(
         "%(total)s key is here; it is %(days)s days old.",
         "%(total)s keys are here; the oldest is %(days)s days old. A year old or older: %(old)s.",

@@ -82,7 +82,7 @@ def _left_out_sentence(counted: dict[str, int]) -> str:
 def _kept_sentence(counted: dict[str, int]) -> str:
     with_policy = sum(counted.get(name, 0) for name in COUNTED)
     if not with_policy:
-        return _("No key group has a rotation policy that is on and a key in the vault.")
+        return _("No key group with a rotation policy has a key in the vault.")
     kept = counted.get(RotationStanding.ON_TIME, 0)
     text = ngettext(
         "%(kept)d of %(all)d key group with a rotation policy keeps it; %(late)d late, %(failed)d failed, %(off)d off.",

@@ -147,8 +147,9 @@ class _Drawing(FPDF):
             self.cell(name_width, 5, self._cut(bar.label, name_width - 2), new_x=XPos.RIGHT, new_y=YPos.TOP)
             self.cell(count_width, 5, str(bar.count), align="R", new_x=XPos.RIGHT, new_y=YPos.TOP)
             self.set_fill_color(*_TONES.get(bar.tone, _INFO))
-            width = (whole - 4) * bar.count / longest if longest else 0
-            self.rect(self.get_x() + 3, self.get_y() + 1, max(width, 0.2), _BAR_HEIGHT, style="F")
+            if bar.count:
+                width = max((whole - 4) * bar.count / longest, 0.2)
+                self.rect(self.get_x() + 3, self.get_y() + 1, width, _BAR_HEIGHT, style="F")
             self.ln(5)
         self.set_fill_color(255)
 
