@@ -58,6 +58,9 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
         elif self.chunked and "CONTENT_LENGTH" in self.headers:
             # A proxy that goes by the other one would see other requests behind it (RFC 9112, section 6.3).
             self._refuse(BadRequest("a body has one length"))
+        elif "TRANSFER_ENCODING" in self.headers:
+            # waitress takes it out where it obeys it: in HTTP/1.1. Elsewhere a proxy might obey it (RFC 9112, section 6.1).
+            self._refuse(BadRequest("a transfer encoding of another version"))
 
     def _refuse(self, error: Error) -> None:
         self.error = error

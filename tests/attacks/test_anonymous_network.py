@@ -101,6 +101,16 @@ def test_a_body_has_one_length_and_nothing_is_smuggled_behind_it(console, other)
     assert (answer[:13], answer.count(b"HTTP/1.1 ")) == (b"HTTP/1.1 400 ", 1)
 
 
+@pytest.mark.parametrize("version", [b"1.0", b"1.2", b"2.0"])
+@pytest.mark.parametrize("length", [b"", b"Content-Length: 0\r\n"])
+def test_a_transfer_encoding_of_another_version_is_refused_and_not_passed_over(console, version, length):
+    head = b"POST / HTTP/" + version + b"\r\n" + HOST + b"Connection: keep-alive\r\n" + length
+    with socket.create_connection(("127.0.0.1", console.port), timeout=30) as client:
+        client.sendall(head + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET / HTTP/1.1\r\n" + HOST + b"\r\n")
+        answer = b"".join(iter(lambda: client.recv(4096), b""))
+    assert (answer[8:13], answer.count(b"HTTP/1.")) == (b" 400 ", 1)
+
+
 def test_a_chunked_body_ends_where_any_other_would(web):
     with socket.create_connection(("127.0.0.1", web)) as client:
         client.sendall(b"POST /login/ HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n")
