@@ -123,7 +123,9 @@ class GroupFields(forms.Form):
         required=False,
         strip=False,
         widget=forms.TextInput(_CODE_INPUT),
-        help_text=gettext_lazy("1 to 127 letters, digits and hyphens. Left empty, it follows the name."),
+        help_text=gettext_lazy(
+            "1 to 127 letters, digits and hyphens. Left empty, it follows the letters a to z and digits of the name."
+        ),
     )
     enabled_on_push = forms.BooleanField(label=gettext_lazy("Enabled on push"), required=False, initial=True)
     lock_version = forms.IntegerField(required=False, min_value=0, max_value=MAX_INTEGER, widget=forms.HiddenInput)
