@@ -12,7 +12,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
-from azure.core.exceptions import HttpResponseError
+from azure.core.exceptions import ClientAuthenticationError, HttpResponseError
 from azure.core.rest import HttpRequest
 from django.utils.translation import gettext as _
 
@@ -89,7 +89,8 @@ def _subscriptions(access: CredentialAccess) -> list[dict[str, Any]]:
     try:
         return list(_rows(access, f"/subscriptions?api-version={SUBSCRIPTIONS_API}"))
     except HttpResponseError as error:
-        if error.status_code in _MEANT_FOR_US:
+        # A sign-in that was refused has the status of no answer of Resource Manager.
+        if isinstance(error, ClientAuthenticationError) or error.status_code in _MEANT_FOR_US:
             raise
         what = _("Resource Manager refused (%(code)s)") % {"code": _code_of(error)}
         raise UnknownAnswer(AskedService.RESOURCE_MANAGER, f"{what}.", status=error.status_code) from None
