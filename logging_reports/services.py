@@ -205,11 +205,19 @@ def _pass_foreign(head: LogHead) -> None:
 
 
 def lock_head(service: Service) -> LogHead:
-    """Return the head of a log, locked until the end of the transaction."""
+    """Return the head of a log, locked until the end of the transaction.
+
+    Raises:
+        DatabaseError: the log has rows and no head. Where it ended is not guessed.
+
+    """
     # SQLite ignores select_for_update; BEGIN IMMEDIATE serializes writers there.
     heads = LogHead.objects.select_for_update()
     head = heads.filter(service=service).first()
     if head is None:
+        if LogEntry.objects.filter(service=service).exists():
+            message = f"the head of the {service} log is gone"
+            raise DatabaseError(message)
         LogHead.objects.get_or_create(service=service, defaults={"sequence": 0, "hash": GENESIS})
         head = heads.get(service=service)
     return head
