@@ -38,8 +38,8 @@ MAX_SINGLE_READS = 20
 MAX_ENDPOINTS = 1000
 # What a link to the next page may look like, wherever it leads.
 _ADDRESS = re.compile(r"https://[\x21-\x7e]+")
-# Refusals of the list of subscriptions that are about the credential, or pass by themselves.
-_MEANT_FOR_US = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS})
+# Refusals of the list of subscriptions that are about the rights of the credential, or pass by themselves.
+_MEANT_FOR_US = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS})
 # Codes of a subscription in which the resource provider for vaults is not registered: it holds no vault.
 _NOT_REGISTERED = frozenset({"MissingSubscriptionRegistration", "SubscriptionNotRegistered"})
 
@@ -58,8 +58,7 @@ def list_vaults(access: CredentialAccess) -> VaultListing:
         try:
             found = _with_policies(access, subscription, list(_rows(access, path)))
         except HttpResponseError as error:
-            if error.status_code == HTTPStatus.UNAUTHORIZED:
-                # The token was refused, not the subscription.
+            if _is_about_sign_in(error):
                 raise
             unread.append(_describe_refusal(name, error))
         except UnknownAnswer as error:
@@ -89,8 +88,7 @@ def _subscriptions(access: CredentialAccess) -> list[dict[str, Any]]:
     try:
         return list(_rows(access, f"/subscriptions?api-version={SUBSCRIPTIONS_API}"))
     except HttpResponseError as error:
-        # A sign-in that was refused has the status of no answer of Resource Manager.
-        if isinstance(error, ClientAuthenticationError) or error.status_code in _MEANT_FOR_US:
+        if _is_about_sign_in(error) or error.status_code in _MEANT_FOR_US:
             raise
         what = _("Resource Manager refused (%(code)s)") % {"code": _code_of(error)}
         raise UnknownAnswer(AskedService.RESOURCE_MANAGER, f"{what}.", status=error.status_code) from None
@@ -148,6 +146,11 @@ def _assignments(access: CredentialAccess, scope: str) -> list[dict[str, Any]] |
         if isinstance(error, Stopped):
             raise
         return None
+
+
+def _is_about_sign_in(error: HttpResponseError) -> bool:
+    """Return whether the sign-in was refused, which has no status here, or Resource Manager refused its token."""
+    return isinstance(error, ClientAuthenticationError) or error.status_code == HTTPStatus.UNAUTHORIZED
 
 
 def _code_of(error: HttpResponseError) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from cloudcreds.azure.policy_assignments import on_vault
+from cloudcreds.provider.errors import CloudError, CloudErrorKind
 from cloudcreds.provider.vault_setup import PolicyAssignment, Rule
+from kmes.core.secret_types import SecretText
 
 VAULT = "/subscriptions/s-1/resourceGroups/rg/providers/Microsoft.KeyVault/vaults/kv"
 MINIMUM_SIZE = "82067dbb-e53b-4e06-b631-546d197452d9"
@@ -88,6 +90,23 @@ def test_a_reader_of_a_vault_alone_reads_its_policies(azure):
     asked = [entry["path"] for entry in azure.asked("GET", "policyAssignments")]
     assert len(asked) == 4
     assert sum("/vaults/" in path for path in asked) == 3
+
+
+def test_a_wrong_secret_is_told_as_that_and_not_as_a_refusal_of_resource_manager(azure):
+    with pytest.raises(CloudError) as refused:
+        azure.gateway("", secret=SecretText("another-secret")).list_vaults()
+    assert refused.value.kind == CloudErrorKind.WRONG_SECRET
+
+
+def test_a_sign_in_refused_between_two_subscriptions_names_no_subscription(azure):
+    gateway = azure.gateway("")
+    assert gateway.list_vaults().vaults
+    azure.fault(
+        part="arm", path="*/Microsoft.KeyVault/vaults*", status=401, code="ExpiredAuthenticationToken", count=-1
+    )
+    with pytest.raises(CloudError) as refused:
+        gateway.list_vaults()
+    assert refused.value.kind == CloudErrorKind.AUTHENTICATION
 
 
 def test_no_provider_is_registered_and_nothing_is_changed(azure):
