@@ -192,13 +192,6 @@ def keys_stay() -> Fate:
     return Fate(_("Keys here, in the HSM's keeping"), _("stay, and can be synchronized again"), "good")
 
 
-def fate_of_name(vault: KeyVault) -> str:
-    """Return what becomes of an Azure key's name when the key is deleted."""
-    if vault.has_soft_delete is False:
-        return _("is free again")
-    return _("stays taken until the key is recovered or purged")
-
-
 def recoverable_until(group: KeyGroup) -> str:
     """Return until when a deleted Azure key can be recovered, in words."""
     return format_date(group.scheduled_purge_at, "Y-m-d H:i") + " UTC" if group.scheduled_purge_at else _("unknown")

@@ -22,8 +22,6 @@ from kmes.accounts.rights import Right
 from kmes.core.clock import now
 from kmes.core.right_names import name_right
 
-SCOPES = ("local", "cloud", "both")
-
 
 @dataclass(frozen=True)
 class Choice:

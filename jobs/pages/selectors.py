@@ -99,11 +99,6 @@ class JobView:
         """Return the steps that are done and left something behind, which their detail names."""
         return [step for step in self.steps if step.state == StepState.WARNED]
 
-    @property
-    def first_line(self) -> int:
-        """Return the number of the first line shown."""
-        return self.lines[0].number if self.lines else 1
-
 
 def _count(rows: QuerySet[Any], **conditions: Any) -> Coalesce:
     """Return the expression that counts a job's rows of another table."""

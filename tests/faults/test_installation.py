@@ -38,7 +38,6 @@ SHORT = {
 }
 # Lease, scan and restart of the processes together; with the product's timers 90 s.
 MOVING_SECONDS = 90 if REAL else 45
-CANARY = "kmes-canary"
 PAGES = ("/", "/keys/", "/jobs/", "/logs/", "/healthz")
 
 

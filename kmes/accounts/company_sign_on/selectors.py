@@ -7,7 +7,6 @@ from typing import Any
 from django.http import HttpRequest
 
 from kmes.accounts.company_sign_on.models import SignOnIdentity, SignOnProvider
-from kmes.accounts.models import User
 from kmes.accounts.session_store import SIGN_ON
 
 
@@ -34,8 +33,3 @@ def can_confirm(request: HttpRequest) -> bool:
 def find_identity(user: Any) -> SignOnIdentity | None:
     """Return the user's account at a provider, the newest one if there are several."""
     return SignOnIdentity.objects.filter(user=user).order_by("-added_at").first()
-
-
-def is_only_at_provider(user: User) -> bool:
-    """Return whether a user signs in at the provider and has no password here."""
-    return not user.has_usable_password() and SignOnIdentity.objects.filter(user=user).exists()
