@@ -10,7 +10,7 @@ from keygroups.models import KeyGroup, group_url
 from logging_reports.models import LogEntry
 from logging_reports.notices.notice_links import register
 
-_EXPIRY_EVENTS = ("key.version_expiring", "credential.secret_expiring")
+_EXPIRY_EVENTS = ("key.version_expiring", "credential.secret_expiring", "credential.certificate_expiring")
 
 
 def _expiring_report(entries: Sequence[LogEntry]) -> str:

@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
 from django.apps import AppConfig
-from django.urls import reverse
-
-if TYPE_CHECKING:
-    from logging_reports.models import LogEntry
 
 
 class AccountsConfig(AppConfig):
@@ -21,14 +14,20 @@ class AccountsConfig(AppConfig):
     def ready(self) -> None:
         """Log every sign-in and sign-out, and register the menus of users."""
         # Models must be loaded first.
-        from kmes.accounts import acting_views, actions, guarded_changes, session_limits, sign_in_log  # noqa: PLC0415
+        from kmes.accounts import (  # noqa: PLC0415
+            acting_views,
+            actions,
+            guarded_changes,
+            notice_links,
+            session_limits,
+            sign_in_log,
+        )
         from kmes.accounts.assignments import guarded_changes as scoped_roles  # noqa: PLC0415
         from kmes.accounts.company_sign_on import role_mapping  # noqa: PLC0415
         from kmes.accounts.dual_login import guarded_changes as dual_login_changes  # noqa: PLC0415
         from kmes.accounts.dual_login.role_uses import find_uses  # noqa: PLC0415
         from kmes.accounts.roles import uses  # noqa: PLC0415
         from kmes.accounts.second_factor import checks, sign_in  # noqa: PLC0415
-        from logging_reports.notices import notice_links  # noqa: PLC0415
 
         actions.register_all()
         guarded_changes.register_all()
@@ -41,9 +40,4 @@ class AccountsConfig(AppConfig):
         acting_views.register_all()
         uses.register(find_uses)
         uses.register(role_mapping.find_uses)
-        notice_links.register("sign_in", _sessions_page, order=60)
-
-
-def _sessions_page(entries: Sequence[LogEntry]) -> str:
-    """Return where a notice of a new device leads: to the list that ends its session."""
-    return reverse("accounts:own_sessions") if entries[0].event == "access.new_device" else ""
+        notice_links.register_all()

@@ -64,11 +64,36 @@ def test_a_noticed_row_makes_its_notice_and_leads_to_the_job(db):
         ("credential.secret_expiring", Subject(credential_id="0b0f3c4e-0000-4000-8000-000000000001"), "/cloud-"),
         ("device.unavailable", Subject(), "/administration/device/"),
         ("azure.unreachable", Subject(vault="kv"), "/logs/azure/"),
+        ("forwarding.behind", Subject(), "/forwarding/"),
+        ("access.new_device", Subject(), "/profile/sessions/"),
+        ("access.recovery_code_used", Subject(), "/profile/second-factor/"),
+        ("access.factor_locked", Subject(), "/profile/second-factor/"),
+        ("user.factor_removed", Subject(), "/profile/second-factor/"),
     ],
 )
 def test_a_notice_leads_to_what_it_speaks_of(event, subject, url, db):
     record(event, actor=SYSTEM, subject=subject)
     assert Notice.objects.get().url.startswith(url)
+
+
+def test_a_notice_about_a_user_leads_to_the_user(people):
+    record("user.unlinked", actor=SYSTEM, data={"user_id": people["auditor"].pk})
+    assert Notice.objects.get().url == f"/users/{people['auditor'].pk}/"
+
+
+@pytest.mark.parametrize("event", ["user.factor_removed", "user.deactivated"])
+def test_a_log_row_about_a_user_leads_every_reader_to_that_user(event, auditor, people):
+    """And not to the reader's own second factor, where the notice of the row leads its user."""
+    row = record(event, actor=SYSTEM, data={"user_id": people["admin"].pk})
+    page = auditor.get(f"/logs/audit/{row.sequence}/").content.decode()
+    about = re.search(r'href="([^"]*)">Show what it is about', page)
+    assert about
+    assert about[1] == f"/users/{people['admin'].pk}/"
+
+
+def test_a_log_row_of_somebody_elses_sign_in_leads_to_no_page_of_the_reader(auditor, people):
+    row = record("access.new_device", actor=Actor.from_user(people["admin"]))
+    assert "Show what it is about" not in auditor.get(f"/logs/audit/{row.sequence}/").content.decode()
 
 
 @pytest.mark.parametrize(("message", "shown"), [("it failed", "pay: it failed"), ("pay failed", "pay failed")])
@@ -120,11 +145,11 @@ def test_a_failed_rotation_is_not_told_a_second_time_as_a_failed_job(db):
     assert sorted(Notice.objects.values_list("event", flat=True)) == ["azure.rotation_failed", "job.failed"]
 
 
-def test_the_reminders_of_one_scan_are_one_notice_that_leads_to_the_report(db):
-    drafts = [
-        (f"k{n}", Draft(event="key.version_expiring", actor=SYSTEM, message=f"key {n}", severity=Severity.INFO))
-        for n in range(3)
-    ]
+@pytest.mark.parametrize(
+    "event", ["key.version_expiring", "credential.secret_expiring", "credential.certificate_expiring"]
+)
+def test_the_reminders_of_one_scan_are_one_notice_that_leads_to_the_report(event, db):
+    drafts = [(f"k{n}", Draft(event=event, actor=SYSTEM, message=f"key {n}", severity=Severity.INFO)) for n in range(3)]
     assert len(remind_once(drafts)) == 3
     notice = Notice.objects.get()
     assert (notice.count, notice.url) == (3, "/reports/expiring/")
