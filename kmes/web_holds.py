@@ -1,7 +1,7 @@
 """Requests that the web server holds until something changes: each costs a socket and no thread.
 
-A view asks for it (``kmes.core.holds``). Its response is thrown away, and the request goes through the application again once its
-source says another word, or its time is over. Knows nothing of Django.
+A view asks for it (``kmes.core.holds``). The server discards the view's response and passes the request to the application again
+when the word of its source has changed or its time is over. Must not import Django.
 """
 
 from __future__ import annotations
@@ -21,37 +21,37 @@ logger = logging.getLogger("kmes.web")
 
 # Below the time-outs of common proxies, the shortest of which is half a minute.
 HELD_SECONDS = 25.0
-# While things change, one looks often; else a hundred idle pages would cost as much as the looks for them.
+# Shorter while sources change; reading them as often for a hundred idle pages would cost too much.
 LOOK_SECONDS = 0.05
 CALM_LOOK_SECONDS = 0.15
 CALM_AFTER_SECONDS = 10.0
-# Of a process, and of one user in it: whoever has more is answered at once, and asks again later.
+# Limits of a process and of one user in it. A request beyond them is answered at once; its page asks again later.
 MAX_HELD = 200
 MAX_HELD_OF_OWNER = 12
-# Let go at a time, so that pages find a thread between them: the newest, whose user has just acted, and the oldest.
+# Released at a time, so that other pages get a thread: the newest, whose user has just acted, and the oldest.
 RELEASED_NEWEST, RELEASED_OLDEST = 2, 3
 
 
-class Server(Protocol):
-    """The server of a connection: it gives a request to a thread of the application."""
+class ThreadPool(Protocol):
+    """What gives a connection's request to a thread of the application."""
 
     def add_task(self, task: Any) -> None:
         """Have a thread call the ``service`` of this connection."""
 
 
-class Connection(Protocol):
-    """What is known here of a client's connection."""
+class HeldConnection(Protocol):
+    """What this module needs of a client's connection (``kmes.web_server.Connection``)."""
 
     requests: list[Any]
     request: Any
     held_until: float | None
     connected: bool
-    server: Server
+    server: ThreadPool
 
 
 @dataclass(frozen=True)
 class Wish:
-    """Until when a request wants to be held: until the source says another word."""
+    """What a view waits for: that the source has another word than this one."""
 
     source: Source
     word: str
@@ -59,7 +59,7 @@ class Wish:
 
 
 class HeldBack(BaseException):
-    """Ends the task of a request that is held. No ``Exception``: waitress would answer such a one."""
+    """Ends the task of a request that is held. Not an ``Exception``, because waitress answers those with an error."""
 
     def __init__(self, wish: Wish) -> None:
         super().__init__()
@@ -69,7 +69,7 @@ class HeldBack(BaseException):
 class Offer:
     """What the environment of a request offers to a view (``kmes.core.holds.Hold``)."""
 
-    def __init__(self, holds: Holds, connection: Connection) -> None:
+    def __init__(self, holds: Holds, connection: HeldConnection) -> None:
         self._holds, self._connection = holds, connection
         self.wish: Wish | None = None
 
@@ -80,8 +80,8 @@ class Offer:
         return until is not None and time.monotonic() >= until
 
     def ask(self, source: Source, word: str, *, owner: str) -> bool:
-        """Have the request held; False when it can't be."""
-        # Also half a request: the bytes of one would have the application asked again and again.
+        """Ask the server to hold the request. Return False if it can't."""
+        # A partial request counts too: each byte of it would run the application again.
         has_sent_more = len(self._connection.requests) > 1 or self._connection.request is not None
         if self.is_over or has_sent_more or not self._holds.has_room_for(owner):
             return False
@@ -90,15 +90,15 @@ class Offer:
 
 
 class Holds:
-    """The held requests of a process. Its thread looks at their sources, and lets those go whose word has changed."""
+    """The held requests of a process. A thread reads their sources and releases requests whose word has changed."""
 
     def __init__(self) -> None:
-        self._held: dict[Connection, Wish] = {}
+        self._held: dict[HeldConnection, Wish] = {}
         self._changed = threading.Condition()
         self._is_closed = False
 
     def start(self) -> None:
-        """Begin to look."""
+        """Start the thread that reads the sources."""
         threading.Thread(target=self._run, name="kmes-holds", daemon=True).start()
 
     def has_room_for(self, owner: str) -> bool:
@@ -107,7 +107,7 @@ class Holds:
             own = sum(wish.owner == owner for wish in self._held.values())
             return not self._is_closed and len(self._held) < MAX_HELD and own < MAX_HELD_OF_OWNER
 
-    def add(self, connection: Connection, wish: Wish) -> None:
+    def add(self, connection: HeldConnection, wish: Wish) -> None:
         """Hold the request of a connection."""
         with self._changed:
             self._held[connection] = wish
@@ -116,22 +116,22 @@ class Holds:
         if is_late:
             self.release(connection)
 
-    def is_held(self, connection: Connection) -> bool:
+    def is_held(self, connection: HeldConnection) -> bool:
         """Return whether the connection's request is held."""
         return connection in self._held
 
-    def discard(self, connection: Connection) -> bool:
-        """Hold it no longer. Returns whether it was held; whoever is told so goes on with it."""
+    def discard(self, connection: HeldConnection) -> bool:
+        """Remove a connection. Return whether it was held; only the caller that gets True continues with it."""
         with self._changed:
             return self._held.pop(connection, None) is not None
 
-    def release(self, connection: Connection) -> None:
+    def release(self, connection: HeldConnection) -> None:
         """Give the request to the application again."""
         if self.discard(connection):
             connection.server.add_task(connection)
 
     def close(self) -> None:
-        """Let all go, and hold none from now on."""
+        """Release all requests and hold no others."""
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()
@@ -149,7 +149,7 @@ class Holds:
             time.sleep(CALM_LOOK_SECONDS if is_calm else LOOK_SECONDS)
 
     def look(self) -> bool:
-        """Let some of those go whose word has changed, or whose time is over. Returns whether a word has changed."""
+        """Release some requests whose word has changed or whose time is over. Return whether a word has changed."""
         with self._changed:
             held = dict(self._held)
         words = {source: _read(source) for source in {wish.source for wish in held.values()}}
@@ -165,7 +165,7 @@ class Holds:
 
 
 def _read(source: Source) -> str:
-    """Return the word of a source, "" of one that fails: what waits for it is answered, and the others go on."""
+    """Return the word of a source, or "" if it fails: requests that wait for it are answered, the others stay held."""
     try:
         return source.read()
     except Exception:
@@ -188,7 +188,7 @@ Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 
 def holding(application: Application) -> Application:
-    """Return the application, which throws the response of a request away that is to be held."""
+    """Return the application with its response discarded if the view asked to hold the request."""
 
     def answer(environment: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         response = application(environment, start_response)

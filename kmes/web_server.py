@@ -33,7 +33,7 @@ REQUEST_SECONDS = 30
 STALLED_SECONDS = 30
 CHECK_SECONDS = 1
 TURN_SECONDS = 0.5
-# Sockets of a process. Above it those of the address with the most go first, whatever they send.
+# Sockets of a process. Above this number, connections of the address with the most are closed first.
 MAX_CONNECTIONS = 450
 MAX_HEADER_BYTES = 32_768
 # The largest form names a thousand keys; the one file that a page takes, a certificate, is smaller.
@@ -45,7 +45,7 @@ METHODS_WITH_BODY = frozenset({"POST"})
 
 
 class Parser(HTTPRequestParser):  # type: ignore[misc]
-    """Refuses a body as soon as the header shows that none is wanted, or where its end would be a matter of opinion."""
+    """Refuses a body as soon as the header shows that none is expected or that its length is ambiguous."""
 
     content_length: int = 0
     chunked: bool = False
@@ -56,10 +56,10 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
         if (self.content_length or self.chunked) and self.command not in METHODS_WITH_BODY:
             self._refuse(RequestEntityTooLarge("this method takes no body"))
         elif self.chunked and "CONTENT_LENGTH" in self.headers:
-            # A proxy that goes by the other one would see other requests behind it (RFC 9112, section 6.3).
+            # A proxy that uses the other header would see different requests after this one (RFC 9112, section 6.3).
             self._refuse(BadRequest("a body has one length"))
         elif "TRANSFER_ENCODING" in self.headers:
-            # waitress takes it out where it obeys it: in HTTP/1.1. Elsewhere a proxy might obey it (RFC 9112, section 6.1).
+            # waitress removes the header if it applied it, in HTTP/1.1. A proxy may apply it in other versions (RFC 9112, section 6.1).
             self._refuse(BadRequest("a transfer encoding of another version"))
 
     def _refuse(self, error: Error) -> None:
@@ -69,12 +69,12 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
 
 
 class Connection(HTTPChannel):  # type: ignore[misc]
-    """One client's connection, with the time since when it owes a request."""
+    """One client's connection, with the time since which a request is expected from it."""
 
     parser_class = Parser
     task_class = HoldingTask
     requests: list[Any]
-    # Until when its present request may be held; None for one that wasn't.
+    # Until when its current request may be held; None if it was not held.
     held_until: float | None = None
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -100,7 +100,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]
             if self.held_until is None:
                 self.held_until = time.monotonic() + HELD_SECONDS
             self.server.holds.add(self, held.wish)
-            # The main thread has to look whether the client goes away.
+            # The main thread has to watch whether the client disconnects.
             self.server.pull_trigger()
             return
         self.held_until = None
@@ -112,11 +112,11 @@ class Connection(HTTPChannel):  # type: ignore[misc]
         return self.server.holds is not None and self.server.holds.is_held(self)
 
     def readable(self) -> bool:
-        """Return whether to look for bytes: also while a request is held, to see the client go."""
+        """Return whether to read: also while a request is held, to notice that the client disconnects."""
         return bool(super().readable()) or (self.is_held and not self.will_close)
 
     def handle_read(self) -> None:
-        """Take bytes. A client that sends more while its request is held no longer waits for it."""
+        """Take bytes. A client that sends more while its request is held gets its answer at once."""
         super().handle_read()
         if self.connected and self.is_held:
             self.server.holds.release(self)
@@ -136,7 +136,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]
         return request.body_bytes_received if request is not None else 0
 
     def is_overdue(self, moment: float, wall: float) -> bool:
-        """Return whether the client had its time: for the request, or for reading the answer."""
+        """Return whether the client's time is over, for sending the request or for reading the answer."""
         if self.total_outbufs_len:
             return wall - self.last_activity > STALLED_SECONDS
         if self.requests:
@@ -152,14 +152,14 @@ class Connection(HTTPChannel):  # type: ignore[misc]
 
 
 class Server(TcpWSGIServer):  # type: ignore[misc]
-    """Accepts connections, and closes those that keep others out."""
+    """Accepts connections and closes those that block others."""
 
     channel_class = Connection
     holds: Holds | None = None
     is_full_reported = False
 
     def handle_accept(self) -> None:
-        """Accept a connection; if there are too many, one of the address with the most goes."""
+        """Accept a connection. If there are too many, close one of the address with the most."""
         super().handle_accept()
         if len(self.active_channels) > MAX_CONNECTIONS:
             self._close_one()
@@ -194,12 +194,12 @@ class BufferedWorker(Worker):  # type: ignore[misc]
     """A gunicorn worker whose main thread reads and writes sockets, and whose other threads run the application."""
 
     def run(self) -> None:
-        """Serve until told to stop, then finish what has begun."""
+        """Serve until stopped, then finish the requests in progress."""
         options = Adjustments(
             threads=self.cfg.threads,
             # Not used: the sockets are gunicorn's.
             listen="127.0.0.1:0",
-            # Django decides whom it believes (KMES_BEHIND_TLS_PROXY, KMES_TRUSTED_PROXIES).
+            # Django decides which proxies to trust (KMES_BEHIND_TLS_PROXY, KMES_TRUSTED_PROXIES).
             clear_untrusted_proxy_headers=False,
             connection_limit=2 * MAX_CONNECTIONS,
             cleanup_interval=CHECK_SECONDS,
@@ -211,7 +211,7 @@ class BufferedWorker(Worker):  # type: ignore[misc]
             backlog=self.cfg.backlog,
             ident=None,
         )
-        # Threads that answer with many others waiting are no fault.
+        # A queue of waiting requests is normal and needs no warning.
         logging.getLogger("waitress.queue").setLevel(logging.ERROR)
         dispatcher = ThreadedTaskDispatcher()
         dispatcher.set_thread_count(options.threads)
@@ -227,7 +227,7 @@ class BufferedWorker(Worker):  # type: ignore[misc]
         while self.alive and self.ppid == os.getppid():
             self._turn(sockets)
         for server in servers:
-            # The socket is gunicorn's; another process may go on with it.
+            # The socket is gunicorn's; another process may still use it.
             server.del_channel()
         holds.close()
         deadline = time.monotonic() + self.cfg.graceful_timeout
