@@ -124,7 +124,7 @@ def update_credential(
                     certificates.replace_within(current, certificate, actor=actor)
     except ProtectedError as error:
         raise InputError(
-            _("The cloud can't change: records still refer to key vaults of the present one."),
+            _("The cloud can't change: records still refer to key vaults of the current one."),
             _("Add another credential for the other cloud."),
             field="cloud",
         ) from error

@@ -79,7 +79,7 @@ def request_retry(*, job: Job, actor: Actor, idempotency_key: str = "", reason: 
     check_request(job)
     spec = registry.find(job.kind)
     if spec is None or spec.retry is None:
-        raise ConflictError(_("This kind of job is not retried by hand."), _("Start anew what it belonged to."))
+        raise ConflictError(_("This kind of job is not retried by hand."), _("Start again what it belonged to."))
     given = {"actor": actor, "idempotency_key": idempotency_key}
     return spec.retry(job, {**given, "reason": reason} if spec.approval is not None else given)
 

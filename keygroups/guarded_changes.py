@@ -77,7 +77,7 @@ def _group_of(values: _Values) -> dict[str, object]:
 
 
 def _vault_of_new(values: _Values) -> dict[str, object]:
-    """Return the vault of a group that is to be added, so that whoever manages the vault alone may request it."""
+    """Return the vault of a group that is to be added, so that a user who manages only this vault may request it."""
     url = values["vault"]
     vaults = KeyVault.objects.filter(url__in=[url, f"{url}/"])
     return {"vault": vaults.filter(credential=values["credential"]).first() or vaults.first()}
@@ -154,7 +154,7 @@ def _describe_adoption(values: _Values) -> Description:
                 "The key group may then push new versions into this key, which others made; each becomes its current one."
             ),
         ],
-        warnings=[_("This console did not make that key. Ask whoever uses it before you adopt it.")],
+        warnings=[_("This console did not make that key. Ask its users before adopting it.")],
     )
 
 

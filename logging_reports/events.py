@@ -96,7 +96,7 @@ _register(
     ("azure.unreachable", Category.CONNECTIVITY, _ERROR, _("Azure unreachable")),
     ("azure.call_failed", Category.CONNECTIVITY, _ERROR, _("Call failed")),
     ("azure.drift_found", Category.DRIFT, _WARNING, _("Drift found")),
-    ("azure.name_taken", Category.DRIFT, _WARNING, _("Azure key of somebody else found")),
+    ("azure.name_taken", Category.DRIFT, _WARNING, _("Azure key of another owner found")),
 )
 
 _register(

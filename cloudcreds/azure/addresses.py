@@ -64,7 +64,7 @@ def check_custom_url(text: str, *, field: str, custom_allowed: bool, custom_host
     if not custom_allowed:
         raise InputError(
             _("This installation does not allow custom endpoints."),
-            _("Choose one of Azure's clouds, or ask whoever runs the console to set KMES_ALLOW_CUSTOM_ENDPOINTS."),
+            _("Choose one of Azure's clouds, or ask the server's administrator to set KMES_ALLOW_CUSTOM_ENDPOINTS."),
             field=field,
         )
     problem = InputError(

@@ -60,7 +60,7 @@ def clean_sign_in(text: str) -> str:
     if text == SignIn.FEDERATION and not settings.KMES_FEDERATED_TOKEN_FILE:
         raise InputError(
             _("This installation names no token file for workload identity federation."),
-            _("Ask whoever runs the console to set KMES_FEDERATED_TOKEN_FILE, or choose another way."),
+            _("Ask the server's administrator to set KMES_FEDERATED_TOKEN_FILE, or choose another way."),
             field="sign_in",
         )
     return text

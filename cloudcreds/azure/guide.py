@@ -79,7 +79,7 @@ def _register(cloud: CloudName) -> Step:
             "az ad sp create-for-rbac --name kmes-console --years 1",
         ),
         Command(
-            _("Later: a further secret, before the present one expires"),
+            _("Later: another secret, before the current one expires"),
             "az ad app credential reset --id <client-id> --append --years 1",
         ),
         Command(
@@ -96,7 +96,7 @@ def _register(cloud: CloudName) -> Step:
     return Step(
         "register",
         _("Register the console as an application"),
-        _("The console signs in to Azure as this application and may do in your vaults what it may, and no more."),
+        _("The console signs in to Azure as this application and can do in your vaults only what the application may."),
         _(
             "Microsoft Entra ID > App registrations > New registration. Then Certificates & secrets > New client secret:"
             " copy the column Value at once, it is shown only now, and note its expiry. Better than a secret: upload the"

@@ -65,5 +65,5 @@ def check(method: str) -> None:
         raise CloudError(
             CloudErrorKind.TOO_LATE,
             _("The request was not sent, because this worker had stood still for too long."),
-            _("Nothing is lost: it is announced anew and sent then."),
+            _("Nothing is lost: it is queued again and sent then."),
         )

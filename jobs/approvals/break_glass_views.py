@@ -39,7 +39,7 @@ def break_glass(request: HttpRequest, code: str) -> HttpResponse:
             actor=Actor.from_user(user),
             proof=passkey_answers.signature(request, [found], Verdict.BREAK_GLASS, form),
         )
-        messages.warning(request, _("The job goes on without approvals. All administrators are alarmed."))
+        messages.warning(request, _("The job continues without approvals. All administrators are alerted."))
 
     return answer_form(request, "approvals/break_glass.html", context, carry_out)
 

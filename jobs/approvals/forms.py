@@ -106,7 +106,7 @@ class PolicyForm(StartForm):
         label=_("Approvals needed"),
         coerce=int,
         choices=[
-            (0, _("none: whoever has the right can act alone")),
+            (0, _("none: users with the right can act alone")),
             *((n, str(n)) for n in range(1, MOST_APPROVALS + 1)),
         ],
         help_text=_("The requester's own never counts."),

@@ -121,7 +121,7 @@ def _runner_of(spec: JobSpec) -> Runner:
 def _unexpected() -> KmesError:
     return KmesError(
         _("An unexpected error stopped the job."),
-        _("Retry it; if it happens again, give the job's number to whoever runs this console."),
+        _("Retry it; if it happens again, give the job's number to the server's administrator."),
         retryable=True,
         code="unexpected",
     )
@@ -160,7 +160,7 @@ def _announce_start(run: JobRun) -> None:
     """Record that the job begins, with its first write."""
     if run.job.messages.exists():
         if run.job.lost_runs:
-            run.defer(lambda tx: tx.add_message(_("The worker was lost; another one goes on."), Severity.WARNING))
+            run.defer(lambda tx: tx.add_message(_("The worker was lost; another one continues."), Severity.WARNING))
         return
     run.log_deferred("job.started", f"{run.job.recorded_title}: {run.job.subject}")
     if _counts_keys(run):

@@ -199,7 +199,7 @@ def _defer_record(run: JobRun, row: EphemeralKek, public: KekPublicKey, *, fitte
         _mark_live(row, public)
         if fitted is not None:
             vaults.record_kek_shape(row.vault, fitted)
-            text = _("The vault took an ephemeral key (%(shape)s); the next push begins with that one")
+            text = _("The vault accepted an ephemeral key (%(shape)s); the next push begins with it")
             tx.add_message(text % {"shape": fitted})
 
     # Until then the ledger says planned, and whoever reads that asks the vault.
@@ -380,7 +380,7 @@ def _tell_left(row: EphemeralKek, note: str) -> list[Draft]:
 
 
 def confirm_absence(gateway: VaultGateway, row: EphemeralKek) -> str:
-    """Close the row of a KEK when the vault itself says that it has it no more. Return what is left ("" for nothing)."""
+    """Close the row of a KEK if the vault says that it no longer has it. Return what is left ("" for nothing)."""
     if gateway.get_key(row.name) is not None:
         with transaction.atomic():
             _mark(row, KekState.LIVE, note="in the vault although it was discarded")

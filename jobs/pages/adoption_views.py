@@ -90,7 +90,7 @@ def _plan(job: Job, group: KeyGroup, rows: list[Observation]) -> Plan:
             _("From then on scheduled rotations push into this key too."),
         ],
         warnings=[
-            _("This console did not make that key. Ask whoever uses it before you adopt it."),
+            _("This console did not make that key. Ask its users before adopting it."),
             _("Instead, edit the key group and choose another Azure key name."),
         ],
         obstacle=why_not_retry(job) if is_taken else _("The vault was not seen with a key of somebody else's here"),

@@ -45,7 +45,7 @@ def tell_state(view: JobView, *, progress: str) -> str:
         waits = _("Others have to approve this change. Then its requester applies it on the page of the request.")
     told = {
         JobState.AWAITING: waits,
-        JobState.CANCELLED: job.error_what or _("The job was canceled and does no more."),
+        JobState.CANCELLED: job.error_what or _("The job was canceled and does nothing more."),
         **dict.fromkeys(FAILED_STATES, job.error_what),
     }
     if job.state in told:

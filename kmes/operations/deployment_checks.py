@@ -188,7 +188,7 @@ def _redis() -> Iterator[CheckMessage]:
     url = urlsplit(settings.KMES_REDIS_URL)
     if not url.password:
         yield Error(
-            _("Redis is reached without a password: whoever reaches its port can delay every job."),
+            _("Redis has no password: anyone who can reach its port can delay every job."),
             hint=_("Give each process an account there, and its password in KMES_REDIS_PASSWORD_FILE."),
             id="kmes.E009",
         )
@@ -242,7 +242,7 @@ def _channels() -> Iterator[CheckMessage]:
 def _time_stamps() -> Iterator[CheckMessage]:
     if not settings.KMES_TIMESTAMP_URL:
         yield CheckWarning(
-            _("Checkpoints of the log carry no time stamps: whoever holds the device can write another past."),
+            _("Checkpoints of the log have no time stamps: anyone who holds the device can rewrite the log's history."),
             hint=_("Set KMES_TIMESTAMP_URL and KMES_TIMESTAMP_CA_FILE (docs/log.md)."),
             id="kmes.W011",
         )

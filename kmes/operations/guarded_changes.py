@@ -78,7 +78,7 @@ def _describe_restore(values: Mapping[str, Any]) -> Description:
             (_("Backup made at"), in_words(data.get("made_at"))),
             (_("Signed by"), in_words(data.get("signed_by"))),
         ],
-        effects=[_("Each rotation that fell due meanwhile is done once, and the schedule goes on.")],
+        effects=[_("Each rotation that fell due meanwhile is done once, and the schedule continues.")],
         warnings=[
             _("Users, roles and policies are as old as the backup. Check them, and the drift of the key groups, first.")
         ],

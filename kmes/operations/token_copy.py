@@ -64,7 +64,7 @@ def put_in_place(folder: Path, *, replace: bool) -> Iterator[None]:
     if tokens.is_dir() and any(tokens.iterdir()) and not replace:
         raise BackupError(
             _("There is a token in %(home)s already.") % {"home": home},
-            _("Restore into an empty state folder, or add --replace: the present one is then kept beside it."),
+            _("Restore into an empty state folder, or add --replace, which keeps the current one beside it."),
         )
     moved = [(path, path.with_name(f"{path.name}.{stamp}")) for path in (tokens, pin) if path.exists()]
     for path, aside in moved:

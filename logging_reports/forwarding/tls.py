@@ -31,7 +31,7 @@ _EXPLANATIONS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str, s
     (
         TimeoutError,
         "time",
-        gettext_lazy("The receiver did not answer in time, or took no more data."),
+        gettext_lazy("The receiver did not answer in time or stopped accepting data."),
         gettext_lazy("Check that it runs and that its disk is not full."),
     ),
     (

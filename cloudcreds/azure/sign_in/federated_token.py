@@ -57,7 +57,7 @@ def _read(path: str) -> SecretText:
 
 
 def _is_whole(text: str) -> bool:
-    """Return whether a text is a signed token (RFC 7519) to its end: whoever renews the file may be at work."""
+    """Return whether a text is a complete signed token (RFC 7519): the file may be read while it is being renewed."""
     if not _COMPACT.fullmatch(text):
         return False
     header, payload, signature = text.split(".")
@@ -80,5 +80,5 @@ def _unusable(what: str) -> CloudError:
     return CloudError(
         CloudErrorKind.TOKEN_FILE,
         what,
-        _("Let whoever runs the cloud worker set KMES_FEDERATED_TOKEN_FILE to the file that its platform renews."),
+        _("Have the cloud worker's KMES_FEDERATED_TOKEN_FILE set to the file that its platform renews."),
     )

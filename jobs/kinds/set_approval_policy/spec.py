@@ -97,7 +97,7 @@ def request_set_approval_policy(
         current = found.get(key)
         if adds and current and current.approvals:
             raise ConflictError(
-                _("There is a policy of this action for the scope already."), _("Change that one in the list.")
+                _("There is a policy of this action for the scope already."), _("Change the existing one in the list.")
             )
         before = _values_of(current)
         if approvals and not (current and current.approvals):
@@ -302,7 +302,7 @@ def _warnings(after: dict[str, Any], *, is_narrowed: bool) -> list[str]:
             return [_("The action then needs there only what its other policies ask for.")]
         return [_("The action then needs no approval.")]
     if after.get("allows_break_glass"):
-        return [_("In an emergency requesters with the right “Break Glass:Use” then go on alone.")]
+        return [_("In an emergency, requesters with the right “Break Glass:Use” can then proceed alone.")]
     return []
 
 

@@ -120,9 +120,7 @@ def save_policy(values: Policy, *, actor: Actor) -> None:
         row = DualLoginPolicy.objects.select_for_update().filter(pk=DualLoginPolicy.ONLY).first()
         before = _policy_of(row)
         if before.lock_version != values.lock_version:
-            raise ConflictError(
-                _("Somebody else changed dual login meanwhile."), _("Look at it again, then change it anew.")
-            )
+            raise ConflictError(_("Somebody else changed dual login meanwhile."), _("Review it, then change it again."))
         if _content(before) == _content(values) and before.is_genuine:
             return
         _refuse_lock_out(values, actor)

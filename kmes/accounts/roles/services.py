@@ -97,7 +97,7 @@ def update_role(*, code: str, values: RoleValues, lock_version: int, actor: Acto
             role, held = _begin(code, actor)
             if role.lock_version != lock_version:
                 raise ConflictError(
-                    _("Somebody else changed the role meanwhile."), _("Look at it again, then change it anew.")
+                    _("Somebody else changed the role meanwhile."), _("Review it, then change it again.")
                 )
             check_covers(held, values.rights, of=role.name, actor=actor)
             before = RoleValues(role.name, role.description, role.held, role.needs_second_factor)

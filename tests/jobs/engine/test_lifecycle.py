@@ -66,7 +66,7 @@ def test_lost_workers_are_forgotten_where_a_job_gets_on(group, admin, settings):
     JobMessage.objects.create(job=job, at=now(), text="Synchronizing 1 HSM protected key(s)...")
     work(job)
     assert (job.state, job.lost_runs) == ("succeeded", 0)
-    assert job.messages.filter(text="The worker was lost; another one goes on.").count() == 1
+    assert job.messages.filter(text="The worker was lost; another one continues.").count() == 1
 
 
 def test_a_fenced_write_of_a_stale_worker_is_rolled_back(job):

@@ -56,7 +56,7 @@ def test_a_refused_kek_is_fitted_and_the_next_push_begins_with_what_worked(
     assert job.state == "succeeded", job.error_what
     assert creations(azure_stand_in) == [403] * (tries - 1) + [200]
     assert sum("The vault refused an ephemeral key" in line for line in messages(job)) == tries - 1
-    assert "the next push begins with that one" in " ".join(messages(job))
+    assert "the next push begins with it" in " ".join(messages(job))
     known = KeyVault.objects.get(pk=group.vault_id)
     assert (known.kek_bits, known.kek_days) == (bits, days or None)
     assert vault.keks() == [], "deleted and purged, however long it might have lived"

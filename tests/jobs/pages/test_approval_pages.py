@@ -106,7 +106,7 @@ def test_the_lists_say_what_is_not_there_yet(pages, people, group):
 
 def test_a_policy_is_set_by_an_administrator_only(pages, people, second):
     page = "/approvals/policies/destroy/"
-    assert "none: whoever has the right can act alone" in text(pages.get(page))
+    assert "none: users with the right can act alone" in text(pages.get(page))
     refused = pages.post(page, {"approvals": "4", "role": "admin", "expires_hours": "24"})
     assert refused.status_code == 422
     assert "Only 2 active users have the role Administrator" in text(refused)

@@ -63,7 +63,7 @@ def test_a_failure_that_no_page_cures_is_retried(pages, group):
     [
         ({"state": "succeeded"}, "Done in 3.0 s.", ["Open key group"]),
         ({"state": "succeeded", "kind": "check_drift"}, "Done in 3.0 s.", ["See the differences"]),
-        ({"state": "cancelled"}, "The job was canceled and does no more.", []),
+        ({"state": "cancelled"}, "The job was canceled and does nothing more.", []),
     ],
 )
 def test_each_end_has_its_sentence_and_its_next_step(pages, group, values, told, button):
