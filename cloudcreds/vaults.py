@@ -1,4 +1,4 @@
-"""Writes what is known of vaults and of connection tests. Asks no cloud: whoever did hands the answers in.
+"""Writes what is known of vaults and of connection tests. Contacts no cloud: callers pass the answers in.
 
 Each function belongs into the caller's transaction.
 """

@@ -254,7 +254,7 @@ class TokenSession:
             self._forget()
 
     def token(self) -> Any:
-        """Return the token's description, read anew."""
+        """Return the token's description, read from the device."""
         with self._serialised():
             return self._keeper.token
 

@@ -222,7 +222,7 @@ class Intent(models.Model):
 
 
 class EphemeralKek(models.Model):
-    """The ledger of KEKs: written before the vault makes one, closed when the vault has it no more."""
+    """The ledger of KEKs: written before the vault makes one, closed when the vault no longer has it."""
 
     id = models.UUIDField(primary_key=True, default=new_uuid, editable=False)
     job = models.ForeignKey(Job, on_delete=models.PROTECT, related_name="keks")

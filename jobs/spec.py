@@ -1,4 +1,4 @@
-"""What a kind of job is. One ``JobSpec`` holds all that is decided about a kind; ``jobs.kinds`` has one per kind.
+"""What a kind of job is. One ``JobSpec`` holds every decision about a kind; ``jobs.kinds`` has one per kind.
 
 Also holds the registry of the kinds, which is handed in at start-up (``jobs.apps``). Engine and pages ask here
 and import no kind.
@@ -250,7 +250,7 @@ class Registry:
         return self._specs.get(kind)
 
     def right_for(self, job: Job) -> Right:
-        """Return what whoever asks for a job, or retries it, must be allowed; on many key groups, what is done to each.
+        """Return the right needed to request or retry a job; for many key groups, the right for the action on each.
 
         Raises:
             UnknownKind: this release doesn't know the kind.

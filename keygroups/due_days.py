@@ -89,7 +89,7 @@ def is_due_within(first: datetime, end: datetime) -> Q:
 
 
 def count_days(first: date, days: int) -> list[Day]:
-    """Return what falls due on each of so many days. Rotations that are late by then are not counted."""
+    """Return what falls due on each of the next days. Rotations that are late by then are not counted."""
     last = first + timedelta(days=days - 1)
     start, end = start_of(first), start_of(last + timedelta(days=1))
     groups = KeyGroup.objects.filter(is_due_within(start, end))

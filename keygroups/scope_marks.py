@@ -26,7 +26,7 @@ def why_outside(group: KeyGroup) -> str:
 
 
 def find_outside(actor: Actor, right: Right, groups: Iterable[KeyGroup]) -> dict[UUID, str]:
-    """Return the groups on which an actor lacks a right that they have for others, with the reason; read anew."""
+    """Return the groups on which an actor lacks a right that they have for others, with the reason; reads the database."""
     user = get_user_model().objects.filter(pk=actor.user_id).first() if actor.user_id is not None else None
     if user is None:
         return {}

@@ -63,7 +63,7 @@ def forget_sign_in(access: CredentialAccess) -> None:
 
 
 def forget_challenge(vault_url: str) -> None:
-    """Forget where a vault said that one signs in; its next answer tells it again."""
+    """Forget the sign-in address that a vault named; its next answer names it again."""
     from azure.keyvault.keys._shared import http_challenge_cache  # noqa: PLC0415 - the SDK offers no public name
 
     http_challenge_cache.remove_challenge_for_url(vault_url)

@@ -54,7 +54,7 @@ def text(value: Any) -> str:
 
 
 def _tags(told: Any) -> dict[str, str]:
-    """Return tags, which whoever may write to the vault chose."""
+    """Return tags. Anyone who can write to the vault may have chosen them."""
     return {text(name): text(value) for name, value in (told or {}).items()}
 
 

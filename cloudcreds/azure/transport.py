@@ -102,7 +102,7 @@ class _Adapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = {"http": PlainPool, "https": self._pool}
 
     def _follow_files(self) -> None:
-        """Make new connections when the files of certificates have changed, which whoever renews them does at any time.
+        """Make new connections when the certificate files have changed; they can be renewed at any time.
 
         Raises:
             UnusableSetting: one can't be read.

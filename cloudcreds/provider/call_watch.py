@@ -172,7 +172,7 @@ def _never(_lasted: float) -> bool:
 
 @contextmanager
 def watched(seconds: float, should_stop: Callable[[float], bool] = _never) -> Iterator[Watch]:
-    """Watch the body's requests, which may take so many seconds in all."""
+    """Watch the body's requests, which may take ``seconds`` in total."""
     former = current()
     watch = Watch(steady() + seconds, should_stop)
     _current.watch = watch

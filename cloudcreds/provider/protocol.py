@@ -1,4 +1,4 @@
-"""What a cloud provider can do, and what a gateway to one vault can do. Jobs and key groups know no more."""
+"""What a cloud provider can do, and what a gateway to one vault can do. This is all that jobs and key groups know of a cloud."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Whether a job may start on this worker now: not while its vault is paused, nor beyond the share of what is slow.
+"""Whether a job may start on this worker: not while its vault is paused, nor beyond the share of slow services.
 
 All slow vaults, sign-ins and Resource Managers together hold at most half of a worker's processes, counted by the
-claims in the database. So one process at least stays free for the others, whichever of them is silent.
+claims in the database. So at least one process stays free for the others.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Which policies a job falls under: those in whose scope it lies, if it is about as many keys or versions as they ask.
 
-Counted is what rows say the job works on, and what its requester did of that kind without approvals in the day before:
-who destroys one key after the other needs approvals like who destroys them at once.
+The count has what the job works on according to its rows, and what its requester did of that kind without approvals in the
+day before: destroying keys one after the other needs approvals like destroying them at once.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Whether a job has the approvals that it needs, checked by the worker each time it begins to work on it.
 
-Nothing is read from a state column: the policies in force, the request and each decision are verified by their
-signatures, and the plan is made anew and compared with the one that was approved.
+State columns are not trusted: the policies in force, the request and each decision are verified by their
+signatures, and the plan is computed again and compared with the approved one.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from kmes.core.errors import ConflictError
 
 
 class ApprovalVoid(ConflictError):
-    """What was approved holds no more, and nobody has to be alarmed; nothing was done."""
+    """The approval is void for an ordinary reason; nothing was done and no alarm is needed."""
 
     code = "approval_void"
 

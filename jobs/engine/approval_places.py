@@ -1,8 +1,8 @@
-"""Which policies for a scope a job falls under: those in whose scope something of it lies, or ever lay.
+"""Which policies for a scope a job falls under: those whose scope contains, or ever contained, something it works on.
 
-No row of a key group or a key is believed alone: vault and tags are columns that others than approvers change. The log,
-from which nobody takes a row unnoticed, tells where each key was made and which vaults and tags its key group had. What
-it does not tell of counts as lying everywhere. So neither a move nor another tag gets a key out of a policy.
+Rows of key groups and keys are not enough: users who are not approvers change vault and tags. The log, from which no row
+can be removed unnoticed, has where each key was made and which vaults and tags its key group had. Anything the log does
+not mention counts as lying everywhere. So neither a move nor another tag takes a key out of a policy.
 """
 
 from __future__ import annotations

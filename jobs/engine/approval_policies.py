@@ -1,7 +1,7 @@
 """The policies in force: whose approvals an action needs. The only writer of their rows.
 
-The worker signs each state of a policy, and the log tells its number. So a row that was written past the console, or
-taken away, is noticed: then the action is refused, not allowed.
+The worker signs each state of a policy, and the log has its number. A row that was written or removed past the console
+is therefore noticed, and the action is refused.
 """
 
 from __future__ import annotations

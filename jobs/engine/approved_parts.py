@@ -1,7 +1,7 @@
 """What was approved of the parts of a job on many key groups: one request covers them all (docs/approvals.md).
 
-The whole is compared before its first part is opened. A part is compared once more before it begins, with what was
-approved of its key group, because it may begin much later.
+The whole job is compared before its first part is opened. Each part is compared again before it begins, with what was
+approved for its key group, because it may begin much later.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which users could be the requester in disguise: whoever made an account, or gave it a password, can sign in with it."""
+"""Which approvers could be the requester: a user who made an account or set its password can sign in with it."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Where a role for a scope counts for an approval: at the places of a job, without what its requester brought it into.
+"""Where a role for a scope counts for an approval: in the scopes of a job that its requester did not bring it into.
 
-Vault and tags are columns that others than approvers change, so no row of a key group is believed alone. A scope counts
-where the log tells that the key group lies in it, and that somebody else than the requester put it there, or that this
-was long ago. ``jobs.engine.approval_places`` answers the opposite question: which policies hold.
+Users who are not approvers change vault and tags, so rows of key groups are not enough. A scope counts if, according to
+the log, the key group lies in it and either somebody else than the requester put it there or this was long ago.
+``jobs.engine.approval_places`` answers the opposite question: which policies apply.
 """
 
 from __future__ import annotations

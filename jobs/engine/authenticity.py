@@ -1,4 +1,4 @@
-"""Whether a job is the one that a process of this console asked for: whoever writes to the database can't make one.
+"""Whether a process of this console asked for a job as it is. Writing to the database is not enough to make one.
 
 A worker checks it each time it takes a job up, before anything else; a job that does not pass is ended. It is
 checked as well where a new job is made after an old one: a retry, or the next attempt of a due rotation.

@@ -1,7 +1,7 @@
-"""The worker's mark on a job that others approve: it made its first change, so the world is no more as they saw it.
+"""The worker's mark on a job that others approve: it made its first change, so the plan no longer matches the rows.
 
-From then on the plan is not compared again. No row could say so by itself, because whoever writes to the database
-writes rows: the mark is signed.
+After that the plan is not compared again. The mark is signed, because anyone who can write to the database could add
+a row.
 """
 
 from __future__ import annotations

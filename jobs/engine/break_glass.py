@@ -1,4 +1,4 @@
-"""Break glass: a requester goes on without approvals in an emergency, and another user reviews it afterwards.
+"""Break glass: a requester proceeds without approvals in an emergency, and another user reviews it afterwards.
 
 The requester's decision is signed like an approval, by the web process and the passkey of a user who has one. The
 worker takes it in place of the approvals only if it holds, the policies allow it, and the requester still has the right.

@@ -1,4 +1,4 @@
-"""Where a run looks whether a user asked to cancel its job."""
+"""Checks of a run whether a user asked to cancel its job."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether this worker's code can run a job. A job that it can't run stays queued for a worker that can.
+"""Whether this worker's code can run a job. Other jobs stay queued for a worker that can.
 
 During an upgrade, workers of two releases read one queue. The old one may not know a job's kind, and neither may
 work on a schema that isn't its own. Refusing is not failing (docs/decisions/0008-refusing-is-not-failing.md).

@@ -1,7 +1,7 @@
 """Jobs of the set-up that wait for a grant: a new one needs up to 15 minutes, and acts in new tokens only.
 
-Whoever follows the set-up has just granted the rights in the cloud, so a right that is missing there is asked for again,
-with a new sign-in, until the time is up or a person cancels. Other jobs fail with the right that they miss.
+A user in the set-up has just granted the rights in the cloud, so a job with a missing right tries again with a new sign-in,
+until the time is up or a person cancels. Other jobs fail and name the missing right.
 (docs/azure.md#permissions)
 """
 

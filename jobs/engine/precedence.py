@@ -1,6 +1,6 @@
-"""Which of the waiting jobs goes first: those to be cancelled, then those requested by people, then the schedule's.
+"""Which of the waiting jobs goes first: those to be canceled, then those requested by people, then the schedule's.
 
-A hint names one job, but whoever receives it looks here first. So the order does not depend on the order of hints.
+A hint names one job, but its receiver asks here first, so the order does not depend on the order of hints.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ class AnnouncedCall(Protocol):
     send_by: SendBy
 
     def renew(self, tx: RunTransaction) -> None:
-        """Announce it anew from now on."""
+        """Announce it again from now on."""
 
 
 class JobRun:
@@ -109,7 +109,7 @@ class JobRun:
         self.send_by, self._written_at = send_by, time.monotonic()
 
     def defer(self, write: Callable[[RunTransaction], object]) -> None:
-        """Do ``write`` at the start of the next transaction. It is done again if that one rolls back."""
+        """Do ``write`` at the start of the next transaction, and again if that transaction rolls back."""
         self._deferred.append(write)
 
     def store_with_next(self, change: LoggedChange) -> None:

@@ -1,7 +1,7 @@
-"""What becomes of a call that lasts long: what it reaches counts as slow, and the call may be given up.
+"""What happens to a long call: its service counts as slow, and the call may be given up.
 
-It is given up for a cancel, and where what is slow holds more than its share of the worker while other jobs wait.
-Asked from the thread that watches calls, and before and in each pause.
+It is given up for a cancel, and if slow services hold more than their share of the worker while other jobs wait.
+Called by the thread that watches calls, and before and during each pause.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Records the keys that a run leaves undone: which of them was refused, which were not tried, and why, once."""
+"""Records the keys that a run did not finish: which were refused, which were not tried, and each reason once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sweep of the KEK ledger: discards what jobs left behind, and reads that the vaults hold it no more.
+"""The sweep of the KEK ledger: discards what jobs left behind, and checks that the vaults no longer have it.
 
 Runs in a cloud worker, once an hour. Asks vaults; rows change through ``jobs.journal.kek_ledger`` only.
 """
@@ -73,7 +73,7 @@ def sweep() -> int:
 
 
 def _sweep_one(row: EphemeralKek, skipped: set[UUID]) -> str:
-    """Discard one KEK, and read whether the vault holds it no more. Return what is left to be done ("" for nothing).
+    """Discard one KEK and check that the vault no longer has it. Return what is left to be done ("" for nothing).
 
     A vault that refuses for want of a right, or does not answer, joins ``skipped``: its other KEKs would fare likewise.
     """

@@ -82,7 +82,7 @@ def confirm_deleted(gateway: VaultGateway, group: KeyGroup) -> None:
 
 
 def confirm_purged(run: JobRun, gateway: VaultGateway, group: KeyGroup) -> None:
-    """Read that the vault has the deleted key no more: its answer to the purge alone is not believed.
+    """Check that the vault no longer has the deleted key: its answer to the purge alone is no proof.
 
     Raises:
         WaitUntil: the vault still shows it.

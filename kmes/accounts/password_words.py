@@ -1,4 +1,4 @@
-"""Words that whoever knows this console tries first: a password may contain them, but must not rest on them.
+"""Words that someone who knows this console tries first: a password may contain them, but must not rest on them.
 
 The list and its reason stand in docs/access.md.
 """

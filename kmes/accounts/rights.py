@@ -103,7 +103,7 @@ def known_rights(stored: object) -> frozenset[Right]:
 
 
 def rights_of(role: str) -> frozenset[Right]:
-    """Return the rights of a role, read anew. A role that does not exist has none."""
+    """Return the rights of a role, from the database. A role that does not exist has none."""
     if role in ROLE_RIGHTS:
         return ROLE_RIGHTS[role]
     found = apps.get_model("accounts", "CustomRole").objects.filter(code=role)
@@ -111,7 +111,7 @@ def rights_of(role: str) -> frozenset[Right]:
 
 
 def held_by(actor: Actor) -> frozenset[Right]:
-    """Return the rights that an actor has everywhere, read anew. The schedule and the system have all of them."""
+    """Return the rights that an actor has everywhere, from the database. The schedule and the system have all of them."""
     if _is_no_person(actor):
         return frozenset(Right)
     user = None

@@ -41,7 +41,7 @@ class Place:
 
 
 class Located(Protocol):
-    """Something that one acts on: a key group, a key, a version, a vault, a job."""
+    """The object of an action: a key group, a key, a version, a vault, a job."""
 
     @property
     def places(self) -> tuple[Place, ...]:

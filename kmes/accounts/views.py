@@ -26,7 +26,7 @@ REFUSED = "Sign-in refused: too many failures from this address or for this name
 
 
 class SignIn(LoginView):
-    """The sign-in page. Whoever failed too often is refused before a password is looked at."""
+    """The sign-in page. After too many failures a user is refused before the password is checked."""
 
     template_name = "accounts/login.html"
     authentication_form = SignInForm

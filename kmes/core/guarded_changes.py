@@ -86,7 +86,7 @@ class Operation:
 
 
 class ApprovalNeeded(Exception):
-    """A policy asks for approvals. Nothing was changed; the request for them is made by whoever answers the page."""
+    """A policy asks for approvals. Nothing was changed; the view makes the request for them."""
 
     def __init__(self, change: Change, *, reason: str) -> None:
         super().__init__(change.operation)

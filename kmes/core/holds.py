@@ -23,7 +23,7 @@ class Hold(Protocol):
         """Whether the request has been held for as long as it may be."""
 
     def ask(self, source: Source, word: str, *, owner: str) -> bool:
-        """Have the request asked anew once ``source`` says another word than this one, or its time is over.
+        """Have the request handled again once ``source`` has another word than this one, or its time is over.
 
         The response that the view returns after that is thrown away. Returns False when it can't be held: then it is sent.
         """

@@ -9,7 +9,7 @@ from django.conf import settings
 
 
 def connect(*, seconds: float, **options: Any) -> redis.Redis:
-    """Return a client whose connecting and whose every answer take at most so many seconds."""
+    """Return a client that waits at most ``seconds`` for a connection and for each answer."""
     return redis.Redis.from_url(
         settings.KMES_REDIS_URL, socket_timeout=seconds, socket_connect_timeout=seconds, **options
     )

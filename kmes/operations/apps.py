@@ -33,7 +33,7 @@ class OperationsConfig(AppConfig):
 
 
 def _grant_rights(*, using: str, **_kwargs: object) -> None:
-    """Let each role do what it should with tables and columns that are new, or that a restore made anew."""
+    """Grant each role its rights on new tables and columns, or those that a restore created."""
     from kmes.operations import database_roles  # noqa: PLC0415 - as above
 
     if using == DEFAULT_DB_ALIAS and database_roles.is_used() and database_roles.may_grant():

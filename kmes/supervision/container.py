@@ -54,7 +54,7 @@ def make_secrets(environment: dict[str, str], *, volumes: Path = Path("/run")) -
 
 
 def _make_redis_accounts(accounts: Path, folder: Path) -> None:
-    """Make each process's password that is missing, and write the accounts anew: a release may change their rules."""
+    """Make each process's password that is missing, and rewrite the accounts: a release may change their rules."""
     passwords = {}
     for name in redis_access.PROCESSES:
         path = folder / name / "password"
@@ -70,7 +70,7 @@ def _make_redis_accounts(accounts: Path, folder: Path) -> None:
 
 
 def _make_front(volumes: Path, environment: dict[str, str]) -> None:
-    """Write the configuration of the TLS front anew, and its own certificate where it is missing or near its end."""
+    """Rewrite the configuration of the TLS front, and its own certificate if it is missing or about to expire."""
     settings = front.configuration(
         web=f"web:{WEB_PORT}",
         certificate=FRONT_CERTIFICATE,

@@ -51,7 +51,7 @@ class WrapAhead:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Wrap no more keys; wait for the one that the device is wrapping."""
+        """Stop wrapping keys and wait for the one that the device is wrapping."""
         self._thread.shutdown(cancel_futures=True)
 
     def start(self, batch: Sequence[JobTarget], *, when_slow: Callable[[], None]) -> None:

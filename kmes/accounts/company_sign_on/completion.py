@@ -39,7 +39,7 @@ def sign_in(request: HttpRequest, provider: SignOnProvider, proven: Proven, *, n
 
 
 def confirm(request: HttpRequest, provider: SignOnProvider, proven: Proven) -> None:
-    """Note that the signed-in user has just signed in at the provider anew.
+    """Note that the signed-in user has just signed in at the provider again.
 
     Raises:
         SignOnRefused: it was somebody else, or without the second factor that the settings demand, or there is one here.

@@ -1,4 +1,4 @@
-"""Which user an account at the provider is, and which role its groups give. Decided anew at each sign-in."""
+"""Which user an account at the provider is, and which role its groups give. Decided at each sign-in."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def start(request: HttpRequest) -> HttpResponse:
 @require_safe
 @right_required(Right.CONSOLE_READ)
 def confirm(request: HttpRequest) -> HttpResponse:
-    """Send the browser to the identity provider, which asks its user to sign in anew. Who has a factor here proves that one."""
+    """Send the browser to the identity provider, which asks its user to sign in again. A user with a factor here proves that factor."""
     viewer: Any = request.user
     page = back_to(request, reverse("dashboard:home"))
     provider = active_provider()

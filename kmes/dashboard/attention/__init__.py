@@ -1,1 +1,1 @@
-"""What needs attention: the facts, how each is told, and what users acknowledged."""
+"""What needs attention: the facts, their texts, and what users acknowledged."""

@@ -229,7 +229,7 @@ def _state_of(row: dict[str, Any]) -> str:
 def _told(
     rank: int, matter: str, rows: QuerySet[Any], columns: tuple[str, str, str] | None = None, at: str = ""
 ) -> QuerySet[Any, Any]:
-    """Return rows in the columns that all parts of the union share; ``columns``: the id, the name, what is told of it."""
+    """Return rows in the columns that all parts of the union share; ``columns``: the id, the name, the detail."""
     of_id, called, told = columns or ("", "", "")
     return rows.order_by().values(
         rank=Value(rank, IntegerField()),

@@ -1,6 +1,6 @@
-"""The matters that need attention: severity, words, the page that helps, and the right that acknowledging needs.
+"""The matters that need attention: severity, words, the page that helps, and the right needed to acknowledge it.
 
-Whoever may act on a matter may acknowledge it.
+That is the right to act on the matter. Queries belong in ``facts``.
 """
 
 from __future__ import annotations

@@ -90,7 +90,7 @@ def withdraw(*, matter: Matter, actor: Actor) -> int:
 
 
 def end_cured() -> int:
-    """End the acknowledgements of what is over, so that it is shown when it happens anew. Return how many."""
+    """End the acknowledgements of matters that are over, so that they are shown when they happen again. Return how many."""
     known = open_acknowledgements()
     if not known:
         return 0
