@@ -55,9 +55,13 @@ def forget_clients() -> None:
 
 
 def forget_sign_in(access: CredentialAccess) -> None:
-    """Drop the kept tokens of one credential, and the clients that hold them; its next request obtains a new token."""
+    """Drop the kept tokens of one credential, and the clients that hold them; its next request obtains a new token.
+
+    Its tenant's id goes too, where it names a domain: a domain can be moved to another tenant.
+    """
     identity = _identity(access)
     with _lock:
+        _slots.pop(_tenant_slot(access), None)
         for key in [key for key in _slots if key[-len(identity) :] == identity]:
             del _slots[key]
 
@@ -129,7 +133,11 @@ def tenant_id_of(access: CredentialAccess) -> str:
             raise CloudError(CloudErrorKind.WRONG_TENANT, *error_texts.tenant_unknown())
         return found.group().lower()
 
-    return _keep(("tenant", access.cloud, access.authority_url, access.tenant_id), ask)
+    return _keep(_tenant_slot(access), ask)
+
+
+def _tenant_slot(access: CredentialAccess) -> tuple[Any, ...]:
+    return ("tenant", access.cloud, access.authority_url, access.tenant_id)
 
 
 def open_token_credential(access: CredentialAccess) -> TokenCredential:

@@ -20,6 +20,7 @@ _MAY_BE_ABOUT_TIME = frozenset(
         CloudErrorKind.REFUSED_OTHERWISE,
         CloudErrorKind.OPERATION_FORBIDDEN,
         CloudErrorKind.AUTHENTICATION,
+        CloudErrorKind.TOKEN_REFUSED,
         CloudErrorKind.CLOCK_DIFFERS,
     }
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 from azure.core.exceptions import (
@@ -56,6 +57,10 @@ _SIGN_IN_KINDS = {
     "700024": CloudErrorKind.CLOCK_DIFFERS,
     "500133": CloudErrorKind.CLOCK_DIFFERS,
 }
+# Codes for a token of another audience, or of another tenant: Key Vault's and Resource Manager's (docs/azure.md#errors).
+_FOREIGN_TOKENS = frozenset(
+    {"AKV10022", "AKV10032", "InvalidAuthenticationTokenAudience", "InvalidAuthenticationTokenTenant"}
+)
 # Data actions of roles, as the permissions of access policies are called.
 _PERMISSION_OF_ACTION = {
     "read": "get/list",
@@ -175,11 +180,25 @@ def _authentication(error: Any) -> CloudError:
     # MSAL's own error hides the one about an unknown tenant (docs/azure.md#errors).
     if "authority configuration" in text:
         return CloudError(CloudErrorKind.WRONG_TENANT, *error_texts.tenant_unknown())
-    vault_code = re.search(r"AKV\d+", text)
-    detail = f"AADSTS{codes[0]}" if codes else vault_code.group() if vault_code else _plain_code(error)
+    # Entra's refusals name a code (``answers``), so one without is of the service that was shown a token.
+    if error.status_code == HTTPStatus.UNAUTHORIZED and not codes:
+        return _refused_token(error, text)
     return CloudError(
         CloudErrorKind.AUTHENTICATION,
-        *error_texts.sign_in_not_accepted(detail),
+        *error_texts.sign_in_not_accepted(f"AADSTS{codes[0]}" if codes else _plain_code(error)),
+        http_status=error.status_code,
+        request_id=_request_id(error),
+    )
+
+
+def _refused_token(error: Any, text: str) -> CloudError:
+    """Return that a service refused a token of Entra's: for good where it names what the token is for or from."""
+    named = re.search(r"AKV\d+", text)
+    detail = named.group() if named else _plain_code(error)
+    passes = detail not in _FOREIGN_TOKENS
+    return CloudError(
+        CloudErrorKind.TOKEN_REFUSED if passes else CloudErrorKind.AUTHENTICATION,
+        *error_texts.token_refused(detail, passes=passes),
         http_status=error.status_code,
         request_id=_request_id(error),
     )

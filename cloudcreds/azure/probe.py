@@ -50,6 +50,8 @@ ANSWERS_OF_VAULT = frozenset(
 SIGN_IN_REFUSALS = frozenset(
     {
         CloudErrorKind.AUTHENTICATION,
+        CloudErrorKind.TOKEN_REFUSED,
+        CloudErrorKind.UNKNOWN_IDENTITY,
         CloudErrorKind.WRONG_TENANT,
         CloudErrorKind.WRONG_CLIENT,
         CloudErrorKind.WRONG_SECRET,

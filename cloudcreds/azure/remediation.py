@@ -170,6 +170,7 @@ _REMEDIES: dict[str, Callable[[str], Remedy]] = {
     Kind.WRONG_CERTIFICATE: _certificate_remedy,
     Kind.FEDERATION_REFUSED: _federation_remedy,
     Kind.NO_MANAGED_IDENTITY: _identity_remedy,
+    Kind.UNKNOWN_IDENTITY: _identity_remedy,
     Kind.WRONG_CLIENT: _client_remedy,
     Kind.WRONG_TENANT: _tenant_remedy,
     Kind.UNREACHABLE: _network_remedy,

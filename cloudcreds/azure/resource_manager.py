@@ -149,8 +149,13 @@ def _assignments(access: CredentialAccess, scope: str) -> list[dict[str, Any]] |
 
 
 def _is_about_sign_in(error: HttpResponseError) -> bool:
-    """Return whether the sign-in was refused, which has no status here, or Resource Manager refused its token."""
-    return isinstance(error, ClientAuthenticationError) or error.status_code == HTTPStatus.UNAUTHORIZED
+    """Return whether the sign-in was refused, which has no status here, or Resource Manager refused its token.
+
+    A subscription of another tenant refuses the token too; that is about the subscription.
+    """
+    if isinstance(error, ClientAuthenticationError):
+        return True
+    return error.status_code == HTTPStatus.UNAUTHORIZED and _code_of(error) != "InvalidAuthenticationTokenTenant"
 
 
 def _code_of(error: HttpResponseError) -> str:

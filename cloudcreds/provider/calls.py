@@ -28,8 +28,17 @@ from logging_reports.events import find_event
 T = TypeVar("T")
 # Reads in which finding nothing is an answer, not a failure.
 LOOK_EVENTS = frozenset({"azure.key_read", "azure.deleted_key_read", "azure.rotation_policy_read"})
-# Refusals that a new sign-in may lift: a right granted since acts in new tokens only, and a kept token may have ended.
-WORTH_A_NEW_SIGN_IN = frozenset({CloudErrorKind.PERMISSION, CloudErrorKind.AUTHENTICATION})
+# Refusals that a new sign-in may lift: a right granted since acts in new tokens only, a kept token may have ended, and a
+# domain may have been moved to another tenant.
+WORTH_A_NEW_SIGN_IN = frozenset(
+    {
+        CloudErrorKind.PERMISSION,
+        CloudErrorKind.AUTHENTICATION,
+        CloudErrorKind.TOKEN_REFUSED,
+        CloudErrorKind.WRONG_TENANT,
+        CloudErrorKind.WRONG_CLIENT,
+    }
+)
 # Who lacks a right lacks it after each sign-in, so for so many seconds no other one is tried.
 SIGN_IN_ANEW_SECONDS = 300.0
 # A call is not repeated when less than this part is left of the time it may take.

@@ -27,6 +27,10 @@ class CloudErrorKind(StrEnum):
     # The file of the installation that should hold a token for federation.
     TOKEN_FILE = "token_file"  # noqa: S105 - a kind of error
     NO_MANAGED_IDENTITY = "no_managed_identity"
+    # The host does not know the identity, as for minutes after it was assigned.
+    UNKNOWN_IDENTITY = "unknown_identity"
+    # A service did not accept the token that the sign-in gave.
+    TOKEN_REFUSED = "token_refused"  # noqa: S105 - a kind of error
     PERMISSION = "permission"
     FIREWALL = "firewall"
     NOT_FOUND = "not_found"
@@ -78,6 +82,8 @@ NO_EFFECT = frozenset(
         CloudErrorKind.SIGN_IN_UNAVAILABLE,
         # Its platform may be about to write it.
         CloudErrorKind.TOKEN_FILE,
+        CloudErrorKind.UNKNOWN_IDENTITY,
+        CloudErrorKind.TOKEN_REFUSED,
         CloudErrorKind.PROXY_REFUSED,
         CloudErrorKind.REDIRECT_REFUSED,
         CloudErrorKind.CONFLICT,
@@ -99,6 +105,8 @@ CREDENTIAL_CODES = frozenset(
         CloudErrorKind.FEDERATION_REFUSED,
         CloudErrorKind.TOKEN_FILE,
         CloudErrorKind.NO_MANAGED_IDENTITY,
+        CloudErrorKind.UNKNOWN_IDENTITY,
+        CloudErrorKind.TOKEN_REFUSED,
         CloudErrorKind.PERMISSION,
         CloudErrorKind.FIREWALL,
         CloudErrorKind.UNREACHABLE,

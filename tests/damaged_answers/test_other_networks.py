@@ -184,18 +184,21 @@ def test_network_passes_on_an_answer_of_the_vault_only(world, credential, what):
     assert "Network" not in {result["name"] for result in credential.last_test if result["ok"]}
 
 
+def belongs_to(tenant, own):
+    """Entra's answer about a domain: it is of this tenant."""
+    configuration = {
+        "token_endpoint": f"{own}/{tenant}/oauth2/v2.0/token",
+        "authorization_endpoint": f"{own}/{tenant}/oauth2/v2.0/authorize",
+        "jwks_uri": f"{own}/{tenant}/discovery/v2.0/keys",
+        "issuer": f"{own}/{tenant}/v2.0",
+    }
+    return Damage(when=When.BEFORE, status=200, body=json.dumps(configuration).encode(), content_type=JSON_TYPE)
+
+
 @pytest.fixture
 def typed_as_domain(world, credential, relay, azure_stand_in):
     """A credential whose tenant was typed as a verified domain, which Entra knows."""
-    own = relay.url_for(azure_stand_in.url)
-    configuration = {
-        "token_endpoint": f"{own}/{TENANT}/oauth2/v2.0/token",
-        "authorization_endpoint": f"{own}/{TENANT}/oauth2/v2.0/authorize",
-        "jwks_uri": f"{own}/{TENANT}/discovery/v2.0/keys",
-        "issuer": f"{own}/{TENANT}/v2.0",
-    }
-    known = Damage(when=When.BEFORE, status=200, body=json.dumps(configuration).encode(), content_type=JSON_TYPE)
-    relay.add(Rule(known, path=f"/{DOMAIN}/*", count=None))
+    relay.add(Rule(belongs_to(TENANT, relay.url_for(azure_stand_in.url)), path=f"/{DOMAIN}/*", count=None))
     world.change_destination(credential, tenant_id=DOMAIN)
     world.sign_out()
     world.group.refresh_from_db()
@@ -215,6 +218,19 @@ def test_a_tested_tenant_becomes_its_id(world, typed_as_domain):
     assert DOMAIN in world.words(job)
     assert TENANT in world.words(job)
     assert push_one(world).state == "succeeded"
+
+
+@pytest.fixture
+def former_tenant(relay, azure_stand_in):
+    """The first answer about the domain is from before it was moved."""
+    relay.add(Rule(belongs_to(OTHER_TENANT, relay.url_for(azure_stand_in.url)), path=f"/{DOMAIN}/*"))
+
+
+@pytest.mark.usefixtures("former_tenant", "typed_as_domain")
+def test_a_domain_that_was_moved_to_another_tenant_is_asked_for_anew(world):
+    job = push_one(world)
+    world.rest(job)
+    assert job.state == "succeeded", world.words(job)
 
 
 # --- subscriptions ------------------------------------------------------------------------------

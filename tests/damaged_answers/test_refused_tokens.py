@@ -27,12 +27,11 @@ NAMES_NO_SIGN_IN = {
     "names in another case": f'Bearer Authorization="{LOGIN}/{TENANT}", Resource="https://vault.azure.net"',
     "two schemes": f'Negotiate, Bearer authorization="{LOGIN}/{TENANT}", resource="https://vault.azure.net"',
 }
+VALID = f'Bearer authorization="{LOGIN}/{TENANT}", resource="https://vault.azure.net"'
 
 
-def challenge(header):
-    return Damage(
-        when=When.BEFORE, status=401, body=REFUSED, content_type=JSON_TYPE, headers={"WWW-Authenticate": header}
-    )
+def challenge(header, body=REFUSED):
+    return Damage(when=When.BEFORE, status=401, body=body, content_type=JSON_TYPE, headers={"WWW-Authenticate": header})
 
 
 @pytest.mark.parametrize("call", [("GET", VERSIONS), ("PUT", KEY)], ids=["reading", "import"])
@@ -59,6 +58,43 @@ def test_a_challenge_that_names_no_sign_in_is_no_answer(world, header, probes):
     world.calm()
     world.rest(job)
     assert job.state == "succeeded", world.words(job)
+
+
+def refusal(text):
+    return json.dumps({"error": {"code": "Unauthorized", "message": text}}).encode()
+
+
+REFUSALS_THAT_PASS = {
+    "no token": REFUSED,
+    "signing key not known yet": refusal("AKV10046: Unable to resolve the key used for signature validation."),
+    "without a code": refusal("[BearerReadAccessTokenFailed] Error validating token: 'S2S12005'."),
+}
+
+
+@pytest.mark.parametrize("body", REFUSALS_THAT_PASS.values(), ids=REFUSALS_THAT_PASS)
+@pytest.mark.parametrize("call", [("GET", VERSIONS), ("PUT", KEY)], ids=["reading", "import"])
+def test_a_token_that_the_vault_refuses_for_a_while_ends_no_job(world, call, body):
+    (key,) = world.make_keys("one")
+    world.damage(challenge(VALID, body), *call, count=None)
+    job = world.push(key)
+    world.work(job)
+    assert job.state == "queued", world.words(job)
+    assert "token that the sign-in gave" in world.words(job)
+    assert "secret" not in world.words(job).lower()
+    world.calm()
+    world.rest(job)
+    assert job.state == "succeeded", world.words(job)
+    made_versions_agree(world)
+
+
+@pytest.mark.parametrize("code", ["AKV10022: Invalid audience.", "AKV10032: Invalid issuer."])
+def test_a_token_for_another_place_is_refused_at_once_and_no_secret_is_blamed(world, code):
+    (key,) = world.make_keys("one")
+    world.damage(challenge(VALID, refusal(code)), "GET", VERSIONS, count=None)
+    job = world.push(key)
+    world.work(job)
+    assert job.state == "failed", world.words(job)
+    assert "secret" not in world.words(job).lower()
 
 
 PASSING = {

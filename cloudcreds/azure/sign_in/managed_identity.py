@@ -7,11 +7,13 @@ an answer names, and it hides what went wrong. This one makes one request, to on
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from typing import Any
 
 from azure.core.credentials import AccessToken
+from azure.core.exceptions import ClientAuthenticationError
 from azure.core.pipeline.transport import HttpRequest
 from django.utils.translation import gettext as _
 
@@ -37,7 +39,8 @@ class ManagedIdentityToken:
         With claims the kept one was withdrawn, so another is asked for.
 
         Raises:
-            CloudError: the host gives none (kind ``no_managed_identity``).
+            CloudError: the host does not know the identity (kind ``unknown_identity``).
+            ClientAuthenticationError: Entra refused it, by a code.
             TransportError: no answer came that can be believed.
 
         """
@@ -55,7 +58,9 @@ class ManagedIdentityToken:
         response = self._transport.send(request)
         document = json.loads(response.body())
         if response.status_code != 200:
-            raise _refused(self._client_id)
+            # The metadata service passes on what Entra said.
+            code = re.search(r"AADSTS\d+", str(document.get("error_description", "")))
+            raise ClientAuthenticationError(message=code.group()) if code else _refused(self._client_id)
         return AccessToken(document["access_token"], int(document["expires_on"]))
 
 
@@ -66,8 +71,11 @@ def _refused(client_id: str) -> CloudError:
         else _("The worker's host has no managed identity of its own.")
     )
     return CloudError(
-        CloudErrorKind.NO_MANAGED_IDENTITY,
+        CloudErrorKind.UNKNOWN_IDENTITY,
         what,
-        _("Assign the identity to the host in Azure, or correct Client ID in the cloud credential."),
+        _(
+            "It is tried again: the host knows a new assignment after some minutes. If there is none, assign the"
+            " identity to the host in Azure, or correct Client ID in the cloud credential."
+        ),
         http_status=400,
     )

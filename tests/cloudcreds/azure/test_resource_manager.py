@@ -106,7 +106,8 @@ def test_a_sign_in_refused_between_two_subscriptions_names_no_subscription(azure
     )
     with pytest.raises(CloudError) as refused:
         gateway.list_vaults()
-    assert refused.value.kind == CloudErrorKind.AUTHENTICATION
+    assert (refused.value.kind, refused.value.retryable) == (CloudErrorKind.TOKEN_REFUSED, True)
+    assert "Secret" not in refused.value.remedy
 
 
 def test_no_provider_is_registered_and_nothing_is_changed(azure):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from azure.core.pipeline.transport import HttpRequest
 
 from cloudcreds.azure.answers import AddressRefused, AskedService, SignInPlace
+from cloudcreds.azure.clouds import endpoints_of
 from cloudcreds.azure.transport import GuardedTransport, Way
 from cloudcreds.provider.errors import CloudError, CloudErrorKind
 from cloudcreds.provider.proofs import HostIdentity
@@ -53,12 +56,25 @@ def test_the_header_of_app_service_proves_the_caller_and_is_masked(host, monkeyp
     assert known_secrets.mask(header) == "***"
 
 
-def test_an_identity_that_the_host_lacks_is_named(host):
+def test_an_identity_that_the_host_does_not_know_is_named_and_asked_for_again(host):
     missing = "77777777-7777-7777-7777-777777777777"
     with pytest.raises(CloudError) as refusal:
         host.gateway(proof=HostIdentity(), client_id=missing).get_token()
-    assert (refusal.value.kind, refusal.value.retryable) == (CloudErrorKind.NO_MANAGED_IDENTITY, False)
+    assert (refusal.value.kind, refusal.value.retryable) == (CloudErrorKind.UNKNOWN_IDENTITY, True)
     assert missing in refusal.value.what
+    host.stand_in.control("POST", "/_emulator/clients", {"client_id": missing, "managed_identity": "user"})
+    host.gateway(proof=HostIdentity(), client_id=missing).get_token()
+
+
+def test_what_entra_says_through_the_host_is_told_as_that(host, monkeypatch):
+    monkeypatch.setattr(
+        "cloudcreds.azure.gateway.endpoints_of",
+        lambda access: replace(endpoints_of(access), vault_scope="https://nowhere.example.invalid/.default"),
+    )
+    with pytest.raises(CloudError) as refusal:
+        host.gateway(proof=HostIdentity(), client_id="").get_token()
+    assert refusal.value.kind == CloudErrorKind.AUTHENTICATION
+    assert "AADSTS500011" in refusal.value.what
 
 
 @pytest.mark.parametrize("status", [404, 410, 429, 500, 503])
