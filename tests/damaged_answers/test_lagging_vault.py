@@ -11,6 +11,7 @@ from jobs.kinds.set_enabled.spec import request_set_enabled
 from tests.damaged_answers.harness import KEY, ONE_VERSION, VERSIONS, made_versions_agree
 from tests.faults.relay.damages import Damage, edited, envelope
 from tests.faults.world import QUARANTINE_SECONDS, SEND_SECONDS
+from tests.jobs.approving import make_approvers, set_policy
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(240)]
 
@@ -176,3 +177,22 @@ def test_an_answer_that_does_not_show_the_change_is_none(world):
     world.rest(job)
     assert (job.state, world.states()) == ("succeeded", {"first": "disabled"})
     made_versions_agree(world)
+
+
+def test_a_version_that_the_vault_does_not_call_current_yet_is_not_disabled_alone(world):
+    make_approvers("ben")
+    world.push_one()
+    before = stored(world)
+    # The vault's times are whole seconds.
+    time.sleep(1.1)
+    (key,) = world.make_keys("two")
+    world.rest(world.push(key))
+    set_policy("set_enabled", actor=world.actor)
+    second = key.cloud_versions.get()
+    type(second).objects.filter(pk=second.pk).update(state="superseded")
+    second.refresh_from_db()
+    world.damage(before, "GET", KEY, count=None)
+    job = request_set_enabled(version=second, enabled=False, actor=world.actor)
+    world.work(job)
+    assert job.error_code == "approval_void", world.words(job)
+    assert world.there()[second.azure_version] == (key.thumbprint, True)

@@ -6,6 +6,7 @@ from django.utils.translation import gettext as _
 
 from cloudcreds.choices import VaultTier
 from cloudcreds.provider.protocol import VaultGateway
+from cloudcreds.provider.types import VersionInfo
 from hsm.services import designated_device
 from jobs.choices import TargetState
 from jobs.engine.approval_checks import check_action
@@ -66,15 +67,25 @@ def check_vault(run: JobRun, group: KeyGroup) -> list[JobTarget]:
         if pending and not group.enabled_on_push:
             # What is pushed arrives disabled, and replaces what is used now.
             check_action(
-                run.job, DISABLE_CURRENT, does=lambda: _is_used(gateway, group), remedy=remedy_of_disabled_push()
+                run.job,
+                DISABLE_CURRENT,
+                does=lambda: _is_used(gateway, group, versions),
+                remedy=remedy_of_disabled_push(),
             )
         return pending
 
 
-def _is_used(gateway: VaultGateway, group: KeyGroup) -> bool:
-    """Return whether the vault has an enabled current version of the group's Azure key."""
+def _is_used(gateway: VaultGateway, group: KeyGroup, versions: list[VersionInfo]) -> bool:
+    """Return whether the current version of the group's Azure key is enabled, or one that the vault lists as a later one.
+
+    What the vault calls current may be some seconds old; the answer True only asks for an approval.
+    """
     current = gateway.get_key(group.azure_name)
-    return current is not None and current.enabled
+    if current is None:
+        return any(version.enabled for version in versions)
+    since = current.created_on
+    later = [each for each in versions if since is None or each.created_on is None or each.created_on > since]
+    return current.enabled or any(version.enabled for version in later)
 
 
 def _check_device(run: JobRun) -> None:
