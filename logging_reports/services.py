@@ -215,10 +215,11 @@ def lock_head(service: Service) -> LogHead:
     heads = LogHead.objects.select_for_update()
     head = heads.filter(service=service).first()
     if head is None:
-        if LogEntry.objects.filter(service=service).exists():
+        _made, is_first = LogHead.objects.get_or_create(service=service, defaults={"sequence": 0, "hash": GENESIS})
+        # Asked after the head was made: until then, another writer may make it and add the first row.
+        if is_first and LogEntry.objects.filter(service=service).exists():
             message = f"the head of the {service} log is gone"
             raise DatabaseError(message)
-        LogHead.objects.get_or_create(service=service, defaults={"sequence": 0, "hash": GENESIS})
         head = heads.get(service=service)
     return head
 

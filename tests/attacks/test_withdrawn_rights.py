@@ -139,7 +139,7 @@ def test_the_confirmation_says_what_will_be_cancelled(group, custodian, admin, c
     request_rotation(group=group, actor=Actor.from_user(custodian))
     client.force_login(get_user_model().objects.get(pk=admin.user_id))
     page = client.get(reverse("accounts:user_deactivate", args=[custodian.pk])).content.decode()
-    assert "1 queued job requested by carl is cancelled." in page
+    assert "1 queued job requested by carl is canceled." in page
     form = client.get(reverse("accounts:user_edit", args=[custodian.pk])).content.decode()
-    assert "With the role Auditor: 1 queued job requested by carl is cancelled." in form
+    assert "With the role Auditor: 1 queued job requested by carl is canceled." in form
     assert "With the role Operator" not in form

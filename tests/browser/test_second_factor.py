@@ -38,7 +38,7 @@ def test_a_person_sets_an_app_up_and_signs_in_with_its_codes(page: Page, chromiu
     page.get_by_role("link", name="Second factor", exact=True).click()
     page.get_by_role("link", name="Set up authenticator app").click()
     expect(page.get_by_role("img", name="QR code")).to_be_visible()
-    page.get_by_text("Enter the key by hand").click()
+    page.get_by_text("Enter the key manually").click()
     seed = base64.b32decode(page.locator("main [data-copy]").get_attribute("data-copy") or "")
     page.get_by_label("Code in the app").fill(code_of(seed))
     page.get_by_role("button", name="Turn on").click()
