@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import bz2
 import json
+import logging
 import os
 import pickle
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 
 import pytest
 import redis
@@ -188,9 +190,21 @@ def test_a_mark_of_another_type_silences_nothing(broker):
     assert broker.llen("rq:queue:reports") == 1
 
 
+@contextmanager
+def worker_of_jobs():
+    """Celery's worker in this process. It sets the level of the root logger, which other tests rely on."""
+    root = logging.getLogger()
+    level = root.level
+    try:
+        with start_worker(app, pool="solo", perform_ping_check=False, shutdown_timeout=30):
+            yield
+    finally:
+        root.setLevel(level)
+
+
 def test_a_worker_of_jobs_listens_to_no_remote_control(broker):
     """One order could have it take no more messages, while its heartbeat goes on."""
-    with start_worker(app, pool="solo", perform_ping_check=False, shutdown_timeout=30):
+    with worker_of_jobs():
         assert not [channel for channel in broker.pubsub_channels() if b"pidbox" in channel]
         assert broker.keys("*pidbox*") == []
 
@@ -271,7 +285,7 @@ def test_no_key_makes_redis_look_away_or_is_read_in_full(broker, key, monkeypatc
 
 def work_until(is_done) -> None:
     """Run the worker of jobs until something is so, or fail."""
-    with start_worker(app, pool="solo", perform_ping_check=False, shutdown_timeout=30):
+    with worker_of_jobs():
         deadline = time.monotonic() + 30
         while not is_done():
             assert time.monotonic() < deadline, "the worker took nothing"
