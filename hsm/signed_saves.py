@@ -109,8 +109,7 @@ def next_number(facts: DestinationFacts) -> int:
     newest = newest_number(facts)
     if newest >= HIGHEST_NUMBER:
         raise StrangeDestination(
-            _("A row of the log tells of state %(number)d of this destination, which nobody saved.")
-            % {"number": newest},
+            _("A log row mentions state %(number)d of this destination, which nobody saved.") % {"number": newest},
             _("Verify the log, and find out who adds rows to it. Then restore a backup from before that row."),
         )
     return newest + 1 if is_numbered(facts) else 0

@@ -117,7 +117,7 @@ def clean_azure_name(text: str) -> str:
     name = trim(text)
     if not name:
         raise InputError(
-            _("The Azure key name is missing, and the name has no letter or digit that Azure takes."),
+            _("The Azure key name is missing, and the name has no letter or digit that Azure accepts."),
             _("Type an Azure key name: 1 to 127 of the letters a to z, A to Z, digits and hyphens."),
             field="azure_name",
         )

@@ -129,7 +129,7 @@ def _describe_update(values: _Values) -> Description:
             *_identity(wanted.credential),
             (_("Keys that are made already"), str(group.keys.count())),
         ],
-        effects=[_("From the next push on its keys go to this place.")],
+        effects=[_("From the next push on, its keys go to this vault and name.")],
     )
 
 

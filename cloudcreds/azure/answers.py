@@ -132,7 +132,7 @@ def judge(service: AskedService, answer: Answer, place: SignInPlace) -> None:
         )
     if 300 <= answer.status < 400:
         raise _unknown(
-            service, answer, _("The answer is not one of the service: HTTP %(status)d.") % {"status": answer.status}
+            service, answer, _("The answer did not come from the service: HTTP %(status)d.") % {"status": answer.status}
         )
     if service is AskedService.VAULT:
         _judge_vault(answer, place)

@@ -35,7 +35,7 @@ def read_challenge(text: str) -> Challenge | None:
     pairs = [(name.strip(' "'), value.strip(" \"'")) for name, _sign, value in items]
     given = {name: value for name, value in pairs if "=" not in value or name == "claims"}
     authority = given.get("authorization_uri") or given.get("authorization") or ""
-    # Of a member that stands twice, the SDK might take the other one.
+    # If a member occurs twice, the SDK might use the other one.
     stands_once = len({name.lower() for name, _value in pairs}) == len(pairs)
     if not text.lower().startswith("bearer ") or "\n" in text or not stands_once or not _path_of(authority):
         return None

@@ -18,7 +18,7 @@ from cloudcreds.provider import call_watch, send_deadline
 from cloudcreds.provider.call_watch import Watch
 from kmes.core.failpoints import failpoint
 
-# For one address. A name may have several of which some are dead, such as that of IPv6 in a network without it.
+# For one address. A name may have several, some unreachable, such as IPv6 addresses in a network without IPv6.
 CONNECT_SECONDS = 5
 
 

@@ -114,9 +114,7 @@ def sign_in_not_accepted(code: str) -> Text:
 
 def token_refused(code: str, *, passes: bool) -> Text:
     """Entra accepted the credential, and the service asked then did not accept the token; ``code`` may be empty."""
-    what = _("Azure did not accept the token that the sign-in gave (%(detail)s).") % {
-        "detail": code or _("no code given")
-    }
+    what = _("Azure did not accept the token from the sign-in (%(detail)s).") % {"detail": code or _("no code given")}
     check = _("Check Tenant ID and Cloud of the cloud credential, and that the vault is in this tenant.")
     if not passes:
         return what, check

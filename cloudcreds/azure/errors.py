@@ -180,7 +180,7 @@ def _authentication(error: Any) -> CloudError:
     # MSAL's own error hides the one about an unknown tenant (docs/azure.md#errors).
     if "authority configuration" in text:
         return CloudError(CloudErrorKind.WRONG_TENANT, *error_texts.tenant_unknown())
-    # Entra's refusals name a code (``answers``), so one without is of the service that was shown a token.
+    # Entra's refusals have a code (``answers``), so a refusal without one comes from the service that received the token.
     if error.status_code == HTTPStatus.UNAUTHORIZED and not codes:
         return _refused_token(error, text)
     return CloudError(

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 _CHARSET = re.compile(r"charset\s*=\s*\"?([^\s\";,]*)")
-# Between systems JSON has one encoding (RFC 8259, 8.1). By the name of another one the SDK reads other texts, or none.
+# Between systems JSON is UTF-8 (RFC 8259, 8.1). If another encoding is named, the SDK misreads the text or fails.
 _CHARSETS = frozenset({"utf-8", "utf8", "us-ascii", ""})
 
 

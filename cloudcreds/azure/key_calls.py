@@ -246,5 +246,5 @@ def _with_changes(
         for wanted, shown in times
     )
     if not is_shown:
-        raise UnknownAnswer(AskedService.VAULT, _("The answer does not show the change that was asked for."))
+        raise UnknownAnswer(AskedService.VAULT, _("The answer does not show the requested change."))
     return key

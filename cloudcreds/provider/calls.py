@@ -39,7 +39,7 @@ WORTH_A_NEW_SIGN_IN = frozenset(
         CloudErrorKind.WRONG_CLIENT,
     }
 )
-# Who lacks a right lacks it after each sign-in, so for so many seconds no other one is tried.
+# Seconds without another sign-in for a missing right: a new token would lack it, too.
 SIGN_IN_ANEW_SECONDS = 300.0
 # A call is not repeated when less than this part is left of the time it may take.
 LEAST_PART = 0.25

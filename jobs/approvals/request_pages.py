@@ -29,7 +29,7 @@ def find_or_404(code: str) -> ApprovalRequest:
     """Return the request for approval of the job of this code, or answer that there is none."""
     found = selectors.find_request(code)
     if found is None:
-        raise Http404(_("There is no request for approval of this number."))
+        raise Http404(_("There is no request for approval with this number."))
     return found
 
 

@@ -65,7 +65,7 @@ def check_approved(job: Job) -> None:
         return
     decided = _find_decisions(request)
     if job.part_of_id is not None and not approved_parts.is_part_of(job, first):
-        raise _not_genuine(_("It is no part of what was approved."))
+        raise _not_genuine(_("It is not part of what was approved."))
     if job.pk != first.pk and job.part_of_id is None:
         _check_link(job, first)
     if not has_begun(job):
@@ -239,7 +239,7 @@ def _check_link(job: Job, first: Job) -> None:
     approved = {key for link in links for key in link.get("keys", ())}
     versions = set(job.params.get("versions", ())) <= set(first.params.get("versions", ()))
     if not links or not keys <= approved or not versions or job.group_id not in {None, first.group_id}:
-        raise _not_genuine(_("It is no part of what was approved."))
+        raise _not_genuine(_("It is not part of what was approved."))
 
 
 def _check_unchanged(job: Job, request: ApprovalRequest) -> None:

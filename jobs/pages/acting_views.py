@@ -34,7 +34,7 @@ def register_all() -> None:
     register("jobs:start", "jobs:start_many", codes=lambda arguments: frozenset(KINDS) & {arguments["kind"]})
     register("jobs:remove", codes=lambda _arguments: frozenset({"cloud_delete", "cloud_purge", "destroy"}))
     register("jobs:retry", codes=_retried)
-    # Several may be retried of which one does such a thing.
+    # One of several retried jobs may be such an action.
     register("jobs:retry_many", codes=lambda _arguments: frozenset(KINDS))
     register("approvals:decide", "approvals:batch", codes=DECIDE, is_signed=_is_signed)
     register("approvals:review", codes=DECIDE)
@@ -42,7 +42,7 @@ def register_all() -> None:
         *(f"approvals:{each}" for each in ("policy", "policy_for_scope", "add_policy", "demand_two")), codes=POLICY
     )
     register("approvals:apply", codes=ACCESS)
-    # One person alone breaks glass: where a second one is at hand, they approve.
+    # Breaking glass needs no second administrator: one who is present can approve instead.
     register(
         "approvals:break_glass", codes="break_glass", is_signed=_is_signed, needs_nobody_else=True, even_if_off=True
     )

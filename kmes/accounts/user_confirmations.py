@@ -149,7 +149,7 @@ CONFIRMATIONS = {
         why_not=_why_not_unlink,
         ends=_unlinking_ends,
         approved_effects=lambda: [
-            _("Another account of the name can be linked then, and the sessions that began there end.")
+            _("Another account with the same name can then be linked. Sessions that began at the provider end.")
         ],
     ),
 }

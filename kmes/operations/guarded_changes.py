@@ -66,7 +66,7 @@ def _lock_schedule(_values: Mapping[str, Any], _actor: Actor) -> None:
 def _describe_restore(values: Mapping[str, Any]) -> Description:
     watch = clock_guard.read_clock()
     if watch.held_since is None or watch.held_since.isoformat() != values["held_since"]:
-        raise ConflictError(_("Scheduled rotations are not held any more, or were held again."))
+        raise ConflictError(_("Scheduled rotations are no longer held, or were held again."))
     restored = LogEntry.objects.filter(service=Service.AUDIT, event="backup.restored").order_by("-sequence").first()
     data = restored.data if restored is not None else {}
     return Description(

@@ -103,7 +103,7 @@ def test_turning_it_off_warns_approvers_and_signs_everybody_out_only_when_applie
         lambda: save_policy(Policy(lock_version=read_policy().lock_version), actor=team[0]),
         actor=team[0],
     )
-    assert request_of(job).plan["warnings"] == ["Nobody needs a second administrator then."]
+    assert request_of(job).plan["warnings"] == ["After that, no action needs a second administrator."]
     assert read_policy().is_on
     apply(approve(job, team[1]), team[0])
     assert not read_policy().is_on

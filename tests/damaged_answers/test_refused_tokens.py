@@ -79,7 +79,7 @@ def test_a_token_that_the_vault_refuses_for_a_while_ends_no_job(world, call, bod
     job = world.push(key)
     world.work(job)
     assert job.state == "queued", world.words(job)
-    assert "token that the sign-in gave" in world.words(job)
+    assert "did not accept the token from the sign-in" in world.words(job)
     assert "secret" not in world.words(job).lower()
     world.calm()
     world.rest(job)

@@ -16,7 +16,7 @@ from jobs.spec import Approval, registry
 from keygroups.models import KeyGroup
 from kmes.core.errors import ConflictError
 
-# Key groups of one request: approvers read each.
+# Maximum of key groups in one request, because approvers read each.
 MOST_GROUPS = 200
 
 

@@ -81,7 +81,7 @@ def _open_part(run: JobRun, group_id: str) -> bool:
             if (cancelled := find_request(run)) is not None:
                 raise cancelled
             part = _request(run, group)
-            # From here on the groups are no more as they were approved.
+            # From here on the groups differ from what was approved.
             mark_begun(run.job)
             tx.add_message(f"{group.name}: {part}")
     except Cancelled:

@@ -97,7 +97,7 @@ def request_set_approval_policy(
         current = found.get(key)
         if adds and current and current.approvals:
             raise ConflictError(
-                _("There is a policy of this action for the scope already."), _("Change the existing one in the list.")
+                _("The scope already has a policy for this action."), _("Change the existing one in the list.")
             )
         before = _values_of(current)
         if approvals and not (current and current.approvals):

@@ -63,8 +63,8 @@ def _describe(values: _Values) -> Description:
             (_("Saved for the last time as number"), str(before.lock_version)),
             *list_changes(labels, _shown(before), _shown(after)),
         ],
-        effects=[_("It counts at once, and signs out the second administrators of all sessions.")],
-        warnings=[] if after.is_on else [_("Nobody needs a second administrator then.")],
+        effects=[_("It takes effect at once and signs out the second administrators of all sessions.")],
+        warnings=[] if after.is_on else [_("After that, no action needs a second administrator.")],
     )
 
 

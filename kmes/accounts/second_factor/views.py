@@ -83,7 +83,7 @@ def show(request: HttpRequest) -> HttpResponse:
         "must_add": sign_in.must_add(request),
         "passkeys": passkeys.list_passkeys(viewer),
         "domain": ceremonies.domain_of(request),
-        # Where a first password or the set-up led here from, and goes on.
+        # The page that led here (first password or set-up), and continues afterwards.
         "next": back_to(request, ""),
     }
     return render(request, "accounts/second_factor.html", context)

@@ -145,7 +145,7 @@ def _second_factors(missing: list[str]) -> Finding:
     """Return who can be signed in as with a password alone; a required factor is asked for at the sign-in."""
     if not missing:
         return Finding(_("Each administrator has a second factor."), ok=None)
-    text = _("Without a second factor: %(names)s. Whoever learns the password can sign in.")
+    text = _("Without a second factor: %(names)s. Anyone who learns the password can sign in.")
     add = [
         link
         for name in missing
@@ -158,7 +158,7 @@ def _second_factors(missing: list[str]) -> Finding:
 
 def _approvals() -> Finding:
     """Return where to demand approvals. Whether a policy is in force costs more to find out than a page has."""
-    text = _("What can't be undone, such as a purge, can wait until other administrators have approved it.")
+    text = _("Actions that can't be undone, such as a purge, can require approval by other administrators.")
     link = link_to(_("Approval policies"), "approvals:policies", right=Right.APPROVAL_MANAGE, in_dialog=False)
     return Finding(text, ok=None, links=link)
 

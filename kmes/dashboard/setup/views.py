@@ -73,7 +73,7 @@ def show_step(request: HttpRequest, number: int) -> HttpResponse:
     if request.headers.get("HX-Target") == "setup-findings":
         if context["digest"] == request.GET.get("seen"):
             return HttpResponse(status=NO_CONTENT)
-        # The push has ended: its form, which was folded meanwhile, is sent anew. Nobody types in it before.
+        # The push has ended: send its form again, which was folded, so nobody can have typed in it.
         is_form_due = number == LAST and not context["is_open"]
         more = {"form": FirstPushForm(chosen=request.GET.get("vault", ""))} if is_form_due else {}
         return render(request, "setup/_findings.html", {**context, **more, "is_update": True})

@@ -138,7 +138,7 @@ class Command(BaseCommand):
             else:
                 self.stdout.write(f"{verdict.service}: ok, {verdict.rows} rows, ends in {verdict.head_hash[:16]}")
         for fault in guards:
-            # A trigger's name is chosen by whoever made it.
+            # Whoever made a trigger chose its name: escape it.
             self.stdout.write(f"database: {visible(fault)}")
 
     def _print_checkpoints(self, found: CheckpointVerdict, anchor: Statement | None) -> None:

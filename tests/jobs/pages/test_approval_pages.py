@@ -193,7 +193,7 @@ def test_a_policy_for_a_scope_is_added_shown_where_it_holds_and_ended_with_its_a
     assert pages.post(page, {**asked, "group": "payments", "approvals": "0"}).status_code == 422
     assert pages.post(page, {**asked, "group": "payments"}).status_code == 302
     work(Job.objects.get(kind="set_approval_policy"))
-    assert "policy of this action for the scope already" in text(pages.post(page, {**asked, "group": "payments"}))
+    assert "scope already has a policy for this action" in text(pages.post(page, {**asked, "group": "payments"}))
     listed = text(pages.get("/approvals/policies/"))
     assert "key group payments" in listed
     needed = "Destroy key material here (key group payments): 1 approval by a user with the role Administrator"

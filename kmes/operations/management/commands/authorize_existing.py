@@ -38,7 +38,7 @@ class Command(BaseCommand):
                 return
             self.stdout.write("These do not carry this device's mark, so the device does not act on them:")
             for line in unmarked.lines():
-                # Whoever writes to the database chose these texts, and must not hide a row from whoever compares them.
+                # An attacker may have written these texts to the database; they must not hide a row on the terminal.
                 self.stdout.write(f"  {visible(line)}")
             if options["list"]:
                 return
