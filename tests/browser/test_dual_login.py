@@ -63,3 +63,8 @@ def test_a_second_administrator_signs_in_for_a_form_that_is_kept(page: Page):
     header.get_by_role("button", name="End").click()
     expect(page.get_by_text("The second administrator is signed out.")).to_be_visible()
     expect(header.get_by_text("With dual-two")).to_be_hidden()
+
+    # The page comes in place of the file, and is not saved under its name.
+    page.goto("/logs/?service=audit")
+    page.get_by_role("link", name="Export CSV", exact=True).click()
+    expect(page.get_by_role("heading", name="A second administrator signs in")).to_be_visible()

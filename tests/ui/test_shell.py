@@ -173,3 +173,10 @@ def test_htmx_event_names_stand_in_one_file():
     for path in SCRIPTS:
         if path.name != "htmx.js":
             assert "htmx:" not in path.read_text(), path.name
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)
+def test_no_link_saves_whatever_comes(path):
+    """A link with ``download`` stores a redirect's page as the file: a sign-in, a confirmation. The server's header does."""
+    text = re.sub(r"\{[{%].*?[%}]\}", "", path.read_text())
+    assert not re.findall(r"<a\s[^>]*\sdownload[\s>=]", text)
