@@ -15,7 +15,7 @@ from jobs.titles import recorded_title_of, title_of
 from keygroups.models import Key, KeyGroup
 from kmes.accounts.scopes import Place, places_of
 from kmes.core.clock import now
-from kmes.core.ids import new_job_code, new_uuid
+from kmes.core.ids import job_label, new_job_code, new_uuid
 from logging_reports.choices import Severity
 
 
@@ -87,7 +87,7 @@ class Job(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"job-{self.code}"
+        return job_label(self.code)
 
     def get_absolute_url(self) -> str:
         """Return the job's page."""

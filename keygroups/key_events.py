@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 
 from keygroups.models import Key, KeyGroup
 from kmes.core.clock import stamp
+from kmes.core.ids import job_label
 from logging_reports.choices import SEVERITY_COLOURS, Service, Severity
 from logging_reports.events import EVENTS
 from logging_reports.models import LogEntry
@@ -55,6 +56,11 @@ class KeyEvent:
     url: str
     # The ids of the keys it is about; "all" for those of the Azure key as a whole.
     versions: tuple[str, ...] = ()
+
+    @property
+    def job(self) -> str:
+        """What pages call its job; "" without one."""
+        return job_label(self.row.job_code)
 
 
 @dataclass(frozen=True)
@@ -117,7 +123,7 @@ def edges_of_keys(keys: Sequence[Key]) -> dict[UUID, list[Edge]]:
     of_all = log.filter(group_id__in=groups, key_id="", event__in=_EDGES_OF_ALL)[:_MOST_EDGES]
     for row in sorted([*own, *of_all], key=lambda row: (row.at, row.sequence)):
         event = _event(row)
-        job = f", job-{row.job_code}" if row.job_code else ""
+        job = f", {job_label(row.job_code)}" if row.job_code else ""
         text = _("%(event)s: %(moment)s UTC by %(actor)s%(job)s") % {
             "event": event.label,
             "moment": stamp(row.at),

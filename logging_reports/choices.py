@@ -19,7 +19,7 @@ class Severity(TextChoices):
 
     INFO = "info", _("Info")
     WARNING = "warning", _("Warning")
-    ERROR = "error", _("Error")
+    ERROR = "error", _("Critical")
 
 
 SEVERITY_COLOURS: dict[str, str] = {Severity.INFO: "info", Severity.WARNING: "warning", Severity.ERROR: "bad"}

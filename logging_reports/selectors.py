@@ -10,6 +10,7 @@ from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
+from kmes.core.ids import job_code, job_label
 from logging_reports.chain import GENESIS, has_valid_hash
 from logging_reports.choices import Service
 from logging_reports.models import LogEntry, LogEntryQuerySet, SavedFilter
@@ -88,7 +89,7 @@ def list_entries(wanted: LogFilter) -> LogEntryQuerySet:
         rows = rows.filter(_named("key", wanted.key))
     if wanted.job:
         job_id = _uuid(wanted.job)
-        rows = rows.filter(job_id=job_id) if job_id else rows.filter(job_code=wanted.job.upper())
+        rows = rows.filter(job_id=job_id) if job_id else rows.filter(job_code=job_code(wanted.job))
     if wanted.text:
         rows = rows.alias(searched=SEARCHED_TEXT).filter(searched__icontains=wanted.text)
     return _limit_sequence(rows, wanted)
@@ -97,15 +98,19 @@ def list_entries(wanted: LogFilter) -> LogEntryQuerySet:
 def find_label(name: str, value: str, *, service: str) -> str:
     """Return what the newest row calls the group, key or job with this UUID; "" for other texts and unknown ones.
 
-    The log ``service`` is asked first. One query for each log, because their indexes begin with the log.
+    A job may be named by its code as well. The log ``service`` is asked first. One query for each log, because their
+    indexes begin with the log.
     """
     wanted, column = _uuid(value), {"group": "group", "key": "key", "job": "job_code"}.get(name)
+    if name == "job" and wanted is None:
+        return job_label(job_code(value))
     if wanted is None or column is None:
         return ""
     rows = LogEntry.objects.filter(**{f"{name}_id": wanted}).exclude(**{column: ""}).order_by("-sequence")
     logs = dict.fromkeys([service, *Service.values])
     found = (rows.filter(service=log).values_list(column, flat=True).first() for log in logs)
-    return next(filter(None, found), "")
+    label = next(filter(None, found), "")
+    return job_label(label) if name == "job" else label
 
 
 def _limit_sequence(rows: LogEntryQuerySet, wanted: LogFilter) -> LogEntryQuerySet:

@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext_lazy
 
+from kmes.core.ids import job_label
 from kmes.ui.tables import ConsoleTable, ExactTimeColumn, worth
 from kmes.ui.templatetags.kmes_ui import badge, cut, exactly, icon
 from logging_reports.anchors import Statement
@@ -97,7 +98,7 @@ class LogTable(ConsoleTable):
 
     def render_job_code(self, record: LogEntry) -> SafeString:
         """Link to the rows of this job."""
-        return _only(record, "job", record.job_code, record.job_code, _("Only this job"))
+        return _only(record, "job", record.job_code, job_label(record.job_code), _("Only this job"))
 
 
 def _only(record: LogEntry, name: str, wanted: object, label: str, title: str) -> SafeString:

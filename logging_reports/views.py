@@ -13,6 +13,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
+from kmes.core.ids import job_label
 from kmes.ui.access import right_required
 from kmes.ui.tables import apply_layout, arrange, layout_of
 from logging_reports import checkpoints
@@ -176,7 +177,8 @@ def show_entry(request: HttpRequest, service: str, sequence: int) -> HttpRespons
 
 def _list_fields(entry: LogEntry) -> list[tuple[str, str]]:
     """Return the labels and values of the fields that have a value."""
-    found = ((getattr(LogEntry, name).field.verbose_name, getattr(entry, name)) for name in _DETAIL_FIELDS)
+    values = {name: getattr(entry, name) for name in _DETAIL_FIELDS} | {"job_code": job_label(entry.job_code)}
+    found = ((getattr(LogEntry, name).field.verbose_name, value) for name, value in values.items())
     fields = [(capfirst(str(label)), str(value)) for label, value in found if value not in (None, "")]
     if second := entry.second_administrator:
         fields.insert(1, (_("Second administrator"), second))

@@ -19,6 +19,7 @@ from jobs.kinds.apply_change.spec import CHANGE_KINDS
 from jobs.models import Job
 from kmes.core.clock import now
 from kmes.core.errors import KmesError
+from kmes.core.ids import job_code
 
 _ENDS: dict[str, tuple[str | Promise, str]] = {
     "approval_refused": (_("Refused"), "bad"),
@@ -117,7 +118,7 @@ def find_request(code: str) -> ApprovalRequest | None:
     """Return the request for approval of the job of this code, in any case, with or without ``job-``."""
     rows = ApprovalRequest.objects.select_related("job__group__vault", "job__credential", "job__requested_by")
     rows = rows.defer("job__credential__sealed_secret")
-    return rows.filter(job__code=code.upper().removeprefix("JOB-")).first()
+    return rows.filter(job__code=job_code(code)).first()
 
 
 def describe_state(request: ApprovalRequest) -> tuple[str, str]:

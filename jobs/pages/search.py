@@ -7,6 +7,7 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from jobs.models import Job
+from kmes.core.ids import job_code
 from kmes.ui.search import Hit, Provider, register
 
 
@@ -17,8 +18,7 @@ def register_all() -> None:
 
 def find_jobs(text: str, limit: int) -> list[Hit]:
     """Return jobs, newest first. One query; the list of jobs finds more words, and all of them."""
-    code = text.upper().removeprefix("JOB-")
-    jobs = Job.objects.filter(Q(code__startswith=code) | Q(subject__icontains=text)).order_by("-created_at")
+    jobs = Job.objects.filter(Q(code__startswith=job_code(text)) | Q(subject__icontains=text)).order_by("-created_at")
     return [
         Hit(
             label=str(job),

@@ -22,6 +22,7 @@ from jobs.kinds.test_connection import spec as test_connection
 from jobs.models import Job, JobMessage, JobStep, JobTarget, about_group
 from jobs.pages.parts import Matrix, read_matrix
 from keygroups.filters import read_uuid
+from kmes.core.ids import job_code
 from logging_reports.choices import Service, Severity
 from logging_reports.models import LogEntry
 
@@ -198,7 +199,7 @@ def _short(text: str) -> str:
 def find_job(code: str) -> Job | None:
     """Return the job of this code (``7F3KQ2`` or ``job-7F3KQ2``, in any case), with what its page names."""
     related = ("group__vault", "group__credential", "credential", "retry_of", "follows", "part_of", "requested_by")
-    found = Job.objects.select_related(*related, "approval_request").filter(code=code.upper().removeprefix("JOB-"))
+    found = Job.objects.select_related(*related, "approval_request").filter(code=job_code(code))
     return found.defer("credential__sealed_secret", "group__credential__sealed_secret").first()
 
 

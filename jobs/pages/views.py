@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
@@ -34,6 +35,8 @@ from jobs.pages.summary import choose_next, tell_state
 from jobs.pages.tables import TRIGGER_LABELS, JobTable
 from kmes.accounts.rights import Right
 from kmes.core.clock import now, stamp
+from kmes.core.columns import max_length
+from kmes.core.ids import job_code, job_label
 from kmes.ui.access import right_required
 from kmes.ui.actions import flat_menu, menu_for, show_menu
 from kmes.ui.responses import asks_for_fragment, send_file
@@ -41,6 +44,7 @@ from kmes.ui.tables import arrange
 
 RESULTS_ID = "job-results"
 NO_CONTENT = 204
+MAX_CODE = max_length(Job, "code")
 
 
 def job_or_404(code: str) -> Job:
@@ -119,7 +123,11 @@ def show_drawer(request: HttpRequest) -> HttpResponse:
 @right_required(Right.CONSOLE_READ)
 def show_job(request: HttpRequest, code: str) -> HttpResponse:
     """Show one job: state, error, steps, keys, log."""
-    view = selectors.view_job(job_or_404(code))
+    try:
+        job = job_or_404(code)
+    except Http404:
+        return _show_unknown(request, code)
+    view = selectors.view_job(job)
     after = 0 if "all" in request.GET else max(0, view.line_count - LOG_TAIL)
     lines = selectors.log_lines(view.job, after=after)
     # The log may have grown since it was counted; the next update starts behind what is shown.
@@ -132,6 +140,13 @@ def show_job(request: HttpRequest, code: str) -> HttpResponse:
         "can_read_log": user.has_right(Right.LOG_READ),
     }
     return render(request, "jobs/detail.html", context)
+
+
+def _show_unknown(request: HttpRequest, code: str) -> HttpResponse:
+    """Say that there is no such job, and lead to the log rows about it: log rows outlive jobs."""
+    user: Any = request.user
+    context = {"job": job_label(job_code(code)[:MAX_CODE]), "can_read_log": user.has_right(Right.LOG_READ)}
+    return render(request, "jobs/unknown.html", context, status=HTTPStatus.NOT_FOUND)
 
 
 @require_safe

@@ -65,7 +65,7 @@ def _unlinking_ends(user: User) -> list[str]:
     provider = active_provider()
     ends = [] if user.has_usable_password() else [_("The user has no password of this console.")]
     if provider is None or not provider.may_link:
-        ends.append(_("Existing users are not linked by name: turn that on in Company Sign-On for the change-over."))
+        ends.append(_("Existing users are not linked by name: turn that on in Company sign-on for the change-over."))
     return ends
 
 

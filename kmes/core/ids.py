@@ -17,3 +17,13 @@ def new_uuid() -> uuid.UUID:
 def new_job_code() -> str:
     """Return a short random code such as ``7F3KQ2`` (30 bits; uniqueness is the table's duty)."""
     return "".join(secrets.choice(_ALPHABET) for _ in range(6))
+
+
+def job_label(code: str) -> str:
+    """Return what pages call the job of a code, such as ``job-7F3KQ2``; "" for none."""
+    return f"job-{code}" if code else ""
+
+
+def job_code(text: str) -> str:
+    """Return the code that a text names: ``7F3KQ2`` or ``job-7F3KQ2``, in any case."""
+    return text.upper().removeprefix("JOB-")

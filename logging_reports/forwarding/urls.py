@@ -1,4 +1,4 @@
-"""Paths of Log Forwarding, mounted below ``/forwarding/``."""
+"""Paths of Log forwarding, mounted below ``/forwarding/``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pages of Logging and Reporting > Log Forwarding: destinations, how far they are, tests."""
+"""Pages of Logging and Reporting > Log forwarding: destinations, how far they are, tests."""
 
 from __future__ import annotations
 

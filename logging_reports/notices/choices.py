@@ -20,8 +20,8 @@ class Threshold(TextChoices):
 
     OFF = "off", _("Nothing")
     INFO = "info", _("Everything")
-    WARNING = "warning", _("Warnings and errors")
-    ERROR = "error", _("Errors only")
+    WARNING = "warning", _("Warning and Critical")
+    ERROR = "error", _("Critical only")
 
 
 class DeliveryState(TextChoices):

@@ -131,7 +131,7 @@ ACTIVITY = Report(
         _number("keys", gettext_lazy("Keys and groups")),
         _number("settings", gettext_lazy("Settings")),
         _number("exports", gettext_lazy("Exports")),
-        _number("errors", gettext_lazy("Errors")),
+        _number("errors", gettext_lazy("Critical")),
         Column(name="last_at", label=gettext_lazy("Last active"), kind=Kind.MOMENT, order_by=("last_at", "actor_name")),
     ),
 )

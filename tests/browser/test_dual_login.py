@@ -42,7 +42,7 @@ def three_administrators(console: Console):
 def test_a_second_administrator_signs_in_for_a_form_that_is_kept(page: Page):
     sign_in(page, "dual-one")
     prove(page)
-    page.get_by_role("navigation", name="Console").get_by_role("link", name="Dual Login").click()
+    page.get_by_role("navigation", name="Console").get_by_role("link", name="Dual login").click()
     page.get_by_label("Exporting the log").check()
     page.get_by_role("button", name="Save settings").click()
     expect(page.get_by_text("Dual login is saved.")).to_be_visible()

@@ -1,4 +1,4 @@
-"""Logging and Reporting > Log Forwarding: who may, what is refused, what is logged, what is shown."""
+"""Logging and Reporting > Log forwarding: who may, what is refused, what is logged, what is shown."""
 
 from __future__ import annotations
 

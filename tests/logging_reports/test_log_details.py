@@ -57,6 +57,17 @@ def test_a_row_leads_to_what_it_is_about(auditor):
     assert [link_of(row) for row in rows] == ["/jobs/7F3KQ2/", "/approvals/7F3KQ2/", None]
 
 
+def test_a_job_is_called_in_the_log_as_on_its_page_and_found_by_either_name(auditor):
+    row = record("job.requested", job_code="7F3KQ2", actor=SYSTEM)
+    record("job.requested", job_code="8G4MR3", actor=SYSTEM)
+    assert ">job-7F3KQ2<" in auditor.get(reverse("logs:detail", args=["audit", row.sequence])).content.decode()
+    for name in ("7F3KQ2", "job-7f3kq2"):
+        page = auditor.get(URL, {"service": "audit", "job": name}).content.decode()
+        assert ">job-7F3KQ2<" in page
+        assert "Job: job-7F3KQ2" in page
+        assert "8G4MR3" not in page
+
+
 @pytest.mark.parametrize("changed", [1, 2, 3])
 def test_details_say_when_the_chain_is_broken_at_the_row_or_beside_it(auditor, unguarded_log, changed):
     write(3)

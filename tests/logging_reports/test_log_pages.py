@@ -192,7 +192,7 @@ def test_a_chip_names_the_key_the_group_and_the_job_that_the_address_knows_by_id
     record("azure.key_imported", actor=SYSTEM, message="m1", subject=subject, job_id=UUID(int=5), job_code="7F3KQ2")
     query = {"key": str(UUID(int=4)), "group": str(UUID(int=3)), "job": str(UUID(int=5))}
     body = re.sub(r"\s+", " ", auditor.get(URL, query).content.decode())
-    for chip in ("Key: tde-1", "Key group: tde", "Job: 7F3KQ2"):
+    for chip in ("Key: tde-1", "Key group: tde", "Job: job-7F3KQ2"):
         assert chip in body
     # An id that no row has stays what it is.
     assert f"Key: {UUID(int=9)}" in re.sub(r"\s+", " ", auditor.get(URL, {"key": str(UUID(int=9))}).content.decode())

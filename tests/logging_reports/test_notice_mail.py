@@ -35,7 +35,7 @@ def test_a_mail_reaches_all_recipients_with_a_link(mailbox, empty_redis):
     ((sender, recipients, text),) = mailbox.messages
     mail = parse_mail(text)
     assert (sender, recipients) == ("kmes@example.com", ["ann@example.com", "bob@example.com"])
-    assert mail["Subject"] == "[KMES] Error: Job failed"
+    assert mail["Subject"] == "[KMES] Critical: Job failed"
     assert mail["Message-ID"] == f"<{Delivery.objects.get().pk}@kmes>"
     body = mail.get_body().get_content()
     assert "Synchronize paymentsö: no" in body

@@ -85,7 +85,7 @@ def test_a_filter_that_can_not_be_used_is_not_saved(ann):
 def test_the_dialog_is_a_piece_of_page_and_names_the_filter(ann):
     body = ann.get(f"{SAVE}?{FAILED}", headers={"HX-Request": "true"}).content.decode()
     assert "<html" not in body
-    assert "Severity: Error" in body
+    assert "Severity: Critical" in body
     answer = ann.post(f"{SAVE}?{FAILED}", {"name": "x"}, headers={"HX-Request": "true"})
     assert answer["HX-Redirect"] == f"/logs/?{FAILED}"
 

@@ -1,4 +1,4 @@
-"""Identity Management > Company Sign-On: the settings, the test of what the provider publishes, and a trial sign-in."""
+"""Identity Management > Company sign-on: the settings, the test of what the provider publishes, and a trial sign-in."""
 
 from __future__ import annotations
 

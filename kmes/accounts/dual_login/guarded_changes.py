@@ -55,7 +55,7 @@ def _describe(values: _Values) -> Description:
     }
     state = (_("On") if before.is_on else _("Off")) if before.is_genuine else _("not as it was saved")
     return Description(
-        subject=_("Dual Login"),
+        subject=_("Dual login"),
         title=_("Change dual login"),
         back=reverse("accounts:dual_login"),
         facts=[

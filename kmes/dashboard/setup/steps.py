@@ -170,7 +170,7 @@ def _dual_login() -> Finding:
         if policy.is_on
         else _("Dual login is off: each administrator acts alone. It can demand that a second one signs in.")
     )
-    links = link_to(_("Dual Login"), "accounts:dual_login", right=Right.USER_MANAGE, in_dialog=False)
+    links = link_to(_("Dual login"), "accounts:dual_login", right=Right.USER_MANAGE, in_dialog=False)
     return Finding(text, ok=None, links=links)
 
 
