@@ -15,7 +15,7 @@ from django.utils.translation import ngettext_lazy
 
 from keygroups.choices import STATE_COLOURS, VersionState
 from keygroups.key_jobs import KeyJobs
-from keygroups.models import CloudVersion, Key
+from keygroups.models import CloudVersion, Key, KeyGroup
 from keygroups.states import in_vault, key_in_vault, version_shown
 from kmes.core.row_urls import row_url
 from kmes.ui.tables import ConsoleTable, MenuColumn, PickColumn, StateColumn
@@ -29,6 +29,8 @@ def _actions_url(record: Key) -> str:
 
 # Each row has one line. Columns that don't fit are shown by the inspector instead (tables.js).
 _ONE_LINE = {"td": {"class": "text-nowrap"}}
+# Of a long name, so much that the other columns keep their room (app.css).
+_CUT_LINE = {"td": {"class": "text-nowrap is-text"}}
 # A page of paper is too narrow for all of them.
 _ON_SCREEN = {"td": {"class": "text-nowrap screen-only"}, "th": {"class": "screen-only"}}
 
@@ -43,7 +45,7 @@ class KeyTable(ConsoleTable):
 
     pick = PickColumn()
     name = tables.Column(verbose_name=_("Name"), linkify=True, attrs={"td": {"class": "text-nowrap name-cell"}})
-    group = tables.Column(verbose_name=_("Key group"), linkify=True, order_by="group__name", attrs=_ONE_LINE)
+    group = tables.Column(verbose_name=_("Key group"), linkify=True, order_by="group__name", attrs=_CUT_LINE)
     key_spec = tables.Column(verbose_name=_("Type"), attrs=_ONE_LINE)
     state = StateColumn(verbose_name=_("Here"), colours=STATE_COLOURS, attrs=_ONE_LINE)
     cloud_state = tables.Column(verbose_name=_("In Azure"), empty_values=(), attrs=_ONE_LINE)
@@ -101,6 +103,10 @@ class KeyTable(ConsoleTable):
 
     def render_name(self, value: str) -> SafeString:
         """Show a long name cut in the middle, by the width there is: rotated keys differ at the end only."""
+        return cut_to_width(value)
+
+    def render_group(self, value: KeyGroup) -> SafeString:
+        """Show a long name cut in the middle."""
         return cut_to_width(value)
 
     def render_created_at(self, value: datetime) -> SafeString:

@@ -17,10 +17,10 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from cloudcreds.choices import VaultTier
 from keygroups.choices import GroupCloudState
 from keygroups.filters import KeysFilter, TreeOrder, read_uuid
 from keygroups.models import Key, KeyGroup
-from keygroups.policy import tier_text
 from keygroups.selectors import count_by_state, list_groups, list_keys, list_vaults_in_use
 from keygroups.states import GROUP_STATES, ShownState, in_vault, of_group, of_key
 from kmes.core.clock import now
@@ -151,10 +151,10 @@ def _vault_node(wanted: KeysFilter, vault: Any, open_vault: UUID | None, chosen:
     is_open = vault.pk == open_vault
     return Node(
         id=node,
-        label=tier_text(vault),
+        label=vault.name,
         url=reverse("keygroups:keys") + wanted.link(vault=vault.pk),
         icon="cloud",
-        notes=(_groups_text(count), vault.credential.name),
+        notes=(str(VaultTier(vault.tier).label), _groups_text(count), vault.credential.name),
         menu_url=reverse("keygroups:vault_actions", args=[vault.pk]),
         branch_url=_branch_url(wanted, node),
         is_chosen=is_open and chosen is None,
