@@ -10,7 +10,6 @@ from django.test.utils import CaptureQueriesContext
 
 from jobs.kinds.check_drift.spec import request_check_drift
 from jobs.models import Job, JobStep, JobTarget
-from kmes.accounts.models import CustomRole
 from kmes.core.actor import SYSTEM, Actor
 from kmes.core.clock import now
 from logging_reports.services import record
@@ -387,23 +386,3 @@ def test_services_and_pages_agree_about_who_acts(people, group):
     actor = Actor.from_user(people["admin"])
     job = request_check_drift(group=group, actor=actor, idempotency_key="k")
     assert (job.actor_name, job.requested_by) == ("the-admin", people["admin"])
-
-
-# --- A job that isn't there, and who may read the log ------------------------------------------
-def test_a_job_that_only_the_log_knows_leads_to_its_log_rows(client, people):
-    client.force_login(people["auditor"])
-    answer = client.get("/jobs/7F3KQ2/")
-    page = body(answer)
-    assert answer.status_code == 404
-    assert "job-7F3KQ2" in page
-    assert 'href="/logs/?service=azure&amp;job=job-7F3KQ2"' in page
-    assert "Go to the dashboard" in page
-
-
-def test_who_may_not_read_the_log_gets_no_link_to_it(client, django_user_model, group):
-    CustomRole.objects.create(
-        code="role-pages", name="Pages only", rights=["console.read"], needs_second_factor=False, changed_at=now()
-    )
-    client.force_login(django_user_model.objects.create_user("reader", role="role-pages"))
-    assert "/logs/" not in body(client.get(f"/jobs/{make_job(group).code}/"))
-    assert "/logs/" not in body(client.get("/jobs/7F3KQ2/"))
