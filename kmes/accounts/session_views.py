@@ -52,12 +52,16 @@ def end_session(request: HttpRequest, session: str) -> HttpResponse:
     ended: ConsoleSession = get_object_or_404(found, name=session)
     is_own = ended.user_id == viewer.pk
     back = reverse("accounts:own_sessions" if is_own else "accounts:sessions")
+    is_this = ended.digest == digest_of(request.session.session_key)
     if request.method == "POST":
         sessions.end_session(session=ended, actor=Actor.from_user(viewer))
+        if is_this:
+            # The row is gone: a message could not be saved in it.
+            request.session.flush()
+            return go_to(request, reverse("accounts:login"))
         messages.success(request, _("The session is ended."))
         return go_to(request, back)
-    context = {"session": ended, "is_own": is_own, "back": back}
-    context["is_this"] = ended.digest == digest_of(request.session.session_key)
+    context = {"session": ended, "is_own": is_own, "is_this": is_this, "back": back}
     return render_form(request, "accounts/end_session.html", context, refused=False)
 
 

@@ -77,6 +77,13 @@ def test_an_ended_session_is_refused_from_the_next_request_on(users):
     assert (row.severity, row.message) == ("info", f"Session of the-operator ended: Chrome, Linux, {HOME}")
 
 
+def test_who_ends_the_session_in_use_is_led_to_the_sign_in(users):
+    here = browser_of(users["operator"])
+    answer = here.post(f"/sessions/{name(here)}/end/")
+    assert (answer.status_code, answer.url) == (302, "/login/")
+    assert answers(here) == 302
+
+
 def test_an_administrator_ends_the_session_of_anybody_which_is_a_warning_in_the_log(users):
     admin, operator = browser_of(users["admin"]), browser_of(users["operator"], CHROME, OFFICE)
     assert OFFICE in body(admin.get("/sessions/"))
