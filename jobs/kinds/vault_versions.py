@@ -63,6 +63,25 @@ def read_listed(gateway: VaultGateway, group: KeyGroup, version: str) -> VaultKe
     return bundle
 
 
+def check_list_is_whole(gateway: VaultGateway, group: KeyGroup, versions: list[VersionInfo]) -> None:
+    """Check that nothing came into the vault's list since ``versions`` were read, and that the current version is in it.
+
+    A version that is in neither may be missing from a list that lags behind, so its import must not be repeated yet.
+
+    Raises:
+        WaitUntil: the list lags behind, or has more by now.
+
+    """
+    known = {info.version for info in versions}
+    listed = {info.version for info in gateway.list_versions(group.azure_name)}
+    current = gateway.get_key(group.azure_name)
+    if current is not None and current.version not in listed:
+        what = _("the vault does not list its current version %(version)s yet, so it may hide more of them")
+        raise WaitUntil(what % {"version": current.version}, seconds=CONTRADICTION_SECONDS, counts_as_failure=True)
+    if listed - known:
+        raise WaitUntil(_("the vault lists more versions than a moment ago"), seconds=1)
+
+
 def _as_listed(bundle: VaultKey) -> VersionInfo:
     return VersionInfo(
         kid=bundle.kid,

@@ -9,6 +9,7 @@ import pytest
 from jobs.kinds.cloud_delete.spec import request_cloud_delete
 from jobs.kinds.set_enabled.spec import request_set_enabled
 from tests.damaged_answers.harness import KEY, ONE_VERSION, VERSIONS, made_versions_agree
+from tests.faults.operations import NAME
 from tests.faults.relay.damages import Damage, edited, envelope
 from tests.faults.world import QUARANTINE_SECONDS, SEND_SECONDS
 from tests.jobs.approving import make_approvers, set_policy
@@ -72,6 +73,21 @@ def test_an_import_in_doubt_that_no_list_shows_yet_is_not_repeated(world):
     assert job.state == "succeeded", world.words(job)
     assert world.states() == {first.name: "superseded", key.name: "active"}
     made_versions_agree(world)
+
+
+def test_an_import_in_doubt_is_not_repeated_while_the_list_lacks_a_later_version(world):
+    first = world.push_one()
+    (key,) = world.make_keys("one")
+    job = world.push(key)
+    world.damage(Damage(cut=40), "PUT", KEY)
+    world.work(job)
+    ours = world.current()
+    # Somebody else's version came after it, and hides it behind the current one.
+    world.vault.client.create_rsa_key(NAME, size=2048)
+    world.damage(without_versions(ours, world.current()), "GET", VERSIONS, count=2)
+    world.rest(job)
+    assert world.counts()[key.thumbprint] == 1, world.words(job)
+    assert world.states()[first.name] == "superseded"
 
 
 def test_a_version_that_a_list_shows_twice_is_adopted_once_and_stays_enabled(world):

@@ -20,7 +20,7 @@ from jobs.kinds.each_group import pending_in
 from jobs.kinds.observations import observe_change
 from jobs.kinds.push.deleted_keys import record_fate
 from jobs.kinds.push.imports import record_versions
-from jobs.kinds.vault_versions import read_listed
+from jobs.kinds.vault_versions import check_list_is_whole, read_listed
 from jobs.models import Intent
 from keygroups import lifecycle as key_lifecycle
 from keygroups.choices import LIVE_VERSION_STATES, VersionState
@@ -44,7 +44,7 @@ def resolve_earlier_calls(
     comparison has yet to find out whether they did (``jobs.schedule.scans.scan_leftovers``).
 
     Raises:
-        WaitUntil: a lost call may still take effect, or the vault contradicts its own list.
+        WaitUntil: a lost call may still take effect, or the vault contradicts its own list, or the list lags behind.
 
     """
     if versions:
@@ -63,6 +63,7 @@ def resolve_earlier_calls(
     wait_for_quarantine(unresolved)
     imports = [intent for intent in unresolved if intent.operation == IntentOperation.IMPORT]
     if imports:
+        check_list_is_whole(gateway, group, versions)
         with run.write() as tx:
             resolve_all(tx, [(intent, "") for intent in imports], IntentState.VOID)
     return [intent for intent in unresolved if intent not in imports]
