@@ -60,7 +60,7 @@ def test_its_user_gets_the_page_back_with_what_was_typed_once_and_nothing_is_car
     send(browser)
     sign_in(browser, people["admin"])
     page = browser.get(URL)
-    assert "Nothing was carried out yet, because your session had ended" in text(page)
+    assert "Nothing was carried out yet: you had to sign in again" in text(page)
     assert "typed-tenant" in text(page)
     assert "<b>name</b>" not in page.content.decode()
     assert not CloudCredential.objects.exists()

@@ -291,7 +291,11 @@ def _plan(job: Job) -> Plan:
             (_("Now"), before),
             (_("Afterwards"), after),
         ],
-        effects=[_("From then on the action needs these approvals.")],
+        effects=[
+            _("From then on the action needs these approvals.")
+            if job.params["after"]["approvals"]
+            else _("The policy ends.")
+        ],
         warnings=_warnings(job.params["after"], is_narrowed=bool(job.params.get("scope_kind"))),
     )
 

@@ -165,6 +165,14 @@ def test_a_policy_that_nobody_could_fulfil_is_refused(admin):
     assert not ApprovalPolicy.objects.exists()
 
 
+def test_a_request_to_end_a_policy_says_that_it_ends(admin, others):
+    set_policy("destroy", actor=admin)
+    ending = set_policy("destroy", actor=admin, approvals=0)
+    plan = request_of(ending).plan
+    assert plan["effects"] == ["The policy ends."]
+    assert "The action then needs no approval." in plan["warnings"]
+
+
 def test_a_removal_is_approved_as_a_whole(pushed, admin, others, vault):
     set_policy("cloud_purge", actor=admin)
     job = request_removal(group=pushed, cloud="purge", local=True, actor=admin, reason=REASON)
