@@ -199,7 +199,7 @@ class _Adapter(HTTPAdapter):
         """Return what is known of a request that got no answer."""
         service = self._way.service
         if watch.given_up is GivenUp.STOPPED:
-            what = _("Waiting for the answer was stopped because the job was asked to stop.")
+            what = _("Waiting for the answer was stopped on request.")
             return Stopped(service, what) if watch.is_sent else StoppedUnsent(service, what)
         if watch.given_up is GivenUp.OUT_OF_TIME:
             what = _("No whole answer came in the time a call may take.")

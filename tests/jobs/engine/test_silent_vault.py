@@ -202,4 +202,4 @@ def test_a_sweep_leaves_a_silent_vault_alone_while_a_push_waits(groups, other, a
     request_synchronize(keys=other, actor=admin)
     assert kek_sweep.sweep() == 3
     assert sorted(EphemeralKek.objects.values_list("sweep_attempts", flat=True)) == [0, 0, 1], "one call showed enough"
-    assert "given up" in EphemeralKek.objects.get(sweep_attempts=1).note
+    assert "was stopped" in EphemeralKek.objects.get(sweep_attempts=1).note
