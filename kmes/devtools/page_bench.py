@@ -7,6 +7,7 @@ DATABASE_URL names: it writes the trial data that is missing first.
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 
@@ -26,6 +27,9 @@ def main() -> int:
     from kmes.devtools import export_cost, page_costs  # noqa: PLC0415 - models exist once Django is set up
 
     page_costs.fill_up(groups=options.groups, keys=options.keys, logs=options.logs)
+    # What filling leaves in this process is in no web process, and would be searched for garbage with each page.
+    gc.collect()
+    gc.freeze()
     is_well = page_costs.print_pages()
     export_cost.print_export()
     return 0 if is_well else 1
