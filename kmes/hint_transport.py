@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 QUEUE = "cloud"
 MAX_BODY_BYTES = 1024
 MAX_ARGUMENT_LENGTH = 64
-# Skipped entries for each line of the log: there may be millions.
+# At most one line of the log in this time: millions of entries may be skipped.
 REPORTED_EVERY_SECONDS = 60
 _TASK = re.compile(r"jobs\.tasks\.[a-z_]{1,40}")
 T = TypeVar("T")
